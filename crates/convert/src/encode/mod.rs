@@ -1,0 +1,57 @@
+//! Encoders: from `f32` rows to blocks, one file a type.
+//!
+//! Each file has the search twice: a plain scalar form, which is the readable definition and the
+//! test oracle, and a form that works on many sub-blocks at once, one in each lane of plain arrays. The
+//! lanes run *across* sub-blocks; inside a lane every operation and every sum has the order of the scalar form, so
+//! both give the same bytes.
+
+mod q4_0;
+
+use std::fmt::Debug;
+
+use granule_format::BlockType;
+use granule_reader::isa::Isa;
+
+/// What importance weights mean to an encoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weighting {
+    /// The encoder has one form; weights change nothing.
+    Ignored,
+    /// There is a weighted form and an unweighted one.
+    Optional,
+    /// Without weights the result would be useless; there is only a weighted form.
+    Required,
+}
+
+/// Chooses the blocks for rows of values.
+pub trait Encoder: Debug + Sync {
+    /// The type of the blocks.
+    fn block_type(&self) -> BlockType;
+
+    /// What importance weights mean to this encoder.
+    fn weighting(&self) -> Weighting;
+
+    /// Encode whole rows of `columns` values each, one after another, to `out`. `weights` has an
+    /// importance for each column. The bytes do not depend on `isa`.
+    ///
+    /// The values must be finite; other values give unspecified blocks. [`encode_rows`] checks that.
+    ///
+    /// # Panics
+    /// If `rows` is not whole rows, a row is not whole blocks, `weights` does not have `columns` values, or `out` does
+    /// not have exactly the bytes of the blocks.
+    fn encode(&self, isa: Isa, rows: &[f32], columns: usize, weights: Option<&[f32]>, out: &mut [u8]);
+
+    /// The definition: the same bytes by the plain scalar form.
+    ///
+    /// # Panics
+    /// As [`encode`](Self::encode).
+    fn encode_by_definition(&self, rows: &[f32], columns: usize, weights: Option<&[f32]>, out: &mut [u8]);
+}
+
+/// The table of encoders. Types without a row cannot be encoded to.
+const ENCODERS: &[&dyn Encoder] = &[&q4_0::Q4_0];
+
+/// The encoder of a type, if it has one.
+pub fn encoder(ty: BlockType) -> Option<&'static dyn Encoder> {
+    ENCODERS.iter().copied().find(|encoder| encoder.block_type() == ty)
+}

@@ -1,0 +1,80 @@
+//! The types whose blocks are single numbers: F32, F16, BF16, F64, I8, I16, I32, I64.
+//!
+//! Integers decode to the nearest `f32`. Their [`Codes`](Block::Codes) are the numbers themselves.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::{Block, BlockType, Defect};
+
+/// One number: structure, its type in memory, and the two functions that differ.
+macro_rules! scalar {
+    ($( $(#[$doc:meta])* $name:ident: $number:ty, $decode:expr, $defect:expr; )*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+        #[repr(transparent)]
+        pub struct $name([u8; size_of::<$number>()]);
+
+        impl Block for $name {
+            const TYPE: BlockType = BlockType::$name;
+            const LEN: usize = 1;
+            type Codes = $number;
+
+            fn unpack(&self) -> $number {
+                <$number>::from_le_bytes(self.0)
+            }
+
+            fn pack(number: &$number) -> Self {
+                Self(number.to_le_bytes())
+            }
+
+            fn decode(&self, out: &mut [f32]) {
+                assert_eq!(out.len(), 1);
+                let decode: fn($number) -> f32 = $decode;
+                out[0] = decode(self.unpack());
+            }
+
+            fn defect(&self) -> Option<Defect> {
+                let defect: fn($number) -> Option<Defect> = $defect;
+                defect(self.unpack())
+            }
+
+            fn swap_bytes(mut self) -> Self {
+                self.0.reverse();
+                self
+            }
+        }
+    )* };
+}
+
+scalar! {
+    /// A 32-bit floating point number.
+    F32: f32, |n| n, |n| not_finite(n.is_nan(), n.is_infinite());
+    /// A half-precision number, as its 16 bits.
+    F16: u16, |bits| half::f16::from_bits(bits).to_f32(), |bits| {
+        not_finite(bits & 0x7fff > 0x7c00, bits & 0x7fff == 0x7c00)
+    };
+    /// The upper half of a 32-bit floating point number, as its 16 bits.
+    BF16: u16, |bits| f32::from_bits(u32::from(bits) << 16), |bits| {
+        not_finite(bits & 0x7fff > 0x7f80, bits & 0x7fff == 0x7f80)
+    };
+    /// A 64-bit floating point number; decoding rounds to the nearest `f32`.
+    F64: f64, |n| n as f32, |n| not_finite(n.is_nan(), n.is_infinite());
+    /// An 8-bit integer.
+    I8: i8, f32::from, |_| None;
+    /// A 16-bit integer.
+    I16: i16, f32::from, |_| None;
+    /// A 32-bit integer.
+    I32: i32, |n| n as f32, |_| None;
+    /// A 64-bit integer.
+    I64: i64, |n| n as f32, |_| None;
+}
+
+fn not_finite(nan: bool, infinite: bool) -> Option<Defect> {
+    if nan {
+        Some(Defect::Nan)
+    } else if infinite {
+        Some(Defect::Infinite)
+    } else {
+        None
+    }
+}

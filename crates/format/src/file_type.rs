@@ -1,0 +1,1 @@
+//! The values of `general.file_type`.

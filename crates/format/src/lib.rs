@@ -1,0 +1,24 @@
+//! What the bytes of a GGUF file mean.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`container`] | header, metadata, tensor table, layout, streaming writer, split sets |
+//! | [`block`] | the block types: layout, pack and unpack, scalar decode, defects |
+//! | [`file_type`] | the values of `general.file_type` |
+//! | [`num`] | little-endian numbers without alignment, for block fields |
+//!
+//! This crate opens no files, starts no threads and holds no `unsafe` code: it maps bytes that
+//! somebody else read. `granule-reader` opens files with it, `granule-convert` writes them.
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod container;
+pub mod cursor;
+mod error;
+pub mod file_type;
+mod limits;
+pub mod num;
+
+pub use block::{Block, BlockType, Defect};
+pub use error::{Error, ErrorKind};
+pub use limits::Limits;

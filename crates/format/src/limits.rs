@@ -1,0 +1,27 @@
+/// Caps on what a file may ask for, all in one place.
+///
+/// Counts and lengths are also always compared with the bytes that are left in the file, so the
+/// caps only matter for what a small file could blow up (nesting) and for what no real file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest metadata key, in bytes. The GGUF specification says 65,535.
+    pub key_bytes: u64,
+    /// Deepest nesting of arrays in arrays.
+    pub array_depth: u32,
+    /// Longest tensor name, in bytes. The GGUF specification says 64.
+    pub tensor_name_bytes: u64,
+    /// Most dimensions of a tensor.
+    pub dimensions: u32,
+}
+
+impl Limits {
+    /// The limits of the GGUF specification.
+    pub const DEFAULT: Self =
+        Self { key_bytes: 65_535, array_depth: 16, tensor_name_bytes: 64, dimensions: 4 };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,51 @@
+//! Little-endian numbers with alignment 1, as block structures hold them.
+//!
+//! `half::f16` has alignment 2 and native byte order, so it appears only at the edge: a block field
+//! is an [`F16`], computing is done in `f32`.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// An IEEE half-precision number, stored little-endian in 2 bytes.
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[repr(transparent)]
+pub struct F16([u8; 2]);
+
+impl F16 {
+    /// The nearest half-precision number; halfway cases go to the even neighbour.
+    pub fn from_f32(value: f32) -> Self {
+        Self::from_bits(half::f16::from_f32(value).to_bits())
+    }
+
+    /// From the 16 bits of the number.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits.to_le_bytes())
+    }
+
+    /// The 16 bits of the number.
+    pub const fn to_bits(self) -> u16 {
+        u16::from_le_bytes(self.0)
+    }
+
+    /// The same number in single precision; always exact.
+    pub fn to_f32(self) -> f32 {
+        half::f16::from_bits(self.to_bits()).to_f32()
+    }
+
+    /// Neither infinite nor NaN.
+    pub const fn is_finite(self) -> bool {
+        self.to_bits() & 0x7c00 != 0x7c00
+    }
+
+    /// The same two bytes in the other byte order.
+    pub const fn swap_bytes(self) -> Self {
+        Self([self.0[1], self.0[0]])
+    }
+}
+
+impl std::fmt::Debug for F16 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.to_f32())
+    }
+}

@@ -1,0 +1,139 @@
+//! Instruction sets: which ones this CPU has, and how code is compiled for them.
+//!
+//! [`Isa::run`] is the boundary. It calls a closure from inside a function that is compiled for the
+//! instruction set; everything that is `#[inline(always)]` below that closure is compiled for it too, so
+//! plain loops over arrays become vector code without any `unsafe` in them. Cross the boundary once
+//! for a row or a tile of rows, never for a block.
+//!
+//! Compiling for more instructions changes no result: Rust neither reorders floating-point sums nor
+//! contracts a multiplication and an addition into one rounding.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+/// An instruction set that this CPU is known to have: holding one is the proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Isa(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Level {
+    Scalar,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// The environment variable that overrides [`Isa::detect`].
+pub const VARIABLE: &str = "GRANULE_ISA";
+
+impl Isa {
+    /// Code compiled for the target alone (`sse2` on x86-64): runs everywhere.
+    pub const SCALAR: Self = Self(Level::Scalar);
+
+    /// The best instruction set of this CPU, or the one that the environment variable `GRANULE_ISA`
+    /// (`scalar`, `avx2`, `avx512`, `neon`) names if the CPU has it. Decided once a process.
+    pub fn detect() -> Self {
+        static CHOSEN: OnceLock<Isa> = OnceLock::new();
+        *CHOSEN.get_or_init(|| {
+            let asked = std::env::var(VARIABLE).ok().and_then(|name| Self::from_name(&name));
+            asked.unwrap_or_else(|| *Self::available().last().unwrap_or(&Self::SCALAR))
+        })
+    }
+
+    /// All instruction sets of this CPU, from the plainest to the best. Tests run under each of them.
+    pub fn available() -> Vec<Self> {
+        let mut list = vec![Self::SCALAR];
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            list.push(Self(Level::Neon));
+        }
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            let avx2 = has!("avx2") && has!("fma") && has!("f16c") && has!("bmi2");
+            if avx2 {
+                list.push(Self(Level::Avx2));
+            }
+            if avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
+                list.push(Self(Level::Avx512));
+            }
+        }
+        list
+    }
+
+    /// The instruction set with this name, if the CPU has it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::available().into_iter().find(|isa| isa.name() == name)
+    }
+
+    /// `scalar`, `avx2`, `avx512` or `neon`.
+    pub const fn name(self) -> &'static str {
+        match self.0 {
+            Level::Scalar => "scalar",
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => "neon",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => "avx512",
+        }
+    }
+
+    /// Bytes of a vector register.
+    pub const fn register_bytes(self) -> usize {
+        match self.0 {
+            Level::Scalar => 16,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => 16,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => 32,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => 64,
+        }
+    }
+
+    /// Call `work` compiled for this instruction set. Mark the closure and what it calls
+    /// `#[inline(always)]`, otherwise they are compiled for the plain target.
+    #[inline]
+    pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        match self.0 {
+            Level::Scalar => work(),
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: a `Level::Neon` exists only after detection found the feature.
+            Level::Neon => unsafe { neon(work) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level::Avx2` exists only after detection found these features.
+            Level::Avx2 => unsafe { avx2(work) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level::Avx512` exists only after detection found these features.
+            Level::Avx512 => unsafe { avx512(work) },
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+#[target_feature(enable = "neon")]
+fn neon<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+fn avx2<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl")]
+fn avx512<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}

@@ -2,7 +2,13 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`source`] | where tensors come from: checkpoints and GGUF files, read row by row |
 //! | [`encode`] | one encoder a block type: choosing codes and scales |
 #![forbid(unsafe_code)]
 
 pub mod encode;
+mod error;
+pub mod source;
+
+pub use error::Error;
+pub use source::{Source, SourceTensor};

@@ -1,1 +1,146 @@
-//! c
+//! Reading numbers from bytes that nobody has checked: the only offset arithmetic of the parser.
+
+use byteorder::{BigEndian, ByteOrder, LittleEndian};
+
+use crate::{Endian, Error, ErrorKind};
+
+/// A position in the first bytes of a file.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    bytes: &'a [u8],
+    position: usize,
+    file_bytes: u64,
+    /// The byte order of the numbers that follow.
+    pub endian: Endian,
+    /// Version 1 of the format has 32-bit lengths and counts.
+    pub narrow: bool,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the start of a file of `file_bytes` bytes, of which `bytes` are the first.
+    pub fn new(bytes: &'a [u8], file_bytes: u64) -> Self {
+        Self {
+            bytes,
+            position: 0,
+            file_bytes: file_bytes.max(bytes.len() as u64),
+            endian: Endian::Little,
+            narrow: false,
+        }
+    }
+
+    /// Bytes from the start of the file.
+    pub const fn position(&self) -> u64 {
+        self.position as u64
+    }
+
+    /// Bytes up to the end of the file.
+    pub const fn left(&self) -> u64 {
+        self.file_bytes - self.position as u64
+    }
+
+    /// Length of the file in bytes.
+    pub const fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
+    /// An error at the current position.
+    pub fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(kind, self.position())
+    }
+
+    /// The next `count` bytes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] if the file ends before, [`ErrorKind::PrefixTooShort`] if only the
+    /// given bytes do. The position stays.
+    pub fn take(&mut self, count: u64) -> Result<&'a [u8], Error> {
+        if count > self.left() {
+            return Err(self.error(ErrorKind::Truncated { need: count, left: self.left() }));
+        }
+        let end = self.position as u64 + count;
+        let Some(end) = usize::try_from(end).ok().filter(|end| *end <= self.bytes.len()) else {
+            return Err(self.error(ErrorKind::PrefixTooShort { need: end }));
+        };
+        let taken = &self.bytes[self.position..end];
+        self.position = end;
+        Ok(taken)
+    }
+
+    /// The next byte.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn u8(&mut self) -> Result<u8, Error> {
+        Ok(self.take(1)?[0])
+    }
+
+    /// The next 16-bit number.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn u16(&mut self) -> Result<u16, Error> {
+        let bytes = self.take(2)?;
+        Ok(match self.endian {
+            Endian::Little => LittleEndian::read_u16(bytes),
+            Endian::Big => BigEndian::read_u16(bytes),
+        })
+    }
+
+    /// The next 32-bit number.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn u32(&mut self) -> Result<u32, Error> {
+        let bytes = self.take(4)?;
+        Ok(match self.endian {
+            Endian::Little => LittleEndian::read_u32(bytes),
+            Endian::Big => BigEndian::read_u32(bytes),
+        })
+    }
+
+    /// The next 64-bit number.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn u64(&mut self) -> Result<u64, Error> {
+        let bytes = self.take(8)?;
+        Ok(match self.endian {
+            Endian::Little => LittleEndian::read_u64(bytes),
+            Endian::Big => BigEndian::read_u64(bytes),
+        })
+    }
+
+    /// The next length or count: 64 bits, 32 in version 1.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub fn count(&mut self) -> Result<u64, Error> {
+        if self.narrow { self.u32().map(u64::from) } else { self.u64() }
+    }
+
+    /// The next string: its length, then its bytes. Nothing says that they are UTF-8.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take); the position stays.
+    pub fn string(&mut self) -> Result<&'a [u8], Error> {
+        let start = self.position;
+        let result = self.count().and_then(|bytes| self.take(bytes));
+        if result.is_err() {
+            self.position = start;
+        }
+        result
+    }
+
+    /// Check that `count` things of at least `least` bytes each fit the rest of the file, before anything is
+    /// reserved for them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Count`] if they do not.
+    pub fn check_count(&self, what: &'static str, count: u64, least: u64) -> Result<(), Error> {
+        let need = count.saturating_mul(least);
+        if need > self.left() {
+            return Err(self.error(ErrorKind::Count { what, count, need, left: self.left() }));
+        }
+        Ok(())
+    }
+}

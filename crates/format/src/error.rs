@@ -1,47 +1,178 @@
 use std::fmt;
 
+use crate::container::{TensorType, ValueType};
+
 /// Why bytes are not a GGUF file, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Error {
     /// What is wrong.
     pub kind: ErrorKind,
     /// Where, in bytes from the start of the file.
     pub offset: u64,
-    /// What was being read: `metadata key 3`, `tensor "blk.0.attn_q.weight"`; may be empty.
-    pub field: String,
+    /// The part of the file that was being read.
+    pub place: Place,
+}
+
+/// A part of a GGUF file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// Magic, version, counts.
+    #[default]
+    Header,
+    /// The name of a metadata entry; entries count from 0.
+    Key(u64),
+    /// The value of the metadata entry with this key.
+    Value(String),
+    /// An entry of the tensor table whose name is not known yet; entries count from 0.
+    TensorEntry(u64),
+    /// The tensor with this name.
+    Tensor(String),
 }
 
 /// What is wrong with the bytes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The file ends too early.
-    #[error("the file ends here: {need} bytes are needed, {left} are left")]
+    #[error("the file ends too early: {need} bytes are needed, {left} are left")]
     Truncated {
-        /// Bytes that this field takes.
+        /// Bytes that the field takes.
         need: u64,
         /// Bytes up to the end of the file.
         left: u64,
     },
+    /// Only from [`Header::parse_prefix`](crate::Header::parse_prefix): the header goes on after
+    /// the prefix.
+    #[error("the first {need} bytes of the file are needed to go on")]
+    PrefixTooShort {
+        /// Length of the prefix with which to try again, in bytes.
+        need: u64,
+    },
     /// The first four bytes are not `GGUF`.
-    #[error("not a GGUF file: the first bytes are {0:02x?}, expected 47 47 55 46 (GGUF)")]
+    #[error("not a GGUF file: it begins with {0:02x?}, expected 47 47 55 46 (\"GGUF\")")]
     Magic([u8; 4]),
     /// The version is not 1, 2 or 3 in either byte order.
-    #[error("GGUF version {0} is not supported, expected 1, 2 or 3")]
+    #[error("version {0} is unknown, expected 1, 2 or 3")]
     Version(u32),
+    /// More tensors, keys or array elements than the rest of the file can hold.
+    #[error("{count} {what} need at least {need} bytes, {left} are left")]
+    Count {
+        /// What is counted.
+        what: &'static str,
+        /// How many there are said to be.
+        count: u64,
+        /// The fewest bytes they can take (saturating).
+        need: u64,
+        /// Bytes up to the end of the file.
+        left: u64,
+    },
+    /// A key or tensor name is empty.
+    #[error("the name is empty")]
+    EmptyName,
+    /// A key or tensor name is longer than allowed.
+    #[error("the name has {bytes} bytes, at most {most} are allowed")]
+    LongName {
+        /// Its length in bytes.
+        bytes: u64,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// A key has bytes that are not printable ASCII, or a tensor name has control characters.
+    #[error("byte {byte:#04x} is not allowed in the name {name:?}")]
+    NameByte {
+        /// The name, with what is not UTF-8 replaced.
+        name: String,
+        /// The first byte that is not allowed.
+        byte: u8,
+    },
+    /// A string is not UTF-8.
+    #[error("the text is not UTF-8")]
+    NotUtf8,
+    /// Two metadata entries have this key.
+    #[error("the key {0:?} appears twice")]
+    DuplicateKey(String),
+    /// Two tensors have this name.
+    #[error("the tensor name {0:?} appears twice")]
+    DuplicateTensor(String),
+    /// A value type that does not exist.
+    #[error("value type {0} is unknown, expected 0 to 12")]
+    ValueType(u32),
+    /// A boolean that is neither 0 nor 1.
+    #[error("a boolean is stored as {0}, expected 0 or 1")]
+    Bool(u8),
+    /// Arrays in arrays in arrays ...
+    #[error("arrays are nested deeper than {0} levels")]
+    Nesting(u32),
+    /// `general.alignment` has a type other than U32.
+    #[error("the alignment has type {0}, expected U32")]
+    AlignmentType(ValueType),
+    /// `general.alignment` is 0 or not a power of two.
+    #[error("the alignment is {0}, expected a power of two")]
+    Alignment(u32),
+    /// A tensor has too many dimensions.
+    #[error("the tensor has {dimensions} dimensions, at most {most} are allowed")]
+    Dimensions {
+        /// How many it has.
+        dimensions: u32,
+        /// The most that is allowed.
+        most: u32,
+    },
+    /// A dimension, the number of values or the size in bytes does not fit 63 bits.
+    #[error("the dimensions {0:?} are too large")]
+    TensorTooLarge(Vec<u64>),
+    /// The rows of a tensor are not whole blocks.
+    #[error("rows of {row} values are not whole blocks of {block} ({ty})")]
+    PartialBlock {
+        /// Values in a row.
+        row: u64,
+        /// Values in a block.
+        block: u64,
+        /// The tensor's type.
+        ty: TensorType,
+    },
+    /// The tensor's type once existed and was removed.
+    #[error("type {id} ({name}) was removed from the format; use {instead}")]
+    RemovedType {
+        /// Its number.
+        id: u32,
+        /// Its name.
+        name: &'static str,
+        /// What took its place.
+        instead: &'static str,
+    },
+    /// The data of a tensor does not lie inside the file.
+    #[error("the data would lie at bytes {start} to {end}, the file has {file}")]
+    OutsideFile {
+        /// First byte (saturating).
+        start: u64,
+        /// Behind the last byte (saturating).
+        end: u64,
+        /// Length of the file.
+        file: u64,
+    },
 }
 
 impl Error {
-    /// An error at `offset` in the field that is being read.
-    pub fn new(kind: ErrorKind, offset: u64, field: impl Into<String>) -> Self {
-        Self { kind, offset, field: field.into() }
+    pub(crate) fn new(kind: ErrorKind, offset: u64) -> Self {
+        Self { kind, offset, place: Place::Header }
+    }
+
+    /// The same error, said to be in `place`.
+    pub(crate) fn within(mut self, place: Place) -> Self {
+        self.place = place;
+        self
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
+        match &self.place {
+            Place::Header => {}
+            Place::Key(index) => write!(f, "metadata key {index}: ")?,
+            Place::Value(key) => write!(f, "metadata {key:?}: ")?,
+            Place::TensorEntry(index) => write!(f, "entry {index} of the tensor table: ")?,
+            Place::Tensor(name) => write!(f, "tensor {name:?}: ")?,
         }
         write!(f, "{} (at byte {})", self.kind, self.offset)
     }

@@ -20,5 +20,9 @@ mod limits;
 pub mod num;
 
 pub use block::{Block, BlockType, Defect};
-pub use error::{Error, ErrorKind};
+pub use container::{
+    Array, Draft, Endian, Header, Metadata, MetadataError, Shape, StringArray, TensorInfo,
+    TensorType, Value, ValueType, WriteError, Writer,
+};
+pub use error::{Error, ErrorKind, Place};
 pub use limits::Limits;

@@ -39,13 +39,26 @@ pub trait Encoder: Debug + Sync {
     /// # Panics
     /// If `rows` is not whole rows, a row is not whole blocks, `weights` does not have `columns` values, or `out` does
     /// not have exactly the bytes of the blocks.
-    fn encode(&self, isa: Isa, rows: &[f32], columns: usize, weights: Option<&[f32]>, out: &mut [u8]);
+    fn encode(
+        &self,
+        isa: Isa,
+        rows: &[f32],
+        columns: usize,
+        weights: Option<&[f32]>,
+        out: &mut [u8],
+    );
 
     /// The definition: the same bytes by the plain scalar form.
     ///
     /// # Panics
     /// As [`encode`](Self::encode).
-    fn encode_by_definition(&self, rows: &[f32], columns: usize, weights: Option<&[f32]>, out: &mut [u8]);
+    fn encode_by_definition(
+        &self,
+        rows: &[f32],
+        columns: usize,
+        weights: Option<&[f32]>,
+        out: &mut [u8],
+    );
 }
 
 /// The table of encoders. Types without a row cannot be encoded to.

@@ -21,7 +21,16 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// A block as it lies in a (little-endian) file.
 pub trait Block:
-    FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + Copy + fmt::Debug + Send + Sync + 'static
+    FromBytes
+    + IntoBytes
+    + Immutable
+    + KnownLayout
+    + Unaligned
+    + Copy
+    + fmt::Debug
+    + Send
+    + Sync
+    + 'static
 {
     /// The row of the table of types that this block belongs to.
     const TYPE: BlockType;

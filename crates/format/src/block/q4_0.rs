@@ -6,7 +6,9 @@ use super::{Block, BlockType, Defect, bits};
 use crate::num::F16;
 
 /// A scale and 32 codes of 4 bits; a value is `scale * (code - 8)`.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q4_0 {

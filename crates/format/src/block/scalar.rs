@@ -6,7 +6,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{Block, BlockType, Defect};
 
-/// One number: structure, its type in memory, and the two functions that differ.
+/// One number: structure, its type in memory, and the two functions that differ: to `f32`, and
+/// the number's defect.
 macro_rules! scalar {
     ($( $(#[$doc:meta])* $name:ident: $number:ty, $decode:expr, $defect:expr; )*) => { $(
         $(#[$doc])*
@@ -29,13 +30,13 @@ macro_rules! scalar {
 
             fn decode(&self, out: &mut [f32]) {
                 assert_eq!(out.len(), 1);
-                let decode: fn($number) -> f32 = $decode;
-                out[0] = decode(self.unpack());
+                const DECODE: fn($number) -> f32 = $decode;
+                out[0] = DECODE(self.unpack());
             }
 
             fn defect(&self) -> Option<Defect> {
-                let defect: fn($number) -> Option<Defect> = $defect;
-                defect(self.unpack())
+                const DEFECT: fn($number) -> Option<Defect> = $defect;
+                DEFECT(self.unpack())
             }
 
             fn swap_bytes(mut self) -> Self {

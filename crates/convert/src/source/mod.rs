@@ -1,0 +1,41 @@
+//! Where tensors come from.
+//!
+//! A source looks like a GGUF file that does not exist yet: metadata, and tensors with GGUF names,
+//! shapes and types, whose rows are read on demand. For a checkpoint that is the file that the
+//! reference's converter would write, so that everything behind it is the same for both kinds of source.
+
+use std::ops::Range;
+
+use granule_format::{Metadata, Shape, TensorType};
+
+use crate::Error;
+
+/// Metadata and tensors that can be read row by row, from many threads at once.
+pub trait Source: Sync {
+    /// The metadata in the order in which it is written.
+    fn metadata(&self) -> &Metadata;
+
+    /// The tensors in the order in which they are written.
+    fn tensors(&self) -> &[SourceTensor];
+
+    /// Read whole rows of the tensor at `index` of [`tensors`](Self::tensors) as blocks of its type, little-endian.
+    /// Rows are counted over all dimensions but the first. `out` is replaced.
+    ///
+    /// # Errors
+    /// If the data cannot be read; the error names file and tensor.
+    ///
+    /// # Panics
+    /// If there is no such tensor or no such row.
+    fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error>;
+}
+
+/// A tensor of a source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceTensor {
+    /// Its GGUF name.
+    pub name: String,
+    /// Its dimensions, the length of a row first.
+    pub shape: Shape,
+    /// The type of the rows that [`Source::read_rows`] gives.
+    pub ty: TensorType,
+}

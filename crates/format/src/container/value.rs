@@ -1,0 +1,407 @@
+use std::fmt;
+
+use byteorder::{BigEndian, LittleEndian, WriteBytesExt};
+
+use super::Endian;
+use crate::cursor::Cursor;
+use crate::{Error, ErrorKind, Limits};
+
+/// Builds the value types from one table: name, number, Rust type, bytes, how it is read.
+macro_rules! values {
+    ($( $(#[$doc:meta])* $name:ident = $id:literal: $ty:ty, $bytes:literal, $read:expr; )*) => {
+        /// The type of a metadata value. The discriminant is the number in the file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u32)]
+        pub enum ValueType {
+            $( $(#[$doc])* $name = $id, )*
+            /// Text.
+            String = 8,
+            /// Values of one type, possibly arrays again.
+            Array = 9,
+        }
+
+        impl ValueType {
+            /// The type with this number in the file.
+            pub const fn from_id(id: u32) -> Option<Self> {
+                Some(match id {
+                    $( $id => Self::$name, )*
+                    8 => Self::String,
+                    9 => Self::Array,
+                    _ => return None,
+                })
+            }
+
+            /// The type's name: `U32`, `String`.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $( Self::$name => stringify!($name), )*
+                    Self::String => "String",
+                    Self::Array => "Array",
+                }
+            }
+
+            /// The fewest bytes that a value of the type takes in a file with 32-bit (`narrow`)
+            /// or 64-bit lengths.
+            const fn least_bytes(self, narrow: bool) -> u64 {
+                match self {
+                    $( Self::$name => $bytes, )*
+                    Self::String => if narrow { 4 } else { 8 },
+                    Self::Array => if narrow { 8 } else { 12 },
+                }
+            }
+        }
+
+        /// A metadata value.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Value {
+            $( $(#[$doc])* $name($ty), )*
+            /// Text.
+            String(String),
+            /// Values of one type.
+            Array(Array),
+        }
+
+        impl Value {
+            /// The type that the value is stored with.
+            pub const fn value_type(&self) -> ValueType {
+                match self {
+                    $( Self::$name(_) => ValueType::$name, )*
+                    Self::String(_) => ValueType::String,
+                    Self::Array(_) => ValueType::Array,
+                }
+            }
+        }
+
+        $( impl From<$ty> for Value {
+            fn from(value: $ty) -> Self {
+                Self::$name(value)
+            }
+        } )*
+
+        /// An array of metadata values of one type.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Array {
+            $( $(#[$doc])* $name(Vec<$ty>), )*
+            /// Text.
+            String(StringArray),
+            /// Arrays, whose element types may differ.
+            Array(Vec<Array>),
+        }
+
+        impl Array {
+            /// The type of the elements.
+            pub const fn element_type(&self) -> ValueType {
+                match self {
+                    $( Self::$name(_) => ValueType::$name, )*
+                    Self::String(_) => ValueType::String,
+                    Self::Array(_) => ValueType::Array,
+                }
+            }
+
+            /// Number of elements.
+            pub fn len(&self) -> usize {
+                match self {
+                    $( Self::$name(items) => items.len(), )*
+                    Self::String(items) => items.len(),
+                    Self::Array(items) => items.len(),
+                }
+            }
+
+            /// The element at `index` as a value of its own (text that is not UTF-8 with
+            /// replacement characters).
+            pub fn get(&self, index: usize) -> Option<Value> {
+                Some(match self {
+                    $( Self::$name(items) => Value::$name(*items.get(index)?), )*
+                    Self::String(items) => {
+                        Value::String(String::from_utf8_lossy(items.get(index)?).into_owned())
+                    }
+                    Self::Array(items) => Value::Array(items.get(index)?.clone()),
+                })
+            }
+        }
+
+        impl Value {
+            pub(crate) fn read(walk: &mut Walk<'_, '_>, ty: ValueType) -> Result<Self, Error> {
+                Ok(match ty {
+                    $( ValueType::$name => {
+                        let read: fn(&mut Walk<'_, '_>) -> Result<$ty, Error> = $read;
+                        Self::$name(read(walk)?)
+                    } )*
+                    ValueType::String => Self::String(walk.text()?),
+                    ValueType::Array => Self::Array(Array::read(walk, 1)?),
+                })
+            }
+        }
+
+        impl Array {
+            fn read(walk: &mut Walk<'_, '_>, depth: u32) -> Result<Self, Error> {
+                if depth > walk.limits.array_depth {
+                    return Err(walk.cursor.error(ErrorKind::Nesting(walk.limits.array_depth)));
+                }
+                let at = walk.cursor.position();
+                let id = walk.cursor.u32()?;
+                let Some(ty) = ValueType::from_id(id) else {
+                    return Err(Error::new(ErrorKind::ValueType(id), at));
+                };
+                let count = walk.cursor.count()?;
+                let least = ty.least_bytes(walk.cursor.narrow);
+                walk.cursor.check_count("array elements", count, least)?;
+                Ok(match ty {
+                    $( ValueType::$name => {
+                        let read: fn(&mut Walk<'_, '_>) -> Result<$ty, Error> = $read;
+                        Self::$name((0..count).map(|_| read(walk)).collect::<Result<_, _>>()?)
+                    } )*
+                    ValueType::String => Self::String(walk.strings(count)?),
+                    ValueType::Array => Self::Array(
+                        (0..count).map(|_| Self::read(walk, depth + 1)).collect::<Result<_, _>>()?,
+                    ),
+                })
+            }
+        }
+    };
+}
+
+values! {
+    /// An unsigned 8-bit integer.
+    U8 = 0: u8, 1, |w| w.cursor.u8();
+    /// A signed 8-bit integer.
+    I8 = 1: i8, 1, |w| w.cursor.u8().map(u8::cast_signed);
+    /// An unsigned 16-bit integer.
+    U16 = 2: u16, 2, |w| w.cursor.u16();
+    /// A signed 16-bit integer.
+    I16 = 3: i16, 2, |w| w.cursor.u16().map(u16::cast_signed);
+    /// An unsigned 32-bit integer.
+    U32 = 4: u32, 4, |w| w.cursor.u32();
+    /// A signed 32-bit integer.
+    I32 = 5: i32, 4, |w| w.cursor.u32().map(u32::cast_signed);
+    /// A 32-bit floating point number.
+    F32 = 6: f32, 4, |w| w.cursor.u32().map(f32::from_bits);
+    /// A truth value, one byte.
+    Bool = 7: bool, 1, |w| w.boolean();
+    /// An unsigned 64-bit integer.
+    U64 = 10: u64, 8, |w| w.cursor.u64();
+    /// A signed 64-bit integer.
+    I64 = 11: i64, 8, |w| w.cursor.u64().map(u64::cast_signed);
+    /// A 64-bit floating point number.
+    F64 = 12: f64, 8, |w| w.cursor.u64().map(f64::from_bits);
+}
+
+/// What reading a value needs: the position, the caps, and where to put faults that do not stop the reading.
+pub(crate) struct Walk<'a, 'f> {
+    pub(crate) cursor: Cursor<'a>,
+    pub(crate) limits: Limits,
+    /// With a list, faults that leave the rest readable are noted; without, they are errors.
+    pub(crate) faults: Option<&'f mut Vec<Error>>,
+    /// Whether strings in arrays may be anything but UTF-8: token texts are bytes.
+    pub(crate) raw_strings: bool,
+}
+
+impl Walk<'_, '_> {
+    /// Note a fault and go on, or stop with it.
+    pub(crate) fn fault(&mut self, error: Error) -> Result<(), Error> {
+        match &mut self.faults {
+            Some(list) => {
+                list.push(error);
+                Ok(())
+            }
+            None => Err(error),
+        }
+    }
+
+    fn boolean(&mut self) -> Result<bool, Error> {
+        let at = self.cursor.position();
+        let byte = self.cursor.u8()?;
+        if byte > 1 {
+            self.fault(Error::new(ErrorKind::Bool(byte), at))?;
+        }
+        Ok(byte != 0)
+    }
+
+    fn text(&mut self) -> Result<String, Error> {
+        let at = self.cursor.position();
+        let bytes = self.cursor.string()?;
+        match str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => {
+                self.fault(Error::new(ErrorKind::NotUtf8, at))?;
+                Ok(String::from_utf8_lossy(bytes).into_owned())
+            }
+        }
+    }
+
+    /// `count` strings, kept in two allocations that grow with what was really there.
+    fn strings(&mut self, count: u64) -> Result<StringArray, Error> {
+        let mut strings = StringArray::default();
+        // `check_count` has compared the count with the bytes that are left in the file, and the
+        // cap keeps a large file from reserving much at once
+        strings.ends.reserve(usize::try_from(count).unwrap_or(usize::MAX).min(1 << 20));
+        for _ in 0..count {
+            let at = self.cursor.position();
+            let bytes = self.cursor.string()?;
+            if !self.raw_strings && str::from_utf8(bytes).is_err() {
+                self.fault(Error::new(ErrorKind::NotUtf8, at))?;
+            }
+            strings.push(bytes);
+        }
+        Ok(strings)
+    }
+}
+
+/// Many strings in two allocations. The strings are bytes: texts of tokens need not be UTF-8.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct StringArray {
+    bytes: Vec<u8>,
+    /// Where each string ends in `bytes`; it starts where the one before ends.
+    ends: Vec<usize>,
+}
+
+impl StringArray {
+    /// Number of strings.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there are no strings.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The string at `index`.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let end = *self.ends.get(index)?;
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        Some(&self.bytes[start..end])
+    }
+
+    /// The string at `index` if there is one and it is UTF-8.
+    pub fn get_str(&self, index: usize) -> Option<&str> {
+        str::from_utf8(self.get(index)?).ok()
+    }
+
+    /// The strings in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        (0..self.len()).map(|i| self.get(i).unwrap_or_default())
+    }
+
+    /// Add a string at the end.
+    pub fn push(&mut self, string: impl AsRef<[u8]>) {
+        self.bytes.extend_from_slice(string.as_ref());
+        self.ends.push(self.bytes.len());
+    }
+}
+
+impl fmt::Debug for StringArray {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(String::from_utf8_lossy)).finish()
+    }
+}
+
+impl<S: AsRef<[u8]>> FromIterator<S> for StringArray {
+    fn from_iter<I: IntoIterator<Item = S>>(strings: I) -> Self {
+        let mut array = Self::default();
+        strings.into_iter().for_each(|string| array.push(string));
+        array
+    }
+}
+
+impl Array {
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::String(value.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::String(value)
+    }
+}
+
+impl From<Array> for Value {
+    fn from(value: Array) -> Self {
+        Self::Array(value)
+    }
+}
+
+impl fmt::Display for ValueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// Appends numbers in one byte order.
+pub(crate) struct Sink<'o> {
+    pub(crate) out: &'o mut Vec<u8>,
+    pub(crate) endian: Endian,
+}
+
+/// One method for each width; writing to a `Vec` cannot fail.
+macro_rules! put {
+    ($( $name:ident: $ty:ty, $write:ident; )*) => {
+        $( pub(crate) fn $name(&mut self, value: $ty) {
+            match self.endian {
+                Endian::Little => self.out.$write::<LittleEndian>(value),
+                Endian::Big => self.out.$write::<BigEndian>(value),
+            }
+            .expect("a Vec takes every byte");
+        } )*
+    };
+}
+
+impl Sink<'_> {
+    put! {
+        u16: u16, write_u16;
+        u32: u32, write_u32;
+        u64: u64, write_u64;
+    }
+
+    pub(crate) fn string(&mut self, bytes: &[u8]) {
+        self.u64(bytes.len() as u64);
+        self.out.extend_from_slice(bytes);
+    }
+
+    /// The value without its type.
+    pub(crate) fn value(&mut self, value: &Value) {
+        match value {
+            Value::U8(n) => self.out.push(*n),
+            Value::I8(n) => self.out.push(n.cast_unsigned()),
+            Value::Bool(b) => self.out.push((*b).into()),
+            Value::U16(n) => self.u16(*n),
+            Value::I16(n) => self.u16(n.cast_unsigned()),
+            Value::U32(n) => self.u32(*n),
+            Value::I32(n) => self.u32(n.cast_unsigned()),
+            Value::F32(n) => self.u32(n.to_bits()),
+            Value::U64(n) => self.u64(*n),
+            Value::I64(n) => self.u64(n.cast_unsigned()),
+            Value::F64(n) => self.u64(n.to_bits()),
+            Value::String(text) => self.string(text.as_bytes()),
+            Value::Array(array) => self.array(array),
+        }
+    }
+
+    fn array(&mut self, array: &Array) {
+        self.u32(array.element_type() as u32);
+        self.u64(array.len() as u64);
+        match array {
+            Array::U8(items) => self.out.extend_from_slice(items),
+            Array::I8(items) => self.out.extend(items.iter().map(|n| n.cast_unsigned())),
+            Array::Bool(items) => self.out.extend(items.iter().map(|b| u8::from(*b))),
+            Array::U16(items) => items.iter().for_each(|n| self.u16(*n)),
+            Array::I16(items) => items.iter().for_each(|n| self.u16(n.cast_unsigned())),
+            Array::U32(items) => items.iter().for_each(|n| self.u32(*n)),
+            Array::I32(items) => items.iter().for_each(|n| self.u32(n.cast_unsigned())),
+            Array::F32(items) => items.iter().for_each(|n| self.u32(n.to_bits())),
+            Array::U64(items) => items.iter().for_each(|n| self.u64(*n)),
+            Array::I64(items) => items.iter().for_each(|n| self.u64(n.cast_unsigned())),
+            Array::F64(items) => items.iter().for_each(|n| self.u64(n.to_bits())),
+            Array::String(items) => items.iter().for_each(|s| self.string(s)),
+            Array::Array(items) => items.iter().for_each(|a| self.array(a)),
+        }
+    }
+}

@@ -2,8 +2,19 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`Model`] | an open file or split set: read at positions, mapped, or in memory |
+//! | [`Tensor`] | a view of a tensor: its bytes, and the values of any range of its rows |
 //! | [`isa`] | instruction sets: detection, and the boundary that compiles code for them |
 #![deny(unsafe_code)]
 
+mod error;
 #[allow(unsafe_code, reason = "entering code that is compiled for a detected instruction set")]
 pub mod isa;
+mod model;
+mod storage;
+mod tensor;
+
+pub use error::Error;
+pub use granule_format as format;
+pub use model::{Model, Shard};
+pub use tensor::Tensor;

@@ -1,0 +1,87 @@
+//! Where the bytes of a file are: on disk, mapped, or in memory.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::File;
+use std::io;
+
+use memmap2::Mmap;
+
+/// The bytes of one file.
+pub(crate) enum Storage {
+    /// Read at positions when they are needed.
+    File(File),
+    /// Mapped; see [`Model::map`](crate::Model::map) for what the caller has promised.
+    Map(Mmap),
+    /// In memory.
+    Bytes(Vec<u8>),
+}
+
+impl Storage {
+    /// All bytes, unless they are on disk.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::File(_) => None,
+            Self::Map(map) => Some(map),
+            Self::Bytes(bytes) => Some(bytes),
+        }
+    }
+
+    /// `length` bytes from `start` on, without a copy where that is possible.
+    pub(crate) fn read(&self, start: u64, length: usize) -> io::Result<Cow<'_, [u8]>> {
+        if self.bytes().is_some() {
+            return self.slice(start, length).map(Cow::Borrowed);
+        }
+        let mut out = vec![0; length];
+        self.read_into(start, &mut out)?;
+        Ok(Cow::Owned(out))
+    }
+
+    /// Fill `out` with the bytes from `start` on.
+    pub(crate) fn read_into(&self, start: u64, out: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => read_at(file, start, out),
+            Self::Map(_) | Self::Bytes(_) => {
+                out.copy_from_slice(self.slice(start, out.len())?);
+                Ok(())
+            }
+        }
+    }
+
+    fn slice(&self, start: u64, length: usize) -> io::Result<&[u8]> {
+        usize::try_from(start)
+            .ok()
+            .and_then(|start| self.bytes()?.get(start..start.checked_add(length)?))
+            .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Fill `out` from a position, without moving anybody else's.
+#[cfg(unix)]
+fn read_at(file: &File, start: u64, out: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, out, start)
+}
+
+/// Fill `out` from a position. The file's own position moves, but nobody uses it.
+#[cfg(windows)]
+fn read_at(file: &File, mut start: u64, mut out: &mut [u8]) -> io::Result<()> {
+    while !out.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, out, start)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        start += read as u64;
+        out = &mut out[read..];
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "File",
+            Self::Map(_) => "Map",
+            Self::Bytes(_) => "Bytes",
+        })
+    }
+}

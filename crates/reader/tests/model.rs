@@ -1,0 +1,180 @@
+//! The three ways of opening a file give the same tensors, and what does not fit is an error.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::Path;
+
+use granule_reader::format::container::{
+    SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, Shape, ShardName, Writer,
+};
+use granule_reader::format::{BlockType, Draft, Endian, Metadata};
+use granule_reader::{Error, Model};
+
+/// A file with these tensors; the bytes of each are 0, 1, 2, ...
+fn file(metadata: Metadata, endian: Endian, tensors: &[(&str, &[u64], BlockType)]) -> Vec<u8> {
+    let mut draft = Draft::new(metadata, endian).unwrap();
+    for (name, dimensions, ty) in tensors {
+        draft.add(name, Shape::new(dimensions).unwrap(), (*ty).into()).unwrap();
+    }
+    let infos = draft.tensors().to_vec();
+    let mut writer = Writer::start(Vec::new(), draft).unwrap();
+    for info in infos {
+        let mut bytes: Vec<u8> = (0..info.bytes().unwrap()).map(|i| (i % 120) as u8).collect();
+        if endian == Endian::Big {
+            info.ty.known().unwrap().swap_bytes(&mut bytes);
+        }
+        let mut data = writer.tensor(&info.name).unwrap();
+        data.write(&bytes).unwrap();
+        data.finish().unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+const TENSORS: &[(&str, &[u64], BlockType)] = &[
+    ("norm", &[5], BlockType::F32),
+    ("half", &[6, 3], BlockType::F16),
+    ("blk.0.w", &[64, 4, 2], BlockType::Q4_0),
+    ("blk.1.w", &[256, 3], BlockType::Q4_K),
+];
+
+fn decode_all(model: &Model) -> Vec<(String, Vec<u32>)> {
+    let decode = |tensor: granule_reader::Tensor<'_>| {
+        let mut values = vec![0.0; tensor.row_values() * tensor.rows() as usize];
+        tensor.decode_rows(0..tensor.rows(), &mut values).unwrap();
+        let bits = values.iter().map(|value: &f32| value.to_bits()).collect();
+        (tensor.name().to_owned(), bits)
+    };
+    model.tensors().map(decode).collect()
+}
+
+fn map(path: &Path) -> Result<Model, Error> {
+    // SAFETY: the tests do not change the files that they map.
+    unsafe { Model::map(path) }
+}
+
+#[test]
+fn three_ways_and_both_byte_orders_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut seen = Vec::new();
+    for endian in [Endian::Little, Endian::Big] {
+        let path = folder.path().join("model.gguf");
+        let bytes = file(Metadata::new(), endian, TENSORS);
+        fs::write(&path, &bytes).unwrap();
+        seen.push(decode_all(&Model::open(&path).unwrap()));
+        seen.push(decode_all(&map(&path).unwrap()));
+        seen.push(decode_all(&Model::from_bytes(bytes).unwrap()));
+        fs::remove_file(&path).unwrap();
+    }
+    assert_eq!(seen[0].len(), TENSORS.len());
+    for other in &seen[1..] {
+        assert_eq!(&seen[0], other);
+    }
+}
+
+#[test]
+fn a_range_of_rows_is_that_part_of_the_tensor() {
+    let model = Model::from_bytes(file(Metadata::new(), Endian::Little, TENSORS)).unwrap();
+    let tensor = model.tensor("blk.0.w").unwrap();
+    assert_eq!((tensor.row_values(), tensor.rows()), (64, 8));
+    let mut whole = vec![0.0; 64 * 8];
+    tensor.decode_rows(0..8, &mut whole).unwrap();
+    let mut part = vec![0.0; 64 * 3];
+    tensor.decode_rows(4..7, &mut part).unwrap();
+    assert_eq!(part, whole[64 * 4..64 * 7]);
+    tensor.decode_rows(8..8, &mut []).unwrap();
+    assert_eq!(tensor.bytes().unwrap().len(), 8 * 36);
+    assert_eq!(tensor.read_rows(1..2).unwrap(), &tensor.bytes().unwrap()[36..72]);
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let model = Model::from_bytes(file(Metadata::new(), Endian::Little, TENSORS)).unwrap();
+    let tensor = model.tensor("norm").unwrap();
+    let mut out = [0.0; 5];
+    for rows in [0..2, 1..2, 5..6, u64::MAX - 1..u64::MAX] {
+        let error = tensor.decode_rows(rows, &mut out).unwrap_err();
+        assert!(matches!(error, Error::Rows { rows: 1, .. }), "{error}");
+    }
+    let error = tensor.decode_rows(0..1, &mut out[..4]).unwrap_err();
+    assert!(matches!(error, Error::Buffer { found: 4, expected: 5, .. }), "{error}");
+    assert!(model.tensor("absent").is_none());
+}
+
+#[test]
+fn an_unknown_type_can_be_seen_but_not_decoded() {
+    let mut bytes = file(Metadata::new(), Endian::Little, &[("future", &[32], BlockType::Q4_0)]);
+    // the number of the type stands behind the name (8 + 6 bytes), the count (4) and the dimension (8)
+    bytes[24 + 26..][..4].copy_from_slice(&999_u32.to_le_bytes());
+    let model = Model::from_bytes(bytes).unwrap();
+    let tensor = model.tensor("future").unwrap();
+    assert_eq!((tensor.ty().id(), tensor.bytes()), (999, None));
+    let error = tensor.decode_rows(0..1, &mut [0.0; 32]).unwrap_err();
+    assert!(matches!(error, Error::UnknownType { id: 999, .. }), "{error}");
+}
+
+#[test]
+fn a_file_that_shrinks_after_opening_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    fs::write(&path, file(Metadata::new(), Endian::Little, TENSORS)).unwrap();
+    let model = Model::open(&path).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_len(500).unwrap();
+    let error = model.tensor("blk.1.w").unwrap().decode_rows(0..3, &mut [0.0; 768]).unwrap_err();
+    assert!(matches!(&error, Error::Io { path: at, .. } if *at == path), "{error}");
+}
+
+fn write_set(folder: &Path, numbers: [u16; 2], count: u16, total: i32) {
+    let name = ShardName { stem: "model".into(), number: 1, count: 2 };
+    for (i, file_name) in name.all().enumerate() {
+        let mut metadata = Metadata::new();
+        metadata.set(SHARD_NUMBER, numbers[i]);
+        metadata.set(SHARD_COUNT, count);
+        metadata.set(SHARD_TENSORS, total);
+        let bytes = file(metadata, Endian::Little, &TENSORS[2 * i..2 * i + 2]);
+        fs::write(folder.join(file_name), bytes).unwrap();
+    }
+}
+
+#[test]
+fn any_shard_opens_the_set() {
+    let folder = tempfile::tempdir().unwrap();
+    write_set(folder.path(), [0, 1], 2, 4);
+    let single = Model::from_bytes(file(Metadata::new(), Endian::Little, TENSORS)).unwrap();
+    for number in 1..=2 {
+        let path = folder.path().join(format!("model-0000{number}-of-00002.gguf"));
+        for model in [Model::open(&path).unwrap(), map(&path).unwrap()] {
+            assert_eq!(decode_all(&model), decode_all(&single));
+            assert_eq!(model.metadata().integer::<u16>(SHARD_NUMBER), Ok(Some(0)));
+        }
+    }
+    fs::remove_file(folder.path().join("model-00001-of-00002.gguf")).unwrap();
+    let error = Model::open(folder.path().join("model-00002-of-00002.gguf")).unwrap_err();
+    assert!(error.to_string().contains("model-00001-of-00002.gguf"), "{error}");
+}
+
+#[test]
+fn shards_that_do_not_belong_together_are_an_error() {
+    for (numbers, count, total, what) in [
+        ([0, 0], 2, 4, "split.no"),
+        ([1, 0], 2, 4, "split.no"),
+        ([0, 1], 3, 4, "split.count"),
+        ([0, 1], 2, 5, "split.tensors.count"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write_set(folder.path(), numbers, count, total);
+        let error = Model::open(folder.path().join("model-00001-of-00002.gguf")).unwrap_err();
+        assert!(matches!(&error, Error::Shard { what: found, .. } if *found == what), "{error}");
+    }
+}
+
+#[test]
+fn folders_and_missing_files_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(Model::open(folder.path()), Err(Error::Io { .. })));
+    assert!(matches!(Model::open(folder.path().join("none.gguf")), Err(Error::Io { .. })));
+    let empty = folder.path().join("empty.gguf");
+    fs::write(&empty, "").unwrap();
+    assert!(matches!(Model::open(&empty), Err(Error::Format { .. })));
+    assert!(map(&empty).is_err());
+}

@@ -1,9 +1,14 @@
 //! Encoders: from `f32` rows to blocks, one file a type.
 //!
 //! Each file has the search twice: a plain scalar form, which is the readable definition and the
-//! test oracle, and a form that works on many sub-blocks at once, one in each lane of plain arrays. The
-//! lanes run *across* sub-blocks; inside a lane every operation and every sum has the order of the scalar form, so
-//! both give the same bytes.
+//! test oracle, and a form that works on many sub-blocks at once, one in each lane of plain arrays.
+//! The lanes run *across* sub-blocks; inside a lane every operation and every sum has the order of
+//! the scalar form, so both give the same bytes.
+//!
+//! [`encode_rows`] is the way in: it checks what an [`Encoder`] takes for granted.
+
+mod checked;
+mod finite;
 
 mod q4_0;
 
@@ -11,6 +16,9 @@ use std::fmt::Debug;
 
 use granule_format::BlockType;
 use granule_reader::isa::Isa;
+
+pub use checked::{EncodeError, encode_rows};
+pub use finite::first_not_finite;
 
 /// What importance weights mean to an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +45,9 @@ pub trait Encoder: Debug + Sync {
     /// The values must be finite; other values give unspecified blocks. [`encode_rows`] checks that.
     ///
     /// # Panics
-    /// If `rows` is not whole rows, a row is not whole blocks, `weights` does not have `columns` values, or `out` does
-    /// not have exactly the bytes of the blocks.
+    /// If `rows` is not whole rows, a row is not whole blocks, `weights` does not have `columns`
+    /// values (or is missing where it is required), or `out` does not have exactly the bytes of the
+    /// blocks.
     fn encode(
         &self,
         isa: Isa,

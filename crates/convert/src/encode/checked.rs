@@ -1,0 +1,159 @@
+//! Encoding with every input checked, and every block of the result too.
+
+use granule_format::{Block, BlockType, Defect, with_block};
+use granule_reader::isa::Isa;
+
+use super::{Encoder, Weighting, encoder, first_not_finite};
+
+/// Why rows cannot be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The type can be read but not written.
+    #[error("there is no encoder for {0}")]
+    NoEncoder(BlockType),
+    /// A row is not whole blocks.
+    #[error("rows of {columns} values are not whole blocks of {ty}, which hold {} values each",
+            .ty.block_values())]
+    RowLength {
+        /// The type of the blocks.
+        ty: BlockType,
+        /// Values in a row.
+        columns: usize,
+    },
+    /// A value is NaN or infinite.
+    #[error("value {index} is {value}; only finite values can be encoded")]
+    NotFinite {
+        /// Its index in the rows that were given.
+        index: usize,
+        /// What it is.
+        value: f32,
+    },
+    /// The type needs importance weights.
+    #[error(
+        "{0} is useless without importance weights: run the model over sample text to get an \
+         importance matrix (llama-imatrix writes one), and give that file"
+    )]
+    WeightsRequired(BlockType),
+    /// There is not one importance weight for each column.
+    #[error("{found} importance weights for rows of {columns} values")]
+    WeightsLength {
+        /// Values in a row.
+        columns: usize,
+        /// Weights that were given.
+        found: usize,
+    },
+    /// An importance weight is negative, NaN or infinite.
+    #[error("the importance weight of column {column} is {value}, expected 0 or a positive number")]
+    Weight {
+        /// The column.
+        column: usize,
+        /// Its weight.
+        value: f32,
+    },
+    /// Every importance weight is zero.
+    #[error("all importance weights are zero: the sample text never reached this tensor")]
+    WeightsZero,
+    /// The values do not fit the type: no valid block holds them.
+    #[error("the values from {index} on do not fit {ty}: {defect}")]
+    OutOfRange {
+        /// The type of the blocks.
+        ty: BlockType,
+        /// The first value of the block, counted in the rows that were given.
+        index: usize,
+        /// What would be wrong with the block.
+        defect: Defect,
+    },
+}
+
+/// Encode whole rows of `columns` values each to blocks of type `ty`, after checking everything that
+/// the encoders take for granted. `weights` has an importance for each column; types that have no
+/// weighted form do not look at them.
+///
+/// Every block of the result is valid ([`Block::defect`] finds nothing):
+///
+/// - Importance weights of zero count as they are. Where they leave a block invalid (the reference then
+///   computes 0/0, and refuses its own result), or weights near the ends of the range of `f32` do so, that block is
+///   encoded once more, on its own and with all of its weights equal.
+/// - A block that is still invalid, or was encoded without weights, holds values beyond the range
+///   of the type: [`EncodeError::OutOfRange`].
+///
+/// # Errors
+/// See [`EncodeError`]. `out` is then unspecified.
+///
+/// # Panics
+/// If `rows` is not whole rows, or `out` does not have exactly the bytes of the blocks.
+pub fn encode_rows(
+    isa: Isa,
+    ty: BlockType,
+    rows: &[f32],
+    columns: usize,
+    weights: Option<&[f32]>,
+    out: &mut [u8],
+) -> Result<(), EncodeError> {
+    let encoder = encoder(ty).ok_or(EncodeError::NoEncoder(ty))?;
+    if columns == 0 || !columns.is_multiple_of(ty.block_values()) {
+        return Err(EncodeError::RowLength { ty, columns });
+    }
+    assert!(rows.len().is_multiple_of(columns), "{} values in rows of {columns}", rows.len());
+    let weights = match (encoder.weighting(), weights) {
+        (Weighting::Ignored, _) | (Weighting::Optional, None) => None,
+        (Weighting::Required, None) => return Err(EncodeError::WeightsRequired(ty)),
+        (_, Some(weights)) => Some(check_weights(weights, columns)?),
+    };
+    if let Some(index) = first_not_finite(isa, rows) {
+        return Err(EncodeError::NotFinite { index, value: rows[index] });
+    }
+
+    encoder.encode(isa, rows, columns, weights, out);
+    let any_defect = with_block!(ty, B => any_defect::<B>(isa, out));
+    if any_defect { repair(isa, encoder, rows, weights.is_some(), out) } else { Ok(()) }
+}
+
+fn check_weights(weights: &[f32], columns: usize) -> Result<&[f32], EncodeError> {
+    if weights.len() != columns {
+        return Err(EncodeError::WeightsLength { columns, found: weights.len() });
+    }
+    let wrong = |weight: &f32| !(weight.is_finite() && *weight >= 0.0);
+    if let Some(column) = weights.iter().position(wrong) {
+        return Err(EncodeError::Weight { column, value: weights[column] });
+    }
+    if weights.iter().all(|weight| *weight == 0.0) {
+        return Err(EncodeError::WeightsZero);
+    }
+    Ok(weights)
+}
+
+/// Whether a block is invalid; without early exit, so that it is vector code for small blocks.
+fn any_defect<B: Block>(isa: Isa, blocks: &[u8]) -> bool {
+    isa.run(
+        #[inline(always)]
+        || {
+            let blocks = granule_format::block::blocks_of::<B>(blocks);
+            blocks.iter().fold(false, |any, block| any | block.defect().is_some())
+        },
+    )
+}
+
+/// Encode each invalid block again, alone and with equal weights.
+#[cold]
+fn repair(
+    isa: Isa,
+    encoder: &dyn Encoder,
+    rows: &[f32],
+    weighted: bool,
+    out: &mut [u8],
+) -> Result<(), EncodeError> {
+    let ty = encoder.block_type();
+    let equal = vec![1.0; ty.block_values()];
+    let blocks = rows.chunks(ty.block_values()).zip(out.chunks_mut(ty.block_bytes()));
+    for (block, (values, out)) in blocks.enumerate() {
+        if weighted && ty.first_defect(out).is_some() {
+            encoder.encode(isa, values, values.len(), Some(&equal), out);
+        }
+        if let Some((_, defect)) = ty.first_defect(out) {
+            return Err(EncodeError::OutOfRange { ty, index: block * ty.block_values(), defect });
+        }
+    }
+    Ok(())
+}

@@ -4,13 +4,11 @@
 ///
 /// # Panics
 /// If `codes` is not `2 * N` long, or a code is above 15.
+#[inline]
 pub(crate) fn pack_nibbles<const N: usize>(codes: &[u8]) -> [u8; N] {
     assert_eq!(codes.len(), 2 * N);
-    std::array::from_fn(|i| {
-        let (low, high) = (codes[i], codes[i + N]);
-        assert!(low < 16 && high < 16, "4-bit codes {low}, {high}");
-        low | high << 4
-    })
+    assert_below(16, codes);
+    std::array::from_fn(|i| codes[i] | codes[i + N] << 4)
 }
 
 /// Undo [`pack_nibbles`].
@@ -22,4 +20,38 @@ pub(crate) fn unpack_nibbles<const N: usize>(bytes: &[u8; N], codes: &mut [u8]) 
     for ((byte, low), high) in bytes.iter().zip(low).zip(high) {
         (*low, *high) = (byte & 15, byte >> 4);
     }
+}
+
+/// Split 32 codes of 5 bits into nibbles (as [`pack_nibbles`]) and a bit each, that of code `i` in
+/// bit `i % 8` of byte `i / 8`.
+///
+/// # Panics
+/// If a code is above 31.
+#[inline]
+pub(crate) fn pack_5_bits(codes: &[u8; 32]) -> ([u8; 16], [u8; 4]) {
+    assert_below(32, codes);
+    let low = std::array::from_fn(|i| codes[i] & 15 | codes[i + 16] << 4);
+    let high = (0..32).fold(0, |bits, i| bits | u32::from(codes[i] >> 4) << i);
+    (low, high.to_le_bytes())
+}
+
+/// Undo [`pack_5_bits`].
+pub(crate) fn unpack_5_bits(low: &[u8; 16], high: [u8; 4]) -> [u8; 32] {
+    let mut codes = [0; 32];
+    unpack_nibbles(low, &mut codes);
+    for (i, code) in codes.iter_mut().enumerate() {
+        *code |= (high[i / 8] >> (i % 8) & 1) << 4;
+    }
+    codes
+}
+
+/// Check that all codes fit their field. One decision for all of them, so that packing stays
+/// vector code.
+///
+/// # Panics
+/// If a code is not below `limit`.
+#[inline(always)]
+pub(crate) fn assert_below(limit: u8, codes: &[u8]) {
+    let largest = codes.iter().fold(0, |largest: u8, code| largest.max(*code));
+    assert!(largest < limit, "code {largest} in a field for codes below {limit}");
 }

@@ -12,8 +12,22 @@ pub mod bits;
 pub mod scalar;
 pub mod scales;
 
+pub mod fp4;
+
+pub mod mxfp4;
+pub mod nvfp4;
+pub mod q1_0;
+pub mod q2_0;
 pub mod q4_0;
+pub mod q4_1;
 pub mod q4_k;
+pub mod q5_0;
+pub mod q5_1;
+pub mod q8_0;
+pub mod q8_1;
+pub mod q8_k;
+pub mod tq1_0;
+pub mod tq2_0;
 
 use std::fmt;
 
@@ -164,8 +178,20 @@ blocks! { ($)
     F16 = 1, scalar;
     /// 32 values: a scale and 4-bit codes around zero.
     Q4_0 = 2, q4_0;
+    /// 32 values: a scale, a minimum and 4-bit codes.
+    Q4_1 = 3, q4_1;
+    /// 32 values: a scale and 5-bit codes around zero.
+    Q5_0 = 6, q5_0;
+    /// 32 values: a scale, a minimum and 5-bit codes.
+    Q5_1 = 7, q5_1;
+    /// 32 values: a scale and 8-bit codes around zero.
+    Q8_0 = 8, q8_0;
+    /// 32 values: a scale, 8-bit codes around zero and their sum. For activations.
+    Q8_1 = 9, q8_1;
     /// 256 values: 8 sub-blocks with 6-bit scale and minimum each, 4-bit codes.
     Q4_K = 12, q4_k;
+    /// 256 values: a 32-bit scale, 8-bit codes around zero and sums of 16 codes. For activations.
+    Q8_K = 15, q8_k;
     /// 8-bit integer.
     I8 = 24, scalar;
     /// 16-bit integer.
@@ -178,6 +204,18 @@ blocks! { ($)
     F64 = 28, scalar;
     /// 16-bit floating point with the exponent range of F32.
     BF16 = 30, scalar;
+    /// 256 values: a scale and digits of base 3, five a byte.
+    TQ1_0 = 34, tq1_0;
+    /// 256 values: a scale and 2-bit codes for -1, 0 and 1.
+    TQ2_0 = 35, tq2_0;
+    /// 32 values: a power of two and 4-bit floating point codes.
+    MXFP4 = 39, mxfp4;
+    /// 64 values: 4 sub-blocks with an 8-bit floating point scale each, 4-bit floating point codes.
+    NVFP4 = 40, nvfp4;
+    /// 128 values: a scale and a sign each.
+    Q1_0 = 41, q1_0;
+    /// 64 values: a scale and 2-bit codes for -1, 0, 1 and 2.
+    Q2_0 = 42, q2_0;
 }
 
 /// Types that ggml once had: number, name, what took their place.

@@ -1,0 +1,65 @@
+//! Q5_0: 32 values in 22 bytes, 5.5 bits a value. See `spec/blocks/q5_0.md`.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::{Block, BlockType, Defect, bits};
+use crate::num::F16;
+
+/// A scale and 32 codes of 5 bits; a value is `scale * (code - 16)`.
+#[derive(
+    Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
+#[allow(non_camel_case_types, reason = "the names are the field's spelling")]
+#[repr(C)]
+pub struct Q5_0 {
+    scale: F16,
+    /// Bit `i` is the highest bit of the code of value `i`.
+    high_bits: [u8; 4],
+    /// Byte `i` holds the low 4 bits of the codes of value `i` (low nibble) and of value `i + 16`.
+    low_bits: [u8; 16],
+}
+
+/// A [`Q5_0`] block as plain numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codes {
+    /// The step between two levels.
+    pub scale: F16,
+    /// 0 to 31, in the order of the values.
+    pub codes: [u8; 32],
+}
+
+impl Block for Q5_0 {
+    const TYPE: BlockType = BlockType::Q5_0;
+    const LEN: usize = 32;
+    type Codes = Codes;
+
+    fn unpack(&self) -> Codes {
+        Codes { scale: self.scale, codes: bits::unpack_5_bits(&self.low_bits, self.high_bits) }
+    }
+
+    #[inline]
+    fn pack(codes: &Codes) -> Self {
+        let (low_bits, high_bits) = bits::pack_5_bits(&codes.codes);
+        Self { scale: codes.scale, high_bits, low_bits }
+    }
+
+    fn decode(&self, out: &mut [f32]) {
+        assert_eq!(out.len(), Self::LEN);
+        let Codes { scale, codes } = self.unpack();
+        let scale = scale.to_f32();
+        for (out, code) in out.iter_mut().zip(codes) {
+            *out = f32::from(code as i8 - 16) * scale;
+        }
+    }
+
+    #[inline]
+    fn defect(&self) -> Option<Defect> {
+        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+    }
+
+    fn swap_bytes(self) -> Self {
+        let mut high_bits = self.high_bits;
+        high_bits.reverse();
+        Self { scale: self.scale.swap_bytes(), high_bits, ..self }
+    }
+}

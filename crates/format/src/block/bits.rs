@@ -55,3 +55,30 @@ pub(crate) fn assert_below(limit: u8, codes: &[u8]) {
     let largest = codes.iter().fold(0, |largest: u8, code| largest.max(*code));
     assert!(largest < limit, "code {largest} in a field for codes below {limit}");
 }
+
+/// Two codes of 4 bits a byte, neighbours: code `2 * i` in the low nibble of byte `i`, code `2 * i + 1`
+/// in the high one.
+///
+/// # Panics
+/// If `CODES` is not `2 * BYTES`, or a code is above 15.
+pub(crate) fn pack_nibble_pairs<const CODES: usize, const BYTES: usize>(
+    codes: &[u8; CODES],
+) -> [u8; BYTES] {
+    assert_eq!(CODES, 2 * BYTES);
+    std::array::from_fn(|i| {
+        let (low, high) = (codes[2 * i], codes[2 * i + 1]);
+        assert!(low < 16 && high < 16, "4-bit codes {low}, {high}");
+        low | high << 4
+    })
+}
+
+/// Undo [`pack_nibble_pairs`].
+///
+/// # Panics
+/// If `CODES` is not `2 * BYTES`.
+pub(crate) fn unpack_nibble_pairs<const CODES: usize, const BYTES: usize>(
+    bytes: &[u8; BYTES],
+) -> [u8; CODES] {
+    assert_eq!(CODES, 2 * BYTES);
+    std::array::from_fn(|i| bytes[i / 2] >> (4 * (i % 2)) & 15)
+}

@@ -9,11 +9,19 @@
 //! under the same file name.
 
 pub mod bits;
+pub mod codebook;
 pub mod scalar;
 pub mod scales;
 
 pub mod fp4;
 
+pub mod iq1_m;
+pub mod iq1_s;
+pub mod iq2_s;
+pub mod iq2_xs;
+pub mod iq2_xxs;
+pub mod iq3_s;
+pub mod iq3_xxs;
 pub mod mxfp4;
 pub mod nvfp4;
 pub mod q1_0;
@@ -192,6 +200,18 @@ blocks! { ($)
     Q4_K = 12, q4_k;
     /// 256 values: a 32-bit scale, 8-bit codes around zero and sums of 16 codes. For activations.
     Q8_K = 15, q8_k;
+    /// 256 values: 8 sub-blocks with 4-bit scale, groups of 8 from a codebook of 256, signs of even parity.
+    IQ2_XXS = 16, iq2_xxs;
+    /// 256 values: 16 sub-blocks with 4-bit scale, groups of 8 from a codebook of 512, signs of even parity.
+    IQ2_XS = 17, iq2_xs;
+    /// 256 values: 8 sub-blocks with 4-bit scale, groups of 4 from a codebook of 256, signs of even parity.
+    IQ3_XXS = 18, iq3_xxs;
+    /// 256 values: 8 sub-blocks with 3-bit scale and shift, groups of 8 from a ternary codebook of 2048.
+    IQ1_S = 19, iq1_s;
+    /// 256 values: 8 sub-blocks with 4-bit scale, groups of 4 from a codebook of 512, free signs.
+    IQ3_S = 21, iq3_s;
+    /// 256 values: 16 sub-blocks with 4-bit scale, groups of 8 from a codebook of 1024, free signs.
+    IQ2_S = 22, iq2_s;
     /// 8-bit integer.
     I8 = 24, scalar;
     /// 16-bit integer.
@@ -202,6 +222,8 @@ blocks! { ($)
     I64 = 27, scalar;
     /// 64-bit floating point.
     F64 = 28, scalar;
+    /// 256 values: 16 sub-blocks with 3-bit scale, groups of 8 with a shift from IQ1_S's codebook.
+    IQ1_M = 29, iq1_m;
     /// 16-bit floating point with the exponent range of F32.
     BF16 = 30, scalar;
     /// 256 values: a scale and digits of base 3, five a byte.

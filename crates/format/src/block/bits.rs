@@ -82,3 +82,53 @@ pub(crate) fn unpack_nibble_pairs<const CODES: usize, const BYTES: usize>(
     assert_eq!(CODES, 2 * BYTES);
     std::array::from_fn(|i| bytes[i / 2] >> (4 * (i % 2)) & 15)
 }
+
+/// Join the 2-bit codes of four runs: byte `i` holds, from the lowest bits up, `codes[i]`,
+/// `codes[i + N]`, `codes[i + 2 * N]` and `codes[i + 3 * N]`.
+///
+/// # Panics
+/// If `codes` is not `4 * N` long, or a code is above 3.
+pub(crate) fn pack_quarters<const N: usize>(codes: &[u8]) -> [u8; N] {
+    assert_eq!(codes.len(), 4 * N);
+    assert!(codes.iter().fold(0, |all, code| all | code) < 4, "2-bit codes {codes:?}");
+    std::array::from_fn(|i| {
+        codes[i] | codes[i + N] << 2 | codes[i + 2 * N] << 4 | codes[i + 3 * N] << 6
+    })
+}
+
+/// Undo [`pack_quarters`].
+///
+/// # Panics
+/// If `codes` is not `4 * N` long.
+pub(crate) fn unpack_quarters<const N: usize>(bytes: &[u8; N], codes: &mut [u8]) {
+    assert_eq!(codes.len(), 4 * N);
+    for (quarter, codes) in codes.chunks_exact_mut(N).enumerate() {
+        for (byte, code) in bytes.iter().zip(codes) {
+            *code = byte >> (2 * quarter) & 3;
+        }
+    }
+}
+
+/// Join one bit of each of 256 codes: bit `b` of byte `i` is `codes[32 * b + i] >> shift`.
+///
+/// # Panics
+/// If a code is above 1 after the shift.
+pub(crate) fn pack_planes(codes: &[u8; 256], shift: u32) -> [u8; 32] {
+    assert!(codes.iter().fold(0, |all, code| all | code) >> shift < 2, "1-bit codes {codes:?}");
+    let mut bytes = [0; 32];
+    for (plane, codes) in codes.chunks_exact(32).enumerate() {
+        for (byte, code) in bytes.iter_mut().zip(codes) {
+            *byte |= code >> shift << plane;
+        }
+    }
+    bytes
+}
+
+/// Undo [`pack_planes`]: adds the bits, shifted up, to codes whose bits from `shift` on are clear.
+pub(crate) fn unpack_planes(bytes: &[u8; 32], shift: u32, codes: &mut [u8; 256]) {
+    for (plane, codes) in codes.chunks_exact_mut(32).enumerate() {
+        for (byte, code) in bytes.iter().zip(codes) {
+            *code |= (byte >> plane & 1) << shift;
+        }
+    }
+}

@@ -10,10 +10,9 @@
 
 pub mod bits;
 pub mod codebook;
+pub mod fp4;
 pub mod scalar;
 pub mod scales;
-
-pub mod fp4;
 
 pub mod iq1_m;
 pub mod iq1_s;
@@ -26,11 +25,15 @@ pub mod mxfp4;
 pub mod nvfp4;
 pub mod q1_0;
 pub mod q2_0;
+pub mod q2_k;
+pub mod q3_k;
 pub mod q4_0;
 pub mod q4_1;
 pub mod q4_k;
 pub mod q5_0;
 pub mod q5_1;
+pub mod q5_k;
+pub mod q6_k;
 pub mod q8_0;
 pub mod q8_1;
 pub mod q8_k;
@@ -196,8 +199,16 @@ blocks! { ($)
     Q8_0 = 8, q8_0;
     /// 32 values: a scale, 8-bit codes around zero and their sum. For activations.
     Q8_1 = 9, q8_1;
+    /// 256 values: 16 sub-blocks with 4-bit scale and minimum each, 2-bit codes.
+    Q2_K = 10, q2_k;
+    /// 256 values: 16 sub-blocks with a 6-bit scale each, 3-bit codes around zero.
+    Q3_K = 11, q3_k;
     /// 256 values: 8 sub-blocks with 6-bit scale and minimum each, 4-bit codes.
     Q4_K = 12, q4_k;
+    /// 256 values: 8 sub-blocks with 6-bit scale and minimum each, 5-bit codes.
+    Q5_K = 13, q5_k;
+    /// 256 values: 16 sub-blocks with an 8-bit scale each, 6-bit codes around zero.
+    Q6_K = 14, q6_k;
     /// 256 values: a 32-bit scale, 8-bit codes around zero and sums of 16 codes. For activations.
     Q8_K = 15, q8_k;
     /// 256 values: 8 sub-blocks with 4-bit scale, groups of 8 from a codebook of 256, signs of even parity.

@@ -9,7 +9,12 @@
 
 mod checked;
 mod finite;
+mod round;
+mod rows;
 
+mod iq4_nl;
+mod iq4_search;
+mod iq4_xs;
 mod q4_0;
 
 use std::fmt::Debug;
@@ -71,7 +76,7 @@ pub trait Encoder: Debug + Sync {
 }
 
 /// The table of encoders. Types without a row cannot be encoded to.
-const ENCODERS: &[&dyn Encoder] = &[&q4_0::Q4_0];
+const ENCODERS: &[&dyn Encoder] = &[&iq4_nl::IQ4_NL, &iq4_xs::IQ4_XS, &q4_0::Q4_0];
 
 /// The encoder of a type, if it has one.
 pub fn encoder(ty: BlockType) -> Option<&'static dyn Encoder> {

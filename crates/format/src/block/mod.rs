@@ -27,6 +27,8 @@ pub mod q1_0;
 pub mod q2_0;
 pub mod q2_k;
 pub mod q3_k;
+pub mod iq4_nl;
+pub mod iq4_xs;
 pub mod q4_0;
 pub mod q4_1;
 pub mod q4_k;
@@ -219,10 +221,14 @@ blocks! { ($)
     IQ3_XXS = 18, iq3_xxs;
     /// 256 values: 8 sub-blocks with 3-bit scale and shift, groups of 8 from a ternary codebook of 2048.
     IQ1_S = 19, iq1_s;
+    /// 32 values: a scale and 4-bit codes for 16 uneven levels.
+    IQ4_NL = 20, iq4_nl;
     /// 256 values: 8 sub-blocks with 4-bit scale, groups of 4 from a codebook of 512, free signs.
     IQ3_S = 21, iq3_s;
     /// 256 values: 16 sub-blocks with 4-bit scale, groups of 8 from a codebook of 1024, free signs.
     IQ2_S = 22, iq2_s;
+    /// 256 values: 8 sub-blocks with 6-bit scale, 4-bit codes for the levels of IQ4_NL.
+    IQ4_XS = 23, iq4_xs;
     /// 8-bit integer.
     I8 = 24, scalar;
     /// 16-bit integer.

@@ -9,6 +9,7 @@ pub mod iq2_xs;
 pub mod iq2_xxs;
 pub mod iq3_s;
 pub mod iq3_xxs;
+pub mod iq4_nl;
 pub mod signs;
 
 /// The index in [`signs::SIGNS`] of a pattern of 8 signs (bit `i` set: value `i` is negative), if its

@@ -1,0 +1,326 @@
+//! The search that IQ4_NL and IQ4_XS share: a scale for 32 values whose codes stand for 16 uneven levels.
+//!
+//! A code is the level nearest to `value / scale`. The scale is the best of 16 trials: one maps the
+//! value of largest magnitude to level 127, the others map it to -127 ± 7, in steps of 1. Each trial fixes the codes, and
+//! with them the scale of least weighted squared error has a closed form, `sum(w q x) / sum(w q q)`.
+//! The trial that lowers the error most, by `sum(w q x)² / sum(w q q)`, wins; the first of equals.
+
+use granule_format::block::codebook::iq4_nl::LEVELS;
+
+/// Values that share a scale.
+pub(super) const SUB_BLOCK: usize = 32;
+
+/// The second kind of trial moves the largest value by up to this many levels around -127.
+const REACH: i32 = 7;
+
+/// A sub-block whose largest magnitude is below this gets scale 0.
+const NEGLIGIBLE: f32 = 1e-15;
+
+/// The level of a code.
+pub(super) fn level(code: u8) -> f32 {
+    f32::from(LEVELS[usize::from(code)])
+}
+
+/// The code of the level nearest to `value`; halfway between two it is the upper one.
+///
+/// This is the number of [`MIDPOINTS`] that `value` is not below. The reference instead bisects the
+/// levels and then compares the distances to both neighbours, rounded to `f32`. That is the same:
+/// both answers only grow with `value` (rounding keeps order), and they agree on each midpoint and on
+/// the number just below it, which a test confirms.
+#[inline(always)]
+pub(super) fn nearest(value: f32) -> u8 {
+    let mut code = 0;
+    for midpoint in MIDPOINTS {
+        code += u8::from(not_below(value, midpoint));
+    }
+    code
+}
+
+/// Halfway between neighbouring levels; all are exact in `f32`.
+const MIDPOINTS: [f32; 15] = {
+    let mut midpoints = [0.0; 15];
+    let mut i = 0;
+    while i < 15 {
+        midpoints[i] = (LEVELS[i] as f32 + LEVELS[i + 1] as f32) / 2.0;
+        i += 1;
+    }
+    midpoints
+};
+
+/// `value >= bound`, and true for NaN, to which the reference gives the highest code.
+#[inline(always)]
+#[allow(clippy::neg_cmp_op_on_partial_ord, reason = "NaN has to count as not below")]
+fn not_below(value: f32, bound: f32) -> bool {
+    !(value < bound)
+}
+
+/// What the error of each value counts: its square without importance weights, and with them
+/// `weight * sqrt(spread + value²)`, where `spread` is twice the mean square of the block.
+pub(super) fn importance(values: &[f32], weights: Option<&[f32]>, spread: f32) -> [f32; SUB_BLOCK] {
+    std::array::from_fn(|i| {
+        let square = values[i] * values[i];
+        match weights {
+            Some(weights) => weights[i] * (spread + square).sqrt(),
+            None => square,
+        }
+    })
+}
+
+/// Twice the mean square of a block.
+pub(super) fn spread(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |sum, value| sum + value * value) * (2.0 / values.len() as f32)
+}
+
+/// The best scale for 32 values: the definition.
+pub(super) fn best_scale(values: &[f32], importance: &[f32; SUB_BLOCK]) -> f32 {
+    let (mut largest, mut magnitude) = (0.0, 0.0);
+    for &value in values {
+        if value.abs() > magnitude {
+            (largest, magnitude) = (value, value.abs());
+        }
+    }
+    if magnitude < NEGLIGIBLE {
+        return 0.0;
+    }
+    let sums = |inverse: f32| {
+        let (mut product, mut square) = (0.0, 0.0);
+        for (value, weight) in values.iter().zip(importance) {
+            let level = level(nearest(inverse * value));
+            product += weight * level * value;
+            square += weight * level * level;
+        }
+        (product, square)
+    };
+    let (product, square) = sums(1.0 / (largest / 127.0));
+    let mut scale = if square > 0.0 { product / square } else { 0.0 };
+    let mut best = scale * product;
+    for step in -REACH..=REACH {
+        let (product, square) = sums((step - 127) as f32 / largest);
+        if square > 0.0 && product * product > best * square {
+            scale = product / square;
+            best = scale * product;
+        }
+    }
+    scale
+}
+
+/// The best scale for `L` sub-blocks at once; `values[i][lane]` is value `i` of the sub-block in a lane.
+///
+/// All trials after the first scale the values by 120 to 134 over the largest, so a scaled value moves by a factor
+/// of at most 134/120 = 1.117 and keeps its sign, while a midpoint is at least 1.22 times the
+/// one before it (in magnitude). So a value crosses at most one midpoint in all of these trials: its level is
+/// one of two neighbours, which are found once, and each trial makes one comparison.
+#[inline(always)]
+pub(super) fn best_scales<const L: usize>(
+    values: &[[f32; L]; SUB_BLOCK],
+    importance: &[[f32; L]; SUB_BLOCK],
+) -> [f32; L] {
+    let (mut largest, mut magnitude) = ([0.0_f32; L], [0.0_f32; L]);
+    for values in values {
+        for l in 0..L {
+            let higher = values[l].abs() > magnitude[l];
+            largest[l] = if higher { values[l] } else { largest[l] };
+            magnitude[l] = if higher { values[l].abs() } else { magnitude[l] };
+        }
+    }
+
+    let (product, square) = first_trial(values, importance, &largest);
+    let (mut scale, mut best) = ([0.0_f32; L], [0.0_f32; L]);
+    for l in 0..L {
+        scale[l] = if square[l] > 0.0 { product[l] / square[l] } else { 0.0 };
+        best[l] = scale[l] * product[l];
+    }
+    let terms = terms(values, importance, &largest);
+    for group in 0..(2 * REACH as usize + 1) / GROUP {
+        let mut inverse = [[0.0_f32; L]; GROUP];
+        for (i, inverse) in inverse.iter_mut().enumerate() {
+            let step = (group * GROUP + i) as i32 - REACH;
+            for l in 0..L {
+                inverse[l] = (step - 127) as f32 / largest[l];
+            }
+        }
+        let (product, square) = trials(values, &terms, &inverse);
+        for (product, square) in product.iter().zip(&square) {
+            for l in 0..L {
+                let better = square[l] > 0.0 && product[l] * product[l] > best[l] * square[l];
+                let fitted = product[l] / square[l];
+                scale[l] = if better { fitted } else { scale[l] };
+                best[l] = if better { fitted * product[l] } else { best[l] };
+            }
+        }
+    }
+    for l in 0..L {
+        scale[l] = if magnitude[l] < NEGLIGIBLE { 0.0 } else { scale[l] };
+    }
+    scale
+}
+
+/// [`spread`] of `L` blocks at once.
+#[inline(always)]
+pub(super) fn spreads<const L: usize>(values: &[[f32; L]; SUB_BLOCK]) -> [f32; L] {
+    let mut spread = [0.0_f32; L];
+    for values in values {
+        for l in 0..L {
+            spread[l] += values[l] * values[l];
+        }
+    }
+    spread.map(|sum| sum * (2.0 / SUB_BLOCK as f32))
+}
+
+/// [`importance`] of `L` blocks at once, in place of their weights.
+#[inline(always)]
+pub(super) fn weigh<const L: usize>(
+    values: &[[f32; L]; SUB_BLOCK],
+    spread: &[f32; L],
+    weights: &mut [[f32; L]; SUB_BLOCK],
+) {
+    for (weights, values) in weights.iter_mut().zip(values) {
+        for l in 0..L {
+            weights[l] *= (spread[l] + values[l] * values[l]).sqrt();
+        }
+    }
+}
+
+/// [`importance`] of `L` blocks at once without weights, in place of their values.
+#[inline(always)]
+pub(super) fn square<const L: usize>(values: &mut [[f32; L]; SUB_BLOCK]) {
+    for value in values.as_flattened_mut() {
+        *value *= *value;
+    }
+}
+
+/// Trials whose sums are kept in registers together.
+const GROUP: usize = 5;
+
+/// The sums of the trial that maps the largest value to 127.
+#[inline(always)]
+fn first_trial<const L: usize>(
+    values: &[[f32; L]; SUB_BLOCK],
+    importance: &[[f32; L]; SUB_BLOCK],
+    largest: &[f32; L],
+) -> ([f32; L], [f32; L]) {
+    let (mut product, mut square) = ([0.0_f32; L], [0.0_f32; L]);
+    let mut inverse = [0.0_f32; L];
+    for l in 0..L {
+        inverse[l] = 1.0 / (largest[l] / 127.0);
+    }
+    for (value, weight) in values.iter().zip(importance) {
+        for l in 0..L {
+            let scaled = inverse[l] * value[l];
+            let mut level = f32::from(LEVELS[0]);
+            for (i, &midpoint) in MIDPOINTS.iter().enumerate() {
+                level = if not_below(scaled, midpoint) { f32::from(LEVELS[i + 1]) } else { level };
+            }
+            let weighted = weight[l] * level;
+            product[l] += weighted * value[l];
+            square[l] += weighted * level;
+        }
+    }
+    (product, square)
+}
+
+/// What a value adds to the sums with either of its two levels.
+#[derive(Clone, Copy)]
+struct Term<const L: usize> {
+    /// From this scaled value on it is the upper level.
+    midpoint: [f32; L],
+    product: [[f32; L]; 2],
+    square: [[f32; L]; 2],
+}
+
+#[inline(always)]
+fn terms<const L: usize>(
+    values: &[[f32; L]; SUB_BLOCK],
+    importance: &[[f32; L]; SUB_BLOCK],
+    largest: &[f32; L],
+) -> [Term<L>; SUB_BLOCK] {
+    let (mut first, mut last) = ([0.0_f32; L], [0.0_f32; L]);
+    for l in 0..L {
+        first[l] = (-REACH - 127) as f32 / largest[l];
+        last[l] = (REACH - 127) as f32 / largest[l];
+    }
+    let zero = [0.0; L];
+    let mut terms =
+        [Term { midpoint: zero, product: [zero, zero], square: [zero, zero] }; SUB_BLOCK];
+    for ((term, value), weight) in terms.iter_mut().zip(values).zip(importance) {
+        for l in 0..L {
+            let (a, b) = (first[l] * value[l], last[l] * value[l]);
+            let lowest = if a < b { a } else { b };
+            let (mut lower, mut upper) = (f32::from(LEVELS[0]), f32::from(LEVELS[1]));
+            let mut midpoint = MIDPOINTS[0];
+            for i in 0..15 {
+                let reached = not_below(lowest, MIDPOINTS[i]);
+                lower = if reached { f32::from(LEVELS[i + 1]) } else { lower };
+                upper = if reached { f32::from(LEVELS[(i + 2).min(15)]) } else { upper };
+                let next = if i == 14 { f32::INFINITY } else { MIDPOINTS[i + 1] };
+                midpoint = if reached { next } else { midpoint };
+            }
+            term.midpoint[l] = midpoint;
+            let (low, high) = (weight[l] * lower, weight[l] * upper);
+            term.product[0][l] = low * value[l];
+            term.product[1][l] = high * value[l];
+            term.square[0][l] = low * lower;
+            term.square[1][l] = high * upper;
+        }
+    }
+    terms
+}
+
+/// The sums of `GROUP` trials.
+#[inline(always)]
+fn trials<const L: usize>(
+    values: &[[f32; L]; SUB_BLOCK],
+    terms: &[Term<L>; SUB_BLOCK],
+    inverse: &[[f32; L]; GROUP],
+) -> ([[f32; L]; GROUP], [[f32; L]; GROUP]) {
+    let (mut product, mut square) = ([[0.0_f32; L]; GROUP], [[0.0_f32; L]; GROUP]);
+    for (value, term) in values.iter().zip(terms) {
+        for t in 0..GROUP {
+            for l in 0..L {
+                let upper = inverse[t][l] * value[l] >= term.midpoint[l];
+                product[t][l] += if upper { term.product[1][l] } else { term.product[0][l] };
+                square[t][l] += if upper { term.square[1][l] } else { term.square[0][l] };
+            }
+        }
+    }
+    (product, square)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bisection, then the nearer neighbour by rounded differences: the reference's way.
+    fn by_differences(value: f32) -> usize {
+        let levels = LEVELS.map(f32::from);
+        let Some(above) = levels.iter().position(|level| value < *level) else { return 15 };
+        if above == 0 {
+            return 0;
+        }
+        let (low, high) = (levels[above - 1], levels[above]);
+        if value - low < high - value { above - 1 } else { above }
+    }
+
+    #[test]
+    fn nearest_equals_comparing_rounded_distances() {
+        for (i, midpoint) in MIDPOINTS.into_iter().enumerate() {
+            for (value, code) in [(midpoint.next_down(), i), (midpoint, i + 1)] {
+                assert_eq!(by_differences(value), code, "{value}");
+                assert_eq!(usize::from(nearest(value)), code, "{value}");
+            }
+        }
+        for (code, level) in LEVELS.into_iter().enumerate() {
+            assert_eq!(usize::from(nearest(f32::from(level))), code);
+        }
+        assert_eq!(nearest(f32::NAN), 15);
+    }
+
+    #[test]
+    fn a_value_crosses_at_most_one_midpoint() {
+        let widest = (127 + REACH) as f32 / (127 - REACH) as f32;
+        for pair in MIDPOINTS.windows(2) {
+            let (a, b) = (pair[0].abs(), pair[1].abs());
+            assert!(pair[0] * pair[1] < 0.0 || a.max(b) / a.min(b) > 1.05 * widest, "{pair:?}");
+        }
+    }
+}

@@ -76,7 +76,12 @@ pub trait Encoder: Debug + Sync {
 }
 
 /// The table of encoders. Types without a row cannot be encoded to.
-const ENCODERS: &[&dyn Encoder] = &[&iq4_nl::IQ4_NL, &iq4_xs::IQ4_XS, &q4_0::Q4_0];
+#[rustfmt::skip] // one row a line
+const ENCODERS: &[&dyn Encoder] = &[
+    &iq4_nl::IQ4_NL,
+    &iq4_xs::IQ4_XS,
+    &q4_0::Q4_0,
+];
 
 /// The encoder of a type, if it has one.
 pub fn encoder(ty: BlockType) -> Option<&'static dyn Encoder> {

@@ -8,7 +8,9 @@ use crate::num::F16;
 
 /// A scale and 32 codes of 4 bits; a value is `scale * LEVELS[code]`, with 16 [`LEVELS`] that are not
 /// evenly spaced.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ4_NL {

@@ -9,7 +9,9 @@ use crate::num::F16;
 
 /// A super-block of 8 sub-blocks of 32 values; a value is `scale * sub_scale * LEVELS[code]`, with the
 /// 16 [`LEVELS`] of IQ4_NL.
-#[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+)]
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ4_XS {

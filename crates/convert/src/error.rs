@@ -1,6 +1,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use granule_format::{BlockType, Defect};
+
+use crate::encode::EncodeError;
+
 /// Why something cannot be converted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -13,13 +17,101 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A GGUF file does not parse.
-    #[error("{}: {source}", path.display())]
-    Gguf {
-        /// The file.
+    /// A GGUF file cannot be read.
+    #[error(transparent)]
+    Read(#[from] granule_reader::Error),
+    /// The folder for an output does not exist.
+    #[error("{}: the folder {} does not exist; create it first", path.display(), folder.display())]
+    NoFolder {
+        /// The output.
         path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// An output would replace a folder.
+    #[error("{}: this is a folder; give the name of a file", path.display())]
+    OutputIsFolder {
+        /// The output.
+        path: PathBuf,
+    },
+    /// An output would replace what it is made from.
+    #[error("{}: the output is also an input; give another name", path.display())]
+    OutputIsInput {
+        /// The output.
+        path: PathBuf,
+    },
+    /// The outputs do not fit the disk.
+    #[error("{}: {needed} bytes are needed, {free} are free; free some space or write elsewhere", folder.display())]
+    Space {
+        /// Where the outputs would be.
+        folder: PathBuf,
+        /// Bytes that they take.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// The threads cannot be started.
+    #[error("the threads cannot be started: {0}")]
+    Threads(rayon::ThreadPoolBuildError),
+    /// Nothing can be said about the bytes of a tensor of an unknown type, not even how many there are.
+    #[error("tensor {tensor:?} has type {id}, which this version does not know")]
+    UnknownType {
+        /// The tensor.
+        tensor: String,
+        /// The number of its type.
+        id: u32,
+    },
+    /// A value of a tensor is NaN or infinite.
+    #[error(
+        "tensor {tensor:?}, row {row}, column {column}: the value is {value}; only finite values can be encoded"
+    )]
+    NotFinite {
+        /// The tensor.
+        tensor: String,
+        /// The row, over all dimensions but the first.
+        row: u64,
+        /// The column.
+        column: u64,
+        /// What it is.
+        value: f32,
+    },
+    /// Values of a tensor are beyond the range of the type.
+    #[error(
+        "tensor {tensor:?}, row {row}, columns from {column} on: the values do not fit {ty} ({defect}); choose another type for this tensor"
+    )]
+    OutOfRange {
+        /// The tensor.
+        tensor: String,
+        /// The row, over all dimensions but the first.
+        row: u64,
+        /// The first column of the block that would be invalid.
+        column: u64,
+        /// The type to encode to.
+        ty: BlockType,
+        /// What would be wrong with the block.
+        defect: Defect,
+    },
+    /// A tensor cannot be encoded.
+    #[error("tensor {tensor:?}: {source}")]
+    Encode {
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        source: EncodeError,
+    },
+    /// A tensor that is copied has an invalid block.
+    #[error("tensor {tensor:?}, row {row}, block {block} ({ty}): {defect}; the source is damaged")]
+    Defect {
+        /// The tensor.
+        tensor: String,
+        /// Its type.
+        ty: BlockType,
+        /// The row, over all dimensions but the first.
+        row: u64,
+        /// The block in the row.
+        block: u64,
         /// What is wrong with it.
-        source: granule_format::Error,
+        defect: Defect,
     },
     /// The header of the output cannot be laid out.
     #[error(transparent)]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Model`] | an open file or split set: read at positions, mapped, or in memory |
 //! | [`Tensor`] | a view of a tensor: its bytes, and the values of any range of its rows |
+//! | [`positioned`] | reading and writing at positions of a file |
 //! | [`isa`] | instruction sets: detection, and the boundary that compiles code for them |
 #![deny(unsafe_code)]
 
@@ -11,6 +12,7 @@ mod error;
 #[allow(unsafe_code, reason = "entering code that is compiled for a detected instruction set")]
 pub mod isa;
 mod model;
+pub mod positioned;
 mod storage;
 mod tensor;
 

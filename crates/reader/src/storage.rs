@@ -7,6 +7,8 @@ use std::io;
 
 use memmap2::Mmap;
 
+use crate::positioned::read_exact_at;
+
 /// The bytes of one file.
 pub(crate) enum Storage {
     /// Read at positions when they are needed.
@@ -40,7 +42,7 @@ impl Storage {
     /// Fill `out` with the bytes from `start` on.
     pub(crate) fn read_into(&self, start: u64, out: &mut [u8]) -> io::Result<()> {
         match self {
-            Self::File(file) => read_at(file, start, out),
+            Self::File(file) => read_exact_at(file, out, start),
             Self::Map(_) | Self::Bytes(_) => {
                 out.copy_from_slice(self.slice(start, out.len())?);
                 Ok(())
@@ -54,26 +56,6 @@ impl Storage {
             .and_then(|start| self.bytes()?.get(start..start.checked_add(length)?))
             .ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
-}
-
-/// Fill `out` from a position, without moving anybody else's.
-#[cfg(unix)]
-fn read_at(file: &File, start: u64, out: &mut [u8]) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, out, start)
-}
-
-/// Fill `out` from a position. The file's own position moves, but nobody uses it.
-#[cfg(windows)]
-fn read_at(file: &File, mut start: u64, mut out: &mut [u8]) -> io::Result<()> {
-    while !out.is_empty() {
-        let read = std::os::windows::fs::FileExt::seek_read(file, out, start)?;
-        if read == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        start += read as u64;
-        out = &mut out[read..];
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Storage {

@@ -4,11 +4,16 @@
 //! shapes and types, whose rows are read on demand. For a checkpoint that is the file that the
 //! reference's converter would write, so that everything behind it is the same for both kinds of source.
 
+mod gguf;
+
 use std::ops::Range;
+use std::path::Path;
 
 use granule_format::{Metadata, Shape, TensorType};
 
 use crate::Error;
+
+pub use gguf::GgufSource;
 
 /// Metadata and tensors that can be read row by row, from many threads at once.
 pub trait Source: Sync {
@@ -17,6 +22,9 @@ pub trait Source: Sync {
 
     /// The tensors in the order in which they are written.
     fn tensors(&self) -> &[SourceTensor];
+
+    /// The files that are read: none of them may be written to.
+    fn files(&self) -> Vec<&Path>;
 
     /// Read whole rows of the tensor at `index` of [`tensors`](Self::tensors) as blocks of its type, little-endian.
     /// Rows are counted over all dimensions but the first. `out` is replaced.

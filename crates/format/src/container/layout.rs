@@ -66,6 +66,11 @@ impl Draft {
         &self.metadata
     }
 
+    /// The byte order of every number.
+    pub const fn endian(&self) -> Endian {
+        self.endian
+    }
+
     /// Alignment of tensor data in bytes.
     pub const fn alignment(&self) -> u64 {
         self.alignment

@@ -1,0 +1,59 @@
+use std::ops::Range;
+use std::path::Path;
+
+use granule_format::Metadata;
+use granule_reader::Model;
+
+use super::{Source, SourceTensor};
+use crate::Error;
+
+/// A GGUF file, or a split set by any of its files, as a source.
+///
+/// The keys that describe the split (`split.*`) are those of the first file.
+#[derive(Debug)]
+pub struct GgufSource {
+    model: Model,
+    tensors: Vec<SourceTensor>,
+}
+
+impl GgufSource {
+    /// Open the file; its tensors are read at positions when they are needed.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is no GGUF file, or the shards do not fit together.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let model = Model::open(path)?;
+        let tensors = model
+            .tensors()
+            .map(|tensor| SourceTensor {
+                name: tensor.name().to_owned(),
+                shape: tensor.shape(),
+                ty: tensor.ty(),
+            })
+            .collect();
+        Ok(Self { model, tensors })
+    }
+
+    /// The open file.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+impl Source for GgufSource {
+    fn metadata(&self) -> &Metadata {
+        self.model.metadata()
+    }
+
+    fn tensors(&self) -> &[SourceTensor] {
+        &self.tensors
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        self.model.shards().iter().map(|shard| shard.path()).collect()
+    }
+
+    fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
+        Ok(self.model.tensor_at(index).read_rows_into(rows, out)?)
+    }
+}

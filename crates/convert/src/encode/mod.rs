@@ -7,15 +7,38 @@
 //!
 //! [`encode_rows`] is the way in: it checks what an [`Encoder`] takes for granted.
 
+#![allow(non_camel_case_types, reason = "encoders have the names of their types")]
+
+mod block_wise;
 mod checked;
+mod extremes;
 mod finite;
+mod fp4;
+mod importance;
+mod iq4_search;
 mod round;
 mod rows;
+mod search_affine;
+mod search_symmetric;
+mod ternary;
+mod with_weights;
 
 mod iq4_nl;
-mod iq4_search;
 mod iq4_xs;
+mod mxfp4;
+mod nvfp4;
+mod q1_0;
+mod q2_0;
 mod q4_0;
+mod q4_1;
+mod q5_0;
+mod q5_1;
+mod q8_0;
+mod q8_1;
+mod q8_k;
+mod scalar;
+mod tq1_0;
+mod tq2_0;
 
 use std::fmt::Debug;
 
@@ -24,6 +47,8 @@ use granule_reader::isa::Isa;
 
 pub use checked::{EncodeError, encode_rows};
 pub use finite::first_not_finite;
+
+use with_weights::Both;
 
 /// What importance weights mean to an encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +105,19 @@ pub trait Encoder: Debug + Sync {
 const ENCODERS: &[&dyn Encoder] = &[
     &iq4_nl::IQ4_NL,
     &iq4_xs::IQ4_XS,
-    &q4_0::Q4_0,
+    &mxfp4::MXFP4,
+    &nvfp4::NVFP4,
+    &q1_0::Q1_0,
+    &q2_0::Q2_0,
+    &Both(q4_0::Q4_0),
+    &q8_0::Q8_0,
+    &q8_1::Q8_1,
+    &q8_k::Q8_K,
+    &scalar::BF16,
+    &scalar::F16,
+    &scalar::F32,
+    &tq1_0::TQ1_0,
+    &tq2_0::TQ2_0,
 ];
 
 /// The encoder of a type, if it has one.

@@ -1,11 +1,115 @@
-//! Rounding as the reference does it.
+//! Rounding as the reference does it, free of branches so that loops of it are vector code.
+
+use granule_format::num::F16;
+
+/// 1.5 · 2²³: a number added to it keeps no fraction, and the integer stands in the low bits.
+const SHIFT: f32 = 12_582_912.0;
 
 /// The nearest integer, halfway cases to even, for magnitudes below 2²².
 ///
-/// Adding 1.5 · 2²³ leaves no room for a fraction, and the integer in the low bits. For larger
-/// magnitudes, infinities and NaN the result is what these bits happen to be, which the reference's results depend on
-/// for values near the ends of the range of `f32`.
+/// For larger magnitudes, infinities and NaN the result is what these bits happen to be, which the
+/// reference's results depend on for values near the ends of the range of `f32`.
 #[inline(always)]
 pub(super) fn to_even(value: f32) -> i32 {
-    ((value + 12_582_912.0).to_bits() & 0x7f_ffff).cast_signed() - 0x40_0000
+    ((value + SHIFT).to_bits() & 0x7f_ffff).cast_signed() - 0x40_0000
+}
+
+/// The nearest integer, halfway cases away from zero, for magnitudes below 2²².
+#[inline(always)]
+pub(super) fn away_from_zero(value: f32) -> i32 {
+    let shifted = value + SHIFT;
+    let even = shifted.to_bits().cast_signed() - SHIFT.to_bits().cast_signed();
+    // Exact; half of a unit only where the value was halfway and went the other way.
+    let rest = value - (shifted - SHIFT);
+    let up = (rest == 0.5) & (value > 0.0);
+    let down = (rest == -0.5) & (value < 0.0);
+    even + i32::from(up) - i32::from(down)
+}
+
+/// One divided by a step; zero where there is no step, or one so small that this overflows.
+#[inline(always)]
+pub(super) fn inverse(step: f32) -> f32 {
+    let inverse = 1.0 / step;
+    if inverse.is_finite() { inverse } else { 0.0 }
+}
+
+/// The nearest half-precision number, halfway cases to even: [`F16::from_f32`] as vector code.
+#[inline(always)]
+pub(super) fn f16(value: f32) -> F16 {
+    let bits = value.to_bits();
+    let sign = bits >> 16 & 0x8000;
+    let magnitude = bits & 0x7fff_ffff;
+    // 13 bits of the mantissa go. Adding just below half of what remains, and one more if that is
+    // odd, carries into it as rounding does; then the exponent's bias changes from 127 to 15.
+    let odd = magnitude >> 13 & 1;
+    let normal = ((magnitude + 0xfff + odd) >> 13).wrapping_sub(112 << 10).min(0x7c00);
+    // Below the smallest normal number, 2⁻¹⁴, the unit is 2⁻²⁴: that of single-precision numbers from 0.5 on.
+    let subnormal = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0.5_f32.to_bits());
+    let finite = if magnitude < 0x3880_0000 { subnormal } else { normal };
+    let result = if magnitude > 0x7f80_0000 { 0x7e00 } else { finite };
+    F16::from_bits((sign | result) as u16)
+}
+
+/// The bits of the nearest number in BF16, halfway cases to even; NaN stays NaN.
+#[inline(always)]
+pub(super) fn bf16(value: f32) -> u16 {
+    let bits = value.to_bits();
+    let odd = bits >> 16 & 1;
+    let rounded = bits.wrapping_add(0x7fff + odd) >> 16;
+    let nan = bits >> 16 | 0x40;
+    (if bits & 0x7fff_ffff > 0x7f80_0000 { nan } else { rounded }) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every half-precision number, every midpoint between two, and the neighbours of all of them.
+    fn interesting() -> impl Iterator<Item = f32> {
+        (0..=u16::MAX).flat_map(|bits| {
+            let number = half::f16::from_bits(bits).to_f32().to_bits();
+            let midpoint = number + (1 << 12);
+            let upper = u32::from(bits) << 16;
+            [number, midpoint, upper, upper | 0x8000]
+                .into_iter()
+                .flat_map(|bits| [bits.wrapping_sub(1), bits, bits.wrapping_add(1)])
+                .map(f32::from_bits)
+        })
+    }
+
+    #[test]
+    fn f16_is_the_nearest_half() {
+        // Midpoints of subnormal halves have other bits than those of `interesting`.
+        let subnormal = (0..2049).flat_map(|i| {
+            let bits = (i as f32 * 0.5 * 2.0_f32.powi(-24)).to_bits();
+            [bits.saturating_sub(1), bits, bits + 1].map(f32::from_bits)
+        });
+        for value in interesting().chain(subnormal.clone()).chain(subnormal.map(|v| -v)) {
+            let (ours, theirs) = (f16(value), half::f16::from_f32(value));
+            if value.is_nan() {
+                assert!(ours.to_f32().is_nan());
+            } else {
+                assert_eq!(ours.to_bits(), theirs.to_bits(), "{value:e}");
+            }
+        }
+    }
+
+    #[test]
+    fn bf16_is_the_nearest() {
+        for value in interesting() {
+            assert_eq!(bf16(value), half::bf16::from_f32(value).to_bits(), "{value:e}");
+        }
+    }
+
+    #[test]
+    fn integers_round_to_even_and_away_from_zero() {
+        for i in -4000..4000 {
+            for value in
+                [i as f32 * 0.25, (i as f32 * 0.25).next_up(), (i as f32 * 0.25).next_down()]
+            {
+                assert_eq!(to_even(value), value.round_ties_even() as i32, "{value:e}");
+                assert_eq!(away_from_zero(value), value.round() as i32, "{value:e}");
+            }
+        }
+    }
 }

@@ -1,0 +1,25 @@
+//! What TQ1_0, TQ2_0 and Q2_0 share: codes for -1, 0 and 1 times the largest magnitude.
+
+use super::{extremes, round};
+
+/// The largest magnitude of a block, and for each value 0, 1 or 2: whether it is nearer to minus that
+/// magnitude, to zero, or to it. A value halfway counts as far from zero.
+pub(super) fn define<const N: usize>(values: &[f32]) -> (f32, [u8; N]) {
+    let largest = values.iter().fold(0.0, |largest: f32, v| largest.max(v.abs()));
+    let inverse = round::inverse(largest);
+    (largest, std::array::from_fn(|i| ((values[i] * inverse).round() as i8 + 1) as u8))
+}
+
+/// [`define`] as vector code.
+#[inline(always)]
+pub(super) fn encode<const N: usize>(values: &[f32]) -> (f32, [u8; N]) {
+    let values: &[f32; N] = values.try_into().expect("a block");
+    let largest = extremes::largest_magnitude(values);
+    let inverse = round::inverse(largest);
+    let mut codes = [0; N];
+    for (code, value) in codes.iter_mut().zip(values) {
+        let scaled = value * inverse;
+        *code = 1 + u8::from(scaled >= 0.5) - u8::from(scaled <= -0.5);
+    }
+    (largest, codes)
+}

@@ -23,6 +23,10 @@ mod search_symmetric;
 mod ternary;
 mod with_weights;
 
+mod grid_search;
+mod iq3_s;
+mod iq3_search;
+mod iq3_xxs;
 mod iq4_nl;
 mod iq4_xs;
 mod mxfp4;
@@ -119,6 +123,8 @@ const ENCODERS: &[&dyn Encoder] = &[
     &tq1_0::TQ1_0,
     &tq2_0::TQ2_0,
 ];
+const ENCODERS: &[&dyn Encoder] =
+    &[&iq3_s::IQ3_S, &iq3_xxs::IQ3_XXS, &iq4_nl::IQ4_NL, &iq4_xs::IQ4_XS, &q4_0::Q4_0];
 
 /// The encoder of a type, if it has one.
 pub fn encoder(ty: BlockType) -> Option<&'static dyn Encoder> {

@@ -1,0 +1,180 @@
+//! Finding the codebook entry nearest to a group of values, as all encoders with a codebook of levels do.
+//!
+//! Level `l` stands for the number `2 l + 1`. To encode `N` values with a scale, each is first rounded to a level on its
+//! own; the levels together name a *cell* around one point. Where the codebook has that point, it is
+//! the answer. Elsewhere the answer is the best of the cell's *neighbours*: the entries at the smallest few
+//! distances from the point, in the order of distance, then index; the best has the smallest
+//! weighted squared error, and comes first among equals.
+
+/// A codebook with the neighbours of each cell.
+#[derive(Debug)]
+pub(super) struct Grid<const N: usize> {
+    /// Bits that a level takes in a key.
+    bits: u32,
+    /// The levels of each entry.
+    levels: Vec<[u8; N]>,
+    /// The numbers of each entry: `2 l + 1`.
+    points: Vec<[f32; N]>,
+    /// By key.
+    cells: Vec<Cell>,
+    /// The neighbours of all cells.
+    lists: Vec<u16>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    /// The entry at the cell's point, if there is one.
+    entry: Option<u16>,
+    /// Where its neighbours start in `lists`.
+    start: u32,
+    /// How many there are.
+    neighbours: u16,
+    /// How many of them come again, directly after them all, as its [`rivals`](Grid::rivals).
+    rivals: u16,
+}
+
+/// The rounding error of a level below which [`Grid::rivals`] suffice.
+pub(super) const CLEAR: f32 = 0.499_99;
+
+impl<const N: usize> Grid<N> {
+    /// The grid of a codebook whose numbers stand for these levels; neighbours are all entries at the
+    /// `shells` smallest distances.
+    pub(super) fn new(entries: &[[u8; N]], level_values: &[u8], shells: usize) -> Self {
+        let level = |value: &u8| {
+            let level = level_values.iter().position(|v| v == value).expect("a level's value");
+            level as u8
+        };
+        let bits = level_values.len().next_power_of_two().ilog2();
+        let levels: Vec<[u8; N]> =
+            entries.iter().map(|entry| std::array::from_fn(|i| level(&entry[i]))).collect();
+        let points = levels.iter().map(|levels| levels.map(|l| f32::from(2 * l + 1))).collect();
+        let no_cell = Cell { entry: None, start: 0, neighbours: 0, rivals: 0 };
+        let cells = vec![no_cell; 1 << (bits * N as u32)];
+        let mut grid = Self { bits, levels, points, cells, lists: Vec::new() };
+        for (i, levels) in grid.levels.iter().enumerate() {
+            let key = grid.key(levels);
+            grid.cells[key].entry = Some(i as u16);
+        }
+        for key in 0..grid.cells.len() {
+            let cell: [u8; N] =
+                std::array::from_fn(|i| (key >> (bits as usize * i) & ((1 << bits) - 1)) as u8);
+            let possible = cell.iter().all(|level| usize::from(*level) < level_values.len());
+            if possible && grid.cells[key].entry.is_none() {
+                grid.add_neighbours(key, &cell, shells);
+            }
+        }
+        grid
+    }
+
+    fn add_neighbours(&mut self, key: usize, cell: &[u8; N], shells: usize) {
+        let distance = |levels: &[u8; N]| -> u32 {
+            levels.iter().zip(cell).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum()
+        };
+        let distances: Vec<u32> = self.levels.iter().map(distance).collect();
+        let mut nearest = distances.clone();
+        nearest.sort_unstable();
+        nearest.dedup();
+        let limit = nearest[shells.min(nearest.len()) - 1];
+        let mut neighbours: Vec<u16> =
+            (0..self.levels.len() as u16).filter(|i| distances[usize::from(*i)] <= limit).collect();
+        neighbours.sort_by_key(|i| distances[usize::from(*i)]);
+
+        let mut rivals: Vec<u16> = Vec::new();
+        for &i in &neighbours {
+            let levels = &self.levels[usize::from(i)];
+            if !rivals.iter().any(|r| never_worse(&self.levels[usize::from(*r)], levels, cell)) {
+                rivals.push(i);
+            }
+        }
+        self.cells[key].start = self.lists.len() as u32;
+        self.cells[key].neighbours = neighbours.len() as u16;
+        self.cells[key].rivals = rivals.len() as u16;
+        self.lists.extend(neighbours);
+        self.lists.extend(rivals);
+    }
+
+    /// The key of the cell with these levels.
+    #[inline(always)]
+    pub(super) fn key(&self, levels: &[u8; N]) -> usize {
+        (0..N).fold(0, |key, i| key | usize::from(levels[i]) << (self.bits as usize * i))
+    }
+
+    /// The entry at a cell's point, if there is one.
+    #[inline(always)]
+    pub(super) fn entry(&self, key: usize) -> Option<u16> {
+        self.cells[key].entry
+    }
+
+    /// The entries to choose from in a cell that has none at its point.
+    #[inline(always)]
+    pub(super) fn neighbours(&self, key: usize) -> &[u16] {
+        let cell = &self.cells[key];
+        &self.lists[cell.start as usize..][..usize::from(cell.neighbours)]
+    }
+
+    /// The neighbours that can be chosen at all while no value lies at the edge of its level: each
+    /// of the others is, whatever the weights, never better than a neighbour that comes before it.
+    ///
+    /// Entry A is never worse than entry B if in each of the `N` places it is not farther from the
+    /// value. The value is within half a step of the cell's level, so that holds where A has the
+    /// cell's level, where both are on the same side of it and A is not farther out, and where they are
+    /// on different sides and B is farther out by a step at least. Rounding keeps the order of
+    /// distances, and so of their weighted squares and sums, but may move a value over the edge of its level; so this
+    /// holds for values whose rounding error is at most [`CLEAR`], which leaves several times the
+    /// room that the rounding of `f32` needs. Values beyond the first or last level are always clear.
+    #[inline(always)]
+    pub(super) fn rivals(&self, key: usize) -> &[u16] {
+        let cell = &self.cells[key];
+        let start = cell.start as usize + usize::from(cell.neighbours);
+        &self.lists[start..][..usize::from(cell.rivals)]
+    }
+
+    /// The levels of an entry.
+    #[inline(always)]
+    pub(super) fn levels(&self, entry: u16) -> &[u8; N] {
+        &self.levels[usize::from(entry)]
+    }
+
+    /// The numbers of an entry.
+    #[inline(always)]
+    pub(super) fn point(&self, entry: u16) -> &[f32; N] {
+        &self.points[usize::from(entry)]
+    }
+
+    /// The best of some entries for these values: the first with the smallest weighted squared error. If no error is a
+    /// number, the first.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[inline(always)]
+    pub(super) fn nearest(
+        &self,
+        entries: &[u16],
+        scale: f32,
+        values: &[f32; N],
+        weights: &[f32; N],
+    ) -> u16 {
+        let (mut best, mut least) = (entries[0], f32::MAX);
+        for &entry in entries {
+            let point = self.point(entry);
+            let mut error = 0.0;
+            for i in 0..N {
+                let difference = scale * point[i] - values[i];
+                error += weights[i] * difference * difference;
+            }
+            if error < least {
+                (best, least) = (entry, error);
+            }
+        }
+        best
+    }
+}
+
+/// Whether entry `a` is at least as near as entry `b`, in each place, to all values of a cell.
+fn never_worse<const N: usize>(a: &[u8; N], b: &[u8; N], cell: &[u8; N]) -> bool {
+    (0..N).all(|i| {
+        let (a_off, b_off) = (a[i].abs_diff(cell[i]), b[i].abs_diff(cell[i]));
+        let same_side = (a[i] < cell[i]) == (b[i] < cell[i]);
+        a_off == 0 || (same_side && a_off <= b_off && b_off > 0) || (!same_side && b_off > a_off)
+    })
+}

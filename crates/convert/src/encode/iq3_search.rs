@@ -1,0 +1,334 @@
+//! The search that IQ3_XXS and IQ3_S share: a scale for 32 values in groups of 4 from a codebook.
+//!
+//! The magnitudes of a sub-block are tried with a row of scales around `largest / 15`, at each of which every
+//! group takes its [`Grid`] entry; the entries fix the scale of least weighted squared error,
+//! `sum(w q x) / sum(w q q)`, and the trial that lowers the error most wins. The entries are
+//! then looked up once more at the winning scale.
+//!
+//! The fast form has one trial in each lane, all trials of a sub-block at once. From trial to trial
+//! the scale changes little, so runs of trials share a cell of the grid and with it the entries to
+//! choose from: a run compares an entry for all its trials in one step.
+
+use super::grid_search::{CLEAR, Grid};
+use super::round;
+
+/// Values that share a scale.
+pub(super) const SUB_BLOCK: usize = 32;
+/// Sub-blocks of a block.
+pub(super) const SUB_BLOCKS: usize = 8;
+/// Values of a block.
+pub(super) const SUPER_BLOCK: usize = SUB_BLOCK * SUB_BLOCKS;
+/// Values that share an entry of the codebook.
+const GROUP: usize = 4;
+/// Groups of a sub-block.
+pub(super) const GROUPS: usize = SUB_BLOCK / GROUP;
+
+/// What differs between the two types.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    pub(super) grid: &'a Grid<GROUP>,
+    /// Trials to either side of `largest / 15`, which divide by `15 ± 0.2, 15 ± 0.4, ...` instead.
+    pub(super) reach: i32,
+    /// Whether the final look-up leaves alone the groups that the winning trial found at a cell's point, and all
+    /// groups if no trial won.
+    pub(super) keeps_exact: bool,
+}
+
+/// What the search chose for a sub-block.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Choice {
+    pub(super) scale: f32,
+    /// An entry of the codebook for each group.
+    pub(super) entries: [u16; GROUPS],
+}
+
+/// The sub-block to encode.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    /// The values without their sign; one of 8 may be negative where the type restricts the signs.
+    pub(super) magnitudes: [f32; SUB_BLOCK],
+    /// What the squared error of each value counts in the fit of the scale.
+    pub(super) importance: [f32; SUB_BLOCK],
+    /// What it counts in the choice of an entry: the square root of `importance`.
+    pub(super) root: [f32; SUB_BLOCK],
+}
+
+impl Target {
+    /// The values with what their errors count: their squares without importance weights, and with them
+    /// `weight * sqrt(spread + value²)`, where `spread` is twice the mean square of the block.
+    #[inline(always)]
+    pub(super) fn new(values: &[f32], weights: Option<&[f32]>, spread: f32) -> Self {
+        let values: &[f32; SUB_BLOCK] = values.try_into().expect("a sub-block");
+        let mut importance = values.map(|value| value * value);
+        if let Some(weights) = weights {
+            for (importance, weight) in importance.iter_mut().zip(&weights[..SUB_BLOCK]) {
+                *importance = weight * (spread + *importance).sqrt();
+            }
+        }
+        Self { magnitudes: values.map(f32::abs), importance, root: importance.map(f32::sqrt) }
+    }
+
+    /// The largest of the magnitudes.
+    #[inline(always)]
+    pub(super) fn largest(&self) -> f32 {
+        let larger = |a: f32, b: &f32| if a > *b { a } else { *b };
+        self.magnitudes[1..].iter().fold(self.magnitudes[0], larger)
+    }
+
+    #[inline(always)]
+    fn group(&self, group: usize) -> ([f32; GROUP], [f32; GROUP]) {
+        let at = |values: &[f32; SUB_BLOCK]| std::array::from_fn(|i| values[group * GROUP + i]);
+        (at(&self.magnitudes), at(&self.root))
+    }
+}
+
+/// Twice the mean square of a block.
+#[inline(always)]
+pub(super) fn spread(values: &[f32]) -> f32 {
+    let sum = values.iter().fold(0.0, |sum, value| sum + value * value);
+    2.0 * sum / values.len() as f32
+}
+
+/// `15 + 0.2 step`: what the trial with this number divides by.
+#[inline(always)]
+fn divided_by(step: i32) -> f32 {
+    15.0 + step as f32 * 0.2
+}
+
+/// The level nearest to a magnitude in units of the scale.
+#[inline(always)]
+fn level(scaled: f32) -> i32 {
+    round::to_even(0.5 * (scaled - 1.0)).clamp(0, 7)
+}
+
+/// The best scale and entries: the definition. `largest` is not zero.
+pub(super) fn best(target: &Target, rules: Rules<'_>) -> Choice {
+    let grid = rules.grid;
+    let largest = target.largest();
+    let mut choice = Choice { scale: largest / 15.0, entries: [0; GROUPS] };
+    let mut exact = [rules.keeps_exact; GROUPS];
+    let mut best = 0.0;
+    for step in -rules.reach..=rules.reach {
+        let inverse = divided_by(step) / largest;
+        let mut trial = ([0; GROUPS], [false; GROUPS]);
+        for group in 0..GROUPS {
+            let (values, weights) = target.group(group);
+            let key = grid.key(&values.map(|value| level(inverse * value) as u8));
+            let found = grid.entry(key);
+            trial.0[group] = found.unwrap_or_else(|| {
+                grid.nearest(grid.neighbours(key), 1.0 / inverse, &values, &weights)
+            });
+            trial.1[group] = found.is_some();
+        }
+        let (product, square) = sums(target, grid, &trial.0);
+        if square > 0.0 && product * product > best * square {
+            choice = Choice { scale: product / square, entries: trial.0 };
+            exact = trial.1;
+            best = choice.scale * product;
+        }
+    }
+    look_up_again(target, rules, &mut choice, exact, false);
+    choice
+}
+
+/// `sum(w x q)` and `sum(w q q)` for the numbers `q` of some entries.
+#[inline(always)]
+fn sums(target: &Target, grid: &Grid<GROUP>, entries: &[u16; GROUPS]) -> (f32, f32) {
+    let (mut product, mut square) = (0.0, 0.0);
+    for (group, entry) in entries.iter().enumerate() {
+        for (i, number) in grid.point(*entry).iter().enumerate() {
+            let weight = target.importance[group * GROUP + i];
+            product += weight * target.magnitudes[group * GROUP + i] * number;
+            square += weight * number * number;
+        }
+    }
+    (product, square)
+}
+
+/// The last step: the entries at the final scale, and the scale that fits these. With `prune` it
+/// passes over entries that cannot win.
+#[inline(always)]
+fn look_up_again(
+    target: &Target,
+    rules: Rules<'_>,
+    choice: &mut Choice,
+    exact: [bool; GROUPS],
+    prune: bool,
+) {
+    let grid = rules.grid;
+    if exact == [true; GROUPS] || !(choice.scale > 0.0) {
+        return;
+    }
+    let inverse = 1.0 / choice.scale;
+    for group in (0..GROUPS).filter(|group| !(rules.keeps_exact && exact[*group])) {
+        let (values, weights) = target.group(group);
+        let scaled = values.map(|value| inverse * value);
+        let key = grid.key(&scaled.map(|scaled| level(scaled) as u8));
+        choice.entries[group] = grid.entry(key).unwrap_or_else(|| {
+            let clear = prune && scaled.iter().all(|scaled| is_clear(*scaled));
+            let entries = if clear { grid.rivals(key) } else { grid.neighbours(key) };
+            grid.nearest(entries, choice.scale, &values, &weights)
+        });
+    }
+    let (product, square) = sums(target, grid, &choice.entries);
+    if square > 0.0 {
+        choice.scale = product / square;
+    }
+}
+
+/// Whether a magnitude in units of the scale is clearly nearest to its level; see [`Grid::rivals`].
+#[inline(always)]
+fn is_clear(scaled: f32) -> bool {
+    let exact = 0.5 * (scaled - 1.0);
+    let exact = if exact < 0.0 { 0.0 } else { exact };
+    let exact = if exact > 7.0 { 7.0 } else { exact };
+    (exact - level(scaled) as f32).abs() <= CLEAR
+}
+
+/// Room for the trials of a sub-block.
+const LANES: usize = 32;
+/// Room for a run that is worked on past its end.
+const ROOM: usize = LANES + 16;
+
+/// The same as [`best`], with a trial in each of `USED` lanes (at least `2 * reach + 1`) and runs
+/// compared `STEP` lanes at a time (at most 16).
+#[inline(always)]
+pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
+    target: &Target,
+    rules: Rules<'_>,
+) -> Choice {
+    let grid = rules.grid;
+    let trials = 2 * rules.reach as usize + 1;
+    let largest = target.largest();
+    let mut inverse = [0.0_f32; USED];
+    let mut scale = [0.0_f32; ROOM];
+    for l in 0..USED {
+        inverse[l] = divided_by((l.min(trials - 1)) as i32 - rules.reach) / largest;
+        scale[l] = 1.0 / inverse[l];
+    }
+
+    let (mut product, mut square) = ([0.0_f32; USED], [0.0_f32; USED]);
+    let mut keys = [[0_u16; USED]; GROUPS];
+    let mut levels = [[0_u32; ROOM]; GROUPS];
+    for group in 0..GROUPS {
+        let (values, weights) = target.group(group);
+        let clear = cells(&inverse, &values, &mut keys[group]);
+        let levels = &mut levels[group];
+        let mut start = 0;
+        while start < trials {
+            let key = keys[group][start];
+            let end = (start + 1..trials).find(|end| keys[group][*end] != key).unwrap_or(trials);
+            let key = usize::from(key);
+            if let Some(entry) = grid.entry(key) {
+                levels[start..][..USED.min(ROOM - start)].fill(packed(grid, entry));
+            } else {
+                let entries = if clear { grid.rivals(key) } else { grid.neighbours(key) };
+                let mut at = start;
+                while at < end {
+                    nearest::<STEP>(
+                        grid,
+                        entries,
+                        scale[at..][..STEP].try_into().expect("room"),
+                        &values,
+                        &weights,
+                        (&mut levels[at..][..STEP]).try_into().expect("room"),
+                    );
+                    at += STEP;
+                }
+            }
+            start = end;
+        }
+        for i in 0..GROUP {
+            let weight = target.importance[group * GROUP + i];
+            let weighted = weight * values[i];
+            for l in 0..USED {
+                let number = (2 * (levels[l] >> (8 * i) & 255) + 1) as i32 as f32;
+                product[l] += weighted * number;
+                square[l] += weight * number * number;
+            }
+        }
+    }
+
+    let mut choice = Choice { scale: largest / 15.0, entries: [0; GROUPS] };
+    let mut exact = [rules.keeps_exact; GROUPS];
+    let mut best = 0.0;
+    let mut winner = None;
+    for l in 0..trials {
+        if square[l] > 0.0 && product[l] * product[l] > best * square[l] {
+            choice.scale = product[l] / square[l];
+            best = choice.scale * product[l];
+            winner = Some(l);
+        }
+    }
+    if let Some(l) = winner {
+        for group in 0..GROUPS {
+            let found = grid.entry(usize::from(keys[group][l]));
+            exact[group] = found.is_some();
+            choice.entries[group] = found.unwrap_or_else(|| {
+                let key = grid.key(&levels[group][l].to_le_bytes());
+                grid.entry(key).expect("the levels of an entry")
+            });
+        }
+    }
+    look_up_again(target, rules, &mut choice, exact, true);
+    choice
+}
+
+/// The cell of a group in each trial; whether the values are clear in all.
+#[inline(always)]
+fn cells<const USED: usize>(
+    inverse: &[f32; USED],
+    values: &[f32; GROUP],
+    keys: &mut [u16; USED],
+) -> bool {
+    let mut wide = [0_i32; USED];
+    let mut unclear = [0_i32; USED];
+    for (i, value) in values.iter().enumerate() {
+        for l in 0..USED {
+            let scaled = inverse[l] * value;
+            wide[l] |= level(scaled) << (3 * i);
+            unclear[l] |= i32::from(!is_clear(scaled));
+        }
+    }
+    for l in 0..USED {
+        keys[l] = wide[l] as u16;
+    }
+    unclear.iter().fold(0, |any, unclear| any | unclear) == 0
+}
+
+/// The levels of an entry, 8 bits each.
+#[inline(always)]
+fn packed(grid: &Grid<GROUP>, entry: u16) -> u32 {
+    u32::from_le_bytes(*grid.levels(entry))
+}
+
+/// The levels of the best entry at each of `STEP` scales: [`Grid::nearest`] in lanes.
+#[inline(always)]
+fn nearest<const STEP: usize>(
+    grid: &Grid<GROUP>,
+    entries: &[u16],
+    scale: &[f32; STEP],
+    values: &[f32; GROUP],
+    weights: &[f32; GROUP],
+    levels: &mut [u32; STEP],
+) {
+    let mut best = [packed(grid, entries[0]); STEP];
+    let mut least = [f32::MAX; STEP];
+    for &entry in entries {
+        let point = grid.point(entry);
+        let candidate = packed(grid, entry);
+        let mut error = [0.0_f32; STEP];
+        for i in 0..GROUP {
+            for l in 0..STEP {
+                let difference = scale[l] * point[i] - values[i];
+                error[l] += weights[i] * difference * difference;
+            }
+        }
+        for l in 0..STEP {
+            let better = error[l] < least[l];
+            best[l] = if better { candidate } else { best[l] };
+            least[l] = if better { error[l] } else { least[l] };
+        }
+    }
+    *levels = best;
+}

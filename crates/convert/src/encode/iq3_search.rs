@@ -59,13 +59,20 @@ impl Target {
     #[inline(always)]
     pub(super) fn new(values: &[f32], weights: Option<&[f32]>, spread: f32) -> Self {
         let values: &[f32; SUB_BLOCK] = values.try_into().expect("a sub-block");
-        let mut importance = values.map(|value| value * value);
+        let [mut magnitudes, mut importance, mut root] = [[0.0_f32; SUB_BLOCK]; 3];
+        for i in 0..SUB_BLOCK {
+            magnitudes[i] = values[i].abs();
+            importance[i] = values[i] * values[i];
+        }
         if let Some(weights) = weights {
             for (importance, weight) in importance.iter_mut().zip(&weights[..SUB_BLOCK]) {
                 *importance = weight * (spread + *importance).sqrt();
             }
         }
-        Self { magnitudes: values.map(f32::abs), importance, root: importance.map(f32::sqrt) }
+        for i in 0..SUB_BLOCK {
+            root[i] = importance[i].sqrt();
+        }
+        Self { magnitudes, importance, root }
     }
 
     /// The largest of the magnitudes.
@@ -77,8 +84,9 @@ impl Target {
 
     #[inline(always)]
     fn group(&self, group: usize) -> ([f32; GROUP], [f32; GROUP]) {
-        let at = |values: &[f32; SUB_BLOCK]| std::array::from_fn(|i| values[group * GROUP + i]);
-        (at(&self.magnitudes), at(&self.root))
+        let (values, _) = self.magnitudes.as_chunks();
+        let (weights, _) = self.root.as_chunks();
+        (values[group], weights[group])
     }
 }
 
@@ -160,15 +168,23 @@ fn look_up_again(
         return;
     }
     let inverse = 1.0 / choice.scale;
-    for group in (0..GROUPS).filter(|group| !(rules.keeps_exact && exact[*group])) {
+    for group in 0..GROUPS {
+        if rules.keeps_exact && exact[group] {
+            continue;
+        }
         let (values, weights) = target.group(group);
-        let scaled = values.map(|value| inverse * value);
-        let key = grid.key(&scaled.map(|scaled| level(scaled) as u8));
-        choice.entries[group] = grid.entry(key).unwrap_or_else(|| {
-            let clear = prune && scaled.iter().all(|scaled| is_clear(*scaled));
+        let (mut key, mut clear) = (0, prune);
+        for (i, value) in values.iter().enumerate() {
+            let scaled = inverse * value;
+            key |= (level(scaled) as usize) << (3 * i);
+            clear &= is_clear(scaled);
+        }
+        choice.entries[group] = if let Some(entry) = grid.entry(key) {
+            entry
+        } else {
             let entries = if clear { grid.rivals(key) } else { grid.neighbours(key) };
             grid.nearest(entries, choice.scale, &values, &weights)
-        });
+        };
     }
     let (product, square) = sums(target, grid, &choice.entries);
     if square > 0.0 {
@@ -217,7 +233,10 @@ pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
         let mut start = 0;
         while start < trials {
             let key = keys[group][start];
-            let end = (start + 1..trials).find(|end| keys[group][*end] != key).unwrap_or(trials);
+            let mut end = start + 1;
+            while end < trials && keys[group][end] == key {
+                end += 1;
+            }
             let key = usize::from(key);
             if let Some(entry) = grid.entry(key) {
                 levels[start..][..USED.min(ROOM - start)].fill(packed(grid, entry));
@@ -264,10 +283,8 @@ pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
         for group in 0..GROUPS {
             let found = grid.entry(usize::from(keys[group][l]));
             exact[group] = found.is_some();
-            choice.entries[group] = found.unwrap_or_else(|| {
-                let key = grid.key(&levels[group][l].to_le_bytes());
-                grid.entry(key).expect("the levels of an entry")
-            });
+            let key = grid.key(&levels[group][l].to_le_bytes());
+            choice.entries[group] = grid.entry(key).expect("the levels of an entry");
         }
     }
     look_up_again(target, rules, &mut choice, exact, true);

@@ -44,23 +44,14 @@ impl Encoder for IQ3_XXS {
         out: &mut [u8],
     ) {
         let blocks = blocks_for(rows, columns, weights, out);
-        let rules = rules();
         match isa.register_bytes() {
             64 => isa.run(
                 #[inline(always)]
-                || {
-                    encode(rows, columns, weights, blocks, |target| {
-                        search::best_in_lanes::<32, 16>(target, rules)
-                    });
-                },
+                || in_lanes::<32, 16>(rows, columns, weights, blocks),
             ),
             _ => isa.run(
                 #[inline(always)]
-                || {
-                    encode(rows, columns, weights, blocks, |target| {
-                        search::best_in_lanes::<32, 8>(target, rules)
-                    });
-                },
+                || in_lanes::<32, 8>(rows, columns, weights, blocks),
             ),
         }
     }
@@ -83,16 +74,34 @@ fn rules() -> Rules<'static> {
 }
 
 #[inline(always)]
+fn in_lanes<const LANES: usize, const STEP: usize>(
+    rows: &[f32],
+    columns: usize,
+    weights: Option<&[f32]>,
+    blocks: &mut [types::IQ3_XXS],
+) {
+    let rules = rules();
+    encode(
+        rows,
+        columns,
+        weights,
+        blocks,
+        #[inline(always)]
+        |target| search::best_in_lanes::<LANES, STEP>(target, rules),
+    );
+}
+
+#[inline(always)]
 fn encode(
     rows: &[f32],
     columns: usize,
     weights: Option<&[f32]>,
     blocks: &mut [types::IQ3_XXS],
-    best: impl Fn(&Target) -> Choice,
+    best: impl Fn(&Target) -> Choice + Copy,
 ) {
     for (i, (values, block)) in rows.chunks_exact(SUPER_BLOCK).zip(blocks).enumerate() {
         let weights = weights.map(|weights| &weights[i * SUPER_BLOCK % columns..][..SUPER_BLOCK]);
-        *block = encode_block(values, weights, &best);
+        *block = encode_block(values, weights, best);
     }
 }
 
@@ -100,7 +109,7 @@ fn encode(
 fn encode_block(
     values: &[f32],
     weights: Option<&[f32]>,
-    best: impl Fn(&Target) -> Choice,
+    best: impl Fn(&Target) -> Choice + Copy,
 ) -> types::IQ3_XXS {
     let spread = search::spread(values);
     let zero = Codes {

@@ -1,1 +1,25 @@
-fn main() {}
+//! The `granule` program: converts, inspects and checks GGUF files.
+//!
+//! Exit status: 0 done, 1 findings, 2 failure (wrong usage included).
+#![deny(unsafe_code)]
+
+mod args;
+mod cmd;
+mod files;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+
+fn main() -> ExitCode {
+    match cmd::run(Cli::parse().command) {
+        Ok(status) => status,
+        Err(error) => {
+            output::report_failure(&error);
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The command line as a whole: the list of commands, and flags that several of them share.
+
+use clap::{Parser, Subcommand};
+
+use crate::cmd;
+
+/// Convert, inspect and check GGUF files.
+#[derive(Debug, Parser)]
+#[command(
+    name = "granule",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit status: 0 done, 1 findings (check), 2 failure. \
+                  Sizes are decimal: 1 MB is 1,000,000 bytes."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The table of commands: one file each in `cmd/`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(cmd::check::Args),
+    Inspect(cmd::inspect::Args),
+    Types(cmd::types::Args),
+}

@@ -5,7 +5,6 @@
 
 mod args;
 mod cmd;
-mod files;
 mod output;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anyhow::Context;
+use granule_format::ErrorKind;
 use serde::Serialize;
 
 /// Write to standard output. A reader that has seen enough and closed the pipe (`| head`) is no failure.
@@ -46,7 +47,43 @@ fn failure_text(error: &anyhow::Error) -> String {
         }
         text += &cause;
     }
-    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+    let mut text = text.split('\n').map(printable).collect::<Vec<_>>().join("\n");
+    if let Some(advice) = error.chain().find_map(advice) {
+        text += "\n";
+        text += advice;
+    }
+    text
+}
+
+/// What to do about an error that says only what is wrong.
+fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(error) = error.downcast_ref::<granule_format::Error>() {
+        let ErrorKind::Magic(magic) = error.kind else { return None };
+        return Some(match &magic {
+            b"vers" => {
+                "It looks like a Git LFS pointer: fetch the file itself with `git lfs pull`."
+            }
+            b"<!DO" | b"<!do" | b"<htm" | b"<HTM" => "It looks like a web page: download it again.",
+            b"PK\x03\x04" => "It looks like a ZIP archive, such as a PyTorch checkpoint.",
+            b"lmgg" | b"fmgg" | b"tjgg" => {
+                "It looks like one of the older GGML formats: convert the original checkpoint again."
+            }
+            _ => return None,
+        });
+    }
+    match error.downcast_ref::<granule_reader::Error>()? {
+        granule_reader::Error::Io { source, .. } => io_advice(source),
+        granule_reader::Error::Format { source, .. } => advice(source.as_ref()),
+        _ => None,
+    }
+}
+
+fn io_advice(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::IsADirectory => Some("Name a GGUF file in the folder."),
+        io::ErrorKind::StorageFull => Some("Free some space or write elsewhere."),
+        _ => None,
+    }
 }
 
 /// The text with everything escaped that could act on a terminal: names and values come from

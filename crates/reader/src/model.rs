@@ -46,6 +46,14 @@ impl Model {
         Self::open_set(path.as_ref(), Storage::File)
     }
 
+    /// Open this file only, even if it is one of a split set: the tensors are those that it has.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no GGUF file.
+    pub fn open_alone(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::assemble(vec![Shard::open(path.as_ref(), Storage::File)?])
+    }
+
     /// Map a file, and the others of its split set: tensor data is used where it lies, without a
     /// copy.
     ///

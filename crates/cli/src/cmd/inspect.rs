@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use granule_format::container::Entry;
 use granule_format::{TensorInfo, TensorType};
+use granule_reader::{Model, Shard};
 
-use crate::files::{HeaderFile, read_headers};
 use crate::output;
 
 /// Show header, metadata, tensors and totals of a GGUF file
@@ -46,8 +46,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let files = read_headers(&args.file, args.alone)?;
-    let view = View::new(args, &files);
+    let model = if args.alone { Model::open_alone(&args.file)? } else { Model::open(&args.file)? };
+    let view = View::new(args, &model);
     if args.json {
         output::print_json(&json::document(&view))?;
     } else {
@@ -58,11 +58,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// What is to be shown of the files.
 #[derive(Debug)]
-struct View<'f> {
-    files: &'f [HeaderFile],
+struct View<'m> {
+    files: &'m [Shard],
     /// `None` where a section is not wanted.
-    metadata: Option<Vec<&'f Entry>>,
-    tensors: Option<Vec<ViewedTensor<'f>>>,
+    metadata: Option<Vec<&'m Entry>>,
+    tensors: Option<Vec<ViewedTensor<'m>>>,
     totals: Option<Totals>,
     /// Whether long texts and arrays are shown whole.
     full: bool,
@@ -70,10 +70,10 @@ struct View<'f> {
 
 /// A tensor and the file that it lies in.
 #[derive(Clone, Copy, Debug)]
-struct ViewedTensor<'f> {
+struct ViewedTensor<'m> {
     /// Index in the list of files.
     file: usize,
-    info: &'f TensorInfo,
+    info: &'m TensorInfo,
     /// Where its data begins, in bytes from the start of its file.
     offset: u64,
 }
@@ -96,16 +96,15 @@ struct Sum {
     sized_values: u64,
 }
 
-impl<'f> View<'f> {
-    fn new(args: &Args, files: &'f [HeaderFile]) -> Self {
+impl<'m> View<'m> {
+    fn new(args: &Args, model: &'m Model) -> Self {
         let all = !(args.metadata || args.tensors || args.totals);
         let filter = args.filter.as_deref().unwrap_or_default();
         let tensors: Vec<_> =
-            tensors_of(files).filter(|tensor| tensor.info.name.contains(filter)).collect();
-        let metadata = files.first().map(|first| first.header.metadata());
-        let metadata = metadata.into_iter().flatten().filter(|entry| entry.key.contains(filter));
+            tensors_of(model.shards()).filter(|tensor| tensor.info.name.contains(filter)).collect();
+        let metadata = model.metadata().iter().filter(|entry| entry.key.contains(filter));
         Self {
-            files,
+            files: model.shards(),
             totals: (all || args.totals).then(|| Totals::of(&tensors)),
             metadata: (all || args.metadata).then(|| metadata.collect()),
             tensors: (all || args.tensors).then_some(tensors),
@@ -114,12 +113,12 @@ impl<'f> View<'f> {
     }
 }
 
-fn tensors_of(files: &[HeaderFile]) -> impl Iterator<Item = ViewedTensor<'_>> {
+fn tensors_of(files: &[Shard]) -> impl Iterator<Item = ViewedTensor<'_>> {
     files.iter().enumerate().flat_map(|(index, file)| {
-        file.header.tensors().iter().map(move |info| ViewedTensor {
+        file.header().tensors().iter().map(move |info| ViewedTensor {
             file: index,
             info,
-            offset: file.header.data_offset().saturating_add(info.offset),
+            offset: file.header().data_offset().saturating_add(info.offset),
         })
     })
 }
@@ -155,6 +154,7 @@ impl Sum {
     }
 
     fn bits_per_value(&self) -> Option<f64> {
-        (self.sized_values > 0).then(|| self.bytes as f64 * 8.0 / self.sized_values as f64)
+        let known = self.values > 0 && !self.is_partial();
+        known.then(|| self.bytes as f64 * 8.0 / self.values as f64)
     }
 }

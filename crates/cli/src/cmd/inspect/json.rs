@@ -43,12 +43,12 @@ fn files(view: &View<'_>) -> Json {
         .iter()
         .map(|file| {
             json!({
-                "path": file.path.display().to_string(),
-                "version": file.header.version(),
-                "byte_order": file.header.endian().to_string(),
-                "bytes": file.header.file_bytes(),
-                "alignment": file.header.alignment(),
-                "data_offset": file.header.data_offset(),
+                "path": file.path().display().to_string(),
+                "version": file.header().version(),
+                "byte_order": file.header().endian().to_string(),
+                "bytes": file.header().file_bytes(),
+                "alignment": file.header().alignment(),
+                "data_offset": file.header().data_offset(),
             })
         })
         .collect()

@@ -33,10 +33,10 @@ pub(super) fn render(view: &View<'_>) -> String {
 fn files(view: &View<'_>) -> String {
     let mut text = String::new();
     for file in view.files {
-        let header = &file.header;
+        let header = file.header();
         text += &format!(
             "{}: GGUF version {}, {}, {}, data from byte {}, alignment {}\n",
-            printable(&file.path.display().to_string()),
+            printable(&file.path().display().to_string()),
             header.version(),
             header.endian(),
             size(header.file_bytes()),

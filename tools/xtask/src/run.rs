@@ -1,0 +1,48 @@
+//! Running programs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// Run the cargo that runs this program, in the root of the repository, and say how long it took.
+///
+/// # Errors
+/// If it cannot be started or fails.
+pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
+    let line = format!("cargo {}", arguments.join(" "));
+    println!("> {line}");
+    let begin = Instant::now();
+    let status = Command::new(program())
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(root())
+        .status()
+        .with_context(|| line.clone())?;
+    if !status.success() {
+        bail!("`{line}` failed ({status})");
+    }
+    println!("> {line}: {:.1} s\n", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+/// Whether cargo has a subcommand that does not come with it.
+pub(crate) fn has_subcommand(name: &str) -> bool {
+    Command::new(program())
+        .args([name, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn program() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+}

@@ -14,7 +14,9 @@ mod checked;
 mod extremes;
 mod finite;
 mod fp4;
+mod grid_search;
 mod importance;
+mod iq3_search;
 mod iq4_search;
 mod round;
 mod rows;
@@ -23,9 +25,7 @@ mod search_symmetric;
 mod ternary;
 mod with_weights;
 
-mod grid_search;
 mod iq3_s;
-mod iq3_search;
 mod iq3_xxs;
 mod iq4_nl;
 mod iq4_xs;
@@ -107,6 +107,8 @@ pub trait Encoder: Debug + Sync {
 /// The table of encoders. Types without a row cannot be encoded to.
 #[rustfmt::skip] // one row a line
 const ENCODERS: &[&dyn Encoder] = &[
+    &iq3_s::IQ3_S,
+    &iq3_xxs::IQ3_XXS,
     &iq4_nl::IQ4_NL,
     &iq4_xs::IQ4_XS,
     &mxfp4::MXFP4,
@@ -114,6 +116,9 @@ const ENCODERS: &[&dyn Encoder] = &[
     &q1_0::Q1_0,
     &q2_0::Q2_0,
     &Both(q4_0::Q4_0),
+    &Both(q4_1::Q4_1),
+    &Both(q5_0::Q5_0),
+    &Both(q5_1::Q5_1),
     &q8_0::Q8_0,
     &q8_1::Q8_1,
     &q8_k::Q8_K,
@@ -123,8 +128,6 @@ const ENCODERS: &[&dyn Encoder] = &[
     &tq1_0::TQ1_0,
     &tq2_0::TQ2_0,
 ];
-const ENCODERS: &[&dyn Encoder] =
-    &[&iq3_s::IQ3_S, &iq3_xxs::IQ3_XXS, &iq4_nl::IQ4_NL, &iq4_xs::IQ4_XS, &q4_0::Q4_0];
 
 /// The encoder of a type, if it has one.
 pub fn encoder(ty: BlockType) -> Option<&'static dyn Encoder> {

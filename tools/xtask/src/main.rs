@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod ci;
+mod conformance;
 mod run;
 
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ const TASKS: &[(&str, Task, &str)] = &[
     ("test", ci::test, "unit tests, integration tests, documentation tests"),
     ("docs", ci::docs, "the documentation builds without warnings"),
     ("examples", ci::examples, "the examples build"),
+    ("conformance", conformance::conformance, "compare with the live reference (not part of ci)"),
     ("deny", ci::deny, "licences and advisories (skipped where cargo-deny is not installed)"),
 ];
 

@@ -11,14 +11,20 @@
 pub(super) struct Grid<const N: usize> {
     /// Bits that a level takes in a key.
     bits: u32,
-    /// The levels of each entry.
-    levels: Vec<[u8; N]>,
-    /// The numbers of each entry: `2 l + 1`.
-    points: Vec<[f32; N]>,
+    entries: Vec<Entry<N>>,
     /// By key.
     cells: Vec<Cell>,
     /// The neighbours of all cells.
     lists: Vec<u16>,
+}
+
+/// An entry of the codebook.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<const N: usize> {
+    /// Its numbers: `2 l + 1`.
+    pub(super) point: [f32; N],
+    /// The same as bytes.
+    pub(super) numbers: [u8; N],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +53,15 @@ impl<const N: usize> Grid<N> {
         let bits = level_values.len().next_power_of_two().ilog2();
         let levels: Vec<[u8; N]> =
             entries.iter().map(|entry| std::array::from_fn(|i| level(&entry[i]))).collect();
-        let points = levels.iter().map(|levels| levels.map(|l| f32::from(2 * l + 1))).collect();
+        let entries = levels
+            .iter()
+            .map(|levels| levels.map(|level| 2 * level + 1))
+            .map(|numbers| Entry { point: numbers.map(f32::from), numbers })
+            .collect();
         let no_cell = Cell { entry: None, start: 0, neighbours: 0, rivals: 0 };
         let cells = vec![no_cell; 1 << (bits * N as u32)];
-        let mut grid = Self { bits, levels, points, cells, lists: Vec::new() };
-        for (i, levels) in grid.levels.iter().enumerate() {
+        let mut grid = Self { bits, entries, cells, lists: Vec::new() };
+        for (i, levels) in levels.iter().enumerate() {
             let key = grid.key(levels);
             grid.cells[key].entry = Some(i as u16);
         }
@@ -60,29 +70,30 @@ impl<const N: usize> Grid<N> {
                 std::array::from_fn(|i| (key >> (bits as usize * i) & ((1 << bits) - 1)) as u8);
             let possible = cell.iter().all(|level| usize::from(*level) < level_values.len());
             if possible && grid.cells[key].entry.is_none() {
-                grid.add_neighbours(key, &cell, shells);
+                grid.add_neighbours(&levels, key, &cell, shells);
             }
         }
         grid
     }
 
-    fn add_neighbours(&mut self, key: usize, cell: &[u8; N], shells: usize) {
+    fn add_neighbours(&mut self, levels: &[[u8; N]], key: usize, cell: &[u8; N], shells: usize) {
         let distance = |levels: &[u8; N]| -> u32 {
             levels.iter().zip(cell).map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum()
         };
-        let distances: Vec<u32> = self.levels.iter().map(distance).collect();
+        let distances: Vec<u32> = levels.iter().map(distance).collect();
         let mut nearest = distances.clone();
         nearest.sort_unstable();
         nearest.dedup();
         let limit = nearest[shells.min(nearest.len()) - 1];
         let mut neighbours: Vec<u16> =
-            (0..self.levels.len() as u16).filter(|i| distances[usize::from(*i)] <= limit).collect();
+            (0..levels.len() as u16).filter(|i| distances[usize::from(*i)] <= limit).collect();
         neighbours.sort_by_key(|i| distances[usize::from(*i)]);
 
         let mut rivals: Vec<u16> = Vec::new();
         for &i in &neighbours {
-            let levels = &self.levels[usize::from(i)];
-            if !rivals.iter().any(|r| never_worse(&self.levels[usize::from(*r)], levels, cell)) {
+            let worse =
+                |r: &u16| never_worse(&levels[usize::from(*r)], &levels[usize::from(i)], cell);
+            if !rivals.iter().any(worse) {
                 rivals.push(i);
             }
         }
@@ -121,7 +132,8 @@ impl<const N: usize> Grid<N> {
     /// on different sides and B is farther out by a step at least. Rounding keeps the order of
     /// distances, and so of their weighted squares and sums, but may move a value over the edge of its level; so this
     /// holds for values whose rounding error is at most [`CLEAR`], which leaves several times the
-    /// room that the rounding of `f32` needs. Values beyond the first or last level are always clear.
+    /// room that the rounding of `f32` needs (not that of subnormal numbers). Values beyond the first or last level are
+    /// always clear.
     #[inline(always)]
     pub(super) fn rivals(&self, key: usize) -> &[u16] {
         let cell = &self.cells[key];
@@ -129,16 +141,10 @@ impl<const N: usize> Grid<N> {
         &self.lists[start..][..usize::from(cell.rivals)]
     }
 
-    /// The levels of an entry.
+    /// The entry with an index.
     #[inline(always)]
-    pub(super) fn levels(&self, entry: u16) -> &[u8; N] {
-        &self.levels[usize::from(entry)]
-    }
-
-    /// The numbers of an entry.
-    #[inline(always)]
-    pub(super) fn point(&self, entry: u16) -> &[f32; N] {
-        &self.points[usize::from(entry)]
+    pub(super) fn at(&self, entry: u16) -> &Entry<N> {
+        &self.entries[usize::from(entry)]
     }
 
     /// The best of some entries for these values: the first with the smallest weighted squared error. If no error is a
@@ -156,7 +162,7 @@ impl<const N: usize> Grid<N> {
     ) -> u16 {
         let (mut best, mut least) = (entries[0], f32::MAX);
         for &entry in entries {
-            let point = self.point(entry);
+            let point = &self.at(entry).point;
             let mut error = 0.0;
             for i in 0..N {
                 let difference = scale * point[i] - values[i];

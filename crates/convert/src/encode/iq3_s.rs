@@ -145,7 +145,7 @@ fn encode_block(
     if largest > 0.0 {
         let step = largest / 31.0;
         let inverse = 1.0 / step;
-        codes.scale = F16::from_f32(step * 1.033);
+        codes.scale = round::f16(step * 1.033);
         codes.sub_scales =
             scales.map(|scale| round::to_even(0.5 * (inverse * scale - 1.0)).clamp(0, 15) as u8);
     }

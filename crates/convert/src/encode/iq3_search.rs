@@ -9,7 +9,7 @@
 //! the scale changes little, so runs of trials share a cell of the grid and with it the entries to
 //! choose from: a run compares an entry for all its trials in one step.
 
-use super::grid_search::{CLEAR, Grid};
+use super::grid_search::{CLEAR, Entry, Grid};
 use super::round;
 
 /// Values that share a scale.
@@ -144,7 +144,7 @@ pub(super) fn best(target: &Target, rules: Rules<'_>) -> Choice {
 fn sums(target: &Target, grid: &Grid<GROUP>, entries: &[u16; GROUPS]) -> (f32, f32) {
     let (mut product, mut square) = (0.0, 0.0);
     for (group, entry) in entries.iter().enumerate() {
-        for (i, number) in grid.point(*entry).iter().enumerate() {
+        for (i, number) in grid.at(*entry).point.iter().enumerate() {
             let weight = target.importance[group * GROUP + i];
             product += weight * target.magnitudes[group * GROUP + i] * number;
             square += weight * number * number;
@@ -164,12 +164,13 @@ fn look_up_again(
     prune: bool,
 ) {
     let grid = rules.grid;
-    if exact == [true; GROUPS] || !(choice.scale > 0.0) {
+    let positive = choice.scale > 0.0;
+    if exact == [true; GROUPS] || !positive {
         return;
     }
     let inverse = 1.0 / choice.scale;
-    for group in 0..GROUPS {
-        if rules.keeps_exact && exact[group] {
+    for (group, exact) in exact.into_iter().enumerate() {
+        if rules.keeps_exact && exact {
             continue;
         }
         let (values, weights) = target.group(group);
@@ -201,6 +202,16 @@ fn is_clear(scaled: f32) -> bool {
     (exact - level(scaled) as f32).abs() <= CLEAR
 }
 
+/// Largest magnitudes for which no intermediate result of the look-up overflows or is subnormal, so that short cuts
+/// are allowed.
+const ORDINARY: std::ops::Range<f32> = 1e-30..1e30;
+
+#[cold]
+#[inline(never)]
+fn by_definition(target: &Target, rules: Rules<'_>) -> Choice {
+    best(target, rules)
+}
+
 /// Room for the trials of a sub-block.
 const LANES: usize = 32;
 /// Room for a run that is worked on past its end.
@@ -216,6 +227,9 @@ pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
     let grid = rules.grid;
     let trials = 2 * rules.reach as usize + 1;
     let largest = target.largest();
+    if !ORDINARY.contains(&largest) {
+        return by_definition(target, rules);
+    }
     let mut inverse = [0.0_f32; USED];
     let mut scale = [0.0_f32; ROOM];
     for l in 0..USED {
@@ -224,22 +238,19 @@ pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
     }
 
     let (mut product, mut square) = ([0.0_f32; USED], [0.0_f32; USED]);
-    let mut keys = [[0_u16; USED]; GROUPS];
-    let mut levels = [[0_u32; ROOM]; GROUPS];
+    let mut keys = [[0_u32; USED]; GROUPS];
+    let mut numbers = [[0_u32; ROOM]; GROUPS];
     for group in 0..GROUPS {
         let (values, weights) = target.group(group);
-        let clear = cells(&inverse, &values, &mut keys[group]);
-        let levels = &mut levels[group];
+        let (changes, clear) = cells(&inverse, &values, &mut keys[group]);
+        let numbers = &mut numbers[group];
         let mut start = 0;
         while start < trials {
-            let key = keys[group][start];
-            let mut end = start + 1;
-            while end < trials && keys[group][end] == key {
-                end += 1;
-            }
-            let key = usize::from(key);
+            let key = keys[group][start] as usize;
+            let end = start + 1 + (changes >> start >> 1).trailing_zeros() as usize;
+            let end = end.min(trials);
             if let Some(entry) = grid.entry(key) {
-                levels[start..][..USED.min(ROOM - start)].fill(packed(grid, entry));
+                numbers[start..end].fill(packed(grid, entry));
             } else {
                 let entries = if clear { grid.rivals(key) } else { grid.neighbours(key) };
                 let mut at = start;
@@ -250,18 +261,18 @@ pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
                         scale[at..][..STEP].try_into().expect("room"),
                         &values,
                         &weights,
-                        (&mut levels[at..][..STEP]).try_into().expect("room"),
+                        (&mut numbers[at..][..STEP]).try_into().expect("room"),
                     );
                     at += STEP;
                 }
             }
             start = end;
         }
-        for i in 0..GROUP {
+        for (i, value) in values.iter().enumerate() {
             let weight = target.importance[group * GROUP + i];
-            let weighted = weight * values[i];
+            let weighted = weight * value;
             for l in 0..USED {
-                let number = (2 * (levels[l] >> (8 * i) & 255) + 1) as i32 as f32;
+                let number = (numbers[l] >> (8 * i) & 255) as i32 as f32;
                 product[l] += weighted * number;
                 square[l] += weight * number * number;
             }
@@ -281,9 +292,8 @@ pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
     }
     if let Some(l) = winner {
         for group in 0..GROUPS {
-            let found = grid.entry(usize::from(keys[group][l]));
-            exact[group] = found.is_some();
-            let key = grid.key(&levels[group][l].to_le_bytes());
+            exact[group] = grid.entry(keys[group][l] as usize).is_some();
+            let key = grid.key(&numbers[group][l].to_le_bytes().map(|number| number / 2));
             choice.entries[group] = grid.entry(key).expect("the levels of an entry");
         }
     }
@@ -291,35 +301,42 @@ pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
     choice
 }
 
-/// The cell of a group in each trial; whether the values are clear in all.
+/// The cell of a group in each trial; in which trials another cell begins (bit `l` for trial `l`); whether the
+/// values are clear in all.
 #[inline(always)]
 fn cells<const USED: usize>(
     inverse: &[f32; USED],
     values: &[f32; GROUP],
-    keys: &mut [u16; USED],
-) -> bool {
-    let mut wide = [0_i32; USED];
-    let mut unclear = [0_i32; USED];
+    keys: &mut [u32; USED],
+) -> (u32, bool) {
+    let mut error = [0.0_f32; USED];
+    *keys = [0; USED];
     for (i, value) in values.iter().enumerate() {
         for l in 0..USED {
-            let scaled = inverse[l] * value;
-            wide[l] |= level(scaled) << (3 * i);
-            unclear[l] |= i32::from(!is_clear(scaled));
+            let exact = 0.5 * (inverse[l] * value - 1.0);
+            let exact = if exact > 0.0 { exact } else { 0.0 };
+            let exact = if exact < 7.0 { exact } else { 7.0 };
+            let shifted = exact + round::SHIFT;
+            keys[l] |= (shifted.to_bits() & 7) << (3 * i);
+            let off = (exact - (shifted - round::SHIFT)).abs();
+            error[l] = if off > error[l] { off } else { error[l] };
         }
     }
+    let (mut changes, mut unclear) = (0, 0);
     for l in 0..USED {
-        keys[l] = wide[l] as u16;
+        changes |= u32::from(keys[l] != keys[l.saturating_sub(1)]) << l;
+        unclear |= u32::from(error[l] > CLEAR);
     }
-    unclear.iter().fold(0, |any, unclear| any | unclear) == 0
+    (changes, unclear == 0)
 }
 
-/// The levels of an entry, 8 bits each.
+/// The numbers of an entry, 8 bits each.
 #[inline(always)]
 fn packed(grid: &Grid<GROUP>, entry: u16) -> u32 {
-    u32::from_le_bytes(*grid.levels(entry))
+    u32::from_le_bytes(grid.at(entry).numbers)
 }
 
-/// The levels of the best entry at each of `STEP` scales: [`Grid::nearest`] in lanes.
+/// The numbers of the best entry at each of `STEP` scales: [`Grid::nearest`] in lanes.
 #[inline(always)]
 fn nearest<const STEP: usize>(
     grid: &Grid<GROUP>,
@@ -327,13 +344,13 @@ fn nearest<const STEP: usize>(
     scale: &[f32; STEP],
     values: &[f32; GROUP],
     weights: &[f32; GROUP],
-    levels: &mut [u32; STEP],
+    numbers: &mut [u32; STEP],
 ) {
     let mut best = [packed(grid, entries[0]); STEP];
     let mut least = [f32::MAX; STEP];
     for &entry in entries {
-        let point = grid.point(entry);
-        let candidate = packed(grid, entry);
+        let Entry { point, numbers } = grid.at(entry);
+        let candidate = u32::from_le_bytes(*numbers);
         let mut error = [0.0_f32; STEP];
         for i in 0..GROUP {
             for l in 0..STEP {
@@ -347,5 +364,5 @@ fn nearest<const STEP: usize>(
             least[l] = if better { error[l] } else { least[l] };
         }
     }
-    *levels = best;
+    *numbers = best;
 }

@@ -3,12 +3,11 @@
 use granule_format::BlockType;
 use granule_format::block::iq4_nl::Codes;
 use granule_format::block::{Block, types};
-use granule_format::num::F16;
 use granule_reader::isa::Isa;
 
 use super::iq4_search::{self as search, SUB_BLOCK};
 use super::rows::{blocks_for, transpose};
-use super::{Encoder, Weighting};
+use super::{Encoder, Weighting, round};
 
 /// Every block on its own: the best scale, then the nearest levels.
 #[derive(Debug)]
@@ -69,7 +68,7 @@ fn pack(values: &[f32], scale: f32) -> types::IQ4_NL {
     for (code, value) in codes.iter_mut().zip(values) {
         *code = search::nearest(inverse * value);
     }
-    types::IQ4_NL::pack(&Codes { scale: F16::from_f32(scale), codes })
+    types::IQ4_NL::pack(&Codes { scale: round::f16(scale), codes })
 }
 
 /// `L` blocks at a time, one in each lane.

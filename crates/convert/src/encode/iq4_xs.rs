@@ -3,7 +3,6 @@
 use granule_format::BlockType;
 use granule_format::block::iq4_xs::Codes;
 use granule_format::block::{Block, types};
-use granule_format::num::F16;
 use granule_reader::isa::Isa;
 
 use super::iq4_search::{self as search, SUB_BLOCK};
@@ -80,14 +79,15 @@ fn pack(values: &[f32], scales: &[f32; SUB_BLOCKS]) -> types::IQ4_XS {
     let step = -largest / 32.0;
     let inverse = if step == 0.0 { 0.0 } else { 1.0 / step };
     let mut codes =
-        Codes { scale: F16::from_f32(step), sub_scales: [0; SUB_BLOCKS], codes: [0; SUPER_BLOCK] };
+        Codes { scale: round::f16(step), sub_scales: [0; SUB_BLOCKS], codes: [0; SUPER_BLOCK] };
     for (i, &scale) in scales.iter().enumerate() {
         let sub_scale = round::to_even(inverse * scale).clamp(-32, 31) as i8;
         codes.sub_scales[i] = sub_scale;
         let scale = step * f32::from(sub_scale);
         let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-        for j in i * SUB_BLOCK..(i + 1) * SUB_BLOCK {
-            codes.codes[j] = search::nearest(inverse * values[j]);
+        let range = i * SUB_BLOCK..(i + 1) * SUB_BLOCK;
+        for (code, value) in codes.codes[range.clone()].iter_mut().zip(&values[range]) {
+            *code = search::nearest(inverse * value);
         }
     }
     types::IQ4_XS::pack(&codes)

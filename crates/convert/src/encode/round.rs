@@ -3,7 +3,7 @@
 use granule_format::num::F16;
 
 /// 1.5 · 2²³: a number added to it keeps no fraction, and the integer stands in the low bits.
-const SHIFT: f32 = 12_582_912.0;
+pub(super) const SHIFT: f32 = 12_582_912.0;
 
 /// The nearest integer, halfway cases to even, for magnitudes below 2²².
 ///

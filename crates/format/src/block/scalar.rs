@@ -5,6 +5,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{Block, BlockType, Defect};
+use crate::num;
 
 /// One number: structure, its type in memory, and the two functions that differ: to `f32`, and
 /// the number's defect.
@@ -51,7 +52,7 @@ scalar! {
     /// A 32-bit floating point number.
     F32: f32, |n| n, |n| not_finite(n.is_nan(), n.is_infinite());
     /// A half-precision number, as its 16 bits.
-    F16: u16, |bits| half::f16::from_bits(bits).to_f32(), |bits| {
+    F16: u16, |bits| num::F16::from_bits(bits).to_f32(), |bits| {
         not_finite(bits & 0x7fff > 0x7c00, bits & 0x7fff == 0x7c00)
     };
     /// The upper half of a 32-bit floating point number, as its 16 bits.

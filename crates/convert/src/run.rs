@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use granule_format::{BlockType, Draft, Endian, TensorType};
+use granule_reader::decode::decode;
 use granule_reader::isa::Isa;
 
 use crate::encode::{EncodeError, encode_rows};
@@ -332,7 +333,7 @@ impl Work<'_> {
         } else {
             if values.is_empty() {
                 values.resize(count, 0.0);
-                step.ty.decode_row(source, values);
+                decode(self.isa, step.ty, source, values);
             }
             let row = step.row as usize;
             out.resize(count / ty.block_values() * ty.block_bytes(), 0);

@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`Model`] | an open file or split set: read at positions, mapped, or in memory |
 //! | [`Tensor`] | a view of a tensor: its bytes, and the values of any range of its rows |
+//! | [`decode`] | decoding rows for one instruction set |
 //! | [`positioned`] | reading and writing at positions of a file |
 //! | [`isa`] | instruction sets: detection, and the boundary that compiles code for them |
 #![deny(unsafe_code)]
 
+pub mod decode;
 mod error;
 #[allow(unsafe_code, reason = "entering code that is compiled for a detected instruction set")]
 pub mod isa;

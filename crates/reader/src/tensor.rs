@@ -4,6 +4,8 @@ use std::ops::Range;
 use granule_format::{BlockType, Endian, Shape, TensorInfo, TensorType};
 
 use crate::Error;
+use crate::decode::decode;
+use crate::isa::Isa;
 use crate::model::Shard;
 
 /// A tensor of an open model: a view, cheap to copy.
@@ -102,7 +104,7 @@ impl<'m> Tensor<'m> {
             let name = self.info.name.clone();
             return Err(Error::Buffer { name, found: out.len(), expected });
         }
-        ty.decode_row(&self.read_rows(rows)?, out);
+        decode(Isa::detect(), ty, &self.read_rows(rows)?, out);
         Ok(())
     }
 

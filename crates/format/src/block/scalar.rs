@@ -21,6 +21,7 @@ macro_rules! scalar {
             const LEN: usize = 1;
             type Codes = $number;
 
+            #[inline(always)]
             fn unpack(&self) -> $number {
                 <$number>::from_le_bytes(self.0)
             }
@@ -29,6 +30,7 @@ macro_rules! scalar {
                 Self(number.to_le_bytes())
             }
 
+            #[inline(always)]
             fn decode(&self, out: &mut [f32]) {
                 assert_eq!(out.len(), 1);
                 const DECODE: fn($number) -> f32 = $decode;

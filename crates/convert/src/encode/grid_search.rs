@@ -184,3 +184,80 @@ fn never_worse<const N: usize>(a: &[u8; N], b: &[u8; N], cell: &[u8; N]) -> bool
         a_off == 0 || (same_side && a_off <= b_off && b_off > 0) || (!same_side && b_off > a_off)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use granule_format::block::codebook::{iq3_s, iq3_xxs};
+
+    use super::super::round;
+    use super::*;
+
+    #[test]
+    fn rivals_give_the_same_entry_as_all_neighbours() {
+        agree(&Grid::new(&iq3_xxs::GRID, &iq3_xxs::LEVELS, 2));
+        agree(&Grid::new(&iq3_s::GRID, &iq3_s::LEVELS, 3));
+    }
+
+    /// For values in every cell, with errors of a level up to [`CLEAR`], and weights of which some are 0.
+    fn agree(grid: &Grid<4>) {
+        let mut state = 1_u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 8 & 0xff_ffff & (below - 1)
+        };
+        let mut fewer = 0;
+        for cell in (0..4096).filter(|cell| grid.entry(*cell).is_none()) {
+            for try_number in 0..50 {
+                let scale = (random(1 << 20) + 1) as f32 * 1e-5;
+                let values = std::array::from_fn(|i| {
+                    let level = (cell >> (3 * i) & 7) as f32;
+                    let off = match (try_number + random(4)) % 4 {
+                        0 => CLEAR,
+                        1 => -CLEAR,
+                        _ => (random(1 << 20) as f32 / (1 << 19) as f32 - 1.0) * CLEAR,
+                    };
+                    // Beyond the first and the last level there is no limit.
+                    let far = if random(4) == 0 { 3.0 } else { 1.0 };
+                    let off = match level {
+                        0.0 if off < 0.0 => off * far,
+                        7.0 if off > 0.0 => off * far,
+                        _ => off,
+                    };
+                    (2.0 * (level + off) + 1.0) * scale
+                });
+                let key = grid.key(&values.map(|v: f32| {
+                    round::to_even(0.5 * (v * (1.0 / scale) - 1.0)).clamp(0, 7) as u8
+                }));
+                assert_eq!(key, cell);
+                let weights = std::array::from_fn(|_| random(8) as f32 * random(256) as f32);
+                let (all, rivals) = (grid.neighbours(key), grid.rivals(key));
+                fewer += all.len() - rivals.len();
+                assert_eq!(
+                    grid.nearest(rivals, scale, &values, &weights),
+                    grid.nearest(all, scale, &values, &weights),
+                    "cell {cell}, scale {scale}, {values:?}, {weights:?}"
+                );
+            }
+        }
+        assert!(fewer > 0);
+    }
+
+    #[test]
+    fn neighbours_are_whole_shells_in_order() {
+        let grid = Grid::new(&iq3_xxs::GRID, &iq3_xxs::LEVELS, 2);
+        let distance = |key: usize, entry: u16| -> i32 {
+            let numbers = grid.at(entry).numbers;
+            (0..4).map(|i| ((key >> (3 * i) & 7) as i32 - i32::from(numbers[i] / 2)).pow(2)).sum()
+        };
+        for key in (0..4096).filter(|key| grid.entry(*key).is_none()) {
+            let order: Vec<_> =
+                grid.neighbours(key).iter().map(|entry| (distance(key, *entry), *entry)).collect();
+            assert!(order.is_sorted());
+            let last = order[order.len() - 1].0;
+            assert_eq!((0..256).filter(|entry| distance(key, *entry) <= last).count(), order.len());
+            let mut shells: Vec<_> = order.iter().map(|(distance, _)| distance).collect();
+            shells.dedup();
+            assert_eq!(shells.len(), 2);
+        }
+    }
+}

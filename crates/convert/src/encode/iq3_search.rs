@@ -366,3 +366,48 @@ fn nearest<const STEP: usize>(
     }
     *numbers = best;
 }
+
+#[cfg(test)]
+mod tests {
+    use granule_format::block::codebook::{iq3_s, iq3_xxs};
+
+    use super::*;
+
+    #[test]
+    fn lanes_choose_what_the_definition_chooses() {
+        let xxs = Grid::new(&iq3_xxs::GRID, &iq3_xxs::LEVELS, 2);
+        let s = Grid::new(&iq3_s::GRID, &iq3_s::LEVELS, 3);
+        let mut state = 1_u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32
+        };
+        for round in 0..4000 {
+            let size = 10.0_f32.powi(round % 50 - 40);
+            let values: [f32; SUB_BLOCK] = std::array::from_fn(|_| match round % 4 {
+                // Multiples of an eighth of the largest: many values halfway between levels.
+                0 => (random() * 15.0).floor() * 0.125 * size,
+                1 => random() * random() * random() * size,
+                2 => (random() - 0.05) * size,
+                _ => (if random() < 0.7 { 0.0 } else { random() }) * size,
+            });
+            let weights: [f32; SUB_BLOCK] =
+                std::array::from_fn(|_| if random() < 0.2 { 0.0 } else { random() });
+            for weights in [None, Some(&weights[..])] {
+                let mut target = Target::new(&values, weights, size * size);
+                if target.largest() == 0.0 {
+                    continue;
+                }
+                let rules = Rules { grid: &s, reach: 9, keeps_exact: false };
+                let expected = best(&target, rules);
+                assert_eq!(best_in_lanes::<32, 16>(&target, rules), expected, "{values:?}");
+                assert_eq!(best_in_lanes::<24, 8>(&target, rules), expected, "{values:?}");
+                target.magnitudes = values;
+                let rules = Rules { grid: &xxs, reach: 15, keeps_exact: true };
+                let expected = best(&target, rules);
+                assert_eq!(best_in_lanes::<32, 16>(&target, rules), expected, "{values:?}");
+                assert_eq!(best_in_lanes::<32, 8>(&target, rules), expected, "{values:?}");
+            }
+        }
+    }
+}

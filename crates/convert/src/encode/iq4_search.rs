@@ -316,6 +316,37 @@ mod tests {
     }
 
     #[test]
+    fn lanes_choose_what_the_definition_chooses() {
+        let mut state = 1_u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 24) as f32
+        };
+        for round in 0..2000 {
+            let size = 10.0_f32.powi(round % 50 - 40);
+            let values: [[f32; 8]; SUB_BLOCK] = std::array::from_fn(|_| {
+                std::array::from_fn(|lane| match lane {
+                    // Levels and midpoints of one scale: many values halfway.
+                    0 | 1 => MIDPOINTS[(random() * 15.0) as usize] * size,
+                    2 | 3 => level((random() * 16.0) as u8) * size,
+                    4 => (random() - 0.5) * random() * random() * size,
+                    5 if random() < 0.7 => 0.0,
+                    _ => (random() - 0.5) * size,
+                })
+            });
+            let weights: [[f32; 8]; SUB_BLOCK] = std::array::from_fn(|_| {
+                std::array::from_fn(|_| if random() < 0.2 { 0.0 } else { random() })
+            });
+            let scales = best_scales(&values, &weights);
+            for (lane, scale) in scales.into_iter().enumerate() {
+                let of = |lanes: &[[f32; 8]; SUB_BLOCK]| lanes.map(|lanes| lanes[lane]);
+                let expected = best_scale(&of(&values), &of(&weights));
+                assert_eq!(scale.to_bits(), expected.to_bits(), "{:?}", of(&values));
+            }
+        }
+    }
+
+    #[test]
     fn a_value_crosses_at_most_one_midpoint() {
         let widest = (127 + REACH) as f32 / (127 - REACH) as f32;
         for pair in MIDPOINTS.windows(2) {

@@ -15,3 +15,8 @@ pub mod source;
 
 pub use error::Error;
 pub use source::{Source, SourceTensor};
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -7,7 +7,7 @@ const MAGNITUDE: u32 = 0x7fff_ffff;
 #[inline(always)]
 pub(super) fn largest_magnitude(values: &[f32]) -> f32 {
     // Bits of numbers without sign are ordered as the numbers are.
-    f32::from_bits(values.iter().fold(0, |largest, v| largest.max(v.to_bits() & MAGNITUDE)))
+    f32::from_bits(reduce(values, 0, |v| v.to_bits() & MAGNITUDE, u32::max))
 }
 
 /// The value of largest magnitude, the first if there are several; 0 if all are zero.
@@ -18,14 +18,10 @@ pub(super) fn first_largest(values: &[f32]) -> f32 {
 /// [`first_largest`] as vector code.
 #[inline(always)]
 pub(super) fn first_largest_lanes(values: &[f32]) -> f32 {
-    let (mut positive, mut negative) = (0, 0);
-    for value in values {
-        // As a signed number, the bits of any negative value are below those of any positive one;
-        // as an unsigned number above.
-        positive = value.to_bits().cast_signed().max(positive);
-        negative = value.to_bits().max(negative);
-    }
-    let positive = positive.cast_unsigned();
+    // As a signed number, the bits of any negative value are below those of any positive one; as an
+    // unsigned number above.
+    let positive = reduce(values, 0, |v| v.to_bits().cast_signed(), i32::max).cast_unsigned();
+    let negative = reduce(values, 0, f32::to_bits, u32::max);
     let negative_magnitude = if negative > MAGNITUDE { negative & MAGNITUDE } else { 0 };
     if positive > negative_magnitude {
         f32::from_bits(positive)
@@ -53,24 +49,45 @@ pub(super) fn range(values: &[f32]) -> (f32, f32) {
 /// [`range`] as vector code, but for the sign of a largest value that is zero.
 #[inline(always)]
 pub(super) fn range_lanes(values: &[f32; 32]) -> (f32, f32) {
-    let ordered = |i: usize, v: &[f32; 32]| -> i32 {
-        // Bits as a signed number that is ordered as the values are, -0 before 0.
-        let bits = v[i].to_bits().cast_signed();
-        bits ^ (bits >> 31).cast_unsigned().wrapping_shr(1).cast_signed()
-    };
-    let value = |ordered: i32| {
-        f32::from_bits(
-            (ordered ^ (ordered >> 31).cast_unsigned().wrapping_shr(1).cast_signed())
-                .cast_unsigned(),
-        )
-    };
-    let (mut min, mut max) = (i32::MAX, i32::MIN);
-    for i in 0..32 {
-        let ordered = ordered(i, values);
-        (min, max) = (min.min(ordered), max.max(ordered));
-    }
-    let (min, max) = (value(min), value(max));
+    let min = f32::from_bits(unordered(reduce(values, i32::MAX, ordered, i32::min)));
+    let max = f32::from_bits(unordered(reduce(values, i32::MIN, ordered, i32::max)));
     (if min == 0.0 { first_zero(values) } else { min }, max)
+}
+
+/// Bits as a signed number that is ordered as the values are, -0 before 0.
+#[inline(always)]
+fn ordered(value: f32) -> i32 {
+    let bits = value.to_bits().cast_signed();
+    bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()
+}
+
+/// Undo [`ordered`].
+#[inline(always)]
+fn unordered(ordered: i32) -> u32 {
+    (ordered ^ ((ordered >> 31).cast_unsigned() >> 1).cast_signed()).cast_unsigned()
+}
+
+/// Combine the keys of all values, whose order does not matter: sixteen runs side by side, then
+/// halves. Values beyond the last sixteen are not looked at.
+#[inline(always)]
+fn reduce<K: Copy>(
+    values: &[f32],
+    start: K,
+    key: impl Fn(f32) -> K,
+    combine: impl Fn(K, K) -> K,
+) -> K {
+    let mut runs = [start; 16];
+    for values in values.as_chunks::<16>().0 {
+        for (run, value) in runs.iter_mut().zip(values) {
+            *run = combine(*run, key(*value));
+        }
+    }
+    for half in [8, 4, 2, 1] {
+        for k in 0..half {
+            runs[k] = combine(runs[k], runs[k + half]);
+        }
+    }
+    runs[0]
 }
 
 #[cold]

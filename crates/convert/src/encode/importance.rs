@@ -1,5 +1,7 @@
 //! The weights of the types with blocks of 32 values: importance times the size of the value.
 
+#![allow(clippy::needless_range_loop, reason = "loops over lanes index several arrays alike")]
+
 /// Values in a block.
 pub(super) const N: usize = 32;
 

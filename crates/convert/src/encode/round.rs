@@ -26,6 +26,15 @@ pub(super) fn away_from_zero(value: f32) -> i32 {
     even + i32::from(up) - i32::from(down)
 }
 
+/// The integer at or below a value that is not negative, for magnitudes below 2²². Not a cast, because
+/// those of floats to integers also look after values out of range.
+#[inline(always)]
+pub(super) fn down(value: f32) -> i32 {
+    let shifted = value + SHIFT;
+    let nearest = shifted.to_bits().cast_signed() - SHIFT.to_bits().cast_signed();
+    nearest - i32::from(shifted - SHIFT > value)
+}
+
 /// One divided by a step; zero where there is no step, or one so small that this overflows.
 #[inline(always)]
 pub(super) fn inverse(step: f32) -> f32 {
@@ -109,6 +118,9 @@ mod tests {
             {
                 assert_eq!(to_even(value), value.round_ties_even() as i32, "{value:e}");
                 assert_eq!(away_from_zero(value), value.round() as i32, "{value:e}");
+                if value >= 0.0 {
+                    assert_eq!(down(value), value as i32, "{value:e}");
+                }
             }
         }
     }

@@ -7,7 +7,7 @@
 
 use super::extremes::{range, range_lanes};
 use super::importance::{Lanes, N};
-use super::round::{inverse, to_even};
+use super::round::{down, inverse, to_even};
 
 /// Candidates are the inverse scales `(levels - 0.9 + 0.05 · i) / (max - min)` for `i` from 0 to this.
 const LAST: i32 = 36;
@@ -25,7 +25,7 @@ pub(super) fn plain_codes(levels: i32, x: &[f32; N], (scale, min): (f32, f32)) -
     let inverse = inverse(scale);
     let mut codes = [0; N];
     for (code, x) in codes.iter_mut().zip(x) {
-        *code = (((x - min) * inverse + 0.5) as u8).min(levels as u8);
+        *code = (down((x - min) * inverse + 0.5) as u8).min(levels as u8);
     }
     codes
 }

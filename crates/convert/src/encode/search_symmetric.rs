@@ -8,7 +8,7 @@
 
 use super::extremes::{first_largest, first_largest_lanes};
 use super::importance::{Lanes, N};
-use super::round::{inverse, to_even};
+use super::round::{down, inverse, to_even};
 
 /// Below this magnitude all values count as zero.
 const NOTHING: f32 = 1e-15;
@@ -31,7 +31,7 @@ pub(super) fn plain_codes(half: i32, values: &[f32; N], scale: f32) -> [u8; N] {
     let highest = (2 * half - 1) as u8;
     let mut codes = [0; N];
     for (code, value) in codes.iter_mut().zip(values) {
-        *code = ((value * inverse + raise) as u8).min(highest);
+        *code = (down(value * inverse + raise) as u8).min(highest);
     }
     codes
 }

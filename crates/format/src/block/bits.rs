@@ -4,7 +4,7 @@
 ///
 /// # Panics
 /// If `codes` is not `2 * N` long, or a code is above 15.
-#[inline]
+#[inline(always)]
 pub(crate) fn pack_nibbles<const N: usize>(codes: &[u8]) -> [u8; N] {
     assert_eq!(codes.len(), 2 * N);
     assert_below(16, codes);
@@ -27,7 +27,7 @@ pub(crate) fn unpack_nibbles<const N: usize>(bytes: &[u8; N], codes: &mut [u8]) 
 ///
 /// # Panics
 /// If a code is above 31.
-#[inline]
+#[inline(always)]
 pub(crate) fn pack_5_bits(codes: &[u8; 32]) -> ([u8; 16], [u8; 4]) {
     assert_below(32, codes);
     let low = std::array::from_fn(|i| codes[i] & 15 | codes[i + 16] << 4);

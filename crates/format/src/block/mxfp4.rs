@@ -37,7 +37,7 @@ impl Block for MXFP4 {
         Codes { exponent: self.exponent, codes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         Self { exponent: codes.exponent, codes: bits::pack_nibbles(&codes.codes) }
     }
@@ -51,7 +51,7 @@ impl Block for MXFP4 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (self.exponent == 255).then_some(Defect::Exponent)
     }

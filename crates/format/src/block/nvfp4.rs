@@ -40,7 +40,7 @@ impl Block for NVFP4 {
         Codes { scales: self.scales, codes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         let packed = std::array::from_fn(|i| bits::pack_nibbles(&codes.codes[16 * i..][..16]));
         Self { scales: codes.scales, codes: packed }

@@ -36,7 +36,7 @@ impl Block for Q1_0 {
         Codes { scale: self.scale, codes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         bits::assert_below(2, &codes.codes);
         let signs = std::array::from_fn(|i| {
@@ -55,7 +55,7 @@ impl Block for Q1_0 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
     }

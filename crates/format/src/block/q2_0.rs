@@ -36,7 +36,7 @@ impl Block for Q2_0 {
         Codes { scale: self.scale, codes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         bits::assert_below(4, &codes.codes);
         let packed = std::array::from_fn(|i| {
@@ -55,7 +55,7 @@ impl Block for Q2_0 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
     }

@@ -37,6 +37,7 @@ impl Block for Q4_0 {
         Codes { scale: self.scale, codes }
     }
 
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         Self { scale: codes.scale, codes: bits::pack_nibbles(&codes.codes) }
     }
@@ -50,6 +51,7 @@ impl Block for Q4_0 {
         }
     }
 
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
     }

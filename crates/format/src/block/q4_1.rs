@@ -40,7 +40,7 @@ impl Block for Q4_1 {
         Codes { scale: self.scale, min: self.min, codes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         Self { scale: codes.scale, min: codes.min, codes: bits::pack_nibbles(&codes.codes) }
     }
@@ -54,7 +54,7 @@ impl Block for Q4_1 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         match (self.scale.is_finite(), self.min.is_finite()) {
             (false, _) => Some(Defect::Scale("scale")),

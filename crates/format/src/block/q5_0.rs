@@ -37,7 +37,7 @@ impl Block for Q5_0 {
         Codes { scale: self.scale, codes: bits::unpack_5_bits(&self.low_bits, self.high_bits) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         let (low_bits, high_bits) = bits::pack_5_bits(&codes.codes);
         Self { scale: codes.scale, high_bits, low_bits }
@@ -52,7 +52,7 @@ impl Block for Q5_0 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
     }

@@ -41,7 +41,7 @@ impl Block for Q5_1 {
         Codes { scale: self.scale, min: self.min, codes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         let (low_bits, high_bits) = bits::pack_5_bits(&codes.codes);
         Self { scale: codes.scale, min: codes.min, high_bits, low_bits }
@@ -56,7 +56,7 @@ impl Block for Q5_1 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         match (self.scale.is_finite(), self.min.is_finite()) {
             (false, _) => Some(Defect::Scale("scale")),

@@ -34,7 +34,7 @@ impl Block for Q8_0 {
         Codes { scale: self.scale, codes: self.codes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         Self { scale: codes.scale, codes: codes.codes }
     }
@@ -47,7 +47,7 @@ impl Block for Q8_0 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
     }

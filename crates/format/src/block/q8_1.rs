@@ -40,7 +40,7 @@ impl Block for Q8_1 {
         Codes { scale: self.scale, sum: self.sum, codes: self.codes }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         Self { scale: codes.scale, sum: codes.sum, codes: codes.codes }
     }
@@ -53,7 +53,7 @@ impl Block for Q8_1 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         match (self.scale.is_finite(), self.sum.is_finite()) {
             (false, _) => Some(Defect::Scale("scale")),

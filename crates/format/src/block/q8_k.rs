@@ -38,7 +38,7 @@ impl Block for Q8_K {
         Codes { scale: self.scale.get(), codes: self.codes, sums: self.sums.map(I16::get) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         let (scale, sums) = (F32::new(codes.scale), codes.sums.map(I16::new));
         Self { scale, codes: codes.codes, sums }
@@ -52,7 +52,7 @@ impl Block for Q8_K {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (!self.scale.get().is_finite()).then_some(Defect::Scale("scale"))
     }

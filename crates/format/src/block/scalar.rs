@@ -2,6 +2,11 @@
 //!
 //! Integers decode to the nearest `f32`. Their [`Codes`](Block::Codes) are the numbers themselves.
 
+#![allow(
+    clippy::redundant_closure_call,
+    reason = "the closures are what differs between rows of a table"
+)]
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{Block, BlockType, Defect};

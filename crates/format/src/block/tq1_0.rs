@@ -45,7 +45,7 @@ impl TQ1_0 {
                 _ => (self.fours[i % 4], (i - 240) / 4),
             };
             let fraction = byte.wrapping_mul([1, 3, 9, 27, 81][place]);
-            (u16::from(fraction) * 3 >> 8) as u8
+            ((u16::from(fraction) * 3) >> 8) as u8
         })
     }
 
@@ -53,7 +53,7 @@ impl TQ1_0 {
     ///
     /// # Panics
     /// If a digit is above 2.
-    #[inline]
+    #[inline(always)]
     pub fn from_digits(digits: &[u8; 256], scale: F16) -> Self {
         bits::assert_below(3, digits);
         let mut fives = [0; 48];
@@ -73,7 +73,7 @@ impl TQ1_0 {
 #[inline(always)]
 fn fraction(digits: [u8; 5]) -> u8 {
     let number = digits.iter().fold(0, |number, digit| number * 3 + u16::from(*digit));
-    ((number * 256).div_ceil(243)) as u8
+    (number * 256).div_ceil(243) as u8
 }
 
 impl Block for TQ1_0 {
@@ -85,7 +85,7 @@ impl Block for TQ1_0 {
         Codes { fives: self.fives, fours: self.fours, scale: self.scale }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         Self { fives: codes.fives, fours: codes.fours, scale: codes.scale }
     }
@@ -98,7 +98,7 @@ impl Block for TQ1_0 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
     }
@@ -117,11 +117,8 @@ mod tests {
         for number in 0..243_usize {
             let place = |i: usize| (number / [81, 27, 9, 3, 1][i] % 3) as u8;
             let mut digits: [u8; 256] = std::array::from_fn(|i| place(i.min(159) / 32));
-            for i in 160..240 {
-                digits[i] = place((i - 160) / 16);
-            }
-            for i in 240..256 {
-                digits[i] = place((i - 240) / 4);
+            for (i, digit) in digits.iter_mut().enumerate().skip(160) {
+                *digit = place(if i < 240 { (i - 160) / 16 } else { (i - 240) / 4 });
             }
             assert_eq!(TQ1_0::from_digits(&digits, F16::default()).digits(), digits, "{number}");
         }

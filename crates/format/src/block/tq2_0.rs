@@ -37,7 +37,7 @@ impl Block for TQ2_0 {
         Codes { codes, scale: self.scale }
     }
 
-    #[inline]
+    #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         bits::assert_below(4, &codes.codes);
         let packed = std::array::from_fn(|half| {
@@ -58,7 +58,7 @@ impl Block for TQ2_0 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
     }

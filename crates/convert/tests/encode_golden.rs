@@ -208,8 +208,8 @@ fn encodes(
     Ok(())
 }
 
-/// A valid row that decodes to within a tenth of the largest value, or to the coarsest step of the
-/// type where the values are below what it can hold.
+/// A valid row whose values decode to within a fifth of the largest of them: half the coarsest step of
+/// a type with floating point codes.
 fn valid_and_close(ty: BlockType, row: &[u8], values: &[f32]) -> Result<(), String> {
     if let Some((block, defect)) = ty.first_defect(row) {
         return Err(format!("block {block}: {defect}"));

@@ -22,6 +22,7 @@ mod round;
 mod rows;
 mod search_affine;
 mod search_symmetric;
+mod super_block;
 mod ternary;
 mod with_weights;
 
@@ -33,10 +34,15 @@ mod mxfp4;
 mod nvfp4;
 mod q1_0;
 mod q2_0;
+mod q2_k;
+mod q3_k;
 mod q4_0;
 mod q4_1;
+mod q4_k;
 mod q5_0;
 mod q5_1;
+mod q5_k;
+mod q6_k;
 mod q8_0;
 mod q8_1;
 mod q8_k;
@@ -115,10 +121,15 @@ const ENCODERS: &[&dyn Encoder] = &[
     &nvfp4::NVFP4,
     &q1_0::Q1_0,
     &q2_0::Q2_0,
+    &q2_k::Q2_K,
+    &q3_k::Q3_K,
     &Both(q4_0::Q4_0),
     &Both(q4_1::Q4_1),
+    &q4_k::Q4_K,
     &Both(q5_0::Q5_0),
     &Both(q5_1::Q5_1),
+    &q5_k::Q5_K,
+    &q6_k::Q6_K,
     &q8_0::Q8_0,
     &q8_1::Q8_1,
     &q8_k::Q8_K,

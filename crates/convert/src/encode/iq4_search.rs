@@ -224,8 +224,32 @@ fn first_trial<const L: usize>(
 struct Term<const L: usize> {
     /// From this scaled value on it is the upper level.
     midpoint: [f32; L],
-    product: [[f32; L]; 2],
-    square: [[f32; L]; 2],
+    product: Either<L>,
+    square: Either<L>,
+}
+
+/// Two numbers in each lane: the bits of the lower, and which of them are others in the upper. A choice between two numbers in
+/// memory would become a choice between their addresses, one lane at a time.
+#[derive(Clone, Copy)]
+struct Either<const L: usize> {
+    lower: [u32; L],
+    change: [u32; L],
+}
+
+impl<const L: usize> Either<L> {
+    const ZERO: Self = Self { lower: [0; L], change: [0; L] };
+
+    #[inline(always)]
+    fn set(&mut self, lane: usize, lower: f32, upper: f32) {
+        self.lower[lane] = lower.to_bits();
+        self.change[lane] = lower.to_bits() ^ upper.to_bits();
+    }
+
+    /// The lower number for 0, the upper one for 1.
+    #[inline(always)]
+    fn choose(&self, lane: usize, upper: u32) -> f32 {
+        f32::from_bits(self.lower[lane] ^ (self.change[lane] & upper.wrapping_neg()))
+    }
 }
 
 #[inline(always)]
@@ -239,9 +263,8 @@ fn terms<const L: usize>(
         first[l] = (-REACH - 127) as f32 / largest[l];
         last[l] = (REACH - 127) as f32 / largest[l];
     }
-    let zero = [0.0; L];
-    let mut terms =
-        [Term { midpoint: zero, product: [zero, zero], square: [zero, zero] }; SUB_BLOCK];
+    let zero = Term { midpoint: [0.0; L], product: Either::ZERO, square: Either::ZERO };
+    let mut terms = [zero; SUB_BLOCK];
     for ((term, value), weight) in terms.iter_mut().zip(values).zip(importance) {
         for l in 0..L {
             let (a, b) = (first[l] * value[l], last[l] * value[l]);
@@ -257,10 +280,8 @@ fn terms<const L: usize>(
             }
             term.midpoint[l] = midpoint;
             let (low, high) = (weight[l] * lower, weight[l] * upper);
-            term.product[0][l] = low * value[l];
-            term.product[1][l] = high * value[l];
-            term.square[0][l] = low * lower;
-            term.square[1][l] = high * upper;
+            term.product.set(l, low * value[l], high * value[l]);
+            term.square.set(l, low * lower, high * upper);
         }
     }
     terms
@@ -277,9 +298,9 @@ fn trials<const L: usize>(
     for (value, term) in values.iter().zip(terms) {
         for t in 0..GROUP {
             for l in 0..L {
-                let upper = inverse[t][l] * value[l] >= term.midpoint[l];
-                product[t][l] += if upper { term.product[1][l] } else { term.product[0][l] };
-                square[t][l] += if upper { term.square[1][l] } else { term.square[0][l] };
+                let upper = u32::from(inverse[t][l] * value[l] >= term.midpoint[l]);
+                product[t][l] += term.product.choose(l, upper);
+                square[t][l] += term.square.choose(l, upper);
             }
         }
     }

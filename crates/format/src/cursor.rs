@@ -121,10 +121,15 @@ impl<'a> Cursor<'a> {
     /// The next string: its length, then its bytes. Nothing says that they are UTF-8.
     ///
     /// # Errors
-    /// As [`take`](Self::take); the position stays.
+    /// As [`take`](Self::take), [`ErrorKind::StringTooLong`] if the file ends inside the string;
+    /// the position stays.
     pub fn string(&mut self) -> Result<&'a [u8], Error> {
         let start = self.position;
-        let result = self.count().and_then(|bytes| self.take(bytes));
+        let result = self.count().and_then(|bytes| {
+            let left = self.left();
+            let long = Error::new(ErrorKind::StringTooLong { bytes, left }, start as u64);
+            if bytes > left { Err(long) } else { self.take(bytes) }
+        });
         if result.is_err() {
             self.position = start;
         }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::container::{TensorType, ValueType};
+use crate::container::{Endian, TensorType, ValueType};
 
 /// Why bytes are not a GGUF file, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,10 @@ pub enum Place {
     Key(u64),
     /// The value of the metadata entry with this key.
     Value(String),
+    /// The array that is the value of the metadata entry with this key.
+    Element(String),
+    /// An array inside an array, in the value of the metadata entry with this key.
+    NestedValue(String),
     /// An entry of the tensor table whose name is not known yet; entries count from 0.
     TensorEntry(u64),
     /// The tensor with this name.
@@ -42,6 +46,14 @@ pub enum ErrorKind {
         /// Bytes up to the end of the file.
         left: u64,
     },
+    /// The file ends inside a string.
+    #[error("a string of {bytes} bytes is announced, {left} bytes are left")]
+    StringTooLong {
+        /// Its length as stored, in bytes.
+        bytes: u64,
+        /// Bytes from behind the length up to the end of the file.
+        left: u64,
+    },
     /// Only from [`Header::parse_prefix`](crate::Header::parse_prefix): the header goes on after
     /// the prefix.
     #[error("the first {need} bytes of the file are needed to go on")]
@@ -55,6 +67,27 @@ pub enum ErrorKind {
     /// The version is not 1, 2 or 3 in either byte order.
     #[error("version {0} is unknown, expected 1, 2 or 3")]
     Version(u32),
+    /// Only from [`Header::survey`](crate::Header::survey): the version is stored in one byte order, what
+    /// follows it in the other.
+    #[error("the version is {version}, what follows it is {body}")]
+    ByteOrder {
+        /// The byte order of the version.
+        version: Endian,
+        /// The byte order in which the rest makes sense.
+        body: Endian,
+    },
+    /// Only from [`Header::survey`](crate::Header::survey): the metadata or the tensor table cannot be read
+    /// with the counts of the header, but with other counts.
+    #[error(
+        "metadata and tensor table do not parse as {} entries and {} tensors, but as {} and {}",
+        .stored.0, .stored.1, .fitting.0, .fitting.1
+    )]
+    Counts {
+        /// Metadata entries and tensors as the header says.
+        stored: (u64, u64),
+        /// Counts with which everything can be read.
+        fitting: (u64, u64),
+    },
     /// More tensors, keys or array elements than the rest of the file can hold.
     #[error("{count} {what} need at least {need} bytes, {left} are left")]
     Count {
@@ -171,6 +204,8 @@ impl fmt::Display for Error {
             Place::Header => {}
             Place::Key(index) => write!(f, "metadata key {index}: ")?,
             Place::Value(key) => write!(f, "metadata {key:?}: ")?,
+            Place::Element(key) => write!(f, "metadata {key:?}, in the array: ")?,
+            Place::NestedValue(key) => write!(f, "metadata {key:?}, in a nested array: ")?,
             Place::TensorEntry(index) => write!(f, "entry {index} of the tensor table: ")?,
             Place::Tensor(name) => write!(f, "tensor {name:?}: ")?,
         }

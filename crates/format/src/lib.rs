@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`container`] | header, metadata, tensor table, layout, streaming writer, split sets |
 //! | [`block`] | the block types: layout, pack and unpack, scalar decode, defects |
+//! | [`check`](mod@check) | the validator and its rules |
 //! | [`file_type`] | the values of `general.file_type` |
 //! | [`num`] | little-endian numbers without alignment, for block fields |
 //!
@@ -11,7 +12,9 @@
 //! somebody else read. `granule-reader` opens files with it, `granule-convert` writes them.
 #![forbid(unsafe_code)]
 
+#[macro_use]
 pub mod block;
+pub mod check;
 pub mod container;
 pub mod cursor;
 mod error;
@@ -20,6 +23,7 @@ mod limits;
 pub mod num;
 
 pub use block::{Block, BlockType, Defect};
+pub use check::check;
 pub use container::{
     Array, Draft, Endian, Header, Metadata, MetadataError, Shape, StringArray, TensorInfo,
     TensorType, Value, ValueType, WriteError, Writer,

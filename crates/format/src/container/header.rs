@@ -38,18 +38,6 @@ pub struct EntrySpan {
     pub end: u64,
 }
 
-/// What could be read of a damaged header, and every fault that was met.
-#[derive(Clone, Debug)]
-pub struct Survey {
-    /// The header, if magic, version and counts could be read. Behind the first fault that stops the reading
-    /// it is incomplete.
-    pub header: Option<Header>,
-    /// Whether the reading came to the end of the tensor table.
-    pub complete: bool,
-    /// The faults in the order in which they were met.
-    pub faults: Vec<Error>,
-}
-
 impl Header {
     /// Read the header of a file that is wholly in `file`.
     ///
@@ -69,41 +57,20 @@ impl Header {
     /// As [`parse`](Self::parse); [`ErrorKind::PrefixTooShort`] if the header goes on behind
     /// `prefix`.
     pub fn parse_prefix(prefix: &[u8], file_bytes: u64, limits: &Limits) -> Result<Self, Error> {
-        let mut walk = Walk {
-            cursor: Cursor::new(prefix, file_bytes),
-            limits: *limits,
-            faults: None,
-            raw_strings: false,
-        };
-        let mut header = Self::start(&mut walk)?;
-        header.read_body(&mut walk)?;
+        let mut walk = Walk::new(Cursor::new(prefix, file_bytes), limits, None);
+        Self::read(&mut walk).map_err(|error| walk.placed(error))
+    }
+
+    fn read(walk: &mut Walk<'_, '_>) -> Result<Self, Error> {
+        let mut header = Self::start(walk)?;
+        let counts = Counts::read(walk)?;
+        header.read_entries(walk, counts.entries)?;
+        header.read_table(walk, counts.tensors)?;
         Ok(header)
     }
 
-    /// Read as much as can be read and collect the faults instead of stopping at the first.
-    pub fn survey(file: &[u8], limits: &Limits) -> Survey {
-        let mut faults = Vec::new();
-        let mut walk = Walk {
-            cursor: Cursor::new(file, file.len() as u64),
-            limits: *limits,
-            faults: Some(&mut faults),
-            raw_strings: false,
-        };
-        let mut header = match Self::start(&mut walk) {
-            Ok(header) => header,
-            Err(error) => {
-                faults.push(error);
-                return Survey { header: None, complete: false, faults };
-            }
-        };
-        let result = header.read_body(&mut walk);
-        let complete = result.is_ok();
-        faults.extend(result.err());
-        Survey { header: Some(header), complete, faults }
-    }
-
     /// Magic and version.
-    fn start(walk: &mut Walk<'_, '_>) -> Result<Self, Error> {
+    pub(super) fn start(walk: &mut Walk<'_, '_>) -> Result<Self, Error> {
         let magic = walk.cursor.take(4)?;
         if magic != MAGIC {
             let magic = magic.try_into().expect("four bytes were taken");
@@ -132,42 +99,74 @@ impl Header {
         })
     }
 
-    fn read_body(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), Error> {
-        let narrow = walk.cursor.narrow;
-        let tensors = walk.cursor.count()?;
-        walk.cursor.check_count("tensors", tensors, if narrow { 20 } else { 24 })?;
-        let entries = walk.cursor.count()?;
-        walk.cursor.check_count("metadata entries", entries, if narrow { 9 } else { 13 })?;
-        for index in 0..entries {
-            self.read_entry(walk, index)?;
+    /// The rest is in the other byte order than the version.
+    pub(super) const fn set_endian(&mut self, endian: Endian) {
+        self.endian = endian;
+    }
+
+    /// What was known behind the version.
+    pub(super) fn emptied(&self) -> Self {
+        Self {
+            metadata: Metadata::new(),
+            tensors: Vec::new(),
+            by_name: Vec::new(),
+            spans: Vec::new(),
+            tensor_offsets: Vec::new(),
+            alignment: DEFAULT_ALIGNMENT,
+            ..*self
         }
+    }
+
+    /// The metadata, and what it says about the alignment.
+    pub(super) fn read_entries(
+        &mut self,
+        walk: &mut Walk<'_, '_>,
+        entries: u64,
+    ) -> Result<(), Error> {
+        let stop = (0..entries).try_for_each(|index| self.read_entry(walk, index));
+        if stop.is_err() && walk.is_strict() {
+            return stop;
+        }
+        let place = std::mem::take(&mut walk.place);
         self.check_keys(walk)?;
         self.read_alignment(walk)?;
-        for index in 0..tensors {
-            self.read_tensor(walk, index)?;
+        walk.place = place;
+        stop
+    }
+
+    /// The table of tensors, and whether their data lies in the file.
+    pub(super) fn read_table(
+        &mut self,
+        walk: &mut Walk<'_, '_>,
+        tensors: u64,
+    ) -> Result<(), Error> {
+        let stop = (0..tensors).try_for_each(|index| self.read_tensor(walk, index));
+        if stop.is_err() && walk.is_strict() {
+            return stop;
         }
-        self.table_end = walk.cursor.position();
+        let place = std::mem::take(&mut walk.place);
         self.index_names(walk)?;
+        self.table_end = walk.cursor.position();
         self.data_offset = self.table_end.next_multiple_of(u64::from(self.alignment));
-        self.check_spans(walk)
+        if stop.is_ok() {
+            self.check_spans(walk)?;
+        }
+        walk.place = place;
+        stop
     }
 
     fn read_entry(&mut self, walk: &mut Walk<'_, '_>, index: u64) -> Result<(), Error> {
-        let within = |error: Error| error.within(Place::Key(index));
+        walk.place = Place::Key(index);
         let key_at = walk.cursor.position();
-        let bytes = walk.cursor.string().map_err(within)?;
-        let key = checked_key(walk, bytes, key_at).map_err(within)?;
+        let bytes = walk.cursor.string()?;
+        let key = checked_key(walk, bytes, key_at)?;
+        walk.place = Place::Value(key.clone());
         let value_at = walk.cursor.position();
-        let of_value = |error: Error| error.within(Place::Value(key.clone()));
-        let id = walk.cursor.u32().map_err(of_value)?;
-        let ty = ValueType::from_id(id)
-            .ok_or_else(|| of_value(Error::new(ErrorKind::ValueType(id), value_at)))?;
+        let id = walk.cursor.u32()?;
+        let ty =
+            ValueType::from_id(id).ok_or_else(|| Error::new(ErrorKind::ValueType(id), value_at))?;
         walk.raw_strings = key.starts_with("tokenizer.");
-        let noted = walk.faults.as_ref().map_or(0, |faults| faults.len());
-        let value = Value::read(walk, ty).map_err(of_value)?;
-        for fault in walk.faults.iter_mut().flat_map(|faults| &mut faults[noted..]) {
-            fault.place = Place::Value(key.clone());
-        }
+        let value = Value::read(walk, ty)?;
         self.metadata.push(&key, value);
         self.spans.push(EntrySpan { key: key_at, value: value_at, end: walk.cursor.position() });
         Ok(())
@@ -208,17 +207,56 @@ impl Header {
     }
 
     fn read_tensor(&mut self, walk: &mut Walk<'_, '_>, index: u64) -> Result<(), Error> {
-        let within = |error: Error| error.within(Place::TensorEntry(index));
+        walk.place = Place::TensorEntry(index);
         let at = walk.cursor.position();
-        let bytes = walk.cursor.string().map_err(within)?;
-        let name = checked_tensor_name(walk, bytes, at).map_err(within)?;
-        let of_tensor = |error: Error| error.within(Place::Tensor(name.clone()));
-        let (shape, ty, offset) = read_shape(walk).map_err(of_tensor)?;
-        let tensor = TensorInfo { name: name.clone(), shape, ty, offset };
-        check_size(walk, &tensor, at).map_err(of_tensor)?;
+        let bytes = walk.cursor.string()?;
+        let name = checked_tensor_name(walk, bytes, at)?;
+        walk.place = Place::Tensor(name.clone());
+        let Some((shape, ty, offset)) = read_shape(walk)? else { return Ok(()) };
+        let tensor = TensorInfo { name, shape, ty, offset };
+        self.check_size(walk, &tensor, at)?;
         self.tensors.push(tensor);
         self.tensor_offsets.push(at);
         Ok(())
+    }
+
+    /// Sizes that no reader could handle, and types that no reader knows any more.
+    fn check_size(
+        &self,
+        walk: &mut Walk<'_, '_>,
+        tensor: &TensorInfo,
+        at: u64,
+    ) -> Result<(), Error> {
+        let dimensions = tensor.shape.dimensions();
+        let too_large = || Some(ErrorKind::TensorTooLarge(dimensions.to_vec()));
+        if dimensions.iter().any(|dimension| *dimension > i64::MAX as u64)
+            || tensor.shape.values().is_none()
+        {
+            walk.fault(Error::new(ErrorKind::TensorTooLarge(dimensions.to_vec()), at))?;
+            return Ok(());
+        }
+        let kind = match tensor.ty {
+            TensorType::Unknown(id) => {
+                let removed = REMOVED.iter().find(|removed| removed.0 == id);
+                removed.map(|&(id, name, instead)| ErrorKind::RemovedType { id, name, instead })
+            }
+            TensorType::Known(ty)
+                if !tensor.shape.row().is_multiple_of(ty.block_values() as u64) =>
+            {
+                let (row, block) = (tensor.shape.row(), ty.block_values() as u64);
+                Some(ErrorKind::PartialBlock { row, block, ty: tensor.ty })
+            }
+            TensorType::Known(_) => match tensor.bytes() {
+                Some(bytes) if self.padded(bytes).is_some() => None,
+                _ => too_large(),
+            },
+        };
+        kind.map_or(Ok(()), |kind| walk.fault(Error::new(kind, at)))
+    }
+
+    /// `bytes` rounded up to the alignment; `None` if that does not fit.
+    pub(crate) fn padded(&self, bytes: u64) -> Option<u64> {
+        bytes.checked_next_multiple_of(u64::from(self.alignment))
     }
 
     fn index_names(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), Error> {
@@ -243,7 +281,10 @@ impl Header {
 
     fn check_spans(&self, walk: &mut Walk<'_, '_>) -> Result<(), Error> {
         for (tensor, at) in self.tensors.iter().zip(&self.tensor_offsets) {
-            let Some(bytes) = tensor.bytes() else { continue };
+            // sizes that do not fit are faults already
+            let Some(bytes) = tensor.bytes().filter(|bytes| self.padded(*bytes).is_some()) else {
+                continue;
+            };
             let start = self.data_offset.checked_add(tensor.offset);
             let end = start.and_then(|start| start.checked_add(bytes));
             if end.is_none_or(|end| end > self.file_bytes) {
@@ -352,45 +393,43 @@ fn checked_tensor_name(walk: &mut Walk<'_, '_>, bytes: &[u8], at: u64) -> Result
     Ok(name)
 }
 
-/// What follows a tensor's name in the table.
-fn read_shape(walk: &mut Walk<'_, '_>) -> Result<(Shape, TensorType, u64), Error> {
+/// What follows a tensor's name in the table; nothing if it has too many dimensions to be kept.
+fn read_shape(walk: &mut Walk<'_, '_>) -> Result<Option<(Shape, TensorType, u64)>, Error> {
+    /// With more dimensions than this the number itself is not believed.
+    const MOST_SKIPPED: u32 = 64;
     let at = walk.cursor.position();
     let count = walk.cursor.u32()?;
     let most = walk.limits.dimensions.min(4);
     if count > most {
-        return Err(Error::new(ErrorKind::Dimensions { dimensions: count, most }, at));
+        let error = Error::new(ErrorKind::Dimensions { dimensions: count, most }, at);
+        if count > MOST_SKIPPED {
+            return Err(error);
+        }
+        walk.fault(error)?;
     }
-    let mut dimensions = [1; 4];
-    for dimension in dimensions.iter_mut().take(count as usize) {
-        *dimension = walk.cursor.count()?;
+    let mut dimensions = Vec::with_capacity(4);
+    for _ in 0..count {
+        dimensions.push(walk.cursor.count()?);
     }
-    let shape = Shape::new(&dimensions[..count as usize]).expect("at most four dimensions");
     let ty = TensorType::from_id(walk.cursor.u32()?);
-    Ok((shape, ty, walk.cursor.u64()?))
+    let offset = walk.cursor.u64()?;
+    Ok(Shape::new(&dimensions).map(|shape| (shape, ty, offset)))
 }
 
-/// Sizes that no reader could handle, and types that no reader knows any more.
-fn check_size(walk: &mut Walk<'_, '_>, tensor: &TensorInfo, at: u64) -> Result<(), Error> {
-    let too_large = || ErrorKind::TensorTooLarge(tensor.shape.dimensions().to_vec());
-    let kind = if tensor.shape.dimensions().iter().any(|dimension| *dimension > i64::MAX as u64) {
-        too_large()
-    } else if let TensorType::Unknown(id) = tensor.ty {
-        match REMOVED.iter().find(|removed| removed.0 == id) {
-            Some((id, name, instead)) => ErrorKind::RemovedType { id: *id, name, instead },
-            None if tensor.shape.values().is_none() => too_large(),
-            None => return Ok(()),
-        }
-    } else if let Some(ty) = tensor.ty.known()
-        && !tensor.shape.row().is_multiple_of(ty.block_values() as u64)
-    {
-        let (row, block) = (tensor.shape.row(), ty.block_values() as u64);
-        ErrorKind::PartialBlock { row, block, ty: tensor.ty }
-    } else if tensor.shape.values().is_none()
-        || tensor.bytes().is_none_or(|bytes| bytes > i64::MAX as u64)
-    {
-        too_large()
-    } else {
-        return Ok(());
-    };
-    walk.fault(Error::new(kind, at))
+/// The two counts that follow the version.
+pub(super) struct Counts {
+    pub(super) tensors: u64,
+    pub(super) entries: u64,
+}
+
+impl Counts {
+    /// Both, each compared with the bytes that are left.
+    pub(super) fn read(walk: &mut Walk<'_, '_>) -> Result<Self, Error> {
+        let narrow = walk.cursor.narrow;
+        let tensors = walk.cursor.count()?;
+        walk.cursor.check_count("tensors", tensors, if narrow { 20 } else { 24 })?;
+        let entries = walk.cursor.count()?;
+        walk.cursor.check_count("metadata entries", entries, if narrow { 9 } else { 13 })?;
+        Ok(Self { tensors, entries })
+    }
 }

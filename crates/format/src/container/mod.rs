@@ -6,15 +6,19 @@ mod header;
 mod layout;
 mod metadata;
 mod shard;
+mod survey;
 mod tensor;
 mod value;
 mod writer;
 
-pub use header::{EntrySpan, Header, Survey};
+pub use header::{EntrySpan, Header};
 pub use layout::Draft;
 pub use metadata::{Entry, Metadata, MetadataError};
 pub use shard::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
+pub use survey::{Fault, Survey};
 pub use tensor::{Shape, TensorInfo, TensorType};
+#[cfg(test)]
+pub(crate) use value::put_value;
 pub use value::{Array, StringArray, Value, ValueType};
 pub use writer::{TensorWriter, WriteError, Writer};
 

@@ -129,6 +129,7 @@ impl TensorInfo {
     /// Bytes of the data; `None` if the type is unknown, rows are not whole blocks or the number
     /// does not fit. Padding is not counted.
     pub fn bytes(&self) -> Option<u64> {
+        self.shape.values()?;
         self.row_bytes()?.checked_mul(self.shape.rows()?)
     }
 

@@ -3,7 +3,9 @@ use std::fmt;
 use byteorder::{BigEndian, LittleEndian, WriteBytesExt};
 
 use super::Endian;
+use super::survey::Faults;
 use crate::cursor::Cursor;
+use crate::error::Place;
 use crate::{Error, ErrorKind, Limits};
 
 /// Builds the value types from one table: name, number, Rust type, bytes, how it is read.
@@ -42,7 +44,7 @@ macro_rules! values {
 
             /// The fewest bytes that a value of the type takes in a file with 32-bit (`narrow`)
             /// or 64-bit lengths.
-            const fn least_bytes(self, narrow: bool) -> u64 {
+            pub(crate) const fn least_bytes(self, narrow: bool) -> u64 {
                 match self {
                     $( Self::$name => $bytes, )*
                     Self::String => if narrow { 4 } else { 8 },
@@ -135,6 +137,7 @@ macro_rules! values {
 
         impl Array {
             fn read(walk: &mut Walk<'_, '_>, depth: u32) -> Result<Self, Error> {
+                walk.depth = depth;
                 if depth > walk.limits.array_depth {
                     return Err(walk.cursor.error(ErrorKind::Nesting(walk.limits.array_depth)));
                 }
@@ -146,7 +149,7 @@ macro_rules! values {
                 let count = walk.cursor.count()?;
                 let least = ty.least_bytes(walk.cursor.narrow);
                 walk.cursor.check_count("array elements", count, least)?;
-                Ok(match ty {
+                let array = match ty {
                     $( ValueType::$name => {
                         let read: fn(&mut Walk<'_, '_>) -> Result<$ty, Error> = $read;
                         Self::$name((0..count).map(|_| read(walk)).collect::<Result<_, _>>()?)
@@ -155,7 +158,9 @@ macro_rules! values {
                     ValueType::Array => Self::Array(
                         (0..count).map(|_| Self::read(walk, depth + 1)).collect::<Result<_, _>>()?,
                     ),
-                })
+                };
+                walk.depth = depth - 1;
+                Ok(array)
             }
         }
     };
@@ -186,25 +191,57 @@ values! {
     F64 = 12: f64, 8, |w| w.cursor.u64().map(f64::from_bits);
 }
 
-/// What reading a value needs: the position, the caps, and where to put faults that do not stop the reading.
+/// What reading a header needs: the position, the caps, and where to put faults that do not stop the
+/// reading.
 pub(crate) struct Walk<'a, 'f> {
     pub(crate) cursor: Cursor<'a>,
     pub(crate) limits: Limits,
     /// With a list, faults that leave the rest readable are noted; without, they are errors.
-    pub(crate) faults: Option<&'f mut Vec<Error>>,
+    faults: Option<&'f mut Faults>,
+    /// The part of the file that is being read.
+    pub(crate) place: Place,
+    /// How many arrays the value that is being read lies in.
+    depth: u32,
     /// Whether strings in arrays may be anything but UTF-8: token texts are bytes.
     pub(crate) raw_strings: bool,
+}
+
+impl<'a, 'f> Walk<'a, 'f> {
+    pub(crate) fn new(cursor: Cursor<'a>, limits: &Limits, faults: Option<&'f mut Faults>) -> Self {
+        let (limits, place) = (*limits, Place::Header);
+        Self { cursor, limits, faults, place, depth: 0, raw_strings: false }
+    }
+
+    /// Whether the first fault ends the reading.
+    pub(crate) const fn is_strict(&self) -> bool {
+        self.faults.is_none()
+    }
 }
 
 impl Walk<'_, '_> {
     /// Note a fault and go on, or stop with it.
     pub(crate) fn fault(&mut self, error: Error) -> Result<(), Error> {
+        let error = self.placed(error);
         match &mut self.faults {
-            Some(list) => {
-                list.push(error);
+            Some(faults) => {
+                faults.note(error);
                 Ok(())
             }
             None => Err(error),
+        }
+    }
+
+    /// The error, said to be in the part that is being read unless it names a part itself.
+    pub(crate) fn placed(&self, error: Error) -> Error {
+        match (&error.place, &self.place) {
+            (Place::Header, Place::Value(key)) if self.depth == 1 => {
+                error.within(Place::Element(key.clone()))
+            }
+            (Place::Header, Place::Value(key)) if self.depth > 1 => {
+                error.within(Place::NestedValue(key.clone()))
+            }
+            (Place::Header, place) => error.within(place.clone()),
+            _ => error,
         }
     }
 
@@ -339,6 +376,12 @@ impl fmt::Display for ValueType {
 pub(crate) struct Sink<'o> {
     pub(crate) out: &'o mut Vec<u8>,
     pub(crate) endian: Endian,
+}
+
+/// Append a value without its type.
+#[cfg(test)]
+pub(crate) fn put_value(out: &mut Vec<u8>, endian: Endian, value: &Value) {
+    Sink { out, endian }.value(value);
 }
 
 /// One method for each width; writing to a `Vec` cannot fail.

@@ -1,0 +1,167 @@
+//! The validator: everything that is wrong with a file, not the first fault only.
+//!
+//! [`check`] does it all in one call. For large files, [`Checker`] hands out the blocks in [`Piece`]s that
+//! any number of threads can scan. A rule is a file in [`rules`]; `spec/rules.md` is their list.
+//!
+//! ```
+//! use granule_format::check::{self, Options};
+//! let report = granule_format::check(b"GGUF\x09\0\0\0", &Options::default());
+//! assert_eq!(report.findings[0].rule.id, "H003");
+//! assert!(check::explain("H003").is_some());
+//! ```
+
+mod kind;
+mod report;
+pub mod rules;
+mod scan;
+#[cfg(test)]
+mod testing;
+mod view;
+
+pub use kind::FileKind;
+pub use report::{Field, Finding, Report, Severity};
+pub use rules::{RULES, Rule};
+pub use scan::Piece;
+
+use crate::container::{Header, Survey};
+use crate::error::Place;
+use crate::{Error, Limits};
+use report::Sink;
+use rules::{Check, Out};
+use view::View;
+
+/// How to check, and what is known about the file besides its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// Leave the contents of blocks alone.
+    pub structure_only: bool,
+    /// Caps on what the file may ask for.
+    pub limits: Limits,
+    /// The file's name without folders.
+    pub name: Option<&'a str>,
+    /// The other files of the split set, if somebody looked for them: those for which
+    /// [`is_sibling`] holds. Whether shards are missing is only said when this is given.
+    pub siblings: Option<&'a [Sibling<'a>]>,
+}
+
+/// Another file of a split set.
+#[derive(Clone, Copy, Debug)]
+pub struct Sibling<'a> {
+    /// Its name without folders.
+    pub name: &'a str,
+    /// Its header, if that could be read.
+    pub header: Option<&'a Header>,
+}
+
+/// Whether the files with these names (without folders) say by their names that they belong to
+/// the same split set. A file is no sibling of itself.
+pub fn is_sibling(name: &str, other: &str) -> bool {
+    match (view::set_of(name), view::set_of(other)) {
+        (Some(one), Some(two)) => one == two && name != other,
+        _ => false,
+    }
+}
+
+/// Check a whole file.
+pub fn check(file: &[u8], options: &Options<'_>) -> Report {
+    let mut checker = Checker::new(file, options);
+    for piece in checker.pieces() {
+        checker.add(piece.scan());
+    }
+    checker.finish()
+}
+
+/// The documentation of the rule with this id, in Markdown: what it says, why it matters, what to
+/// do. The id may be in lower case.
+pub fn explain(id: &str) -> Option<&'static str> {
+    rules::by_id(id).map(|rule| rule.page)
+}
+
+/// A check in parts: the structure at once, the blocks as the caller likes.
+#[derive(Debug)]
+pub struct Checker<'a> {
+    file: &'a [u8],
+    structure_only: bool,
+    survey: Survey,
+    sink: Sink,
+}
+
+impl<'a> Checker<'a> {
+    /// Check everything but the blocks' contents.
+    pub fn new(file: &'a [u8], options: &Options<'_>) -> Self {
+        let survey = Header::survey(file, &options.limits);
+        let mut sink = Sink::default();
+        for fault in &survey.faults {
+            let finding = of_fault(&fault.error, fault.times);
+            debug_assert!(finding.is_some(), "no rule for {}", fault.error);
+            finding.into_iter().for_each(|finding| sink.push(finding));
+        }
+        if let Some(header) = &survey.header {
+            let view = View::new(file, header, options);
+            for rule in RULES {
+                let out = &mut Out { sink: &mut sink, rule };
+                match rule.check {
+                    Check::Header(check) => check(&view, out),
+                    Check::Metadata(check) if survey.metadata_complete => check(&view, out),
+                    Check::Table(check) if survey.complete => check(&view, out),
+                    _ => {}
+                }
+            }
+        }
+        Self { file, structure_only: options.structure_only, survey, sink }
+    }
+
+    /// The header as far as it could be read.
+    pub const fn header(&self) -> Option<&Header> {
+        self.survey.header.as_ref()
+    }
+
+    /// The blocks in pieces of some megabytes, in the order of the file; nothing if only the
+    /// structure is checked. No byte is in two pieces, and of data that is cut off there is what there is.
+    pub fn pieces(&self) -> Vec<Piece<'a>> {
+        match &self.survey.header {
+            Some(header) if !self.structure_only && self.survey.complete => {
+                scan::pieces(self.file, header)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Take over what [`Piece::scan`] found. The report is the same in whatever order pieces are
+    /// scanned, if this is called in the order of the pieces.
+    pub fn add(&mut self, findings: Vec<Finding>) {
+        findings.into_iter().for_each(|finding| self.sink.push(finding));
+    }
+
+    /// The report.
+    pub fn finish(self) -> Report {
+        Report {
+            kind: FileKind::of(self.file),
+            file_bytes: self.file.len() as u64,
+            blocks_checked: !self.structure_only && self.survey.complete,
+            findings: self.sink.sorted(),
+        }
+    }
+}
+
+/// The finding that a fault of the reader is.
+fn of_fault(error: &Error, times: u64) -> Option<Finding> {
+    RULES.iter().find_map(|rule| {
+        let Check::Fault(meaning) = rule.check else { return None };
+        let note = meaning(error)?;
+        let field = match &error.place {
+            Place::Header => Field::Header,
+            Place::Key(index) => Field::Entry { index: *index },
+            Place::Value(key) | Place::Element(key) | Place::NestedValue(key) => {
+                Field::metadata(key)
+            }
+            Place::TensorEntry(index) => Field::Row { index: *index },
+            Place::Tensor(name) => Field::tensor(name),
+        };
+        let (found, expected) = (note.found, note.expected);
+        Some(Finding { rule, offset: error.offset, field, found, expected, times })
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! What a check found.
+
+use std::fmt;
+
+use super::FileKind;
+use super::rules::Rule;
+
+/// Whether a finding makes a file invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+pub enum Severity {
+    /// Legal, but risky, or not understood by every reader.
+    Warning,
+    /// The file is invalid: readers refuse it, or should.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// A part of a file, for people: [`Display`](fmt::Display) gives a path such as
+/// `metadata["general.alignment"]` or `tensor "output.weight" block 17`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(tag = "part", rename_all = "lowercase")
+)]
+#[non_exhaustive]
+pub enum Field {
+    /// Magic, version and counts.
+    Header,
+    /// A metadata entry whose key cannot be named.
+    Entry {
+        /// Its place among the entries, from 0.
+        index: u64,
+    },
+    /// The metadata entry with this key.
+    Metadata {
+        /// The key.
+        key: String,
+    },
+    /// An entry of the tensor table whose tensor cannot be named.
+    Row {
+        /// Its place in the table, from 0.
+        index: u64,
+    },
+    /// A tensor.
+    Tensor {
+        /// Its name.
+        name: String,
+    },
+    /// A block of a tensor's data.
+    Block {
+        /// The tensor's name.
+        name: String,
+        /// The place of the block among the tensor's blocks, from 0.
+        block: u64,
+    },
+    /// The bytes of the data section that belong to no tensor.
+    Padding,
+    /// Another file of the split set.
+    Shard {
+        /// The file's name.
+        file: String,
+    },
+}
+
+impl Field {
+    /// The metadata entry with this key; very long keys are shortened.
+    pub(crate) fn metadata(key: &str) -> Self {
+        Self::Metadata { key: shortened(key) }
+    }
+
+    /// The tensor with this name; very long names are shortened.
+    pub(crate) fn tensor(name: &str) -> Self {
+        Self::Tensor { name: shortened(name) }
+    }
+}
+
+/// The first 128 characters: names may be as long as a file.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(128) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => write!(f, "header"),
+            Self::Entry { index } => write!(f, "metadata[{index}]"),
+            Self::Metadata { key } => write!(f, "metadata[{key:?}]"),
+            Self::Row { index } => write!(f, "tensors[{index}]"),
+            Self::Tensor { name } => write!(f, "tensor {name:?}"),
+            Self::Block { name, block } => write!(f, "tensor {name:?} block {block}"),
+            Self::Padding => write!(f, "padding"),
+            Self::Shard { file } => write!(f, "shard {file:?}"),
+        }
+    }
+}
+
+/// A rule that a file breaks, and where.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Finding {
+    /// The rule.
+    #[cfg_attr(feature = "serde", serde(flatten))]
+    pub rule: &'static Rule,
+    /// Where it is broken first, in bytes from the start of the file.
+    pub offset: u64,
+    /// The part of the file.
+    pub field: Field,
+    /// What is there.
+    pub found: String,
+    /// What should be there.
+    pub expected: String,
+    /// How many times the rule is broken in this part (in all the metadata value, all the tensor). If a
+    /// rule is broken in more than [`Report::MOST_OF_A_RULE`] parts, the last of its findings counts the
+    /// rest.
+    pub times: u64,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, offset, field, found, expected, times } = self;
+        write!(f, "{} {}: {field}: found {found}, expected {expected}", rule.severity, rule.id)?;
+        write!(f, " (at byte {offset}")?;
+        if *times > 1 {
+            write!(f, ", {times} times")?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// Everything that a check found in a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// What kind of file it is.
+    pub kind: FileKind,
+    /// Length of the file in bytes.
+    pub file_bytes: u64,
+    /// Whether the contents of blocks were looked at.
+    pub blocks_checked: bool,
+    /// The findings, by their offset in the file.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Most findings of one rule that are kept apart.
+    pub const MOST_OF_A_RULE: usize = 100;
+
+    /// Number of findings that make the file invalid.
+    pub fn errors(&self) -> usize {
+        self.count(Severity::Error)
+    }
+
+    /// Number of findings that do not.
+    pub fn warnings(&self) -> usize {
+        self.count(Severity::Warning)
+    }
+
+    /// Whether the file is valid; with `strict` warnings count as errors.
+    pub fn is_valid(&self, strict: bool) -> bool {
+        if strict { self.findings.is_empty() } else { self.errors() == 0 }
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.rule.severity == severity).count()
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for Report {
+    /// As `spec/check-report.schema.json` says.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut out = serializer.serialize_struct("Report", 8)?;
+        out.serialize_field("schema", &1)?;
+        out.serialize_field("kind", &self.kind)?;
+        out.serialize_field("file_bytes", &self.file_bytes)?;
+        out.serialize_field("blocks_checked", &self.blocks_checked)?;
+        out.serialize_field("valid", &self.is_valid(false))?;
+        out.serialize_field("errors", &self.errors())?;
+        out.serialize_field("warnings", &self.warnings())?;
+        out.serialize_field("findings", &self.findings)?;
+        out.end()
+    }
+}
+
+/// Collects findings in bounded space.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    findings: Vec<Finding>,
+    /// For each rule that was broken: its id, how many findings are kept, the index of the last.
+    rules: Vec<(&'static str, usize, usize)>,
+}
+
+impl Sink {
+    /// Add a finding, or count it with the last one of its rule if that is in the same part or the
+    /// rule has had its share.
+    pub(crate) fn push(&mut self, finding: Finding) {
+        let id = finding.rule.id;
+        let Some((_, kept, last)) = self.rules.iter_mut().find(|rule| rule.0 == id) else {
+            self.rules.push((id, 1, self.findings.len()));
+            return self.findings.push(finding);
+        };
+        let previous = &mut self.findings[*last];
+        if *kept >= Report::MOST_OF_A_RULE || same_part(&previous.field, &finding.field) {
+            previous.times += finding.times;
+        } else {
+            (*kept, *last) = (*kept + 1, self.findings.len());
+            self.findings.push(finding);
+        }
+    }
+
+    /// The findings by their offset in the file.
+    pub(crate) fn sorted(mut self) -> Vec<Finding> {
+        self.findings.sort_by_key(|finding| (finding.offset, finding.rule.id));
+        self.findings
+    }
+}
+
+/// Whether findings of one rule in these parts are counted together.
+fn same_part(one: &Field, other: &Field) -> bool {
+    match (one, other) {
+        (Field::Block { name: one, .. }, Field::Block { name: other, .. }) => one == other,
+        (Field::Metadata { .. }, Field::Metadata { .. }) => one == other,
+        _ => false,
+    }
+}

@@ -1,0 +1,29 @@
+//! The header announces more metadata entries than the rest of the file could hold, at 13 bytes each.
+//!
+//! **Why it is bad.** Readers that reserve memory by this number run out of it, or the multiplication wraps.
+//!
+//! **How to fix.** Get the file again. If the number is right, the file is cut off.
+
+use super::{Check, note};
+use crate::error::ErrorKind;
+
+pub(super) const CHECK: Check = Check::Fault(|error| match error.kind {
+    ErrorKind::Count { what: "metadata entries", count, left, .. } => {
+        let found = format_args!("{count} entries");
+        Some(note(found, format_args!("as many as fit {left} bytes")))
+    }
+    _ => None,
+});
+
+#[cfg(test)]
+mod tests {
+    use crate::check::testing::Forge;
+
+    #[test]
+    fn more_entries_than_bytes() {
+        for count in [100, 1 << 60, u64::MAX] {
+            Forge::model().with(|forge| forge.entry_count = Some(count)).gives(&["H007"]);
+        }
+        Forge::model().with(|forge| forge.entry_count = Some(1)).gives(&[]);
+    }
+}

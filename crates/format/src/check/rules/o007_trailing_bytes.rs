@@ -1,0 +1,35 @@
+//! There are bytes behind the end of the last tensor and its padding, or behind the metadata of a file
+//! without tensors.
+//!
+//! **Why it is bad.** They belong to nothing. A second file of another kind can hide there, or two files
+//! were joined by mistake.
+//!
+//! **How to fix.** Cut the file off at the offset of the finding.
+
+use super::{Check, note};
+use crate::check::Field;
+
+pub(super) const CHECK: Check = Check::Table(|view, out| {
+    if view.layout.len() < view.header.tensors().len() {
+        return; // somewhere there is a tensor of unknown size
+    }
+    let data = view.layout.iter().map(|placed| placed.padded_end).max().unwrap_or(0);
+    let end = view.header.data_offset().saturating_add(data);
+    let length = view.header.file_bytes();
+    if length > end {
+        let found = format_args!("{} more bytes", length - end);
+        out.add(end, Field::Padding, note(found, format_args!("the end of the file at {end}")));
+    }
+});
+
+#[cfg(test)]
+mod tests {
+    use crate::check::testing::Forge;
+
+    #[test]
+    fn trailing() {
+        Forge::model().with(|forge| forge.tail = 1).gives(&["O007"]);
+        Forge::model().gives(&[]);
+        Forge::new().with(|forge| forge.tail = 40).gives(&["O007", "P001"]);
+    }
+}

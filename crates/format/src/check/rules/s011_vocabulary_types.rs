@@ -1,0 +1,43 @@
+//! The tokens are not an array of String, their scores not of F32, their types not of I32, or the merges not
+//! of String.
+//!
+//! **Why it is bad.** Readers take the bytes for what they expect: scores of one byte each read as F32 are
+//! wrong, and reading goes on behind the end of the array.
+//!
+//! **How to fix.** Convert the tokenizer again.
+
+use super::Check;
+use crate::{Value, ValueType};
+
+/// The arrays of a vocabulary and the types of their elements.
+const ARRAYS: &[(&str, ValueType)] = &[
+    ("tokenizer.ggml.tokens", ValueType::String),
+    ("tokenizer.ggml.scores", ValueType::F32),
+    ("tokenizer.ggml.token_type", ValueType::I32),
+    ("tokenizer.ggml.merges", ValueType::String),
+];
+
+pub(super) const CHECK: Check = Check::Header(|view, out| {
+    for (key, ty) in ARRAYS {
+        match view.get(key) {
+            Some(Value::Array(array)) if array.element_type() == *ty => {}
+            Some(_) => out.value_is(view, key, format_args!("an array of {ty}")),
+            None => {}
+        }
+    }
+});
+
+#[cfg(test)]
+mod tests {
+    use crate::Array;
+    use crate::check::testing::Forge;
+
+    #[test]
+    fn types() {
+        let scores = Array::U8(vec![0; 4]);
+        Forge::vocabulary().key("tokenizer.ggml.scores", scores).gives(&["S011"]);
+        Forge::vocabulary().key("tokenizer.ggml.merges", "a b").gives(&["S011"]);
+        let scores = Array::F32(vec![0.0; 4]);
+        Forge::vocabulary().key("tokenizer.ggml.scores", scores).gives(&[]);
+    }
+}

@@ -1,0 +1,28 @@
+//! Two tensors have the same name.
+//!
+//! **Why it is bad.** One reader takes the first, another the last: they see two models.
+//!
+//! **How to fix.** Remove or rename one of them.
+
+use super::{Check, note};
+use crate::check::report::shortened;
+use crate::error::ErrorKind;
+
+pub(super) const CHECK: Check = Check::Fault(|error| match &error.kind {
+    ErrorKind::DuplicateTensor(name) => {
+        Some(note(format_args!("{:?} again", shortened(name)), "a name that is not there yet"))
+    }
+    _ => None,
+});
+
+#[cfg(test)]
+mod tests {
+    use crate::BlockType;
+    use crate::check::testing::Forge;
+
+    #[test]
+    fn twice() {
+        Forge::model().tensor("a", &[8], BlockType::F32).gives(&["T005"]);
+        Forge::model().tensor("A", &[8], BlockType::F32).gives(&[]);
+    }
+}

@@ -1,0 +1,33 @@
+//! A tensor has more than four dimensions.
+//!
+//! **Why it is bad.** Readers have room for four; those that do not look write behind it.
+//!
+//! **How to fix.** Join dimensions.
+
+use super::{Check, note};
+use crate::error::ErrorKind;
+
+pub(super) const CHECK: Check = Check::Fault(|error| match error.kind {
+    ErrorKind::Dimensions { dimensions, most } => {
+        Some(note(format_args!("{dimensions} dimensions"), format_args!("at most {most}")))
+    }
+    _ => None,
+});
+
+#[cfg(test)]
+mod tests {
+    use crate::BlockType;
+    use crate::check::testing::Forge;
+
+    #[test]
+    fn dimensions() {
+        // the reading goes on behind them: the next tensor's type is seen, too
+        let report = Forge::model()
+            .row(b"b", &[8, 1, 1, 1, 1], 0, &[0; 32])
+            .row(b"c", &[8], 100, &[0; 32])
+            .report();
+        let ids: Vec<_> = report.findings.iter().map(|finding| finding.rule.id).collect();
+        assert!(ids.contains(&"T006") && ids.contains(&"T013"), "{ids:?}");
+        Forge::model().tensor("b", &[8, 1, 1, 1], BlockType::F32).gives(&[]);
+    }
+}

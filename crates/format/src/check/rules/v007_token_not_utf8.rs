@@ -1,0 +1,45 @@
+//! The text of a token is not UTF-8.
+//!
+//! **Why it is bad.** Vocabularies with such tokens exist and llama.cpp reads them as bytes; readers that
+//! expect text may refuse the file or damage the token.
+//!
+//! **How to fix.** Nothing, if the vocabulary is really made of bytes.
+
+use super::{Check, note};
+use crate::check::Field;
+use crate::{Array, Value};
+
+pub(super) const CHECK: Check = Check::Header(|view, out| {
+    for (entry, span) in view.entries() {
+        let Value::Array(array) = &entry.value else { continue };
+        if !entry.key.starts_with("tokenizer.") {
+            continue;
+        }
+        if let Some(place) = first_bytes(array) {
+            let found = format_args!("element {place} is not UTF-8");
+            out.add(span.value, Field::metadata(&entry.key), note(found, "UTF-8"));
+        }
+    }
+});
+
+/// The place of the first element that is, or has in it, a text that is not UTF-8.
+fn first_bytes(array: &Array) -> Option<usize> {
+    match array {
+        Array::String(texts) => texts.iter().position(|text| str::from_utf8(text).is_err()),
+        Array::Array(arrays) => arrays.iter().position(|array| first_bytes(array).is_some()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Array;
+    use crate::check::testing::{Forge, strings};
+
+    #[test]
+    fn tokens() {
+        let array = Array::String([&b"a"[..], b"\xe4"].into_iter().collect());
+        Forge::new().key("tokenizer.ggml.tokens", array).gives(&["V007"]);
+        Forge::new().key("tokenizer.ggml.tokens", strings(&["a", "ä"])).gives(&[]);
+    }
+}

@@ -1,0 +1,28 @@
+//! There is `split.no` without `split.count`, or the other way round.
+//!
+//! **Why it is bad.** A reader cannot know which shard of how many the file is.
+//!
+//! **How to fix.** Split the model again, or remove both keys.
+
+use super::{Check, note};
+use crate::container::{SHARD_COUNT, SHARD_NUMBER};
+
+pub(super) const CHECK: Check = Check::Metadata(|view, out| {
+    for (there, missing) in [(SHARD_NUMBER, SHARD_COUNT), (SHARD_COUNT, SHARD_NUMBER)] {
+        if view.get(there).is_some() && view.get(missing).is_none() {
+            out.value(view, there, note("this key alone", format_args!("{missing} beside it")));
+        }
+    }
+});
+
+#[cfg(test)]
+mod tests {
+    use crate::check::testing::Forge;
+
+    #[test]
+    fn alone() {
+        Forge::new().key("split.no", 0_u16).gives(&["X003"]);
+        Forge::new().key("split.count", 1_u16).gives(&["X003"]);
+        Forge::new().key("split.no", 0_u16).key("split.count", 1_u16).gives(&[]);
+    }
+}

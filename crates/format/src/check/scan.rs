@@ -1,0 +1,135 @@
+//! Looking at the contents of blocks.
+
+use super::report::{Field, Finding, Sink, shortened};
+use super::rules::{Check, RULES};
+use crate::block::{Block, blocks_of};
+use crate::container::{Endian, Header};
+use crate::{BlockType, Defect};
+
+/// Bytes of a piece, about: enough work for a thread, little enough to share the work evenly.
+const PIECE_BYTES: usize = 4 << 20;
+
+/// Blocks that are looked at before asking whether one of them had a defect.
+const RUN: usize = 256;
+
+/// Some blocks of a tensor, to be scanned by any thread.
+#[derive(Clone, Debug)]
+pub struct Piece<'a> {
+    /// The tensor's name.
+    pub name: String,
+    /// The blocks' type.
+    pub ty: BlockType,
+    /// The blocks; always whole ones.
+    pub bytes: &'a [u8],
+    /// The place of the first block among the tensor's blocks.
+    pub first_block: u64,
+    /// Where the piece lies, in bytes from the start of the file.
+    pub offset: u64,
+    /// The byte order of the file.
+    pub endian: Endian,
+}
+
+impl Piece<'_> {
+    /// What is wrong with the blocks: for each rule the first block that breaks it, and how many do.
+    ///
+    /// # Panics
+    /// If the bytes are not whole blocks.
+    pub fn scan(&self) -> Vec<Finding> {
+        let mut sink = Sink::default();
+        with_block!(self.ty, B => match self.endian {
+            Endian::Little => self.scan_blocks(blocks_of::<B>(self.bytes), &mut sink, |block| *block),
+            Endian::Big => {
+                self.scan_blocks(blocks_of::<B>(self.bytes), &mut sink, |block| block.swap_bytes());
+            }
+        });
+        sink.sorted()
+    }
+
+    fn scan_blocks<B: Block>(&self, blocks: &[B], sink: &mut Sink, native: impl Fn(&B) -> B) {
+        for (run, blocks) in blocks.chunks(RUN).enumerate() {
+            // without a way out in the middle, the compiler can look at many blocks at once
+            let defect = blocks.iter().fold(false, |any, b| any | native(b).defect().is_some());
+            if !defect {
+                continue;
+            }
+            for (i, block) in blocks.iter().enumerate() {
+                if let Some(defect) = native(block).defect() {
+                    self.push_defect(sink, run * RUN + i, defect);
+                }
+            }
+        }
+        for rule in RULES {
+            let Check::Block(types) = rule.check else { continue };
+            let Some((_, oddity)) = types.iter().find(|(ty, _)| *ty == self.ty) else { continue };
+            for (i, block) in blocks.iter().enumerate() {
+                if let Some(note) = oddity(native(block).as_bytes()) {
+                    sink.push(self.finding(rule, i, note.found, note.expected));
+                }
+            }
+        }
+    }
+
+    fn push_defect(&self, sink: &mut Sink, index: usize, defect: Defect) {
+        let meaning = RULES.iter().find_map(|rule| {
+            let Check::Defect(meaning) = rule.check else { return None };
+            Some((rule, meaning(defect)?))
+        });
+        debug_assert!(meaning.is_some(), "no rule for {defect:?}");
+        if let Some((rule, note)) = meaning {
+            sink.push(self.finding(rule, index, note.found, note.expected));
+        }
+    }
+
+    fn finding(
+        &self,
+        rule: &'static super::Rule,
+        index: usize,
+        found: String,
+        expected: String,
+    ) -> Finding {
+        let offset = self.offset + (index * self.ty.block_bytes()) as u64;
+        let block = self.first_block + index as u64;
+        let field = Field::Block { name: shortened(&self.name), block };
+        Finding { rule, offset, field, found, expected, times: 1 }
+    }
+}
+
+/// The data of all tensors of known types in pieces. Bytes that two tensors claim are given to the
+/// first: the work is bounded by the file, not by what its table says.
+pub(super) fn pieces<'a>(file: &'a [u8], header: &Header) -> Vec<Piece<'a>> {
+    let mut order: Vec<_> = header.tensors().iter().collect();
+    order.sort_by_key(|tensor| tensor.offset);
+    let mut pieces = Vec::new();
+    let mut done = 0;
+    for tensor in order {
+        let Some(((ty, bytes), start)) = tensor
+            .ty
+            .known()
+            .zip(tensor.bytes())
+            .zip(header.data_offset().checked_add(tensor.offset))
+        else {
+            continue;
+        };
+        if start < done {
+            continue;
+        }
+        let end = start.saturating_add(bytes).min(file.len() as u64);
+        let (Ok(from), Ok(to)) = (usize::try_from(start), usize::try_from(end)) else { continue };
+        let Some(data) = file.get(from..to) else { continue };
+        let block = ty.block_bytes();
+        let whole = &data[..data.len() / block * block];
+        for (i, bytes) in whole.chunks((PIECE_BYTES / block).max(1) * block).enumerate() {
+            let before = i * (PIECE_BYTES / block).max(1);
+            pieces.push(Piece {
+                name: tensor.name.clone(),
+                ty,
+                bytes,
+                first_block: before as u64,
+                offset: start + (before * block) as u64,
+                endian: header.endian(),
+            });
+        }
+        done = done.max(end);
+    }
+    pieces
+}

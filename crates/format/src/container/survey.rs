@@ -1,0 +1,186 @@
+//! Reading a damaged header as far as it goes.
+
+use std::mem::discriminant;
+
+use super::header::Counts;
+use super::value::Walk;
+use super::{Endian, Header};
+use crate::cursor::Cursor;
+use crate::error::Place;
+use crate::{Error, ErrorKind, Limits};
+
+/// What could be read of a damaged header, and every fault that was met.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// The header, if magic and version could be read. Behind the first fault that stops the
+    /// reading it is incomplete.
+    pub header: Option<Header>,
+    /// Whether the metadata was read to its end.
+    pub metadata_complete: bool,
+    /// Whether the tensor table was read to its end; then the metadata was, too.
+    pub complete: bool,
+    /// The faults in the order in which they were met.
+    pub faults: Vec<Fault>,
+}
+
+/// A fault of a header.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// The fault where it was first met.
+    pub error: Error,
+    /// How many faults of this kind were met in the same metadata entry or tensor; beyond some
+    /// hundred entries with the same kind, in all of them.
+    pub times: u64,
+}
+
+/// Collects faults in bounded space.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    list: Vec<Fault>,
+}
+
+impl Faults {
+    /// Most faults of one kind that are kept apart.
+    const MOST: usize = 256;
+
+    pub(crate) fn note(&mut self, error: Error) {
+        let alike = |fault: &&mut Fault| {
+            discriminant(&fault.error.kind) == discriminant(&error.kind)
+                && discriminant(&fault.error.place) == discriminant(&error.place)
+        };
+        let kept = self.list.iter_mut().filter(alike).count();
+        match self.list.iter_mut().rfind(alike) {
+            Some(fault) if kept >= Self::MOST || same_entry(&fault.error, &error) => {
+                fault.times += 1;
+            }
+            _ => self.list.push(Fault { error, times: 1 }),
+        }
+    }
+}
+
+fn same_entry(one: &Error, other: &Error) -> bool {
+    let keyed = matches!(one.place, Place::Value(_) | Place::Element(_) | Place::NestedValue(_));
+    keyed && one.place == other.place
+}
+
+impl Header {
+    /// Read as much as can be read and collect the faults instead of stopping at the first.
+    pub fn survey(file: &[u8], limits: &Limits) -> Survey {
+        let mut faults = Faults::default();
+        let cursor = Cursor::new(file, file.len() as u64);
+        let mut walk = Walk::new(cursor, limits, Some(&mut faults));
+        let (mut header, mut metadata_complete) = (None, false);
+        let stop = survey(&mut walk, &mut header, &mut metadata_complete)
+            .map_err(|error| walk.placed(error));
+        let complete = stop == Ok(true);
+        if let Err(error) = stop {
+            faults.note(error);
+        }
+        // a key that is read as a tensor has its type for the number of dimensions
+        let is_table_odd = |fault: &Fault| matches!(fault.error.kind, ErrorKind::Dimensions { .. });
+        if (!complete || faults.list.iter().any(is_table_odd))
+            && let Some(kind) = fitting_counts(file, limits, &header)
+        {
+            faults.note(Error::new(kind, 8));
+        }
+        Survey { header, metadata_complete, complete, faults: faults.list }
+    }
+}
+
+/// Whether the whole header was read; an error is the fault that stopped the reading.
+fn survey(
+    walk: &mut Walk<'_, '_>,
+    header: &mut Option<Header>,
+    metadata_complete: &mut bool,
+) -> Result<bool, Error> {
+    let header = header.insert(Header::start(walk)?);
+    let at_counts = walk.cursor.clone();
+    let (tensors, entries) = match Counts::read(walk) {
+        Ok(counts) => (Some(counts.tensors), counts.entries),
+        Err(error) if matches!(error.kind, ErrorKind::Count { .. }) => {
+            walk.cursor = at_counts;
+            match other_byte_order(walk, header) {
+                Some(counts) => (Some(counts.tensors), counts.entries),
+                None => (None, entries_behind_bad_count(walk, error)?),
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    header.read_entries(walk, entries)?;
+    *metadata_complete = true;
+    let Some(tensors) = tensors else { return Ok(false) };
+    header.read_table(walk, tensors)?;
+    Ok(true)
+}
+
+/// One of the counts is too large. If it is only the number of tensors, the metadata can still be
+/// read; how many entries it has.
+fn entries_behind_bad_count(walk: &mut Walk<'_, '_>, error: Error) -> Result<u64, Error> {
+    let of_entries = matches!(error.kind, ErrorKind::Count { what: "metadata entries", .. });
+    if of_entries {
+        return Err(error);
+    }
+    walk.fault(error)?;
+    walk.cursor.count()?;
+    let entries = walk.cursor.count()?;
+    walk.cursor.check_count("metadata entries", entries, 9)?;
+    Ok(entries)
+}
+
+/// The counts in the other byte order, if they and the first key make sense in it. Notes the
+/// disagreement; what follows is read in that order.
+fn other_byte_order(walk: &mut Walk<'_, '_>, header: &mut Header) -> Option<Counts> {
+    let version = walk.cursor.endian;
+    let body = match version {
+        Endian::Little => Endian::Big,
+        Endian::Big => Endian::Little,
+    };
+    let mut cursor = walk.cursor.clone();
+    cursor.endian = body;
+    let mut trial = Walk::new(cursor, &walk.limits, None);
+    let counts = Counts::read(&mut trial).ok()?;
+    if counts.entries > 0 {
+        let key = trial.cursor.clone().string().ok()?;
+        if key.is_empty() || key.len() as u64 > walk.limits.key_bytes {
+            return None;
+        }
+    }
+    let at = walk.cursor.position();
+    walk.fault(Error::new(ErrorKind::ByteOrder { version, body }, at)).ok()?;
+    walk.cursor = trial.cursor;
+    header.set_endian(body);
+    Some(counts)
+}
+
+/// Counts next to the stored ones with which everything can be read, if there are any.
+fn fitting_counts(file: &[u8], limits: &Limits, header: &Option<Header>) -> Option<ErrorKind> {
+    let version = header.as_ref()?.version();
+    let new_walk = || {
+        let mut cursor = Cursor::new(file, file.len() as u64);
+        cursor.take(4).ok()?;
+        cursor.u32().ok()?;
+        cursor.endian = header.as_ref()?.endian();
+        cursor.narrow = version == 1;
+        Some(Walk::new(cursor, limits, None))
+    };
+    let stored = Counts::read(&mut new_walk()?).ok()?;
+    let fewer_entries = stored.entries.checked_sub(1).map(|entries| (entries, stored.tensors));
+    let more_entries = stored.entries.checked_add(1).map(|entries| (entries, stored.tensors));
+    let fewer_tensors = stored.tensors.checked_sub(1).map(|tensors| (stored.entries, tensors));
+    for (entries, tensors) in [fewer_entries, more_entries, fewer_tensors].into_iter().flatten() {
+        // without a tensor, a file that was cut off would fit
+        if tensors == 0 {
+            continue;
+        }
+        let mut walk = new_walk()?;
+        let mut trial = header.as_ref()?.emptied();
+        if Counts::read(&mut walk).is_ok()
+            && trial.read_entries(&mut walk, entries).is_ok()
+            && trial.read_table(&mut walk, tensors).is_ok()
+        {
+            let stored = (stored.entries, stored.tensors);
+            return Some(ErrorKind::Counts { stored, fitting: (entries, tensors) });
+        }
+    }
+    None
+}

@@ -141,8 +141,8 @@ fn encode_block(
         stored += 1;
     }
 
-    let largest = scales.iter().fold(0.0, |a: f32, b| if a > *b { a } else { *b });
-    if largest > 0.0 {
+    let largest = search::largest_scale(&scales);
+    if largest != 0.0 {
         let step = largest / 31.0;
         let inverse = 1.0 / step;
         codes.scale = round::f16(step * 1.033);
@@ -150,4 +150,22 @@ fn encode_block(
             scales.map(|scale| round::to_even(0.5 * (inverse * scale - 1.0)).clamp(0, 15) as u8);
     }
     types::IQ3_S::pack(&codes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_overflows_gives_an_invalid_block() {
+        let mut values: Vec<f32> = (0..512).map(|i| (i as f32 * 0.7).sin()).collect();
+        values[40..50].iter_mut().for_each(|value| *value *= 1e25);
+        let mut out = vec![0; 2 * size_of::<types::IQ3_S>()];
+        for isa in Isa::available() {
+            IQ3_S.encode(isa, &values, 512, None, &mut out);
+            let defect = IQ3_S.block_type().first_defect(&out);
+            assert!(matches!(defect, Some((0, _))), "{isa}: {defect:?}");
+            assert!(IQ3_S.block_type().first_defect(&out[out.len() / 2..]).is_none(), "{isa}");
+        }
+    }
 }

@@ -97,6 +97,20 @@ pub(super) fn spread(values: &[f32]) -> f32 {
     2.0 * sum / values.len() as f32
 }
 
+/// The largest scale of a block's sub-blocks, NaN if one is not finite: there the search overflowed (magnitudes of
+/// about 1e13 and more; the reference aborts), and the block has to become invalid for the encoder's caller to notice.
+#[inline(always)]
+pub(super) fn largest_scale(scales: &[f32; SUB_BLOCKS]) -> f32 {
+    let mut largest = 0.0;
+    for &scale in scales {
+        if !scale.is_finite() {
+            return f32::NAN;
+        }
+        largest = if scale > largest { scale } else { largest };
+    }
+    largest
+}
+
 /// `15 + 0.2 step`: what the trial with this number divides by.
 #[inline(always)]
 fn divided_by(step: i32) -> f32 {

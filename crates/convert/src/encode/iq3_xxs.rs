@@ -136,7 +136,7 @@ fn encode_block(
         codes.indices[i * GROUPS..][..GROUPS].copy_from_slice(&entries.map(|entry| entry as u8));
     }
 
-    let largest = scales.iter().fold(0.0, |a: f32, b| if a > *b { a } else { *b });
+    let largest = search::largest_scale(&scales);
     if largest == 0.0 {
         return types::IQ3_XXS::pack(&zero);
     }
@@ -171,4 +171,22 @@ fn take_signs(values: &[f32], target: &mut Target) -> [u8; 4] {
         }
         signs
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_that_overflows_gives_an_invalid_block() {
+        let mut values: Vec<f32> = (0..512).map(|i| (i as f32 * 0.7).sin()).collect();
+        values[40..50].iter_mut().for_each(|value| *value *= 1e25);
+        let mut out = vec![0; 2 * size_of::<types::IQ3_XXS>()];
+        for isa in Isa::available() {
+            IQ3_XXS.encode(isa, &values, 512, None, &mut out);
+            let defect = IQ3_XXS.block_type().first_defect(&out);
+            assert!(matches!(defect, Some((0, _))), "{isa}: {defect:?}");
+            assert!(IQ3_XXS.block_type().first_defect(&out[out.len() / 2..]).is_none(), "{isa}");
+        }
+    }
 }

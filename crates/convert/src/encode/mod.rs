@@ -16,16 +16,27 @@ mod finite;
 mod fp4;
 mod grid_search;
 mod importance;
+mod iq1_search;
+mod iq2_search;
 mod iq3_search;
 mod iq4_search;
+mod neighbours;
 mod round;
 mod rows;
 mod search_affine;
 mod search_symmetric;
 mod super_block;
+mod signs;
+mod super_blocks;
 mod ternary;
+mod uniform;
 mod with_weights;
 
+mod iq1_m;
+mod iq1_s;
+mod iq2_s;
+mod iq2_xs;
+mod iq2_xxs;
 mod iq3_s;
 mod iq3_xxs;
 mod iq4_nl;
@@ -113,6 +124,11 @@ pub trait Encoder: Debug + Sync {
 /// The table of encoders. Types without a row cannot be encoded to.
 #[rustfmt::skip] // one row a line
 const ENCODERS: &[&dyn Encoder] = &[
+    &iq1_m::IQ1_M,
+    &iq1_s::IQ1_S,
+    &iq2_s::IQ2_S,
+    &iq2_xs::IQ2_XS,
+    &iq2_xxs::IQ2_XXS,
     &iq3_s::IQ3_S,
     &iq3_xxs::IQ3_XXS,
     &iq4_nl::IQ4_NL,

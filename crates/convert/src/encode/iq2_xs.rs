@@ -1,0 +1,100 @@
+//! IQ2_XS: the encoder. See `spec/blocks/iq2_xs.md`.
+
+use std::sync::LazyLock;
+
+use granule_format::BlockType;
+use granule_format::block::codebook::iq2_xs::GRID;
+use granule_format::block::{Block, iq2_xs, types};
+use granule_format::num::F16;
+use granule_reader::isa::Isa;
+
+use super::iq2_search::{self, Found, SubBlocks, search, search_by_definition};
+use super::neighbours::Neighbours;
+use super::round::to_even;
+use super::super_blocks::{LEN, largest, sum_of_squares, super_blocks};
+use super::{Encoder, Weighting, signs};
+
+/// Chooses [`types::IQ2_XS`] blocks.
+#[derive(Debug)]
+pub(super) struct IQ2_XS;
+
+/// Sub-blocks whose magnitudes are all smaller become zero.
+const SMALLEST: f32 = 1e-15;
+
+static CODEBOOK: LazyLock<Neighbours<16>> = LazyLock::new(|| iq2_search::neighbours(&GRID, 2));
+
+impl Encoder for IQ2_XS {
+    fn block_type(&self) -> BlockType {
+        BlockType::IQ2_XS
+    }
+
+    fn weighting(&self) -> Weighting {
+        Weighting::Required
+    }
+
+    fn encode(
+        &self,
+        isa: Isa,
+        rows: &[f32],
+        columns: usize,
+        weights: Option<&[f32]>,
+        out: &mut [u8],
+    ) {
+        let codebook = &*CODEBOOK;
+        isa.run(
+            #[inline(always)]
+            || {
+                for ((values, weights), block) in super_blocks(rows, columns, weights, out) {
+                    let (signs, sub_blocks) = prepare(values, weights);
+                    *block = finish(signs, search(codebook, &sub_blocks, SMALLEST));
+                }
+            },
+        );
+    }
+
+    fn encode_by_definition(
+        &self,
+        rows: &[f32],
+        columns: usize,
+        weights: Option<&[f32]>,
+        out: &mut [u8],
+    ) {
+        for ((values, weights), block) in super_blocks(rows, columns, weights, out) {
+            let (signs, sub_blocks) = prepare(values, weights);
+            *block = finish(signs, search_by_definition(&CODEBOOK, &sub_blocks, SMALLEST));
+        }
+    }
+}
+
+/// Signs of the groups, and magnitudes and weights of the sub-blocks. A value weighs its importance
+/// times the root of (mean square of the super-block + its own square).
+#[inline(always)]
+fn prepare(values: &[f32; LEN], importances: Option<&[f32; LEN]>) -> ([u8; 32], SubBlocks) {
+    let importances = importances.expect("IQ2_XS has only a weighted form");
+    let mean_square = sum_of_squares(values) / LEN as f32;
+    let weights: [f32; LEN] =
+        std::array::from_fn(|i| importances[i] * (mean_square + values[i] * values[i]).sqrt());
+    iq2_search::sub_blocks(values, &weights, signs::split_evenly)
+}
+
+/// The block for the codes: sub-scales are rounded to `(2 * code + 1) / 31` of the largest scale.
+#[inline(always)]
+fn finish(signs: [u8; 32], found: [Option<Found>; 16]) -> types::IQ2_XS {
+    let scales = found.map(|found| found.map_or(0.0, |found| found.scale));
+    let mut codes = iq2_xs::Codes {
+        scale: F16::default(),
+        sub_scales: [0; 16],
+        indices: [0; 32],
+        signs: [0; 32],
+    };
+    let max = largest(&scales);
+    if max == 0.0 {
+        return types::IQ2_XS::pack(&codes);
+    }
+    (codes.indices, codes.signs) = iq2_search::groups(&CODEBOOK, signs, &found);
+    let scale = max / 31.0;
+    codes.scale = F16::from_f32(scale);
+    codes.sub_scales =
+        scales.map(|sub| to_even(0.5 * (1.0 / scale * sub - 1.0)).clamp(0, 15) as u8);
+    types::IQ2_XS::pack(&codes)
+}

@@ -1,0 +1,239 @@
+//! The codebooks with groups of 8 values (IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S) as the encoders search them.
+//!
+//! A group of 8 values has one of 3 levels for each value, 6561 points in all, of which a codebook has
+//! few. The encoders round a group to a point first. Where that is not an entry they choose among the
+//! entries around it: those in the nearest *shells*, where a shell is all entries at the same (squared)
+//! distance from the point, counted in levels. These lists depend on the codebook alone and are built
+//! when an encoder is first used, in some milliseconds: about 2 MB that need not be in the
+//! program.
+//!
+//! Points and entries are *packed*: level `i` is bits `2 * i` and `2 * i + 1` of 16.
+
+/// One more than the largest packed point, eight times level 2.
+const POINTS: usize = 0b10_10_10_10_10_10_10_10 + 1;
+
+/// Marks points without a list: the entries themselves, and patterns that are not points.
+const NO_LIST: List = List { first: 0, tiles: 0 };
+
+/// A codebook and the entries around every point. `TILE` candidates are compared at once: 16 suit long
+/// lists, 8 short ones.
+#[derive(Debug)]
+pub(super) struct Neighbours<const TILE: usize> {
+    /// For each point, where its list is.
+    lists: Box<[List]>,
+    /// The lists, each in the order of distance, then of index. A list fills whole tiles by
+    /// repeating its first entry, which wins no comparison that it has not won before.
+    tiles: Vec<[u16; TILE]>,
+    /// For each point that is an entry, its index.
+    indices: Box<[u16]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct List {
+    first: u32,
+    tiles: u32,
+}
+
+/// What one value of a group costs at each of the 3 levels, for the 8 values of the group.
+pub(super) type Costs = [[f32; 8]; 3];
+
+impl<const TILE: usize> Neighbours<TILE> {
+    /// For a codebook of packed entries, with lists of the nearest `shells` shells.
+    pub(super) fn new(entries: &[u16], shells: usize) -> Self {
+        let mut indices = vec![u16::MAX; POINTS].into_boxed_slice();
+        for (index, entry) in (0..).zip(entries) {
+            indices[usize::from(*entry)] = index;
+        }
+        let mut lists = vec![NO_LIST; POINTS].into_boxed_slice();
+        let mut tiles = Vec::new();
+        let halves = half_distances();
+        let mut list = Vec::with_capacity(entries.len());
+        let mut distances = vec![0_u8; entries.len()];
+        for point in (0..3_usize.pow(8)).map(point) {
+            if indices[usize::from(point)] != u16::MAX {
+                continue;
+            }
+            list.clear();
+            nearest_shells(point, entries, shells, &halves, &mut distances, &mut list);
+            let first = u32::try_from(tiles.len()).expect("fewer tiles than points times entries");
+            for candidates in list.chunks(TILE) {
+                let mut tile = [list[0]; TILE];
+                tile[..candidates.len()].copy_from_slice(candidates);
+                tiles.push(tile);
+            }
+            let count = u32::try_from(list.len().div_ceil(TILE)).expect("as above");
+            lists[usize::from(point)] = List { first, tiles: count };
+        }
+        Self { lists, tiles, indices }
+    }
+
+    /// Whether a point is an entry of the codebook.
+    #[inline(always)]
+    pub(super) fn is_entry(&self, point: u16) -> bool {
+        self.lists[usize::from(point)].tiles == 0
+    }
+
+    /// The index of a point that is an entry.
+    #[inline(always)]
+    pub(super) fn index(&self, entry: u16) -> u16 {
+        self.indices[usize::from(entry)]
+    }
+
+    /// The entry around a point that costs least, the first of several; the definition. If none costs
+    /// less than the largest number (values beyond any range), the first in the list.
+    ///
+    /// A cost is the sum over the values, from the first to the last, of
+    /// `weight * (scale * level - value)^2`.
+    pub(super) fn nearest_by_definition(
+        &self,
+        point: u16,
+        scale: f32,
+        levels: &[f32; 3],
+        values: &[f32],
+        weights: &[f32],
+    ) -> u16 {
+        let List { first, tiles } = self.lists[usize::from(point)];
+        let list = &self.tiles[first as usize..][..tiles as usize];
+        let (mut best, mut least) = (list[0][0], f32::MAX);
+        for entry in list.as_flattened() {
+            let mut sum = 0.0;
+            for i in 0..8 {
+                let difference = scale * levels[level(*entry, i)] - values[i];
+                sum += weights[i] * difference * difference;
+            }
+            if sum < least {
+                (best, least) = (*entry, sum);
+            }
+        }
+        best
+    }
+
+    /// The same entry as [`nearest_by_definition`](Self::nearest_by_definition), with a tile of
+    /// candidates at a time, one in each lane.
+    ///
+    /// Costs are not negative, so that their bits compare as they do. A later candidate of a lane replaces an
+    /// earlier one only if it costs less, and of the lanes with the least cost the one with the
+    /// earliest candidate wins: the first in the list.
+    #[inline(always)]
+    pub(super) fn nearest(&self, point: u16, costs: &Costs) -> u16 {
+        let List { first, tiles } = self.lists[usize::from(point)];
+        let list = &self.tiles[first as usize..][..tiles as usize];
+        let mut least = [f32::MAX.to_bits(); TILE];
+        let mut places: [u32; TILE] = [0; TILE];
+        for (start, tile) in (0..).step_by(TILE).zip(list) {
+            let bits = tile_costs(tile, costs);
+            for lane in 0..TILE {
+                let better = bits[lane] < least[lane];
+                least[lane] = if better { bits[lane] } else { least[lane] };
+                places[lane] = if better { start + lane as u32 } else { places[lane] };
+            }
+        }
+        let minimum = minimum(least);
+        for lane in 0..TILE {
+            places[lane] = if least[lane] == minimum { places[lane] } else { u32::MAX };
+        }
+        let place = self::minimum(places);
+        list.as_flattened()[place as usize]
+    }
+}
+
+/// The bits of the candidates' costs.
+#[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "zipped, it becomes a slow loop of scalar code")]
+fn tile_costs<const TILE: usize>(tile: &[u16; TILE], costs: &Costs) -> [u32; TILE] {
+    let mut levels = [0_u32; TILE];
+    for lane in 0..TILE {
+        levels[lane] = tile[lane].into();
+    }
+    let mut sums = [0.0_f32; TILE];
+    for i in 0..8 {
+        let (zero, one, two) = (costs[0][i], costs[1][i], costs[2][i]);
+        for lane in 0..TILE {
+            let low = if levels[lane] & 1 == 0 { zero } else { one };
+            sums[lane] += if levels[lane] & 2 == 0 { low } else { two };
+            levels[lane] >>= 2;
+        }
+    }
+    sums.map(f32::to_bits)
+}
+
+/// The smallest number, by halves so that it is vector code.
+#[inline(always)]
+fn minimum<const TILE: usize>(mut numbers: [u32; TILE]) -> u32 {
+    let mut half = TILE / 2;
+    while half > 0 {
+        for i in 0..half {
+            numbers[i] = numbers[i].min(numbers[i + half]);
+        }
+        half /= 2;
+    }
+    numbers[0]
+}
+
+/// [`Costs`] of a group: `weight * (scale * level - value)^2`.
+#[inline(always)]
+pub(super) fn costs(scale: f32, levels: &[f32; 3], values: &[f32; 8], weights: &[f32; 8]) -> Costs {
+    std::array::from_fn(|level| {
+        let level = scale * levels[level];
+        std::array::from_fn(|i| {
+            let difference = level - values[i];
+            weights[i] * difference * difference
+        })
+    })
+}
+
+/// Pack 8 levels.
+pub(super) fn pack(levels: [u8; 8]) -> u16 {
+    (0..8).fold(0, |packed, i| packed | u16::from(levels[i]) << (2 * i))
+}
+
+/// Level `i` of a packed point.
+#[inline(always)]
+pub(super) fn level(packed: u16, i: usize) -> usize {
+    usize::from(packed >> (2 * i) & 3)
+}
+
+/// The packed point with this number in base 3.
+fn point(mut number: usize) -> u16 {
+    pack(std::array::from_fn(|_| {
+        let level = number % 3;
+        number /= 3;
+        level as u8
+    }))
+}
+
+/// Squared distances between two halves of packed points, 4 levels of 2 bits each.
+fn half_distances() -> Box<[[u8; 256]; 256]> {
+    let mut table = Box::new([[0; 256]; 256]);
+    for (a, row) in (0_u16..).zip(table.iter_mut()) {
+        for (b, distance) in (0_u16..).zip(row) {
+            let square = |i: usize| level(a, i).abs_diff(level(b, i)).pow(2);
+            *distance = (0..4).map(square).sum::<usize>() as u8;
+        }
+    }
+    table
+}
+
+/// Append the entries in the nearest shells around a point to `list`, by distance, then by index.
+fn nearest_shells(
+    point: u16,
+    entries: &[u16],
+    shells: usize,
+    halves: &[[u8; 256]; 256],
+    distances: &mut [u8],
+    list: &mut Vec<u16>,
+) {
+    let [low, high] = point.to_le_bytes().map(|half| &halves[usize::from(half)]);
+    let mut seen = [false; 33];
+    for (entry, distance) in entries.iter().zip(distances.iter_mut()) {
+        let [entry_low, entry_high] = entry.to_le_bytes().map(usize::from);
+        *distance = low[entry_low] + high[entry_high];
+        seen[usize::from(*distance)] = true;
+    }
+    let nearest = (0_u8..).zip(seen).filter(|(_, seen)| *seen).take(shells);
+    for (shell, _) in nearest {
+        let members =
+            entries.iter().zip(distances.iter()).filter(|(_, distance)| **distance == shell);
+        list.extend(members.map(|(entry, _)| *entry));
+    }
+}

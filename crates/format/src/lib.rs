@@ -29,4 +29,5 @@ pub use container::{
     TensorType, Value, ValueType, WriteError, Writer,
 };
 pub use error::{Error, ErrorKind, Place};
+pub use file_type::{FileType, UnknownFileType};
 pub use limits::Limits;

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use granule_format::{BlockType, Defect};
 
 use crate::encode::EncodeError;
+use crate::importance::ImportanceError;
+use crate::plan::PlanError;
+use crate::recipe::RecipeError;
 
 /// Why something cannot be converted.
 #[derive(Debug, thiserror::Error)]
@@ -116,4 +119,18 @@ pub enum Error {
     /// The header of the output cannot be laid out.
     #[error(transparent)]
     Write(#[from] granule_format::WriteError),
+    /// An importance matrix cannot be read.
+    #[error("{}: {source}", path.display())]
+    Importance {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ImportanceError,
+    },
+    /// An option cannot be understood.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// The recipe cannot be carried out on this source.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
 }

@@ -3,17 +3,29 @@
 //! | module | holds |
 //! |---|---|
 //! | [`source`] | where tensors come from: checkpoints and GGUF files, read row by row |
+//! | [`recipe`] | what the user asks for: a file type and options |
+//! | [`mixture`] | which type every tensor gets, as tables of rules |
+//! | [`importance`] | importance matrices |
+//! | [`plan`] | what becomes of every tensor, decided before anything is written |
 //! | [`run`] | streaming the rows of a source through the encoders into files |
 //! | [`encode`] | one encoder a block type: choosing codes and scales |
 #![forbid(unsafe_code)]
 
 pub mod encode;
 mod error;
+pub mod importance;
+pub mod mixture;
 mod output;
+pub mod plan;
+pub mod recipe;
 pub mod run;
 pub mod source;
+mod text;
 
 pub use error::Error;
+pub use importance::{Importance, ImportanceError};
+pub use plan::{Plan, PlanError, PlannedTensor};
+pub use recipe::{Recipe, RecipeError};
 pub use source::{Source, SourceTensor};
 
 /// The examples of the README compile.

@@ -56,4 +56,15 @@ impl Source for GgufSource {
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
         Ok(self.model.tensor_at(index).read_rows_into(rows, out)?)
     }
+
+    fn shards(&self) -> u32 {
+        // a set has at most 65,535 files
+        self.model.shards().len() as u32
+    }
+
+    fn shard(&self, index: usize) -> u32 {
+        let holder = self.model.tensor_at(index).shard();
+        let is_holder = |shard: &_| std::ptr::eq(shard, holder);
+        self.model.shards().iter().position(is_holder).unwrap_or(0) as u32
+    }
 }

@@ -35,6 +35,16 @@ pub trait Source: Sync {
     /// # Panics
     /// If there is no such tensor or no such row.
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// How many files the tensors are in: those of a split set, else 1.
+    fn shards(&self) -> u32 {
+        1
+    }
+
+    /// The file that the tensor at `index` is in, from 0.
+    fn shard(&self, _index: usize) -> u32 {
+        0
+    }
 }
 
 /// A tensor of a source.

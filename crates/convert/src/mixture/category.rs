@@ -1,0 +1,89 @@
+use std::fmt;
+
+/// What a tensor does in the model, as far as the choice of its type goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Category {
+    /// The matrix that turns the last hidden state into token scores.
+    Output,
+    /// The token embedding.
+    Embedding,
+    /// Attention: query, key and value in one matrix.
+    QueryKeyValue,
+    /// Attention: the shared up-projection of keys and values.
+    KeyValue,
+    /// Attention: value.
+    Value,
+    /// Attention: key.
+    Key,
+    /// Attention: query.
+    Query,
+    /// Attention: output.
+    AttentionOutput,
+    /// Feed-forward: up, experts included.
+    Up,
+    /// Feed-forward: gate, experts included.
+    Gate,
+    /// Feed-forward: down, experts included.
+    Down,
+    /// Everything else.
+    Other,
+}
+
+/// The part of a name that tells the category. The first row that is found in the name holds.
+const PARTS: &[(&str, Category)] = &[
+    ("attn_qkv.weight", Category::QueryKeyValue),
+    ("attn_kv_b.weight", Category::KeyValue),
+    ("attn_v.weight", Category::Value),
+    ("attn_k.weight", Category::Key),
+    ("attn_q.weight", Category::Query),
+    ("attn_output.weight", Category::AttentionOutput),
+    ("ffn_up", Category::Up),
+    ("ffn_gate", Category::Gate),
+    ("ffn_down", Category::Down),
+];
+
+/// The name of the output matrix.
+pub(crate) const OUTPUT: &str = "output.weight";
+/// The name of the token embedding.
+pub(crate) const EMBEDDING: &str = "token_embd.weight";
+/// The name of the token embedding that some models have for every layer.
+pub(crate) const LAYER_EMBEDDING: &str = "per_layer_token_embd.weight";
+
+impl Category {
+    /// The category of the tensor with this name.
+    pub(crate) fn of(name: &str) -> Self {
+        match name {
+            OUTPUT => Self::Output,
+            EMBEDDING | LAYER_EMBEDDING => Self::Embedding,
+            _ => PARTS
+                .iter()
+                .find(|(part, _)| name.contains(part))
+                .map_or(Self::Other, |(_, category)| *category),
+        }
+    }
+
+    /// Whether the tensor makes attention values, alone or with others.
+    pub(crate) const fn makes_values(self) -> bool {
+        matches!(self, Self::Value | Self::QueryKeyValue | Self::KeyValue)
+    }
+}
+
+/// The name that users know from tensor names.
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Output => "output",
+            Self::Embedding => "token_embd",
+            Self::QueryKeyValue => "attn_qkv",
+            Self::KeyValue => "attn_kv_b",
+            Self::Value => "attn_v",
+            Self::Key => "attn_k",
+            Self::Query => "attn_q",
+            Self::AttentionOutput => "attn_output",
+            Self::Up => "ffn_up",
+            Self::Gate => "ffn_gate",
+            Self::Down => "ffn_down",
+            Self::Other => "other",
+        })
+    }
+}

@@ -1,0 +1,487 @@
+use std::borrow::Cow;
+
+use granule_format::{BlockType, FileType, Shape, TensorType, Value};
+
+use super::metadata::{Facts, apply, edits, guess};
+use super::prune::Prune;
+use super::{Plan, PlanError, PlannedTensor, Reason, Warning, tensor_bytes};
+use crate::encode::{Weighting, encoder};
+use crate::importance::Importance;
+use crate::mixture::category::{Category, LAYER_EMBEDDING, OUTPUT};
+use crate::mixture::eligible::{kept, without_trailing_ones};
+use crate::mixture::fallback::{fit, is_embedding, needs_importance, outside_importance};
+use crate::mixture::{Assumed, Mixture, Model, block_number};
+use crate::recipe::Recipe;
+use crate::{Error, Source, SourceTensor};
+
+/// See [`Plan::preview`].
+pub(super) fn decide(
+    source: &dyn Source,
+    recipe: &Recipe,
+    importance: Option<&Importance>,
+) -> Result<(Plan, Vec<PlanError>), Error> {
+    let names = source.tensors().iter().map(|tensor| tensor.name.as_str());
+    let prune =
+        (!recipe.prune_layers.is_empty()).then(|| Prune::new(&recipe.prune_layers, names.clone()));
+    let tensors = in_order(source, recipe, prune.as_ref());
+
+    let used =
+        |importance: &Importance| importance.names().filter(|name| recipe.weighs(name)).count();
+    let importance = importance.map(|matrix| (matrix, used(matrix))).filter(|(_, used)| *used > 0);
+    let overrides: Vec<(&str, Value)> = recipe
+        .override_kv
+        .iter()
+        .map(|wanted| (wanted.key.as_str(), Value::from(&wanted.value)))
+        .collect();
+    let (model, assumed) = Model::new(
+        source.metadata(),
+        &overrides,
+        tensors.iter().map(|tensor| tensor.name.as_ref()),
+        importance.is_some(),
+    );
+
+    let mut decider = Decider::new(recipe, &model, importance.map(|(matrix, _)| matrix))?;
+    let mut planned = Vec::with_capacity(tensors.len());
+    for tensor in &tensors {
+        planned.push(decider.decide(tensor)?);
+    }
+    let shards = if recipe.keep_split { source.shards() } else { 1 };
+    if shards > 1 {
+        planned.iter_mut().for_each(|tensor| tensor.shard = source.shard(tensor.source));
+    }
+    let (mut problems, allowed) = decider.problems();
+
+    let facts = Facts {
+        recipe,
+        source: source.metadata(),
+        architecture: &model.architecture,
+        guessed: guess(tensors.iter().map(|tensor| tensor.source.ty)),
+        importance: importance
+            .map(|(matrix, used)| (matrix, u32::try_from(used).unwrap_or(u32::MAX))),
+        blocks_left: prune.as_ref().map(|prune| prune.left),
+        shards,
+        tensors: planned.len(),
+    };
+    let edits = match edits(&facts) {
+        Ok(edits) => edits,
+        Err(problem) => {
+            problems.insert(0, problem);
+            Vec::new()
+        }
+    };
+    let metadata = apply(&edits, source.metadata().clone());
+    let absent = prune.iter().flat_map(|prune| prune.absent(&recipe.prune_layers));
+    let warnings = warnings(recipe, &model, &assumed)
+        .chain(absent.map(Warning::NoSuchBlock))
+        .chain(allowed.iter().map(|problem| Warning::Allowed(problem.to_string())))
+        .collect();
+    let recipe = recipe.clone();
+    Ok((Plan { recipe, edits, metadata, tensors: planned, shards, warnings }, problems))
+}
+
+/// See [`Plan::as_is`].
+pub(super) fn as_is(source: &dyn Source) -> Result<Plan, Error> {
+    let mut tensors = Vec::with_capacity(source.tensors().len());
+    for (index, tensor) in source.tensors().iter().enumerate() {
+        let bytes = tensor_bytes(&tensor.shape, tensor.ty)
+            .ok_or_else(|| no_size(&tensor.name, &tensor.shape, tensor.ty))?;
+        tensors.push(PlannedTensor {
+            name: tensor.name.clone(),
+            source: index,
+            source_name: tensor.name.clone(),
+            shape: tensor.shape,
+            stored: tensor.ty,
+            target: tensor.ty,
+            reason: Reason::Copied,
+            wanted: None,
+            weighted: false,
+            stored_bytes: bytes,
+            target_bytes: bytes,
+            shard: 0,
+        });
+    }
+    Ok(Plan {
+        recipe: Recipe::new(FileType::COPY),
+        edits: Vec::new(),
+        metadata: source.metadata().clone(),
+        tensors,
+        shards: 1,
+        warnings: Vec::new(),
+    })
+}
+
+/// A tensor of the source under its new name.
+struct Named<'s> {
+    index: usize,
+    name: Cow<'s, str>,
+    source: &'s SourceTensor,
+}
+
+/// The tensors in the order of the result: by the number of the block, then by name; both as in the source.
+fn in_order<'s>(source: &'s dyn Source, recipe: &Recipe, prune: Option<&Prune>) -> Vec<Named<'s>> {
+    let mut tensors: Vec<(usize, &SourceTensor)> = source.tensors().iter().enumerate().collect();
+    if !recipe.keep_split {
+        tensors.sort_by_key(|(_, tensor)| {
+            (block_number::leading(&tensor.name).unwrap_or(-1), tensor.name.as_bytes())
+        });
+    }
+    let named = |(index, source): (usize, &'s SourceTensor)| {
+        let name = match prune {
+            None => Cow::Borrowed(source.name.as_str()),
+            Some(prune) => Cow::Owned(prune.rename(&source.name)?),
+        };
+        Some(Named { index, name, source })
+    };
+    tensors.into_iter().filter_map(named).collect()
+}
+
+fn warnings(recipe: &Recipe, model: &Model, assumed: &Assumed) -> impl Iterator<Item = Warning> {
+    let converts = recipe.file_type != FileType::COPY;
+    let unknown = (assumed.unknown_architecture && converts)
+        .then(|| Warning::UnknownArchitecture(model.architecture.clone()));
+    let counted =
+        (assumed.counted_blocks && converts).then_some(Warning::CountedBlocks(model.blocks));
+    unknown.into_iter().chain(counted)
+}
+
+/// A pattern of `--tensor-type`, and what it met.
+struct Pattern<'r> {
+    text: &'r str,
+    regex: regex::Regex,
+    ty: BlockType,
+    /// It is found in the name of a tensor.
+    found: bool,
+    /// It is found in the name of a tensor that can be converted.
+    convertible: bool,
+    /// It decided on a type.
+    used: bool,
+}
+
+/// Chooses the types of one tensor after another, and collects what is wrong.
+struct Decider<'m> {
+    recipe: &'m Recipe,
+    model: &'m Model,
+    importance: Option<&'m Importance>,
+    mixture: Option<Mixture<'m>>,
+    patterns: Vec<Pattern<'m>>,
+    output_type_used: bool,
+    embedding_type_used: bool,
+    /// First tensor, its type, and how many: that need a matrix; that need an entry; that should have one.
+    needs_matrix: Option<(String, BlockType, usize)>,
+    needs_entry: Option<(String, BlockType, usize)>,
+    lacks_entry: Option<(String, BlockType, usize)>,
+    requantized: Option<PlanError>,
+    problems: Vec<PlanError>,
+}
+
+impl<'m> Decider<'m> {
+    fn new(
+        recipe: &'m Recipe,
+        model: &'m Model,
+        importance: Option<&'m Importance>,
+    ) -> Result<Self, Error> {
+        let patterns = recipe
+            .tensor_types
+            .iter()
+            .map(|wanted| {
+                let regex = wanted.regex()?;
+                let (text, ty) = (wanted.pattern.as_str(), wanted.ty);
+                Ok(Pattern { text, regex, ty, found: false, convertible: false, used: false })
+            })
+            .collect::<Result<_, crate::RecipeError>>()?;
+        let default = recipe.file_type.default_type();
+        Ok(Self {
+            recipe,
+            model,
+            importance,
+            mixture: default.map(|default| Mixture::new(model, recipe.file_type, default)),
+            patterns,
+            output_type_used: false,
+            embedding_type_used: false,
+            needs_matrix: None,
+            needs_entry: None,
+            lacks_entry: None,
+            requantized: None,
+            problems: Vec::new(),
+        })
+    }
+
+    fn decide(&mut self, tensor: &Named<'_>) -> Result<PlannedTensor, PlanError> {
+        let name = tensor.name.as_ref();
+        let shape = without_trailing_ones(&tensor.source.shape);
+        let stored = tensor.source.ty;
+        let reason = self.keeps(name, &shape, stored);
+        let convertible = reason.is_none();
+        for pattern in &mut self.patterns {
+            if pattern.regex.is_match(name) {
+                pattern.found = true;
+                pattern.convertible |= convertible;
+            }
+        }
+        let mut wanted = None;
+        let (reason, target) = match reason {
+            Some(reason) => (reason, stored),
+            None => {
+                let (reason, chosen, must_fit) = self.choose(name, &shape)?;
+                let target = match must_fit {
+                    Some(option) => self.as_asked(name, &shape, chosen, option),
+                    None => self.fitting(name, &shape, chosen)?,
+                };
+                wanted = (target != chosen).then_some(chosen);
+                (reason, target.into())
+            }
+        };
+        let copied = target == stored;
+        if !copied {
+            self.check_requantizing(name, stored, target);
+        }
+        let weighted = !copied && self.weigh(&tensor.source.name, name, &shape, target);
+        let bytes =
+            |shape: &Shape, ty| tensor_bytes(shape, ty).ok_or_else(|| no_size(name, shape, ty));
+        let stored_bytes = bytes(&tensor.source.shape, stored)?;
+        // a type that was asked for and does not fit is a problem that was noted already
+        let target_bytes = bytes(&shape, target)
+            .or_else(|error| if self.problems.is_empty() { Err(error) } else { Ok(0) })?;
+        Ok(PlannedTensor {
+            name: name.to_owned(),
+            source: tensor.index,
+            source_name: tensor.source.name.clone(),
+            shape,
+            stored,
+            target,
+            reason,
+            wanted,
+            weighted,
+            stored_bytes,
+            target_bytes,
+            shard: 0,
+        })
+    }
+
+    /// Why the tensor keeps its type, if it does.
+    fn keeps(&self, name: &str, shape: &Shape, stored: TensorType) -> Option<Reason> {
+        if self.mixture.is_none() {
+            return Some(Reason::Copied);
+        }
+        let leave_output = self.recipe.leave_output_tensor;
+        kept(name, shape, stored, &self.model.architecture, leave_output).map(Reason::Kept)
+    }
+
+    /// The type that the tensor should get, and why; with the option that insists on it, if one does.
+    fn choose(
+        &mut self,
+        name: &str,
+        shape: &Shape,
+    ) -> Result<(Reason, BlockType, Option<&'static str>), PlanError> {
+        let first = self.patterns.iter().position(|pattern| pattern.regex.is_match(name));
+        if let Some(ty) = self.recipe.token_embedding_type
+            && is_embedding(name)
+            && !(name == LAYER_EMBEDDING && first.is_some())
+        {
+            self.embedding_type_used = true;
+            return Ok((Reason::TokenEmbeddingType, ty, Some(TOKEN_EMBEDDING_TYPE)));
+        }
+        if let Some(ty) = self.recipe.output_tensor_type
+            && name == OUTPUT
+        {
+            self.output_type_used = true;
+            return Ok((Reason::OutputTensorType, ty, Some(OUTPUT_TENSOR_TYPE)));
+        }
+        let default = self.recipe.file_type.default_type();
+        let default = default.expect("nothing is chosen where everything is copied");
+        if !default.is_quantized() {
+            return Ok((Reason::Default, default, None));
+        }
+        if let Some(first) = first {
+            let pattern = &mut self.patterns[first];
+            pattern.used = true;
+            return Ok((Reason::Pattern(pattern.text.to_owned()), pattern.ty, None));
+        }
+        if self.recipe.pure {
+            return Ok((Reason::Default, default, None));
+        }
+        if let Some(ty) = self.recipe.output_tensor_type
+            && self.model.tied
+            && Category::of(name) == Category::Embedding
+        {
+            self.output_type_used = true;
+            return Ok((Reason::OutputTensorType, ty, None));
+        }
+        let mixture = self.mixture.as_mut().expect("there is one for every default type");
+        let choice = mixture.choose(name, shape).map_err(|error| PlanError::NoSuchBlock {
+            tensor: name.to_owned(),
+            number: error.number,
+            blocks: error.blocks,
+        })?;
+        Ok((choice.rule.map_or(Reason::Default, Reason::Rule), choice.ty, None))
+    }
+
+    /// The type that an option insists on.
+    fn as_asked(
+        &mut self,
+        name: &str,
+        shape: &Shape,
+        ty: BlockType,
+        option: &'static str,
+    ) -> BlockType {
+        if ty.row_bytes(shape.row()).is_none() {
+            let (tensor, row) = (name.to_owned(), shape.row());
+            self.problems.push(PlanError::DoesNotFit { tensor, row, ty, option });
+        }
+        ty
+    }
+
+    /// The type, or the one that takes its place if rows are not whole blocks of it.
+    fn fitting(
+        &mut self,
+        name: &str,
+        shape: &Shape,
+        wanted: BlockType,
+    ) -> Result<BlockType, PlanError> {
+        let row = shape.row();
+        let tensor = || name.to_owned();
+        let instead = fit(wanted, row).ok_or_else(|| PlanError::NoFallback {
+            tensor: tensor(),
+            shape: *shape,
+            wanted,
+        })?;
+        if instead != wanted && self.recipe.no_fallback {
+            let tensor = tensor();
+            self.problems.push(PlanError::FallbackForbidden { tensor, row, wanted, instead });
+        }
+        Ok(instead)
+    }
+
+    fn check_requantizing(&mut self, name: &str, stored: TensorType, target: TensorType) {
+        if let (Some(stored), Some(target)) = (stored.known(), target.known())
+            && stored.is_quantized()
+            && !self.recipe.allow_requantize
+            && self.requantized.is_none()
+        {
+            let tensor = name.to_owned();
+            self.requantized = Some(PlanError::Requantize { tensor, stored, target });
+        }
+    }
+
+    /// Whether the tensor is encoded with weights.
+    fn weigh(&mut self, source_name: &str, name: &str, shape: &Shape, target: TensorType) -> bool {
+        let Some(ty) = target.known().filter(|ty| ty.is_quantized()) else { return false };
+        let needs = needs_importance(name, ty, self.recipe.file_type);
+        let count = |slot: &mut Option<(String, BlockType, usize)>| {
+            slot.get_or_insert_with(|| (name.to_owned(), ty, 0)).2 += 1;
+        };
+        let Some(importance) = self.importance else {
+            if needs || cannot_do_without(ty) {
+                count(&mut self.needs_matrix);
+            }
+            return false;
+        };
+        let weighs = self.recipe.weighs(source_name);
+        if let Some(weights) = importance.get(source_name).filter(|_| weighs) {
+            let matrices = shape.dimensions().get(2).copied().unwrap_or(1);
+            let expected = shape.row().saturating_mul(matrices);
+            let found = weights.len() as u64;
+            if found == expected {
+                return true;
+            }
+            if !is_embedding(name) {
+                let tensor = name.to_owned();
+                self.problems.push(PlanError::EntrySize { tensor, expected, found });
+                return false;
+            }
+        }
+        if needs || cannot_do_without(ty) {
+            count(&mut self.needs_entry);
+        } else if weighs && !outside_importance(name) && uses_weights(ty) {
+            count(&mut self.lacks_entry);
+        }
+        false
+    }
+
+    /// What stands in the way of running the plan; and what would, were it not allowed.
+    fn problems(self) -> (Vec<PlanError>, Vec<PlanError>) {
+        let allow_missing = self.recipe.allow_missing;
+        let mut missing = self.without_effect();
+        let mut problems = self.problems;
+        problems.extend(self.requantized);
+        let needs = self.needs_matrix.map(|(tensor, ty, tensors)| PlanError::NeedsImportance {
+            tensor,
+            ty,
+            tensors,
+        });
+        problems.extend(needs);
+        let needs = self.needs_entry.map(|(tensor, ty, tensors)| PlanError::NeedsEntry {
+            tensor,
+            ty,
+            tensors,
+        });
+        problems.extend(needs);
+        let lacks =
+            self.lacks_entry.map(|(tensor, _, tensors)| PlanError::NoEntry { tensor, tensors });
+        missing.extend(lacks);
+        if !allow_missing {
+            problems.append(&mut missing);
+        }
+        (problems, missing)
+    }
+
+    /// Options that changed nothing.
+    fn without_effect(&self) -> Vec<PlanError> {
+        let recipe = self.recipe;
+        let in_general = match recipe.file_type.default_type() {
+            None => Some("COPY converts nothing"),
+            Some(default) if !default.is_quantized() => {
+                Some("F32, F16 and BF16 files take no other types for single tensors")
+            }
+            Some(_) => None,
+        };
+        let mut list = Vec::new();
+        for pattern in &self.patterns {
+            if !pattern.found {
+                list.push(PlanError::Unmatched { pattern: pattern.text.to_owned() });
+            } else if !pattern.used {
+                let why = in_general.unwrap_or(if pattern.convertible {
+                    "another option comes before it for every tensor that it finds"
+                } else {
+                    "the tensors that it finds are never converted"
+                });
+                let option = format!("--tensor-type {}={}", pattern.text, pattern.ty);
+                list.push(PlanError::NoEffect { option, why });
+            }
+        }
+        let single = |ty: Option<BlockType>, used: bool, option: &str, why: &'static str| {
+            let option = format!("{option} {}", ty.filter(|_| !used)?);
+            Some(PlanError::NoEffect { option, why: in_general.unwrap_or(why) })
+        };
+        let why = if recipe.leave_output_tensor && !self.model.tied {
+            "--leave-output-tensor keeps the output matrix"
+        } else if recipe.pure && self.model.tied {
+            "the token embedding serves as output matrix, and --pure decides on it"
+        } else {
+            "there is no tensor that serves as output matrix, or it has a type of its own"
+        };
+        let (ty, used) = (recipe.output_tensor_type, self.output_type_used);
+        list.extend(single(ty, used, OUTPUT_TENSOR_TYPE, why));
+        let why = "there is no token embedding, or --tensor-type names it";
+        let (ty, used) = (recipe.token_embedding_type, self.embedding_type_used);
+        list.extend(single(ty, used, TOKEN_EMBEDDING_TYPE, why));
+        list
+    }
+}
+
+const TOKEN_EMBEDDING_TYPE: &str = "--token-embedding-type";
+const OUTPUT_TENSOR_TYPE: &str = "--output-tensor-type";
+
+/// Whether there is no encoder that does without weights.
+fn cannot_do_without(ty: BlockType) -> bool {
+    matches!(ty, BlockType::IQ1_S | BlockType::IQ2_XXS | BlockType::IQ2_XS)
+}
+
+/// Whether weights change what the encoder does.
+fn uses_weights(ty: BlockType) -> bool {
+    encoder(ty).is_some_and(|encoder| encoder.weighting() != Weighting::Ignored)
+}
+
+fn no_size(name: &str, shape: &Shape, ty: TensorType) -> PlanError {
+    PlanError::Size { tensor: name.to_owned(), shape: *shape, ty }
+}

@@ -1,0 +1,148 @@
+use granule_format::{BlockType, Shape, TensorType};
+
+/// Why a plan cannot be made or run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// No type fits the rows of a tensor.
+    #[error("tensor {tensor:?} ({shape}): rows of {} values are not whole blocks of {wanted}, and no other type takes its place; choose another type for it with --tensor-type", shape.row())]
+    NoFallback {
+        /// The tensor.
+        tensor: String,
+        /// Its dimensions.
+        shape: Shape,
+        /// The type that was chosen.
+        wanted: BlockType,
+    },
+    /// Another type would have to be taken, which was forbidden.
+    #[error(
+        "tensor {tensor:?}: rows of {row} values are not whole blocks of {wanted}; without --no-fallback it would become {instead}"
+    )]
+    FallbackForbidden {
+        /// The tensor.
+        tensor: String,
+        /// Values in a row.
+        row: u64,
+        /// The type that was chosen.
+        wanted: BlockType,
+        /// The type that would be taken.
+        instead: BlockType,
+    },
+    /// A type that was asked for by an option for one tensor does not fit its rows.
+    #[error(
+        "tensor {tensor:?}: rows of {row} values are not whole blocks of {ty}, which {option} asks for"
+    )]
+    DoesNotFit {
+        /// The tensor.
+        tensor: String,
+        /// Values in a row.
+        row: u64,
+        /// The type.
+        ty: BlockType,
+        /// The option.
+        option: &'static str,
+    },
+    /// A tensor's size cannot be computed.
+    #[error(
+        "tensor {tensor:?} ({shape}) has {ty}, which is unknown or does not fit its rows, so that its size is not known"
+    )]
+    Size {
+        /// The tensor.
+        tensor: String,
+        /// Its dimensions.
+        shape: Shape,
+        /// Its type.
+        ty: TensorType,
+    },
+    /// The tensor is quantized already.
+    #[error(
+        "tensor {tensor:?} is already quantized to {stored} and would become {target}; start from a 16- or 32-bit file, or accept the loss with --allow-requantize"
+    )]
+    Requantize {
+        /// The first such tensor.
+        tensor: String,
+        /// The type it has.
+        stored: BlockType,
+        /// The type it would get.
+        target: BlockType,
+    },
+    /// A type is useless without importance weights.
+    #[error(
+        "{tensors} tensors need importance weights, the first is {tensor:?} ({ty}); give a matrix with --imatrix, or choose a larger type"
+    )]
+    NeedsImportance {
+        /// The first such tensor.
+        tensor: String,
+        /// The type it would get.
+        ty: BlockType,
+        /// How many there are.
+        tensors: usize,
+    },
+    /// The importance matrix has no entry for tensors whose types need one.
+    #[error(
+        "the importance matrix has no entry for {tensors} tensors that need one, the first is {tensor:?} ({ty})"
+    )]
+    NeedsEntry {
+        /// The first such tensor.
+        tensor: String,
+        /// The type it would get.
+        ty: BlockType,
+        /// How many there are.
+        tensors: usize,
+    },
+    /// The importance matrix has no entry for tensors that should have one.
+    #[error(
+        "the importance matrix has no entry for {tensors} tensors, the first is {tensor:?}; is it of this model? --allow-missing encodes them without"
+    )]
+    NoEntry {
+        /// The first such tensor.
+        tensor: String,
+        /// How many there are.
+        tensors: usize,
+    },
+    /// An entry of the importance matrix has another size.
+    #[error(
+        "the importance matrix has {found} weights for tensor {tensor:?}, expected {expected}; is it of this model?"
+    )]
+    EntrySize {
+        /// The tensor.
+        tensor: String,
+        /// Columns times matrices of the tensor.
+        expected: u64,
+        /// Weights in the entry.
+        found: u64,
+    },
+    /// A pattern is found in no tensor name.
+    #[error("no tensor name contains {pattern:?} (case counts); --allow-missing goes on without")]
+    Unmatched {
+        /// The pattern.
+        pattern: String,
+    },
+    /// An option changes nothing.
+    #[error("{option} has no effect: {why}; --allow-missing goes on without")]
+    NoEffect {
+        /// The option, as it was given.
+        option: String,
+        /// Why it has none.
+        why: &'static str,
+    },
+    /// A tensor's place in the model, which its type depends on, is not known.
+    #[error("tensor {tensor:?} belongs to block {number}, the model has {blocks}")]
+    NoSuchBlock {
+        /// The tensor.
+        tensor: String,
+        /// The number in its name.
+        number: i64,
+        /// How many blocks the metadata says there are.
+        blocks: u32,
+    },
+    /// `general.alignment` was set to something that no file can have.
+    #[error("general.alignment = {0} is not a power of two")]
+    Alignment(String),
+    /// A saved plan is not one.
+    #[error("not a saved plan: {0}")]
+    Format(String),
+    /// A saved plan is for other tensors than the source has.
+    #[error("the plan was made for another source: {0}")]
+    OtherSource(String),
+}

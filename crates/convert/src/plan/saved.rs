@@ -1,0 +1,107 @@
+use serde::{Deserialize, Serialize};
+
+use super::{Edit, Plan, PlanError, PlannedTensor, Warning, metadata, tensor_bytes};
+use crate::mixture::eligible::without_trailing_ones;
+use crate::mixture::fallback::can_be_chosen;
+use crate::recipe::Recipe;
+use crate::{Error, Source};
+
+/// The number in a saved plan that says how to read it.
+const VERSION: u32 = 1;
+
+/// A plan as it is saved: the metadata as changes to that of the source.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    granule_plan: u32,
+    recipe: Recipe,
+    metadata: Vec<Edit>,
+    shards: u32,
+    tensors: Vec<PlannedTensor>,
+    #[serde(default)]
+    warnings: Vec<Warning>,
+}
+
+impl Plan {
+    /// The plan as JSON, to be shown or loaded again.
+    pub fn to_json(&self) -> String {
+        let saved = Saved {
+            granule_plan: VERSION,
+            recipe: self.recipe.clone(),
+            metadata: self.edits.clone(),
+            shards: self.shards,
+            tensors: self.tensors.clone(),
+            warnings: self.warnings.clone(),
+        };
+        serde_json::to_string_pretty(&saved).expect("names and numbers can be written as JSON")
+    }
+
+    /// Load a plan that was saved, perhaps with other target types. Sizes are computed anew.
+    ///
+    /// # Errors
+    /// If `json` is not a plan, or not for this source, or its types do not fit.
+    pub fn from_json(json: &str, source: &dyn Source) -> Result<Self, Error> {
+        let saved: Saved =
+            serde_json::from_str(json).map_err(|error| PlanError::Format(error.to_string()))?;
+        if saved.granule_plan != VERSION {
+            let problem = format!("version {}, expected {VERSION}", saved.granule_plan);
+            return Err(PlanError::Format(problem).into());
+        }
+        let mut tensors = saved.tensors;
+        for tensor in &mut tensors {
+            check(tensor, source, &saved.recipe, saved.shards)?;
+        }
+        let metadata = metadata::apply(&saved.metadata, source.metadata().clone());
+        Ok(Self {
+            recipe: saved.recipe,
+            edits: saved.metadata,
+            metadata,
+            tensors,
+            shards: saved.shards,
+            warnings: saved.warnings,
+        })
+    }
+}
+
+/// Compare a planned tensor with the source, and compute its sizes.
+fn check(
+    tensor: &mut PlannedTensor,
+    source: &dyn Source,
+    recipe: &Recipe,
+    shards: u32,
+) -> Result<(), PlanError> {
+    let other = |what: String| Err(PlanError::OtherSource(what));
+    let name = &tensor.source_name;
+    let Some(found) = source.tensors().get(tensor.source).filter(|found| found.name == *name)
+    else {
+        return other(format!("its tensor {} is not {name:?}", tensor.source));
+    };
+    if without_trailing_ones(&found.shape) != without_trailing_ones(&tensor.shape) {
+        return other(format!("tensor {name:?} is {}, expected {}", found.shape, tensor.shape));
+    }
+    if found.ty != tensor.stored {
+        return other(format!("tensor {name:?} has {}, expected {}", found.ty, tensor.stored));
+    }
+    if tensor.shard >= shards.max(1) {
+        let problem = format!("tensor {name:?} is in file {} of {shards}", tensor.shard);
+        return Err(PlanError::Format(problem));
+    }
+    if !tensor.is_copied() {
+        match (tensor.stored.known(), tensor.target.known()) {
+            (Some(_), Some(target)) if !can_be_chosen(target) => {
+                let problem = format!("tensor {name:?} cannot be converted to {target}");
+                return Err(PlanError::Format(problem));
+            }
+            (Some(stored), Some(target)) if stored.is_quantized() && !recipe.allow_requantize => {
+                return Err(PlanError::Requantize { tensor: name.clone(), stored, target });
+            }
+            _ => {}
+        }
+    }
+    let bytes = |ty| {
+        let size = PlanError::Size { tensor: name.clone(), shape: tensor.shape, ty };
+        tensor_bytes(&tensor.shape, ty).ok_or(size)
+    };
+    (tensor.stored_bytes, tensor.target_bytes) = (bytes(tensor.stored)?, bytes(tensor.target)?);
+    Ok(())
+}

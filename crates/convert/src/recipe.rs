@@ -1,0 +1,392 @@
+//! What the user asks for: a file type and options.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use granule_format::{BlockType, FileType, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::mixture::fallback::can_be_chosen;
+use crate::text;
+
+/// What to make of a model: a file type, and everything that changes the result.
+///
+/// The options are those of `llama-quantize`, under its names.
+///
+/// ```
+/// use granule_convert::Recipe;
+/// let mut recipe = Recipe::new("Q4_K_M".parse()?);
+/// recipe.tensor_types.push(r"blk\.0\..*ffn_down=Q6_K".parse()?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What the file is quantized to.
+    #[serde(with = "text")]
+    pub file_type: FileType,
+    /// No rules: every tensor that can be converted gets the default type.
+    #[serde(default)]
+    pub pure: bool,
+    /// Keep the output matrix as it is.
+    #[serde(default)]
+    pub leave_output_tensor: bool,
+    /// The type of the output matrix, or of the token embedding that takes its place.
+    #[serde(default, with = "text::option")]
+    pub output_tensor_type: Option<BlockType>,
+    /// The type of the token embedding.
+    #[serde(default, with = "text::option")]
+    pub token_embedding_type: Option<BlockType>,
+    /// Types for tensors whose names a pattern is found in; the first pattern wins.
+    #[serde(default)]
+    pub tensor_types: Vec<TensorTypeOverride>,
+    /// Blocks to leave out, by their numbers in the source; the others close ranks.
+    #[serde(default)]
+    pub prune_layers: BTreeSet<u64>,
+    /// Write as many files as the source has, each with the tensors of one, in the order of the source.
+    #[serde(default)]
+    pub keep_split: bool,
+    /// Metadata to set, in this order.
+    #[serde(default)]
+    pub override_kv: Vec<MetadataOverride>,
+    /// Convert tensors that are quantized already. What their first quantization lost stays lost.
+    #[serde(default)]
+    pub allow_requantize: bool,
+    /// Go on when an option has no effect, or the importance matrix lacks a tensor.
+    #[serde(default)]
+    pub allow_missing: bool,
+    /// Refuse rows that are not whole blocks of the type that was chosen, instead of taking another type.
+    #[serde(default)]
+    pub no_fallback: bool,
+    /// Use importance only for names that contain one of these; empty: for all.
+    #[serde(default)]
+    pub include_weights: Vec<String>,
+    /// Do not use importance for names that contain one of these.
+    #[serde(default)]
+    pub exclude_weights: Vec<String>,
+}
+
+impl Recipe {
+    /// This file type, without options.
+    pub const fn new(file_type: FileType) -> Self {
+        Self {
+            file_type,
+            pure: false,
+            leave_output_tensor: false,
+            output_tensor_type: None,
+            token_embedding_type: None,
+            tensor_types: Vec::new(),
+            prune_layers: BTreeSet::new(),
+            keep_split: false,
+            override_kv: Vec::new(),
+            allow_requantize: false,
+            allow_missing: false,
+            no_fallback: false,
+            include_weights: Vec::new(),
+            exclude_weights: Vec::new(),
+        }
+    }
+
+    /// Whether importance is to be used for a tensor, going by the filters.
+    pub fn weighs(&self, name: &str) -> bool {
+        let in_one = |parts: &[String]| parts.iter().any(|part| name.contains(part.as_str()));
+        (self.include_weights.is_empty() || in_one(&self.include_weights))
+            && !in_one(&self.exclude_weights)
+    }
+}
+
+/// `PATTERN=TYPE`: tensors whose names the regular expression is found in get the type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TensorTypeOverride {
+    /// A regular expression; case counts.
+    pub pattern: String,
+    /// The type of the tensors.
+    pub ty: BlockType,
+}
+
+/// `KEY=TYPE:VALUE`: a metadata entry to set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MetadataOverride {
+    /// The key.
+    pub key: String,
+    /// What it is set to, whatever type it had.
+    pub value: OverrideValue,
+}
+
+/// The values that metadata can be set to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OverrideValue {
+    /// `int`: stored as U32.
+    Integer(u32),
+    /// `float`: stored as F32.
+    Float(f32),
+    /// `bool`.
+    Bool(bool),
+    /// `str`.
+    Text(String),
+}
+
+/// Why an option cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// There is no type of this name.
+    #[error("{0:?} is not a tensor type; `granule types` lists them")]
+    UnknownType(String),
+    /// Tensors cannot be converted to this type.
+    #[error("tensors cannot be converted to {0}")]
+    NotAChoice(BlockType),
+    /// A pattern with a type has another form.
+    #[error("{0:?} is not PATTERN=TYPE")]
+    TensorType(String),
+    /// The pattern is not a regular expression.
+    #[error("the pattern {pattern:?} is not a regular expression: {problem}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A metadata override has another form.
+    #[error("{text:?} is not KEY=TYPE:VALUE: {problem}")]
+    Metadata {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A list of blocks has another form.
+    #[error("{0:?} is not a list of block numbers such as 1,3,4")]
+    Layers(String),
+}
+
+/// The type with this name, if tensors can be converted to it.
+///
+/// # Errors
+/// If there is no such type, or it is not one to store weights in.
+pub fn parse_tensor_type(name: &str) -> Result<BlockType, RecipeError> {
+    let ty = BlockType::from_name(name).ok_or_else(|| RecipeError::UnknownType(name.to_owned()))?;
+    if can_be_chosen(ty) { Ok(ty) } else { Err(RecipeError::NotAChoice(ty)) }
+}
+
+/// The block numbers of `1,3,4`.
+///
+/// # Errors
+/// If something else than numbers stands between the commas.
+pub fn parse_layers(text: &str) -> Result<BTreeSet<u64>, RecipeError> {
+    text.split(',')
+        .map(|number| number.trim().parse())
+        .collect::<Result<_, _>>()
+        .map_err(|_| RecipeError::Layers(text.to_owned()))
+}
+
+impl FromStr for TensorTypeOverride {
+    type Err = RecipeError;
+
+    fn from_str(text: &str) -> Result<Self, RecipeError> {
+        let form = || RecipeError::TensorType(text.to_owned());
+        let (pattern, ty) = text.split_once('=').ok_or_else(form)?;
+        if pattern.is_empty() {
+            return Err(form());
+        }
+        let ty = parse_tensor_type(ty)?;
+        let wanted = Self { pattern: pattern.to_owned(), ty };
+        wanted.regex()?;
+        Ok(wanted)
+    }
+}
+
+impl TensorTypeOverride {
+    /// The pattern, compiled.
+    pub(crate) fn regex(&self) -> Result<regex::Regex, RecipeError> {
+        regex::Regex::new(&self.pattern).map_err(|error| RecipeError::Pattern {
+            pattern: self.pattern.clone(),
+            // the last line says what is wrong, those before point at the place
+            problem: error.to_string().lines().last().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for TensorTypeOverride {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.pattern, self.ty)
+    }
+}
+
+/// Longest key and longest text of a metadata override, in bytes: what `llama-quantize` takes.
+const LONGEST_OVERRIDE: usize = 127;
+
+impl FromStr for MetadataOverride {
+    type Err = RecipeError;
+
+    fn from_str(text: &str) -> Result<Self, RecipeError> {
+        let fail = |problem| RecipeError::Metadata { text: text.to_owned(), problem };
+        let (key, rest) = text.split_once('=').ok_or_else(|| fail("there is no `=`"))?;
+        if key.is_empty() || key.len() > LONGEST_OVERRIDE {
+            return Err(fail("the key has 1 to 127 bytes"));
+        }
+        let form = || fail("the type is int, float, bool or str, followed by a colon");
+        let (ty, value) = rest.split_once(':').ok_or_else(form)?;
+        let value = match ty {
+            // the sign is dropped, as llama-quantize does
+            "int" => value
+                .parse::<i64>()
+                .ok()
+                .and_then(|number| u32::try_from(number.unsigned_abs()).ok())
+                .map(OverrideValue::Integer)
+                .ok_or_else(|| fail("the number is not an integer of at most 32 bits"))?,
+            "float" => value
+                .parse::<f64>()
+                .ok()
+                .map(|number| number as f32)
+                .filter(|number| number.is_finite())
+                .map(OverrideValue::Float)
+                .ok_or_else(|| fail("the number is not a finite one"))?,
+            "bool" => value
+                .parse()
+                .map(OverrideValue::Bool)
+                .map_err(|_| fail("a bool is true or false"))?,
+            "str" if value.len() > LONGEST_OVERRIDE => {
+                return Err(fail("the text has at most 127 bytes"));
+            }
+            "str" => OverrideValue::Text(value.to_owned()),
+            _ => return Err(form()),
+        };
+        Ok(Self { key: key.to_owned(), value })
+    }
+}
+
+impl fmt::Display for MetadataOverride {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            OverrideValue::Integer(number) => write!(f, "{}=int:{number}", self.key),
+            OverrideValue::Float(number) => write!(f, "{}=float:{number}", self.key),
+            OverrideValue::Bool(value) => write!(f, "{}=bool:{value}", self.key),
+            OverrideValue::Text(text) => write!(f, "{}=str:{text}", self.key),
+        }
+    }
+}
+
+impl From<&OverrideValue> for Value {
+    fn from(value: &OverrideValue) -> Self {
+        match value {
+            OverrideValue::Integer(number) => Self::U32(*number),
+            OverrideValue::Float(number) => Self::F32(*number),
+            OverrideValue::Bool(value) => Self::Bool(*value),
+            OverrideValue::Text(text) => Self::String(text.clone()),
+        }
+    }
+}
+
+/// Saved as on the command line.
+macro_rules! saved_as_text {
+    ($($name:ident),*) => {
+        $(
+            impl TryFrom<String> for $name {
+                type Error = RecipeError;
+
+                fn try_from(text: String) -> Result<Self, RecipeError> {
+                    text.parse()
+                }
+            }
+
+            impl From<$name> for String {
+                fn from(value: $name) -> Self {
+                    value.to_string()
+                }
+            }
+        )*
+    };
+}
+
+saved_as_text!(TensorTypeOverride, MetadataOverride);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_of_types() {
+        let parsed: TensorTypeOverride = r"blk\.[0-3]\..*_V=iq4_xs".parse().unwrap();
+        assert_eq!(parsed.pattern, r"blk\.[0-3]\..*_V");
+        assert_eq!(parsed.ty, BlockType::IQ4_XS);
+        for (text, expected) in [
+            ("attn_v", RecipeError::TensorType("attn_v".into())),
+            ("=q8_0", RecipeError::TensorType("=q8_0".into())),
+            ("a=b=q8_0", RecipeError::UnknownType("b=q8_0".into())),
+            ("a=q8_1", RecipeError::NotAChoice(BlockType::Q8_1)),
+            ("a=i32", RecipeError::NotAChoice(BlockType::I32)),
+        ] {
+            assert_eq!(text.parse::<TensorTypeOverride>(), Err(expected));
+        }
+        let error = "a(=q8_0".parse::<TensorTypeOverride>().unwrap_err();
+        assert!(error.to_string().contains("unclosed group"), "{error}");
+    }
+
+    #[test]
+    fn overrides_of_metadata() {
+        use OverrideValue::*;
+        for (text, key, value) in [
+            ("a.b=int:70000", "a.b", Integer(70000)),
+            ("a.b=int:-70000", "a.b", Integer(70000)),
+            ("a=float:1e-5", "a", Float(1e-5)),
+            ("a=bool:true", "a", Bool(true)),
+            ("a=str:x=y:z", "a", Text("x=y:z".into())),
+            ("a=str:", "a", Text(String::new())),
+        ] {
+            let parsed: MetadataOverride = text.parse().unwrap();
+            assert_eq!((parsed.key.as_str(), &parsed.value), (key, &value));
+            assert_eq!(parsed.to_string().parse(), Ok(parsed));
+        }
+        let long = format!("a=str:{}", "x".repeat(128));
+        for text in [
+            "a",
+            "=int:1",
+            "a=1",
+            "a=int:",
+            "a=int:5000000000",
+            "a=int:1.5",
+            "a=float:nan",
+            "a=bool:1",
+            "a=u8:1",
+            &long,
+        ] {
+            assert!(text.parse::<MetadataOverride>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_of_blocks() {
+        assert_eq!(parse_layers("4, 1,3,1"), Ok(BTreeSet::from([1, 3, 4])));
+        for text in ["", "1,", "1.5", "1;2", "-1"] {
+            assert_eq!(parse_layers(text), Err(RecipeError::Layers(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn saved_and_loaded() {
+        let mut recipe = Recipe::new(FileType::Q4_K_M);
+        recipe.output_tensor_type = Some(BlockType::Q8_0);
+        recipe.tensor_types.push("attn_v=q6_k".parse().unwrap());
+        recipe.override_kv.push("a.b=float:0.1".parse().unwrap());
+        recipe.prune_layers.insert(3);
+        let json = serde_json::to_string(&recipe).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
+        let short: Recipe = serde_json::from_str(r#"{"file_type": "q4_k"}"#).unwrap();
+        assert_eq!(short, Recipe::new(FileType::Q4_K_M));
+    }
+
+    #[test]
+    fn filters_of_importance() {
+        let mut recipe = Recipe::new(FileType::Q4_K_M);
+        assert!(recipe.weighs("a"));
+        recipe.include_weights = vec!["attn".into(), "ffn_up".into()];
+        assert!(recipe.weighs("blk.0.attn_q.weight") && !recipe.weighs("blk.0.ffn_down.weight"));
+        recipe.include_weights.clear();
+        recipe.exclude_weights = vec!["ffn".into()];
+        assert!(recipe.weighs("blk.0.attn_q.weight") && !recipe.weighs("blk.0.ffn_down.weight"));
+    }
+}

@@ -1,0 +1,221 @@
+//! The types that the reference's quantizer gives every tensor of many models, against the plan.
+//!
+//! The cases are in `fixtures/type-choice/`; its README says what they are and where they are from.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use common::{Paper, matrix_of};
+use granule_convert::plan::Reason;
+use granule_convert::recipe::{Recipe, parse_layers, parse_tensor_type};
+use granule_convert::{Importance, Plan, PlanError};
+use granule_format::BlockType;
+use serde_json::Value as Json;
+
+/// What this test lets differ from the reference, on purpose. `spec/mixtures.md` explains each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Difference {
+    /// The reference lower-cases patterns; here case counts.
+    CaseOfPatterns,
+    /// The reference crashes where the model has no blocks; here its heads are not grouped.
+    NoBlocks,
+    /// The reference's plan ignores that rows do not fit what `--token-embedding-type` or
+    /// `--output-tensor-type` asks for, and crashes when it writes; here that is an error of the plan.
+    AskedForDoesNotFit,
+}
+
+#[test]
+fn every_case_of_every_model() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/type-choice");
+    let mut models = 0;
+    let mut cases = 0;
+    let mut differences: BTreeMap<Difference, u32> = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let json: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let model = Model::read(&json);
+        for case in json["expected"].as_array().unwrap() {
+            for difference in model.check(case) {
+                *differences.entry(difference).or_default() += 1;
+            }
+            cases += 1;
+        }
+        models += 1;
+    }
+    println!("{cases} cases of {models} models; on purpose: {differences:?}");
+    assert_eq!((models, cases), (32, 2099));
+    let seen: Vec<Difference> = differences.into_keys().collect();
+    let all = [Difference::CaseOfPatterns, Difference::NoBlocks, Difference::AskedForDoesNotFit];
+    assert_eq!(seen, all, "a difference that no case shows need not be listed");
+}
+
+/// A model of the fixtures.
+struct Model {
+    name: String,
+    source: Paper,
+    order: Vec<usize>,
+    kept: BTreeSet<String>,
+    importance: Importance,
+}
+
+impl Model {
+    fn read(json: &Json) -> Self {
+        let source = Paper::read(json);
+        let order = json["order"].as_array().unwrap().iter();
+        Self {
+            name: text(&json["name"]),
+            order: order.map(|index| index.as_u64().unwrap() as usize).collect(),
+            kept: expand_all(&json["kept"]),
+            importance: matrix_of(&source),
+            source,
+        }
+    }
+
+    /// Compare the plan of a case with what is expected of it.
+    fn check(&self, case: &Json) -> Vec<Difference> {
+        let context = format!(
+            "{} {} imatrix={} {}",
+            self.name, case["file_type"], case["imatrix"], case["options"]
+        );
+        let recipe = recipe(case);
+        let mut lowered = recipe.clone();
+        lowered.tensor_types.iter_mut().for_each(|wanted| wanted.pattern.make_ascii_lowercase());
+        let mut differences = Vec::new();
+        for given in match &case["imatrix"] {
+            Json::Bool(given) => vec![*given],
+            _ => vec![false, true],
+        } {
+            let importance = given.then_some(&self.importance);
+            let result = Plan::preview(&self.source, &recipe, importance);
+            if case["error"] == "no-fallback" {
+                let error = result.map(|_| ()).unwrap_err();
+                assert!(
+                    error.to_string().contains("no other type takes its place"),
+                    "{context}: {error}"
+                );
+                continue;
+            }
+            let (plan, problems) = result.unwrap_or_else(|error| panic!("{context}: {error}"));
+            if case["error"] == "abort" {
+                assert_eq!(plan.tensors().len(), self.order.len(), "{context}");
+                differences.push(Difference::NoBlocks);
+                continue;
+            }
+            differences.extend(self.check_problems(case, &problems, given, &context));
+            let plan = if lowered == recipe {
+                plan
+            } else {
+                let (lowered, _) = Plan::preview(&self.source, &lowered, importance).unwrap();
+                if lowered.tensors() != plan.tensors() {
+                    differences.push(Difference::CaseOfPatterns);
+                }
+                lowered
+            };
+            self.check_types(case, &recipe, &plan, &context);
+        }
+        differences.sort();
+        differences.dedup();
+        differences
+    }
+
+    fn check_problems(
+        &self,
+        case: &Json,
+        problems: &[PlanError],
+        given: bool,
+        context: &str,
+    ) -> Option<Difference> {
+        let needs = case["needs_imatrix"] == true && !given;
+        let mut does_not_fit = None;
+        let mut needed = false;
+        for problem in problems {
+            match problem {
+                PlanError::NeedsImportance { .. } => needed = true,
+                PlanError::DoesNotFit { .. } => {
+                    does_not_fit = Some(Difference::AskedForDoesNotFit);
+                }
+                other => panic!("{context}: {other}"),
+            }
+        }
+        assert_eq!(needed, needs, "{context}: need of an importance matrix");
+        does_not_fit
+    }
+
+    fn check_types(&self, case: &Json, recipe: &Recipe, plan: &Plan, context: &str) {
+        let default = case["default"].as_str().map(|name| BlockType::from_name(name).unwrap());
+        let mut expected: BTreeMap<String, BlockType> = BTreeMap::new();
+        for (ty, names) in case["types"].as_object().unwrap() {
+            let ty = BlockType::from_name(ty).unwrap();
+            expected.extend(expand_all(names).into_iter().map(|name| (name, ty)));
+        }
+        if recipe.prune_layers.is_empty() {
+            let order: Vec<usize> = plan.tensors().iter().map(|tensor| tensor.source).collect();
+            assert_eq!(order, self.order, "{context}: order");
+        } else {
+            let names: BTreeSet<String> =
+                plan.tensors().iter().map(|tensor| tensor.name.clone()).collect();
+            assert_eq!(names, expected.keys().cloned().collect(), "{context}: names");
+        }
+        for tensor in plan.tensors() {
+            let kept = self.kept.contains(&tensor.source_name)
+                || recipe.leave_output_tensor && tensor.name == "output.weight";
+            let unless_listed = if kept { tensor.stored.known() } else { default };
+            let expected = expected
+                .get(&tensor.name)
+                .copied()
+                .or(unless_listed)
+                .unwrap_or_else(|| tensor.stored.known().unwrap());
+            let found = tensor.target.known().unwrap();
+            assert_eq!(found, expected, "{context}: {} {:?}", tensor.name, tensor.reason);
+            assert_eq!(kept, matches!(tensor.reason, Reason::Kept(_)) || kept && default.is_none());
+        }
+    }
+}
+
+/// The recipe of a case. An option without effect and a type that is quantized already are no errors here.
+fn recipe(case: &Json) -> Recipe {
+    let mut recipe = Recipe::new(text(&case["file_type"]).parse().unwrap());
+    recipe.allow_missing = true;
+    recipe.allow_requantize = true;
+    let options = case["options"].as_array().cloned().unwrap_or_default();
+    let mut words = options.iter().map(text);
+    while let Some(option) = words.next() {
+        let mut ty = || Some(parse_tensor_type(&words.next().unwrap()).unwrap());
+        match option.as_str() {
+            "--pure" => recipe.pure = true,
+            "--leave-output-tensor" => recipe.leave_output_tensor = true,
+            "--output-tensor-type" => recipe.output_tensor_type = ty(),
+            "--token-embedding-type" => recipe.token_embedding_type = ty(),
+            "--tensor-type" => recipe.tensor_types.push(words.next().unwrap().parse().unwrap()),
+            "--prune-layers" => recipe.prune_layers = parse_layers(&words.next().unwrap()).unwrap(),
+            other => panic!("unknown option {other}"),
+        }
+    }
+    recipe
+}
+
+fn text(json: &Json) -> String {
+    json.as_str().unwrap().to_owned()
+}
+
+fn expand_all(names: &Json) -> BTreeSet<String> {
+    names.as_array().unwrap().iter().flat_map(|name| expand(name.as_str().unwrap())).collect()
+}
+
+/// The names that a folded one stands for: `blk.{0-2,5}.x`.
+fn expand(folded: &str) -> Vec<String> {
+    let Some((before, rest)) = folded.split_once('{') else { return vec![folded.to_owned()] };
+    let (numbers, after) = rest.split_once('}').unwrap();
+    let ranges = numbers.split(',').map(|range| range.split_once('-').unwrap_or((range, range)));
+    ranges
+        .flat_map(|(first, last)| first.parse::<u32>().unwrap()..=last.parse().unwrap())
+        .flat_map(|number| expand(after).into_iter().map(move |after| (number, after)))
+        .map(|(number, after)| format!("{before}{number}{after}"))
+        .collect()
+}

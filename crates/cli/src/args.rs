@@ -22,6 +22,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(cmd::check::Args),
+    Explain(cmd::explain::Args),
     Inspect(cmd::inspect::Args),
     Types(cmd::types::Args),
 }

@@ -1,9 +1,12 @@
 //! What goes to the terminal: standard output, failures, tables, numbers for people.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
 
 use anyhow::Context;
 use granule_format::ErrorKind;
+use granule_format::check::FileKind;
 use serde::Serialize;
 
 /// Write to standard output. A reader that has seen enough and closed the pipe (`| head`) is no failure.
@@ -56,24 +59,30 @@ fn failure_text(error: &anyhow::Error) -> String {
 
 /// What to do about an error that says only what is wrong.
 fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    if let Some(error) = error.downcast_ref::<granule_format::Error>() {
-        let ErrorKind::Magic(magic) = error.kind else { return None };
-        return Some(match &magic {
-            b"vers" => {
-                "It looks like a Git LFS pointer: fetch the file itself with `git lfs pull`."
-            }
-            b"<!DO" | b"<!do" | b"<htm" | b"<HTM" => "It looks like a web page: download it again.",
-            b"PK\x03\x04" => "It looks like a ZIP archive, such as a PyTorch checkpoint.",
-            b"lmgg" | b"fmgg" | b"tjgg" => {
-                "It looks like one of the older GGML formats: convert the original checkpoint again."
-            }
-            _ => return None,
-        });
+    if let Some(error) = error.downcast_ref::<granule_convert::Error>() {
+        return match error {
+            granule_convert::Error::Io { source, .. } => io_advice(source),
+            granule_convert::Error::Read(error) => advice(error),
+            _ => None,
+        };
     }
     match error.downcast_ref::<granule_reader::Error>()? {
         granule_reader::Error::Io { source, .. } => io_advice(source),
-        granule_reader::Error::Format { source, .. } => advice(source.as_ref()),
+        granule_reader::Error::Format { path, source } => match source.kind {
+            ErrorKind::Magic(_) | ErrorKind::Truncated { .. } => kind_advice(path),
+            _ => None,
+        },
         _ => None,
+    }
+}
+
+/// What a file is that is not a GGUF file.
+fn kind_advice(path: &Path) -> Option<&'static str> {
+    let mut first = Vec::new();
+    File::open(path).ok()?.take(4096).read_to_end(&mut first).ok()?;
+    match FileKind::of(&first) {
+        FileKind::Gguf | FileKind::Unknown => None,
+        kind => Some(kind.advice()),
     }
 }
 

@@ -9,7 +9,9 @@ use granule_format::BlockType;
 #[test]
 fn help_and_version_succeed() {
     let folder = Folder::new();
-    for line in ["--help", "-h", "help", "types --help", "inspect --help", "check --help"] {
+    for line in
+        ["--help", "-h", "help", "types --help", "inspect --help", "check --help", "explain --help"]
+    {
         assert!(folder.run(line).ok().contains("Usage: granule"), "{line}");
     }
     assert_eq!(folder.run("--version").ok(), concat!("granule ", env!("CARGO_PKG_VERSION"), "\n"));

@@ -13,6 +13,7 @@ pub mod decode;
 mod error;
 #[allow(unsafe_code, reason = "entering code that is compiled for a detected instruction set")]
 pub mod isa;
+mod map;
 mod model;
 pub mod positioned;
 mod storage;
@@ -20,5 +21,6 @@ mod tensor;
 
 pub use error::Error;
 pub use granule_format as format;
+pub use map::FileMap;
 pub use model::{Model, Shard};
 pub use tensor::Tensor;

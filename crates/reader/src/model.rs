@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use granule_format::container::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
 use granule_format::{ErrorKind, Header, Limits, Metadata};
-use memmap2::Mmap;
 
 use crate::storage::Storage;
-use crate::{Error, Tensor};
+use crate::{Error, FileMap, Tensor};
 
 /// An open GGUF file, or all files of a split set.
 ///
@@ -70,7 +69,7 @@ impl Model {
         let mut failed = None;
         let model = Self::open_set(path.as_ref(), |file| {
             // SAFETY: the caller of this function promises that the file stays as it is.
-            match unsafe { Mmap::map(&file) } {
+            match unsafe { FileMap::of(&file) } {
                 Ok(map) => Storage::Map(map),
                 Err(source) => {
                     failed.get_or_insert(source);

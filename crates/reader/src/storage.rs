@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 
-use memmap2::Mmap;
+use crate::FileMap;
 
 use crate::positioned::read_exact_at;
 
@@ -14,7 +14,7 @@ pub(crate) enum Storage {
     /// Read at positions when they are needed.
     File(File),
     /// Mapped; see [`Model::map`](crate::Model::map) for what the caller has promised.
-    Map(Mmap),
+    Map(FileMap),
     /// In memory.
     Bytes(Vec<u8>),
 }

@@ -1,0 +1,59 @@
+//! `granule explain`: the page of a rule of `granule check`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use granule_format::check::{RULES, rules};
+use serde_json::json;
+
+use crate::output::{self, Align, Table};
+
+/// Explain a rule of `check`; without a rule, list them all
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The rule's id, such as T012
+    rule: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.rule {
+        Some(id) => one(id, args.json)?,
+        None => all(args.json)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn one(id: &str, json: bool) -> anyhow::Result<()> {
+    let rule = rules::by_id(id.trim());
+    let Some(rule) = rule else {
+        bail!("there is no rule {id:?}; `granule explain` lists them");
+    };
+    if json {
+        let mut document = serde_json::to_value(rule).context("the rule")?;
+        document["page"] = rule.page.into();
+        return output::print_json(&document);
+    }
+    output::print(&format!(
+        "{} ({}, {})\n\n{}\n",
+        rule.id,
+        rule.name,
+        rule.severity,
+        rule.page.trim()
+    ))
+}
+
+fn all(json: bool) -> anyhow::Result<()> {
+    if json {
+        return output::print_json(&json!(RULES));
+    }
+    let mut table =
+        Table::new(&[("rule", Align::Left), ("severity", Align::Left), ("what", Align::Left)]);
+    for rule in RULES {
+        let first = rule.page.lines().next().unwrap_or_default();
+        table.row([rule.id.to_owned(), rule.severity.to_string(), first.to_owned()]);
+    }
+    output::print(&table.render())
+}

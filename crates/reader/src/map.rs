@@ -1,0 +1,54 @@
+//! The one memory map.
+
+use std::fs::File;
+use std::io;
+use std::ops::Deref;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use crate::Error;
+
+/// All bytes of a file, read when they are looked at.
+#[derive(Debug)]
+pub struct FileMap(Mmap);
+
+impl FileMap {
+    /// Map a file, whatever is in it. [`Model::map`](crate::Model::map) is for GGUF files.
+    ///
+    /// # Errors
+    /// If the file cannot be opened or mapped.
+    ///
+    /// # Safety
+    /// The file must not be changed or cut short while the map exists, by this process or another:
+    /// two looks at it could differ, and a look behind the new end kills the process (SIGBUS).
+    #[allow(unsafe_code, reason = "the caller promises what the map needs")]
+    pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.is_dir() {
+            return Err(io(io::ErrorKind::IsADirectory.into()));
+        }
+        // SAFETY: the caller of this function promises that the file stays as it is.
+        unsafe { Self::of(&file) }.map_err(io)
+    }
+
+    /// Map an open file.
+    ///
+    /// # Safety
+    /// As [`open`](Self::open).
+    #[allow(unsafe_code, reason = "the caller promises what the map needs")]
+    pub(crate) unsafe fn of(file: &File) -> io::Result<Self> {
+        // SAFETY: the caller of this function promises that the file stays as it is.
+        unsafe { Mmap::map(file) }.map(Self)
+    }
+}
+
+impl Deref for FileMap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}

@@ -5,13 +5,13 @@ use granule_format::block::{Block, iq1_m, types};
 use granule_format::num::F16;
 use granule_reader::isa::Isa;
 
+use super::iq_blocks::{self, largest, sum_of_squares, super_blocks};
 use super::iq1_search::{
     CODEBOOK, Cuts, DOWN, LANES, Lanes, NO_CUT, UP, levels, order, order_lanes, points, settle,
     settle_by_definition,
 };
 use super::neighbours::{Neighbours, level};
 use super::round::to_even;
-use super::super_blocks::{self, largest, sum_of_squares, super_blocks};
 use super::{Encoder, Weighting};
 
 /// Chooses [`types::IQ1_M`] blocks.
@@ -86,22 +86,22 @@ struct Found {
 /// without importances, its own square.
 #[inline(always)]
 fn weights_of(
-    values: &[f32; super_blocks::LEN],
-    importances: Option<&[f32; super_blocks::LEN]>,
-) -> [f32; super_blocks::LEN] {
+    values: &[f32; iq_blocks::LEN],
+    importances: Option<&[f32; iq_blocks::LEN]>,
+) -> [f32; iq_blocks::LEN] {
     let Some(importances) = importances else {
         return values.map(|value| value * value);
     };
-    let twice_mean_square = 2.0 * sum_of_squares(values) / super_blocks::LEN as f32;
-    let mut weights = [0.0; super_blocks::LEN];
-    for i in 0..super_blocks::LEN {
+    let twice_mean_square = 2.0 * sum_of_squares(values) / iq_blocks::LEN as f32;
+    let mut weights = [0.0; iq_blocks::LEN];
+    for i in 0..iq_blocks::LEN {
         weights[i] = importances[i] * (twice_mean_square + values[i] * values[i]).sqrt();
     }
     weights
 }
 
 #[inline(always)]
-fn sub_blocks(values: &[f32; super_blocks::LEN]) -> &[[f32; LEN]; LANES] {
+fn sub_blocks(values: &[f32; iq_blocks::LEN]) -> &[[f32; LEN]; LANES] {
     values.as_chunks::<LEN>().0.first_chunk().expect("16 sub-blocks of 16 values")
 }
 
@@ -258,8 +258,8 @@ fn add(a: &[Lanes; 2], b: &[Lanes; 2]) -> [Lanes; 2] {
 /// is fitted once more to all values, sub-blocks without codes counting with the first entry.
 #[inline(always)]
 fn finish(
-    values: &[f32; super_blocks::LEN],
-    weights: &[f32; super_blocks::LEN],
+    values: &[f32; iq_blocks::LEN],
+    weights: &[f32; iq_blocks::LEN],
     found: &[Option<Found>; LANES],
 ) -> types::IQ1_M {
     let scales = found.map(|found| found.map_or(0.0, |found| found.scale));

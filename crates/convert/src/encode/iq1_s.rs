@@ -5,13 +5,13 @@ use granule_format::block::{Block, iq1_s, types};
 use granule_format::num::F16;
 use granule_reader::isa::Isa;
 
+use super::iq_blocks::{self, largest, sum_of_squares, super_blocks};
 use super::iq1_search::{
     CODEBOOK, Cuts, DOWN, LANES, Lanes, NO_CUT, UP, levels, order, order_lanes, points, settle,
     settle_by_definition,
 };
 use super::neighbours::Neighbours;
 use super::round::to_even;
-use super::super_blocks::{self, largest, sum_of_squares, super_blocks};
 use super::{Encoder, Weighting};
 
 /// Chooses [`types::IQ1_S`] blocks.
@@ -23,7 +23,7 @@ const LEN: usize = 32;
 /// Groups of a sub-block.
 const GROUPS: usize = LEN / 8;
 /// Sub-blocks of a super-block.
-const SUB_BLOCKS: usize = super_blocks::LEN / LEN;
+const SUB_BLOCKS: usize = iq_blocks::LEN / LEN;
 /// Sub-blocks whose values are all closer to zero become as small as the block's scale allows.
 const SMALLEST: f32 = 1e-12;
 /// What the stored scale is multiplied by; found by trial.
@@ -111,15 +111,15 @@ impl Tile {
     fn prepare(
         &mut self,
         half: usize,
-        values: &[f32; super_blocks::LEN],
-        importances: Option<&[f32; super_blocks::LEN]>,
+        values: &[f32; iq_blocks::LEN],
+        importances: Option<&[f32; iq_blocks::LEN]>,
     ) {
         let importances = importances.expect("IQ1_S has only a weighted form");
-        let twice_mean_square = 2.0 * sum_of_squares(values) / super_blocks::LEN as f32;
+        let twice_mean_square = 2.0 * sum_of_squares(values) / iq_blocks::LEN as f32;
         let half = SUB_BLOCKS * half..SUB_BLOCKS * half + SUB_BLOCKS;
         self.values[half.clone()].as_flattened_mut().copy_from_slice(values);
         let weights = self.weights[half].as_flattened_mut();
-        for i in 0..super_blocks::LEN {
+        for i in 0..iq_blocks::LEN {
             weights[i] = importances[i] * (twice_mean_square + values[i] * values[i]).sqrt();
         }
     }

@@ -8,11 +8,11 @@ use granule_format::block::{Block, iq2_s, types};
 use granule_format::num::F16;
 use granule_reader::isa::Isa;
 
+use super::iq_blocks::{LEN, largest, sum_of_squares, super_blocks};
 use super::iq2_search::{self, Found, SubBlocks, search, search_by_definition};
 use super::neighbours::Neighbours;
 use super::round::to_even;
-use super::super_blocks::{LEN, largest, sum_of_squares, super_blocks};
-use super::{Encoder, Weighting, signs};
+use super::{Encoder, Weighting, iq2_signs};
 
 /// Chooses [`types::IQ2_S`] blocks.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ fn prepare(values: &[f32; LEN], importances: Option<&[f32; LEN]>) -> ([u8; 32], 
         }),
         None => values.map(|value| 0.25 * twice_mean_square + value * value),
     };
-    iq2_search::sub_blocks(values, &weights, |values, _| signs::split(values))
+    iq2_search::sub_blocks(values, &weights, |values, _| iq2_signs::split(values))
 }
 
 /// The block for the codes: sub-scales are rounded to `(2 * code + 1) / 31` of the largest scale.

@@ -253,15 +253,18 @@ pub(super) fn settle<const N: usize, const TILE: usize>(
     lanes: u16,
     points: &mut [u32; LANES],
 ) {
+    // First which, without branches, as no processor predicts them; then the work.
+    let (mut which, mut count) = ([0; LANES], 0);
     for lane in 0..LANES {
-        let point = points[lane] as u16;
-        if lanes >> lane & 1 == 0 || codebook.is_entry(point) {
-            continue;
-        }
+        which[count % LANES] = lane;
+        let moves = (lanes >> lane & 1 == 1) & !codebook.is_entry(points[lane] as u16);
+        count += usize::from(moves);
+    }
+    for &lane in &which[..count] {
         let values = values[lane][8 * k..].first_chunk().expect("a group of 8");
         let roots = roots[lane][8 * k..].first_chunk().expect("a group of 8");
         let costs = costs(scale[lane], &LEVELS, values, roots);
-        points[lane] = u32::from(codebook.nearest(point, &costs)) | MOVED;
+        points[lane] = u32::from(codebook.nearest(points[lane] as u16, &costs)) | MOVED;
     }
 }
 

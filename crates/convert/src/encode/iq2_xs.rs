@@ -8,11 +8,11 @@ use granule_format::block::{Block, iq2_xs, types};
 use granule_format::num::F16;
 use granule_reader::isa::Isa;
 
+use super::iq_blocks::{LEN, largest, sum_of_squares, super_blocks};
 use super::iq2_search::{self, Found, SubBlocks, search, search_by_definition};
 use super::neighbours::Neighbours;
 use super::round::to_even;
-use super::super_blocks::{LEN, largest, sum_of_squares, super_blocks};
-use super::{Encoder, Weighting, signs};
+use super::{Encoder, Weighting, iq2_signs};
 
 /// Chooses [`types::IQ2_XS`] blocks.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ fn prepare(values: &[f32; LEN], importances: Option<&[f32; LEN]>) -> ([u8; 32], 
     let mean_square = sum_of_squares(values) / LEN as f32;
     let weights: [f32; LEN] =
         std::array::from_fn(|i| importances[i] * (mean_square + values[i] * values[i]).sqrt());
-    iq2_search::sub_blocks(values, &weights, signs::split_evenly)
+    iq2_search::sub_blocks(values, &weights, iq2_signs::split_evenly)
 }
 
 /// The block for the codes: sub-scales are rounded to `(2 * code + 1) / 31` of the largest scale.

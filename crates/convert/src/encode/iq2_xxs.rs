@@ -8,15 +8,15 @@ use granule_format::block::{Block, iq2_xxs, types};
 use granule_format::num::F16;
 use granule_reader::isa::Isa;
 
+use super::iq_blocks::{self, largest, sum_of_squares, super_blocks};
 use super::iq2_search::{
     self, LANES, LEVELS, Lanes, accept, max_lanes, round, round_lanes, settle, sum_lanes, sums,
     transpose,
 };
+use super::iq2_uniform::{scale_of_uniform, scale_of_uniform_lanes};
 use super::neighbours::Neighbours;
 use super::round::to_even;
-use super::super_blocks::{self, largest, sum_of_squares, super_blocks};
-use super::uniform::{scale_of_uniform, scale_of_uniform_lanes};
-use super::{Encoder, Weighting, signs};
+use super::{Encoder, Weighting, iq2_signs};
 
 /// Chooses [`types::IQ2_XXS`] blocks.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ const LEN: usize = 32;
 /// Groups of a sub-block.
 const GROUPS: usize = LEN / 8;
 /// Sub-blocks of a super-block.
-const SUB_BLOCKS: usize = super_blocks::LEN / LEN;
+const SUB_BLOCKS: usize = iq_blocks::LEN / LEN;
 /// Sub-blocks whose magnitudes are all smaller become zero.
 const SMALLEST: f32 = 1e-15;
 /// The first scale makes the largest magnitude three such steps; the trial scales lie around it.
@@ -123,22 +123,22 @@ impl Tile {
     fn prepare(
         &mut self,
         half: usize,
-        values: &[f32; super_blocks::LEN],
-        importances: Option<&[f32; super_blocks::LEN]>,
+        values: &[f32; iq_blocks::LEN],
+        importances: Option<&[f32; iq_blocks::LEN]>,
     ) -> [u8; 32] {
         let importances = importances.expect("IQ2_XXS has only a weighted form");
-        let mean_square = sum_of_squares(values) / super_blocks::LEN as f32;
+        let mean_square = sum_of_squares(values) / iq_blocks::LEN as f32;
         let half = SUB_BLOCKS * half..SUB_BLOCKS * half + SUB_BLOCKS;
         let magnitudes = self.magnitudes[half.clone()].as_flattened_mut();
         let weights = self.weights[half].as_flattened_mut();
-        for i in 0..super_blocks::LEN {
+        for i in 0..iq_blocks::LEN {
             weights[i] = importances[i] * (mean_square + values[i] * values[i]).sqrt();
         }
         let mut all_signs = [0; 32];
         let groups = values.as_chunks::<8>().0.iter().zip(weights.as_chunks::<8>().0);
         let out = magnitudes.as_chunks_mut::<8>().0.iter_mut().zip(&mut all_signs);
         for ((values, weights), (magnitudes, signs)) in groups.zip(out) {
-            (*signs, *magnitudes) = signs::split_evenly(values, weights);
+            (*signs, *magnitudes) = iq2_signs::split_evenly(values, weights);
         }
         all_signs
     }

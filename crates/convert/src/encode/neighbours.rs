@@ -237,3 +237,65 @@ fn nearest_shells(
         list.extend(members.map(|(entry, _)| *entry));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use granule_format::block::codebook::iq2_xxs::GRID;
+
+    use super::*;
+
+    fn entries() -> Vec<u16> {
+        GRID.iter().map(|entry| pack(entry.map(|value| value / 16))).collect()
+    }
+
+    #[test]
+    fn lists_hold_the_nearest_shells() {
+        let entries = entries();
+        let codebook = Neighbours::<16>::new(&entries, 2);
+        for point in (0..6561).step_by(7).map(point) {
+            let distance = |entry: u16| {
+                (0..8).map(|i| level(point, i).abs_diff(level(entry, i)).pow(2)).sum::<usize>()
+            };
+            let mut shells: Vec<usize> = entries.iter().map(|entry| distance(*entry)).collect();
+            shells.sort_unstable();
+            shells.dedup();
+            assert_eq!(codebook.is_entry(point), shells[0] == 0);
+            if shells[0] == 0 {
+                assert_eq!(entries[usize::from(codebook.index(point))], point);
+                continue;
+            }
+            let mut expected: Vec<u16> =
+                entries.iter().copied().filter(|entry| distance(*entry) <= shells[1]).collect();
+            expected.sort_by_key(|entry| distance(*entry));
+            let List { first, tiles } = codebook.lists[usize::from(point)];
+            let list = codebook.tiles[first as usize..][..tiles as usize].as_flattened();
+            assert_eq!(list[..expected.len()], expected);
+            assert!(list[expected.len()..].iter().all(|entry| *entry == expected[0]));
+        }
+    }
+
+    #[test]
+    fn the_nearest_is_that_of_the_definition() {
+        let levels = [1.0, 3.0, 5.0];
+        let (short, long) =
+            (Neighbours::<8>::new(&entries(), 1), Neighbours::<16>::new(&entries(), 3));
+        let mut state = 1_u32;
+        let mut random = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 24
+        };
+        for point in (0..6561).map(point).filter(|point| !long.is_entry(*point)) {
+            // Few different values, so that costs are often equal.
+            let values: [f32; 8] = std::array::from_fn(|_| random() as f32 / 64.0 - 0.25);
+            let weights: [f32; 8] = std::array::from_fn(|_| (random() % 3) as f32);
+            for scale in [0.5, 1.0, 1e30, f32::INFINITY, f32::NAN] {
+                let costs = costs(scale, &levels, &values, &weights);
+                let expected =
+                    short.nearest_by_definition(point, scale, &levels, &values, &weights);
+                assert_eq!(short.nearest(point, &costs), expected);
+                let expected = long.nearest_by_definition(point, scale, &levels, &values, &weights);
+                assert_eq!(long.nearest(point, &costs), expected);
+            }
+        }
+    }
+}

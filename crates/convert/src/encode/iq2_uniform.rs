@@ -5,7 +5,7 @@
 //! one while the others stay, up to five times over all 32, as long as `(sum w l x)^2 / (sum w l^2)` grows. The scale is
 //! `(sum w l x) / (sum w l^2)`.
 //!
-//! A magnitude can be negative (see [`signs`](super::signs)). Its level is then negative, and it is
+//! A magnitude can be negative (see [`iq2_signs`](super::iq2_signs)). Its level is then negative, and it is
 //! remembered as a number modulo 256, so that it counts as large. That is an accident of the reference, but
 //! it decides bits.
 

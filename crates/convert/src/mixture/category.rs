@@ -49,6 +49,18 @@ pub(crate) const EMBEDDING: &str = "token_embd.weight";
 /// The name of the token embedding that some models have for every layer.
 pub(crate) const LAYER_EMBEDDING: &str = "per_layer_token_embd.weight";
 
+/// How each category is told from a name, for the page of mixtures.
+pub(super) fn signs() -> impl Iterator<Item = (Category, String)> {
+    let whole = |name: &str| format!("is `{name}`");
+    let names = [
+        (Category::Output, whole(OUTPUT)),
+        (Category::Embedding, format!("{} or {}", whole(EMBEDDING), whole(LAYER_EMBEDDING))),
+    ];
+    let parts = PARTS.iter().map(|(part, category)| (*category, format!("contains `{part}`")));
+    let other = (Category::Other, "anything else".to_owned());
+    names.into_iter().chain(parts).chain([other])
+}
+
 impl Category {
     /// The category of the tensor with this name.
     pub(crate) fn of(name: &str) -> Self {

@@ -121,6 +121,17 @@ pub(crate) fn kept(
     is_integer(stored).then_some(Kept::Integers)
 }
 
+/// The exceptions by name, for the page of mixtures: what of the name, and in which architecture (empty: all).
+pub(super) fn exceptions() -> impl Iterator<Item = (String, &'static str)> {
+    let contained = |part: &&'static str| format!("contains `{part}`");
+    let everywhere = PARTS.iter().map(contained);
+    let whole = NAMES.iter().map(|name| format!("is `{name}`"));
+    let of_architectures = PARTS_OF_ARCHITECTURES
+        .iter()
+        .flat_map(move |(name, parts)| parts.iter().map(move |part| (contained(part), *name)));
+    everywhere.chain(whole).map(|text| (text, "")).chain(of_architectures)
+}
+
 /// The shape as it is written to a quantized file: dimensions of 1 at the end are dropped, one dimension stays.
 pub(crate) fn without_trailing_ones(shape: &Shape) -> Shape {
     let dimensions = shape.dimensions();

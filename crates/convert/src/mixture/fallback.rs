@@ -55,6 +55,11 @@ pub(crate) fn needs_importance(name: &str, ty: BlockType, file_type: FileType) -
         }
 }
 
+/// Whether there is no encoder that does without weights.
+pub(crate) const fn cannot_do_without(ty: BlockType) -> bool {
+    matches!(ty, BlockType::IQ1_S | BlockType::IQ2_XXS | BlockType::IQ2_XS)
+}
+
 /// Whether importance matrices usually have no entry for the tensor.
 pub(crate) fn outside_importance(name: &str) -> bool {
     name == OUTPUT || is_embedding(name)

@@ -2,11 +2,11 @@ use std::fmt::Write;
 
 use granule_format::FileType;
 
-use super::fallback;
 use super::rule::{Position, Rule, Table, words};
 use super::tables::TABLES;
+use super::{category, eligible, fallback};
 
-/// The tables of file types, rules and fallbacks as Markdown: the generated part of `spec/mixtures.md`.
+/// The tables of file types, exceptions, categories, rules and fallbacks as Markdown: the generated part of `spec/mixtures.md`.
 pub fn page() -> String {
     let mut out = String::new();
     out.push_str("### File types\n\n| file type | number | default type | other names |\n|---|---|---|---|\n");
@@ -14,6 +14,14 @@ pub fn page() -> String {
         let number = file_type.number().map_or("the source's".to_owned(), |n| n.to_string());
         let default = file_type.default_type().map_or("each its own", |ty| ty.name());
         row(&mut out, &[file_type.name(), &number, default, &file_type.aliases().join(", ")]);
+    }
+    out.push_str("\n### Exceptions\n\n| name | architecture |\n|---|---|\n");
+    for (name, architecture) in eligible::exceptions() {
+        row(&mut out, &[&name, if architecture.is_empty() { "any" } else { architecture }]);
+    }
+    out.push_str("\n### Categories\n\n| category | name |\n|---|---|\n");
+    for (category, name) in category::signs() {
+        row(&mut out, &[&category.to_string(), &name]);
     }
     for (i, table) in TABLES.iter().enumerate() {
         describe(&mut out, i + 1, table);

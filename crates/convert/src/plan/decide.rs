@@ -4,12 +4,14 @@ use granule_format::{BlockType, FileType, Shape, TensorType, Value};
 
 use super::metadata::{Facts, apply, edits, guess};
 use super::prune::Prune;
-use super::{Plan, PlanError, PlannedTensor, Reason, Warning, tensor_bytes};
+use super::{Plan, PlanError, PlannedTensor, Reason, Warning, importance_values, tensor_bytes};
 use crate::encode::{Weighting, encoder};
 use crate::importance::Importance;
 use crate::mixture::category::{Category, LAYER_EMBEDDING, OUTPUT};
 use crate::mixture::eligible::{kept, without_trailing_ones};
-use crate::mixture::fallback::{fit, is_embedding, needs_importance, outside_importance};
+use crate::mixture::fallback::{
+    cannot_do_without, fit, is_embedding, needs_importance, outside_importance,
+};
 use crate::mixture::{Assumed, Mixture, Model, block_number};
 use crate::recipe::Recipe;
 use crate::{Error, Source, SourceTensor};
@@ -378,8 +380,7 @@ impl<'m> Decider<'m> {
         };
         let weighs = self.recipe.weighs(source_name);
         if let Some(weights) = importance.get(source_name).filter(|_| weighs) {
-            let matrices = shape.dimensions().get(2).copied().unwrap_or(1);
-            let expected = shape.row().saturating_mul(matrices);
+            let expected = importance_values(shape);
             let found = weights.len() as u64;
             if found == expected {
                 return true;
@@ -471,11 +472,6 @@ impl<'m> Decider<'m> {
 
 const TOKEN_EMBEDDING_TYPE: &str = "--token-embedding-type";
 const OUTPUT_TENSOR_TYPE: &str = "--output-tensor-type";
-
-/// Whether there is no encoder that does without weights.
-fn cannot_do_without(ty: BlockType) -> bool {
-    matches!(ty, BlockType::IQ1_S | BlockType::IQ2_XXS | BlockType::IQ2_XS)
-}
 
 /// Whether weights change what the encoder does.
 fn uses_weights(ty: BlockType) -> bool {

@@ -198,7 +198,8 @@ fn before_nul<'t>(bytes: &[u8], text: &'t str) -> &'t str {
 
 /// The first `most` bytes, or fewer so as not to cut a character in two.
 fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
+    let end = (0..=most.min(text.len())).rfind(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

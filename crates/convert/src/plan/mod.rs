@@ -253,6 +253,12 @@ pub(crate) fn tensor_bytes(shape: &Shape, ty: TensorType) -> Option<u64> {
     ty.known()?.row_bytes(shape.row())?.checked_mul(shape.rows()?)
 }
 
+/// Weights that an importance matrix has for a tensor: one for each column of each matrix.
+fn importance_values(shape: &Shape) -> u64 {
+    let matrices = shape.dimensions().get(2).copied().unwrap_or(1);
+    shape.row().saturating_mul(matrices)
+}
+
 /// Shapes as lists of dimensions.
 mod shape {
     use granule_format::Shape;

@@ -1,13 +1,19 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Edit, Plan, PlanError, PlannedTensor, Warning, metadata, tensor_bytes};
+use super::{
+    Edit, Plan, PlanError, PlannedTensor, Warning, importance_values, metadata, tensor_bytes,
+};
+use crate::importance::Importance;
 use crate::mixture::eligible::without_trailing_ones;
-use crate::mixture::fallback::can_be_chosen;
+use crate::mixture::fallback::{can_be_chosen, cannot_do_without};
 use crate::recipe::Recipe;
 use crate::{Error, Source};
 
 /// The number in a saved plan that says how to read it.
 const VERSION: u32 = 1;
+
+/// More files than this the keys of a split set cannot count.
+const MOST_SHARDS: u32 = 65_535;
 
 /// A plan as it is saved: the metadata as changes to that of the source.
 #[derive(Serialize, Deserialize)]
@@ -39,17 +45,26 @@ impl Plan {
     /// Load a plan that was saved, perhaps with other target types. Sizes are computed anew.
     ///
     /// # Errors
-    /// If `json` is not a plan, or not for this source, or its types do not fit.
-    pub fn from_json(json: &str, source: &dyn Source) -> Result<Self, Error> {
+    /// If `json` is not a plan, or not for this source or importance matrix, or its types do not fit.
+    pub fn from_json(
+        json: &str,
+        source: &dyn Source,
+        importance: Option<&Importance>,
+    ) -> Result<Self, Error> {
         let saved: Saved =
             serde_json::from_str(json).map_err(|error| PlanError::Format(error.to_string()))?;
         if saved.granule_plan != VERSION {
             let problem = format!("version {}, expected {VERSION}", saved.granule_plan);
             return Err(PlanError::Format(problem).into());
         }
+        if !(1..=MOST_SHARDS).contains(&saved.shards) {
+            let problem = format!("{} files, expected 1 to {MOST_SHARDS}", saved.shards);
+            return Err(PlanError::Format(problem).into());
+        }
         let mut tensors = saved.tensors;
         for tensor in &mut tensors {
             check(tensor, source, &saved.recipe, saved.shards)?;
+            check_weights(tensor, importance)?;
         }
         let metadata = metadata::apply(&saved.metadata, source.metadata().clone());
         Ok(Self {
@@ -82,7 +97,7 @@ fn check(
     if found.ty != tensor.stored {
         return other(format!("tensor {name:?} has {}, expected {}", found.ty, tensor.stored));
     }
-    if tensor.shard >= shards.max(1) {
+    if tensor.shard >= shards {
         let problem = format!("tensor {name:?} is in file {} of {shards}", tensor.shard);
         return Err(PlanError::Format(problem));
     }
@@ -104,4 +119,34 @@ fn check(
     };
     (tensor.stored_bytes, tensor.target_bytes) = (bytes(tensor.stored)?, bytes(tensor.target)?);
     Ok(())
+}
+
+/// Compare a planned tensor with the importance matrix.
+fn check_weights(tensor: &PlannedTensor, importance: Option<&Importance>) -> Result<(), PlanError> {
+    let name = || tensor.source_name.clone();
+    let target = tensor.target.known().filter(|_| !tensor.is_copied());
+    match (target, importance) {
+        (Some(ty), None) if tensor.weighted || cannot_do_without(ty) => {
+            Err(PlanError::NeedsImportance { tensor: name(), ty, tensors: 1 })
+        }
+        (Some(ty), Some(importance)) if tensor.weighted => {
+            let Some(entry) = importance.get(&tensor.source_name) else {
+                return Err(PlanError::NeedsEntry { tensor: name(), ty, tensors: 1 });
+            };
+            let (found, expected) = (entry.len() as u64, importance_values(&tensor.shape));
+            if found == expected {
+                Ok(())
+            } else {
+                Err(PlanError::EntrySize { tensor: name(), expected, found })
+            }
+        }
+        (Some(ty), _) if cannot_do_without(ty) => {
+            Err(PlanError::NeedsEntry { tensor: name(), ty, tensors: 1 })
+        }
+        (None, _) if tensor.weighted => {
+            let problem = format!("tensor {:?} is copied, and needs no weights", name());
+            Err(PlanError::Format(problem))
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,3 +1,5 @@
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, reason = "fixtures are well formed")]
 //! Sources without data, for tests of plans.
 
 use std::ops::Range;
@@ -12,6 +14,8 @@ use serde_json::Value as Json;
 pub(crate) struct Paper {
     pub(crate) metadata: Metadata,
     pub(crate) tensors: Vec<SourceTensor>,
+    /// Files that the tensors are spread over evenly; 0 is one as well.
+    pub(crate) shards: u32,
 }
 
 impl Paper {
@@ -64,6 +68,14 @@ impl Source for Paper {
 
     fn read_rows(&self, _: usize, _: Range<u64>, _: &mut Vec<u8>) -> Result<(), Error> {
         panic!("a plan reads no data")
+    }
+
+    fn shards(&self) -> u32 {
+        self.shards.max(1)
+    }
+
+    fn shard(&self, index: usize) -> u32 {
+        (index * self.shards as usize / self.tensors.len()) as u32
     }
 }
 

@@ -92,9 +92,7 @@ impl<'a> Checker<'a> {
         let survey = Header::survey(file, &options.limits);
         let mut sink = Sink::default();
         for fault in &survey.faults {
-            let finding = of_fault(&fault.error, fault.times);
-            debug_assert!(finding.is_some(), "no rule for {}", fault.error);
-            finding.into_iter().for_each(|finding| sink.push(finding));
+            sink.push(of_fault(&fault.error, fault.times));
         }
         if let Some(header) = &survey.header {
             let view = View::new(file, header, options);
@@ -145,22 +143,24 @@ impl<'a> Checker<'a> {
 }
 
 /// The finding that a fault of the reader is.
-fn of_fault(error: &Error, times: u64) -> Option<Finding> {
-    RULES.iter().find_map(|rule| {
-        let Check::Fault(meaning) = rule.check else { return None };
-        let note = meaning(error)?;
-        let field = match &error.place {
-            Place::Header => Field::Header,
-            Place::Key(index) => Field::Entry { index: *index },
-            Place::Value(key) | Place::Element(key) | Place::NestedValue(key) => {
-                Field::metadata(key)
-            }
-            Place::TensorEntry(index) => Field::Row { index: *index },
-            Place::Tensor(name) => Field::tensor(name),
-        };
-        let (found, expected) = (note.found, note.expected);
-        Some(Finding { rule, offset: error.offset, field, found, expected, times })
-    })
+fn of_fault(error: &Error, times: u64) -> Finding {
+    let meaning = RULES.iter().find_map(|rule| match rule.check {
+        Check::Fault(meaning) => Some((rule, meaning(error)?)),
+        _ => None,
+    });
+    debug_assert!(meaning.is_some(), "no rule for {error}");
+    // better under a rule that is not quite right than not at all
+    let (rule, note) =
+        meaning.unwrap_or_else(|| (rules::any("H008"), rules::note(&error.kind, "")));
+    let field = match &error.place {
+        Place::Header => Field::Header,
+        Place::Key(index) => Field::Entry { index: *index },
+        Place::Value(key) | Place::Element(key) | Place::NestedValue(key) => Field::metadata(key),
+        Place::TensorEntry(index) => Field::Row { index: *index },
+        Place::Tensor(name) => Field::tensor(name),
+    };
+    let (found, expected) = (note.found, note.expected);
+    Finding { rule, offset: error.offset, field, found, expected, times }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Looking at the contents of blocks.
 
 use super::report::{Field, Finding, Sink, shortened};
-use super::rules::{Check, RULES};
+use super::rules::{Check, RULES, any, note};
 use crate::block::{Block, blocks_of};
 use crate::container::{Endian, Header};
 use crate::{BlockType, Defect};
@@ -70,14 +70,13 @@ impl Piece<'_> {
     }
 
     fn push_defect(&self, sink: &mut Sink, index: usize, defect: Defect) {
-        let meaning = RULES.iter().find_map(|rule| {
-            let Check::Defect(meaning) = rule.check else { return None };
-            Some((rule, meaning(defect)?))
+        let meaning = RULES.iter().find_map(|rule| match rule.check {
+            Check::Defect(meaning) => Some((rule, meaning(defect)?)),
+            _ => None,
         });
         debug_assert!(meaning.is_some(), "no rule for {defect:?}");
-        if let Some((rule, note)) = meaning {
-            sink.push(self.finding(rule, index, note.found, note.expected));
-        }
+        let (rule, note) = meaning.unwrap_or_else(|| (any("D003"), note(defect, "")));
+        sink.push(self.finding(rule, index, note.found, note.expected));
     }
 
     fn finding(

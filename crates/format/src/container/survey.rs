@@ -76,10 +76,11 @@ impl Header {
         if let Err(error) = stop {
             faults.note(error);
         }
-        // a key that is read as a tensor has its type for the number of dimensions
-        let is_table_odd = |fault: &Fault| matches!(fault.error.kind, ErrorKind::Dimensions { .. });
-        if (!complete || faults.list.iter().any(is_table_odd))
-            && let Some(kind) = fitting_counts(file, limits, &header)
+        // with a wrong number of entries, the table begins at the wrong place
+        let is_of_table =
+            |fault: &Fault| matches!(fault.error.place, Place::TensorEntry(_) | Place::Tensor(_));
+        if (!complete || faults.list.iter().any(is_of_table))
+            && let Some(kind) = fitting_counts(file, limits, &header, complete)
         {
             faults.note(Error::new(kind, 8));
         }
@@ -152,8 +153,15 @@ fn other_byte_order(walk: &mut Walk<'_, '_>, header: &mut Header) -> Option<Coun
     Some(counts)
 }
 
-/// Counts next to the stored ones with which everything can be read, if there are any.
-fn fitting_counts(file: &[u8], limits: &Limits, header: &Option<Header>) -> Option<ErrorKind> {
+/// Counts next to the stored ones with which everything can be read without a fault, if there are
+/// any. Fewer tensors are only tried if the table is not `complete`: without its last tensor, a table with a
+/// fault there would fit.
+fn fitting_counts(
+    file: &[u8],
+    limits: &Limits,
+    header: &Option<Header>,
+    complete: bool,
+) -> Option<ErrorKind> {
     let version = header.as_ref()?.version();
     let new_walk = || {
         let mut cursor = Cursor::new(file, file.len() as u64);
@@ -169,7 +177,7 @@ fn fitting_counts(file: &[u8], limits: &Limits, header: &Option<Header>) -> Opti
     let fewer_tensors = stored.tensors.checked_sub(1).map(|tensors| (stored.entries, tensors));
     for (entries, tensors) in [fewer_entries, more_entries, fewer_tensors].into_iter().flatten() {
         // without a tensor, a file that was cut off would fit
-        if tensors == 0 {
+        if tensors == 0 || tensors < stored.tensors && complete {
             continue;
         }
         let mut walk = new_walk()?;
@@ -177,10 +185,18 @@ fn fitting_counts(file: &[u8], limits: &Limits, header: &Option<Header>) -> Opti
         if Counts::read(&mut walk).is_ok()
             && trial.read_entries(&mut walk, entries).is_ok()
             && trial.read_table(&mut walk, tensors).is_ok()
+            && is_zero_padded(file, &trial)
         {
             let stored = (stored.entries, stored.tensors);
             return Some(ErrorKind::Counts { stored, fitting: (entries, tensors) });
         }
     }
     None
+}
+
+/// Whether only zeros lie between the table and the data. Else the table goes on.
+fn is_zero_padded(file: &[u8], header: &Header) -> bool {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+    let padding = file.get(place(header.table_end())..place(header.data_offset()));
+    padding.is_some_and(|padding| padding.iter().all(|byte| *byte == 0))
 }

@@ -51,7 +51,7 @@ pub(crate) struct Note {
     pub(crate) expected: String,
 }
 
-fn note(found: impl fmt::Display, expected: impl fmt::Display) -> Note {
+pub(super) fn note(found: impl fmt::Display, expected: impl fmt::Display) -> Note {
     Note { found: found.to_string(), expected: expected.to_string() }
 }
 
@@ -99,6 +99,11 @@ impl fmt::Debug for Rule {
 /// The rule with this id, whatever its case.
 pub fn by_id(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id.eq_ignore_ascii_case(id))
+}
+
+/// The rule with this id, which exists.
+pub(super) fn any(id: &str) -> &'static Rule {
+    by_id(id).unwrap_or(&RULES[0])
 }
 
 /// Bytes of the page at the top of a file: the lines that begin with `//!`, without that.
@@ -161,6 +166,10 @@ mod d001_nan;
 mod d002_infinity;
 mod d003_scale;
 mod d004_exponent;
+mod d005_e4m3_scale;
+mod d006_ternary_code;
+mod d007_ternary_byte;
+mod d008_sums;
 mod h001_header_cut;
 mod h002_magic;
 mod h003_version;
@@ -326,4 +335,8 @@ rules! {
     "D002" Error d002_infinity;
     "D003" Error d003_scale;
     "D004" Error d004_exponent;
+    "D005" Warning d005_e4m3_scale;
+    "D006" Warning d006_ternary_code;
+    "D007" Warning d007_ternary_byte;
+    "D008" Warning d008_sums;
 }

@@ -1,0 +1,44 @@
+//! A code in a TQ2_0 block is 3; codes of ternary values are 0, 1 and 2.
+//!
+//! **Why it is bad.** No encoder writes it. The reference reads it as twice the scale; kernels made for ternary
+//! values may read something else.
+//!
+//! **How to fix.** Quantize the original model again.
+
+use super::{Check, note};
+use crate::BlockType;
+
+/// The codes are the first bytes of a block, four a byte.
+const CODES: usize = 64;
+
+pub(super) const CHECK: Check = Check::Block(&[(BlockType::TQ2_0, |block| {
+    // both bits of a code are set
+    let has_three = |codes: &u8| codes & codes >> 1 & 0x55 != 0;
+    let place = block[..CODES].iter().position(has_three)?;
+    Some(note(format_args!("the code 3 in byte {place} of the block"), "0, 1 or 2"))
+})]);
+
+#[cfg(test)]
+mod tests {
+    use crate::BlockType;
+    use crate::check::testing::Forge;
+
+    #[test]
+    fn codes() {
+        let model = |codes: u8| {
+            let mut data = [0xaa; 66];
+            (data[63], data[64], data[65]) = (codes, 0xff, 0);
+            Forge::model().key("general.quantization_version", 2_u32).row(
+                b"b",
+                &[256],
+                BlockType::TQ2_0.id(),
+                &data,
+            )
+        };
+        for shift in [0, 2, 4, 6] {
+            model(3 << shift).gives(&["D006"]);
+        }
+        model(0b10_01_10_01).gives(&[]);
+        model(0b01_10_01_10).gives(&[]);
+    }
+}

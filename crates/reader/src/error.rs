@@ -2,7 +2,10 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use granule_format::BlockType;
 use granule_format::container::MetadataError;
+
+use crate::Form;
 
 /// Why a file cannot be opened or a tensor cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -79,5 +82,51 @@ pub enum Error {
         found: usize,
         /// Values in the rows.
         expected: u64,
+    },
+    /// A tensor of three or more dimensions does not have that matrix.
+    #[error("matrix {asked} of tensor {name:?} was asked for, it has {matrices}")]
+    Matrix {
+        /// The tensor.
+        name: String,
+        /// Index of the matrix that was asked for.
+        asked: u64,
+        /// How many there are.
+        matrices: u64,
+    },
+    /// The vectors to multiply with do not fit the rows.
+    #[error("tensor {name:?} has rows of {columns} values, which {found} values do not fit")]
+    Input {
+        /// The tensor.
+        name: String,
+        /// Number of values to multiply with, or of those of one vector.
+        found: usize,
+        /// Values in a row.
+        columns: usize,
+    },
+    /// The activations were prepared for weights of another type.
+    #[error("the activations are in the form {found:?}, tensor {name:?} needs {expected:?}")]
+    Form {
+        /// The tensor.
+        name: String,
+        /// The form that the activations have.
+        found: Form,
+        /// The form that the tensor's type needs.
+        expected: Form,
+    },
+    /// A vector of activations is not whole blocks.
+    #[error("{values} values are not whole blocks of {ty}, which have {}", ty.block_values())]
+    PartialBlock {
+        /// The type of the weights.
+        ty: BlockType,
+        /// Length of a vector.
+        values: usize,
+    },
+    /// A batch is not whole vectors.
+    #[error("{found} values are not whole vectors of {columns}")]
+    Batch {
+        /// Length of the batch.
+        found: usize,
+        /// Values in a vector.
+        columns: usize,
     },
 }

@@ -4,21 +4,27 @@
 //! |---|---|
 //! | [`Model`] | an open file or split set: read at positions, mapped, or in memory |
 //! | [`Tensor`] | a view of a tensor: its bytes, and the values of any range of its rows |
+//! | [`Activations`] | vectors to multiply with, quantized once |
 //! | [`decode`] | decoding rows for one instruction set |
 //! | [`positioned`] | reading and writing at positions of a file |
 //! | [`isa`] | instruction sets: detection, and the boundary that compiles code for them |
 #![deny(unsafe_code)]
 
+mod activations;
 pub mod decode;
 mod error;
 #[allow(unsafe_code, reason = "entering code that is compiled for a detected instruction set")]
 pub mod isa;
+mod kernel;
 mod map;
+mod matmul;
 mod model;
 pub mod positioned;
+mod rows;
 mod storage;
 mod tensor;
 
+pub use activations::{Activations, Form};
 pub use error::Error;
 pub use granule_format as format;
 pub use map::FileMap;

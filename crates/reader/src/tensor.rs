@@ -4,8 +4,6 @@ use std::ops::Range;
 use granule_format::{BlockType, Endian, Shape, TensorInfo, TensorType};
 
 use crate::Error;
-use crate::decode::decode;
-use crate::isa::Isa;
 use crate::model::Shard;
 
 /// A tensor of an open model: a view, cheap to copy.
@@ -13,11 +11,15 @@ use crate::model::Shard;
 pub struct Tensor<'m> {
     shard: &'m Shard,
     info: &'m TensorInfo,
+    /// The rows of the view.
+    first_row: u64,
+    rows: u64,
 }
 
 impl<'m> Tensor<'m> {
     pub(crate) fn new(shard: &'m Shard, info: &'m TensorInfo) -> Self {
-        Self { shard, info }
+        let rows = info.shape.rows().unwrap_or(u64::MAX);
+        Self { shard, info, first_row: 0, rows }
     }
 
     /// The tensor's name.
@@ -51,16 +53,17 @@ impl<'m> Tensor<'m> {
         usize::try_from(self.info.shape.row()).unwrap_or(usize::MAX)
     }
 
-    /// Number of rows: the product of all dimensions but the first.
+    /// Number of rows: the product of all dimensions but the first; those of one [`matrix`](Self::matrix) if the
+    /// view is of one.
     pub fn rows(self) -> u64 {
-        self.info.shape.rows().unwrap_or(u64::MAX)
+        self.rows
     }
 
     /// The data as it lies in the file, without a copy: `None` unless the file is mapped or in
     /// memory and the type is known. In a big-endian file the numbers in the blocks are big-endian.
     pub fn bytes(self) -> Option<&'m [u8]> {
-        let length = usize::try_from(self.info.bytes()?).ok()?;
-        let start = usize::try_from(self.start()).ok()?;
+        let (_, start, length) = self.span(0..self.rows).ok()?;
+        let start = usize::try_from(start).ok()?;
         self.shard.bytes()?.get(start..start.checked_add(length)?)
     }
 
@@ -92,24 +95,60 @@ impl<'m> Tensor<'m> {
         Ok(())
     }
 
-    /// The values of some rows, one row after another, in `out`.
+    /// The view of one matrix of a tensor of three or more dimensions, such as the weights of one
+    /// expert: its rows are numbered from 0. A tensor of one or two dimensions is its only matrix.
     ///
     /// # Errors
-    /// If the type is unknown, there are no such rows, `out` does not have exactly their number of
-    /// values, or they cannot be read.
-    pub fn decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
-        let (ty, ..) = self.span(rows.clone())?;
-        let expected = (rows.end - rows.start).saturating_mul(self.info.shape.row());
-        if out.len() as u64 != expected {
-            let name = self.info.name.clone();
-            return Err(Error::Buffer { name, found: out.len(), expected });
+    /// [`Error::Matrix`] if there is no such matrix.
+    pub fn matrix(self, index: u64) -> Result<Self, Error> {
+        if index >= self.matrices() {
+            let (name, matrices) = (self.info.name.clone(), self.matrices());
+            return Err(Error::Matrix { name, asked: index, matrices });
         }
-        decode(Isa::detect(), ty, &self.read_rows(rows)?, out);
-        Ok(())
+        let rows = self.matrix_rows();
+        Ok(Self { first_row: self.first_row + index * rows, rows, ..self })
+    }
+
+    /// Number of matrices: the product of all dimensions but the first two; 1 for a [`matrix`](Self::matrix).
+    pub fn matrices(self) -> u64 {
+        self.rows.checked_div(self.matrix_rows()).unwrap_or(0)
+    }
+
+    fn matrix_rows(self) -> u64 {
+        self.info.shape.dimensions().get(1).copied().unwrap_or(1)
+    }
+
+    /// The blocks of some rows, little-endian: the file's own bytes where that is possible, otherwise a copy
+    /// in `scratch`.
+    pub(crate) fn tile<'a>(
+        self,
+        rows: Range<u64>,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8], Error>
+    where
+        'm: 'a,
+    {
+        if self.shard.header().endian() == Endian::Little && self.shard.bytes().is_some() {
+            let (_, start, length) = self.span(rows)?;
+            return match self.shard.storage.read(start, length).map_err(|e| self.io(e))? {
+                Cow::Borrowed(bytes) => Ok(bytes),
+                Cow::Owned(bytes) => {
+                    *scratch = bytes;
+                    Ok(scratch)
+                }
+            };
+        }
+        self.read_rows_into(rows, scratch)?;
+        Ok(scratch)
+    }
+
+    /// Rows whose blocks are about this many bytes together; at least one.
+    pub(crate) fn rows_in(self, bytes: u64) -> u64 {
+        bytes.checked_div(self.info.row_bytes().unwrap_or(0)).unwrap_or(1).max(1)
     }
 
     /// Type of the blocks, and where the rows lie in the file: first byte and length.
-    fn span(self, rows: Range<u64>) -> Result<(BlockType, u64, usize), Error> {
+    pub(crate) fn span(self, rows: Range<u64>) -> Result<(BlockType, u64, usize), Error> {
         let ty = match self.info.ty {
             TensorType::Known(ty) => ty,
             TensorType::Unknown(id) => {
@@ -125,7 +164,7 @@ impl<'m> Tensor<'m> {
         let length = (rows.end - rows.start) * row;
         let length =
             usize::try_from(length).map_err(|_| self.io(std::io::ErrorKind::OutOfMemory.into()))?;
-        Ok((ty, self.start() + rows.start * row, length))
+        Ok((ty, self.start() + (self.first_row + rows.start) * row, length))
     }
 
     /// First byte of the data in the file.

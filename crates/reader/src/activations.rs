@@ -1,0 +1,305 @@
+//! The vectors that weights are multiplied with, prepared once for all rows.
+
+use granule_format::BlockType;
+use granule_format::num::F16;
+
+use crate::Error;
+use crate::isa::Isa;
+
+/// One or more vectors of activations in the form in which weights of a type are multiplied with them.
+///
+/// | weights | form |
+/// |---|---|
+/// | plain numbers (F32, F16, BF16, ...) | as they are, in `f32` |
+/// | blocks of 32, 64 or 128 values | as Q8_0: a scale (rounded to half precision) and codes of 8 bits for each 32 values |
+/// | blocks of 256 values | as Q8_K: a scale in single precision and codes of 8 bits for each 256 values |
+///
+/// These are the pairs that ggml forms, with its arithmetic. A block with a number that is not finite makes every
+/// result NaN that it has part in.
+///
+/// ```
+/// use granule_reader::{Activations, format::BlockType};
+/// let x = vec![0.5; 512];
+/// let once = Activations::quantize(BlockType::Q4_K, &x)?;
+/// assert_eq!((once.columns(), once.count()), (512, 1));
+/// # Ok::<(), granule_reader::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Activations {
+    form: Form,
+    columns: usize,
+    count: usize,
+    pub(crate) values: Vec<f32>,
+    pub(crate) codes: Vec<i8>,
+    pub(crate) scales: Vec<f32>,
+    pub(crate) sums: Vec<i16>,
+}
+
+/// What activations are turned into before they are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// They stay `f32`.
+    Float,
+    /// Codes of 8 bits with a scale for each 32.
+    #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
+    Q8_0,
+    /// Codes of 8 bits with a scale for each 256.
+    #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
+    Q8_K,
+}
+
+impl Form {
+    /// The form that weights of this type are multiplied with.
+    pub const fn of(ty: BlockType) -> Self {
+        match ty.block_values() {
+            1 => Self::Float,
+            256 => Self::Q8_K,
+            _ => Self::Q8_0,
+        }
+    }
+
+    /// Values that share a scale; 1 if there is none.
+    pub const fn block_values(self) -> usize {
+        match self {
+            Self::Float => 1,
+            Self::Q8_0 => 32,
+            Self::Q8_K => 256,
+        }
+    }
+}
+
+/// One vector of [`Activations`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vector<'a> {
+    /// The numbers themselves, if they stay as they are.
+    pub(crate) values: &'a [f32],
+    /// Codes of 8 bits, -127 to 127.
+    pub(crate) codes: &'a [i8],
+    /// A scale for each block of codes.
+    pub(crate) scales: &'a [f32],
+    /// The sum of each 16 codes.
+    pub(crate) sums: &'a [i16],
+}
+
+impl Activations {
+    /// Prepare one vector for weights of type `ty`.
+    ///
+    /// # Errors
+    /// [`Error::PartialBlock`] if its length is not whole blocks of `ty`.
+    pub fn quantize(ty: BlockType, x: &[f32]) -> Result<Self, Error> {
+        Self::quantize_batch(ty, x, x.len())
+    }
+
+    /// Prepare the vectors of `columns` values that follow each other in `x`.
+    ///
+    /// # Errors
+    /// [`Error::PartialBlock`] if `columns` is not whole blocks of `ty`; [`Error::Batch`] if `x` is not whole
+    /// vectors.
+    pub fn quantize_batch(ty: BlockType, x: &[f32], columns: usize) -> Result<Self, Error> {
+        if !columns.is_multiple_of(ty.block_values()) {
+            return Err(Error::PartialBlock { ty, values: columns });
+        }
+        let count = x.len().checked_div(columns).unwrap_or(0);
+        if count * columns != x.len() {
+            return Err(Error::Batch { found: x.len(), columns });
+        }
+        let form = Form::of(ty);
+        let mut this = Self {
+            form,
+            columns,
+            count,
+            values: Vec::new(),
+            codes: Vec::new(),
+            scales: Vec::new(),
+            sums: Vec::new(),
+        };
+        if form == Form::Float {
+            this.values = x.to_vec();
+            return Ok(this);
+        }
+        this.codes = vec![0; x.len()];
+        this.scales = vec![0.0; x.len() / form.block_values()];
+        this.sums = vec![0; x.len() / 16];
+        let (codes, scales, sums) = (&mut this.codes, &mut this.scales, &mut this.sums);
+        Isa::detect().run(
+            #[inline(always)]
+            || match form {
+                Form::Q8_0 => each_block::<32>(x, codes, scales, q8_0),
+                _ => each_block::<256>(x, codes, scales, q8_k),
+            },
+        );
+        for (sum, codes) in sums.iter_mut().zip(codes.as_chunks::<16>().0) {
+            *sum = codes.iter().map(|code| i16::from(*code)).sum();
+        }
+        Ok(this)
+    }
+
+    /// The form that the vectors have.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Values in a vector.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Number of vectors.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Number of values of all vectors.
+    pub(crate) fn codes_or_values(&self) -> usize {
+        self.values.len() + self.codes.len()
+    }
+
+    /// # Panics
+    /// If there are not so many vectors.
+    #[inline(always)]
+    pub(crate) fn vector(&self, index: usize) -> Vector<'_> {
+        assert!(index < self.count, "vector {index} of {}", self.count);
+        let (columns, block) = (self.columns, self.form.block_values());
+        match self.form {
+            Form::Float => Vector {
+                values: &self.values[index * columns..][..columns],
+                codes: &[],
+                scales: &[],
+                sums: &[],
+            },
+            _ => Vector {
+                values: &[],
+                codes: &self.codes[index * columns..][..columns],
+                scales: &self.scales[index * (columns / block)..][..columns / block],
+                sums: &self.sums[index * (columns / 16)..][..columns / 16],
+            },
+        }
+    }
+}
+
+#[inline(always)]
+fn each_block<const N: usize>(
+    x: &[f32],
+    codes: &mut [i8],
+    scales: &mut [f32],
+    block: impl Fn(&[f32; N], &mut [i8; N]) -> f32,
+) {
+    let blocks = x.as_chunks::<N>().0.iter().zip(codes.as_chunks_mut::<N>().0);
+    for ((x, codes), scale) in blocks.zip(scales) {
+        *scale = block(x, codes);
+    }
+}
+
+/// Codes as Q8_0 has them, the largest magnitude 127; gives the scale.
+#[inline(always)]
+fn q8_0(x: &[f32; 32], codes: &mut [i8; 32]) -> f32 {
+    let Some(largest) = largest_magnitude(x) else { return f32::NAN };
+    let scale = largest / 127.0;
+    let inverse = 1.0 / scale;
+    let inverse = if inverse.is_finite() { inverse } else { 0.0 };
+    for (code, x) in codes.iter_mut().zip(x) {
+        *code = away_from_zero(x * inverse) as i8;
+    }
+    let rounded = F16::from_f32(scale).to_f32();
+    // past the range of half precision, which Q8_0 could not hold
+    if rounded.is_finite() { rounded } else { scale }
+}
+
+/// Codes as Q8_K has them, the first value of largest magnitude -127; gives the scale.
+#[inline(always)]
+fn q8_k(x: &[f32; 256], codes: &mut [i8; 256]) -> f32 {
+    let Some(largest) = largest_magnitude(x) else { return f32::NAN };
+    if largest == 0.0 {
+        return 0.0;
+    }
+    let first = x.iter().find(|x| x.abs() == largest).copied().unwrap_or(largest);
+    let inverse = -127.0 / first;
+    if !inverse.is_finite() {
+        return 0.0; // numbers so small that their inverse overflows
+    }
+    for (code, x) in codes.iter_mut().zip(x) {
+        *code = to_even(inverse * x).clamp(-127, 127) as i8;
+    }
+    1.0 / inverse
+}
+
+/// `None` if a number is not finite.
+#[inline(always)]
+fn largest_magnitude<const N: usize>(x: &[f32; N]) -> Option<f32> {
+    // as integers the magnitudes have the same order, with infinity and NaN above all others
+    let mut lanes = [0; 16];
+    for x in x.as_chunks::<16>().0 {
+        for (lane, x) in lanes.iter_mut().zip(x) {
+            *lane = (*lane).max(x.to_bits() & 0x7fff_ffff);
+        }
+    }
+    let largest = f32::from_bits(lanes.into_iter().fold(0, u32::max));
+    largest.is_finite().then_some(largest)
+}
+
+/// The nearest integer, halfway cases to even, for magnitudes below 2²².
+#[inline(always)]
+fn to_even(value: f32) -> i32 {
+    const SHIFT: f32 = 12_582_912.0;
+    (value + SHIFT).to_bits().cast_signed() - SHIFT.to_bits().cast_signed()
+}
+
+/// The nearest integer, halfway cases away from zero, for magnitudes below 2²².
+#[inline(always)]
+fn away_from_zero(value: f32) -> i32 {
+    let even = to_even(value);
+    // exact; half of a unit only where the value was halfway and went the other way
+    let rest = value - even as f32;
+    even + i32::from((rest == 0.5) & (value > 0.0)) - i32::from((rest == -0.5) & (value < 0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wave(i: usize) -> f32 {
+        ((i * 7919 % 1013) as f32 - 500.0) * 0.01
+    }
+
+    #[test]
+    fn codes_are_near_and_sums_are_theirs() {
+        let x: Vec<f32> = (0..1024).map(wave).collect();
+        for ty in [BlockType::Q4_0, BlockType::Q4_K] {
+            let all = Activations::quantize_batch(ty, &x, 512).unwrap();
+            for (index, x) in x.chunks(512).enumerate() {
+                let vector = all.vector(index);
+                let block = all.form().block_values();
+                for (i, x) in x.iter().enumerate() {
+                    let found = f32::from(vector.codes[i]) * vector.scales[i / block];
+                    assert!((x - found).abs() <= 0.021, "{ty} {i}: {x} {found}");
+                }
+                for (i, sum) in vector.sums.iter().enumerate() {
+                    let codes = &vector.codes[16 * i..][..16];
+                    assert_eq!(*sum, codes.iter().map(|code| i16::from(*code)).sum::<i16>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_make_the_scale_nan_and_tiny_ones_zero() {
+        for ty in [BlockType::Q4_0, BlockType::Q4_K] {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut x = vec![1.0; 512];
+                x[300] = bad;
+                let scales = Activations::quantize(ty, &x).unwrap().scales;
+                assert_eq!(scales.iter().filter(|scale| scale.is_nan()).count(), 1);
+            }
+            let tiny = Activations::quantize(ty, &[1e-45; 256]).unwrap();
+            assert!(tiny.scales.iter().all(|scale| scale.is_finite()));
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_blocks_is_an_error() {
+        let error = Activations::quantize(BlockType::Q4_K, &[0.0; 255]).unwrap_err();
+        assert!(matches!(error, Error::PartialBlock { values: 255, .. }), "{error}");
+        let error = Activations::quantize_batch(BlockType::F32, &[0.0; 7], 3).unwrap_err();
+        assert!(matches!(error, Error::Batch { found: 7, columns: 3 }), "{error}");
+    }
+}

@@ -1,0 +1,121 @@
+//! The values of rows, in the caller's buffer.
+
+use std::ops::Range;
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use crate::decode::decode;
+use crate::isa::Isa;
+use crate::{Error, Tensor};
+
+/// Bytes of blocks that are read and decoded at a time: few enough that they stay in a core's cache.
+pub(crate) const TILE_BYTES: u64 = 128 << 10;
+
+impl Tensor<'_> {
+    /// The values of some rows, one row after another, in `out`. The work is done by the calling thread.
+    ///
+    /// # Errors
+    /// If the type is unknown, there are no such rows, `out` does not have exactly their number of
+    /// values, or they cannot be read.
+    pub fn decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
+        self.check_buffer(&rows, out.len())?;
+        self.decode_tiles(rows, out, decode)
+    }
+
+    /// As [`decode_rows`](Self::decode_rows), with the threads of the rayon pool that the caller runs in: see
+    /// [`rayon::ThreadPool::install`] for how to choose their number.
+    ///
+    /// # Errors
+    /// As [`decode_rows`](Self::decode_rows).
+    pub fn par_decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
+        self.check_buffer(&rows, out.len())?;
+        let step = self.rows_in(4 * TILE_BYTES);
+        let values = usize::try_from(step).unwrap_or(usize::MAX).saturating_mul(self.row_values());
+        out.par_chunks_mut(values.max(1)).enumerate().try_for_each(|(i, out)| {
+            let start = rows.start + i as u64 * step;
+            self.decode_tiles(start..rows.end.min(start + step), out, decode)
+        })
+    }
+
+    /// As [`decode_rows`](Self::decode_rows), rounded to half precision.
+    ///
+    /// # Errors
+    /// As [`decode_rows`](Self::decode_rows).
+    pub fn decode_rows_f16(self, rows: Range<u64>, out: &mut [f16]) -> Result<(), Error> {
+        self.check_buffer(&rows, out.len())?;
+        let mut values = Vec::new();
+        self.decode_tiles(rows, out, |isa, ty, blocks, out| {
+            values.resize(out.len(), 0.0);
+            decode(isa, ty, blocks, &mut values);
+            out.convert_from_f32_slice(&values);
+        })
+    }
+
+    /// As [`decode_rows`](Self::decode_rows), rounded to BF16.
+    ///
+    /// # Errors
+    /// As [`decode_rows`](Self::decode_rows).
+    pub fn decode_rows_bf16(self, rows: Range<u64>, out: &mut [bf16]) -> Result<(), Error> {
+        self.check_buffer(&rows, out.len())?;
+        let mut values = Vec::new();
+        self.decode_tiles(rows, out, |isa, ty, blocks, out| {
+            values.resize(out.len(), 0.0);
+            decode(isa, ty, blocks, &mut values);
+            out.convert_from_f32_slice(&values);
+        })
+    }
+
+    /// The values of the rows with these numbers, in the order asked for, in `out`: what an
+    /// embedding look-up does. A row may be asked for more than once.
+    ///
+    /// # Errors
+    /// As [`decode_rows`](Self::decode_rows); nothing is written before all numbers are checked.
+    pub fn gather_rows(self, rows: &[u64], out: &mut [f32]) -> Result<(), Error> {
+        for row in rows {
+            self.span(*row..row.saturating_add(1))?;
+        }
+        let expected = (rows.len() as u64).saturating_mul(self.info().shape.row());
+        self.check_length(out.len(), expected)?;
+        let mut scratch = Vec::new();
+        for (row, out) in rows.iter().zip(out.chunks_exact_mut(self.row_values().max(1))) {
+            let (ty, ..) = self.span(*row..*row + 1)?;
+            decode(Isa::detect(), ty, self.tile(*row..*row + 1, &mut scratch)?, out);
+        }
+        Ok(())
+    }
+
+    fn check_buffer(self, rows: &Range<u64>, found: usize) -> Result<(), Error> {
+        self.span(rows.clone())?;
+        self.check_length(found, (rows.end - rows.start).saturating_mul(self.info().shape.row()))
+    }
+
+    pub(crate) fn check_length(self, found: usize, expected: u64) -> Result<(), Error> {
+        if found as u64 == expected {
+            return Ok(());
+        }
+        Err(Error::Buffer { name: self.name().to_owned(), found, expected })
+    }
+
+    /// Decode checked rows, tile by tile.
+    fn decode_tiles<T>(
+        self,
+        rows: Range<u64>,
+        mut out: &mut [T],
+        mut decode: impl FnMut(Isa, granule_format::BlockType, &[u8], &mut [T]),
+    ) -> Result<(), Error> {
+        let (ty, ..) = self.span(rows.clone())?;
+        let (isa, step) = (Isa::detect(), self.rows_in(TILE_BYTES));
+        let (mut start, mut scratch) = (rows.start, Vec::new());
+        while start < rows.end {
+            let end = rows.end.min(start.saturating_add(step));
+            // no more than `out` has, whose length was checked
+            let values = (end - start) as usize * self.row_values();
+            let (tile, rest) = out.split_at_mut(values);
+            decode(isa, ty, self.tile(start..end, &mut scratch)?, tile);
+            (start, out) = (end, rest);
+        }
+        Ok(())
+    }
+}

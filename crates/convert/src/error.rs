@@ -1,5 +1,7 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::source::Problem;
 
 use granule_format::{BlockType, Defect};
 
@@ -116,6 +118,16 @@ pub enum Error {
         /// What is wrong with it.
         defect: Defect,
     },
+    /// A file of a checkpoint is not what it must be.
+    #[error("{}: {}{problem}", path.display(), of(tensor.as_deref()))]
+    Checkpoint {
+        /// The file, or the folder where a file is missing.
+        path: PathBuf,
+        /// The tensor by its name in the checkpoint, if it is about one.
+        tensor: Option<String>,
+        /// What is wrong.
+        problem: Problem,
+    },
     /// The header of the output cannot be laid out.
     #[error(transparent)]
     Write(#[from] granule_format::WriteError),
@@ -133,4 +145,22 @@ pub enum Error {
     /// The recipe cannot be carried out on this source.
     #[error(transparent)]
     Plan(#[from] PlanError),
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn in_file(path: &Path, problem: impl Into<Problem>) -> Self {
+        Self::Checkpoint { path: path.to_owned(), tensor: None, problem: problem.into() }
+    }
+
+    pub(crate) fn of_tensor(path: &Path, tensor: &str, problem: Problem) -> Self {
+        Self::Checkpoint { path: path.to_owned(), tensor: Some(tensor.to_owned()), problem }
+    }
+}
+
+fn of(tensor: Option<&str>) -> String {
+    tensor.map(|name| format!("tensor {name:?}: ")).unwrap_or_default()
 }

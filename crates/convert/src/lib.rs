@@ -8,12 +8,18 @@
 //! | [`importance`] | importance matrices |
 //! | [`plan`] | what becomes of every tensor, decided before anything is written |
 //! | [`run`] | streaming the rows of a source through the encoders into files |
+//! | [`arch`] | the architectures: names and shapes of tensors, keys of the metadata |
+//! | [`tokenizer`] | the vocabulary of a checkpoint as metadata |
+//! | [`transform`] | what happens to a tensor between checkpoint and file |
 //! | [`encode`] | one encoder a block type: choosing codes and scales |
 #![forbid(unsafe_code)]
 
+pub mod arch;
 pub mod encode;
 mod error;
 pub mod importance;
+mod json;
+mod metadata;
 pub mod mixture;
 mod output;
 pub mod plan;
@@ -21,12 +27,14 @@ pub mod recipe;
 pub mod run;
 pub mod source;
 mod text;
+pub mod tokenizer;
+pub mod transform;
 
 pub use error::Error;
 pub use importance::{Importance, ImportanceError};
 pub use plan::{Plan, PlanError, PlannedTensor};
 pub use recipe::{Recipe, RecipeError};
-pub use source::{Source, SourceTensor};
+pub use source::{Checkpoint, CheckpointOptions, OutType, Source, SourceTensor};
 
 /// The examples of the README compile.
 #[cfg(doctest)]

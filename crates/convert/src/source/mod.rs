@@ -4,7 +4,13 @@
 //! shapes and types, whose rows are read on demand. For a checkpoint that is the file that the
 //! reference's converter would write, so that everything behind it is the same for both kinds of source.
 
+pub mod checkpoint;
+mod data_type;
+mod file;
 mod gguf;
+mod problem;
+mod safetensors;
+mod weights;
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,7 +19,9 @@ use granule_format::{Metadata, Shape, TensorType};
 
 use crate::Error;
 
+pub use checkpoint::{Checkpoint, CheckpointOptions, OutType};
 pub use gguf::GgufSource;
+pub use problem::Problem;
 
 /// Metadata and tensors that can be read row by row, from many threads at once.
 pub trait Source: Sync {

@@ -1,0 +1,186 @@
+//! Rotary embedding: its keys in the config, in the metadata, and the tensor of frequency factors.
+
+use granule_format::{Array, Metadata};
+use serde_json::{Map, Value};
+
+use super::Config;
+use crate::Error;
+
+const BASE_KEYS: &[&str] = &[
+    "global_rope_theta",
+    "rope_global_theta",
+    "rope_theta_global",
+    "rope_theta",
+    "rotary_emb_base",
+];
+const LOCAL_BASE_KEYS: &[&str] = &[
+    "local_rope_theta",
+    "rope_local_theta",
+    "rope_theta_local",
+    "swa_rope_theta",
+    "rope_local_base_freq",
+];
+
+/// What the config says about rotary embedding, whichever way it says it.
+#[derive(Debug)]
+pub(crate) struct Rope<'c> {
+    config: &'c Config,
+    /// `rope_parameters` or `rope_scaling`, with what stands elsewhere added.
+    all: Map<String, Value>,
+}
+
+impl<'c> Rope<'c> {
+    /// Gather it.
+    pub(crate) fn new(config: &'c Config) -> Self {
+        let (_, found) = config.first(&["rope_parameters", "rope_scaling"]).unzip();
+        let mut all = found.and_then(Value::as_object).cloned().unwrap_or_default();
+        if !all.contains_key("full_attention") && !all.contains_key("sliding_attention") {
+            if let Some((_, base)) = config.first(LOCAL_BASE_KEYS) {
+                let local = Map::from_iter([("rope_theta".to_owned(), base.clone())]);
+                all.insert("sliding_attention".to_owned(), local.into());
+            }
+            let mut mirror = |key: &str, value: Option<&Value>| {
+                if let Some(value) = value
+                    && !all.contains_key(key)
+                {
+                    all.insert(key.to_owned(), value.clone());
+                }
+            };
+            mirror("rope_theta", config.first(BASE_KEYS).map(|(_, value)| value));
+            let original = "original_max_position_embeddings";
+            mirror(original, config.get(original));
+            if let Some(kind) = all.get("type").filter(|kind| !kind.is_null()).cloned() {
+                all.entry("rope_type").or_insert(kind);
+            }
+        }
+        Self { config, all }
+    }
+
+    /// What holds for layers with full attention.
+    fn full(&self) -> &Map<String, Value> {
+        self.all.get("full_attention").and_then(Value::as_object).unwrap_or(&self.all)
+    }
+
+    fn kind(&self) -> Option<&str> {
+        self.full().get("rope_type").and_then(Value::as_str)
+    }
+
+    fn float(&self, key: &str) -> Result<Option<f64>, Error> {
+        let value = self.full().get(key).filter(|value| !value.is_null());
+        value.map(|value| self.config.float(key, value)).transpose()
+    }
+
+    /// Write how it is stretched.
+    pub(super) fn write_scaling(
+        &self,
+        config: &Config,
+        name: &impl Fn(&str) -> String,
+        out: &mut Metadata,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        let kind = self.kind().unwrap_or_default();
+        match (kind, self.float("factor")?) {
+            ("linear" | "yarn", Some(factor)) => {
+                out.set(&name("rope.scaling.type"), kind);
+                out.set(&name("rope.scaling.factor"), factor as f32);
+                if kind == "yarn" {
+                    self.write_yarn(config, name, out)?;
+                }
+            }
+            ("su" | "longrope", _) => out.set(&name("rope.scaling.type"), "longrope"),
+            ("" | "default" | "dynamic", _) => {}
+            _ if kind.eq_ignore_ascii_case("llama3") => {} // a tensor holds it
+            _ => warnings.push(format!(
+                "config.json: rope_type {kind:?} is unknown or lacks its factor; nothing is written for it"
+            )),
+        }
+        if let Some(Value::Array(sections)) = self.all.get("mrope_section") {
+            let key = "mrope_section";
+            let number = |value: &Value| {
+                let number = value.as_i64().and_then(|number| i32::try_from(number).ok());
+                number.ok_or_else(|| config.wrong(key, value, "an integer"))
+            };
+            let mut sections = sections.iter().map(number).collect::<Result<Vec<_>, _>>()?;
+            sections.resize(4, 0);
+            out.set(&name("rope.dimension_sections"), Array::I32(sections));
+        }
+        Ok(())
+    }
+
+    fn write_yarn(
+        &self,
+        config: &Config,
+        name: &impl Fn(&str) -> String,
+        out: &mut Metadata,
+    ) -> Result<(), Error> {
+        let key = "original_max_position_embeddings";
+        let original = self.full().get(key).unwrap_or(&Value::Null);
+        let original = config.unsigned_32(key, original)?;
+        out.set(&name("rope.scaling.original_context_length"), original);
+        let attention = match self.float("attention_factor")? {
+            None if !self.full().contains_key("attention_factor") => self.float("attn_factor")?,
+            factor => factor,
+        };
+        for (key, value) in [
+            ("rope.scaling.yarn_ext_factor", self.float("extrapolation_factor")?),
+            ("rope.scaling.yarn_attn_factor", attention),
+            ("rope.scaling.yarn_beta_fast", self.float("beta_fast")?),
+            ("rope.scaling.yarn_beta_slow", self.float("beta_slow")?),
+        ] {
+            if let Some(value) = value {
+                out.set(&name(key), value as f32);
+            }
+        }
+        Ok(())
+    }
+
+    /// Write the bases.
+    pub(super) fn write_bases(
+        &self,
+        config: &Config,
+        name: &impl Fn(&str) -> String,
+        out: &mut Metadata,
+    ) -> Result<(), Error> {
+        if let Some(base) = self.float("rope_theta")? {
+            out.set(&name("rope.freq_base"), base as f32);
+        }
+        let local = self.all.get("sliding_attention").and_then(|local| local.get("rope_theta"));
+        if let Some(base) = local.filter(|base| !base.is_null()) {
+            out.set(&name("rope.freq_base_swa"), config.float("rope_theta", base)? as f32);
+        }
+        Ok(())
+    }
+
+    /// By how much each frequency of a head of `head` numbers is divided; `None` unless the type is
+    /// `llama3`.
+    ///
+    /// Low frequencies are divided by `factor`, high ones stay, between them it goes over smoothly in the
+    /// wavelength. The order of operations in single precision is the reference's: it divides a number
+    /// by a tensor as a multiplication with the reciprocal.
+    pub(crate) fn llama3_factors(&self, head: u64) -> Result<Option<Vec<f32>>, Error> {
+        if !self.kind().is_some_and(|kind| kind.eq_ignore_ascii_case("llama3")) {
+            return Ok(None);
+        }
+        let base = self.float("rope_theta")?.unwrap_or(10_000.0) as f32;
+        let factor = self.float("factor")?.unwrap_or(8.0);
+        let low = self.float("low_freq_factor")?.unwrap_or(1.0);
+        let high = self.float("high_freq_factor")?.unwrap_or(4.0);
+        let context = self.float("original_max_position_embeddings")?.unwrap_or(8192.0);
+        let longest = (context / low) as f32;
+        let shortest = (context / high) as f32;
+        let factors = (0..head).step_by(2).map(|i| {
+            let exponent = i as f32 / head as f32;
+            let frequency = 1.0 / f64::from(base).powf(f64::from(exponent)) as f32;
+            let wavelength = 1.0 / frequency * (2.0 * std::f64::consts::PI) as f32;
+            if wavelength < shortest {
+                1.0
+            } else if wavelength > longest {
+                factor as f32
+            } else {
+                let smooth = (1.0 / wavelength * context as f32 - low as f32) / (high - low) as f32;
+                1.0 / ((1.0 - smooth) / factor as f32 + smooth)
+            }
+        });
+        Ok(Some(factors.collect()))
+    }
+}

@@ -1,0 +1,89 @@
+//! The front matter of a model card: YAML between `---` lines at the top of `README.md`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use yaml_rust2::{Yaml, YamlLoader};
+
+use crate::Error;
+use crate::source::Problem;
+
+/// The front matter of the folder's model card; empty if there is none.
+pub(super) fn read(folder: &Path) -> Result<Map<String, Value>, Error> {
+    let path = folder.join("README.md");
+    if !path.is_file() {
+        return Ok(Map::new());
+    }
+    let text = fs::read(&path).map_err(Error::io(&path))?;
+    parse(&String::from_utf8_lossy(&text))
+        .map_err(|error| Error::in_file(&path, Problem::Yaml(error)))
+}
+
+fn parse(text: &str) -> Result<Map<String, Value>, String> {
+    let mut lines = text.lines();
+    if lines.next() != Some("---") {
+        return Ok(Map::new());
+    }
+    let mut matter = String::new();
+    for line in lines.take_while(|line| *line != "---") {
+        // The language code `no` is meant, not the truth value.
+        let line = if line.trim_start() == "- no" {
+            line.replace("- no", "- \"no\"")
+        } else {
+            line.to_owned()
+        };
+        matter.push_str(&line.replace('\t', "  "));
+        matter.push('\n');
+    }
+    let documents = YamlLoader::load_from_str(&matter).map_err(|error| error.to_string())?;
+    match documents.into_iter().next().map(to_json) {
+        Some(Value::Object(map)) => Ok(map),
+        _ => Ok(Map::new()),
+    }
+}
+
+/// As JSON. Numbers become text: where metadata come from a model card, they are text.
+fn to_json(yaml: Yaml) -> Value {
+    match yaml {
+        Yaml::Real(text) | Yaml::String(text) => plain(text),
+        Yaml::Integer(number) => number.to_string().into(),
+        Yaml::Boolean(value) => value.into(),
+        Yaml::Array(items) => items.into_iter().map(to_json).collect(),
+        Yaml::Hash(entries) => {
+            let entry = |(key, value): (Yaml, Yaml)| {
+                Some((to_json(key).as_str()?.to_owned(), to_json(value)))
+            };
+            Value::Object(entries.into_iter().filter_map(entry).collect())
+        }
+        Yaml::Alias(_) | Yaml::Null | Yaml::BadValue => Value::Null,
+    }
+}
+
+fn plain(text: String) -> Value {
+    Value::String(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_begins_with_the_first_line_is_front_matter() {
+        assert!(parse("").unwrap().is_empty());
+        assert!(parse("\n---\na: b\n---\n").unwrap().is_empty());
+        assert!(parse("---\n---\na: b\n").unwrap().is_empty());
+        assert!(parse("---\n- a\n---\n").unwrap().is_empty());
+        assert!(parse("---\na: [b\n---\n").is_err());
+    }
+
+    #[test]
+    fn languages_and_numbers_are_text() {
+        let card =
+            parse("---\nlanguage:\n- en\n- no\nversion: 1.50\nsize: 7\n---\nx: y\n").unwrap();
+        assert_eq!(card["language"], serde_json::json!(["en", "no"]));
+        assert_eq!(card["version"], "1.50");
+        assert_eq!(card["size"], "7");
+        assert!(!card.contains_key("x"));
+    }
+}

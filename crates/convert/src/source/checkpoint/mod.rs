@@ -1,0 +1,148 @@
+//! A folder with a checkpoint, as Hugging Face libraries save it.
+
+mod mapping;
+mod out_type;
+mod rows;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use granule_format::{Metadata, TensorType, Value};
+
+use super::weights::Weights;
+use super::{Problem, Source, SourceTensor};
+use crate::Error;
+use crate::arch::{self, Arch, Config, Rope};
+use crate::metadata::{self, Authorship, Parameters};
+use crate::tokenizer;
+use mapping::Assembled;
+
+pub use out_type::OutType;
+
+/// What to make of a checkpoint.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointOptions {
+    /// The type of the tensors. Those that every program wants in full stay F32.
+    pub out_type: OutType,
+    /// `general.name`, in place of what the folder says.
+    pub model_name: Option<String>,
+    /// A JSON file whose keys (`general.author`, ...) replace what the folder says.
+    pub metadata: Option<PathBuf>,
+    /// The name of the pre-tokenizer, in place of what is recognised.
+    pub pre_tokenizer: Option<String>,
+    /// Metadata and tokenizer alone.
+    pub vocabulary_only: bool,
+}
+
+/// A checkpoint that looks like the GGUF file that the reference's converter would make of it.
+///
+/// Opening reads the small files and the headers of the large ones, and checks everything that can be
+/// checked: see `spec/checkpoints.md`. Rows are read, rearranged and converted when they are asked for.
+#[derive(Debug)]
+pub struct Checkpoint {
+    arch: &'static Arch,
+    weights: Weights,
+    metadata: Metadata,
+    tensors: Vec<SourceTensor>,
+    assembled: Vec<Assembled>,
+    warnings: Vec<String>,
+    file_stem: String,
+}
+
+impl Checkpoint {
+    /// Open the checkpoint in a folder.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, the architecture is unknown, or config, weights and tokenizer do
+    /// not fit together; the error names the file and the tensor.
+    pub fn open(folder: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
+        let folder = &folder.canonicalize().map_err(Error::io(folder))?;
+        let config = Config::read(folder)?;
+        let class = config.class()?;
+        let arch = arch::find(class).ok_or_else(|| {
+            Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned()))
+        })?;
+        let mut warnings = Vec::new();
+        let weights = match Weights::open(folder) {
+            Err(Error::Checkpoint { problem: Problem::NoWeights, .. })
+                if options.vocabulary_only =>
+            {
+                Weights::default()
+            }
+            opened => opened?,
+        };
+        let out_type = options.out_type.resolve(&weights);
+        let rope = Rope::new(&config);
+        let mut mapped = Vec::new();
+        if !options.vocabulary_only {
+            mapped = mapping::map(arch, &config, &rope, &weights, out_type, &mut warnings)?;
+        }
+
+        let vocabulary = tokenizer::read(arch, &config, folder, options, &mut warnings)?;
+
+        let parameters = Parameters::count(mapped.iter().map(|(tensor, _)| tensor));
+        let author = Authorship::gather(
+            folder,
+            &config.raw,
+            options.model_name.as_deref(),
+            options.metadata.as_deref(),
+            &parameters,
+        )?;
+        let mut metadata = Metadata::new();
+        metadata.set("general.architecture", arch.name);
+        metadata.set("general.type", "model");
+        author.write(&mut metadata);
+        arch::write_entries(
+            arch,
+            &config,
+            &rope,
+            out_type.file_type(),
+            &mut metadata,
+            &mut warnings,
+        )?;
+        metadata.set("general.quantization_version", Value::U32(metadata::QUANTIZATION_VERSION));
+        vocabulary.iter().for_each(|entry| metadata.set(&entry.key, entry.value.clone()));
+
+        let file_type = (!options.vocabulary_only).then(|| out_type.name());
+        let file_stem = author.file_stem(file_type);
+        let (tensors, assembled) = mapped.into_iter().unzip();
+        Ok(Self { arch, weights, metadata, tensors, assembled, warnings, file_stem })
+    }
+
+    /// The architecture.
+    pub const fn arch(&self) -> &'static Arch {
+        self.arch
+    }
+
+    /// What is odd but no error: a guessed pre-tokenizer, tensors that are left out.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The name of the file without `.gguf` that the reference would choose.
+    pub fn file_stem(&self) -> &str {
+        &self.file_stem
+    }
+}
+
+impl Source for Checkpoint {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn tensors(&self) -> &[SourceTensor] {
+        &self.tensors
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        self.weights.files().collect()
+    }
+
+    fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
+        let tensor = &self.tensors[index];
+        let TensorType::Known(ty) = tensor.ty else {
+            unreachable!("checkpoints only become known types");
+        };
+        rows::read(&self.weights, &self.assembled[index], tensor.shape, ty, rows, out)
+    }
+}

@@ -1,0 +1,212 @@
+use crate::encode::EncodeError;
+
+/// What is wrong with a file of a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The text is not JSON, or not of the expected form.
+    #[error("not the JSON that is expected here: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The model card's front matter is not YAML.
+    #[error("the front matter is not YAML: {0}")]
+    Yaml(String),
+    /// The file is too short for its own header.
+    #[error(
+        "the header of a safetensors file would take {need} bytes, the file has {file}: it is \
+         truncated or no safetensors file"
+    )]
+    HeaderLength {
+        /// The 8 bytes of the length and the header that they announce.
+        need: u64,
+        /// Length of the file in bytes.
+        file: u64,
+    },
+    /// The header is larger than any real one.
+    #[error("the header would take {length} bytes, at most {most} are read")]
+    HeaderLimit {
+        /// Length of the header in bytes.
+        length: u64,
+        /// The most that is allowed.
+        most: u64,
+    },
+    /// The file is a pointer of Git LFS, not the data.
+    #[error("this is a pointer of Git LFS, not the file itself: run `git lfs pull` in the folder")]
+    LfsPointer,
+    /// Two entries have this name.
+    #[error("the name appears twice in the header")]
+    Duplicate,
+    /// A type of number that is not known.
+    #[error("the data type {0:?} is unknown")]
+    DataType(String),
+    /// A type that needs its own conversion, which does not exist.
+    #[error("data of type {0} cannot be converted")]
+    Unconvertible(&'static str),
+    /// Experts of a layer have different types.
+    #[error("its type is {found}, that of the first expert is {first}")]
+    MixedTypes {
+        /// The type of this tensor.
+        found: &'static str,
+        /// The type of the first expert's.
+        first: &'static str,
+    },
+    /// The product of the dimensions does not fit.
+    #[error("the dimensions {0:?} are too large, or too many")]
+    TooLarge(Vec<u64>),
+    /// The bytes of a tensor are not as many as shape and type need.
+    #[error("the data lies at bytes {start} to {end}; shape and type need {need} bytes")]
+    DataLength {
+        /// First byte, counted from the end of the header.
+        start: u64,
+        /// Behind the last byte.
+        end: u64,
+        /// Bytes by shape and type.
+        need: u64,
+    },
+    /// Tensors overlap, or there are bytes that belong to none.
+    #[error(
+        "the data begins at byte {found}, expected {expected}, where the tensor before it ends"
+    )]
+    NotContiguous {
+        /// Where the data before it ends, counted from the end of the header.
+        expected: u64,
+        /// Where the data begins.
+        found: u64,
+    },
+    /// The data of all tensors is not the rest of the file.
+    #[error(
+        "the tensors take {expected} bytes behind the header, the file has {found}: it is truncated or damaged"
+    )]
+    FileLength {
+        /// Bytes of all tensors.
+        expected: u64,
+        /// Bytes behind the header.
+        found: u64,
+    },
+    /// The folder has no weights.
+    #[error("no model*.safetensors here")]
+    NoWeights,
+    /// There is no list of tensors in the index.
+    #[error("there is no \"weight_map\" that maps tensor names to file names")]
+    NoWeightMap,
+    /// The index names a file outside the folder.
+    #[error("the file name {0:?} leads out of the folder")]
+    ShardPath(String),
+    /// The index names a file that is not there.
+    #[error("the index names the file {shard:?}, which the folder lacks: download it")]
+    MissingShard {
+        /// The file.
+        shard: String,
+    },
+    /// The index says that the tensor is in a file that does not hold it.
+    #[error("by the index it is in {shard:?}, which does not hold it")]
+    NotInShard {
+        /// The file.
+        shard: String,
+    },
+    /// A file has a tensor that the index does not list.
+    #[error("the file holds it, {index:?} does not list it for this file")]
+    NotInIndex {
+        /// The index.
+        index: &'static str,
+    },
+    /// Two files hold a tensor of this name.
+    #[error("{other:?} holds a tensor of this name too")]
+    TwoShards {
+        /// The other file.
+        other: String,
+    },
+    /// The config does not say which architecture it is.
+    #[error("there is no \"architectures\" that names the model's class")]
+    NoArchitecture,
+    /// The architecture has no description.
+    #[error(
+        "the architecture {0:?} is not supported; `granule convert --print-supported-models` lists \
+         those that are"
+    )]
+    UnknownArchitecture(String),
+    /// The config lacks a number.
+    #[error("the key {} is missing", .0.join(" or "))]
+    MissingKey(&'static [&'static str]),
+    /// The config has something else where a number is needed.
+    #[error("{key:?} is {found}, expected {expected}")]
+    KeyType {
+        /// The key.
+        key: String,
+        /// What it is.
+        found: String,
+        /// What is expected.
+        expected: &'static str,
+    },
+    /// No rule of the architecture says what the tensor becomes.
+    #[error("the architecture {arch} has no such tensor{}", limit(*.beyond))]
+    Unmapped {
+        /// The architecture.
+        arch: &'static str,
+        /// How many layers or experts the config says there are, if the tensor is beyond them.
+        beyond: Option<(u64, &'static str)>,
+    },
+    /// Two tensors of the checkpoint would become one.
+    #[error("{other:?} becomes the same tensor of the file")]
+    SameTarget {
+        /// The other tensor.
+        other: String,
+    },
+    /// The architecture needs a tensor that the checkpoint lacks.
+    #[error("the architecture {arch} needs this tensor, the checkpoint lacks it")]
+    MissingTensor {
+        /// The architecture.
+        arch: &'static str,
+    },
+    /// The shape is not what the config says.
+    #[error("its shape is {found:?}; by config.json ({by}) it must be {expected:?}")]
+    Shape {
+        /// The shape in the checkpoint, outermost dimension first.
+        found: Vec<u64>,
+        /// The shape that follows from the config.
+        expected: Vec<u64>,
+        /// Which keys decide.
+        by: String,
+    },
+    /// The rows cannot be distributed over heads.
+    #[error("{rows} rows cannot be divided into {heads} heads of an even number of rows")]
+    Heads {
+        /// Rows of the tensor.
+        rows: u64,
+        /// Heads by the config.
+        heads: u64,
+    },
+    /// Rows cannot be encoded.
+    #[error("from row {row} on: {source}")]
+    Encode {
+        /// The first of the rows.
+        row: u64,
+        /// What is wrong.
+        source: EncodeError,
+    },
+    /// The folder has none of the tokenizer files that are read.
+    #[error("no tokenizer: one of {0} is needed")]
+    NoTokenizer(&'static str),
+    /// The tokenizer has another structure.
+    #[error("the tokenizer cannot be converted: {0}")]
+    Tokenizer(String),
+    /// The bytes of `tokenizer.model` do not parse.
+    #[error("not a SentencePiece model: damaged at byte {0}")]
+    SentencePiece(usize),
+    /// A token has an id beyond the vocabulary.
+    #[error(
+        "token {token:?} has the id {id}, but config.json says that the vocabulary has {vocabulary} \
+         tokens"
+    )]
+    TokenId {
+        /// The token.
+        token: String,
+        /// Its id.
+        id: u64,
+        /// Size of the vocabulary.
+        vocabulary: u64,
+    },
+}
+
+fn limit(beyond: Option<(u64, &str)>) -> String {
+    beyond.map(|(n, what)| format!("; by config.json there are {n} {what}")).unwrap_or_default()
+}

@@ -1,0 +1,138 @@
+//! The safetensors format: a JSON header that names tensors and their bytes, then the bytes.
+//!
+//! Everything is checked before any data is read, and more strictly than other readers do: names are
+//! unique, and the byte ranges tile the rest of the file exactly. So no two readers can see two models
+//! in one file.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::data_type::DataType;
+use super::file::DataFile;
+use super::problem::Problem;
+use crate::Error;
+
+/// The longest header that is read, in bytes: that of the format's own library.
+const HEADER_LIMIT: u64 = 100_000_000;
+
+/// A tensor in a file, described but not read.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) ty: DataType,
+    /// Outermost dimension first.
+    pub(crate) shape: Vec<u64>,
+    /// Where its data begins in the file, in bytes.
+    pub(crate) offset: u64,
+}
+
+/// The tensors of a file, sorted by name.
+pub(crate) fn read_header(file: &DataFile) -> Result<Vec<Entry>, Error> {
+    let path = file.path();
+    let fail = |problem: Problem| Error::in_file(path, problem);
+    let need =
+        |length: u64| Problem::HeaderLength { need: length.saturating_add(8), file: file.bytes() };
+    if file.bytes() < 8 {
+        return Err(fail(need(0)));
+    }
+    let mut length = [0; 8];
+    file.read_at(0, &mut length)?;
+    if length == *b"version " {
+        return Err(fail(Problem::LfsPointer));
+    }
+    let length = u64::from_le_bytes(length);
+    if length > file.bytes() - 8 {
+        return Err(fail(need(length)));
+    }
+    if length > HEADER_LIMIT {
+        return Err(fail(Problem::HeaderLimit { length, most: HEADER_LIMIT }));
+    }
+    let mut text = vec![0; length as usize];
+    file.read_at(8, &mut text)?;
+    let header: Header = serde_json::from_slice(&text).map_err(|error| fail(error.into()))?;
+    check(header, file, 8 + length)
+}
+
+fn check(header: Header, file: &DataFile, data: u64) -> Result<Vec<Entry>, Error> {
+    let path = file.path();
+    let mut ranges = Vec::with_capacity(header.0.len());
+    let mut entries = Vec::with_capacity(header.0.len());
+    for (name, raw) in header.0 {
+        let fail = |problem| Error::of_tensor(path, &name, problem);
+        let ty = DataType::from_name(&raw.dtype)
+            .ok_or_else(|| fail(Problem::DataType(raw.dtype.clone())))?;
+        let need = byte_length(&raw.shape, ty)
+            .ok_or_else(|| fail(Problem::TooLarge(raw.shape.clone())))?;
+        let (start, end) = raw.data_offsets;
+        if end.checked_sub(start) != Some(need) {
+            return Err(fail(Problem::DataLength { start, end, need }));
+        }
+        ranges.push((start, end, entries.len()));
+        let offset =
+            data.checked_add(start).ok_or_else(|| fail(Problem::TooLarge(raw.shape.clone())))?;
+        entries.push(Entry { name, ty, shape: raw.shape, offset });
+    }
+
+    ranges.sort_unstable();
+    let mut expected = 0;
+    for (start, end, index) in ranges {
+        if start != expected {
+            let problem = Problem::NotContiguous { expected, found: start };
+            return Err(Error::of_tensor(path, &entries[index].name, problem));
+        }
+        expected = end;
+    }
+    let found = file.bytes() - data;
+    if expected != found {
+        return Err(Error::in_file(path, Problem::FileLength { expected, found }));
+    }
+
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    if let Some(pair) = entries.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        return Err(Error::of_tensor(path, &pair[0].name, Problem::Duplicate));
+    }
+    Ok(entries)
+}
+
+fn byte_length(shape: &[u64], ty: DataType) -> Option<u64> {
+    shape.iter().try_fold(ty.bytes(), |bytes, dimension| bytes.checked_mul(*dimension))
+}
+
+/// What stands in the header for a tensor.
+#[derive(Deserialize)]
+struct Raw {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: (u64, u64),
+}
+
+/// All entries in the order of the file, those of one name too: a map would keep only the last.
+struct Header(Vec<(String, Raw)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a map from tensor names to descriptions")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        entries.push((name, map.next_value()?));
+                    }
+                }
+                Ok(Header(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}

@@ -1,0 +1,450 @@
+//! Special tokens: their ids, which of them are put around a text, chat templates.
+
+use std::fs;
+use std::path::Path;
+
+use granule_format::{Array, Metadata, StringArray};
+use serde_json::{Map, Value};
+
+use super::Input;
+use super::hugging_face::HuggingFace;
+use crate::Error;
+use crate::json::{read_object, read_object_if_there};
+use crate::source::Problem;
+
+/// The kinds of special tokens, in the order in which they are looked for.
+const KINDS: &[&str] = &["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
+
+/// The keys that hold ids. Kinds that are not here have none.
+const ID_KEYS: &[(&str, &str)] = &[
+    ("bos", "tokenizer.ggml.bos_token_id"),
+    ("eos", "tokenizer.ggml.eos_token_id"),
+    ("unk", "tokenizer.ggml.unknown_token_id"),
+    ("sep", "tokenizer.ggml.seperator_token_id"),
+    ("pad", "tokenizer.ggml.padding_token_id"),
+    ("mask", "tokenizer.ggml.mask_token_id"),
+    ("eot", "tokenizer.ggml.eot_token_id"),
+    ("eom", "tokenizer.ggml.eom_token_id"),
+];
+
+/// The kinds for which a key says whether they are put around a text.
+const ADD_KINDS: &[&str] = &["bos", "eos", "sep"];
+
+/// What was found, each in the order in which it was found: that is the order of writing.
+#[derive(Debug, Default)]
+pub(super) struct Special {
+    kinds: Vec<&'static str>,
+    ids: Vec<(&'static str, u32)>,
+    add: Vec<(&'static str, bool)>,
+    merges: Option<StringArray>,
+    template: Value,
+    lowercase: Option<bool>,
+    strip_accents: Option<bool>,
+    end_of_turn: Option<u32>,
+    /// Ids from here on are no tokens.
+    limit: Option<u64>,
+}
+
+impl Special {
+    /// Gather it. `limit` is the size of the vocabulary if larger ids are to be ignored.
+    pub(super) fn read(input: &Input<'_>, limit: Option<u64>) -> Result<Self, Error> {
+        let mut special = Self { kinds: KINDS.to_vec(), limit, ..Self::default() };
+        let path = input.folder.join("tokenizer_config.json");
+        let mut config = read_object_if_there(&path)?.filter(|config| !config.is_empty());
+        if let Some(json) = &input.hugging_face {
+            if let Some(normalizer) = json.json.get("normalizer") {
+                special.take_normalizer(normalizer);
+            }
+            let mut around = Around::new(config);
+            special.take_post_processor(&json.json, &mut around);
+            config = around.config;
+        }
+        if let Some(config) = &config {
+            special.template = template(input.folder, config)?;
+            special.take_config(config, input.hugging_face.as_ref())?;
+        }
+        special.take_model_config(input)?;
+        Ok(special)
+    }
+
+    /// The merges of `tokenizer.json`, or of `merges.txt`.
+    pub(super) fn take_merges(&mut self, input: &Input<'_>) -> Result<(), Error> {
+        let Some(json) = &input.hugging_face else { return Ok(()) };
+        let list = json.model("merges").and_then(Value::as_array).filter(|list| !list.is_empty());
+        let Some(list) = list else {
+            self.merges = merges_file(input.folder)?;
+            return Ok(());
+        };
+        // In the newer form, pairs, a part may hold a space, which is written as in byte-level text.
+        let merge = |merge: &Value| match merge {
+            Value::String(text) => Some(text.clone()),
+            Value::Array(pair) => match pair.as_slice() {
+                [Value::String(a), Value::String(b)] => {
+                    Some(format!("{} {}", a.replace(' ', "\u{120}"), b.replace(' ', "\u{120}")))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let mut merges = StringArray::default();
+        for item in list {
+            let text = merge(item);
+            let fail = || json.fail("\"merges\" is no list of pairs of texts");
+            merges.push(text.ok_or_else(fail)?);
+        }
+        self.merges = Some(merges);
+        Ok(())
+    }
+
+    /// What a file that nothing else says about end of turn says about it.
+    pub(super) const fn end_of_turn(&self) -> Option<u32> {
+        self.end_of_turn
+    }
+
+    /// Write it all.
+    pub(super) fn write(&self, out: &mut Metadata) {
+        if let Some(merges) = &self.merges
+            && !merges.is_empty()
+        {
+            out.set("tokenizer.ggml.merges", Array::String(merges.clone()));
+        }
+        for (kind, id) in &self.ids {
+            if let Some((_, key)) = ID_KEYS.iter().find(|(known, _)| known == kind) {
+                out.set(key, *id);
+            }
+        }
+        for (kind, add) in &self.add {
+            if ADD_KINDS.contains(kind) {
+                out.set(&format!("tokenizer.ggml.add_{kind}_token"), *add);
+            }
+        }
+        self.write_template(out);
+        if let Some(lowercase) = self.lowercase {
+            out.set("tokenizer.ggml.normalizer.lowercase", lowercase);
+        }
+        if let Some(strip) = self.strip_accents {
+            out.set("tokenizer.ggml.normalizer.strip_accents", strip);
+        }
+    }
+
+    fn write_template(&self, out: &mut Metadata) {
+        let mut default = self.template.as_str();
+        let mut names = StringArray::default();
+        for choice in self.template.as_array().into_iter().flatten() {
+            let text = |key| choice.get(key).and_then(Value::as_str);
+            let (Some(name), Some(template)) = (text("name"), text("template")) else { continue };
+            let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '_' };
+            let name: String = name.chars().map(plain).collect();
+            if name == "default" {
+                default = Some(template);
+            } else if !name.is_empty() {
+                if !template.is_empty() {
+                    out.set(&format!("tokenizer.chat_template.{name}"), template);
+                }
+                if !names.iter().any(|known| known == name.as_bytes()) {
+                    names.push(name);
+                }
+            }
+        }
+        if !names.is_empty() {
+            out.set("tokenizer.chat_templates", Array::String(names));
+        }
+        if let Some(template) = default.filter(|template| !template.is_empty()) {
+            out.set("tokenizer.chat_template", template);
+        }
+    }
+
+    fn take_normalizer(&mut self, normalizer: &Value) {
+        let flag = |key| normalizer.get(key).and_then(Value::as_bool);
+        match normalizer.get("type").and_then(Value::as_str) {
+            Some("Lowercase") => self.lowercase = Some(true),
+            Some("StripAccents") => self.strip_accents = Some(true),
+            Some("BertNormalizer") => {
+                self.lowercase = flag("lowercase").or(self.lowercase);
+                self.strip_accents = flag("strip_accents").or(self.strip_accents);
+            }
+            Some("Sequence") => {
+                let steps = normalizer.get("normalizers").and_then(Value::as_array);
+                // One level is all that exists; deeper ones must not exhaust the stack.
+                for step in steps.into_iter().flatten() {
+                    if step.get("normalizers").is_none() {
+                        self.take_normalizer(step);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What is put around a text, by the post-processor of `tokenizer.json`.
+    fn take_post_processor(&mut self, json: &Map<String, Value>, around: &mut Around) {
+        let Some(post) = json.get("post_processor").filter(|post| post.is_object()) else { return };
+        let steps = match post.get("processors") {
+            Some(Value::Array(steps)) => steps.as_slice(),
+            _ => std::slice::from_ref(post),
+        };
+        for step in steps {
+            match step.get("type").and_then(Value::as_str) {
+                Some("ByteLevel") => {
+                    for kind in ["bos", "eos"] {
+                        if !self.add.iter().any(|(known, _)| *known == kind) {
+                            self.add.push((kind, false));
+                        }
+                    }
+                }
+                Some("RobertaProcessing") => {
+                    ADD_KINDS.iter().for_each(|kind| self.set_add(kind, true));
+                    for kind in ["cls", "sep"] {
+                        if around.get(kind).is_none()
+                            && let Some(text) = step.get(kind).and_then(|pair| pair.get(0))
+                        {
+                            around.set(kind, text.clone());
+                        }
+                    }
+                }
+                Some("TemplateProcessing") => self.take_template(step, around),
+                _ => {}
+            }
+        }
+    }
+
+    /// What a template says. It also says what the special tokens are where the config is silent, and its
+    /// last token wins over the config's.
+    fn take_template(&mut self, step: &Value, around: &mut Around) {
+        let list = |key| step.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let token = |item: &Value| {
+            let id = item.get("SpecialToken").and_then(|token| token.get("id"));
+            id.filter(|id| truthy(id)).cloned()
+        };
+        let (mut first, mut last) = (None, None);
+        if let [start, .., end] = list("single") {
+            first = token(start);
+            last = token(end);
+        }
+        if let Some(first) = &first {
+            if around.config.is_none() {
+                around.set("bos", first.clone());
+            } else if !around.is(first, &["bos", "cls"]) {
+                for kind in ["bos", "cls"] {
+                    if around.get(kind).is_none() {
+                        around.set(kind, first.clone());
+                    }
+                }
+            }
+            self.set_add("bos", around.is(first, &["bos", "cls"]));
+        }
+        if let Some(last) = &last {
+            if around.config.is_some() && !around.is(last, &["eos"]) {
+                if let Some(kind) =
+                    ["eot", "eom"].into_iter().find(|kind| !self.kinds.contains(kind))
+                {
+                    self.kinds.push(kind);
+                    let old = around.get("eos").cloned().unwrap_or(Value::Null);
+                    around.set(kind, old);
+                }
+            }
+            around.set("eos", last.clone());
+            self.set_add("eos", true);
+        }
+
+        let mut pair = list("pair");
+        if let ([start, rest @ ..], Some(first)) = (pair, &first)
+            && token(start).as_ref() == Some(first)
+        {
+            pair = rest;
+        }
+        if let ([rest @ .., end], Some(last)) = (pair, &last)
+            && token(end).as_ref() == Some(last)
+        {
+            pair = rest;
+        }
+        let sequence = |item: &Value, id: &str| {
+            item.get("Sequence").and_then(|sequence| sequence.get("id")).and_then(Value::as_str)
+                == Some(id)
+        };
+        if let [a, between @ .., b] = pair
+            && sequence(a, "A")
+            && sequence(b, "B")
+            && !between.is_empty()
+        {
+            let separates =
+                |item: &Value| token(item).is_some_and(|token| around.is(&token, &["sep", "eos"]));
+            let add = separates(&between[0]) && last.is_none()
+                || between.len() == 2 && separates(&between[1]);
+            self.set_add("sep", add);
+            if add && around.get("sep").is_none() && around.config.is_some() {
+                let eos = around.get("eos").cloned().unwrap_or(Value::Null);
+                around.set("sep", eos);
+            }
+        }
+    }
+
+    fn set_add(&mut self, kind: &'static str, add: bool) {
+        match self.add.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, old)) => *old = add,
+            None => self.add.push((kind, add)),
+        }
+    }
+
+    /// The texts of special tokens in `tokenizer_config.json`, whose ids `tokenizer.json` knows.
+    fn take_config(
+        &mut self,
+        config: &Map<String, Value>,
+        json: Option<&HuggingFace>,
+    ) -> Result<(), Error> {
+        let added = json.and_then(|json| json.json.get("added_tokens")?.as_array());
+        let id_of = |kind: &str| {
+            let entry = config.get(&format!("{kind}_token"))?;
+            let text = entry.as_str().or_else(|| entry.get("content")?.as_str())?;
+            let is = |token: &&Value| token.get("content").and_then(Value::as_str) == Some(text);
+            added?.iter().find(is)?.get("id").cloned()
+        };
+        for kind in self.kinds.clone() {
+            let add = config.get(&format!("add_{kind}_token")).and_then(Value::as_bool);
+            if let Some(add) = add
+                && !self.add.iter().any(|(known, _)| *known == kind)
+            {
+                self.add.push((kind, add));
+            }
+            if let (Some(id), Some(json)) = (id_of(kind), json) {
+                self.set_id(kind, &id, json.path())?;
+            }
+        }
+        let id = id_of("eot").and_then(|id| u32::try_from(id.as_u64()?).ok());
+        self.end_of_turn = id;
+        Ok(())
+    }
+
+    /// The ids in `config.json`, for those that are still missing.
+    fn take_model_config(&mut self, input: &Input<'_>) -> Result<(), Error> {
+        let config = &input.config.raw;
+        for kind in self.kinds.clone() {
+            let key = format!("{kind}_token_id");
+            let nested = config.get("text_config").and_then(|text| text.get(&key));
+            if let Some(id) = config.get(&key).filter(|id| !id.is_null()).or(nested) {
+                self.set_id(kind, id, input.config.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Set an id unless it is set. What is no integer (a list, say) is passed over, as are ids beyond the
+    /// vocabulary.
+    fn set_id(&mut self, kind: &'static str, id: &Value, path: &Path) -> Result<(), Error> {
+        if !id.is_u64() && !id.is_i64() {
+            return Ok(());
+        }
+        let found = id.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(|| {
+            let (key, expected) = (format!("{kind}_token_id"), "an id from 0 to 4294967295");
+            Error::in_file(path, Problem::KeyType { key, found: id.to_string(), expected })
+        })?;
+        let within = self.limit.is_none_or(|limit| u64::from(found) < limit);
+        if within && !self.ids.iter().any(|(known, _)| *known == kind) {
+            self.ids.push((kind, found));
+        }
+        Ok(())
+    }
+}
+
+/// The special tokens that `tokenizer_config.json` names, while the post-processor is read. Without that
+/// file they are kept here alone.
+struct Around {
+    config: Option<Map<String, Value>>,
+    alone: Map<String, Value>,
+}
+
+impl Around {
+    fn new(config: Option<Map<String, Value>>) -> Self {
+        let mut around =
+            Self { config: config.filter(|config| !config.is_empty()), alone: Map::new() };
+        for (kind, other) in [("bos", "cls"), ("eos", "sep")] {
+            if around.get(kind).is_none()
+                && let Some(other) = around.get(other).cloned()
+            {
+                around.set(kind, other);
+            }
+        }
+        around
+    }
+
+    fn get(&self, kind: &str) -> Option<&Value> {
+        let map = self.config.as_ref().unwrap_or(&self.alone);
+        map.get(&format!("{kind}_token")).filter(|value| truthy(value))
+    }
+
+    fn set(&mut self, kind: &str, value: Value) {
+        self.config.as_mut().unwrap_or(&mut self.alone).insert(format!("{kind}_token"), value);
+    }
+
+    fn is(&self, token: &Value, kinds: &[&str]) -> bool {
+        kinds.iter().any(|kind| self.get(kind) == Some(token))
+    }
+}
+
+/// Neither null, false nor empty.
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(entries) => !entries.is_empty(),
+    }
+}
+
+/// The chat template: text, a list of named ones, or null.
+fn template(folder: &Path, config: &Map<String, Value>) -> Result<Value, Error> {
+    if let Some(template) = config.get("chat_template") {
+        return Ok(template.clone());
+    }
+    let path = folder.join("chat_template.jinja");
+    if path.is_file() {
+        let default = read_text(&path)?;
+        let mut others = Vec::new();
+        if let Ok(entries) = fs::read_dir(folder.join("additional_chat_templates")) {
+            others.extend(entries.flatten().map(|entry| entry.path()));
+            others.retain(|path| path.extension().is_some_and(|end| end == "jinja"));
+            others.sort();
+        }
+        if others.is_empty() {
+            return Ok(default.into());
+        }
+        let mut list = vec![serde_json::json!({"name": "default", "template": default})];
+        for path in others {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            list.push(serde_json::json!({"name": name, "template": read_text(&path)?}));
+        }
+        return Ok(list.into());
+    }
+    let path = folder.join("chat_template.json");
+    let json = if path.is_file() { read_object(&path)? } else { Map::new() };
+    Ok(json.get("chat_template").cloned().unwrap_or(Value::Null))
+}
+
+/// A text file with every end of line as a line feed.
+fn read_text(path: &Path) -> Result<String, Error> {
+    let text = fs::read(path).map_err(Error::io(path))?;
+    let text = String::from_utf8(text).map_err(|_| {
+        Error::in_file(path, Problem::Tokenizer("the text is not UTF-8".to_owned()))
+    })?;
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}
+
+/// The merges of `merges.txt`, if there is one.
+fn merges_file(folder: &Path) -> Result<Option<StringArray>, Error> {
+    let path = folder.join("merges.txt");
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = read_text(&path)?;
+    let lines = text.lines().enumerate().filter(|(i, line)| *i > 0 || !line.starts_with('#'));
+    let pairs = lines.filter_map(|(_, line)| {
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some(a), Some(b), None) => Some(format!("{a} {b}")),
+            _ => None,
+        }
+    });
+    Ok(Some(pairs.collect()))
+}

@@ -1,5 +1,7 @@
 //! What a plan says beside the types: metadata, sizes, reasons, problems, and that it survives being saved.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
+
 mod common;
 
 use common::{Paper, matrix, matrix_of};

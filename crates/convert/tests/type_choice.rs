@@ -2,6 +2,8 @@
 //!
 //! The cases are in `fixtures/type-choice/`; its README says what they are and where they are from.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

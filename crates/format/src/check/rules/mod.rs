@@ -42,8 +42,11 @@ pub(crate) enum Check {
     /// At the defects of blocks.
     Defect(fn(Defect) -> Option<Note>),
     /// At the bytes of each block of some types, in little-endian order.
-    Block(&'static [(BlockType, fn(&[u8]) -> Option<Note>)]),
+    Block(&'static [BlockCheck]),
 }
+
+/// A type of block and how its bytes are looked at.
+type BlockCheck = (BlockType, fn(&[u8]) -> Option<Note>);
 
 /// What is there and what should be there.
 pub(crate) struct Note {

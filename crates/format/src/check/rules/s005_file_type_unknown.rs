@@ -6,13 +6,14 @@
 
 use super::Check;
 use crate::Value;
+use crate::file_type::FileType;
 
 pub(super) const CHECK: Check = Check::Header(|view, out| {
     let key = "general.file_type";
     if let Some(Value::U32(number)) = view.get(key)
-        && !matches!(number, 0..=3 | 7..=32 | 36..=41)
+        && FileType::from_number(*number).is_none()
     {
-        out.value_is(view, key, "0 to 3, 7 to 32 or 36 to 41");
+        out.value_is(view, key, "the number of a file type");
     }
 });
 

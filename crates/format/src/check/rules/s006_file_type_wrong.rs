@@ -6,42 +6,13 @@
 //! **How to fix.** Write the number of the mixture, or leave the key out.
 
 use super::Check;
+use crate::file_type::FileType;
 use crate::{BlockType, TensorInfo, Value};
-
-/// Mixtures and the type that most of their tensors have. Mixtures that keep their type for some
-/// tensors (experts) only are not here.
-const MOSTLY: &[(u32, &str)] = &[
-    (0, "F32"),
-    (1, "F16"),
-    (2, "Q4_0"),
-    (3, "Q4_1"),
-    (7, "Q8_0"),
-    (8, "Q5_0"),
-    (9, "Q5_1"),
-    (10, "Q2_K"),
-    (11, "Q3_K"),
-    (12, "Q3_K"),
-    (13, "Q3_K"),
-    (14, "Q4_K"),
-    (15, "Q4_K"),
-    (16, "Q5_K"),
-    (17, "Q5_K"),
-    (18, "Q6_K"),
-    (21, "Q2_K"),
-    (25, "IQ4_NL"),
-    (30, "IQ4_XS"),
-    (32, "BF16"),
-    (36, "TQ1_0"),
-    (37, "TQ2_0"),
-    (40, "Q1_0"),
-    (41, "Q2_0"),
-];
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let key = "general.file_type";
     let Some(Value::U32(number)) = view.get(key) else { return };
-    let mostly = MOSTLY.iter().find(|row| row.0 == *number);
-    let Some(ty) = mostly.and_then(|row| BlockType::from_name(row.1)) else { return };
+    let Some(ty) = FileType::from_number(*number).and_then(mostly) else { return };
     // other shards may have what this one lacks
     if view.is_shard() {
         return;
@@ -62,6 +33,19 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
         out.value_is(view, key, "the mixture of the tensors' types");
     }
 });
+
+/// The type that most tensors have; `None` for mixtures that keep it for some tensors (experts) or mix
+/// several types evenly.
+fn mostly(file_type: FileType) -> Option<BlockType> {
+    use BlockType as T;
+    file_type.default_type().filter(|ty| {
+        let is_even = matches!(
+            ty,
+            T::IQ1_S | T::IQ1_M | T::IQ2_XXS | T::IQ2_XS | T::IQ2_S | T::IQ3_XXS | T::IQ3_S
+        );
+        !is_even && !matches!(ty, T::MXFP4 | T::NVFP4)
+    })
+}
 
 #[cfg(test)]
 mod tests {

@@ -255,9 +255,9 @@ pub(super) fn settle<const N: usize, const TILE: usize>(
 ) {
     // First which, without branches, as no processor predicts them; then the work.
     let (mut which, mut count) = ([0; LANES], 0);
-    for lane in 0..LANES {
+    for (lane, point) in points.iter().enumerate() {
         which[count % LANES] = lane;
-        let moves = (lanes >> lane & 1 == 1) & !codebook.is_entry(points[lane] as u16);
+        let moves = (lanes >> lane & 1 == 1) & !codebook.is_entry(*point as u16);
         count += usize::from(moves);
     }
     for &lane in &which[..count] {

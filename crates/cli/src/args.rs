@@ -22,6 +22,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(cmd::check::Args),
+    #[command(visible_alias = "quantize")]
+    Convert(Box<cmd::convert::Args>),
     Explain(cmd::explain::Args),
     Inspect(cmd::inspect::Args),
     Types(cmd::types::Args),

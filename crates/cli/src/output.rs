@@ -37,6 +37,11 @@ pub(crate) fn report_failure(error: &anyhow::Error) {
     let _ = writeln!(io::stderr().lock(), "granule: error: {}", failure_text(error));
 }
 
+/// Say what is odd but no failure, on standard error.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "granule: warning: {}", printable(text));
+}
+
 /// The error and its causes; causes that the text before already tells are left out.
 fn failure_text(error: &anyhow::Error) -> String {
     let mut text = String::new();
@@ -124,6 +129,11 @@ pub(crate) fn size(bytes: u64) -> String {
 /// A count for people: `987`, `134.5 M`.
 pub(crate) fn count(number: u64) -> String {
     if number < 10_000 { number.to_string() } else { scaled(number, "") }
+}
+
+/// A number of things: `1 tensor`, `2 tensors`.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn scaled(number: u64, unit: &str) -> String {

@@ -9,7 +9,7 @@ use granule_reader::{FileMap, Model};
 use rayon::prelude::*;
 use serde_json::Value as Json;
 
-use crate::output;
+use crate::output::{self, counted};
 
 /// Check files; exit status 1 if one is invalid
 ///
@@ -124,10 +124,6 @@ fn text(path: &Path, report: &Report) -> String {
     };
     text += &format!("{path}: {verdict}\n");
     text
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The report with the file's name in front; `valid` follows `--strict`.

@@ -1,6 +1,7 @@
 //! The commands, one file each: `Args` says what it takes, `run` does it.
 
 pub(crate) mod check;
+pub(crate) mod convert;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod types;
@@ -13,6 +14,7 @@ use crate::args::Command;
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Check(args) => check::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Types(args) => types::run(&args),

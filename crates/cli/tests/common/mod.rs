@@ -146,6 +146,44 @@ pub(crate) fn gguf(metadata: Metadata, endian: Endian, tomorrow: bool) -> Vec<u8
     file
 }
 
+/// A small language model of F32 values: one block, rows of 256 but for `ffn_down`, whose rows of 320 are not
+/// whole super-blocks.
+pub(crate) fn model() -> Vec<u8> {
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    metadata.set("general.name", "Tiny");
+    for (key, value) in [
+        ("block_count", 1_u32),
+        ("context_length", 64),
+        ("embedding_length", 256),
+        ("feed_forward_length", 320),
+        ("attention.head_count", 4),
+        ("attention.head_count_kv", 2),
+    ] {
+        metadata.set(&format!("llama.{key}"), value);
+    }
+    metadata.set("llama.attention.layer_norm_rms_epsilon", 1e-5_f32);
+    let mut draft = Draft::new(metadata, Endian::Little).expect("a legal alignment");
+    for (name, dimensions) in [
+        ("token_embd.weight", &[256, 40][..]),
+        ("blk.0.attn_norm.weight", &[256]),
+        ("blk.0.attn_q.weight", &[256, 256]),
+        ("blk.0.attn_v.weight", &[256, 128]),
+        ("blk.0.ffn_down.weight", &[320, 256]),
+        ("output.weight", &[256, 40]),
+    ] {
+        draft.add(name, shape(dimensions), BlockType::F32.into()).expect("a legal tensor");
+    }
+    let mut state = 1_u32;
+    write_with(draft, |bytes| {
+        for value in bytes.chunks_exact_mut(4) {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let number = (state >> 8) as f32 / 16_777_216.0 - 0.5;
+            value.copy_from_slice(&number.to_le_bytes());
+        }
+    })
+}
+
 /// A split set of `count` files named `<stem>-NNNNN-of-NNNNN.gguf`, each with one tensor.
 pub(crate) fn write_split_set(folder: &Folder, stem: &str, count: u16) {
     for number in 0..count {
@@ -169,12 +207,18 @@ pub(crate) fn shape(dimensions: &[u64]) -> Shape {
 
 /// The draft as a file whose data are zeros.
 pub(crate) fn write(draft: Draft) -> Vec<u8> {
+    write_with(draft, |_| {})
+}
+
+/// The draft as a file with the data of each tensor filled in.
+pub(crate) fn write_with(draft: Draft, mut fill: impl FnMut(&mut [u8])) -> Vec<u8> {
     let tensors = draft.tensors().to_vec();
     let mut writer = Writer::start(Vec::new(), draft).expect("memory");
     for tensor in tensors {
         let mut out = writer.tensor(&tensor.name).expect("the order of the draft");
-        let bytes = tensor.bytes().expect("a known type");
-        out.write(&vec![0; bytes as usize]).expect("memory");
+        let mut bytes = vec![0; tensor.bytes().expect("a known type") as usize];
+        fill(&mut bytes);
+        out.write(&bytes).expect("memory");
         out.finish().expect("all bytes");
     }
     writer.finish().expect("all tensors")

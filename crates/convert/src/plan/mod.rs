@@ -2,11 +2,13 @@
 
 mod decide;
 mod error;
+mod execute;
 mod metadata;
 mod prune;
 mod saved;
 
 pub use error::PlanError;
+pub use execute::run_all;
 pub use metadata::{Edit, Scalar};
 
 use granule_format::{BlockType, Draft, Endian, FileType, Metadata, Shape, TensorType};

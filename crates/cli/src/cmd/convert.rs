@@ -1,0 +1,117 @@
+//! `granule convert`, also called `granule quantize`: to quantized GGUF files.
+
+mod input;
+mod name;
+mod options;
+mod report;
+mod tensor_types;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use granule_convert::plan::run_all;
+use granule_convert::run::RunOptions;
+use granule_convert::{Importance, Plan, PlanError};
+
+use crate::output;
+use crate::progress::Progress;
+
+use input::Input;
+pub(crate) use options::Args;
+use options::Wanted;
+
+/// A plan and where its result is written to.
+#[derive(Debug)]
+struct Job {
+    plan: Plan,
+    path: PathBuf,
+    /// What stands in the way of running the plan.
+    problems: Vec<PlanError>,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let wanted = Wanted::of(args)?;
+    let input = Input::open(args)?;
+    let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;
+    let jobs = jobs(args, &wanted, &input, importance.as_ref())?;
+    if args.dry_run {
+        return dry_run(args, &input, &jobs);
+    }
+    if let Some(problem) = jobs.iter().find_map(|job| job.problems.first()) {
+        return Err(problem.clone().into());
+    }
+    if !args.quiet {
+        report::warn(&input, &jobs);
+    }
+
+    let progress = Progress::new(!(args.quiet || args.json));
+    let options = RunOptions { threads: wanted.threads, ..RunOptions::default() };
+    let plans: Vec<_> = jobs.iter().map(|job| (&job.plan, job.path.as_path())).collect();
+    let result = run_all(input.source(), &plans, importance.as_ref(), &options, &|event| {
+        progress.on(&event);
+    });
+    progress.finish();
+    let summary = result?;
+
+    if args.json {
+        output::print_json(&report::json(&input, &jobs, &summary))?;
+    } else if !args.quiet {
+        output::print(&report::text(&jobs, &summary))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn jobs(
+    args: &Args,
+    wanted: &Wanted,
+    input: &Input,
+    importance: Option<&Importance>,
+) -> anyhow::Result<Vec<Job>> {
+    let mut jobs = Vec::new();
+    if let Some(path) = &args.plan {
+        let plan = saved_plan(path, input)?;
+        jobs.push((plan, Vec::new()));
+    }
+    for recipe in wanted.recipes(args) {
+        jobs.push(Plan::preview(input.source(), &recipe, importance)?);
+    }
+    if let (Some(output), 2..) = (&wanted.output, jobs.len())
+        && !output.is_dir()
+    {
+        bail!("{}: several types need a folder to be written to", output.display());
+    }
+    let model = input.model(args);
+    let with_path = |(plan, problems): (Plan, _)| {
+        let output = wanted.output.as_deref();
+        let path = name::output(output, &args.source, &model, plan.file_type());
+        Job { plan, path, problems }
+    };
+    Ok(jobs.into_iter().map(with_path).collect())
+}
+
+fn saved_plan(path: &Path, input: &Input) -> anyhow::Result<Plan> {
+    let name = || path.display().to_string();
+    let json = fs::read_to_string(path).with_context(name)?;
+    Plan::from_json(&json, input.source()).with_context(name)
+}
+
+/// Show the plans, and everything that stands in their way.
+fn dry_run(args: &Args, input: &Input, jobs: &[Job]) -> anyhow::Result<ExitCode> {
+    if args.json && jobs.len() > 1 {
+        bail!("a saved plan is for one type; give one with -t");
+    }
+    for job in jobs {
+        let text = if args.json { job.plan.to_json() + "\n" } else { report::plan(&job.plan) };
+        output::print(&text)?;
+    }
+    if !args.quiet {
+        report::warn(input, jobs);
+    }
+    let problems: Vec<_> = jobs.iter().flat_map(|job| &job.problems).collect();
+    for problem in &problems {
+        output::report_failure(&anyhow::Error::new((*problem).clone()));
+    }
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}

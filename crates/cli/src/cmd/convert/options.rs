@@ -1,0 +1,185 @@
+//! The command line of `convert`, and what it asks for.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use granule_convert::Recipe;
+use granule_convert::recipe::{MetadataOverride, parse_layers, parse_tensor_type};
+use granule_format::{BlockType, FileType};
+
+use super::tensor_types::TensorTypes;
+
+/// Convert a GGUF file to a (quantized) GGUF file
+///
+/// Of a split set any file may be named. Options have the names that llama-quantize gives them, and `granule quantize IN [OUT] TYPE [THREADS]` is understood.
+#[derive(Debug, clap::Args)]
+#[command(after_help = file_types())]
+pub(crate) struct Args {
+    /// A GGUF file, or any file of a split set
+    pub(crate) source: PathBuf,
+    /// As llama-quantize takes them: OUTPUT, TYPE, THREADS
+    #[arg(value_name = "[OUTPUT] TYPE [THREADS]", num_args = 0..=3, hide = true)]
+    rest: Vec<OsString>,
+    /// The file to write, or a folder to write it to [default: a name of its own beside the source]
+    #[arg(short, long, visible_alias = "outfile", value_name = "PATH")]
+    pub(crate) output: Option<PathBuf>,
+    /// The file type: what most tensors are quantized to. Given several times, the source is read once for all
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    file_types: Vec<FileType>,
+    /// Threads to work with [default: one for each core]
+    #[arg(short = 'j', long, value_name = "COUNT")]
+    threads: Option<usize>,
+
+    /// Importance matrix (.gguf or .dat): weights for the error of each column
+    #[arg(long, value_name = "FILE", help_heading = "Quantization")]
+    pub(crate) imatrix: Option<PathBuf>,
+    /// Use the importance matrix only for tensors whose name contains TEXT
+    #[arg(long, value_name = "TEXT", conflicts_with = "exclude_weights")]
+    #[arg(help_heading = "Quantization")]
+    include_weights: Vec<String>,
+    /// Do not use the importance matrix for tensors whose name contains TEXT
+    #[arg(long, value_name = "TEXT", help_heading = "Quantization")]
+    exclude_weights: Vec<String>,
+    /// No mixture: every tensor that can be quantized gets the default type
+    #[arg(long, help_heading = "Quantization")]
+    pure: bool,
+    /// Leave output.weight as it is
+    #[arg(long, help_heading = "Quantization")]
+    leave_output_tensor: bool,
+    /// The type of output.weight, or of the token embedding that takes its place
+    #[arg(long, value_name = "TYPE", value_parser = parse_tensor_type)]
+    #[arg(help_heading = "Quantization")]
+    output_tensor_type: Option<BlockType>,
+    /// The type of the token embedding
+    #[arg(long, value_name = "TYPE", value_parser = parse_tensor_type)]
+    #[arg(help_heading = "Quantization")]
+    token_embedding_type: Option<BlockType>,
+    #[command(flatten)]
+    tensor_types: TensorTypes,
+    /// Quantize tensors that are quantized already (the loss adds up)
+    #[arg(long, help_heading = "Quantization")]
+    allow_requantize: bool,
+    /// Fail where rows are not whole blocks of the type, instead of taking another type
+    #[arg(long, help_heading = "Quantization")]
+    no_fallback: bool,
+    /// Go on where an option matches nothing, or the importance matrix lacks a tensor
+    #[arg(long, help_heading = "Quantization")]
+    allow_missing: bool,
+
+    /// Leave out these blocks, such as 1,3,4; the others close ranks
+    #[arg(long, value_name = "BLOCKS", value_parser = parse_layers, help_heading = "Model")]
+    prune_layers: Option<BTreeSet<u64>>,
+    /// Set a metadata entry; TYPE is int, float, bool or str
+    #[arg(long, value_name = "KEY=TYPE:VALUE", help_heading = "Model")]
+    override_kv: Vec<MetadataOverride>,
+    /// Write as many files as the source has
+    #[arg(long, help_heading = "Model")]
+    keep_split: bool,
+
+    /// Show what would become of every tensor, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Run a plan that `--dry-run --json` has printed
+    #[arg(long, value_name = "FILE", conflicts_with = "file_types")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Show nothing but errors
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Print the summary (with --dry-run the plan) as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The end of the help: what TYPE can be.
+fn file_types() -> String {
+    let names: Vec<&str> = FileType::ALL.iter().map(|file_type| file_type.name()).collect();
+    format!("File types: {}", names.join(" "))
+}
+
+/// What options and positions together ask for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) output: Option<PathBuf>,
+    file_types: Vec<FileType>,
+    pub(crate) threads: Option<usize>,
+}
+
+impl Wanted {
+    pub(crate) fn of(args: &Args) -> anyhow::Result<Self> {
+        let mut wanted = Self {
+            output: args.output.clone(),
+            file_types: args.file_types.clone(),
+            threads: args.threads,
+        };
+        wanted.take_positions(&args.rest, args.plan.is_some())?;
+        if wanted.file_types.is_empty() && args.plan.is_none() {
+            bail!("to which type? Give one with -t TYPE, such as -t Q4_K_M (--help lists them)");
+        }
+        Ok(wanted)
+    }
+
+    /// `[OUTPUT] [TYPE [THREADS]]`: what no option has given. A word that is the name of a type is one.
+    fn take_positions(&mut self, rest: &[OsString], has_plan: bool) -> anyhow::Result<()> {
+        let mut rest = rest.iter();
+        let mut next = rest.next();
+        let has_type = has_plan || !self.file_types.is_empty();
+        let type_of =
+            |word: &OsString| word.to_str().and_then(|text| text.parse::<FileType>().ok());
+        if let Some(word) = next
+            && (has_type || type_of(word).is_none())
+        {
+            // one word alone can only be a type
+            if !has_type && rest.len() == 0 {
+                word.to_string_lossy().parse::<FileType>()?;
+            }
+            if let Some(output) = &self.output {
+                bail!("two outputs: {} and {}", output.display(), word.to_string_lossy());
+            }
+            self.output = Some(word.into());
+            next = rest.next();
+        }
+        if let Some(word) = next.filter(|_| !has_type) {
+            self.file_types.push(word.to_string_lossy().parse()?);
+            next = rest.next();
+        }
+        if let Some(word) = next {
+            let threads = word.to_string_lossy();
+            let threads = threads
+                .parse()
+                .with_context(|| format!("{threads:?} is not a number of threads"))?;
+            if self.threads.replace(threads).is_some() {
+                bail!("the number of threads is given twice");
+            }
+            next = rest.next();
+        }
+        match next {
+            Some(word) => bail!("one word too many: {:?}", word.to_string_lossy()),
+            None => Ok(()),
+        }
+    }
+
+    /// What to quantize to: a recipe for each type.
+    pub(crate) fn recipes<'a>(&'a self, args: &'a Args) -> impl Iterator<Item = Recipe> + 'a {
+        self.file_types.iter().map(|file_type| recipe(*file_type, args))
+    }
+}
+
+fn recipe(file_type: FileType, args: &Args) -> Recipe {
+    let mut recipe = Recipe::new(file_type);
+    recipe.pure = args.pure;
+    recipe.leave_output_tensor = args.leave_output_tensor;
+    recipe.output_tensor_type = args.output_tensor_type;
+    recipe.token_embedding_type = args.token_embedding_type;
+    recipe.tensor_types = args.tensor_types.0.clone();
+    recipe.prune_layers = args.prune_layers.clone().unwrap_or_default();
+    recipe.keep_split = args.keep_split;
+    recipe.override_kv = args.override_kv.clone();
+    recipe.allow_requantize = args.allow_requantize;
+    recipe.allow_missing = args.allow_missing;
+    recipe.no_fallback = args.no_fallback;
+    recipe.include_weights = args.include_weights.clone();
+    recipe.exclude_weights = args.exclude_weights.clone();
+    recipe
+}

@@ -1,0 +1,253 @@
+//! What a conversion would do, and what it has done.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use granule_convert::mixture::Kept;
+use granule_convert::plan::{Plan, PlannedTensor, Reason, Warning};
+use granule_convert::run::Summary;
+use granule_format::TensorType;
+use serde_json::{Map, Value as Json, json};
+
+use super::Job;
+use super::input::Input;
+use crate::output::{Align, Table, count, counted, printable, size, warn as show_warning};
+
+/// Fallbacks that a summary names; the others are counted.
+const NAMED_FALLBACKS: usize = 5;
+
+/// Show what is odd but no error, on standard error.
+pub(super) fn warn(input: &Input, jobs: &[Job]) {
+    for warning in warnings(input, jobs) {
+        show_warning(&warning);
+    }
+}
+
+/// Each warning once, whatever the number of plans that have it.
+fn warnings(input: &Input, jobs: &[Job]) -> Vec<String> {
+    let mut all: Vec<String> = input.warnings().to_vec();
+    for warning in jobs.iter().flat_map(|job| job.plan.warnings()).map(in_words) {
+        if !all.contains(&warning) {
+            all.push(warning);
+        }
+    }
+    all
+}
+
+fn in_words(warning: &Warning) -> String {
+    match warning {
+        Warning::UnknownArchitecture(name) => {
+            format!("the architecture {name:?} is unknown; types are chosen by names and shapes")
+        }
+        Warning::CountedBlocks(blocks) => format!(
+            "the metadata do not say how many blocks the model has; by the tensors it has {blocks}"
+        ),
+        Warning::NoSuchBlock(block) => {
+            format!("block {block} was to be left out, but does not exist")
+        }
+        Warning::Allowed(what) => what.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The plan as a table, with its sums.
+pub(super) fn plan(plan: &Plan) -> String {
+    let mut table = Table::new(&[
+        ("name", Align::Left),
+        ("shape", Align::Left),
+        ("from", Align::Left),
+        ("to", Align::Left),
+        ("bytes", Align::Right),
+        ("why", Align::Left),
+    ]);
+    for tensor in plan.tensors() {
+        table.row([
+            printable(&tensor.name),
+            tensor.shape.to_string(),
+            tensor.stored.to_string(),
+            tensor.target.to_string(),
+            tensor.target_bytes.to_string(),
+            why(tensor),
+        ]);
+    }
+    let (weights, bytes) = (weights(plan), plan.target_bytes());
+    let mut text = table.render();
+    text += &format!(
+        "{}, {} weights: {} -> {}, {}\n",
+        counted(plan.tensors().len(), "tensor"),
+        count(weights),
+        size(plan.stored_bytes()),
+        size(bytes),
+        bits_per_weight(bytes, weights),
+    );
+    text += &types(plan);
+    text += &fallbacks(plan);
+    text
+}
+
+fn why(tensor: &PlannedTensor) -> String {
+    let reason = match &tensor.reason {
+        Reason::Copied => "copied".to_owned(),
+        Reason::Kept(kept) => format!("kept: {}", why_kept(kept)),
+        Reason::Default => "default".to_owned(),
+        Reason::Rule(rule) => rule.clone(),
+        Reason::TokenEmbeddingType => "--token-embedding-type".to_owned(),
+        Reason::OutputTensorType => "--output-tensor-type".to_owned(),
+        Reason::Pattern(pattern) => format!("--tensor-type {}", printable(pattern)),
+        other => format!("{other:?}"),
+    };
+    match tensor.wanted {
+        Some(wanted) => format!("{reason}; {wanted} does not fit the rows"),
+        None => reason,
+    }
+}
+
+fn why_kept(kept: &Kept) -> String {
+    match kept {
+        Kept::OneDimension => "one dimension".to_owned(),
+        Kept::NotAWeight => "not a weight".to_owned(),
+        Kept::Exception(part) => format!("{part} is never quantized"),
+        Kept::Output => "--leave-output-tensor".to_owned(),
+        Kept::Integers => "integers".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// What was done, in a few lines for each result.
+pub(super) fn text(jobs: &[Job], summary: &Summary) -> String {
+    let mut text = String::new();
+    for (job, files) in by_job(jobs, summary) {
+        for (path, bytes) in files {
+            text += &format!("{}: {}\n", printable(&path.display().to_string()), size(*bytes));
+        }
+        let plan = &job.plan;
+        text += &format!(
+            "  {} weights, {} (source {})\n",
+            count(weights(plan)),
+            bits_per_weight(plan.target_bytes(), weights(plan)),
+            size(plan.stored_bytes()),
+        );
+        text += &types(plan);
+        text += &fallbacks(plan);
+    }
+    let seconds = summary.elapsed.as_secs_f64();
+    text += &format!(
+        "{seconds:.1} s, {} weights/s, {}/s read\n",
+        count(rate(summary.values, seconds)),
+        size(rate(summary.source_bytes, seconds)),
+    );
+    text
+}
+
+/// What was done, for programs.
+pub(super) fn json(input: &Input, jobs: &[Job], summary: &Summary) -> Json {
+    let results: Vec<Json> =
+        by_job(jobs, summary).map(|(job, files)| result(&job.plan, files)).collect();
+    json!({
+        "results": results,
+        "source_bytes": summary.source_bytes,
+        "weights_read": summary.values,
+        "seconds": summary.elapsed.as_secs_f64(),
+        "warnings": warnings(input, jobs),
+    })
+}
+
+fn result(plan: &Plan, files: &[(PathBuf, u64)]) -> Json {
+    let files: Vec<Json> = files
+        .iter()
+        .map(|(path, bytes)| json!({ "path": path.display().to_string(), "bytes": bytes }))
+        .collect();
+    let fallbacks: Vec<Json> = plan
+        .fallbacks()
+        .map(|(tensor, bytes)| {
+            json!({
+                "tensor": tensor.name,
+                "wanted": tensor.wanted.map(|ty| ty.name()),
+                "target": tensor.target.to_string(),
+                "extra_bytes": bytes,
+            })
+        })
+        .collect();
+    let types: Map<String, Json> = count_types(plan)
+        .into_values()
+        .map(|(ty, tensors)| (ty.to_string(), tensors.into()))
+        .collect();
+    let (weights, bytes) = (weights(plan), plan.target_bytes());
+    let bits = (weights > 0).then(|| bytes as f64 * 8.0 / weights as f64);
+    json!({
+        "type": plan.file_type().name(),
+        "files": files,
+        "weights": weights,
+        "data_bytes": bytes,
+        "bits_per_weight": bits,
+        "tensors_by_type": types,
+        "fallbacks": fallbacks,
+    })
+}
+
+/// The files that each plan has become.
+fn by_job<'j>(
+    jobs: &'j [Job],
+    summary: &'j Summary,
+) -> impl Iterator<Item = (&'j Job, &'j [(PathBuf, u64)])> {
+    let mut files = summary.files.as_slice();
+    jobs.iter().map(move |job| {
+        let own;
+        (own, files) = files.split_at((job.plan.shards().max(1) as usize).min(files.len()));
+        (job, own)
+    })
+}
+
+fn weights(plan: &Plan) -> u64 {
+    let values = |tensor: &PlannedTensor| tensor.shape.values().unwrap_or(0);
+    plan.tensors().iter().fold(0, |sum, tensor| sum.saturating_add(values(tensor)))
+}
+
+fn bits_per_weight(bytes: u64, weights: u64) -> String {
+    match weights {
+        0 => "no weights".to_owned(),
+        _ => format!("{:.2} bits/weight", bytes as f64 * 8.0 / weights as f64),
+    }
+}
+
+fn rate(amount: u64, seconds: f64) -> u64 {
+    // a run is never shorter than the clock can tell
+    (amount as f64 / seconds.max(1e-6)) as u64
+}
+
+fn count_types(plan: &Plan) -> BTreeMap<u32, (TensorType, u64)> {
+    let mut counts = BTreeMap::new();
+    for tensor in plan.tensors() {
+        counts.entry(tensor.target.id()).or_insert((tensor.target, 0)).1 += 1;
+    }
+    counts
+}
+
+fn types(plan: &Plan) -> String {
+    let parts: Vec<String> =
+        count_types(plan).values().map(|(ty, tensors)| format!("{ty} {tensors}")).collect();
+    format!("  tensors: {}\n", parts.join(", "))
+}
+
+fn fallbacks(plan: &Plan) -> String {
+    let all: Vec<_> = plan.fallbacks().collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let extra = all.iter().fold(0_i64, |sum, (_, bytes)| sum.saturating_add(*bytes));
+    let sign = if extra < 0 { "-" } else { "+" };
+    let mut text = format!(
+        "  fallbacks: the rows of {} are not whole blocks of the type, {sign}{} \
+         (--no-fallback makes that an error)\n",
+        counted(all.len(), "tensor"),
+        size(extra.unsigned_abs()),
+    );
+    for (tensor, _) in all.iter().take(NAMED_FALLBACKS) {
+        let wanted = tensor.wanted.map_or("", |ty| ty.name());
+        text += &format!("    {}: {wanted} -> {}\n", printable(&tensor.name), tensor.target);
+    }
+    if all.len() > NAMED_FALLBACKS {
+        text += &format!("    and {} more (--dry-run lists them)\n", all.len() - NAMED_FALLBACKS);
+    }
+    text
+}

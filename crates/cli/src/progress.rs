@@ -1,0 +1,50 @@
+//! The progress bar of long work, on standard error.
+
+use std::io::{IsTerminal, stderr};
+
+use granule_convert::run::Event;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use crate::output::{count, printable};
+
+/// Shows how far a conversion is. Nothing is shown where standard error is not a terminal.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// A bar that appears with [`Event::Started`], unless it is not `wanted`.
+    pub(crate) fn new(wanted: bool) -> Self {
+        let target = if wanted && stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let style =
+            ProgressStyle::with_template("{bar:30} {percent:>3} %  {rate}  {eta} left  {msg:.dim}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar())
+                .progress_chars("=> ")
+                .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                    // the bar has no way to report a failure to draw
+                    let _ = write!(out, "{} weights/s", count(state.per_sec() as u64));
+                });
+        Self { bar: ProgressBar::with_draw_target(Some(0), target).with_style(style) }
+    }
+
+    /// Take note of an event; called from all threads.
+    pub(crate) fn on(&self, event: &Event<'_>) {
+        match event {
+            Event::Started { values, .. } => self.bar.set_length(*values),
+            Event::Tensor { name } => self.bar.set_message(printable(name)),
+            Event::Progress { values } => self.bar.set_position(*values),
+            Event::Finishing => self.bar.set_message("flushing to the disk"),
+            _ => {}
+        }
+    }
+
+    /// Remove the bar.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

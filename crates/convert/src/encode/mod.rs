@@ -29,9 +29,6 @@ mod rows;
 mod search_affine;
 mod search_symmetric;
 mod super_block;
-mod signs;
-mod super_block;
-mod super_blocks;
 mod ternary;
 mod with_weights;
 

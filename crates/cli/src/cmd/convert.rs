@@ -1,4 +1,4 @@
-//! `granule convert`, also called `granule quantize`: to quantized GGUF files.
+//! `granule convert`, also called `granule quantize`: checkpoints and GGUF files to GGUF files.
 
 mod input;
 mod name;
@@ -33,7 +33,7 @@ struct Job {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let wanted = Wanted::of(args)?;
-    let input = Input::open(args)?;
+    let input = Input::open(args, &wanted)?;
     let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;
     let jobs = jobs(args, &wanted, &input, importance.as_ref())?;
     if args.dry_run {
@@ -71,11 +71,14 @@ fn jobs(
 ) -> anyhow::Result<Vec<Job>> {
     let mut jobs = Vec::new();
     if let Some(path) = &args.plan {
-        let plan = saved_plan(path, input)?;
+        let plan = saved_plan(path, input, importance)?;
         jobs.push((plan, Vec::new()));
     }
     for recipe in wanted.recipes(args) {
         jobs.push(Plan::preview(input.source(), &recipe, importance)?);
+    }
+    if jobs.is_empty() {
+        jobs.push((Plan::as_is(input.source())?, Vec::new()));
     }
     if let (Some(output), 2..) = (&wanted.output, jobs.len())
         && !output.is_dir()
@@ -85,16 +88,18 @@ fn jobs(
     let model = input.model(args);
     let with_path = |(plan, problems): (Plan, _)| {
         let output = wanted.output.as_deref();
-        let path = name::output(output, &args.source, &model, plan.file_type());
+        let quantized = args.plan.is_some() || !wanted.file_types.is_empty();
+        let file_type = quantized.then(|| plan.file_type());
+        let path = name::output(output, &args.source, &model, file_type);
         Job { plan, path, problems }
     };
     Ok(jobs.into_iter().map(with_path).collect())
 }
 
-fn saved_plan(path: &Path, input: &Input) -> anyhow::Result<Plan> {
+fn saved_plan(path: &Path, input: &Input, importance: Option<&Importance>) -> anyhow::Result<Plan> {
     let name = || path.display().to_string();
     let json = fs::read_to_string(path).with_context(name)?;
-    Plan::from_json(&json, input.source()).with_context(name)
+    Plan::from_json(&json, input.source(), importance).with_context(name)
 }
 
 /// Show the plans, and everything that stands in their way.

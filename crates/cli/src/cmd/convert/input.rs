@@ -1,35 +1,49 @@
-//! What is converted.
+//! What is converted: a checkpoint or a GGUF file.
 
 use anyhow::bail;
-use granule_convert::Source;
 use granule_convert::source::GgufSource;
+use granule_convert::{Checkpoint, CheckpointOptions, Source};
 
 use super::name;
-use super::options::Args;
+use super::options::{Args, Wanted};
 
 /// An open source.
 #[derive(Debug)]
 pub(super) enum Input {
-    Gguf(GgufSource),
+    Checkpoint(Box<Checkpoint>),
+    Gguf(Box<GgufSource>),
 }
 
 impl Input {
-    pub(super) fn open(args: &Args) -> anyhow::Result<Self> {
-        if args.source.is_dir() {
-            bail!("{}: this is a folder, expected a GGUF file", args.source.display());
+    /// Open a folder as a checkpoint, anything else as a GGUF file.
+    pub(super) fn open(args: &Args, wanted: &Wanted) -> anyhow::Result<Self> {
+        if !args.source.is_dir() {
+            if let Some(option) = args.checkpoint_option() {
+                bail!("{}: {option} is for the folder of a checkpoint", args.source.display());
+            }
+            return Ok(Self::Gguf(Box::new(GgufSource::open(&args.source)?)));
         }
-        Ok(Self::Gguf(GgufSource::open(&args.source)?))
+        let options = CheckpointOptions {
+            out_type: wanted.out_type,
+            model_name: args.model_name.clone(),
+            metadata: args.metadata.clone(),
+            pre_tokenizer: args.pre.clone(),
+            vocabulary_only: args.vocab_only,
+        };
+        Ok(Self::Checkpoint(Box::new(Checkpoint::open(&args.source, &options)?)))
     }
 
     pub(super) fn source(&self) -> &dyn Source {
         match self {
-            Self::Gguf(source) => source,
+            Self::Checkpoint(source) => source.as_ref(),
+            Self::Gguf(source) => source.as_ref(),
         }
     }
 
     /// What the model is called.
     pub(super) fn model(&self, args: &Args) -> String {
         match self {
+            Self::Checkpoint(source) => source.file_stem().to_owned(),
             Self::Gguf(_) => name::model_of(&args.source),
         }
     }
@@ -37,6 +51,7 @@ impl Input {
     /// What is odd about the source but no error.
     pub(super) fn warnings(&self) -> &[String] {
         match self {
+            Self::Checkpoint(source) => source.warnings(),
             Self::Gguf(_) => &[],
         }
     }

@@ -6,14 +6,18 @@ use granule_format::FileType;
 use granule_format::container::ShardName;
 
 /// Where to write: `wanted`; in the folder `wanted`; in the folder `source`, beside the file `source`.
-/// A name of its own is `model` (what the model is called) with the file type in place of the one that it ends in.
+/// A name of its own is `model` (what the model is called) with the file type in place of the one that it ends in; as it is
+/// without a file type.
 pub(super) fn output(
     wanted: Option<&Path>,
     source: &Path,
     model: &str,
-    file_type: FileType,
+    file_type: Option<FileType>,
 ) -> PathBuf {
-    let name = || format!("{}-{file_type}.gguf", without_type(model));
+    let name = || match file_type {
+        Some(file_type) => format!("{}-{file_type}.gguf", without_type(model)),
+        None => format!("{model}.gguf"),
+    };
     match wanted {
         Some(folder) if folder.is_dir() => folder.join(name()),
         Some(file) => file.to_owned(),
@@ -54,7 +58,7 @@ mod tests {
             ("model", "model-Q4_K_M.gguf"),
         ] {
             let source = Path::new(source);
-            let found = output(None, source, &model_of(source), FileType::Q4_K_M);
+            let found = output(None, source, &model_of(source), Some(FileType::Q4_K_M));
             assert_eq!(found, Path::new(name));
         }
     }
@@ -65,8 +69,9 @@ mod tests {
         let (folder, file) = (folder.path(), Path::new("x.gguf"));
         let of = |wanted, source, ty| output(wanted, source, "Model-1B-BF16", ty);
         let quantized = folder.join("Model-1B-Q8_0.gguf");
-        assert_eq!(of(Some(folder), file, FileType::Q8_0), quantized);
-        assert_eq!(of(None, folder, FileType::Q8_0), quantized);
-        assert_eq!(of(Some(file), folder, FileType::Q8_0), file);
+        assert_eq!(of(Some(folder), file, Some(FileType::Q8_0)), quantized);
+        assert_eq!(of(None, folder, Some(FileType::Q8_0)), quantized);
+        assert_eq!(of(None, folder, None), folder.join("Model-1B-BF16.gguf"));
+        assert_eq!(of(Some(file), folder, Some(FileType::Q8_0)), file);
     }
 }

@@ -5,19 +5,20 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use granule_convert::Recipe;
 use granule_convert::recipe::{MetadataOverride, parse_layers, parse_tensor_type};
+use granule_convert::{OutType, Recipe};
 use granule_format::{BlockType, FileType};
 
 use super::tensor_types::TensorTypes;
 
-/// Convert a GGUF file to a (quantized) GGUF file
+/// Convert a checkpoint or a GGUF file to a (quantized) GGUF file
 ///
-/// Of a split set any file may be named. Options have the names that llama-quantize gives them, and `granule quantize IN [OUT] TYPE [THREADS]` is understood.
+/// A checkpoint is a folder as Hugging Face libraries save it; of a split set of GGUF files any may be named. Options have
+/// the names that llama-quantize and convert_hf_to_gguf.py give them, and `granule quantize IN [OUT] TYPE [THREADS]` is understood.
 #[derive(Debug, clap::Args)]
 #[command(after_help = file_types())]
 pub(crate) struct Args {
-    /// A GGUF file, or any file of a split set
+    /// The folder of a checkpoint, or a GGUF file
     pub(crate) source: PathBuf,
     /// As llama-quantize takes them: OUTPUT, TYPE, THREADS
     #[arg(value_name = "[OUTPUT] TYPE [THREADS]", num_args = 0..=3, hide = true)]
@@ -28,6 +29,10 @@ pub(crate) struct Args {
     /// The file type: what most tensors are quantized to. Given several times, the source is read once for all
     #[arg(short = 't', long = "type", value_name = "TYPE")]
     file_types: Vec<FileType>,
+    /// The type that a checkpoint is converted to, as convert_hf_to_gguf.py does it; with -t, before it is quantized
+    /// [default: its own 16-bit type]
+    #[arg(long, value_name = "TYPE", value_parser = out_type)]
+    outtype: Option<OutType>,
     /// Threads to work with [default: one for each core]
     #[arg(short = 'j', long, value_name = "COUNT")]
     threads: Option<usize>,
@@ -78,11 +83,24 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Model")]
     keep_split: bool,
 
+    /// The model's name, for a checkpoint
+    #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
+    pub(crate) model_name: Option<String>,
+    /// A JSON file with metadata that replace those of a checkpoint
+    #[arg(long, value_name = "FILE", help_heading = "Checkpoint")]
+    pub(crate) metadata: Option<PathBuf>,
+    /// The name of the pre-tokenizer, where that of a checkpoint is not recognised
+    #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
+    pub(crate) pre: Option<String>,
+    /// Convert metadata and tokenizer of a checkpoint, no tensors
+    #[arg(long, conflicts_with = "file_types", help_heading = "Checkpoint")]
+    pub(crate) vocab_only: bool,
+
     /// Show what would become of every tensor, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Run a plan that `--dry-run --json` has printed
-    #[arg(long, value_name = "FILE", conflicts_with = "file_types")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file_types", "outtype", "vocab_only"])]
     pub(crate) plan: Option<PathBuf>,
     /// Show nothing but errors
     #[arg(short, long)]
@@ -92,17 +110,39 @@ pub(crate) struct Args {
     pub(crate) json: bool,
 }
 
+impl Args {
+    /// An option that was given and says nothing about GGUF files.
+    pub(crate) fn checkpoint_option(&self) -> Option<&'static str> {
+        let given = [
+            ("--outtype", self.outtype.is_some()),
+            ("--model-name", self.model_name.is_some()),
+            ("--metadata", self.metadata.is_some()),
+            ("--pre", self.pre.is_some()),
+            ("--vocab-only", self.vocab_only),
+        ];
+        given.into_iter().find_map(|(option, given)| given.then_some(option))
+    }
+}
+
 /// The end of the help: what TYPE can be.
 fn file_types() -> String {
     let names: Vec<&str> = FileType::ALL.iter().map(|file_type| file_type.name()).collect();
     format!("File types: {}", names.join(" "))
 }
 
+fn out_type(name: &str) -> Result<OutType, String> {
+    OutType::from_name(name).ok_or_else(|| {
+        format!("expected one of {}", OutType::names().collect::<Vec<_>>().join(", "))
+    })
+}
+
 /// What options and positions together ask for.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) output: Option<PathBuf>,
-    file_types: Vec<FileType>,
+    pub(crate) file_types: Vec<FileType>,
+    /// What a checkpoint is converted to, before it is quantized or at all.
+    pub(crate) out_type: OutType,
     pub(crate) threads: Option<usize>,
 }
 
@@ -111,20 +151,28 @@ impl Wanted {
         let mut wanted = Self {
             output: args.output.clone(),
             file_types: args.file_types.clone(),
+            out_type: args.outtype.unwrap_or_default(),
             threads: args.threads,
         };
-        wanted.take_positions(&args.rest, args.plan.is_some())?;
-        if wanted.file_types.is_empty() && args.plan.is_none() {
+        let converts = args.plan.is_some() || args.outtype.is_some() || args.vocab_only;
+        wanted.take_positions(&args.rest, converts)?;
+        // what becomes 32 or 16 bits needs no other 16 bits on the way
+        if let (None, [only]) = (args.outtype, wanted.file_types.as_slice())
+            && let Some(BlockType::F32 | BlockType::F16 | BlockType::BF16) = only.default_type()
+        {
+            wanted.out_type = OutType::from_name(only.name()).unwrap_or_default();
+        }
+        if wanted.file_types.is_empty() && !converts {
             bail!("to which type? Give one with -t TYPE, such as -t Q4_K_M (--help lists them)");
         }
         Ok(wanted)
     }
 
     /// `[OUTPUT] [TYPE [THREADS]]`: what no option has given. A word that is the name of a type is one.
-    fn take_positions(&mut self, rest: &[OsString], has_plan: bool) -> anyhow::Result<()> {
+    fn take_positions(&mut self, rest: &[OsString], converts: bool) -> anyhow::Result<()> {
         let mut rest = rest.iter();
         let mut next = rest.next();
-        let has_type = has_plan || !self.file_types.is_empty();
+        let has_type = converts || !self.file_types.is_empty();
         let type_of =
             |word: &OsString| word.to_str().and_then(|text| text.parse::<FileType>().ok());
         if let Some(word) = next

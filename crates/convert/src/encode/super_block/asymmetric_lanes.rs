@@ -125,8 +125,9 @@ impl<const N: usize, const L: usize> Runs<'_, N, L> {
         for k in 0..L {
             let low = inverse[k] * (self.smallest[k] - min[k]);
             let high = inverse[k] * (self.max[k] - min[k]);
-            outside |=
-                u32::from(!(low.abs() < ROUNDED_BELOW)) | u32::from(!(high.abs() < ROUNDED_BELOW));
+            // NaN is outside as well.
+            let inside = (low.abs() < ROUNDED_BELOW) & (high.abs() < ROUNDED_BELOW);
+            outside |= u32::from(!inside);
         }
         outside == 0
     }

@@ -126,7 +126,7 @@ pub enum Error {
         /// The tensor by its name in the checkpoint, if it is about one.
         tensor: Option<String>,
         /// What is wrong.
-        problem: Problem,
+        problem: Box<Problem>,
     },
     /// The header of the output cannot be laid out.
     #[error(transparent)]
@@ -153,11 +153,11 @@ impl Error {
     }
 
     pub(crate) fn in_file(path: &Path, problem: impl Into<Problem>) -> Self {
-        Self::Checkpoint { path: path.to_owned(), tensor: None, problem: problem.into() }
+        Self::Checkpoint { path: path.to_owned(), tensor: None, problem: Box::new(problem.into()) }
     }
 
     pub(crate) fn of_tensor(path: &Path, tensor: &str, problem: Problem) -> Self {
-        Self::Checkpoint { path: path.to_owned(), tensor: Some(tensor.to_owned()), problem }
+        Self::Checkpoint { path: path.to_owned(), tensor: Some(tensor.to_owned()), problem: Box::new(problem) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is wrong with a checkpoint is found when it is opened, and the error names file and tensor.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

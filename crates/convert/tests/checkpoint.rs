@@ -1,5 +1,7 @@
 //! Checkpoints look like the files that the reference's converter makes of them, byte for byte.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -32,6 +32,15 @@ impl Config {
         Ok(Self { path, raw, full })
     }
 
+    /// A config without file.
+    #[cfg(test)]
+    pub(crate) fn of(json: Value) -> Self {
+        let raw = json.as_object().cloned().unwrap_or_default();
+        let mut full = raw.clone();
+        fill(&mut full);
+        Self { path: "config.json".into(), raw, full }
+    }
+
     /// The file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -135,5 +144,53 @@ fn fill(map: &mut Map<String, Value>) {
         if let Some(value) = value {
             map.insert((*key).to_owned(), value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nine_keys_are_enough_for_llama() {
+        let config = Config::of(json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 512, "hidden_size": 64,
+            "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "rms_norm_eps": 1e-5,
+            "tie_word_embeddings": true,
+        }));
+        for (key, value) in [
+            ("max_position_embeddings", json!(2048)),
+            ("num_key_value_heads", json!(4)),
+            ("head_dim", json!(16)),
+            ("rope_theta", json!(10000.0)),
+            ("hidden_size", json!(64)),
+        ] {
+            assert_eq!(config.get(key), Some(&value), "{key}");
+        }
+    }
+
+    #[test]
+    fn null_counts_as_absent_only_where_the_class_says_so() {
+        let of = |model_type: &str| {
+            Config::of(json!({
+                "model_type": model_type, "num_attention_heads": 6, "num_key_value_heads": null,
+                "max_position_embeddings": null
+            }))
+        };
+        for model_type in ["llama", "mistral", "mixtral"] {
+            assert_eq!(of(model_type).get("num_key_value_heads"), Some(&json!(6)), "{model_type}");
+            assert_eq!(of(model_type).first(&["max_position_embeddings", "n_ctx"]), None);
+        }
+        assert_eq!(of("unheard-of").get("num_key_value_heads"), None);
+    }
+
+    #[test]
+    fn a_missing_number_is_named() {
+        let config = Config::of(json!({"hidden_size": 1}));
+        assert_eq!(config.number(&Number::Key(&["hidden_size"])).ok(), Some(1));
+        let missing = config.number(&Number::Key(&["n_embd"])).unwrap_err().to_string();
+        assert!(missing.contains("config.json") && missing.contains("n_embd"), "{missing}");
     }
 }

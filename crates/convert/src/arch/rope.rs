@@ -184,3 +184,96 @@ impl<'c> Rope<'c> {
         Ok(Some(factors.collect()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The factors between 1 and the largest, as torch 2.11.0 computes them.
+    #[test]
+    fn llama3_factors_have_the_bits_of_the_reference() {
+        type Case = (u64, f64, f64, f64, f64, u64, usize, &'static [u32]);
+        let cases: &[Case] = &[
+            (
+                128,
+                500_000.0,
+                8.0,
+                1.0,
+                4.0,
+                8192,
+                29,
+                &[0x3f9a8ed5, 0x3fc6d64a, 0x4001af1d, 0x402c732e, 0x406bcace, 0x40a83c06],
+            ),
+            (64, 500_000.0, 32.0, 1.0, 4.0, 8192, 15, &[0x3fd35ec2, 0x4052b46f, 0x411aaaee]),
+            (80, 1_000_000.0, 4.0, 1.0, 3.0, 4096, 16, &[0x3f96e774, 0x3fe2f497, 0x40306c1e]),
+            (
+                96,
+                10_000.0,
+                5.5,
+                1.3,
+                7.7,
+                2048,
+                20,
+                &[
+                    0x3f8c23e8, 0x3fa92bf0, 0x3fcc1094, 0x3ff5ef26, 0x401409b8, 0x4031fdc4,
+                    0x4055ad67, 0x40800676, 0x409914f6,
+                ],
+            ),
+        ];
+        for (head, base, factor, low, high, context, first, between) in cases {
+            let config = Config::of(json!({
+                "rope_theta": base,
+                "rope_scaling": {
+                    "rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high,
+                    "original_max_position_embeddings": context,
+                },
+            }));
+            let factors = Rope::new(&config).llama3_factors(*head).unwrap().unwrap();
+            let last = first + between.len();
+            let bits: Vec<_> = factors[*first..last].iter().map(|factor| factor.to_bits()).collect();
+            assert_eq!(&bits, between, "head {head}");
+            assert!(factors[..*first].iter().all(|factor| *factor == 1.0));
+            assert!(factors[last..].iter().all(|found| *found == *factor as f32));
+            assert_eq!(factors.len() as u64, head / 2);
+        }
+    }
+
+    #[test]
+    fn scaling_is_written_by_its_kind() {
+        let write = |rope: Value| {
+            let config = Config::of(json!({"rope_theta": 10000, "rope_scaling": rope}));
+            let (mut out, mut warnings) = (Metadata::new(), Vec::new());
+            let rope = Rope::new(&config);
+            rope.write_scaling(&config, &str::to_owned, &mut out, &mut warnings).unwrap();
+            rope.write_bases(&config, &str::to_owned, &mut out).unwrap();
+            let text: Vec<_> =
+                out.iter().map(|entry| format!("{}={:?}", entry.key, entry.value)).collect();
+            (text.join(" "), warnings.len())
+        };
+        let base = "rope.freq_base=F32(10000.0)";
+        assert_eq!(write(Value::Null), (base.to_owned(), 0));
+        assert_eq!(
+            write(json!({"type": "linear", "factor": 2.5})),
+            (
+                format!(
+                    "rope.scaling.type=String(\"linear\") rope.scaling.factor=F32(2.5) {base}"
+                ),
+                0
+            )
+        );
+        let yarn = json!({
+            "rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32768, "beta_fast": 32
+        });
+        assert_eq!(
+            write(yarn).0,
+            format!(
+                "rope.scaling.type=String(\"yarn\") rope.scaling.factor=F32(4.0) \
+                 rope.scaling.original_context_length=U32(32768) \
+                 rope.scaling.yarn_beta_fast=F32(32.0) {base}"
+            )
+        );
+        assert_eq!(write(json!({"rope_type": "spiral", "factor": 2})), (base.to_owned(), 1));
+    }
+}

@@ -234,14 +234,14 @@ impl Special {
             self.set_add("bos", around.is(first, &["bos", "cls"]));
         }
         if let Some(last) = &last {
-            if around.config.is_some() && !around.is(last, &["eos"]) {
-                if let Some(kind) =
-                    ["eot", "eom"].into_iter().find(|kind| !self.kinds.contains(kind))
-                {
-                    self.kinds.push(kind);
-                    let old = around.get("eos").cloned().unwrap_or(Value::Null);
-                    around.set(kind, old);
-                }
+            let free = ["eot", "eom"].into_iter().find(|kind| !self.kinds.contains(kind));
+            if let Some(kind) = free
+                && around.config.is_some()
+                && !around.is(last, &["eos"])
+            {
+                self.kinds.push(kind);
+                let old = around.get("eos").cloned().unwrap_or(Value::Null);
+                around.set(kind, old);
             }
             around.set("eos", last.clone());
             self.set_add("eos", true);

@@ -64,8 +64,8 @@ impl Checkpoint {
         })?;
         let mut warnings = Vec::new();
         let weights = match Weights::open(folder) {
-            Err(Error::Checkpoint { problem: Problem::NoWeights, .. })
-                if options.vocabulary_only =>
+            Err(Error::Checkpoint { problem, .. })
+                if options.vocabulary_only && matches!(*problem, Problem::NoWeights) =>
             {
                 Weights::default()
             }

@@ -157,7 +157,11 @@ impl Error {
     }
 
     pub(crate) fn of_tensor(path: &Path, tensor: &str, problem: Problem) -> Self {
-        Self::Checkpoint { path: path.to_owned(), tensor: Some(tensor.to_owned()), problem: Box::new(problem) }
+        Self::Checkpoint {
+            path: path.to_owned(),
+            tensor: Some(tensor.to_owned()),
+            problem: Box::new(problem),
+        }
     }
 }
 

@@ -232,7 +232,8 @@ mod tests {
             }));
             let factors = Rope::new(&config).llama3_factors(*head).unwrap().unwrap();
             let last = first + between.len();
-            let bits: Vec<_> = factors[*first..last].iter().map(|factor| factor.to_bits()).collect();
+            let bits: Vec<_> =
+                factors[*first..last].iter().map(|factor| factor.to_bits()).collect();
             assert_eq!(&bits, between, "head {head}");
             assert!(factors[..*first].iter().all(|factor| *factor == 1.0));
             assert!(factors[last..].iter().all(|found| *found == *factor as f32));
@@ -257,9 +258,7 @@ mod tests {
         assert_eq!(
             write(json!({"type": "linear", "factor": 2.5})),
             (
-                format!(
-                    "rope.scaling.type=String(\"linear\") rope.scaling.factor=F32(2.5) {base}"
-                ),
+                format!("rope.scaling.type=String(\"linear\") rope.scaling.factor=F32(2.5) {base}"),
                 0
             )
         );

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use granule_format::{Block, BlockType};
 use granule_reader::isa::Isa;
-use zerocopy::FromBytes;
 
+use super::rows::blocks_for;
 use super::{Encoder, Weighting};
 
 /// Chooses a block from the values of that block alone.
@@ -65,22 +65,4 @@ pub(super) fn each_block<B: Block>(
             }
         },
     );
-}
-
-/// The blocks to fill, after checking what an encoder asks of its caller.
-///
-/// # Panics
-/// As [`Encoder::encode`].
-pub(super) fn blocks_for<'a, B: Block>(
-    rows: &[f32],
-    columns: usize,
-    weights: Option<&[f32]>,
-    out: &'a mut [u8],
-) -> &'a mut [B] {
-    assert!(columns > 0 && columns.is_multiple_of(B::LEN), "rows of {columns} {} values", B::TYPE);
-    assert!(rows.len().is_multiple_of(columns), "{} values in rows of {columns}", rows.len());
-    assert!(weights.is_none_or(|w| w.len() == columns), "an importance weight for each column");
-    let blocks = <[B]>::mut_from_bytes(out).expect("room for whole blocks");
-    assert_eq!(blocks.len(), rows.len() / B::LEN, "room for all blocks");
-    blocks
 }

@@ -4,7 +4,8 @@ use granule_format::block::{q1_0, types};
 use granule_format::{Block, BlockType, num::F16};
 use granule_reader::isa::Isa;
 
-use super::block_wise::{blocks_for, each_block};
+use super::block_wise::each_block;
+use super::rows::blocks_for;
 use super::{Encoder, Weighting, round};
 
 /// Values in a block.

@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use granule_format::{Block, BlockType};
 use granule_reader::isa::Isa;
 
-use super::block_wise::{blocks_for, each_block};
+use super::block_wise::each_block;
 use super::importance::{Lanes, N, Weighted};
+use super::rows::blocks_for;
 use super::{Encoder, Weighting};
 
 /// Chooses a block from its values and, in the weighted form, their weights.

@@ -359,25 +359,33 @@ impl Header {
     }
 }
 
+/// The key that these bytes are: printable ASCII.
 fn checked_key(walk: &mut Walk<'_, '_>, bytes: &[u8], at: u64) -> Result<String, Error> {
-    let most = walk.limits.key_bytes;
-    let name = String::from_utf8_lossy(bytes).into_owned();
-    if bytes.is_empty() {
-        walk.fault(Error::new(ErrorKind::EmptyName, at))?;
-    }
-    if bytes.len() as u64 > most {
-        let kind = ErrorKind::LongName { bytes: bytes.len() as u64, most };
-        walk.fault(Error::new(kind, at))?;
-    }
+    let name = checked_name(walk, bytes, at, walk.limits.key_bytes)?;
     if let Some(byte) = bytes.iter().copied().find(|byte| !(b' '..=b'~').contains(byte)) {
         walk.fault(Error::new(ErrorKind::NameByte { name: name.clone(), byte }, at))?;
     }
     Ok(name)
 }
 
+/// The name that these bytes are: UTF-8 without control characters.
 fn checked_tensor_name(walk: &mut Walk<'_, '_>, bytes: &[u8], at: u64) -> Result<String, Error> {
-    let most = walk.limits.tensor_name_bytes;
-    let name = String::from_utf8_lossy(bytes).into_owned();
+    let name = checked_name(walk, bytes, at, walk.limits.tensor_name_bytes)?;
+    if str::from_utf8(bytes).is_err() {
+        walk.fault(Error::new(ErrorKind::NotUtf8, at))?;
+    } else if let Some(byte) = bytes.iter().copied().find(u8::is_ascii_control) {
+        walk.fault(Error::new(ErrorKind::NameByte { name: name.clone(), byte }, at))?;
+    }
+    Ok(name)
+}
+
+/// What keys and tensor names have in common: their length. What is not UTF-8 is replaced.
+fn checked_name(
+    walk: &mut Walk<'_, '_>,
+    bytes: &[u8],
+    at: u64,
+    most: u64,
+) -> Result<String, Error> {
     if bytes.is_empty() {
         walk.fault(Error::new(ErrorKind::EmptyName, at))?;
     }
@@ -385,12 +393,7 @@ fn checked_tensor_name(walk: &mut Walk<'_, '_>, bytes: &[u8], at: u64) -> Result
         let kind = ErrorKind::LongName { bytes: bytes.len() as u64, most };
         walk.fault(Error::new(kind, at))?;
     }
-    if str::from_utf8(bytes).is_err() {
-        walk.fault(Error::new(ErrorKind::NotUtf8, at))?;
-    } else if let Some(byte) = bytes.iter().copied().find(u8::is_ascii_control) {
-        walk.fault(Error::new(ErrorKind::NameByte { name: name.clone(), byte }, at))?;
-    }
-    Ok(name)
+    Ok(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// What follows a tensor's name in the table; nothing if it has too many dimensions to be kept.

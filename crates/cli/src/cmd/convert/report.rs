@@ -224,6 +224,9 @@ fn count_types(plan: &Plan) -> BTreeMap<u32, (TensorType, u64)> {
 }
 
 fn types(plan: &Plan) -> String {
+    if plan.tensors().is_empty() {
+        return String::new();
+    }
     let parts: Vec<String> =
         count_types(plan).values().map(|(ty, tensors)| format!("{ty} {tensors}")).collect();
     format!("  tensors: {}\n", parts.join(", "))

@@ -1,0 +1,143 @@
+//! `granule convert`, from checkpoints: the files of the reference's converter, byte for byte.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use common::Folder;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn checkpoints() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints")
+}
+
+/// Convert a checkpoint of the collection with these options.
+fn convert(folder: &Folder, checkpoint: &Path, options: &[&str]) -> Output {
+    folder.command("convert").arg(checkpoint).args(options).output().unwrap()
+}
+
+#[track_caller]
+fn assert_ok(output: &Output) {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn sha256(path: &Path) -> String {
+    let digest = Sha256::digest(fs::read(path).unwrap());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Every case of the collection whose arguments the program has; at least the four types for each checkpoint.
+#[test]
+fn the_files_of_the_reference() {
+    let mut done = 0;
+    for entry in fs::read_dir(checkpoints()).unwrap() {
+        let checkpoint = entry.unwrap().path();
+        let Ok(index) = fs::read(checkpoint.join("expected/index.json")) else { continue };
+        let index: Value = serde_json::from_slice(&index).unwrap();
+        for case in index["cases"].as_array().unwrap() {
+            let mut options: Vec<&str> = case["args"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|text| text.as_str().unwrap())
+                .collect();
+            let known = ["--outtype", "--vocab-only", "--model-name", "--metadata"];
+            let files = case["files"].as_array().unwrap();
+            let unknown = |option: &&&str| option.starts_with("--") && !known.contains(option);
+            if files.len() > 1 || options.iter().any(|option| unknown(&option)) {
+                continue;
+            }
+            let metadata = options.iter().position(|option| *option == "--metadata");
+            let path = metadata.map(|at| checkpoint.join(options[at + 1]));
+            if let (Some(at), Some(path)) = (metadata, &path) {
+                options[at + 1] = path.to_str().unwrap();
+            }
+            if !options.contains(&"--outtype") && !options.contains(&"--vocab-only") {
+                options.extend(["--outtype", "auto"]);
+            }
+            let folder = Folder::new();
+            options.extend(["-o", ".", "--quiet"]);
+            assert_ok(&convert(&folder, &checkpoint, &options));
+            let name = files[0]["name"].as_str().unwrap();
+            assert_eq!(folder.names(), [name], "{options:?}");
+            assert_eq!(sha256(&folder.path(name)), files[0]["sha256"], "{name} {options:?}");
+            done += 1;
+        }
+    }
+    assert!(done >= 20, "{done}");
+}
+
+/// `-t` is the converter to the checkpoint's own 16-bit type, and then the quantizer.
+#[test]
+fn one_step_is_two_steps() {
+    let checkpoint = checkpoints().join("llama2-spm-256");
+    let folder = Folder::new();
+    assert_ok(&convert(&folder, &checkpoint, &["--outtype", "auto", "-o", "half.gguf"]));
+    for file_type in ["Q4_K_M", "Q8_0", "IQ4_XS", "BF16"] {
+        assert_ok(&convert(&folder, &checkpoint, &["-t", file_type, "-o", "one.gguf"]));
+        folder.run(&format!("quantize half.gguf two.gguf {file_type} --quiet")).ok();
+        assert_eq!(
+            sha256(&folder.path("one.gguf")),
+            sha256(&folder.path("two.gguf")),
+            "{file_type}"
+        );
+    }
+    folder.run("check one.gguf two.gguf half.gguf --strict --quiet").ok();
+}
+
+#[test]
+fn named_after_the_model() {
+    let checkpoint = checkpoints().join("llama2-spm-256");
+    let folder = Folder::new();
+    assert_ok(&convert(&folder, &checkpoint, &["-t", "Q4_K_M", "-t", "Q8_0", "-o", "."]));
+    let index = fs::read(checkpoint.join("expected/index.json")).unwrap();
+    let index: Value = serde_json::from_slice(&index).unwrap();
+    let full = index["cases"][0]["files"][0]["name"].as_str().unwrap();
+    let stem = full.strip_suffix("-F32.gguf").unwrap();
+    assert_eq!(folder.names(), [format!("{stem}-Q4_K_M.gguf"), format!("{stem}-Q8_0.gguf")]);
+}
+
+#[test]
+fn failures_name_what_is_missing() {
+    let folder = Folder::new();
+    let copy = |leave_out: &str| {
+        let from = checkpoints().join("mistral-fast-tok");
+        let _ = fs::remove_dir_all(folder.path("copy"));
+        fs::create_dir(folder.path("copy")).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_owned();
+            if path.is_file() && name != leave_out {
+                fs::copy(path, folder.path("copy").join(name)).unwrap();
+            }
+        }
+    };
+    for (leave_out, part) in [
+        ("config.json", "config.json"),
+        ("model.safetensors", "safetensors"),
+        ("tokenizer.json", "tokenizer"),
+    ] {
+        copy(leave_out);
+        let message = folder.run("convert copy -t Q4_0").failure();
+        assert!(message.contains("copy") && message.contains(part), "{leave_out}: {message}");
+        assert!(folder.names() == ["copy"], "{leave_out}");
+        let left: Vec<_> = fs::read_dir(folder.path("copy")).unwrap().collect();
+        assert!(!left.iter().any(|entry| {
+            entry.as_ref().unwrap().file_name().to_string_lossy().contains("gguf")
+        }));
+    }
+    copy("");
+    let weights = folder.path("copy/model.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() - 1000]).unwrap();
+    let message = folder.run("convert copy -t Q4_0").failure();
+    assert!(message.contains("model.safetensors"), "{message}");
+    let message = folder.run("convert copy/model.safetensors -t Q4_0").failure();
+    assert!(message.contains("checkpoint"), "{message}");
+    let message = folder.run("convert copy/model.safetensors --outtype f16").failure();
+    assert!(message.contains("--outtype") && message.contains("folder"), "{message}");
+}

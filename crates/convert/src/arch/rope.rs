@@ -156,7 +156,7 @@ impl<'c> Rope<'c> {
     ///
     /// Low frequencies are divided by `factor`, high ones stay, between them it goes over smoothly in the
     /// wavelength. The order of operations in single precision is the reference's: it divides a number
-    /// by a tensor as a multiplication with the reciprocal.
+    /// by a tensor as a multiplication with the reciprocal. Its power is not always rounded correctly, ours is.
     pub(crate) fn llama3_factors(&self, head: u64) -> Result<Option<Vec<f32>>, Error> {
         if !self.kind().is_some_and(|kind| kind.eq_ignore_ascii_case("llama3")) {
             return Ok(None);
@@ -209,16 +209,16 @@ mod tests {
             (64, 500_000.0, 32.0, 1.0, 4.0, 8192, 15, &[0x3fd35ec2, 0x4052b46f, 0x411aaaee]),
             (80, 1_000_000.0, 4.0, 1.0, 3.0, 4096, 16, &[0x3f96e774, 0x3fe2f497, 0x40306c1e]),
             (
-                96,
+                128,
                 10_000.0,
                 5.5,
                 1.3,
                 7.7,
                 2048,
-                20,
+                27,
                 &[
-                    0x3f8c23e8, 0x3fa92bf0, 0x3fcc1094, 0x3ff5ef26, 0x401409b8, 0x4031fdc4,
-                    0x4055ad67, 0x40800676, 0x409914f6,
+                    0x3f92e739, 0x3fa92bf0, 0x3fc2bbe2, 0x3fe00d06, 0x4000d1d3, 0x401409b8,
+                    0x402a0025, 0x40430f7c, 0x405f9aa7, 0x40800676, 0x40926cab, 0x40a73cd6,
                 ],
             ),
         ];

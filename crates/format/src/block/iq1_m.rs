@@ -16,13 +16,13 @@ use crate::num::F16;
 #[repr(C)]
 pub struct IQ1_M {
     /// The low 8 bits of the groups' indices.
-    indices_low: [u8; 32],
+    pub indices_low: [u8; 32],
     /// For each group a nibble, the first of two in the lower: the upper 3 bits of its index, then a
     /// bit that is set if the shift is negative.
-    groups: [u8; 16],
+    pub groups: [u8; 16],
     /// Each word holds four sub-scales of 3 bits and in its top nibble a quarter of the scale's 16
     /// bits; both from the lowest bit on.
-    scales: [U16; 4],
+    pub scales: [U16; 4],
 }
 
 /// An [`IQ1_M`] block as plain numbers.

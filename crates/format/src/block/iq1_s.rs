@@ -15,12 +15,13 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ1_S {
-    scale: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
     /// The low 8 bits of the groups' indices.
-    indices_low: [u8; 32],
+    pub indices_low: [u8; 32],
     /// For each sub-block, from the lowest bit: the upper 3 bits of four indices, the sub-scale of
     /// 3 bits, a bit that is set if the shift is negative.
-    sub_blocks: [U16; 8],
+    pub sub_blocks: [U16; 8],
 }
 
 /// An [`IQ1_S`] block as plain numbers.

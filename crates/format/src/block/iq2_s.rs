@@ -14,14 +14,16 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ2_S {
-    scale: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
     /// The low 8 bits of the groups' indices.
-    indices_low: [u8; 32],
-    signs: [u8; 32],
+    pub indices_low: [u8; 32],
+    /// See [`Codes::signs`].
+    pub signs: [u8; 32],
     /// The upper 2 bits of the indices, four groups a byte, the first in the lowest bits.
-    indices_high: [u8; 8],
+    pub indices_high: [u8; 8],
     /// Two sub-blocks a byte, the first in the low nibble.
-    sub_scales: [u8; 8],
+    pub sub_scales: [u8; 8],
 }
 
 /// An [`IQ2_S`] block as plain numbers.

@@ -15,11 +15,12 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ2_XS {
-    scale: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
     /// For each group: the index in the low 9 bits, the sign index in the upper 7.
-    groups: [U16; 32],
+    pub groups: [U16; 32],
     /// Two sub-blocks a byte, the first in the low nibble.
-    sub_scales: [u8; 8],
+    pub sub_scales: [u8; 8],
 }
 
 /// An [`IQ2_XS`] block as plain numbers.

@@ -15,8 +15,10 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ2_XXS {
-    scale: F16,
-    sub_blocks: [SubBlock; 8],
+    /// See [`Codes::scale`].
+    pub scale: F16,
+    /// The sub-blocks in order.
+    pub sub_blocks: [SubBlock; 8],
 }
 
 /// The 8 bytes of a sub-block: what its four groups of 8 values are.
@@ -25,9 +27,10 @@ pub struct IQ2_XXS {
 )]
 #[repr(C)]
 pub struct SubBlock {
-    indices: [u8; 4],
+    /// See [`Codes::indices`].
+    pub indices: [u8; 4],
     /// From the lowest bit: four sign indices of 7 bits, the sub-scale of 4 bits.
-    signs_and_scale: U32,
+    pub signs_and_scale: U32,
 }
 
 /// An [`IQ2_XXS`] block as plain numbers.

@@ -14,14 +14,16 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ3_S {
-    scale: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
     /// The low 8 bits of the groups' indices.
-    indices_low: [u8; 64],
+    pub indices_low: [u8; 64],
     /// The upper bit of the indices, eight groups a byte, the first in the lowest bit.
-    indices_high: [u8; 8],
-    signs: [u8; 32],
+    pub indices_high: [u8; 8],
+    /// See [`Codes::signs`].
+    pub signs: [u8; 32],
     /// Two sub-blocks a byte, the first in the low nibble.
-    sub_scales: [u8; 4],
+    pub sub_scales: [u8; 4],
 }
 
 /// An [`IQ3_S`] block as plain numbers.

@@ -15,10 +15,12 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ3_XXS {
-    scale: F16,
-    indices: [u8; 64],
+    /// See [`Codes::scale`].
+    pub scale: F16,
+    /// See [`Codes::indices`].
+    pub indices: [u8; 64],
     /// For each sub-block, from the lowest bit: four sign indices of 7 bits, the sub-scale of 4 bits.
-    signs_and_scales: [U32; 8],
+    pub signs_and_scales: [U32; 8],
 }
 
 /// An [`IQ3_XXS`] block as plain numbers.

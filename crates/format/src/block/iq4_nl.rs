@@ -14,9 +14,10 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ4_NL {
-    scale: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
     /// Byte `i` holds the codes of value `i` (low nibble) and of value `i + 16`.
-    codes: [u8; 16],
+    pub codes: [u8; 16],
 }
 
 /// An [`IQ4_NL`] block as plain numbers.

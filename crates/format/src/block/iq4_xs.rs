@@ -15,13 +15,14 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct IQ4_XS {
-    scale: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
     /// The top 2 bits of each sub-scale, sub-block 0 lowest.
-    sub_scales_high: U16,
+    pub sub_scales_high: U16,
     /// The low 4 bits of each sub-scale, two neighbours a byte, the first in the low nibble.
-    sub_scales_low: [u8; 4],
+    pub sub_scales_low: [u8; 4],
     /// 16 bytes for each sub-block: byte `i` holds the codes of value `i` (low nibble) and `i + 16`.
-    codes: [[u8; 16]; 8],
+    pub codes: [[u8; 16]; 8],
 }
 
 /// An [`IQ4_XS`] block as plain numbers.

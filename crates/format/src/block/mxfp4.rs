@@ -12,9 +12,10 @@ use super::{Block, BlockType, Defect, bits, fp4};
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct MXFP4 {
-    exponent: u8,
+    /// See [`Codes::exponent`].
+    pub exponent: u8,
     /// Byte `i` holds the codes of value `i` (low nibble) and of value `i + 16`.
-    codes: [u8; 16],
+    pub codes: [u8; 16],
 }
 
 /// A [`MXFP4`] block as plain numbers.

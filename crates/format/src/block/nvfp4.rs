@@ -12,10 +12,11 @@ use super::{Block, BlockType, bits, fp4};
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct NVFP4 {
-    scales: [u8; 4],
+    /// See [`Codes::scales`].
+    pub scales: [u8; 4],
     /// Eight bytes for each sub-block: byte `i` holds the codes of its value `i` (low nibble) and
     /// of its value `i + 8`.
-    codes: [[u8; 8]; 4],
+    pub codes: [[u8; 8]; 4],
 }
 
 /// A [`NVFP4`] block as plain numbers.

@@ -12,9 +12,10 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q1_0 {
-    scale: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
     /// Bit `i % 8` of byte `i / 8` is set where value `i` is positive.
-    signs: [u8; 16],
+    pub signs: [u8; 16],
 }
 
 /// A [`Q1_0`] block as plain numbers.

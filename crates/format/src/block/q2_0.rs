@@ -12,9 +12,10 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q2_0 {
-    scale: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
     /// Byte `i` holds the codes of values `4 * i` (lowest bits) to `4 * i + 3`.
-    codes: [u8; 16],
+    pub codes: [u8; 16],
 }
 
 /// A [`Q2_0`] block as plain numbers.

@@ -14,11 +14,13 @@ use crate::num::F16;
 #[repr(C)]
 pub struct Q2_K {
     /// A byte for each sub-block: its scale in the low nibble, its minimum in the high one.
-    sub_scales: [u8; 16],
-    /// 32 bytes for each half of the values, see [`bits::pack_quarters`].
-    codes: [[u8; 32]; 2],
-    scale: F16,
-    min: F16,
+    pub sub_scales: [u8; 16],
+    /// 32 bytes for each half of the values, see `bits::pack_quarters`.
+    pub codes: [[u8; 32]; 2],
+    /// See [`Codes::scale`].
+    pub scale: F16,
+    /// See [`Codes::min`].
+    pub min: F16,
 }
 
 /// A [`Q2_K`] block as plain numbers.

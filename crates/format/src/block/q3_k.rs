@@ -12,15 +12,16 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q3_K {
-    /// The third bit of every code, see [`bits::pack_planes`].
-    high_bits: [u8; 32],
-    /// The lower two bits: 32 bytes for each half of the values, see [`bits::pack_quarters`].
-    low_bits: [[u8; 32]; 2],
+    /// The third bit of every code, see `bits::pack_planes`.
+    pub high_bits: [u8; 32],
+    /// The lower two bits: 32 bytes for each half of the values, see `bits::pack_quarters`.
+    pub low_bits: [[u8; 32]; 2],
     /// The low nibbles of the sub-blocks' scales, raised by 32 to make them positive.
-    sub_scales_low: [u8; 8],
+    pub sub_scales_low: [u8; 8],
     /// Their upper two bits.
-    sub_scales_high: [u8; 4],
-    scale: F16,
+    pub sub_scales_high: [u8; 4],
+    /// See [`Codes::scale`].
+    pub scale: F16,
 }
 
 /// A [`Q3_K`] block as plain numbers.

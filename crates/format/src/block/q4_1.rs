@@ -12,10 +12,12 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q4_1 {
-    scale: F16,
-    min: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
+    /// See [`Codes::min`].
+    pub min: F16,
     /// Byte `i` holds the codes of value `i` (low nibble) and of value `i + 16`.
-    codes: [u8; 16],
+    pub codes: [u8; 16],
 }
 
 /// A [`Q4_1`] block as plain numbers.

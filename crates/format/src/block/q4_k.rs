@@ -13,11 +13,14 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q4_K {
-    scale: F16,
-    min: F16,
-    sub_scales: [u8; 12],
+    /// See [`Codes::scale`].
+    pub scale: F16,
+    /// See [`Codes::min`].
+    pub min: F16,
+    /// Scales and minimums of the sub-blocks, packed as [`super::scales`] says.
+    pub sub_scales: [u8; 12],
     /// 32 bytes for each pair of sub-blocks: the first in the low nibbles.
-    codes: [[u8; 32]; 4],
+    pub codes: [[u8; 32]; 4],
 }
 
 /// A [`Q4_K`] block as plain numbers.

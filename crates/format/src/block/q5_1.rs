@@ -12,12 +12,14 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q5_1 {
-    scale: F16,
-    min: F16,
+    /// See [`Codes::scale`].
+    pub scale: F16,
+    /// See [`Codes::min`].
+    pub min: F16,
     /// Bit `i` is the highest bit of the code of value `i`.
-    high_bits: [u8; 4],
+    pub high_bits: [u8; 4],
     /// Byte `i` holds the low 4 bits of the codes of value `i` (low nibble) and of value `i + 16`.
-    low_bits: [u8; 16],
+    pub low_bits: [u8; 16],
 }
 
 /// A [`Q5_1`] block as plain numbers.

@@ -13,13 +13,16 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q5_K {
-    scale: F16,
-    min: F16,
-    sub_scales: [u8; 12],
+    /// See [`Codes::scale`].
+    pub scale: F16,
+    /// See [`Codes::min`].
+    pub min: F16,
+    /// Scales and minimums of the sub-blocks, packed as [`super::scales`] says.
+    pub sub_scales: [u8; 12],
     /// The fifth bit of every code: bit `b` of byte `i` belongs to value `i` of sub-block `b`.
-    high_bits: [u8; 32],
+    pub high_bits: [u8; 32],
     /// The lower four bits: 32 bytes for each pair of sub-blocks, the first in the low nibbles.
-    low_bits: [[u8; 32]; 4],
+    pub low_bits: [[u8; 32]; 4],
 }
 
 /// A [`Q5_K`] block as plain numbers.

@@ -14,11 +14,13 @@ use crate::num::F16;
 pub struct Q6_K {
     /// The lower four bits of the codes: 64 bytes for each half of the values, whose first 64 are
     /// in the low nibbles.
-    low_bits: [[u8; 64]; 2],
-    /// The upper two bits: 32 bytes for each half of the values, see [`bits::pack_quarters`].
-    high_bits: [[u8; 32]; 2],
-    sub_scales: [i8; 16],
-    scale: F16,
+    pub low_bits: [[u8; 64]; 2],
+    /// The upper two bits: 32 bytes for each half of the values, see `bits::pack_quarters`.
+    pub high_bits: [[u8; 32]; 2],
+    /// See [`Codes::sub_scales`].
+    pub sub_scales: [i8; 16],
+    /// See [`Codes::scale`].
+    pub scale: F16,
 }
 
 /// A [`Q6_K`] block as plain numbers.

@@ -12,8 +12,10 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q8_0 {
-    scale: F16,
-    codes: [i8; 32],
+    /// See [`Codes::scale`].
+    pub scale: F16,
+    /// See [`Codes::codes`].
+    pub codes: [i8; 32],
 }
 
 /// A [`Q8_0`] block as plain numbers.

@@ -13,9 +13,12 @@ use super::{Block, BlockType, Defect};
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct Q8_K {
-    scale: F32,
-    codes: [i8; 256],
-    sums: [I16; 16],
+    /// See [`Codes::scale`].
+    pub scale: F32,
+    /// See [`Codes::codes`].
+    pub codes: [i8; 256],
+    /// See [`Codes::sums`].
+    pub sums: [I16; 16],
 }
 
 /// A [`Q8_K`] block as plain numbers.

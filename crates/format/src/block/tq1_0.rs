@@ -17,10 +17,11 @@ use crate::num::F16;
 pub struct TQ1_0 {
     /// The digits of values 0 to 239, five a byte: byte `i` below 32 holds values `i`, `i + 32`, ...,
     /// `i + 128`; byte `32 + i` holds values `160 + i`, `160 + i + 16`, ..., `160 + i + 64`.
-    fives: [u8; 48],
+    pub fives: [u8; 48],
     /// The digits of the last 16 values, four a byte: byte `i` holds values `240 + i`, `+ 4`, ...
-    fours: [u8; 4],
-    scale: F16,
+    pub fours: [u8; 4],
+    /// See [`Codes::scale`].
+    pub scale: F16,
 }
 
 /// A [`TQ1_0`] block as plain numbers: the bytes as they are, because some of the 256

@@ -14,8 +14,9 @@ use crate::num::F16;
 pub struct TQ2_0 {
     /// Byte `32 * g + i` holds values `128 * g + i`, `+ 32`, `+ 64`, `+ 96`, the first in the
     /// lowest bits.
-    codes: [[u8; 32]; 2],
-    scale: F16,
+    pub codes: [[u8; 32]; 2],
+    /// See [`Codes::scale`].
+    pub scale: F16,
 }
 
 /// A [`TQ2_0`] block as plain numbers.

@@ -8,8 +8,25 @@
 //! Compiling for more instructions changes no result: Rust neither reorders floating-point sums nor
 //! contracts a multiplication and an addition into one rounding.
 
+//!
+//! Where plain loops are not enough, [`Isa::vectors`] crosses the boundary with [`Vectors`] in hand: the operations
+//! that the kernels are written in, once for all instruction sets.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+mod vectors;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use std::fmt;
 use std::sync::OnceLock;
+
+pub use vectors::{Vectors, Work};
 
 /// An instruction set that this CPU is known to have: holding one is the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +41,9 @@ enum Level {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// With VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
 }
 
 /// The environment variable that overrides [`Isa::detect`].
@@ -58,7 +78,8 @@ impl Isa {
                 list.push(Self(Level::Avx2));
             }
             if avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
-                list.push(Self(Level::Avx512));
+                let vnni = has!("avx512vnni");
+                list.push(Self(if vnni { Level::Avx512Vnni } else { Level::Avx512 }));
             }
         }
         list
@@ -78,7 +99,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => "avx512",
+            Level::Avx512 | Level::Avx512Vnni => "avx512",
         }
     }
 
@@ -91,7 +112,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => 32,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => 64,
+            Level::Avx512 | Level::Avx512Vnni => 64,
         }
     }
 
@@ -109,7 +130,37 @@ impl Isa {
             Level::Avx2 => unsafe { avx2(work) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level::Avx512` exists only after detection found these features.
-            Level::Avx512 => unsafe { avx512(work) },
+            Level::Avx512 | Level::Avx512Vnni => unsafe { avx512(work) },
+        }
+    }
+
+    /// Do `work` with the vector operations of this instruction set, compiled for it.
+    #[inline]
+    pub fn vectors<W: Work>(self, work: W) -> W::Output {
+        match self.0 {
+            Level::Scalar => work.run(scalar::Scalar),
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: a `Level::Neon` exists only after detection found the feature.
+            Level::Neon => unsafe { neon::enter(work) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level::Avx2` exists only after detection found these features.
+            Level::Avx2 => unsafe { avx2::enter(work) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level::Avx512` exists only after detection found these features.
+            Level::Avx512 => unsafe { avx512::enter(work) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level::Avx512Vnni` exists only after detection found these features.
+            Level::Avx512Vnni => unsafe { avx512::enter_vnni(work) },
+        }
+    }
+
+    /// This instruction set without the optional parts that kernels use where they are present.
+    #[cfg(test)]
+    pub(crate) fn plain(self) -> Self {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => Self(Level::Avx512),
+            level => Self(level),
         }
     }
 }

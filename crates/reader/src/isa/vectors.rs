@@ -1,0 +1,129 @@
+//! The operations that kernels are written in.
+
+use granule_format::num::F16;
+
+/// Vector operations of one instruction set. The value is proof that the CPU has it, so all of them are safe.
+///
+/// Vectors have the same number of lanes everywhere, whatever the registers are, so that a kernel is written
+/// once and its integer parts give the same numbers everywhere. Where a result depends on the instruction set, the
+/// operation says so.
+pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
+    /// 32 bytes.
+    type Bytes: Copy;
+    /// 16 numbers of 16 bits.
+    type Words: Copy;
+    /// 8 numbers of 32 bits.
+    type Ints: Copy;
+    /// 8 numbers in single precision: sums.
+    type Sums: Copy;
+    /// 16 numbers in single precision.
+    type Floats: Copy;
+
+    /// 32 bytes from memory.
+    fn load(self, bytes: &[u8; 32]) -> Self::Bytes;
+    /// 32 signed bytes from memory.
+    fn load_signed(self, bytes: &[i8; 32]) -> Self::Bytes;
+    /// The low nibbles of 16 bytes, then their high nibbles.
+    fn nibbles(self, bytes: &[u8; 16]) -> Self::Bytes;
+    /// Four times eight bytes, each lowest first.
+    fn bytes_from_u64(self, parts: [u64; 4]) -> Self::Bytes;
+    /// Eight times four bytes, each lowest first.
+    fn bytes_from_u32(self, parts: [u32; 8]) -> Self::Bytes;
+    /// The same byte everywhere.
+    fn splat_byte(self, byte: u8) -> Self::Bytes;
+    /// Byte `i` is 255 if bit `i` is set, else 0.
+    fn spread_bits(self, bits: u32) -> Self::Bytes;
+    /// Bitwise and.
+    fn and(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// Bitwise or.
+    fn or(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// Bitwise exclusive or.
+    fn xor(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// Sum of bytes, wrapping.
+    fn add_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// Difference of bytes, wrapping.
+    fn sub_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// The bytes, in pairs as little-endian numbers of 16 bits, shifted down.
+    fn shift_right(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
+    /// The bytes, in pairs as little-endian numbers of 16 bits, shifted up.
+    fn shift_left(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
+    /// 255 where a byte is at least `limit`, else 0.
+    fn at_least(self, a: Self::Bytes, limit: u8) -> Self::Bytes;
+    /// Entry `indices[i]` of a table, for indices below 16.
+    fn lookup(self, table: &[i8; 16], indices: Self::Bytes) -> Self::Bytes;
+
+    /// Sixteen signed bytes, widened.
+    fn words(self, bytes: [u64; 2]) -> Self::Words;
+    /// Eight signed bytes, widened, each twice: lanes 0 and 1, 2 and 3, ...
+    fn words_doubled(self, bytes: u64) -> Self::Words;
+    /// Sixteen signed bytes, widened: those of even index in the lower eight lanes, the others in the upper.
+    fn words_split(self, bytes: [u64; 2]) -> Self::Words;
+    /// Sixteen words from memory.
+    fn load_words(self, words: &[i16; 16]) -> Self::Words;
+    /// Word `index` (below 8) of the lower half in all lanes of the lower half, of the upper half in the upper.
+    fn pick(self, words: Self::Words, index: usize) -> Self::Words;
+    /// Products of bytes below 128 with signed bytes above -128, neighbours added.
+    fn multiply_unsigned(self, unsigned: Self::Bytes, signed: Self::Bytes) -> Self::Words;
+    /// Products of signed bytes, those of `b` above -128, neighbours added.
+    fn multiply_signed(self, a: Self::Bytes, b: Self::Bytes) -> Self::Words;
+
+    /// All zero.
+    fn zero_ints(self) -> Self::Ints;
+    /// `sum` plus the products of words, neighbours added.
+    fn multiply_add(self, sum: Self::Ints, a: Self::Words, b: Self::Words) -> Self::Ints;
+    /// The products of bytes below 128 with signed bytes above -128, each four neighbours added, plus `first` in
+    /// the first lane.
+    fn dot_unsigned(self, first: i32, unsigned: Self::Bytes, signed: Self::Bytes) -> Self::Ints;
+    /// The products of signed bytes, those of `b` above -128, each four neighbours added.
+    fn dot_signed(self, a: Self::Bytes, b: Self::Bytes) -> Self::Ints;
+
+    /// All zero.
+    fn zero_sums(self) -> Self::Sums;
+    /// `sums + ints * scale`, rounded once or twice.
+    fn accumulate(self, sums: Self::Sums, ints: Self::Ints, scale: f32) -> Self::Sums;
+    /// As [`accumulate`](Self::accumulate), with a scale for each half of the lanes.
+    fn accumulate_halves(self, sums: Self::Sums, ints: Self::Ints, scales: [f32; 2]) -> Self::Sums;
+    /// The sum of all lanes, in any order.
+    fn total(self, sums: Self::Sums) -> f32;
+
+    /// A half-precision number, widened.
+    fn half(self, number: F16) -> f32;
+    /// Sixteen half-precision numbers, widened.
+    fn halves(self, bytes: &[u8; 32]) -> Self::Floats;
+    /// Sixteen numbers in BF16, widened.
+    fn brain_floats(self, bytes: &[u8; 32]) -> Self::Floats;
+    /// 32 signed bytes as floats.
+    fn floats(self, bytes: Self::Bytes) -> [Self::Floats; 2];
+    /// Sixteen signed bytes as floats.
+    fn floats_from_u64(self, bytes: [u64; 2]) -> Self::Floats;
+    /// The same number everywhere.
+    fn splat(self, value: f32) -> Self::Floats;
+    /// Sixteen floats from memory.
+    fn load_floats(self, values: &[f32; 16]) -> Self::Floats;
+    /// Write sixteen floats to memory.
+    fn store(self, values: Self::Floats, out: &mut [f32; 16]);
+    /// Sum, rounded.
+    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// Difference, rounded.
+    fn sub(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// Product, rounded.
+    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `sum + a * b`, rounded once or twice.
+    fn multiply_add_floats(
+        self,
+        sum: Self::Floats,
+        a: Self::Floats,
+        b: Self::Floats,
+    ) -> Self::Floats;
+    /// The sum of all lanes, in any order.
+    fn total_floats(self, values: Self::Floats) -> f32;
+}
+
+/// Something to do with vectors, for [`Isa::vectors`](super::Isa::vectors).
+pub trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Do it. Mark it `#[inline(always)]`, otherwise it is compiled for the plain target.
+    fn run<V: Vectors>(self, v: V) -> Self::Output;
+}

@@ -1,0 +1,128 @@
+//! What AVX2 and AVX-512 share: registers of 32 bytes, and the macro that defines operations.
+
+/// Defines operations of [`Vectors`](super::vectors::Vectors) by expressions of intrinsics.
+macro_rules! operations {
+    ($( fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? { $($body:tt)* } )*) => { $(
+        #[inline(always)]
+        fn $name(self, $($argument: $type),*) $(-> $result)? {
+            // SAFETY: the CPU has the instructions, of which `self` is proof. Memory is touched only through
+            // references to arrays of the size that is read or written.
+            unsafe { $($body)* }
+        }
+    )* };
+}
+
+/// The operations on 32 bytes, 16 words and 8 integers that need no more than AVX2.
+macro_rules! byte_operations {
+    () => {
+        type Bytes = __m256i;
+        type Words = __m256i;
+        type Ints = __m256i;
+        type Sums = __m256;
+
+        operations! {
+            fn load(bytes: &[u8; 32]) -> __m256i {
+                _mm256_loadu_si256(bytes.as_ptr().cast())
+            }
+            fn load_signed(bytes: &[i8; 32]) -> __m256i {
+                _mm256_loadu_si256(bytes.as_ptr().cast())
+            }
+            fn nibbles(bytes: &[u8; 16]) -> __m256i {
+                let low = _mm_loadu_si128(bytes.as_ptr().cast());
+                let both = _mm256_set_m128i(_mm_srli_epi16::<4>(low), low);
+                _mm256_and_si256(both, _mm256_set1_epi8(15))
+            }
+            fn bytes_from_u64(parts: [u64; 4]) -> __m256i {
+                let [a, b, c, d] = parts;
+                let (low, high) = ((a.cast_signed(), b.cast_signed()), (c.cast_signed(), d.cast_signed()));
+                _mm256_set_epi64x(high.1, high.0, low.1, low.0)
+            }
+            fn bytes_from_u32(parts: [u32; 8]) -> __m256i {
+                let [a, b, c, d, e, f, g, h] = parts;
+                let (a, b, c, d) = (a.cast_signed(), b.cast_signed(), c.cast_signed(), d.cast_signed());
+                let (e, f, g, h) = (e.cast_signed(), f.cast_signed(), g.cast_signed(), h.cast_signed());
+                _mm256_set_epi32(h, g, f, e, d, c, b, a)
+            }
+            fn splat_byte(byte: u8) -> __m256i {
+                _mm256_set1_epi8(byte.cast_signed())
+            }
+            fn and(a: __m256i, b: __m256i) -> __m256i {
+                _mm256_and_si256(a, b)
+            }
+            fn or(a: __m256i, b: __m256i) -> __m256i {
+                _mm256_or_si256(a, b)
+            }
+            fn xor(a: __m256i, b: __m256i) -> __m256i {
+                _mm256_xor_si256(a, b)
+            }
+            fn add_bytes(a: __m256i, b: __m256i) -> __m256i {
+                _mm256_add_epi8(a, b)
+            }
+            fn sub_bytes(a: __m256i, b: __m256i) -> __m256i {
+                _mm256_sub_epi8(a, b)
+            }
+            fn shift_right(a: __m256i, bits: u32) -> __m256i {
+                _mm256_srl_epi16(a, _mm_cvtsi32_si128(bits.cast_signed()))
+            }
+            fn shift_left(a: __m256i, bits: u32) -> __m256i {
+                _mm256_sll_epi16(a, _mm_cvtsi32_si128(bits.cast_signed()))
+            }
+            fn at_least(a: __m256i, limit: u8) -> __m256i {
+                _mm256_cmpeq_epi8(_mm256_max_epu8(a, _mm256_set1_epi8(limit.cast_signed())), a)
+            }
+            fn lookup(table: &[i8; 16], indices: __m256i) -> __m256i {
+                let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+                _mm256_shuffle_epi8(table, indices)
+            }
+            fn words(bytes: [u64; 2]) -> __m256i {
+                let (low, high) = (bytes[0].cast_signed(), bytes[1].cast_signed());
+                _mm256_cvtepi8_epi16(_mm_set_epi64x(high, low))
+            }
+            fn words_doubled(bytes: u64) -> __m256i {
+                let bytes = _mm_cvtsi64_si128(bytes.cast_signed());
+                _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(bytes, bytes))
+            }
+            fn words_split(bytes: [u64; 2]) -> __m256i {
+                let (low, high) = (bytes[0].cast_signed(), bytes[1].cast_signed());
+                let order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+                _mm256_cvtepi8_epi16(_mm_shuffle_epi8(_mm_set_epi64x(high, low), order))
+            }
+            fn load_words(words: &[i16; 16]) -> __m256i {
+                _mm256_loadu_si256(words.as_ptr().cast())
+            }
+            fn pick(words: __m256i, index: usize) -> __m256i {
+                let bytes = 0x0100 + 0x0202 * (index & 7) as i16;
+                _mm256_shuffle_epi8(words, _mm256_set1_epi16(bytes))
+            }
+            fn multiply_unsigned(unsigned: __m256i, signed: __m256i) -> __m256i {
+                _mm256_maddubs_epi16(unsigned, signed)
+            }
+            fn multiply_signed(a: __m256i, b: __m256i) -> __m256i {
+                _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a))
+            }
+            fn zero_ints() -> __m256i {
+                _mm256_setzero_si256()
+            }
+            fn zero_sums() -> __m256 {
+                _mm256_setzero_ps()
+            }
+            fn accumulate(sums: __m256, ints: __m256i, scale: f32) -> __m256 {
+                _mm256_fmadd_ps(_mm256_cvtepi32_ps(ints), _mm256_set1_ps(scale), sums)
+            }
+            fn accumulate_halves(sums: __m256, ints: __m256i, scales: [f32; 2]) -> __m256 {
+                let scales = _mm256_set_m128(_mm_set1_ps(scales[1]), _mm_set1_ps(scales[0]));
+                _mm256_fmadd_ps(_mm256_cvtepi32_ps(ints), scales, sums)
+            }
+            fn total(sums: __m256) -> f32 {
+                let four = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps::<1>(sums));
+                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+            }
+            fn half(number: F16) -> f32 {
+                _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(number.to_bits()))))
+            }
+        }
+    };
+}
+
+pub(super) use {byte_operations, operations};

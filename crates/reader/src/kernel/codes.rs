@@ -1,0 +1,158 @@
+//! What the files of several types need to bring codes into vectors.
+
+use granule_format::block::codebook::{iq1, signs::SIGNS};
+
+use crate::isa::Vectors;
+
+/// How the bytes that a kernel makes of codes are multiplied with activations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Codes {
+    /// The codes are the values, 0 to 127.
+    Unsigned,
+    /// The codes are the values, with a sign.
+    Signed,
+    /// The codes are the values raised by this much, 0 to 127: dot products take the difference off at the end.
+    Raised(u8),
+}
+
+impl Codes {
+    /// The bytes as signed values.
+    #[inline(always)]
+    pub(crate) fn values<V: Vectors>(self, v: V, codes: V::Bytes) -> V::Bytes {
+        match self {
+            Self::Raised(by) => v.sub_bytes(codes, v.splat_byte(by)),
+            _ => codes,
+        }
+    }
+}
+
+/// Call `f` with 0 to 7, written out so that what depends on the number is constant.
+#[inline(always)]
+pub(crate) fn eight(mut f: impl FnMut(usize)) {
+    f(0);
+    f(1);
+    f(2);
+    f(3);
+    f(4);
+    f(5);
+    f(6);
+    f(7);
+}
+
+/// The bits that `mask` selects of bytes whose bit `from` is to become bit `to`.
+#[inline(always)]
+pub(crate) fn bits<V: Vectors>(
+    v: V,
+    bytes: V::Bytes,
+    from: usize,
+    to: usize,
+    mask: u8,
+) -> V::Bytes {
+    let moved = if from > to {
+        v.shift_right(bytes, (from - to) as u32)
+    } else if from < to {
+        v.shift_left(bytes, (to - from) as u32)
+    } else {
+        bytes
+    };
+    v.and(moved, v.splat_byte(mask))
+}
+
+/// The values with the sign of those taken back where a bit is set.
+#[inline(always)]
+pub(crate) fn negate<V: Vectors>(v: V, values: V::Bytes, signs: u32) -> V::Bytes {
+    let mask = v.spread_bits(signs);
+    v.sub_bytes(v.xor(values, mask), mask)
+}
+
+/// Part `index` of an array, as an array.
+#[inline(always)]
+pub(crate) fn part<T, const N: usize>(values: &[T], index: usize) -> &[T; N] {
+    &values.as_chunks().0[index]
+}
+
+/// Four bytes as a number, the first lowest.
+#[inline(always)]
+pub(crate) fn word(bytes: &[u8], index: usize) -> u32 {
+    u32::from_le_bytes(*part(bytes, index))
+}
+
+/// Eight bytes as a number, the first lowest.
+#[inline(always)]
+pub(crate) fn double_word(bytes: &[u8], index: usize) -> u64 {
+    u64::from_le_bytes(*part(bytes, index))
+}
+
+/// Eight nibbles, the lowest first, as bytes of a number.
+#[inline(always)]
+pub(crate) fn spread_nibbles(nibbles: u32) -> u64 {
+    let mut bytes = u64::from(nibbles);
+    bytes = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff;
+    bytes = (bytes | bytes << 8) & 0x00ff_00ff_00ff_00ff;
+    (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f
+}
+
+/// Eight pairs of bits, the lowest first, as bytes of a number.
+#[inline(always)]
+pub(crate) fn spread_pairs(pairs: u16) -> u64 {
+    let bytes = spread_nibbles_of_16(u64::from(pairs));
+    (bytes | bytes << 6) & 0x0303_0303_0303_0303
+}
+
+/// Four nibbles, the lowest first, in every second byte.
+#[inline(always)]
+fn spread_nibbles_of_16(nibbles: u64) -> u64 {
+    let bytes = (nibbles | nibbles << 24) & 0x0000_00ff_0000_00ff;
+    (bytes | bytes << 12) & 0x000f_000f_000f_000f
+}
+
+/// Eight numbers from 0 to 63 in the bytes of a number, each lowered by 32.
+#[inline(always)]
+pub(crate) fn lower_by_32(bytes: u64) -> u64 {
+    // no byte borrows from the next while its top bit is set
+    (bytes | 0x8080_8080_8080_8080) - 0x2020_2020_2020_2020 ^ 0x8080_8080_8080_8080
+}
+
+/// The eight scales and the eight minimums of Q4_K and Q5_K, see [`granule_format::block::scales`].
+#[inline(always)]
+pub(crate) fn scales_and_mins(bytes: &[u8; 12]) -> (u64, u64) {
+    let (scales, mins, both) = (word(bytes, 0), word(bytes, 1), word(bytes, 2));
+    let high_scales = both & 0x0f0f_0f0f | scales >> 2 & 0x3030_3030;
+    let high_mins = both >> 4 & 0x0f0f_0f0f | mins >> 2 & 0x3030_3030;
+    (
+        u64::from(scales & 0x3f3f_3f3f) | u64::from(high_scales) << 32,
+        u64::from(mins & 0x3f3f_3f3f) | u64::from(high_mins) << 32,
+    )
+}
+
+/// Four patterns of 8 signs from their indices of 7 bits each: the eighth sign makes their number even.
+#[inline(always)]
+pub(crate) fn even_signs(indices: u32) -> u32 {
+    let signs = [0, 7, 14, 21].map(|shift| SIGNS[(indices >> shift & 127) as usize]);
+    u32::from_le_bytes(signs)
+}
+
+/// IQ1's groups of 8 values, shifted by an eighth up or down: all times 8, so that they are integers.
+#[inline(always)]
+pub(crate) fn shifted<V: Vectors>(v: V, indices: [usize; 4], down: [bool; 4]) -> V::Bytes {
+    let values = v.bytes_from_u64(indices.map(|index| EIGHTFOLD[index & 2047]));
+    let shifts = down.map(|down| if down { u64::MAX } else { 0x0101_0101_0101_0101 });
+    v.add_bytes(values, v.bytes_from_u64(shifts))
+}
+
+/// The codebook of IQ1_S and IQ1_M, times 8.
+static EIGHTFOLD: [u64; 2048] = {
+    let mut entries = [0; 2048];
+    let mut index = 0;
+    while index < 2048 {
+        let mut bytes = [0; 8];
+        let mut i = 0;
+        while i < 8 {
+            bytes[i] = (8 * iq1::GRID[index][i]).cast_unsigned();
+            i += 1;
+        }
+        entries[index] = u64::from_le_bytes(bytes);
+        index += 1;
+    }
+    entries
+};

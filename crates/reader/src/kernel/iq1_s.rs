@@ -1,0 +1,32 @@
+//! IQ1_S: groups of 8 values from a codebook, shifted up or down.
+
+use granule_format::block::types::IQ1_S;
+
+use super::codes::{Codes, shifted};
+use super::super_block::{self, Scales, SuperBlock};
+use crate::isa::Vectors;
+
+super_block::kernel!(super_block, IQ1_S);
+
+impl SuperBlock for IQ1_S {
+    const FINE: bool = false;
+    const CODES: Codes = Codes::Signed;
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V) -> Scales {
+        let mut sub_scales = 0;
+        for (i, bits) in self.sub_blocks.iter().enumerate() {
+            sub_scales |= u64::from(bits.get() >> 12 & 7) << (8 * i);
+        }
+        let sub_scales = [2 * sub_scales + 0x0101_0101_0101_0101, 0];
+        Scales { scale: v.half(self.scale) * 0.125, sub_scales, min: 0.0, sub_mins: [0; 2] }
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        let bits = usize::from(self.sub_blocks[group].get());
+        let indices = [0, 1, 2, 3]
+            .map(|i| usize::from(self.indices_low[4 * group + i]) | (bits >> (3 * i) & 7) << 8);
+        shifted(v, indices, [bits >> 15 != 0; 4])
+    }
+}

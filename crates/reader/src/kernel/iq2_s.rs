@@ -1,0 +1,36 @@
+//! IQ2_S: groups of 8 magnitudes from a codebook, free signs.
+
+use granule_format::block::types::IQ2_S;
+
+use super::codes::{Codes, negate, spread_nibbles, word};
+use super::super_block::{self, Scales, SuperBlock};
+use crate::isa::Vectors;
+
+use granule_format::block::codebook::iq2_s::GRID;
+
+super_block::kernel!(super_block, IQ2_S);
+
+impl SuperBlock for IQ2_S {
+    const FINE: bool = true;
+    const CODES: Codes = Codes::Signed;
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V) -> Scales {
+        let nibbles =
+            |half: usize| 2 * spread_nibbles(word(&self.sub_scales, half)) + 0x0101_0101_0101_0101;
+        let sub_scales = [nibbles(0), nibbles(1)];
+        Scales { scale: v.half(self.scale) * 0.125, sub_scales, min: 0.0, sub_mins: [0; 2] }
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        let high = usize::from(self.indices_high[group]);
+        let entry = |i: usize| {
+            let index =
+                usize::from(self.indices_low[4 * group + i]) | (high << (8 - 2 * i) & 0x300);
+            u64::from_le_bytes(GRID[index])
+        };
+        let values = v.bytes_from_u64([entry(0), entry(1), entry(2), entry(3)]);
+        negate(v, values, word(&self.signs, group))
+    }
+}

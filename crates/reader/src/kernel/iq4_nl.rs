@@ -1,0 +1,26 @@
+//! IQ4_NL: nibbles that stand for uneven levels.
+
+use granule_format::block::types::IQ4_NL;
+
+use super::codes::Codes;
+use super::small_block::SmallBlock;
+use super::super_block;
+use crate::isa::Vectors;
+
+use granule_format::block::codebook::iq4_nl::LEVELS;
+
+super_block::kernel!(small_block, IQ4_NL);
+
+impl SmallBlock for IQ4_NL {
+    const CODES: Codes = Codes::Signed;
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+        [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+        v.lookup(&LEVELS, v.nibbles(&self.codes))
+    }
+}

@@ -1,0 +1,29 @@
+//! IQ4_XS: nibbles that stand for uneven levels.
+
+use granule_format::block::types::IQ4_XS;
+
+use super::codes::{Codes, lower_by_32, spread_nibbles, spread_pairs};
+use super::super_block::{self, Scales, SuperBlock};
+use crate::isa::Vectors;
+
+use granule_format::block::codebook::iq4_nl::LEVELS;
+
+super_block::kernel!(super_block, IQ4_XS);
+
+impl SuperBlock for IQ4_XS {
+    const FINE: bool = false;
+    const CODES: Codes = Codes::Signed;
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V) -> Scales {
+        let low = spread_nibbles(u32::from_le_bytes(self.sub_scales_low));
+        let high = spread_pairs(self.sub_scales_high.get());
+        let sub_scales = [lower_by_32(low | high << 4), 0];
+        Scales { scale: v.half(self.scale), sub_scales, min: 0.0, sub_mins: [0; 2] }
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        v.lookup(&LEVELS, v.nibbles(&self.codes[group]))
+    }
+}

@@ -1,0 +1,41 @@
+//! NVFP4: as MXFP4, in sub-blocks of 16.
+
+use granule_format::block::types::NVFP4;
+
+use super::codes::{Codes, double_word};
+use super::small_block::SmallBlock;
+use super::super_block;
+use crate::isa::Vectors;
+
+use granule_format::block::fp4;
+
+/// Every scale, so that none has to be computed.
+static SCALES: [f32; 256] = {
+    let mut scales = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        scales[byte] = fp4::half_ue4m3(byte as u8);
+        byte += 1;
+    }
+    scales
+};
+
+super_block::kernel!(small_block, NVFP4);
+
+impl SmallBlock for NVFP4 {
+    const FINE: bool = true;
+    const CODES: Codes = Codes::Signed;
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, _: V, group: usize) -> [f32; 2] {
+        [0, 1].map(|half| SCALES[usize::from(self.scales[2 * group + half])])
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        let bytes = &self.codes.as_flattened()[16 * group..];
+        let (first, second) = (double_word(bytes, 0), double_word(bytes, 1));
+        let low = v.bytes_from_u64([first, first >> 4, second, second >> 4]);
+        v.lookup(&fp4::DOUBLED, v.and(low, v.splat_byte(15)))
+    }
+}

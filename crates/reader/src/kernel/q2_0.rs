@@ -1,0 +1,25 @@
+//! Q2_0: 2 bits for each value, four neighbours a byte, around 1.
+
+use granule_format::block::types::Q2_0;
+
+use super::codes::{Codes, double_word, spread_pairs};
+use super::small_block::SmallBlock;
+use super::super_block;
+use crate::isa::Vectors;
+
+super_block::kernel!(small_block, Q2_0);
+
+impl SmallBlock for Q2_0 {
+    const CODES: Codes = Codes::Raised(1);
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+        [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        let bits = double_word(&self.codes, group);
+        v.bytes_from_u64([0, 16, 32, 48].map(|shift| spread_pairs((bits >> shift) as u16)))
+    }
+}

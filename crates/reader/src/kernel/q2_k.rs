@@ -1,0 +1,32 @@
+//! Q2_K: 2 bits for each value, above minimums.
+
+use granule_format::block::types::Q2_K;
+
+use super::codes::{Codes, bits, double_word, part};
+use super::super_block::{self, Scales, SuperBlock};
+use crate::isa::Vectors;
+
+super_block::kernel!(super_block, Q2_K);
+
+impl SuperBlock for Q2_K {
+    const FINE: bool = true;
+    const MINIMUMS: bool = true;
+    const CODES: Codes = Codes::Unsigned;
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V) -> Scales {
+        let bytes = [double_word(&self.sub_scales, 0), double_word(&self.sub_scales, 1)];
+        Scales {
+            scale: v.half(self.scale),
+            sub_scales: bytes.map(|bytes| bytes & 0x0f0f_0f0f_0f0f_0f0f),
+            min: v.half(self.min),
+            sub_mins: bytes.map(|bytes| bytes >> 4 & 0x0f0f_0f0f_0f0f_0f0f),
+        }
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        let quarters = v.load(part(self.codes.as_flattened(), group / 4));
+        bits(v, quarters, 2 * (group % 4), 0, 3)
+    }
+}

@@ -1,0 +1,39 @@
+//! Q3_K: 2 bits and a third for each value, around 4.
+
+use granule_format::block::types::Q3_K;
+
+use super::codes::{Codes, bits, double_word, lower_by_32, part, word};
+use super::super_block::{self, Scales, SuperBlock};
+use crate::isa::Vectors;
+
+super_block::kernel!(super_block, Q3_K);
+
+impl SuperBlock for Q3_K {
+    const FINE: bool = true;
+    const CODES: Codes = Codes::Raised(4);
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V) -> Scales {
+        let low = double_word(&self.sub_scales_low, 0);
+        let high = u64::from(word(&self.sub_scales_high, 0));
+        // the upper two bits of four sub-scales each, brought to bits 4 and 5 of four bytes
+        let quarters = [high << 4, high << 2, high, high >> 2].map(|bits| bits & 0x3030_3030);
+        let raised = [
+            low & 0x0f0f_0f0f_0f0f_0f0f | quarters[0] | quarters[1] << 32,
+            low >> 4 & 0x0f0f_0f0f_0f0f_0f0f | quarters[2] | quarters[3] << 32,
+        ];
+        Scales {
+            scale: v.half(self.scale),
+            sub_scales: raised.map(lower_by_32),
+            min: 0.0,
+            sub_mins: [0; 2],
+        }
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        let low = v.load(part(self.low_bits.as_flattened(), group / 4));
+        let high = bits(v, v.load(&self.high_bits), group, 2, 4);
+        v.or(bits(v, low, 2 * (group % 4), 0, 3), high)
+    }
+}

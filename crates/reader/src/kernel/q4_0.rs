@@ -1,0 +1,24 @@
+//! Q4_0: nibbles around 8.
+
+use granule_format::block::types::Q4_0;
+
+use super::codes::Codes;
+use super::small_block::SmallBlock;
+use super::super_block;
+use crate::isa::Vectors;
+
+super_block::kernel!(small_block, Q4_0);
+
+impl SmallBlock for Q4_0 {
+    const CODES: Codes = Codes::Raised(8);
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+        [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+        v.nibbles(&self.codes)
+    }
+}

@@ -1,0 +1,30 @@
+//! Q4_1: nibbles above a minimum.
+
+use granule_format::block::types::Q4_1;
+
+use super::codes::Codes;
+use super::small_block::SmallBlock;
+use super::super_block;
+use crate::isa::Vectors;
+
+super_block::kernel!(small_block, Q4_1);
+
+impl SmallBlock for Q4_1 {
+    const MINIMUM: bool = true;
+    const CODES: Codes = Codes::Unsigned;
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+        [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn min<V: Vectors>(&self, v: V) -> f32 {
+        v.half(self.min)
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+        v.nibbles(&self.codes)
+    }
+}

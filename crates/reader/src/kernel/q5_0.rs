@@ -1,0 +1,25 @@
+//! Q5_0: nibbles and a fifth bit each, around 16.
+
+use granule_format::block::types::Q5_0;
+
+use super::codes::Codes;
+use super::small_block::SmallBlock;
+use super::super_block;
+use crate::isa::Vectors;
+
+super_block::kernel!(small_block, Q5_0);
+
+impl SmallBlock for Q5_0 {
+    const CODES: Codes = Codes::Raised(16);
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+        [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+        let high = v.and(v.spread_bits(u32::from_le_bytes(self.high_bits)), v.splat_byte(16));
+        v.or(v.nibbles(&self.low_bits), high)
+    }
+}

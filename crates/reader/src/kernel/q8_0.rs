@@ -1,0 +1,24 @@
+//! Q8_0: signed bytes.
+
+use granule_format::block::types::Q8_0;
+
+use super::codes::Codes;
+use super::small_block::SmallBlock;
+use super::super_block;
+use crate::isa::Vectors;
+
+super_block::kernel!(small_block, Q8_0);
+
+impl SmallBlock for Q8_0 {
+    const CODES: Codes = Codes::Signed;
+
+    #[inline(always)]
+    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+        [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+        v.load_signed(&self.codes)
+    }
+}

@@ -30,6 +30,7 @@ fn sum<const N: usize>(values: [f32; N]) -> f32 {
 }
 
 impl Vectors for Scalar {
+    const WIDE: bool = false;
     type Bytes = [u8; 32];
     type Words = [i16; 16];
     type Ints = [i32; 8];

@@ -8,6 +8,9 @@ use granule_format::num::F16;
 /// once and its integer parts give the same numbers everywhere. Where a result depends on the instruction set, the
 /// operation says so.
 pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
+    /// Whether the operations are instructions of the CPU. Otherwise blocks are decoded by their definitions, which
+    /// the compiler does better than arrays that stand for vectors.
+    const WIDE: bool;
     /// 32 bytes.
     type Bytes: Copy;
     /// 16 numbers of 16 bits.

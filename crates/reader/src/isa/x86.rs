@@ -15,7 +15,8 @@ macro_rules! operations {
 /// The operations on 32 bytes, 16 words and 8 integers that need no more than AVX2.
 macro_rules! byte_operations {
     () => {
-        type Bytes = __m256i;
+        const WIDE: bool = true;
+    type Bytes = __m256i;
         type Words = __m256i;
         type Ints = __m256i;
         type Sums = __m256;

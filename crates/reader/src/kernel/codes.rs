@@ -39,6 +39,13 @@ pub(crate) fn eight(mut f: impl FnMut(usize)) {
     f(7);
 }
 
+/// What `f` gives for 0 to 3. Unlike `array::map` always inlined, as everything between kernels and operations has
+/// to be.
+#[inline(always)]
+pub(crate) fn four<T>(f: impl Fn(usize) -> T) -> [T; 4] {
+    [f(0), f(1), f(2), f(3)]
+}
+
 /// The bits that `mask` selects of bytes whose bit `from` is to become bit `to`.
 #[inline(always)]
 pub(crate) fn bits<V: Vectors>(
@@ -128,15 +135,24 @@ pub(crate) fn scales_and_mins(bytes: &[u8; 12]) -> (u64, u64) {
 /// Four patterns of 8 signs from their indices of 7 bits each: the eighth sign makes their number even.
 #[inline(always)]
 pub(crate) fn even_signs(indices: u32) -> u32 {
-    let signs = [0, 7, 14, 21].map(|shift| SIGNS[(indices >> shift & 127) as usize]);
+    let signs = four(
+        #[inline(always)]
+        |i| SIGNS[(indices >> (7 * i) & 127) as usize],
+    );
     u32::from_le_bytes(signs)
 }
 
 /// IQ1's groups of 8 values, shifted by an eighth up or down: all times 8, so that they are integers.
 #[inline(always)]
 pub(crate) fn shifted<V: Vectors>(v: V, indices: [usize; 4], down: [bool; 4]) -> V::Bytes {
-    let values = v.bytes_from_u64(indices.map(|index| EIGHTFOLD[index & 2047]));
-    let shifts = down.map(|down| if down { u64::MAX } else { 0x0101_0101_0101_0101 });
+    let values = v.bytes_from_u64(four(
+        #[inline(always)]
+        |i| EIGHTFOLD[indices[i] & 2047],
+    ));
+    let shifts = four(
+        #[inline(always)]
+        |i| if down[i] { u64::MAX } else { 0x0101_0101_0101_0101 },
+    );
     v.add_bytes(values, v.bytes_from_u64(shifts))
 }
 

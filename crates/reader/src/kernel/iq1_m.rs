@@ -2,7 +2,7 @@
 
 use granule_format::block::types::IQ1_M;
 
-use super::codes::{Codes, shifted};
+use super::codes::{Codes, four, shifted};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -16,16 +16,23 @@ impl SuperBlock for IQ1_M {
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {
-        let words = self.scales.map(|word| word.get());
+        let words = four(
+            #[inline(always)]
+            |i| self.scales[i].get(),
+        );
         // each word: four sub-scales of 3 bits, below a quarter of the scale
-        let four = |word: u16| {
+        let sub_scales = |word: u16| {
             let bits = u64::from(word);
             bits & 7 | (bits << 5 & 0x700) | (bits << 10 & 0x7_0000) | (bits << 15 & 0x700_0000)
         };
-        let eight =
-            |low: u16, high: u16| 2 * (four(low) | four(high) << 32) + 0x0101_0101_0101_0101;
+        let eight = |low: u16, high: u16| {
+            2 * (sub_scales(low) | sub_scales(high) << 32) + 0x0101_0101_0101_0101
+        };
         let sub_scales = [eight(words[0], words[1]), eight(words[2], words[3])];
-        let quarters = [0, 1, 2, 3].map(|i| words[i] >> 12 << (4 * i));
+        let quarters = four(
+            #[inline(always)]
+            |i| words[i] >> 12 << (4 * i),
+        );
         let scale = F16::from_bits(quarters[0] | quarters[1] | quarters[2] | quarters[3]);
         Scales { scale: v.half(scale) * 0.125, sub_scales, min: 0.0, sub_mins: [0; 2] }
     }
@@ -34,8 +41,17 @@ impl SuperBlock for IQ1_M {
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
         let bits =
             usize::from(self.groups[2 * group]) | usize::from(self.groups[2 * group + 1]) << 8;
-        let indices = [0, 1, 2, 3]
-            .map(|i| usize::from(self.indices_low[4 * group + i]) | (bits >> (4 * i) & 7) << 8);
-        shifted(v, indices, [0, 1, 2, 3].map(|i| bits >> (4 * i + 3) & 1 != 0))
+        let indices = four(
+            #[inline(always)]
+            |i| usize::from(self.indices_low[4 * group + i]) | (bits >> (4 * i) & 7) << 8,
+        );
+        shifted(
+            v,
+            indices,
+            four(
+                #[inline(always)]
+                |i| bits >> (4 * i + 3) & 1 != 0,
+            ),
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use granule_format::block::types::IQ1_S;
 
-use super::codes::{Codes, shifted};
+use super::codes::{Codes, four, shifted};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -25,8 +25,10 @@ impl SuperBlock for IQ1_S {
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
         let bits = usize::from(self.sub_blocks[group].get());
-        let indices = [0, 1, 2, 3]
-            .map(|i| usize::from(self.indices_low[4 * group + i]) | (bits >> (3 * i) & 7) << 8);
+        let indices = four(
+            #[inline(always)]
+            |i| usize::from(self.indices_low[4 * group + i]) | (bits >> (3 * i) & 7) << 8,
+        );
         shifted(v, indices, [bits >> 15 != 0; 4])
     }
 }

@@ -2,7 +2,7 @@
 
 use granule_format::block::types::IQ2_XS;
 
-use super::codes::{Codes, negate, spread_nibbles, word};
+use super::codes::{Codes, four, negate, spread_nibbles, word};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -24,9 +24,18 @@ impl SuperBlock for IQ2_XS {
 
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let groups = [0, 1, 2, 3].map(|i| usize::from(self.groups[4 * group + i].get()));
-        let values = v.bytes_from_u64(groups.map(|bits| u64::from_le_bytes(GRID[bits & 511])));
-        let signs = groups.map(|bits| SIGNS[bits >> 9 & 127]);
+        let groups = four(
+            #[inline(always)]
+            |i| usize::from(self.groups[4 * group + i].get()),
+        );
+        let values = v.bytes_from_u64(four(
+            #[inline(always)]
+            |i| u64::from_le_bytes(GRID[groups[i] & 511]),
+        ));
+        let signs = four(
+            #[inline(always)]
+            |i| SIGNS[groups[i] >> 9 & 127],
+        );
         negate(v, values, u32::from_le_bytes(signs))
     }
 }

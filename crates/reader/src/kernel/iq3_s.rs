@@ -28,7 +28,16 @@ impl SuperBlock for IQ3_S {
             let index = usize::from(self.indices_low[8 * group + i]) | (high << (8 - i) & 0x100);
             u32::from_le_bytes(GRID[index])
         };
-        let values = v.bytes_from_u32(std::array::from_fn(entry));
+        let values = v.bytes_from_u32([
+            entry(0),
+            entry(1),
+            entry(2),
+            entry(3),
+            entry(4),
+            entry(5),
+            entry(6),
+            entry(7),
+        ]);
         negate(v, values, word(&self.signs, group))
     }
 }

@@ -27,7 +27,16 @@ impl SuperBlock for IQ3_XXS {
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
         let entry = |i: usize| u32::from_le_bytes(GRID[usize::from(self.indices[8 * group + i])]);
-        let values = v.bytes_from_u32(std::array::from_fn(entry));
+        let values = v.bytes_from_u32([
+            entry(0),
+            entry(1),
+            entry(2),
+            entry(3),
+            entry(4),
+            entry(5),
+            entry(6),
+            entry(7),
+        ]);
         negate(v, values, even_signs(self.signs_and_scales[group].get()))
     }
 }

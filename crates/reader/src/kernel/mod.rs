@@ -76,7 +76,12 @@ impl<B: Kernel> Work for Decode<'_, B> {
 
     #[inline(always)]
     fn run<V: Vectors>(self, v: V) {
-        B::decode_blocks(v, self.blocks, self.out);
+        if V::WIDE {
+            return B::decode_blocks(v, self.blocks, self.out);
+        }
+        for (block, out) in self.blocks.iter().zip(self.out.chunks_exact_mut(B::LEN)) {
+            block.decode(out);
+        }
     }
 }
 

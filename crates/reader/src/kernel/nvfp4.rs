@@ -28,7 +28,8 @@ impl SmallBlock for NVFP4 {
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, _: V, group: usize) -> [f32; 2] {
-        [0, 1].map(|half| SCALES[usize::from(self.scales[2 * group + half])])
+        let scale = |half: usize| SCALES[usize::from(self.scales[2 * group + half])];
+        [scale(0), scale(1)]
     }
 
     #[inline(always)]

@@ -33,21 +33,16 @@ fn bytes<B: Block, const BYTES: usize>(numbers: &[B; 16]) -> &[u8; BYTES] {
 }
 
 /// By the definition, which is vector code for these types.
-#[inline(always)]
-fn by_definition<B: Block, V: Vectors>(v: V, numbers: &[B; 16]) -> V::Floats {
-    let mut out = [0.0; 16];
-    for (number, out) in numbers.iter().zip(&mut out) {
-        number.decode(std::slice::from_mut(out));
-    }
-    v.load_floats(&out)
-}
-
 macro_rules! by_definition {
     ($( $name:ident ),*) => { $(
         impl Plain for $name {
             #[inline(always)]
             fn sixteen<V: Vectors>(v: V, numbers: &[Self; 16]) -> V::Floats {
-                by_definition(v, numbers)
+                let mut out = [0.0; 16];
+                for (number, out) in numbers.iter().zip(&mut out) {
+                    *out = number.unpack() as f32;
+                }
+                v.load_floats(&out)
             }
         }
     )* };
@@ -92,7 +87,8 @@ fn dots<B: Plain, V: Vectors, const N: usize>(
     let mut totals = [[v.splat(0.0); 2]; N];
     let (pairs, rest) = row.as_chunks::<32>();
     for (index, numbers) in pairs.iter().enumerate() {
-        let [low, high] = [0, 1].map(|half| B::sixteen(v, &numbers.as_chunks().0[half]));
+        let halves = numbers.as_chunks().0;
+        let (low, high) = (B::sixteen(v, &halves[0]), B::sixteen(v, &halves[1]));
         for (vector, total) in vectors.iter().zip(&mut totals) {
             let values = vector.values.as_chunks::<16>().0;
             total[0] = v.multiply_add_floats(total[0], low, v.load_floats(&values[2 * index]));

@@ -2,7 +2,7 @@
 
 use granule_format::block::types::Q2_0;
 
-use super::codes::{Codes, double_word, spread_pairs};
+use super::codes::{Codes, double_word, four, spread_pairs};
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -20,6 +20,9 @@ impl SmallBlock for Q2_0 {
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
         let bits = double_word(&self.codes, group);
-        v.bytes_from_u64([0, 16, 32, 48].map(|shift| spread_pairs((bits >> shift) as u16)))
+        v.bytes_from_u64(four(
+            #[inline(always)]
+            |i| spread_pairs((bits >> (16 * i)) as u16),
+        ))
     }
 }

@@ -15,12 +15,13 @@ impl SuperBlock for Q2_K {
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {
-        let bytes = [double_word(&self.sub_scales, 0), double_word(&self.sub_scales, 1)];
+        let (first, second) = (double_word(&self.sub_scales, 0), double_word(&self.sub_scales, 1));
+        const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
         Scales {
             scale: v.half(self.scale),
-            sub_scales: bytes.map(|bytes| bytes & 0x0f0f_0f0f_0f0f_0f0f),
+            sub_scales: [first & LOW, second & LOW],
             min: v.half(self.min),
-            sub_mins: bytes.map(|bytes| bytes >> 4 & 0x0f0f_0f0f_0f0f_0f0f),
+            sub_mins: [first >> 4 & LOW, second >> 4 & LOW],
         }
     }
 

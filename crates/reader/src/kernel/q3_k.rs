@@ -17,14 +17,15 @@ impl SuperBlock for Q3_K {
         let low = double_word(&self.sub_scales_low, 0);
         let high = u64::from(word(&self.sub_scales_high, 0));
         // the upper two bits of four sub-scales each, brought to bits 4 and 5 of four bytes
-        let quarters = [high << 4, high << 2, high, high >> 2].map(|bits| bits & 0x3030_3030);
+        const UPPER: u64 = 0x3030_3030;
+        let quarters = [high << 4 & UPPER, high << 2 & UPPER, high & UPPER, high >> 2 & UPPER];
         let raised = [
             low & 0x0f0f_0f0f_0f0f_0f0f | quarters[0] | quarters[1] << 32,
             low >> 4 & 0x0f0f_0f0f_0f0f_0f0f | quarters[2] | quarters[3] << 32,
         ];
         Scales {
             scale: v.half(self.scale),
-            sub_scales: raised.map(lower_by_32),
+            sub_scales: [lower_by_32(raised[0]), lower_by_32(raised[1])],
             min: 0.0,
             sub_mins: [0; 2],
         }

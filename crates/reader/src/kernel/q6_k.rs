@@ -1,8 +1,9 @@
 //! Q6_K: nibbles and two more bits each, around 32.
 
 use granule_format::block::types::Q6_K;
+use zerocopy::IntoBytes;
 
-use super::codes::{Codes, bits, part};
+use super::codes::{Codes, bits, double_word, part};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -14,10 +15,7 @@ impl SuperBlock for Q6_K {
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {
-        let bytes = |half: usize| {
-            let scales: &[i8; 8] = part(&self.sub_scales, half);
-            u64::from_le_bytes(scales.map(i8::cast_unsigned))
-        };
+        let bytes = |half: usize| double_word(self.sub_scales.as_bytes(), half);
         Scales {
             scale: v.half(self.scale),
             sub_scales: [bytes(0), bytes(1)],

@@ -75,7 +75,7 @@ pub(crate) fn dots<B: SmallBlock, V: Vectors, const N: usize>(
                     }
                 };
                 totals[i] = if B::FINE {
-                    v.accumulate_halves(totals[i], ints, scales.map(|own| own * scale))
+                    v.accumulate_halves(totals[i], ints, [scales[0] * scale, scales[1] * scale])
                 } else {
                     v.accumulate(totals[i], ints, scales[0] * scale)
                 };

@@ -5,6 +5,7 @@ use granule_format::num::F16;
 
 use crate::Error;
 use crate::isa::Isa;
+use crate::tile::{TILE, Tile};
 
 /// One or more vectors of activations in the form in which weights of a type are multiplied with them.
 ///
@@ -33,7 +34,13 @@ pub struct Activations {
     pub(crate) codes: Vec<i8>,
     pub(crate) scales: Vec<f32>,
     pub(crate) sums: Vec<i16>,
+    pub(crate) scaled_sums: Vec<f32>,
+    /// All vectors once more in the order for batches, if there are enough of them.
+    tiles: Vec<Tile>,
 }
+
+/// The number of vectors from which on they are multiplied with together.
+const BATCH: usize = 5;
 
 /// What activations are turned into before they are multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,6 +86,8 @@ pub(crate) struct Vector<'a> {
     pub(crate) scales: &'a [f32],
     /// The sum of each 16 codes.
     pub(crate) sums: &'a [i16],
+    /// The sum of each 32 codes times their scale, in the form Q8_0.
+    pub(crate) scaled_sums: &'a [f32],
 }
 
 impl Activations {
@@ -112,11 +121,23 @@ impl Activations {
             codes: Vec::new(),
             scales: Vec::new(),
             sums: Vec::new(),
+            scaled_sums: Vec::new(),
+            tiles: Vec::new(),
         };
-        if form == Form::Float {
-            this.values = x.to_vec();
-            return Ok(this);
+        match form {
+            Form::Float => this.values = x.to_vec(),
+            _ => this.quantize_values(x),
         }
+        if count >= BATCH && columns > 0 {
+            let vectors: Vec<_> = (0..count).map(|index| this.vector(index)).collect();
+            this.tiles = vectors.chunks(TILE).map(|vectors| Tile::new(form, vectors)).collect();
+        }
+        Ok(this)
+    }
+
+    fn quantize_values(&mut self, x: &[f32]) {
+        let form = self.form;
+        let this = self;
         this.codes = vec![0; x.len()];
         this.scales = vec![0.0; x.len() / form.block_values()];
         this.sums = vec![0; x.len() / 16];
@@ -131,7 +152,15 @@ impl Activations {
         for (sum, codes) in sums.iter_mut().zip(codes.as_chunks::<16>().0) {
             *sum = codes.iter().map(|code| i16::from(*code)).sum();
         }
-        Ok(this)
+        if form == Form::Q8_0 {
+            let sums = sums.as_chunks::<2>().0.iter().zip(scales);
+            this.scaled_sums = sums.map(|([a, b], scale)| f32::from(a + b) * *scale).collect();
+        }
+    }
+
+    /// The vectors in the order for batches; none if they are few.
+    pub(crate) fn tiles(&self) -> &[Tile] {
+        &self.tiles
     }
 
     /// The form that the vectors have.
@@ -166,12 +195,17 @@ impl Activations {
                 codes: &[],
                 scales: &[],
                 sums: &[],
+                scaled_sums: &[],
             },
             _ => Vector {
                 values: &[],
                 codes: &self.codes[index * columns..][..columns],
                 scales: &self.scales[index * (columns / block)..][..columns / block],
                 sums: &self.sums[index * (columns / 16)..][..columns / 16],
+                scaled_sums: match self.form {
+                    Form::Q8_0 => &self.scaled_sums[index * (columns / 32)..][..columns / 32],
+                    _ => &[],
+                },
             },
         }
     }

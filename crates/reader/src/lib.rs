@@ -23,6 +23,7 @@ pub mod positioned;
 mod rows;
 mod storage;
 mod tensor;
+mod tile;
 
 pub use activations::{Activations, Form};
 pub use error::Error;

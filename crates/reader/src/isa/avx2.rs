@@ -33,10 +33,9 @@ impl Vectors for Avx2 {
         fn multiply_add(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
             _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
         }
-        fn dot_unsigned(first: i32, unsigned: __m256i, signed: __m256i) -> __m256i {
+        fn dot_unsigned(unsigned: __m256i, signed: __m256i) -> __m256i {
             let words = _mm256_maddubs_epi16(unsigned, signed);
-            let first = _mm256_zextsi128_si256(_mm_cvtsi32_si128(first));
-            _mm256_add_epi32(first, _mm256_madd_epi16(words, _mm256_set1_epi16(1)))
+            _mm256_madd_epi16(words, _mm256_set1_epi16(1))
         }
         fn dot_signed(a: __m256i, b: __m256i) -> __m256i {
             let words = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
@@ -47,6 +46,10 @@ impl Vectors for Avx2 {
             let low = _mm_loadu_si128(low.as_ptr().cast());
             let high = _mm_loadu_si128(high.as_ptr().cast());
             [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)]
+        }
+        fn floats_from_bytes(bytes: &[u8; 64]) -> [__m256; 2] {
+            let (low, high) = bytes.split_at(32);
+            [_mm256_loadu_ps(low.as_ptr().cast()), _mm256_loadu_ps(high.as_ptr().cast())]
         }
         fn brain_floats(bytes: &[u8; 32]) -> [__m256; 2] {
             let (low, high) = bytes.split_at(16);

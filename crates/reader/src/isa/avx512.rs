@@ -44,13 +44,12 @@ impl<const VNNI: bool> Vectors for Avx512<VNNI> {
                 _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
             }
         }
-        fn dot_unsigned(first: i32, unsigned: __m256i, signed: __m256i) -> __m256i {
-            let first = _mm256_zextsi128_si256(_mm_cvtsi32_si128(first));
+        fn dot_unsigned(unsigned: __m256i, signed: __m256i) -> __m256i {
             if VNNI {
-                _mm256_dpbusd_epi32(first, unsigned, signed)
+                _mm256_dpbusd_epi32(_mm256_setzero_si256(), unsigned, signed)
             } else {
                 let words = _mm256_maddubs_epi16(unsigned, signed);
-                _mm256_add_epi32(first, _mm256_madd_epi16(words, _mm256_set1_epi16(1)))
+                _mm256_madd_epi16(words, _mm256_set1_epi16(1))
             }
         }
         fn dot_signed(a: __m256i, b: __m256i) -> __m256i {
@@ -63,6 +62,9 @@ impl<const VNNI: bool> Vectors for Avx512<VNNI> {
         }
         fn halves(bytes: &[u8; 32]) -> __m512 {
             _mm512_cvtph_ps(_mm256_loadu_si256(bytes.as_ptr().cast()))
+        }
+        fn floats_from_bytes(bytes: &[u8; 64]) -> __m512 {
+            _mm512_loadu_ps(bytes.as_ptr().cast())
         }
         fn brain_floats(bytes: &[u8; 32]) -> __m512 {
             let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(bytes.as_ptr().cast()));

@@ -168,9 +168,8 @@ impl Vectors for Scalar {
     }
 
     #[inline(always)]
-    fn dot_unsigned(self, first: i32, unsigned: [u8; 32], signed: [u8; 32]) -> [i32; 8] {
-        let start = [first, 0, 0, 0, 0, 0, 0, 0];
-        self.multiply_add(start, self.multiply_unsigned(unsigned, signed), [1; 16])
+    fn dot_unsigned(self, unsigned: [u8; 32], signed: [u8; 32]) -> [i32; 8] {
+        self.multiply_add([0; 8], self.multiply_unsigned(unsigned, signed), [1; 16])
     }
 
     #[inline(always)]
@@ -208,6 +207,12 @@ impl Vectors for Scalar {
         std::array::from_fn(|i| {
             F16::from_bits(u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]])).to_f32()
         })
+    }
+
+    #[inline(always)]
+    fn floats_from_bytes(self, bytes: &[u8; 64]) -> [f32; 16] {
+        let bytes = bytes.as_chunks::<4>().0;
+        std::array::from_fn(|i| f32::from_le_bytes(bytes[i]))
     }
 
     #[inline(always)]

@@ -74,9 +74,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn zero_ints(self) -> Self::Ints;
     /// `sum` plus the products of words, neighbours added.
     fn multiply_add(self, sum: Self::Ints, a: Self::Words, b: Self::Words) -> Self::Ints;
-    /// The products of bytes below 128 with signed bytes above -128, each four neighbours added, plus `first` in
-    /// the first lane.
-    fn dot_unsigned(self, first: i32, unsigned: Self::Bytes, signed: Self::Bytes) -> Self::Ints;
+    /// The products of bytes below 128 with signed bytes above -128, each four neighbours added.
+    fn dot_unsigned(self, unsigned: Self::Bytes, signed: Self::Bytes) -> Self::Ints;
     /// The products of signed bytes, those of `b` above -128, each four neighbours added.
     fn dot_signed(self, a: Self::Bytes, b: Self::Bytes) -> Self::Ints;
 
@@ -93,6 +92,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn half(self, number: F16) -> f32;
     /// Sixteen half-precision numbers, widened.
     fn halves(self, bytes: &[u8; 32]) -> Self::Floats;
+    /// Sixteen floats, each lowest byte first.
+    fn floats_from_bytes(self, bytes: &[u8; 64]) -> Self::Floats;
     /// Sixteen numbers in BF16, widened.
     fn brain_floats(self, bytes: &[u8; 32]) -> Self::Floats;
     /// 32 signed bytes as floats.

@@ -39,6 +39,27 @@ pub(crate) fn eight(mut f: impl FnMut(usize)) {
     f(7);
 }
 
+/// Call `f` with 0 to 15, written out likewise.
+#[inline(always)]
+pub(crate) fn sixteen(mut f: impl FnMut(usize)) {
+    f(0);
+    f(1);
+    f(2);
+    f(3);
+    f(4);
+    f(5);
+    f(6);
+    f(7);
+    f(8);
+    f(9);
+    f(10);
+    f(11);
+    f(12);
+    f(13);
+    f(14);
+    f(15);
+}
+
 /// What `f` gives for 0 to 3. Unlike `array::map` always inlined, as everything between kernels and operations has
 /// to be.
 #[inline(always)]

@@ -39,19 +39,26 @@ mod q8_k;
 mod tq1_0;
 mod tq2_0;
 
+#[cfg(test)]
+mod tests;
+
 use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
 
 use crate::activations::{Activations, Form, Vector};
 use crate::isa::{Isa, Vectors, Work};
+use crate::tile::{TILE, Tile};
 
 /// What a type of block needs in order to be computed with.
 pub(crate) trait Kernel: Block {
     /// Decode whole blocks, to the bits of [`Block::decode`].
     fn decode_blocks<V: Vectors>(v: V, blocks: &[Self], out: &mut [f32]);
 
-    /// The dot products of a row with some vectors.
-    fn dots<V: Vectors, const N: usize>(v: V, row: &[Self], vectors: &[Vector<'_>; N]) -> [f32; N];
+    /// The dot product of a row with a vector.
+    fn dot<V: Vectors>(v: V, row: &[Self], vector: &Vector<'_>) -> f32;
+
+    /// The dot products of a row with each of sixteen vectors.
+    fn dots<V: Vectors>(v: V, row: &[Self], tile: &Tile) -> [f32; TILE];
 }
 
 /// Decode whole blocks: the values of [`Block::decode`], to the bit, by the kernel of `isa`.
@@ -84,9 +91,6 @@ impl<B: Kernel> Work for Decode<'_, B> {
         }
     }
 }
-
-/// Vectors that a kernel multiplies with at a time: the codes of a block are put into registers once for all.
-const TILE: usize = 16;
 
 /// The dot products of some rows with every vector: `out[row * count + vector]`.
 ///
@@ -122,31 +126,22 @@ impl<B: Kernel> Work for Dots<'_, B> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vectors>(mut self, v: V) {
+    fn run<V: Vectors>(self, v: V) {
         let count = self.activations.count();
-        let mut first = 0;
-        while count - first >= TILE {
-            self.each_row::<V, TILE>(v, first);
-            first += TILE;
-        }
-        while count - first >= 4 {
-            self.each_row::<V, 4>(v, first);
-            first += 4;
-        }
-        for vector in first..count {
-            self.each_row::<V, 1>(v, vector);
-        }
-    }
-}
-
-impl<B: Kernel> Dots<'_, B> {
-    /// All rows with `N` vectors from `first` on.
-    #[inline(always)]
-    fn each_row<V: Vectors, const N: usize>(&mut self, v: V, first: usize) {
-        let vectors: [Vector<'_>; N] = std::array::from_fn(|i| self.activations.vector(first + i));
         let rows = self.blocks.chunks_exact(self.row_blocks);
-        for (row, out) in rows.zip(self.out.chunks_exact_mut(self.activations.count())) {
-            out[first..first + N].copy_from_slice(&B::dots(v, row, &vectors));
+        if self.activations.tiles().is_empty() {
+            for vector in 0..count {
+                let values = self.activations.vector(vector);
+                for (row, out) in rows.clone().zip(self.out.chunks_exact_mut(count)) {
+                    out[vector] = B::dot(v, row, &values);
+                }
+            }
+        }
+        for (index, tile) in self.activations.tiles().iter().enumerate() {
+            for (row, out) in rows.clone().zip(self.out.chunks_exact_mut(count)) {
+                let dots = B::dots(v, row, tile);
+                out[TILE * index..][..tile.count].copy_from_slice(&dots[..tile.count]);
+            }
         }
     }
 }

@@ -5,12 +5,21 @@ use granule_format::block::types::{BF16, F16, F32, F64, I8, I16, I32, I64};
 use zerocopy::IntoBytes;
 
 use super::Kernel;
+use super::codes::sixteen;
 use crate::activations::Vector;
 use crate::isa::Vectors;
+use crate::tile::{TILE, Tile};
 
 /// Sixteen numbers of a type.
 trait Plain: Block {
     fn sixteen<V: Vectors>(v: V, numbers: &[Self; 16]) -> V::Floats;
+}
+
+impl Plain for F32 {
+    #[inline(always)]
+    fn sixteen<V: Vectors>(v: V, numbers: &[Self; 16]) -> V::Floats {
+        v.floats_from_bytes(bytes(numbers))
+    }
 }
 
 impl Plain for F16 {
@@ -47,7 +56,7 @@ macro_rules! by_definition {
         }
     )* };
 }
-by_definition!(F32, F64, I8, I16, I32, I64);
+by_definition!(F64, I8, I16, I32, I64);
 
 macro_rules! kernels {
     ($( $name:ident ),*) => { $(
@@ -65,44 +74,63 @@ macro_rules! kernels {
             }
 
             #[inline(always)]
-            fn dots<V: Vectors, const N: usize>(
-                v: V,
-                row: &[Self],
-                vectors: &[Vector<'_>; N],
-            ) -> [f32; N] {
-                dots(v, row, vectors)
+            fn dot<V: Vectors>(v: V, row: &[Self], vector: &Vector<'_>) -> f32 {
+                dot(v, row, vector)
+            }
+
+            #[inline(always)]
+            fn dots<V: Vectors>(v: V, row: &[Self], tile: &Tile) -> [f32; TILE] {
+                dots(v, row, tile)
             }
         }
     )* };
 }
 kernels!(F32, F16, BF16, F64, I8, I16, I32, I64);
 
-/// Two sums for each vector, so that additions need not wait for each other.
+/// Four sums, so that additions need not wait for each other.
 #[inline(always)]
-fn dots<B: Plain, V: Vectors, const N: usize>(
-    v: V,
-    row: &[B],
-    vectors: &[Vector<'_>; N],
-) -> [f32; N] {
-    let mut totals = [[v.splat(0.0); 2]; N];
-    let (pairs, rest) = row.as_chunks::<32>();
-    for (index, numbers) in pairs.iter().enumerate() {
-        let halves = numbers.as_chunks().0;
-        let (low, high) = (B::sixteen(v, &halves[0]), B::sixteen(v, &halves[1]));
-        for (vector, total) in vectors.iter().zip(&mut totals) {
-            let values = vector.values.as_chunks::<16>().0;
-            total[0] = v.multiply_add_floats(total[0], low, v.load_floats(&values[2 * index]));
-            total[1] = v.multiply_add_floats(total[1], high, v.load_floats(&values[2 * index + 1]));
-        }
+fn dot<B: Plain, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
+    let zero = v.splat(0.0);
+    let (mut a, mut b, mut c, mut d) = (zero, zero, zero, zero);
+    let (parts, rest) = row.as_chunks::<64>();
+    let (values, rest_values) = vector.values.as_chunks::<64>();
+    for (numbers, values) in parts.iter().zip(values) {
+        let (numbers, values) = (numbers.as_chunks().0, values.as_chunks().0);
+        a = v.multiply_add_floats(a, B::sixteen(v, &numbers[0]), v.load_floats(&values[0]));
+        b = v.multiply_add_floats(b, B::sixteen(v, &numbers[1]), v.load_floats(&values[1]));
+        c = v.multiply_add_floats(c, B::sixteen(v, &numbers[2]), v.load_floats(&values[2]));
+        d = v.multiply_add_floats(d, B::sixteen(v, &numbers[3]), v.load_floats(&values[3]));
     }
-    let mut out = [0.0; N];
-    for (i, out) in out.iter_mut().enumerate() {
-        *out = v.total_floats(v.add(totals[i][0], totals[i][1]));
-        for (number, x) in rest.iter().zip(&vectors[i].values[row.len() - rest.len()..]) {
-            let mut value = [0.0];
-            number.decode(&mut value);
-            *out += value[0] * x;
-        }
+    let mut out = v.total_floats(v.add(v.add(a, b), v.add(c, d)));
+    for (number, x) in rest.iter().zip(rest_values) {
+        let mut value = [0.0];
+        number.decode(&mut value);
+        out += value[0] * x;
+    }
+    out
+}
+
+#[inline(always)]
+fn dots<B: Plain, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [f32; TILE] {
+    let mut totals = [v.splat(0.0); TILE];
+    let (parts, rest) = row.as_chunks::<16>();
+    let mut last = [0.0; 16];
+    for (number, out) in rest.iter().zip(&mut last) {
+        number.decode(std::slice::from_mut(out));
+    }
+    for (index, values) in tile.values.iter().enumerate() {
+        let weights = match parts.get(index) {
+            Some(numbers) => B::sixteen(v, numbers),
+            None => v.load_floats(&last),
+        };
+        sixteen(
+            #[inline(always)]
+            |i| totals[i] = v.multiply_add_floats(totals[i], weights, v.load_floats(&values[i])),
+        );
+    }
+    let mut out = [0.0; TILE];
+    for (out, total) in out.iter_mut().zip(totals) {
+        *out = v.total_floats(total);
     }
     out
 }

@@ -2,10 +2,11 @@
 
 use granule_format::Block;
 
-use super::codes::{Codes, part};
+use super::codes::{Codes, sixteen};
 use super::super_block::total;
 use crate::activations::Vector;
 use crate::isa::Vectors;
+use crate::tile::{TILE, Tile};
 
 /// What distinguishes the types of small blocks.
 pub(crate) trait SmallBlock: Block {
@@ -51,52 +52,112 @@ pub(crate) fn decode<B: SmallBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
     }
 }
 
+/// What is added for each unit of a block's scaled sum of activations: the minimum, or what codes are raised by.
 #[inline(always)]
-pub(crate) fn dots<B: SmallBlock, V: Vectors, const N: usize>(
-    v: V,
-    row: &[B],
-    vectors: &[Vector<'_>; N],
-) -> [f32; N] {
-    let mut totals = [v.zero_sums(); N];
-    let mut mins = [0.0; N];
-    for (index, block) in row.iter().enumerate() {
-        let min = block.min(v);
-        for group in 0..B::LEN / 32 {
-            let (codes, scales) = (block.codes(v, group), block.scales(v, group));
-            let index = index * (B::LEN / 32) + group;
-            for (i, vector) in vectors.iter().enumerate() {
-                let activations = v.load_signed(part(vector.codes, index));
-                let scale = vector.scales[index];
-                let ints = match B::CODES {
-                    Codes::Signed => v.dot_signed(codes, activations),
-                    Codes::Unsigned => v.dot_unsigned(0, codes, activations),
-                    Codes::Raised(by) => {
-                        v.dot_unsigned(-i32::from(by) * sum(vector, index), codes, activations)
-                    }
-                };
-                totals[i] = if B::FINE {
-                    v.accumulate_halves(totals[i], ints, [scales[0] * scale, scales[1] * scale])
-                } else {
-                    v.accumulate(totals[i], ints, scales[0] * scale)
-                };
-                if B::MINIMUM {
-                    mins[i] += min * (scale * sum(vector, index) as f32);
-                }
-            }
-        }
+fn offset<B: SmallBlock, V: Vectors>(v: V, block: &B, scale: f32) -> Option<f32> {
+    match B::CODES {
+        Codes::Raised(by) => Some(scale * -f32::from(by)),
+        _ if B::MINIMUM => Some(block.min(v)),
+        _ => None,
     }
-    let mut out = total(v, totals);
-    if B::MINIMUM {
-        for (out, min) in out.iter_mut().zip(mins) {
-            *out += min;
-        }
-    }
-    out
 }
 
-/// The sum of 32 activations.
 #[inline(always)]
-fn sum(vector: &Vector<'_>, index: usize) -> i32 {
-    let [low, high] = part(vector.sums, index);
-    i32::from(*low) + i32::from(*high)
+fn integers<B: SmallBlock, V: Vectors>(v: V, codes: V::Bytes, activations: &[i8; 32]) -> V::Ints {
+    let activations = v.load_signed(activations);
+    match B::CODES {
+        Codes::Signed => v.dot_signed(codes, activations),
+        _ => v.dot_unsigned(codes, activations),
+    }
+}
+
+/// `total` plus the products of a group, and `offsets` plus the offset.
+#[inline(always)]
+fn step<B: SmallBlock, V: Vectors>(
+    v: V,
+    block: &B,
+    group: usize,
+    activations: (&[i8; 32], &f32, &f32),
+    (total, offsets): (V::Sums, f32),
+) -> (V::Sums, f32) {
+    let (activations, scale, scaled_sum) = activations;
+    let ints = integers::<B, V>(v, block.codes(v, group), activations);
+    let scales = block.scales(v, group);
+    let total = if B::FINE {
+        v.accumulate_halves(total, ints, [scales[0] * scale, scales[1] * scale])
+    } else {
+        v.accumulate(total, ints, scales[0] * scale)
+    };
+    match offset(v, block, scales[0]) {
+        Some(offset) => (total, offsets + offset * scaled_sum),
+        None => (total, offsets),
+    }
+}
+
+/// Four sums, so that additions need not wait for each other.
+#[inline(always)]
+pub(crate) fn dot<B: SmallBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
+    let groups = B::LEN / 32;
+    let codes = vector.codes.as_chunks::<32>().0;
+    let count = codes.len().min(row.len() * groups);
+    let (codes, scales) = (&codes[..count], &vector.scales[..count]);
+    let scaled_sums = &vector.scaled_sums[..count];
+    let (mut a, mut b) = ((v.zero_sums(), 0.0), (v.zero_sums(), 0.0));
+    let (mut c, mut d) = (a, b);
+    let mut index = 0;
+    while index + 4 <= count {
+        let at = |i: usize| (&codes[index + i], &scales[index + i], &scaled_sums[index + i]);
+        let block = |i: usize| (&row[(index + i) / groups], (index + i) % groups);
+        a = step(v, block(0).0, block(0).1, at(0), a);
+        b = step(v, block(1).0, block(1).1, at(1), b);
+        c = step(v, block(2).0, block(2).1, at(2), c);
+        d = step(v, block(3).0, block(3).1, at(3), d);
+        index += 4;
+    }
+    while index < count {
+        let at = (&codes[index], &scales[index], &scaled_sums[index]);
+        a = step(v, &row[index / groups], index % groups, at, a);
+        index += 1;
+    }
+    (v.total(a.0) + v.total(b.0)) + (v.total(c.0) + v.total(d.0)) + ((a.1 + b.1) + (c.1 + d.1))
+}
+
+#[inline(always)]
+pub(crate) fn dots<B: SmallBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [f32; TILE] {
+    let groups = B::LEN / 32;
+    let mut totals = [v.zero_sums(); TILE];
+    let mut offsets = v.splat(0.0);
+    let vectors = tile.groups.chunks_exact(groups).zip(tile.scales.chunks_exact(groups));
+    let vectors = vectors.zip(tile.scaled_sums.chunks_exact(groups));
+    for (block, ((codes, scales), scaled_sums)) in row.iter().zip(vectors) {
+        for group in 0..groups {
+            let own = block.scales(v, group);
+            let (mut low, mut high) = ([0.0; TILE], [0.0; TILE]);
+            let scales = v.load_floats(&scales[group]);
+            v.store(v.mul(v.splat(own[0]), scales), &mut low);
+            if B::FINE {
+                v.store(v.mul(v.splat(own[1]), scales), &mut high);
+            }
+            if let Some(offset) = offset(v, block, own[0]) {
+                let sums = v.load_floats(&scaled_sums[group]);
+                offsets = v.multiply_add_floats(offsets, v.splat(offset), sums);
+            }
+            let unpacked = block.codes(v, group);
+            let codes = &codes[group];
+            sixteen(
+                #[inline(always)]
+                |i| {
+                    let ints = integers::<B, V>(v, unpacked, &codes[i]);
+                    totals[i] = if B::FINE {
+                        v.accumulate_halves(totals[i], ints, [low[i], high[i]])
+                    } else {
+                        v.accumulate(totals[i], ints, low[i])
+                    };
+                },
+            );
+        }
+    }
+    let mut out = [0.0; TILE];
+    v.store(v.add(v.load_floats(&total(v, totals)), offsets), &mut out);
+    out
 }

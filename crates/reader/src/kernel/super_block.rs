@@ -6,9 +6,10 @@
 
 use granule_format::Block;
 
-use super::codes::{Codes, eight, part};
+use super::codes::{Codes, eight};
 use crate::activations::Vector;
 use crate::isa::Vectors;
+use crate::tile::{TILE, Tile};
 
 /// The scales of a super-block. Sub-scales are signed bytes of the two numbers, lowest first: 16 of them,
 /// or 8 in the first number where sub-blocks have 32 values.
@@ -66,63 +67,115 @@ pub(crate) fn decode<B: SuperBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
     }
 }
 
+/// A block in vectors, ready to be multiplied.
+struct Unpacked<V: Vectors> {
+    scale: f32,
+    min: f32,
+    codes: [V::Bytes; 8],
+    /// The sub-scales of the codes.
+    scales: [V::Words; 8],
+    /// The sub-scales and sub-minimums of each two of a vector's sums of 16.
+    scales_of_sums: V::Words,
+    mins_of_sums: V::Words,
+}
+
 #[inline(always)]
-pub(crate) fn dots<B: SuperBlock, V: Vectors, const N: usize>(
+fn unpack<B: SuperBlock, V: Vectors>(v: V, block: &B) -> Unpacked<V> {
+    let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
+    let split =
+        if B::FINE { v.words_split(sub_scales) } else { v.words([sub_scales[0], sub_scales[0]]) };
+    let codes = [
+        block.codes(v, 0),
+        block.codes(v, 1),
+        block.codes(v, 2),
+        block.codes(v, 3),
+        block.codes(v, 4),
+        block.codes(v, 5),
+        block.codes(v, 6),
+        block.codes(v, 7),
+    ];
+    let scales = [
+        v.pick(split, 0),
+        v.pick(split, 1),
+        v.pick(split, 2),
+        v.pick(split, 3),
+        v.pick(split, 4),
+        v.pick(split, 5),
+        v.pick(split, 6),
+        v.pick(split, 7),
+    ];
+    let (scales_of_sums, mins_of_sums) = if B::FINE {
+        (v.words(sub_scales), v.words(sub_mins))
+    } else {
+        (v.words_doubled(sub_scales[0]), v.words_doubled(sub_mins[0]))
+    };
+    Unpacked { scale, min, codes, scales, scales_of_sums, mins_of_sums }
+}
+
+/// `total` plus the product of a block with 256 activations.
+#[inline(always)]
+fn step<B: SuperBlock, V: Vectors>(
     v: V,
-    row: &[B],
-    vectors: &[Vector<'_>; N],
-) -> [f32; N] {
-    let mut totals = [v.zero_sums(); N];
-    for (index, block) in row.iter().enumerate() {
-        let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
-        let picked = if B::FINE {
-            v.words_split(sub_scales)
-        } else {
-            v.words([sub_scales[0], sub_scales[0]])
-        };
-        // for each two of a vector's sums of 16, in their order
-        let with_sums = |bytes: [u64; 2]| {
-            if B::FINE { v.words(bytes) } else { v.words_doubled(bytes[0]) }
-        };
-        let mut groups = [(v.splat_byte(0), picked); 8];
-        eight(
-            #[inline(always)]
-            |group| groups[group] = (block.codes(v, group), v.pick(picked, group)),
-        );
-        for (vector, total) in vectors.iter().zip(&mut totals) {
-            let codes: &[i8; 256] = part(vector.codes, index);
-            let mut ints = v.zero_ints();
-            eight(
-                #[inline(always)]
-                |group| {
-                    let activations = v.load_signed(part(codes, group));
-                    let words = if B::CODES == Codes::Signed {
-                        v.multiply_signed(groups[group].0, activations)
-                    } else {
-                        v.multiply_unsigned(groups[group].0, activations)
-                    };
-                    ints = v.multiply_add(ints, words, groups[group].1);
-                },
-            );
-            let both = scale * vector.scales[index];
-            *total = v.accumulate(*total, ints, both);
-            let sums = v.load_words(part(vector.sums, index));
-            if let Codes::Raised(by) = B::CODES {
-                let raised = v.multiply_add(v.zero_ints(), with_sums(sub_scales), sums);
-                *total = v.accumulate(*total, raised, both * -f32::from(by));
-            }
-            if B::MINIMUMS {
-                let mins = v.multiply_add(v.zero_ints(), with_sums(sub_mins), sums);
-                *total = v.accumulate(*total, mins, -(min * vector.scales[index]));
-            }
+    block: &Unpacked<V>,
+    activations: &[i8; 256],
+    scale: f32,
+    sums: &[i16; 16],
+    mut total: V::Sums,
+) -> V::Sums {
+    let activations = activations.as_chunks::<32>().0;
+    let mut ints = v.zero_ints();
+    eight(
+        #[inline(always)]
+        |group| {
+            let activations = v.load_signed(&activations[group]);
+            let words = if B::CODES == Codes::Signed {
+                v.multiply_signed(block.codes[group], activations)
+            } else {
+                v.multiply_unsigned(block.codes[group], activations)
+            };
+            ints = v.multiply_add(ints, words, block.scales[group]);
+        },
+    );
+    let both = block.scale * scale;
+    total = v.accumulate(total, ints, both);
+    if let Codes::Raised(by) = B::CODES {
+        let raised = v.multiply_add(v.zero_ints(), block.scales_of_sums, v.load_words(sums));
+        total = v.accumulate(total, raised, both * -f32::from(by));
+    }
+    if B::MINIMUMS {
+        let mins = v.multiply_add(v.zero_ints(), block.mins_of_sums, v.load_words(sums));
+        total = v.accumulate(total, mins, -(block.min * scale));
+    }
+    total
+}
+
+#[inline(always)]
+pub(crate) fn dot<B: SuperBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
+    let codes = vector.codes.as_chunks::<256>().0;
+    let sums = vector.sums.as_chunks::<16>().0;
+    let mut total = v.zero_sums();
+    for (((block, codes), scale), sums) in row.iter().zip(codes).zip(vector.scales).zip(sums) {
+        total = step::<B, V>(v, &unpack(v, block), codes, *scale, sums, total);
+    }
+    v.total(total)
+}
+
+#[inline(always)]
+pub(crate) fn dots<B: SuperBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [f32; TILE] {
+    let mut totals = [v.zero_sums(); TILE];
+    let vectors = tile.blocks.iter().zip(&tile.scales).zip(&tile.sums);
+    for (block, ((codes, scales), sums)) in row.iter().zip(vectors) {
+        let block = unpack(v, block);
+        for i in 0..TILE {
+            totals[i] = step::<B, V>(v, &block, &codes[i], scales[i], &sums[i], totals[i]);
         }
     }
     total(v, totals)
 }
 
 #[inline(always)]
-pub(crate) fn total<V: Vectors, const N: usize>(v: V, totals: [V::Sums; N]) -> [f32; N] {
-    let mut out = [0.0; N];
+pub(crate) fn total<V: Vectors>(v: V, totals: [V::Sums; TILE]) -> [f32; TILE] {
+    let mut out = [0.0; TILE];
     for (out, sums) in out.iter_mut().zip(totals) {
         *out = v.total(sums);
     }
@@ -139,12 +192,21 @@ macro_rules! kernel {
             }
 
             #[inline(always)]
-            fn dots<V: $crate::isa::Vectors, const N: usize>(
+            fn dot<V: $crate::isa::Vectors>(
                 v: V,
                 row: &[Self],
-                vectors: &[$crate::activations::Vector<'_>; N],
-            ) -> [f32; N] {
-                $crate::kernel::$kind::dots(v, row, vectors)
+                vector: &$crate::activations::Vector<'_>,
+            ) -> f32 {
+                $crate::kernel::$kind::dot(v, row, vector)
+            }
+
+            #[inline(always)]
+            fn dots<V: $crate::isa::Vectors>(
+                v: V,
+                row: &[Self],
+                tile: &$crate::tile::Tile,
+            ) -> [f32; $crate::tile::TILE] {
+                $crate::kernel::$kind::dots(v, row, tile)
             }
         }
     };

@@ -1,0 +1,129 @@
+//! Every type's dot products on every instruction set, against sums in double precision.
+
+use granule_format::{Block, BlockType, with_block};
+
+use super::dot_rows;
+use crate::activations::{Activations, Form};
+use crate::isa::Isa;
+
+/// Rows of 1, 2, 5 blocks and many; batches that are multiplied one by one, and with padding together.
+const SHAPES: &[(usize, usize)] = &[(1, 1), (2, 3), (5, 1), (9, 5), (33, 1), (33, 21)];
+
+#[test]
+fn dot_products_are_within_their_bound() {
+    for ty in BlockType::ALL.iter().copied() {
+        for (blocks, count) in SHAPES.iter().copied() {
+            // random bits, and bits that make codes as large and as small as they get
+            for bytes in [&(0..=255).collect::<Vec<u8>>()[..], &[0, 255, 255]] {
+                check(ty, blocks, count, bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn activations_that_are_not_finite_give_nan() {
+    for ty in [BlockType::F32, BlockType::Q4_0, BlockType::Q5_1, BlockType::Q8_0, BlockType::Q6_K] {
+        for count in [1, 16] {
+            let mut x = vec![1.0; 512 * count];
+            x[300] = f32::NAN;
+            let activations = Activations::quantize_batch(ty, &x, 512).unwrap();
+            let row = vec![0x11; 512 / ty.block_values() * ty.block_bytes()];
+            for isa in Isa::available() {
+                let mut out = vec![0.0; count];
+                dot_rows(isa, ty, &row, &activations, &mut out);
+                assert!(out[0].is_nan(), "{ty} {isa}");
+                assert!(out[1..].iter().all(|value| value.is_finite()), "{ty} {isa}");
+            }
+        }
+    }
+}
+
+/// A bound on what single precision may lose: each block's scales are rounded once, each of its products with a
+/// scale once, and each sum once. Integer parts lose nothing; an overflow would be far outside. Terms are no larger than a few
+/// times the block's largest weight, as codes are raised or have a minimum.
+fn bound(row: &[f32], x: &[f64], block: usize) -> f64 {
+    let terms = row.chunks(block).zip(x.chunks(block)).map(|(row, x)| {
+        let largest = row.iter().fold(0.0_f64, |largest, w| largest.max(f64::from(w.abs())));
+        largest * x.iter().map(|x| x.abs()).sum::<f64>()
+    });
+    let sums = (x.len() / block.max(16) + 16) as f64;
+    4.0 * terms.sum::<f64>() * sums * f64::from(f32::EPSILON) / 2.0
+}
+
+fn check(ty: BlockType, blocks: usize, count: usize, bytes: &[u8]) {
+    let mut random = random(blocks as u64 * 31 + count as u64);
+    let (rows, columns) = (3, blocks * ty.block_values());
+    let row_bytes = blocks * ty.block_bytes();
+    let weights = weights(ty, rows * blocks, bytes, &mut random);
+    let x: Vec<f32> = (0..columns * count).map(|_| random() as i32 as f32 * 1e-8).collect();
+    let activations = Activations::quantize_batch(ty, &x, columns).unwrap();
+    for isa in Isa::available().into_iter().flat_map(|isa| [isa, isa.plain()]) {
+        let mut out = vec![f32::NAN; rows * count];
+        dot_rows(isa, ty, &weights, &activations, &mut out);
+        for (row, out) in out.chunks(count).enumerate() {
+            let mut values = vec![0.0; columns];
+            ty.decode_row(&weights[row * row_bytes..][..row_bytes], &mut values);
+            for (index, found) in out.iter().enumerate() {
+                let x = prepared(&activations, index);
+                let exact: f64 = values.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum();
+                let bound = bound(&values, &x, ty.block_values());
+                let error = (f64::from(*found) - exact).abs();
+                assert!(
+                    error <= bound,
+                    "{ty} {isa} {blocks} blocks, vector {index} of {count}: {found}, {exact}; {error} > {bound}"
+                );
+            }
+        }
+    }
+}
+
+/// The activations that the kernels are given.
+fn prepared(activations: &Activations, index: usize) -> Vec<f64> {
+    let vector = activations.vector(index);
+    match activations.form() {
+        Form::Float => vector.values.iter().map(|x| f64::from(*x)).collect(),
+        form => {
+            let scale = |i: usize| f64::from(vector.scales[i / form.block_values()]);
+            vector.codes.iter().enumerate().map(|(i, x)| f64::from(*x) * scale(i)).collect()
+        }
+    }
+}
+
+/// Valid blocks of random bytes, without numbers near the end of the range of single precision.
+fn weights(
+    ty: BlockType,
+    blocks: usize,
+    bytes: &[u8],
+    random: &mut impl FnMut() -> u32,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    while out.len() < blocks * ty.block_bytes() {
+        let mut block: Vec<u8> = Vec::new();
+        while block.len() < ty.block_bytes() {
+            let any = random();
+            // few codes cannot be told from scales: some bytes are always random
+            let byte = if any % 8 == 0 {
+                any >> 8
+            } else {
+                u32::from(bytes[any as usize / 8 % bytes.len()])
+            };
+            block.push(byte as u8);
+        }
+        let mut values = vec![0.0; ty.block_values()];
+        ty.decode_row(&block, &mut values);
+        let valid = with_block!(ty, B => granule_format::block::blocks_of::<B>(&block)[0].defect().is_none());
+        if valid && values.iter().all(|value: &f32| value.abs() < 1e30) {
+            out.extend(block);
+        }
+    }
+    out
+}
+
+fn random(seed: u64) -> impl FnMut() -> u32 {
+    let mut state = seed;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 32) as u32
+    }
+}

@@ -1,0 +1,90 @@
+//! Activations of a batch, in the order in which kernels read them.
+
+use crate::activations::{Form, Vector};
+
+/// Vectors that a kernel multiplies with at a time: what it unpacks of a row serves all of them.
+pub(crate) const TILE: usize = 16;
+
+/// Sixteen vectors, block by block: the parts of all vectors that belong to a block lie together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tile {
+    /// Vectors that are not padding.
+    pub(crate) count: usize,
+    /// Plain numbers, each sixteen columns of all vectors; the last columns are padded with zeros.
+    pub(crate) values: Vec<[[f32; 16]; TILE]>,
+    /// Codes, each 32 of all vectors.
+    pub(crate) groups: Vec<[[i8; 32]; TILE]>,
+    /// Codes, each 256 of all vectors.
+    pub(crate) blocks: Vec<[[i8; 256]; TILE]>,
+    /// The scales of a block.
+    pub(crate) scales: Vec<[f32; TILE]>,
+    /// The sums of a block of 32 times its scale.
+    pub(crate) scaled_sums: Vec<[f32; TILE]>,
+    /// The sums of each 16 codes of a block of 256.
+    pub(crate) sums: Vec<[[i16; 16]; TILE]>,
+}
+
+impl Tile {
+    /// Up to sixteen vectors; the others are zero.
+    pub(crate) fn new(form: Form, vectors: &[Vector<'_>]) -> Self {
+        let mut this = Self { count: vectors.len(), ..Self::default() };
+        match form {
+            Form::Float => {
+                this.values = weave(vectors, |vector, i| {
+                    let start = (16 * i).min(vector.values.len());
+                    let part = &vector.values[start..vector.values.len().min(start + 16)];
+                    let mut out = [0.0; 16];
+                    out[..part.len()].copy_from_slice(part);
+                    (start < vector.values.len()).then_some(out)
+                });
+            }
+            Form::Q8_0 => {
+                this.groups =
+                    weave(vectors, |vector, i| vector.codes.as_chunks().0.get(i).copied());
+                this.scaled_sums = weave(vectors, |vector, i| vector.scaled_sums.get(i).copied());
+            }
+            Form::Q8_K => {
+                this.blocks =
+                    weave(vectors, |vector, i| vector.codes.as_chunks().0.get(i).copied());
+                this.sums = weave(vectors, |vector, i| vector.sums.as_chunks().0.get(i).copied());
+            }
+        }
+        this.scales = weave(vectors, |vector, i| vector.scales.get(i).copied());
+        this
+    }
+}
+
+/// Part 0 of all vectors, part 1 of all vectors, ...
+fn weave<T: Zero>(
+    vectors: &[Vector<'_>],
+    part: impl Fn(&Vector<'_>, usize) -> Option<T>,
+) -> Vec<[T; TILE]> {
+    let parts = (0..).map_while(|i| {
+        let mut all = [T::ZERO; TILE];
+        for (out, vector) in all.iter_mut().zip(vectors) {
+            *out = part(vector, i)?;
+        }
+        Some(all)
+    });
+    parts.collect()
+}
+
+trait Zero: Copy {
+    const ZERO: Self;
+}
+
+impl Zero for f32 {
+    const ZERO: Self = 0.0;
+}
+
+impl<const N: usize> Zero for [f32; N] {
+    const ZERO: Self = [0.0; N];
+}
+
+impl<const N: usize> Zero for [i8; N] {
+    const ZERO: Self = [0; N];
+}
+
+impl<const N: usize> Zero for [i16; N] {
+    const ZERO: Self = [0; N];
+}

@@ -2,7 +2,7 @@
 //!
 //! A file type such as `Q4_K_M` is a default type and rules that give some tensors a better or a smaller one: by
 //! what the tensor does, where in the model it stands, how the heads are grouped, how many experts there
-//! are. The rules are data ([`tables`]); [`Mixture::choose`] goes through them for one tensor after
+//! are. The rules are data (`tables`); `Mixture::choose` goes through them for one tensor after
 //! another, in the order of the file, because some rules count.
 
 mod architectures;

@@ -1,0 +1,103 @@
+//! Text to tokens and back, by the vocabulary in a file's metadata.
+
+mod byte_level;
+mod merge;
+mod sentence_piece;
+mod vocabulary;
+mod word_piece;
+
+use anyhow::{Context, Result};
+use granule_reader::format::Metadata;
+
+use vocabulary::{Kind, Vocabulary};
+
+/// How text without special tokens becomes tokens.
+trait Scheme {
+    /// Append the tokens of some text. `first` says that it stands at the beginning or behind a special token.
+    fn encode(
+        &self,
+        vocabulary: &Vocabulary<'_>,
+        text: &str,
+        first: bool,
+        out: &mut Vec<u32>,
+    ) -> Result<()>;
+
+    /// The bytes that a token of the vocabulary stands for.
+    fn decode(&self, token: &[u8], kind: Kind) -> Vec<u8>;
+
+    /// Whether a special token begins and ends every text if the file does not say.
+    fn frame(&self) -> (bool, bool);
+}
+
+type Build<'m> = fn(&'m Metadata) -> Result<Box<dyn Scheme + 'm>>;
+
+/// The scheme for each value of `tokenizer.ggml.model`.
+fn build<'m>(model: &str) -> Option<Build<'m>> {
+    let schemes: [(&str, Build<'m>); 3] = [
+        ("gpt2", byte_level::ByteLevel::build),
+        ("llama", sentence_piece::SentencePiece::build),
+        ("bert", word_piece::WordPiece::build),
+    ];
+    schemes.iter().find(|(name, _)| *name == model).map(|(_, build)| *build)
+}
+
+/// A model's tokenizer.
+pub(crate) struct Tokenizer<'m> {
+    vocabulary: Vocabulary<'m>,
+    scheme: Box<dyn Scheme + 'm>,
+    /// The tokens that begin and end every text.
+    begin: Option<u32>,
+    end: Option<u32>,
+}
+
+impl<'m> Tokenizer<'m> {
+    /// That of a file.
+    pub(crate) fn of(metadata: &'m Metadata) -> Result<Self> {
+        let model = metadata.text("tokenizer.ggml.model")?.context("there is no tokenizer")?;
+        let build = build(model).with_context(|| format!("the tokenizer {model:?} is unknown"))?;
+        let (vocabulary, scheme) = (Vocabulary::of(metadata)?, build(metadata)?);
+        let (begins, ends) = scheme.frame();
+        let begins = metadata.boolean("tokenizer.ggml.add_bos_token")?.unwrap_or(begins);
+        let ends = metadata.boolean("tokenizer.ggml.add_eos_token")?.unwrap_or(ends);
+        let begin = if begins { vocabulary.begin } else { None };
+        let end = if ends { vocabulary.end } else { None };
+        Ok(Self { vocabulary, scheme, begin, end })
+    }
+
+    /// The tokens of a text. Special tokens may be written in it: `<|im_start|>`.
+    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let mut tokens: Vec<u32> = self.begin.into_iter().collect();
+        let mut first = true;
+        for (text, special) in self.vocabulary.split_at_special(text) {
+            if !text.is_empty() {
+                self.scheme.encode(&self.vocabulary, text, first, &mut tokens)?;
+                first = false;
+            }
+            if let Some(special) = special {
+                tokens.push(special);
+                first = true;
+            }
+        }
+        tokens.extend(self.end);
+        Ok(tokens)
+    }
+
+    /// The bytes that a token stands for: none for special tokens. They can be a part of a character.
+    pub(crate) fn decode(&self, token: u32) -> Vec<u8> {
+        match self.vocabulary.kind(token) {
+            Kind::Control | Kind::Unknown => Vec::new(),
+            Kind::UserDefined => self.vocabulary.token(token).to_vec(),
+            kind => self.scheme.decode(self.vocabulary.token(token), kind),
+        }
+    }
+
+    /// Whether a token says that the text is finished.
+    pub(crate) fn is_end(&self, token: u32) -> bool {
+        self.vocabulary.ends.contains(&token)
+    }
+
+    /// Number of tokens in the vocabulary.
+    pub(crate) fn len(&self) -> usize {
+        self.vocabulary.len()
+    }
+}

@@ -3,10 +3,11 @@
 
     examples.py FOLDER MODEL.gguf...      FOLDER holds the built examples
 
-Models of the architecture `llama` continue five prompts by 32 tokens, greedily; the tokens must be the same up to
-a near tie: where they part, both programs must find their own choice less than TIE ahead of the other's. Models of
-the architecture `bert` embed texts; the cosine of both vectors must be at least COSINE. The tokens of TEXTS must be
-the same.
+Models of the architecture `llama` continue five prompts by 32 tokens, greedily, beside llama.cpp as it comes and
+without its flash attention, which sums in half precision. The tokens must be the same up to a near tie: where they
+part, both programs must find their own choice less than TIE ahead of the other's; or llama.cpp must part from itself
+no later. Models of the architecture `bert` embed texts; the cosine of both vectors must be at least COSINE. The
+tokens of TEXTS must be the same.
 
 Needs the PyPI packages gguf, numpy and xllamacpp (llama.cpp, prebuilt).
 """
@@ -47,13 +48,15 @@ HANGUL = "한국어 문장입니다."
 
 
 class Llama:
-    """A model in llama.cpp: greedy, one thread, without a window on what came before."""
+    """A model in llama.cpp, with one thread."""
 
-    def __init__(self, path, embedding):
+    def __init__(self, path, embedding=False, flash=True):
         params = xllamacpp.CommonParams()
         params.model.path = path
         params.n_ctx, params.warmup, params.cpuparams.n_threads = 512, False, 1
         params.embedding = embedding
+        if not flash:
+            params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         self.server = xllamacpp.Server(params)
 
     def tokens(self, text):
@@ -91,37 +94,58 @@ def compare_tokens(texts, expected, found):
 
 def compare_generate(program, path):
     """The number of unexplained differences."""
-    llama = Llama(path, False)
     texts = PROMPTS + TEXTS + [HANGUL]
     logits = [run(program, path, "--prompt", text, "--tokens", str(TOKENS if i < len(PROMPTS) else 1), "--logits", "10")
               for i, text in enumerate(texts)]
     heads = [ast.literal_eval(lines.split("\n", 1)[0].removeprefix("prompt ")) for lines in logits]
+    found = [[parse(line) for line in lines.splitlines()[1:]] for lines in logits]
+
+    llama = Llama(path)
     wrong = compare_tokens(texts, [llama.tokens(text) for text in texts], heads)
-    for prompt, lines in zip(PROMPTS, logits):
-        text, expected = llama.complete(prompt)
-        found = []
-        for line in lines.splitlines()[1:]:
-            token, best = line.split(" ", 1)
-            found.append((int(token), dict(ast.literal_eval(best))))
-        at = next((i for i, (a, b) in enumerate(zip(expected, found)) if a[0] != b[0]), None)
-        same = min(len(expected), len(found)) if at is None else at
-        gaps = [abs(gap(e[1]) - gap(f[1])) for e, f in zip(expected[:same], found[:same])]
-        print(f"  {prompt!r}: {same} tokens are the same; the gaps between the best two differ by at most {max(gaps, default=0):.3f}")
-        if at is not None:
-            (theirs, expected), (ours, found) = expected[at], found[at]
-            here = found[ours] - found.get(theirs, -np.inf)
-            there = expected[theirs] - expected.get(ours, -np.inf)
-            tie = here < TIE and there < TIE
-            wrong += not tie
-            print(f"    then llama.cpp has {theirs}, {there:.4f} ahead of {ours}; here {ours} ({found[ours]:.4f}) is {here:.4f} "
-                  f"ahead of {theirs} ({found.get(theirs)}): {'a near tie' if tie else 'NOT a tie'}")
-        elif len(expected) != len(found):
+    flash = [llama.complete(prompt) for prompt in PROMPTS]
+    llama = Llama(path, flash=False)
+    plain = [llama.complete(prompt) for prompt in PROMPTS]
+    for i, prompt in enumerate(PROMPTS):
+        print(f"  {prompt!r}")
+        part, _ = compare_steps("llama.cpp with itself", flash[i][1], plain[i][1])
+        wrong += compare_steps("with flash attention", flash[i][1], found[i], part)[1]
+        wrong += compare_steps("without", plain[i][1], found[i])[1]
+        same = [(text, steps) for text, steps in (flash[i], plain[i]) if ids(steps) == ids(found[i])]
+        if same and len(found[i]) == TOKENS and run(program, path, "--prompt", prompt, "--tokens", str(TOKENS)) != same[0][0] + "\n":
             wrong += 1
-            print(f"    then only one ends: {len(expected)} and {len(found)} tokens")
-        elif same == TOKENS and run(program, path, "--prompt", prompt, "--tokens", str(TOKENS)) != text + "\n":
-            wrong += 1
-            print("    the texts differ")
+            print("    the tokens are the same, the texts differ")
     return wrong
+
+
+def parse(line):
+    token, best = line.split(" ", 1)
+    return int(token), dict(ast.literal_eval(best))
+
+
+def ids(steps):
+    return [token for token, _ in steps]
+
+
+def compare_steps(label, expected, found, part=None):
+    """Where two continuations part, and whether that is neither a near tie nor at `part` or behind it."""
+    both = list(zip(expected, found))
+    at = next((i for i, (a, b) in enumerate(both) if a[0] != b[0]), len(both))
+    gaps = [abs(gap(a[1]) - gap(b[1])) for a, b in both[:at]]
+    text = f"    {label}: {at} tokens are the same, gaps between the best two differ by up to {max(gaps, default=0):.3f}"
+    wrong = 0
+    if at < len(both):
+        (theirs, expected), (ours, found) = both[at]
+        there, here = expected[theirs] - expected.get(ours, -np.inf), found[ours] - found.get(theirs, -np.inf)
+        tie = there < TIE and here < TIE
+        wrong = int(not tie and (part is None or at < part))
+        text += f"; then {theirs}, ahead of {ours} by {there:.4f} ({expected[theirs]:.4f} and {expected.get(ours, np.nan):.4f}), and " \
+                f"{ours}, ahead of {theirs} by {here:.4f} ({found[ours]:.4f} and {found.get(theirs, np.nan):.4f})" \
+                f"{': a near tie' if tie else ': UNEXPLAINED' if wrong else ''}"
+    elif len(expected) != len(found):
+        wrong = 1
+        text += f"; then one ends: {len(expected)} and {len(found)} tokens"
+    print(text, flush=True)
+    return (at if at < len(both) else None), wrong
 
 
 def gap(best):
@@ -130,7 +154,7 @@ def gap(best):
 
 
 def compare_embed(program, path):
-    llama = Llama(path, True)
+    llama = Llama(path, embedding=True)
     found = [ast.literal_eval(line) for line in run(program, path, "--tokens", *TEXTS).splitlines()]
     wrong = compare_tokens(TEXTS, [llama.tokens(text) for text in TEXTS], found)
     vectors = [ast.literal_eval(line) for line in run(program, path, "--vectors", *TEXTS).splitlines()]

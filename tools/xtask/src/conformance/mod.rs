@@ -3,6 +3,7 @@
 
 mod blocks;
 mod errors;
+mod examples;
 mod matrices;
 mod reference;
 
@@ -11,6 +12,7 @@ use anyhow::bail;
 /// The comparisons: name, function, help.
 const COMPARISONS: &[(&str, crate::Task, &str)] = &[
     ("blocks", blocks::compare, "encode and decode random matrices with both, compare the bytes"),
+    ("examples", examples::compare, "generate and embed with the examples, compare with llama.cpp"),
     ("errors", errors::compare, "the error of each type on real weights, for both"),
 ];
 

@@ -175,7 +175,6 @@ mod tests {
     fn encode_and_decode() {
         let metadata = metadata("smollm");
         let tokenizer = Tokenizer::of(&metadata).unwrap();
-        let single = |text: &str| text.bytes().map(u32::from);
         // `hello` is a token, but no pair leads to it
         let cases: &[(&str, Vec<u32>)] = &[
             ("", vec![]),
@@ -183,6 +182,7 @@ mod tests {
             ("hello<|end|> hello", vec![258, 111, 262, 261]),
             ("12", vec![49, 50]),
             ("ä\n", vec![0xc3, 0xa4, 10]),
+            ("xyz", vec![120, 121, 122]),
         ];
         for (text, expected) in cases {
             // the first 256 tokens are the bytes in their order
@@ -192,7 +192,6 @@ mod tests {
             assert_eq!(decoded, text.replace("<|end|>", "").as_bytes());
         }
         assert!(tokenizer.is_end(262) && !tokenizer.is_end(261));
-        assert_eq!(tokenizer.encode("xyz").unwrap(), single("xyz").collect::<Vec<_>>());
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //! | [`Tensor`] | a view of a tensor: its bytes, and the values of any range of its rows |
 //! | [`Activations`] | vectors to multiply with, quantized once |
 //! | [`decode`] | decoding rows for one instruction set |
+//! | [`dot`] | dot products of rows for one instruction set |
 //! | [`positioned`] | reading and writing at positions of a file |
 //! | [`isa`] | instruction sets: detection, and the boundary that compiles code for them |
 #![deny(unsafe_code)]
 
 mod activations;
 pub mod decode;
+pub mod dot;
 mod error;
 #[allow(unsafe_code, reason = "entering code that is compiled for a detected instruction set")]
 pub mod isa;

@@ -3,6 +3,7 @@
 
 mod ci;
 mod conformance;
+mod neon;
 mod run;
 
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ const TASKS: &[(&str, Task, &str)] = &[
     ("docs", ci::docs, "the documentation builds without warnings"),
     ("examples", ci::examples, "the examples build"),
     ("conformance", conformance::conformance, "compare with the live reference (not part of ci)"),
+    ("neon", neon::neon, "the reader's tests on AArch64, under qemu (not part of ci)"),
     ("deny", ci::deny, "licences and advisories (skipped where cargo-deny is not installed)"),
 ];
 

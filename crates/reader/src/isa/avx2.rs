@@ -4,12 +4,13 @@ use std::arch::x86_64::*;
 
 use granule_format::num::F16;
 
+use super::operations::operations;
 use super::vectors::{Vectors, Work};
-use super::x86::{byte_operations, operations};
+use super::x86::byte_operations;
 
 /// Proof that the CPU has AVX2, FMA, F16C and BMI2.
 #[derive(Clone, Copy, Debug)]
-pub struct Avx2(());
+pub(super) struct Avx2(());
 
 /// Do something, compiled for AVX2.
 #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
@@ -20,6 +21,12 @@ pub(super) fn enter<W: Work>(work: W) -> W::Output {
 impl Vectors for Avx2 {
     byte_operations!();
     type Floats = [__m256; 2];
+
+    #[inline(always)]
+    fn negate(self, a: Self::Bytes, signs: u32) -> Self::Bytes {
+        let mask = self.spread_bits(signs);
+        self.sub_bytes(self.xor(a, mask), mask)
+    }
 
     operations! {
         fn spread_bits(bits: u32) -> __m256i {

@@ -6,12 +6,13 @@ use std::arch::x86_64::*;
 
 use granule_format::num::F16;
 
+use super::operations::operations;
 use super::vectors::{Vectors, Work};
-use super::x86::{byte_operations, operations};
+use super::x86::byte_operations;
 
 /// Proof that the CPU has AVX-512 F, BW, DQ and VL and what AVX2 needs, and if `VNNI` is true also AVX-512 VNNI.
 #[derive(Clone, Copy, Debug)]
-pub struct Avx512<const VNNI: bool>(());
+pub(super) struct Avx512<const VNNI: bool>(());
 
 /// Do something, compiled for AVX-512 without VNNI.
 #[target_feature(
@@ -36,6 +37,9 @@ impl<const VNNI: bool> Vectors for Avx512<VNNI> {
     operations! {
         fn spread_bits(bits: u32) -> __m256i {
             _mm256_movm_epi8(bits)
+        }
+        fn negate(a: __m256i, signs: u32) -> __m256i {
+            _mm256_mask_sub_epi8(a, signs, _mm256_setzero_si256(), a)
         }
         fn multiply_add(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
             if VNNI {

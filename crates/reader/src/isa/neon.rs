@@ -1,1 +1,300 @@
-//! The operations in NEON.
+//! The operations in NEON: two registers of 16 bytes where a vector has 32.
+
+use std::arch::aarch64::*;
+
+use granule_format::num::F16;
+
+use super::operations::operations;
+use super::vectors::{Vectors, Work};
+
+/// Proof that the CPU has NEON.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Neon(());
+
+/// Do something, compiled for NEON.
+#[target_feature(enable = "neon")]
+pub(super) fn enter<W: Work>(work: W) -> W::Output {
+    work.run(Neon(()))
+}
+
+type Bytes = [uint8x16_t; 2];
+type Words = [int16x8_t; 2];
+type Ints = [int32x4_t; 2];
+type Sums = [float32x4_t; 2];
+type Floats = [float32x4_t; 4];
+
+impl Vectors for Neon {
+    const WIDE: bool = true;
+    type Bytes = Bytes;
+    type Words = Words;
+    type Ints = Ints;
+    type Sums = Sums;
+    type Floats = Floats;
+
+    operations! {
+        fn load(bytes: &[u8; 32]) -> Bytes {
+            let (low, high) = bytes.split_at(16);
+            [vld1q_u8(low.as_ptr()), vld1q_u8(high.as_ptr())]
+        }
+        fn load_signed(bytes: &[i8; 32]) -> Bytes {
+            let (low, high) = bytes.split_at(16);
+            [vld1q_u8(low.as_ptr().cast()), vld1q_u8(high.as_ptr().cast())]
+        }
+        fn nibbles(bytes: &[u8; 16]) -> Bytes {
+            let bytes = vld1q_u8(bytes.as_ptr());
+            [vandq_u8(bytes, vdupq_n_u8(15)), vshrq_n_u8::<4>(bytes)]
+        }
+        fn bytes_from_u64(parts: [u64; 4]) -> Bytes {
+            [
+                vcombine_u8(vcreate_u8(parts[0]), vcreate_u8(parts[1])),
+                vcombine_u8(vcreate_u8(parts[2]), vcreate_u8(parts[3])),
+            ]
+        }
+        fn bytes_from_u32(parts: [u32; 8]) -> Bytes {
+            let (low, high) = parts.split_at(4);
+            [
+                vreinterpretq_u8_u32(vld1q_u32(low.as_ptr())),
+                vreinterpretq_u8_u32(vld1q_u32(high.as_ptr())),
+            ]
+        }
+        fn splat_byte(byte: u8) -> Bytes {
+            [vdupq_n_u8(byte); 2]
+        }
+        fn spread_bits(bits: u32) -> Bytes {
+            let mask = vcreate_u8(0x8040_2010_0804_0201);
+            let mask = vcombine_u8(mask, mask);
+            let [a, b, c, d] = bits.to_le_bytes();
+            [
+                vtstq_u8(vcombine_u8(vdup_n_u8(a), vdup_n_u8(b)), mask),
+                vtstq_u8(vcombine_u8(vdup_n_u8(c), vdup_n_u8(d)), mask),
+            ]
+        }
+        fn and(a: Bytes, b: Bytes) -> Bytes {
+            [vandq_u8(a[0], b[0]), vandq_u8(a[1], b[1])]
+        }
+        fn or(a: Bytes, b: Bytes) -> Bytes {
+            [vorrq_u8(a[0], b[0]), vorrq_u8(a[1], b[1])]
+        }
+        fn xor(a: Bytes, b: Bytes) -> Bytes {
+            [veorq_u8(a[0], b[0]), veorq_u8(a[1], b[1])]
+        }
+        fn add_bytes(a: Bytes, b: Bytes) -> Bytes {
+            [vaddq_u8(a[0], b[0]), vaddq_u8(a[1], b[1])]
+        }
+        fn sub_bytes(a: Bytes, b: Bytes) -> Bytes {
+            [vsubq_u8(a[0], b[0]), vsubq_u8(a[1], b[1])]
+        }
+        fn shift_right(a: Bytes, bits: u32) -> Bytes {
+            let bits = vdupq_n_s16(-(bits as i16));
+            [
+                vreinterpretq_u8_u16(vshlq_u16(vreinterpretq_u16_u8(a[0]), bits)),
+                vreinterpretq_u8_u16(vshlq_u16(vreinterpretq_u16_u8(a[1]), bits)),
+            ]
+        }
+        fn shift_left(a: Bytes, bits: u32) -> Bytes {
+            let bits = vdupq_n_s16(bits as i16);
+            [
+                vreinterpretq_u8_u16(vshlq_u16(vreinterpretq_u16_u8(a[0]), bits)),
+                vreinterpretq_u8_u16(vshlq_u16(vreinterpretq_u16_u8(a[1]), bits)),
+            ]
+        }
+        fn at_least(a: Bytes, limit: u8) -> Bytes {
+            [vcgeq_u8(a[0], vdupq_n_u8(limit)), vcgeq_u8(a[1], vdupq_n_u8(limit))]
+        }
+        fn lookup(table: &[i8; 16], indices: Bytes) -> Bytes {
+            let table = vld1q_u8(table.as_ptr().cast());
+            [vqtbl1q_u8(table, indices[0]), vqtbl1q_u8(table, indices[1])]
+        }
+        fn words(bytes: [u64; 2]) -> Words {
+            [vmovl_s8(vcreate_s8(bytes[0])), vmovl_s8(vcreate_s8(bytes[1]))]
+        }
+        fn words_doubled(bytes: u64) -> Words {
+            let bytes = vcreate_s8(bytes);
+            [vmovl_s8(vzip1_s8(bytes, bytes)), vmovl_s8(vzip2_s8(bytes, bytes))]
+        }
+        fn words_split(bytes: [u64; 2]) -> Words {
+            let (low, high) = (vcreate_s8(bytes[0]), vcreate_s8(bytes[1]));
+            [vmovl_s8(vuzp1_s8(low, high)), vmovl_s8(vuzp2_s8(low, high))]
+        }
+        fn load_words(words: &[i16; 16]) -> Words {
+            let (low, high) = words.split_at(8);
+            [vld1q_s16(low.as_ptr()), vld1q_s16(high.as_ptr())]
+        }
+        fn pick(words: Words, index: usize) -> Words {
+            let bytes = vreinterpretq_u8_u16(vdupq_n_u16(0x0100 + 0x0202 * (index & 7) as u16));
+            [
+                vreinterpretq_s16_u8(vqtbl1q_u8(vreinterpretq_u8_s16(words[0]), bytes)),
+                vreinterpretq_s16_u8(vqtbl1q_u8(vreinterpretq_u8_s16(words[1]), bytes)),
+            ]
+        }
+        fn multiply_unsigned(unsigned: Bytes, signed: Bytes) -> Words {
+            [products(unsigned[0], signed[0]), products(unsigned[1], signed[1])]
+        }
+        fn multiply_signed(a: Bytes, b: Bytes) -> Words {
+            [products(a[0], b[0]), products(a[1], b[1])]
+        }
+        fn zero_ints() -> Ints {
+            [vdupq_n_s32(0); 2]
+        }
+        fn multiply_add(sum: Ints, a: Words, b: Words) -> Ints {
+            [vaddq_s32(sum[0], wide_products(a[0], b[0])), vaddq_s32(sum[1], wide_products(a[1], b[1]))]
+        }
+        fn dot_unsigned(unsigned: Bytes, signed: Bytes) -> Ints {
+            [
+                vpaddlq_s16(products(unsigned[0], signed[0])),
+                vpaddlq_s16(products(unsigned[1], signed[1])),
+            ]
+        }
+        fn dot_signed(a: Bytes, b: Bytes) -> Ints {
+            [vpaddlq_s16(products(a[0], b[0])), vpaddlq_s16(products(a[1], b[1]))]
+        }
+        fn zero_sums() -> Sums {
+            [vdupq_n_f32(0.0); 2]
+        }
+        fn accumulate(sums: Sums, ints: Ints, scale: f32) -> Sums {
+            [
+                vfmaq_n_f32(sums[0], vcvtq_f32_s32(ints[0]), scale),
+                vfmaq_n_f32(sums[1], vcvtq_f32_s32(ints[1]), scale),
+            ]
+        }
+        fn accumulate_halves(sums: Sums, ints: Ints, scales: [f32; 2]) -> Sums {
+            [
+                vfmaq_n_f32(sums[0], vcvtq_f32_s32(ints[0]), scales[0]),
+                vfmaq_n_f32(sums[1], vcvtq_f32_s32(ints[1]), scales[1]),
+            ]
+        }
+        fn total(sums: Sums) -> f32 {
+            vaddvq_f32(vaddq_f32(sums[0], sums[1]))
+        }
+        fn floats_from_bytes(bytes: &[u8; 64]) -> Floats {
+            let parts = bytes.as_chunks::<16>().0;
+            [
+                vreinterpretq_f32_u8(vld1q_u8(parts[0].as_ptr())),
+                vreinterpretq_f32_u8(vld1q_u8(parts[1].as_ptr())),
+                vreinterpretq_f32_u8(vld1q_u8(parts[2].as_ptr())),
+                vreinterpretq_f32_u8(vld1q_u8(parts[3].as_ptr())),
+            ]
+        }
+        fn brain_floats(bytes: &[u8; 32]) -> Floats {
+            let (low, high) = bytes.split_at(16);
+            let low = vreinterpretq_u16_u8(vld1q_u8(low.as_ptr()));
+            let high = vreinterpretq_u16_u8(vld1q_u8(high.as_ptr()));
+            [
+                vreinterpretq_f32_u32(vshll_n_u16::<16>(vget_low_u16(low))),
+                vreinterpretq_f32_u32(vshll_n_u16::<16>(vget_high_u16(low))),
+                vreinterpretq_f32_u32(vshll_n_u16::<16>(vget_low_u16(high))),
+                vreinterpretq_f32_u32(vshll_n_u16::<16>(vget_high_u16(high))),
+            ]
+        }
+        fn floats(bytes: Bytes) -> [Floats; 2] {
+            [widen(vreinterpretq_s8_u8(bytes[0])), widen(vreinterpretq_s8_u8(bytes[1]))]
+        }
+        fn floats_from_u64(bytes: [u64; 2]) -> Floats {
+            widen(vcombine_s8(vcreate_s8(bytes[0]), vcreate_s8(bytes[1])))
+        }
+        fn splat(value: f32) -> Floats {
+            [vdupq_n_f32(value); 4]
+        }
+        fn load_floats(values: &[f32; 16]) -> Floats {
+            let parts = values.as_chunks::<4>().0;
+            [
+                vld1q_f32(parts[0].as_ptr()),
+                vld1q_f32(parts[1].as_ptr()),
+                vld1q_f32(parts[2].as_ptr()),
+                vld1q_f32(parts[3].as_ptr()),
+            ]
+        }
+        fn store(values: Floats, out: &mut [f32; 16]) {
+            let parts = out.as_chunks_mut::<4>().0;
+            vst1q_f32(parts[0].as_mut_ptr(), values[0]);
+            vst1q_f32(parts[1].as_mut_ptr(), values[1]);
+            vst1q_f32(parts[2].as_mut_ptr(), values[2]);
+            vst1q_f32(parts[3].as_mut_ptr(), values[3]);
+        }
+        fn add(a: Floats, b: Floats) -> Floats {
+            [
+                vaddq_f32(a[0], b[0]),
+                vaddq_f32(a[1], b[1]),
+                vaddq_f32(a[2], b[2]),
+                vaddq_f32(a[3], b[3]),
+            ]
+        }
+        fn sub(a: Floats, b: Floats) -> Floats {
+            [
+                vsubq_f32(a[0], b[0]),
+                vsubq_f32(a[1], b[1]),
+                vsubq_f32(a[2], b[2]),
+                vsubq_f32(a[3], b[3]),
+            ]
+        }
+        fn mul(a: Floats, b: Floats) -> Floats {
+            [
+                vmulq_f32(a[0], b[0]),
+                vmulq_f32(a[1], b[1]),
+                vmulq_f32(a[2], b[2]),
+                vmulq_f32(a[3], b[3]),
+            ]
+        }
+        fn multiply_add_floats(sum: Floats, a: Floats, b: Floats) -> Floats {
+            [
+                vfmaq_f32(sum[0], a[0], b[0]),
+                vfmaq_f32(sum[1], a[1], b[1]),
+                vfmaq_f32(sum[2], a[2], b[2]),
+                vfmaq_f32(sum[3], a[3], b[3]),
+            ]
+        }
+        fn total_floats(values: Floats) -> f32 {
+            let (low, high) = (vaddq_f32(values[0], values[1]), vaddq_f32(values[2], values[3]));
+            vaddvq_f32(vaddq_f32(low, high))
+        }
+    }
+
+    #[inline(always)]
+    fn negate(self, a: Self::Bytes, signs: u32) -> Self::Bytes {
+        let mask = self.spread_bits(signs);
+        self.sub_bytes(self.xor(a, mask), mask)
+    }
+
+    #[inline(always)]
+    fn half(self, number: F16) -> f32 {
+        number.to_f32()
+    }
+
+    #[inline(always)]
+    fn halves(self, bytes: &[u8; 32]) -> Floats {
+        // the instruction needs a type that Rust does not have yet
+        let mut out = [0.0; 16];
+        for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+            *out = F16::from_bits(u16::from_le_bytes(*bytes)).to_f32();
+        }
+        self.load_floats(&out)
+    }
+}
+
+/// Products of signed bytes, neighbours added.
+#[inline]
+#[target_feature(enable = "neon")]
+fn products(a: uint8x16_t, b: uint8x16_t) -> int16x8_t {
+    let (a, b) = (vreinterpretq_s8_u8(a), vreinterpretq_s8_u8(b));
+    vpaddq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)), vmull_high_s8(a, b))
+}
+
+/// Products of words, neighbours added.
+#[inline]
+#[target_feature(enable = "neon")]
+fn wide_products(a: int16x8_t, b: int16x8_t) -> int32x4_t {
+    vpaddq_s32(vmull_s16(vget_low_s16(a), vget_low_s16(b)), vmull_high_s16(a, b))
+}
+
+/// Sixteen signed bytes as floats.
+#[inline]
+#[target_feature(enable = "neon")]
+fn widen(bytes: int8x16_t) -> Floats {
+    let (low, high) = (vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes));
+    [
+        vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+        vcvtq_f32_s32(vmovl_high_s16(low)),
+        vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+        vcvtq_f32_s32(vmovl_high_s16(high)),
+    ]
+}

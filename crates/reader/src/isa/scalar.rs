@@ -6,7 +6,7 @@ use super::vectors::Vectors;
 
 /// No particular instruction set.
 #[derive(Clone, Copy, Debug)]
-pub struct Scalar;
+pub(super) struct Scalar;
 
 #[inline(always)]
 fn zip<T: Copy, R, const N: usize>(a: [T; N], b: [T; N], f: impl Fn(T, T) -> R) -> [R; N] {
@@ -70,6 +70,12 @@ impl Vectors for Scalar {
     #[inline(always)]
     fn spread_bits(self, bits: u32) -> [u8; 32] {
         std::array::from_fn(|i| 0_u8.wrapping_sub((bits >> i & 1) as u8))
+    }
+
+    #[inline(always)]
+    fn negate(self, a: Self::Bytes, signs: u32) -> Self::Bytes {
+        let mask = self.spread_bits(signs);
+        self.sub_bytes(self.xor(a, mask), mask)
     }
 
     #[inline(always)]

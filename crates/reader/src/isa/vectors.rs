@@ -46,6 +46,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn add_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// Difference of bytes, wrapping.
     fn sub_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// Byte `i` with the other sign if bit `i` is set.
+    fn negate(self, a: Self::Bytes, signs: u32) -> Self::Bytes;
     /// The bytes, in pairs as little-endian numbers of 16 bits, shifted down.
     fn shift_right(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
     /// The bytes, in pairs as little-endian numbers of 16 bits, shifted up.

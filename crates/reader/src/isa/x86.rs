@@ -1,16 +1,4 @@
-//! What AVX2 and AVX-512 share: registers of 32 bytes, and the macro that defines operations.
-
-/// Defines operations of [`Vectors`](super::vectors::Vectors) by expressions of intrinsics.
-macro_rules! operations {
-    ($( fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? { $($body:tt)* } )*) => { $(
-        #[inline(always)]
-        fn $name(self, $($argument: $type),*) $(-> $result)? {
-            // SAFETY: the CPU has the instructions, of which `self` is proof. Memory is touched only through
-            // references to arrays of the size that is read or written.
-            unsafe { $($body)* }
-        }
-    )* };
-}
+//! What AVX2 and AVX-512 share: registers of 32 bytes.
 
 /// The operations on 32 bytes, 16 words and 8 integers that need no more than AVX2.
 macro_rules! byte_operations {
@@ -126,4 +114,4 @@ macro_rules! byte_operations {
     };
 }
 
-pub(super) use {byte_operations, operations};
+pub(super) use byte_operations;

@@ -86,13 +86,6 @@ pub(crate) fn bits<V: Vectors>(
     v.and(moved, v.splat_byte(mask))
 }
 
-/// The values with the sign of those taken back where a bit is set.
-#[inline(always)]
-pub(crate) fn negate<V: Vectors>(v: V, values: V::Bytes, signs: u32) -> V::Bytes {
-    let mask = v.spread_bits(signs);
-    v.sub_bytes(v.xor(values, mask), mask)
-}
-
 /// Part `index` of an array, as an array.
 #[inline(always)]
 pub(crate) fn part<T, const N: usize>(values: &[T], index: usize) -> &[T; N] {
@@ -138,7 +131,7 @@ fn spread_nibbles_of_16(nibbles: u64) -> u64 {
 #[inline(always)]
 pub(crate) fn lower_by_32(bytes: u64) -> u64 {
     // no byte borrows from the next while its top bit is set
-    (bytes | 0x8080_8080_8080_8080) - 0x2020_2020_2020_2020 ^ 0x8080_8080_8080_8080
+    ((bytes | 0x8080_8080_8080_8080) - 0x2020_2020_2020_2020) ^ 0x8080_8080_8080_8080
 }
 
 /// The eight scales and the eight minimums of Q4_K and Q5_K, see [`granule_format::block::scales`].
@@ -163,18 +156,13 @@ pub(crate) fn even_signs(indices: u32) -> u32 {
     u32::from_le_bytes(signs)
 }
 
-/// IQ1's groups of 8 values, shifted by an eighth up or down: all times 8, so that they are integers.
+/// IQ1's groups of 8 values, times 8, so that they are integers when shifted by an eighth.
 #[inline(always)]
-pub(crate) fn shifted<V: Vectors>(v: V, indices: [usize; 4], down: [bool; 4]) -> V::Bytes {
-    let values = v.bytes_from_u64(four(
+pub(crate) fn eightfold<V: Vectors>(v: V, indices: [usize; 4]) -> V::Bytes {
+    v.bytes_from_u64(four(
         #[inline(always)]
         |i| EIGHTFOLD[indices[i] & 2047],
-    ));
-    let shifts = four(
-        #[inline(always)]
-        |i| if down[i] { u64::MAX } else { 0x0101_0101_0101_0101 },
-    );
-    v.add_bytes(values, v.bytes_from_u64(shifts))
+    ))
 }
 
 /// The codebook of IQ1_S and IQ1_M, times 8.

@@ -1,12 +1,11 @@
 //! IQ1_M: groups of 8 values from a codebook, each shifted up or down.
 
 use granule_format::block::types::IQ1_M;
+use granule_format::num::F16;
 
-use super::codes::{Codes, four, shifted};
+use super::codes::{Codes, eightfold, four};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
-
-use granule_format::num::F16;
 
 super_block::kernel!(super_block, IQ1_M);
 
@@ -45,13 +44,20 @@ impl SuperBlock for IQ1_M {
             #[inline(always)]
             |i| usize::from(self.indices_low[4 * group + i]) | (bits >> (4 * i) & 7) << 8,
         );
-        shifted(
-            v,
-            indices,
-            four(
-                #[inline(always)]
-                |i| bits >> (4 * i + 3) & 1 != 0,
-            ),
-        )
+        let down = (bits >> 3 & 1) | (bits >> 6 & 2) | (bits >> 9 & 4) | (bits >> 12 & 8);
+        v.add_bytes(eightfold(v, indices), v.load(&SHIFTS[down]))
     }
 }
+
+/// The shifts of four groups of 8 values, times 8: -1 for the groups whose bit is set.
+static SHIFTS: [[u8; 32]; 16] = {
+    let mut shifts = [[1; 32]; 16];
+    let mut index = 0;
+    while index < 16 * 32 {
+        if (index / 32) >> (index % 32 / 8) & 1 == 1 {
+            shifts[index / 32][index % 32] = 255;
+        }
+        index += 1;
+    }
+    shifts
+};

@@ -2,7 +2,7 @@
 
 use granule_format::block::types::IQ1_S;
 
-use super::codes::{Codes, four, shifted};
+use super::codes::{Codes, eightfold, four};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -29,6 +29,8 @@ impl SuperBlock for IQ1_S {
             #[inline(always)]
             |i| usize::from(self.indices_low[4 * group + i]) | (bits >> (3 * i) & 7) << 8,
         );
-        shifted(v, indices, [bits >> 15 != 0; 4])
+        // 1, or -1 if the shift is down
+        let shift = 1_u8.wrapping_sub((bits >> 14 & 2) as u8);
+        v.add_bytes(eightfold(v, indices), v.splat_byte(shift))
     }
 }

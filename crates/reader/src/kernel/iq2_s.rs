@@ -1,12 +1,11 @@
 //! IQ2_S: groups of 8 magnitudes from a codebook, free signs.
 
+use granule_format::block::codebook::iq2_s::GRID;
 use granule_format::block::types::IQ2_S;
 
-use super::codes::{Codes, negate, spread_nibbles, word};
+use super::codes::{Codes, spread_nibbles, word};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
-
-use granule_format::block::codebook::iq2_s::GRID;
 
 super_block::kernel!(super_block, IQ2_S);
 
@@ -31,6 +30,6 @@ impl SuperBlock for IQ2_S {
             u64::from_le_bytes(GRID[index])
         };
         let values = v.bytes_from_u64([entry(0), entry(1), entry(2), entry(3)]);
-        negate(v, values, word(&self.signs, group))
+        v.negate(values, word(&self.signs, group))
     }
 }

@@ -1,12 +1,11 @@
 //! IQ2_XS: groups of 8 magnitudes from a codebook, signs of even parity.
 
+use granule_format::block::codebook::{iq2_xs::GRID, signs::SIGNS};
 use granule_format::block::types::IQ2_XS;
 
-use super::codes::{Codes, four, negate, spread_nibbles, word};
+use super::codes::{Codes, four, spread_nibbles, word};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
-
-use granule_format::block::codebook::{iq2_xs::GRID, signs::SIGNS};
 
 super_block::kernel!(super_block, IQ2_XS);
 
@@ -36,6 +35,6 @@ impl SuperBlock for IQ2_XS {
             #[inline(always)]
             |i| SIGNS[groups[i] >> 9 & 127],
         );
-        negate(v, values, u32::from_le_bytes(signs))
+        v.negate(values, u32::from_le_bytes(signs))
     }
 }

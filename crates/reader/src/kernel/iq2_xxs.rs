@@ -1,12 +1,11 @@
 //! IQ2_XXS: groups of 8 magnitudes from a codebook, signs of even parity.
 
+use granule_format::block::codebook::iq2_xxs::GRID;
 use granule_format::block::types::IQ2_XXS;
 
-use super::codes::{Codes, even_signs, negate};
+use super::codes::{Codes, even_signs};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
-
-use granule_format::block::codebook::iq2_xxs::GRID;
 
 super_block::kernel!(super_block, IQ2_XXS);
 
@@ -29,6 +28,6 @@ impl SuperBlock for IQ2_XXS {
         let sub_block = &self.sub_blocks[group];
         let entry = |i: usize| u64::from_le_bytes(GRID[usize::from(sub_block.indices[i])]);
         let values = v.bytes_from_u64([entry(0), entry(1), entry(2), entry(3)]);
-        negate(v, values, even_signs(sub_block.signs_and_scale.get()))
+        v.negate(values, even_signs(sub_block.signs_and_scale.get()))
     }
 }

@@ -1,12 +1,11 @@
 //! IQ3_S: groups of 4 magnitudes from a codebook, free signs.
 
+use granule_format::block::codebook::iq3_s::GRID;
 use granule_format::block::types::IQ3_S;
 
-use super::codes::{Codes, negate, spread_nibbles, word};
+use super::codes::{Codes, spread_nibbles, word};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
-
-use granule_format::block::codebook::iq3_s::GRID;
 
 super_block::kernel!(super_block, IQ3_S);
 
@@ -38,6 +37,6 @@ impl SuperBlock for IQ3_S {
             entry(6),
             entry(7),
         ]);
-        negate(v, values, word(&self.signs, group))
+        v.negate(values, word(&self.signs, group))
     }
 }

@@ -1,12 +1,11 @@
 //! IQ3_XXS: groups of 4 magnitudes from a codebook, signs of even parity.
 
+use granule_format::block::codebook::iq3_xxs::GRID;
 use granule_format::block::types::IQ3_XXS;
 
-use super::codes::{Codes, even_signs, negate};
+use super::codes::{Codes, even_signs};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
-
-use granule_format::block::codebook::iq3_xxs::GRID;
 
 super_block::kernel!(super_block, IQ3_XXS);
 
@@ -37,6 +36,6 @@ impl SuperBlock for IQ3_XXS {
             entry(6),
             entry(7),
         ]);
-        negate(v, values, even_signs(self.signs_and_scales[group].get()))
+        v.negate(values, even_signs(self.signs_and_scales[group].get()))
     }
 }

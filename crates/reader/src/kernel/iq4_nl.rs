@@ -1,13 +1,12 @@
 //! IQ4_NL: nibbles that stand for uneven levels.
 
+use granule_format::block::codebook::iq4_nl::LEVELS;
 use granule_format::block::types::IQ4_NL;
 
 use super::codes::Codes;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
-
-use granule_format::block::codebook::iq4_nl::LEVELS;
 
 super_block::kernel!(small_block, IQ4_NL);
 

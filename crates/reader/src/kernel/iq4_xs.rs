@@ -1,12 +1,11 @@
 //! IQ4_XS: nibbles that stand for uneven levels.
 
+use granule_format::block::codebook::iq4_nl::LEVELS;
 use granule_format::block::types::IQ4_XS;
 
 use super::codes::{Codes, lower_by_32, spread_nibbles, spread_pairs};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
-
-use granule_format::block::codebook::iq4_nl::LEVELS;
 
 super_block::kernel!(super_block, IQ4_XS);
 

@@ -92,11 +92,25 @@ impl<B: Kernel> Work for Decode<'_, B> {
     }
 }
 
-/// The dot products of some rows with every vector: `out[row * count + vector]`.
+/// The dot products of some rows with every vector: `out[row * count + vector]`, by the kernels of `isa`.
+///
+/// The integer parts of a product are exact; the sums over blocks are in single precision and in the kernel's own
+/// order, which depends on the instruction set and on whether there are enough vectors for a batch.
+///
+/// ```
+/// use granule_reader::{Activations, dot::dot_rows, format::BlockType, isa::Isa};
+/// let rows = [1.0_f32, 2.0, 3.0, 4.0].map(f32::to_le_bytes);
+/// let x = Activations::quantize(BlockType::F32, &[10.0, 1.0])?;
+/// let mut y = [0.0; 2];
+/// dot_rows(Isa::detect(), BlockType::F32, rows.as_flattened(), &x, &mut y);
+/// assert_eq!(y, [12.0, 34.0]);
+/// # Ok::<(), granule_reader::Error>(())
+/// ```
 ///
 /// # Panics
-/// If `blocks` and `out` do not fit together, or the activations are for another form.
-pub(crate) fn dot_rows(
+/// If `blocks` is not whole rows of the activations' number of columns, `out` is not as long as their number times that
+/// of the vectors, or the activations are in another form than `ty` needs.
+pub fn dot_rows(
     isa: Isa,
     ty: BlockType,
     blocks: &[u8],
@@ -105,11 +119,13 @@ pub(crate) fn dot_rows(
 ) {
     assert_eq!(activations.form(), Form::of(ty));
     with_block!(ty, B => {
+        assert!(activations.columns().is_multiple_of(B::LEN), "whole blocks");
         let row_blocks = activations.columns() / B::LEN;
         if row_blocks == 0 || activations.count() == 0 {
             return out.fill(0.0);
         }
         let blocks = blocks_of::<B>(blocks);
+        assert!(blocks.len().is_multiple_of(row_blocks), "whole rows");
         assert_eq!(blocks.len() / row_blocks * activations.count(), out.len());
         isa.vectors(Dots { blocks, row_blocks, activations, out });
     });

@@ -1,13 +1,12 @@
 //! MXFP4: nibbles that stand for 4-bit floating point numbers, here doubled.
 
+use granule_format::block::fp4;
 use granule_format::block::types::MXFP4;
 
 use super::codes::Codes;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
-
-use granule_format::block::fp4;
 
 super_block::kernel!(small_block, MXFP4);
 

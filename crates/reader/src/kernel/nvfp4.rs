@@ -1,13 +1,12 @@
 //! NVFP4: as MXFP4, in sub-blocks of 16.
 
+use granule_format::block::fp4;
 use granule_format::block::types::NVFP4;
 
 use super::codes::{Codes, double_word};
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
-
-use granule_format::block::fp4;
 
 /// Every scale, so that none has to be computed.
 static SCALES: [f32; 256] = {

@@ -103,7 +103,7 @@ fn weights(
         while block.len() < ty.block_bytes() {
             let any = random();
             // few codes cannot be told from scales: some bytes are always random
-            let byte = if any % 8 == 0 {
+            let byte = if any.is_multiple_of(8) {
                 any >> 8
             } else {
                 u32::from(bytes[any as usize / 8 % bytes.len()])

@@ -1,0 +1,40 @@
+//! Speed of dot products, in weights a second, for rows that stay in the cache, with one vector and with
+//! a batch of 64: `cargo bench -p granule-reader --bench dot -- type=Q4_K`.
+#![allow(missing_docs, reason = "criterion's macro makes the public function")]
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use granule_reader::Activations;
+use granule_reader::dot::dot_rows;
+use granule_reader::format::BlockType;
+use granule_reader::isa::Isa;
+
+const ROWS: usize = 16;
+const COLUMNS: usize = 4096;
+
+fn dots(criterion: &mut Criterion) {
+    for ty in BlockType::ALL.iter().copied() {
+        let rows = vec![0x2a; ROWS * COLUMNS / ty.block_values() * ty.block_bytes()];
+        for isa in Isa::available() {
+            let mut group = criterion.benchmark_group(format!("type={ty}/isa={isa}"));
+            group.sample_size(10);
+            for batch in [1, 64] {
+                let x: Vec<f32> =
+                    (0..COLUMNS * batch).map(|i| (i * 7919 % 1013) as f32 - 500.0).collect();
+                let Ok(activations) = Activations::quantize_batch(ty, &x, COLUMNS) else {
+                    unreachable!("columns are whole blocks")
+                };
+                let mut out = vec![0.0; ROWS * batch];
+                group.throughput(Throughput::Elements((ROWS * COLUMNS * batch) as u64));
+                group.bench_function(BenchmarkId::new("batch", batch), |bencher| {
+                    bencher.iter(|| {
+                        dot_rows(isa, ty, std::hint::black_box(&rows), &activations, &mut out);
+                    });
+                });
+            }
+            group.finish();
+        }
+    }
+}
+
+criterion_group!(benches, dots);
+criterion_main!(benches);

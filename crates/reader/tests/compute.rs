@@ -1,0 +1,193 @@
+//! Products, gathered rows and views of matrices: the same from every kind of file and with any number of threads, and
+//! what does not fit is an error.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+
+use granule_reader::format::container::{Shape, Writer};
+use granule_reader::format::{BlockType, Draft, Endian, Metadata};
+use granule_reader::{Activations, Error, Form, Model, Tensor};
+use half::{bf16, f16};
+
+const TYPES: &[BlockType] = &[
+    BlockType::F32,
+    BlockType::F16,
+    BlockType::Q4_0,
+    BlockType::Q5_1,
+    BlockType::Q8_0,
+    BlockType::Q4_K,
+    BlockType::Q6_K,
+    BlockType::IQ2_XS,
+];
+const COLUMNS: usize = 512;
+/// Rows of a matrix; two matrices. Enough for several tiles and for threads.
+const ROWS: usize = 700;
+
+/// A file with a tensor of each type, named after it.
+fn file(endian: Endian) -> Vec<u8> {
+    let mut draft = Draft::new(Metadata::new(), endian).unwrap();
+    for ty in TYPES {
+        let shape = Shape::new(&[COLUMNS as u64, ROWS as u64, 2]).unwrap();
+        draft.add(ty.name(), shape, (*ty).into()).unwrap();
+    }
+    let infos = draft.tensors().to_vec();
+    let mut writer = Writer::start(Vec::new(), draft).unwrap();
+    for info in infos {
+        let hash = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        // below 0x40: scales and numbers of ordinary size
+        let bytes = 0..info.bytes().unwrap();
+        let mut bytes: Vec<u8> = bytes.map(|i| (hash(i + 1) & 0x3f) as u8).collect();
+        if endian == Endian::Big {
+            info.ty.known().unwrap().swap_bytes(&mut bytes);
+        }
+        let mut data = writer.tensor(&info.name).unwrap();
+        data.write(&bytes).unwrap();
+        data.finish().unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn x(count: usize) -> Vec<f32> {
+    (0..COLUMNS * count).map(|i| ((i * 7919 % 1013) as f32 - 500.0) * 0.01).collect()
+}
+
+fn product(tensor: Tensor<'_>, count: usize) -> Vec<u32> {
+    let mut y = vec![f32::NAN; tensor.rows() as usize * count];
+    tensor.matmul(&x(count), &mut y).unwrap();
+    y.into_iter().map(f32::to_bits).collect()
+}
+
+#[test]
+fn products_do_not_depend_on_the_file_or_the_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    fs::write(&path, file(Endian::Little)).unwrap();
+    let models = [
+        Model::from_bytes(file(Endian::Little)).unwrap(),
+        Model::from_bytes(file(Endian::Big)).unwrap(),
+        Model::open(&path).unwrap(),
+    ];
+    for ty in TYPES {
+        for count in [1, 3, 18] {
+            let expected = product(models[0].tensor(ty.name()).unwrap(), count);
+            for model in &models {
+                let tensor = model.tensor(ty.name()).unwrap();
+                for threads in [1, 2, 5] {
+                    let pool =
+                        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    let found = pool.install(|| product(tensor, count));
+                    assert!(found == expected, "{ty} {count} vectors, {threads} threads");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_product_is_the_sum_over_decoded_values() {
+    let model = Model::from_bytes(file(Endian::Little)).unwrap();
+    for ty in TYPES {
+        let tensor = model.tensor(ty.name()).unwrap();
+        let mut weights = vec![0.0; COLUMNS * ROWS * 2];
+        tensor.decode_rows(0..2 * ROWS as u64, &mut weights).unwrap();
+        for count in [1, 7] {
+            let (x, mut y) = (x(count), vec![0.0; 2 * ROWS * count]);
+            tensor.matmul(&x, &mut y).unwrap();
+            for (vector, x) in x.chunks(COLUMNS).enumerate() {
+                for (row, weights) in weights.chunks(COLUMNS).enumerate() {
+                    let terms =
+                        || weights.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x));
+                    let exact: f64 = terms().sum();
+                    // activations of 8 bits
+                    let bound = 0.01 * terms().map(f64::abs).sum::<f64>();
+                    let found = f64::from(y[vector * 2 * ROWS + row]);
+                    assert!((found - exact).abs() <= bound, "{ty} row {row}: {found}, {exact}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_matrix_is_a_part_of_the_tensor() {
+    let model = Model::from_bytes(file(Endian::Little)).unwrap();
+    let tensor = model.tensor("Q4_K").unwrap();
+    assert_eq!((tensor.matrices(), tensor.rows()), (2, 2 * ROWS as u64));
+    let all = product(tensor, 1);
+    for index in 0..2 {
+        let matrix = tensor.matrix(index).unwrap();
+        assert_eq!((matrix.matrices(), matrix.rows()), (1, ROWS as u64));
+        assert_eq!(product(matrix, 1), all[ROWS * index as usize..][..ROWS]);
+        let bytes = tensor.bytes().unwrap();
+        let half = bytes.len() / 2;
+        assert_eq!(matrix.bytes().unwrap(), &bytes[half * index as usize..][..half]);
+        let activations = Activations::quantize(BlockType::Q4_K, &x(1)).unwrap();
+        let last = matrix.dot(ROWS as u64 - 1, &activations).unwrap();
+        assert_eq!(last.to_bits(), all[ROWS * (index as usize + 1) - 1]);
+        assert!(matches!(matrix.matrix(1), Err(Error::Matrix { asked: 1, matrices: 1, .. })));
+        assert!(matrix.decode_rows(ROWS as u64..ROWS as u64 + 1, &mut [0.0; COLUMNS]).is_err());
+    }
+    assert!(matches!(tensor.matrix(2), Err(Error::Matrix { asked: 2, matrices: 2, .. })));
+}
+
+#[test]
+fn rows_can_be_gathered_rounded_and_decoded_by_threads() {
+    let model = Model::from_bytes(file(Endian::Little)).unwrap();
+    for ty in TYPES {
+        let tensor = model.tensor(ty.name()).unwrap();
+        let mut all = vec![0.0; COLUMNS * ROWS * 2];
+        tensor.decode_rows(0..2 * ROWS as u64, &mut all).unwrap();
+        let mut by_threads = vec![0.0; COLUMNS * (ROWS + 3)];
+        tensor.par_decode_rows(5..ROWS as u64 + 8, &mut by_threads).unwrap();
+        assert!(by_threads == all[COLUMNS * 5..][..by_threads.len()], "{ty}");
+        let rows = [1399, 0, 7, 7];
+        let mut gathered = vec![0.0; 4 * COLUMNS];
+        tensor.gather_rows(&rows, &mut gathered).unwrap();
+        let (mut halves, mut brain) = (vec![f16::ZERO; COLUMNS], vec![bf16::ZERO; COLUMNS]);
+        for (row, gathered) in rows.into_iter().zip(gathered.chunks(COLUMNS)) {
+            assert!(gathered == &all[row as usize * COLUMNS..][..COLUMNS], "{ty} row {row}");
+            tensor.decode_rows_f16(row..row + 1, &mut halves).unwrap();
+            tensor.decode_rows_bf16(row..row + 1, &mut brain).unwrap();
+            assert!(gathered.iter().zip(&halves).all(|(v, h)| f16::from_f32(*v) == *h), "{ty}");
+            assert!(gathered.iter().zip(&brain).all(|(v, b)| bf16::from_f32(*v) == *b), "{ty}");
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let model = Model::from_bytes(file(Endian::Little)).unwrap();
+    let tensor = model.tensor("Q4_K").unwrap();
+    let rows = tensor.rows() as usize;
+    let (x, mut y) = (x(2), vec![0.0; 2 * rows]);
+    for length in [0, 1, COLUMNS - 1, COLUMNS + 1, 2 * COLUMNS] {
+        let error = tensor.matvec(&x[..length], &mut y[..rows]).unwrap_err();
+        assert!(matches!(error, Error::Input { columns: COLUMNS, .. }), "{length}: {error}");
+    }
+    let error = tensor.matmul(&x[..COLUMNS + 1], &mut y).unwrap_err();
+    assert!(matches!(error, Error::Input { columns: COLUMNS, .. }), "{error}");
+    for length in [0, rows - 1, rows + 1, 2 * rows] {
+        let error = tensor.matvec(&x[..COLUMNS], &mut y[..length]).unwrap_err();
+        assert!(matches!(error, Error::Buffer { .. }), "{length}: {error}");
+    }
+    let other = Activations::quantize(BlockType::Q4_0, &x[..COLUMNS]).unwrap();
+    let error = tensor.matvec_with(&other, &mut y[..rows]).unwrap_err();
+    let (found, expected) = (Form::Q8_0, Form::Q8_K);
+    assert!(
+        matches!(error, Error::Form { found: f, expected: e, .. } if f == found && e == expected)
+    );
+    let two = Activations::quantize_batch(BlockType::Q4_K, &x, COLUMNS).unwrap();
+    assert!(tensor.matvec_with(&two, &mut y).is_err());
+    assert!(tensor.dot(0, &two).is_err());
+    let one = Activations::quantize(BlockType::Q4_K, &x[..COLUMNS]).unwrap();
+    for row in [tensor.rows(), u64::MAX] {
+        assert!(matches!(tensor.dot(row, &one), Err(Error::Rows { .. })));
+        assert!(matches!(tensor.gather_rows(&[0, row], &mut [0.0; 1024]), Err(Error::Rows { .. })));
+    }
+    assert!(matches!(tensor.gather_rows(&[0], &mut y[..7]), Err(Error::Buffer { .. })));
+    assert!(matches!(tensor.par_decode_rows(0..1, &mut y[..7]), Err(Error::Buffer { .. })));
+    assert!(matches!(tensor.decode_rows_f16(0..1, &mut []), Err(Error::Buffer { .. })));
+    tensor.matmul(&[], &mut []).unwrap();
+    tensor.gather_rows(&[], &mut []).unwrap();
+}

@@ -5,6 +5,7 @@
 
 mod args;
 mod cmd;
+mod interrupt;
 mod output;
 mod progress;
 

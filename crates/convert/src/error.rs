@@ -45,6 +45,42 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
+    /// Two outputs have the same path.
+    #[error("{}: two outputs would have this name", path.display())]
+    OutputTwice {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Another run is writing the output.
+    #[error("{}: another run is writing this file", path.display())]
+    Busy {
+        /// The output.
+        path: PathBuf,
+    },
+    /// Something that is no file has the temporary name of an output.
+    #[error("{}: {} is in the way; remove it", path.display(), part.display())]
+    InTheWay {
+        /// The output.
+        path: PathBuf,
+        /// Its temporary name.
+        part: PathBuf,
+    },
+    /// What an interrupted run has left is not of this run.
+    #[error(
+        "{}: {} is of a run with another source, other options or another version, and cannot be continued; without --resume it is replaced",
+        path.display(), part.display()
+    )]
+    OtherRun {
+        /// The output.
+        path: PathBuf,
+        /// Its temporary name.
+        part: PathBuf,
+    },
+    /// The run was told to stop.
+    #[error(
+        "interrupted; the same command with --resume continues with the tensors that are complete"
+    )]
+    Interrupted,
     /// The outputs do not fit the disk.
     #[error("{}: {needed} bytes are needed, {free} are free; free some space or write elsewhere", folder.display())]
     Space {

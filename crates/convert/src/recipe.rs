@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use granule_format::{BlockType, FileType, Value};
@@ -47,6 +48,9 @@ pub struct Recipe {
     /// Write as many files as the source has, each with the tensors of one, in the order of the source.
     #[serde(default)]
     pub keep_split: bool,
+    /// Limits for the files of the result; without limits it is one file.
+    #[serde(default, skip_serializing_if = "Split::is_none")]
+    pub split: Split,
     /// Metadata to set, in this order.
     #[serde(default)]
     pub override_kv: Vec<MetadataOverride>,
@@ -79,6 +83,7 @@ impl Recipe {
             tensor_types: Vec::new(),
             prune_layers: BTreeSet::new(),
             keep_split: false,
+            split: Split::NONE,
             override_kv: Vec::new(),
             allow_requantize: false,
             allow_missing: false,
@@ -93,6 +98,31 @@ impl Recipe {
         let in_one = |parts: &[String]| parts.iter().any(|part| name.contains(part.as_str()));
         (self.include_weights.is_empty() || in_one(&self.include_weights))
             && !in_one(&self.exclude_weights)
+    }
+}
+
+/// When a new file of a split set begins: the options of `convert_hf_to_gguf.py`, under its names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// Bytes of tensor data in a file, without padding, unless a single tensor is larger.
+    #[serde(default)]
+    pub max_bytes: Option<NonZeroU64>,
+    /// Tensors in a file.
+    #[serde(default)]
+    pub max_tensors: Option<NonZeroU64>,
+    /// The first file has the metadata and no tensors.
+    #[serde(default)]
+    pub no_tensor_first: bool,
+}
+
+impl Split {
+    /// One file.
+    pub const NONE: Self = Self { max_bytes: None, max_tensors: None, no_tensor_first: false };
+
+    /// Whether nothing asks for several files.
+    pub fn is_none(&self) -> bool {
+        *self == Self::NONE
     }
 }
 
@@ -161,6 +191,9 @@ pub enum RecipeError {
     /// A list of blocks has another form.
     #[error("{0:?} is not a list of block numbers such as 1,3,4")]
     Layers(String),
+    /// A size has another form.
+    #[error("{0:?} is not a size such as 500M or 2G (K, M and G are powers of 1000)")]
+    Size(String),
 }
 
 /// The type with this name, if tensors can be converted to it.
@@ -181,6 +214,23 @@ pub fn parse_layers(text: &str) -> Result<BTreeSet<u64>, RecipeError> {
         .map(|number| number.trim().parse())
         .collect::<Result<_, _>>()
         .map_err(|_| RecipeError::Layers(text.to_owned()))
+}
+
+/// The bytes of `500M`: a number larger than 0, perhaps followed by K, M or G for a power of 1000.
+///
+/// # Errors
+/// If it is something else, or more than 64 bits can count.
+pub fn parse_size(text: &str) -> Result<NonZeroU64, RecipeError> {
+    const SUFFIXES: [(char, u64); 3] = [('K', 1000), ('M', 1_000_000), ('G', 1_000_000_000)];
+    let (digits, unit) = SUFFIXES
+        .iter()
+        .find_map(|(suffix, unit)| Some((text.strip_suffix(*suffix)?, *unit)))
+        .unwrap_or((text, 1));
+    let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    digits
+        .and_then(|digits| digits.parse::<u64>().ok()?.checked_mul(unit))
+        .and_then(NonZeroU64::new)
+        .ok_or_else(|| RecipeError::Size(text.to_owned()))
 }
 
 impl FromStr for TensorTypeOverride {
@@ -367,12 +417,24 @@ mod tests {
     }
 
     #[test]
+    fn sizes() {
+        for (text, bytes) in [("1", 1), ("300K", 300_000), ("2M", 2_000_000), ("7G", 7_000_000_000)]
+        {
+            assert_eq!(parse_size(text).map(NonZeroU64::get), Ok(bytes));
+        }
+        for text in ["", "K", "0", "0G", "-1", "+1", "1.5G", "1k", "1KB", "99999999999G"] {
+            assert_eq!(parse_size(text), Err(RecipeError::Size(text.to_owned())));
+        }
+    }
+
+    #[test]
     fn saved_and_loaded() {
         let mut recipe = Recipe::new(FileType::Q4_K_M);
         recipe.output_tensor_type = Some(BlockType::Q8_0);
         recipe.tensor_types.push("attn_v=q6_k".parse().unwrap());
         recipe.override_kv.push("a.b=float:0.1".parse().unwrap());
         recipe.prune_layers.insert(3);
+        recipe.split.max_bytes = NonZeroU64::new(1000);
         let json = serde_json::to_string(&recipe).unwrap();
         assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe);
         let short: Recipe = serde_json::from_str(r#"{"file_type": "q4_k"}"#).unwrap();

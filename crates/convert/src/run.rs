@@ -6,22 +6,31 @@
 //! tensor leaves a core idle. A thread holds one chunk (or one row, if that is longer) in
 //! the source's type, in `f32` and in the output's type: memory does not depend on the size of the model.
 
+mod identity;
+mod progress;
+mod step;
+
 use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use granule_format::{BlockType, Draft, Endian, TensorType};
+use granule_format::{Draft, Endian, TensorType};
 use granule_reader::decode::decode;
 use granule_reader::isa::Isa;
 
 use crate::encode::{EncodeError, encode_rows};
 use crate::output::{self, Output};
 use crate::{Error, Source};
+use progress::Progress;
+use step::{Step, steps};
 
 /// Values that a thread works on at a time, unless one row is longer.
 pub const CHUNK_VALUES: u64 = 1 << 17;
+
+/// How often complete tensors are noted, unless the options say something else.
+pub const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// A file to write.
 #[derive(Clone, Debug)]
@@ -46,24 +55,39 @@ pub struct Target<'w> {
 }
 
 /// How to run.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RunOptions {
     /// Number of threads; `None` takes one for each core. The bytes do not depend on it.
     pub threads: Option<usize>,
     /// The instruction set; `None` takes the best. The bytes do not depend on it.
     pub isa: Option<Isa>,
+    /// Continue what an interrupted run with the same source, files and targets has left: tensors that it completed
+    /// are not done again. If this run fails, too, what it has completed is left for another one.
+    pub resume: bool,
+    /// How often complete tensors are brought to the disk and noted for a run that continues this one, should
+    /// it be killed; `None` is [`NOTE_EVERY`].
+    pub note_every: Option<Duration>,
+    /// Once it is set, the run stops soon with [`Error::Interrupted`]; what is complete is left for another run.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 /// What happens during a run. Events come from all threads.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// What an interrupted run had left for this output was removed, because it was not to be continued.
+    LeftoverRemoved {
+        /// The output.
+        path: &'a Path,
+    },
     /// The outputs exist under temporary names and the work begins.
     Started {
         /// Values to read.
         values: u64,
         /// Tensors to read.
         tensors: usize,
+        /// Tensors of the outputs that an interrupted run has completed.
+        resumed: usize,
     },
     /// The first rows of a tensor are about to be read.
     Tensor {
@@ -84,12 +108,14 @@ pub enum Event<'a> {
 pub struct Summary {
     /// Values that were read.
     pub values: u64,
-    /// Bytes of the source's tensors.
+    /// Bytes of the tensors that were read.
     pub source_bytes: u64,
     /// The files that were written, in order, with their sizes in bytes.
     pub files: Vec<(PathBuf, u64)>,
-    /// Bytes of tensor data written, without padding.
+    /// Bytes of tensor data in the files, without padding.
     pub data_bytes: u64,
+    /// Tensors of the files that an interrupted run had completed.
+    pub resumed: usize,
     /// Time that it took.
     pub elapsed: Duration,
 }
@@ -98,7 +124,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// If an output cannot be written, a source cannot be read, a tensor has values that cannot be
-/// encoded. None of the files exists then; what was under their names before still is.
+/// encoded, or the run is told to stop. None of the files exists then; what was under their names before still is.
 ///
 /// # Panics
 /// If a target names a tensor or file that does not exist, or one with another shape.
@@ -110,139 +136,86 @@ pub fn run(
     on: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Summary, Error> {
     let begin = Instant::now();
-    let sizes: Vec<_> = files
-        .iter()
-        .map(|file| {
-            (file.path.as_path(), file.draft.data_bytes() + file.draft.header().len() as u64)
-        })
-        .collect();
-    output::check(&sizes, &source.files())?;
-    let outputs = files
-        .into_iter()
-        .map(|file| Output::create(&file.path, file.draft).map(|output| (file.path, output)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let paths: Vec<_> = files.iter().map(|file| file.path.as_path()).collect();
+    output::check_paths(&paths, &source.files())?;
+    let mut outputs = open(source, files, targets, options, on)?;
+    output::check_space(outputs.iter().map(|output| (output.path(), output.missing_bytes())))?;
+    outputs.iter().try_for_each(Output::begin)?;
 
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads.unwrap_or(0))
         .build()
         .map_err(Error::Threads)?;
-    let steps = steps(source, targets)?;
+    let is_done = |target: &Target<'_>| outputs[target.file].is_done(target.tensor);
+    let steps = steps(source, targets.iter().filter(|target| !is_done(target)))?;
+    let resumed = targets.iter().filter(|target| is_done(target)).count();
     let work = Work {
         source,
-        outputs: outputs.iter().map(|(_, output)| output).collect(),
+        outputs: outputs.iter().collect(),
         chunks: steps.last().map_or(0, |step| step.first_chunk + step.chunks),
+        progress: Progress::new(&steps, options.note_every.unwrap_or(NOTE_EVERY)),
         steps,
         isa: options.isa.unwrap_or_else(Isa::detect),
         next: AtomicU64::new(0),
         values: AtomicU64::new(0),
         failed: Mutex::new(None),
+        stop: options.stop.as_deref(),
+        stopped: AtomicBool::new(false),
         on,
     };
     on(Event::Started {
         values: work.steps.iter().map(|step| step.rows() * step.row).sum(),
         tensors: work.steps.len(),
+        resumed,
     });
     pool.broadcast(|_| work.work());
-    let summary_values = work.values.load(Ordering::Relaxed);
+    let values = work.values.load(Ordering::Relaxed);
     let source_bytes = work.steps.iter().map(|step| step.rows() * step.source_row_bytes).sum();
-    if let Some((_, error)) = work.failed.into_inner().unwrap_or_else(|poison| poison.into_inner())
-    {
+    if let Some(error) = work.end(options.resume) {
+        if matches!(error, Error::Interrupted) {
+            outputs.iter_mut().for_each(Output::keep);
+        }
         return Err(error);
     }
 
     on(Event::Finishing);
-    let data_bytes = outputs
-        .iter()
-        .flat_map(|(_, output)| output.draft().tensors())
-        .filter_map(|tensor| tensor.bytes())
-        .sum();
-    let mut written = Vec::new();
-    for (path, output) in outputs {
-        let bytes = output.bytes();
-        output.finish()?;
-        written.push((path, bytes));
-    }
-    Ok(Summary {
-        values: summary_values,
-        source_bytes,
-        files: written,
-        data_bytes,
-        elapsed: begin.elapsed(),
-    })
+    let tensors = outputs.iter().flat_map(|output| output.draft().tensors());
+    let data_bytes = tensors.filter_map(|tensor| tensor.bytes()).sum();
+    let files = finish(outputs)?;
+    Ok(Summary { values, source_bytes, files, data_bytes, resumed, elapsed: begin.elapsed() })
 }
 
-/// A source tensor and where it goes.
-#[derive(Debug)]
-struct Step<'t> {
-    source: usize,
-    ty: BlockType,
-    targets: Vec<&'t Target<'t>>,
-    /// Values in a row.
-    row: u64,
-    source_row_bytes: u64,
-    rows_per_matrix: u64,
-    matrices: u64,
-    /// Rows in a chunk; chunks end with a matrix, because each matrix has weights of its own.
-    rows_per_chunk: u64,
-    /// Number of the first of the tensor's chunks among those of all tensors.
-    first_chunk: u64,
-    chunks: u64,
-}
-
-impl Step<'_> {
-    fn rows(&self) -> u64 {
-        self.rows_per_matrix * self.matrices
-    }
-
-    /// The matrix and the rows (over all matrices) of the tensor's chunk at `index`.
-    fn chunk(&self, index: u64) -> (u64, Range<u64>) {
-        let per_matrix = self.rows_per_matrix.div_ceil(self.rows_per_chunk);
-        let (matrix, part) = (index / per_matrix, index % per_matrix);
-        let start = part * self.rows_per_chunk;
-        let end = (start + self.rows_per_chunk).min(self.rows_per_matrix);
-        let first = matrix * self.rows_per_matrix;
-        (matrix, first + start..first + end)
-    }
-}
-
-/// Group the targets by source tensor, in the order in which the tensors first appear.
-fn steps<'t>(source: &dyn Source, targets: &'t [Target<'t>]) -> Result<Vec<Step<'t>>, Error> {
-    let mut step_of = vec![None; source.tensors().len()];
-    let mut steps: Vec<Step<'t>> = Vec::new();
-    let mut chunks = 0;
-    for target in targets {
-        if let Some(step) = step_of[target.source] {
-            let step: &mut Step<'t> = &mut steps[step];
-            step.targets.push(target);
-            continue;
+/// Open the outputs, and see what earlier runs have left of them.
+fn open(
+    source: &dyn Source,
+    files: Vec<OutputFile>,
+    targets: &[Target<'_>],
+    options: &RunOptions,
+    on: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<Vec<Output>, Error> {
+    let identities = identity::identities(source, &files, targets)?;
+    let mut outputs = Vec::with_capacity(files.len());
+    for (file, identity) in files.into_iter().zip(identities) {
+        let (output, leftover) = Output::open(&file.path, file.draft, &identity, options.resume)?;
+        if leftover.removed {
+            on(Event::LeftoverRemoved { path: output.path() });
         }
-        step_of[target.source] = Some(steps.len());
-        let tensor = &source.tensors()[target.source];
-        let TensorType::Known(ty) = tensor.ty else {
-            return Err(Error::UnknownType { tensor: tensor.name.clone(), id: tensor.ty.id() });
-        };
-        let row = tensor.shape.row();
-        let rows_per_matrix = tensor.shape.dimensions().get(1).copied().unwrap_or(1);
-        // sources have checked that rows are whole blocks and that the sizes fit
-        let matrices = tensor.shape.dimensions().iter().skip(2).product();
-        let rows_per_chunk = (CHUNK_VALUES / row.max(1)).clamp(1, rows_per_matrix.max(1));
-        let step = Step {
-            source: target.source,
-            ty,
-            targets: vec![target],
-            row,
-            source_row_bytes: ty.row_bytes(row).unwrap_or(0),
-            rows_per_matrix,
-            matrices,
-            rows_per_chunk,
-            first_chunk: chunks,
-            // rows of no values have no data
-            chunks: if row == 0 { 0 } else { rows_per_matrix.div_ceil(rows_per_chunk) * matrices },
-        };
-        chunks += step.chunks;
-        steps.push(step);
+        outputs.push(output);
     }
-    Ok(steps)
+    Ok(outputs)
+}
+
+/// Flush all files, then give them their names: a set of them is incomplete only for a moment.
+fn finish(mut outputs: Vec<Output>) -> Result<Vec<(PathBuf, u64)>, Error> {
+    let several = outputs.len() > 1;
+    outputs.iter().try_for_each(|output| output.flush(several))?;
+    outputs.iter_mut().try_for_each(Output::publish)?;
+    let mut files = Vec::with_capacity(outputs.len());
+    for output in outputs {
+        files.push((output.path().to_owned(), output.bytes()));
+        output.finish()?;
+    }
+    Ok(files)
 }
 
 /// What the threads share.
@@ -257,6 +230,11 @@ struct Work<'w> {
     values: AtomicU64,
     /// The error of the earliest chunk that failed, so that the same fault is reported on every run.
     failed: Mutex<Option<(u64, Error)>>,
+    progress: Progress,
+    /// Set from outside when the run is to stop.
+    stop: Option<&'w AtomicBool>,
+    /// It has stopped before its end for that reason.
+    stopped: AtomicBool,
     on: &'w (dyn Fn(Event<'_>) + Sync),
 }
 
@@ -276,6 +254,10 @@ impl Work<'_> {
             if chunk >= self.chunks || self.has_failed() {
                 return;
             }
+            if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                self.stopped.store(true, Ordering::Relaxed);
+                return;
+            }
             if let Err(error) = self.do_chunk(chunk, &mut buffers) {
                 let mut failed = self.failed.lock().unwrap_or_else(|poison| poison.into_inner());
                 if failed.as_ref().is_none_or(|(earlier, _)| chunk < *earlier) {
@@ -286,12 +268,27 @@ impl Work<'_> {
         }
     }
 
+    /// Why not all is done, if so. What is complete is noted if the files are `kept` for another run.
+    fn end(self, kept: bool) -> Option<Error> {
+        let stopped = self.stopped.into_inner();
+        let failed = self.failed.into_inner().unwrap_or_else(|poison| poison.into_inner());
+        let error = failed.map(|(_, error)| error).or(stopped.then_some(Error::Interrupted))?;
+        if (stopped || kept)
+            && let Err(error) = self.progress.note(&self.steps, &self.outputs)
+            && stopped
+        {
+            return Some(error);
+        }
+        Some(error)
+    }
+
     fn has_failed(&self) -> bool {
         self.failed.lock().unwrap_or_else(|poison| poison.into_inner()).is_some()
     }
 
     fn do_chunk(&self, chunk: u64, buffers: &mut Buffers) -> Result<(), Error> {
-        let step = &self.steps[self.steps.partition_point(|step| step.first_chunk <= chunk) - 1];
+        let index = self.steps.partition_point(|step| step.first_chunk <= chunk) - 1;
+        let step = &self.steps[index];
         let (matrix, rows) = step.chunk(chunk - step.first_chunk);
         if rows.start == 0 {
             (self.on)(Event::Tensor { name: &self.source.tensors()[step.source].name });
@@ -302,6 +299,7 @@ impl Work<'_> {
         for target in &step.targets {
             self.do_target(step, target, matrix, &rows, count as usize, buffers)?;
         }
+        self.progress.chunk_written(index, &self.steps, &self.outputs)?;
         let values = self.values.fetch_add(count, Ordering::Relaxed) + count;
         (self.on)(Event::Progress { values });
         Ok(())

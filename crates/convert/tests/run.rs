@@ -2,67 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "common/memory.rs"]
+mod memory;
+
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use granule_convert::Error;
 use granule_convert::encode::encode_rows;
 use granule_convert::run::{Event, OutputFile, RunOptions, Summary, Target, run};
-use granule_convert::{Error, Source, SourceTensor};
-use granule_format::{BlockType, Draft, Endian, Metadata, Shape};
+use granule_format::{BlockType, Draft, Endian, Metadata};
 use granule_reader::Model;
 use granule_reader::isa::Isa;
-
-/// Tensors of `f32` in memory; one value may be replaced.
-struct Memory {
-    metadata: Metadata,
-    tensors: Vec<SourceTensor>,
-    bad: Option<(usize, usize, f32)>,
-}
-
-impl Memory {
-    fn new(shapes: &[&[u64]]) -> Self {
-        let tensors = shapes.iter().enumerate().map(|(i, dimensions)| SourceTensor {
-            name: format!("tensor {i}"),
-            shape: Shape::new(dimensions).unwrap(),
-            ty: BlockType::F32.into(),
-        });
-        Self { metadata: Metadata::new(), tensors: tensors.collect(), bad: None }
-    }
-
-    fn values(&self, index: usize, rows: Range<u64>) -> Vec<f32> {
-        let row = self.tensors[index].shape.row();
-        let value = |i: u64| {
-            let hash = (i + 977 * index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-            match self.bad {
-                Some((tensor, at, value)) if (tensor, at as u64) == (index, i) => value,
-                _ => hash as f32 / 8e6 - 1.0,
-            }
-        };
-        (rows.start * row..rows.end * row).map(value).collect()
-    }
-}
-
-impl Source for Memory {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-
-    fn tensors(&self) -> &[SourceTensor] {
-        &self.tensors
-    }
-
-    fn files(&self) -> Vec<&Path> {
-        Vec::new()
-    }
-
-    fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
-        out.clear();
-        out.extend(self.values(index, rows).iter().flat_map(|value| value.to_le_bytes()));
-        Ok(())
-    }
-}
+use memory::Memory;
 
 /// Convert all tensors to `ty` in one file at `path`.
 fn convert(source: &Memory, path: &Path, ty: BlockType, threads: usize) -> Result<Summary, Error> {

@@ -12,9 +12,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use granule_convert::plan::run_all;
-use granule_convert::run::RunOptions;
+use granule_convert::run::{Event, RunOptions};
 use granule_convert::{Importance, Plan, PlanError};
 
+use crate::interrupt;
 use crate::output;
 use crate::progress::Progress;
 
@@ -47,10 +48,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 
     let progress = Progress::new(!(args.quiet || args.json));
-    let options = RunOptions { threads: wanted.threads, ..RunOptions::default() };
+    let options = RunOptions {
+        threads: wanted.threads,
+        resume: args.resume,
+        stop: Some(interrupt::flag()),
+        ..RunOptions::default()
+    };
     let plans: Vec<_> = jobs.iter().map(|job| (&job.plan, job.path.as_path())).collect();
     let result = run_all(input.source(), &plans, importance.as_ref(), &options, &|event| {
         progress.on(&event);
+        if let (Event::LeftoverRemoved { path }, false) = (&event, args.quiet) {
+            let path = path.display();
+            output::warn(&format!("{path}: what an interrupted run had left was removed"));
+        }
     });
     progress.finish();
     let summary = result?;
@@ -78,7 +88,7 @@ fn jobs(
         jobs.push(Plan::preview(input.source(), &recipe, importance)?);
     }
     if jobs.is_empty() {
-        jobs.push((Plan::as_is(input.source())?, Vec::new()));
+        jobs.push((Plan::as_is(input.source(), &args.split())?, Vec::new()));
     }
     if let (Some(output), 2..) = (&wanted.output, jobs.len())
         && !output.is_dir()

@@ -2,8 +2,9 @@ use std::borrow::Cow;
 
 use granule_format::{BlockType, FileType, Shape, TensorType, Value};
 
-use super::metadata::{Facts, apply, edits, guess};
+use super::metadata::{Facts, apply, edits, guess, shard_edits};
 use super::prune::Prune;
+use super::split;
 use super::{Plan, PlanError, PlannedTensor, Reason, Warning, importance_values, tensor_bytes};
 use crate::encode::{Weighting, encoder};
 use crate::importance::Importance;
@@ -13,7 +14,7 @@ use crate::mixture::fallback::{
     cannot_do_without, fit, is_embedding, needs_importance, outside_importance,
 };
 use crate::mixture::{Assumed, Mixture, Model, block_number};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Split};
 use crate::{Error, Source, SourceTensor};
 
 /// See [`Plan::preview`].
@@ -47,10 +48,12 @@ pub(super) fn decide(
     for tensor in &tensors {
         planned.push(decider.decide(tensor)?);
     }
-    let shards = if recipe.keep_split { source.shards() } else { 1 };
-    if shards > 1 {
+    let shards = if recipe.keep_split {
         planned.iter_mut().for_each(|tensor| tensor.shard = source.shard(tensor.source));
-    }
+        source.shards()
+    } else {
+        split::assign(&mut planned, &recipe.split)?
+    };
     let (mut problems, allowed) = decider.problems();
 
     let facts = Facts {
@@ -82,7 +85,7 @@ pub(super) fn decide(
 }
 
 /// See [`Plan::as_is`].
-pub(super) fn as_is(source: &dyn Source) -> Result<Plan, Error> {
+pub(super) fn as_is(source: &dyn Source, split: &Split) -> Result<Plan, Error> {
     let mut tensors = Vec::with_capacity(source.tensors().len());
     for (index, tensor) in source.tensors().iter().enumerate() {
         let bytes = tensor_bytes(&tensor.shape, tensor.ty)
@@ -102,14 +105,15 @@ pub(super) fn as_is(source: &dyn Source) -> Result<Plan, Error> {
             shard: 0,
         });
     }
-    Ok(Plan {
-        recipe: Recipe::new(FileType::COPY),
-        edits: Vec::new(),
-        metadata: source.metadata().clone(),
-        tensors,
-        shards: 1,
-        warnings: Vec::new(),
-    })
+    let shards = split::assign(&mut tensors, split)?;
+    let mut edits = Vec::new();
+    if shards > 1 {
+        edits.extend(shard_edits(0, shards, tensors.len()));
+    }
+    let mut recipe = Recipe::new(FileType::COPY);
+    recipe.split = *split;
+    let metadata = apply(&edits, source.metadata().clone());
+    Ok(Plan { recipe, edits, metadata, tensors, shards, warnings: Vec::new() })
 }
 
 /// A tensor of the source under its new name.

@@ -139,6 +139,16 @@ pub enum PlanError {
     /// `general.alignment` was set to something that no file can have.
     #[error("general.alignment = {0} is not a power of two")]
     Alignment(String),
+    /// A split set would have more files than its keys can count.
+    #[error(
+        "the result would have {files} files, a split set has at most {most}; raise the limits"
+    )]
+    TooManyFiles {
+        /// How many there would be.
+        files: u64,
+        /// How many there can be.
+        most: u32,
+    },
     /// A saved plan is not one.
     #[error("not a saved plan: {0}")]
     Format(String),

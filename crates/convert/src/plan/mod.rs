@@ -6,6 +6,7 @@ mod execute;
 mod metadata;
 mod prune;
 mod saved;
+mod split;
 
 pub use error::PlanError;
 pub use execute::run_all;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::importance::Importance;
 use crate::mixture::Kept;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Split};
 use crate::run::Target;
 use crate::{Error, Source, text};
 
@@ -131,12 +132,12 @@ impl Plan {
         decide::decide(source, recipe, importance)
     }
 
-    /// Write everything as it is in the source: metadata, order, shapes, types.
+    /// Write everything as it is in the source: metadata, order, shapes, types; in as many files as `split` makes.
     ///
     /// # Errors
-    /// If the size of a tensor is not known.
-    pub fn as_is(source: &dyn Source) -> Result<Self, Error> {
-        decide::as_is(source)
+    /// If the size of a tensor is not known, or there would be too many files.
+    pub fn as_is(source: &dyn Source, split: &Split) -> Result<Self, Error> {
+        decide::as_is(source, split)
     }
 
     /// What was asked for.

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::split::MOST_SHARDS;
 use super::{
     Edit, Plan, PlanError, PlannedTensor, Warning, importance_values, metadata, tensor_bytes,
 };
@@ -11,9 +12,6 @@ use crate::{Error, Source};
 
 /// The number in a saved plan that says how to read it.
 const VERSION: u32 = 1;
-
-/// More files than this the keys of a split set cannot count.
-const MOST_SHARDS: u32 = 65_535;
 
 /// A plan as it is saved: the metadata as changes to that of the source.
 #[derive(Serialize, Deserialize)]

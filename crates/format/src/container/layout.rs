@@ -1,3 +1,4 @@
+use super::shard::SHARD_COUNT;
 use super::value::Sink;
 use super::{
     ALIGNMENT_KEY, DEFAULT_ALIGNMENT, Endian, MAGIC, Metadata, Shape, TensorInfo, TensorType,
@@ -82,7 +83,7 @@ impl Draft {
     }
 
     /// Magic, version, counts, metadata and tensor table, padded to the alignment if tensors
-    /// follow.
+    /// follow, or could: in a file of a split set.
     pub fn header(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         let mut sink = Sink { out: &mut out, endian: self.endian };
@@ -102,7 +103,7 @@ impl Draft {
             sink.u32(tensor.ty.id());
             sink.u64(tensor.offset);
         }
-        if !self.tensors.is_empty() {
+        if !self.tensors.is_empty() || self.metadata.get(SHARD_COUNT).is_some() {
             out.resize(out.len().next_multiple_of(self.alignment as usize), 0);
         }
         out

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use granule_convert::recipe::{MetadataOverride, parse_layers, parse_tensor_type};
+use granule_convert::recipe::{
+    MetadataOverride, Split, parse_layers, parse_size, parse_tensor_type,
+};
 use granule_convert::{OutType, Recipe};
 use granule_format::{BlockType, FileType};
 
@@ -82,6 +85,16 @@ pub(crate) struct Args {
     /// Write as many files as the source has
     #[arg(long, help_heading = "Model")]
     keep_split: bool,
+    /// Write several files, each with at most so many bytes of tensors; K, M and G are powers of 1000
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(help_heading = "Model", conflicts_with = "keep_split")]
+    split_max_size: Option<NonZeroU64>,
+    /// Write several files, each with at most so many tensors
+    #[arg(long, value_name = "COUNT", help_heading = "Model", conflicts_with = "keep_split")]
+    split_max_tensors: Option<NonZeroU64>,
+    /// Write the metadata to a first file without tensors
+    #[arg(long, help_heading = "Model", conflicts_with = "keep_split")]
+    no_tensor_first_split: bool,
 
     /// The model's name, for a checkpoint
     #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
@@ -99,6 +112,9 @@ pub(crate) struct Args {
     /// Show what would become of every tensor, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Continue what an interrupted run of the same command has left
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) resume: bool,
     /// Run a plan that `--dry-run --json` has printed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file_types", "outtype", "vocab_only"])]
     pub(crate) plan: Option<PathBuf>,
@@ -111,6 +127,15 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// When a new file begins.
+    pub(crate) const fn split(&self) -> Split {
+        Split {
+            max_bytes: self.split_max_size,
+            max_tensors: self.split_max_tensors,
+            no_tensor_first: self.no_tensor_first_split,
+        }
+    }
+
     /// An option that was given and says nothing about GGUF files.
     pub(crate) fn checkpoint_option(&self) -> Option<&'static str> {
         let given = [
@@ -223,6 +248,7 @@ fn recipe(file_type: FileType, args: &Args) -> Recipe {
     recipe.tensor_types = args.tensor_types.0.clone();
     recipe.prune_layers = args.prune_layers.clone().unwrap_or_default();
     recipe.keep_split = args.keep_split;
+    recipe.split = args.split();
     recipe.override_kv = args.override_kv.clone();
     recipe.allow_requantize = args.allow_requantize;
     recipe.allow_missing = args.allow_missing;

@@ -130,6 +130,10 @@ pub(super) fn text(jobs: &[Job], summary: &Summary) -> String {
         text += &types(plan);
         text += &fallbacks(plan);
     }
+    if summary.resumed > 0 {
+        let tensors = counted(summary.resumed, "tensor");
+        text += &format!("{tensors} had been completed by an interrupted run\n");
+    }
     let seconds = summary.elapsed.as_secs_f64();
     text += &format!(
         "{seconds:.1} s, {} weights/s, {}/s read\n",
@@ -147,6 +151,7 @@ pub(super) fn json(input: &Input, jobs: &[Job], summary: &Summary) -> Json {
         "results": results,
         "source_bytes": summary.source_bytes,
         "weights_read": summary.values,
+        "tensors_resumed": summary.resumed,
         "seconds": summary.elapsed.as_secs_f64(),
         "warnings": warnings(input, jobs),
     })

@@ -65,6 +65,7 @@ impl<'m> Llama<'m> {
         let heads = settings.count("attention.head_count")?;
         let groups = settings.integer("attention.head_count_kv")?.unwrap_or(heads);
         let head = settings.integer("attention.key_length")?.unwrap_or(width / heads);
+        ensure!((1..=width).contains(&head) && heads <= width, "{heads} heads of {head} values");
         ensure!(groups > 0 && heads.is_multiple_of(groups), "{heads} heads in {groups} groups");
         let epsilon = settings.float("attention.layer_norm_rms_epsilon")?;
         let dimensions = Dimensions {

@@ -58,7 +58,7 @@ impl<'m> ByteLevel<'m> {
             let known: Vec<_> = CUTS.iter().flat_map(|cut| cut.names).copied().collect();
             bail!("how {name:?} cuts text into words is unknown, unlike {}", known.join(", "));
         };
-        let patterns = cut.patterns.iter().map(|pattern| Regex::new(pattern));
+        let patterns = cut.patterns.iter().map(|pattern| Ok(Regex::new(pattern)?));
         let merges = metadata.strings("tokenizer.ggml.merges")?.context("there are no merges")?;
         let pairs = merges.iter().filter_map(|merge| {
             let space = merge.iter().position(|byte| *byte == b' ')?;
@@ -67,7 +67,7 @@ impl<'m> ByteLevel<'m> {
         let characters = byte_characters();
         Ok(Box::new(Self {
             cut,
-            patterns: patterns.collect::<Result<_, _>>()?,
+            patterns: patterns.collect::<Result<_>>()?,
             ranks: pairs.zip(0..).collect(),
             characters,
             bytes: characters.into_iter().zip(0..=u8::MAX).collect(),

@@ -101,3 +101,42 @@ impl<'m> Tokenizer<'m> {
         self.vocabulary.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use granule_reader::format::Header;
+
+    use super::*;
+
+    const NAMES: &[&str] = &[
+        "bert-bge",
+        "command-r",
+        "gpt-2",
+        "llama-bpe",
+        "llama-spm",
+        "phi-3",
+        "qwen2",
+        "refact",
+        "starcoder",
+    ];
+
+    /// The texts are in a file beside each vocabulary, their tokens in another, without those of the frame.
+    #[test]
+    #[ignore = "GRANULE_VOCABULARIES has to name the folder `models` of llama.cpp's sources"]
+    fn same_tokens_as_the_reference() {
+        let folder = std::env::var("GRANULE_VOCABULARIES").unwrap();
+        for name in NAMES {
+            let path = format!("{folder}/ggml-vocab-{name}.gguf");
+            let header = Header::parse(&std::fs::read(&path).unwrap()).unwrap();
+            let tokenizer = Tokenizer::of(header.metadata()).unwrap();
+            let tokenizer = Tokenizer { begin: None, end: None, ..tokenizer };
+            let texts = std::fs::read_to_string(format!("{path}.inp")).unwrap();
+            let tokens = std::fs::read_to_string(format!("{path}.out")).unwrap();
+            for (text, tokens) in texts.split("\n__ggml_vocab_test__\n").zip(tokens.lines()) {
+                let expected: Vec<u32> =
+                    tokens.split_whitespace().map(|id| id.parse().unwrap()).collect();
+                assert_eq!(tokenizer.encode(text).unwrap(), expected, "{name}: {text:?}");
+            }
+        }
+    }
+}

@@ -188,12 +188,17 @@ mod tests {
             }
         }
         // zeros where the disk did not get the line
-        for (bytes, tensors) in [(&b"123\n\0\0\0\n45\n"[..], &[123][..]), (b"-1\n2\n", &[])] {
+        let cases = [(&b"123\n\0\0\0\n45\n"[..], &[123][..], 4), (b"-1\n2\n", &[], 0)];
+        for (bytes, tensors, readable) in cases {
             fs::write(&path, [b"granule-journal-1 abc\n", bytes].concat()).unwrap();
             let found = Journal::new(path.clone(), "abc").read().unwrap();
             assert_eq!(
                 found,
-                Found::Entries(Entries { tensors: tensors.to_vec(), complete: false })
+                Found::Entries(Entries {
+                    tensors: tensors.to_vec(),
+                    complete: false,
+                    bytes: "granule-journal-1 abc\n".len() as u64 + readable,
+                })
             );
         }
     }

@@ -24,7 +24,7 @@ mod tests {
         let row: Vec<u8> = (0..blocks * ty.block_bytes()).map(|i| hash(i + 1) as u8).collect();
         let mut expected = vec![0.0; blocks * ty.block_values()];
         ty.decode_row(&row, &mut expected);
-        for isa in Isa::available().into_iter().flat_map(|isa| [isa, isa.plain()]) {
+        for isa in Isa::available() {
             let mut found = vec![0.0; expected.len()];
             decode(isa, ty, &row, &mut found);
             for (i, (expected, found)) in expected.iter().zip(&found).enumerate() {

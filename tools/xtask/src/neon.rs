@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str)] = &[
     (COMPILER, "rustc-web"),
     ("/usr/bin/aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu and libc6-dev-arm64-cross"),
     ("/usr/bin/qemu-aarch64", "qemu-user"),
+    ("/lib/ld-linux-aarch64.so.1", "libstd-rust-web-dev:arm64, which brings libc6:arm64"),
 ];
 
 /// The compiler of `rustc-web`, whose library for the target is `libstd-rust-web-dev:arm64`.
@@ -24,8 +25,7 @@ pub(crate) fn neon(arguments: &[String]) -> anyhow::Result<()> {
     for (path, package) in NEEDED {
         if !Path::new(path).exists() {
             bail!(
-                "{path} is missing: on Debian 12, `dpkg --add-architecture arm64`, then install {package} \
-                 (and libstd-rust-web-dev:arm64)"
+                "{path} is missing: on Debian 12, `dpkg --add-architecture arm64`, then install {package}"
             );
         }
     }
@@ -40,10 +40,8 @@ pub(crate) fn neon(arguments: &[String]) -> anyhow::Result<()> {
             ("RUSTC", COMPILER),
             ("CARGO_TARGET_DIR", &folder),
             ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
-            (
-                "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
-                "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-            ),
+            // not with the C library of the cross compiler, whose threads do not start under qemu 7.2
+            ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64"),
         ],
     )
 }

@@ -1,4 +1,4 @@
-//! The operations in AVX-512 (F, BW, DQ, VL), with or without VNNI.
+//! The operations in AVX-512 (F, BW, DQ, VL) with VNNI. Processors that have the former alone use the kernels of AVX2.
 //!
 //! Bytes stay in registers of 32: the unit of most blocks. Floats are in registers of 64 bytes.
 
@@ -10,27 +10,19 @@ use super::operations::operations;
 use super::vectors::{Vectors, Work};
 use super::x86::byte_operations;
 
-/// Proof that the CPU has AVX-512 F, BW, DQ and VL and what AVX2 needs, and if `VNNI` is true also AVX-512 VNNI.
+/// Proof that the CPU has AVX-512 F, BW, DQ, VL and VNNI, and what AVX2 needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Avx512<const VNNI: bool>(());
-
-/// Do something, compiled for AVX-512 without VNNI.
-#[target_feature(
-    enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl"
-)]
-pub(super) fn enter<W: Work>(work: W) -> W::Output {
-    work.run(Avx512::<false>(()))
-}
+pub(super) struct Avx512(());
 
 /// Do something, compiled for AVX-512 with VNNI.
 #[target_feature(
     enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
 )]
-pub(super) fn enter_vnni<W: Work>(work: W) -> W::Output {
-    work.run(Avx512::<true>(()))
+pub(super) fn enter<W: Work>(work: W) -> W::Output {
+    work.run(Avx512(()))
 }
 
-impl<const VNNI: bool> Vectors for Avx512<VNNI> {
+impl Vectors for Avx512 {
     byte_operations!();
     type Floats = __m512;
 
@@ -42,27 +34,14 @@ impl<const VNNI: bool> Vectors for Avx512<VNNI> {
             _mm256_mask_sub_epi8(a, signs, _mm256_setzero_si256(), a)
         }
         fn multiply_add(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
-            if VNNI {
-                _mm256_dpwssd_epi32(sum, a, b)
-            } else {
-                _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
-            }
+            _mm256_dpwssd_epi32(sum, a, b)
         }
         fn dot_unsigned(unsigned: __m256i, signed: __m256i) -> __m256i {
-            if VNNI {
-                _mm256_dpbusd_epi32(_mm256_setzero_si256(), unsigned, signed)
-            } else {
-                let words = _mm256_maddubs_epi16(unsigned, signed);
-                _mm256_madd_epi16(words, _mm256_set1_epi16(1))
-            }
+            _mm256_dpbusd_epi32(_mm256_setzero_si256(), unsigned, signed)
         }
         fn dot_signed(a: __m256i, b: __m256i) -> __m256i {
             let (a, b) = (_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
-            if VNNI {
-                _mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b)
-            } else {
-                _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), _mm256_set1_epi16(1))
-            }
+            _mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b)
         }
         fn halves(bytes: &[u8; 32]) -> __m512 {
             _mm512_cvtph_ps(_mm256_loadu_si256(bytes.as_ptr().cast()))

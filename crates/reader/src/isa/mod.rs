@@ -145,24 +145,11 @@ impl Isa {
             // SAFETY: a `Level::Neon` exists only after detection found the feature.
             Level::Neon => unsafe { neon::enter(work) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a `Level::Avx2` exists only after detection found these features.
-            Level::Avx2 => unsafe { avx2::enter(work) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: a `Level::Avx512` exists only after detection found these features.
-            Level::Avx512 => unsafe { avx512::enter(work) },
+            // SAFETY: both exist only after detection found these features.
+            Level::Avx2 | Level::Avx512 => unsafe { avx2::enter(work) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level::Avx512Vnni` exists only after detection found these features.
-            Level::Avx512Vnni => unsafe { avx512::enter_vnni(work) },
-        }
-    }
-
-    /// This instruction set without the optional parts that kernels use where they are present.
-    #[cfg(test)]
-    pub(crate) fn plain(self) -> Self {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512Vnni => Self(Level::Avx512),
-            level => Self(level),
+            Level::Avx512Vnni => unsafe { avx512::enter(work) },
         }
     }
 }

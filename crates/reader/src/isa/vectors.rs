@@ -9,7 +9,7 @@ use granule_format::num::F16;
 /// operation says so.
 pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Whether the operations are instructions of the CPU. Otherwise blocks are decoded by their definitions, which
-    /// the compiler does better than arrays that stand for vectors.
+    /// the compiler does better than arrays that stand for vectors, and vectors are multiplied with one at a time.
     const WIDE: bool;
     /// 32 bytes.
     type Bytes: Copy;

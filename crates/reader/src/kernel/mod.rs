@@ -145,13 +145,14 @@ impl<B: Kernel> Work for Dots<'_, B> {
     fn run<V: Vectors>(self, v: V) {
         let count = self.activations.count();
         let rows = self.blocks.chunks_exact(self.row_blocks);
-        if self.activations.tiles().is_empty() {
+        if !V::WIDE || self.activations.tiles().is_empty() {
             for vector in 0..count {
                 let values = self.activations.vector(vector);
                 for (row, out) in rows.clone().zip(self.out.chunks_exact_mut(count)) {
                     out[vector] = B::dot(v, row, &values);
                 }
             }
+            return;
         }
         for (index, tile) in self.activations.tiles().iter().enumerate() {
             for (row, out) in rows.clone().zip(self.out.chunks_exact_mut(count)) {

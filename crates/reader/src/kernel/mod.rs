@@ -83,7 +83,7 @@ impl<B: Kernel> Work for Decode<'_, B> {
 
     #[inline(always)]
     fn run<V: Vectors>(self, v: V) {
-        if V::WIDE {
+        if V::WIDE || B::LEN == 1 {
             return B::decode_blocks(v, self.blocks, self.out);
         }
         for (block, out) in self.blocks.iter().zip(self.out.chunks_exact_mut(B::LEN)) {

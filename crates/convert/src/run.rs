@@ -50,7 +50,7 @@ pub struct Target<'w> {
     pub file: usize,
     /// Index of the tensor in the file's draft; its type there is what is encoded to.
     pub tensor: usize,
-    /// Importance of each column, for each matrix of the tensor: `row length * matrices` values.
+    /// Importance of each column, for each matrix of the third dimension: `row length * matrices` values.
     pub weights: Option<&'w [f32]>,
 }
 
@@ -335,7 +335,11 @@ impl Work<'_> {
             }
             let row = step.row as usize;
             out.resize(count / ty.block_values() * ty.block_bytes(), 0);
-            let weights = target.weights.map(|weights| &weights[matrix as usize * row..][..row]);
+            let weights = target.weights.map(|weights| {
+                // those of the third dimension serve for each of the fourth
+                let matrix = matrix as usize % (weights.len() / row);
+                &weights[matrix * row..][..row]
+            });
             encode_rows(self.isa, ty, values, row, weights, out)
                 .map_err(|error| encode_error(name(), rows.start, step.row, error))?;
             out

@@ -100,16 +100,17 @@ fn several_files_are_written_in_one_pass() {
 #[test]
 fn each_matrix_has_its_own_weights() {
     let folder = tempfile::tempdir().unwrap();
-    let source = Memory::new(&[&[64, 5, 3]]);
+    // twice over the fourth dimension
+    let source = Memory::new(&[&[64, 5, 3, 2]]);
     let weights: Vec<f32> = (0..64 * 3).map(|i| 1.0 + (i % 13) as f32 * (i / 64) as f32).collect();
     let path = folder.path().join("out.gguf");
     convert_to(&source, vec![file(&source, &path, BlockType::Q4_0)], Some(&weights), 2).unwrap();
     let model = Model::open(&path).unwrap();
     let mut plain = Vec::new();
-    for matrix in 0..3 {
+    for matrix in 0..6 {
         let rows = 5 * matrix..5 * (matrix + 1);
         let values = source.values(0, rows.clone());
-        let weights = &weights[64 * matrix as usize..][..64];
+        let weights = &weights[64 * (matrix as usize % 3)..][..64];
         let mut expected = vec![0; 5 * 2 * 18];
         for (weights, out) in [(None, &mut plain), (Some(weights), &mut expected)] {
             out.resize(5 * 2 * 18, 0);

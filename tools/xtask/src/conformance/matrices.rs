@@ -104,7 +104,7 @@ fn fill(row: &mut [f32], mut draw: impl FnMut() -> f32) {
 }
 
 /// A number from the normal distribution (the method of Box and Muller).
-fn gaussian(rng: &mut Rng) -> f32 {
+pub(super) fn gaussian(rng: &mut Rng) -> f32 {
     let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
     (radius * (std::f64::consts::TAU * rng.f64()).cos()) as f32
 }

@@ -4,6 +4,7 @@
 mod blocks;
 mod errors;
 mod examples;
+mod files;
 mod matrices;
 mod reference;
 
@@ -13,6 +14,7 @@ use anyhow::bail;
 const COMPARISONS: &[(&str, crate::Task, &str)] = &[
     ("blocks", blocks::compare, "encode and decode random matrices with both, compare the bytes"),
     ("examples", examples::compare, "generate and embed with the examples, compare with llama.cpp"),
+    ("files", files::compare, "quantize whole files with both, compare the bytes"),
     ("errors", errors::compare, "the error of each type on real weights, for both"),
 ];
 

@@ -15,8 +15,8 @@ pub(super) fn difference(expected: &Path, found: &Path) -> anyhow::Result<Option
     let at = at.unwrap_or(left.len().min(right.len()));
     let place = || {
         let [one, other] = [Model::open_alone(expected).ok()?, Model::open_alone(found).ok()?];
-        let entries = one.metadata().iter().zip(other.metadata().iter());
-        for (one, other) in entries.filter(|(one, other)| one != other) {
+        let mut entries = one.metadata().iter().zip(other.metadata().iter());
+        if let Some((one, other)) = entries.find(|(one, other)| one != other) {
             return Some(format!("key {} for {}", other.key, one.key));
         }
         let (tensors, others) = (one.tensors(), other.tensors());

@@ -207,6 +207,44 @@ fn options_change_metadata_and_blocks() {
 }
 
 #[test]
+fn results_are_split_on_the_way() {
+    let folder = folder();
+    folder.run("convert model-F32.gguf -t Q4_K_M -o one.gguf --quiet").ok();
+    let one = fs::read(folder.path("one.gguf")).unwrap();
+    for (options, tensors) in [
+        ("--split-max-tensors 2", &[2, 2, 2][..]),
+        ("--split-max-size 40K", &[3, 1, 1, 1]),
+        ("--split-max-tensors 4 --no-tensor-first-split", &[0, 4, 2]),
+        ("--split-max-tensors 100", &[6]),
+    ] {
+        let text =
+            folder.run(&format!("convert model-F32.gguf -t Q4_K_M --dry-run {options}")).ok();
+        assert_eq!(text.contains(&format!("{} files", tensors.len())), tensors.len() > 1, "{text}");
+        let line = format!("convert model-F32.gguf -t Q4_K_M -o s.gguf --json {options}");
+        let json = folder.run(&line).json();
+        let files = json["results"][0]["files"].as_array().unwrap();
+        assert_eq!(files.len(), tensors.len(), "{options}");
+        let name = |file: &Value| file["path"].as_str().unwrap().to_owned();
+        for (number, (file, tensors)) in (1..).zip(files.iter().zip(tensors)) {
+            let expected = match files.len() {
+                1 => "s.gguf".to_owned(),
+                count => format!("s-{number:05}-of-{count:05}.gguf"),
+            };
+            assert_eq!(name(file), expected, "{options}");
+            let bytes = fs::read(folder.path(&name(file))).unwrap();
+            let header = granule_format::Header::parse(&bytes).unwrap();
+            assert_eq!(header.tensors().len(), *tensors, "{options}");
+        }
+        // together they are the same file
+        let first = name(&files[0]);
+        assert_eq!(folder.run(&format!("check --strict {first}")).status, 0, "{options}");
+        folder.run(&format!("convert {first} -t COPY -o joined.gguf --quiet")).ok();
+        assert!(fs::read(folder.path("joined.gguf")).unwrap() == one, "{options}");
+        files.iter().for_each(|file| fs::remove_file(folder.path(&name(file))).unwrap());
+    }
+}
+
+#[test]
 fn a_split_set_stays_one_if_wanted() {
     let folder = Folder::new();
     write_split_set(&folder, "set", 3);
@@ -289,12 +327,103 @@ fn wrong_values_of_options_are_wrong_usage() {
         "--override-kv a=b",
         "--threads many",
         "--include-weights a --exclude-weights b",
+        "--split-max-size 0",
+        "--split-max-size 1.5G",
+        "--split-max-tensors 0",
+        "--split-max-tensors 2 --keep-split",
+        "--resume --dry-run",
+        "--tensor-type a=q8_1",
+        "--override-kv a=int:1.5",
     ] {
         let ran = folder.run(&format!("convert model-F32.gguf -o a.gguf -t Q4_0 {options}"));
         assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{options}: {ran:?}");
         assert!(ran.stderr.starts_with("error: "), "{options}: {ran:?}");
     }
     assert!(!folder.path("a.gguf").exists());
+}
+
+/// An importance matrix in the older form with equal weights.
+fn matrix(entries: &[(&str, usize, f32)]) -> Vec<u8> {
+    let mut bytes = (entries.len() as i32).to_le_bytes().to_vec();
+    for (name, values, weight) in entries {
+        bytes.extend((name.len() as i32).to_le_bytes());
+        bytes.extend(name.as_bytes());
+        bytes.extend(1_i32.to_le_bytes());
+        bytes.extend((*values as i32).to_le_bytes());
+        bytes.extend(weight.to_le_bytes().repeat(*values));
+    }
+    bytes
+}
+
+#[test]
+fn importance_matrices_that_do_not_fit() {
+    let folder = folder();
+    let (q, v, down) = ("blk.0.attn_q.weight", "blk.0.attn_v.weight", "blk.0.ffn_down.weight");
+    let all = [(q, 256, 1.0), (v, 256, 2.0), (down, 320, 3.0)];
+    folder.write("all.dat", matrix(&all));
+    folder.write("short.dat", matrix(&[(q, 128, 1.0), all[1], all[2]]));
+    folder.write("lacks.dat", matrix(&all[..1]));
+    folder.write("rest.dat", matrix(&all[1..]));
+    folder.write("nan.dat", matrix(&[(q, 256, f32::NAN)]));
+    folder.write("none.dat", matrix(&[]));
+    folder.write("cut.dat", &matrix(&all)[..1000]);
+    folder.write("another.gguf", model());
+    for (line, parts) in [
+        ("-t Q4_K_M --imatrix short.dat", &["128 weights", q, "256"][..]),
+        ("-t Q4_K_M --imatrix lacks.dat", &["no entry for 1 tensors", v, "--allow-missing"]),
+        ("-t IQ2_XXS --imatrix rest.dat --allow-missing", &["no entry", "need one", q]),
+        ("-t IQ2_XXS --imatrix all.dat --exclude-weights attn_q", &["no entry", "need one", q]),
+        ("-t Q4_K_M --imatrix nan.dat", &["nan.dat", q, "not finite"]),
+        ("-t Q4_K_M --imatrix none.dat", &["none.dat", "no entries"]),
+        ("-t Q4_K_M --imatrix cut.dat", &["cut.dat", "cannot be read at byte"]),
+        ("-t Q4_K_M --imatrix another.gguf", &["another.gguf", "imatrix.datasets"]),
+    ] {
+        let message = folder.run(&format!("convert model-F32.gguf -o out.gguf {line}")).failure();
+        for part in parts {
+            assert!(message.contains(part), "{line}: {part:?} in {message:?}");
+        }
+        assert!(!folder.path("out.gguf").exists(), "{line}");
+    }
+    folder.run("convert model-F32.gguf -o out.gguf -t IQ2_XXS --imatrix all.dat --quiet").ok();
+    let json = folder.run("inspect out.gguf --json --metadata").json();
+    let entries = json["metadata"].as_array().unwrap();
+    let value = |key: &str| &entries.iter().find(|entry| entry["key"] == key).unwrap()["value"];
+    assert_eq!(value("quantize.imatrix.file"), "all.dat");
+    assert_eq!(value("quantize.imatrix.entries_count"), 3);
+}
+
+#[test]
+fn sources_and_plans_that_do_not_fit() {
+    let folder = folder();
+    let whole = fs::read(folder.path("model-F32.gguf")).unwrap();
+    folder.write("cut.gguf", &whole[..whole.len() - 4096]);
+    folder.write("head.gguf", &whole[..100]);
+    let draft = Draft::new(one_entry("general.architecture", "llama"), Endian::Little).unwrap();
+    folder.write("empty.gguf", write_with(draft, |_| {}));
+    write_split_set(&folder, "set", 3);
+    fs::remove_file(folder.path("set-00002-of-00003.gguf")).unwrap();
+    folder.write("plan.json", folder.run("convert model-F32.gguf -t Q4_0 --dry-run --json").ok());
+    folder.write("noise.json", "{}");
+    for (line, parts) in [
+        ("cut.gguf -t Q4_0", &["cut.gguf"][..]),
+        ("head.gguf -t Q4_0", &["head.gguf"]),
+        ("set-00001-of-00003.gguf -t Q4_0", &["set-00002-of-00003.gguf"]),
+        ("empty.gguf --plan plan.json", &["plan.json", "another source"]),
+        ("model-F32.gguf --plan noise.json", &["noise.json", "not a saved plan"]),
+        (
+            "model-F32.gguf -t Q4_0 --override-kv general.alignment=int:48",
+            &["general.alignment", "power of two"],
+        ),
+        ("model-F32.gguf -t Q1_0", &["ffn_down", "320", "--tensor-type"]),
+    ] {
+        let message = folder.run(&format!("convert {line} -o out.gguf")).failure();
+        for part in parts {
+            assert!(message.contains(part), "{line}: {part:?} in {message:?}");
+        }
+        assert!(!folder.path("out.gguf").exists(), "{line}");
+    }
+    // no tensors: no error
+    folder.run("convert empty.gguf -t Q4_0 -o out.gguf --quiet").ok();
 }
 
 #[test]

@@ -30,7 +30,7 @@ use step::{Step, steps};
 pub const CHUNK_VALUES: u64 = 1 << 17;
 
 /// How often complete tensors are noted, unless the options say something else.
-pub const NOTE_EVERY: Duration = Duration::from_secs(1);
+pub const NOTE_EVERY: Duration = Duration::from_millis(200);
 
 /// A file to write.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub struct RunOptions {
     /// are not done again. If this run fails, too, what it has completed is left for another one.
     pub resume: bool,
     /// How often complete tensors are brought to the disk and noted for a run that continues this one, should
-    /// it be killed; `None` is [`NOTE_EVERY`].
+    /// it be killed; `None` is every [`NOTE_EVERY`], less often if that takes the disk long.
     pub note_every: Option<Duration>,
     /// Once it is set, the run stops soon with [`Error::Interrupted`]; what is complete is left for another run.
     pub stop: Option<Arc<AtomicBool>>,
@@ -153,7 +153,7 @@ pub fn run(
         source,
         outputs: outputs.iter().collect(),
         chunks: steps.last().map_or(0, |step| step.first_chunk + step.chunks),
-        progress: Progress::new(&steps, options.note_every.unwrap_or(NOTE_EVERY)),
+        progress: Progress::new(&steps, options.note_every),
         steps,
         isa: options.isa.unwrap_or_else(Isa::detect),
         next: AtomicU64::new(0),

@@ -2,9 +2,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Step;
+use super::{NOTE_EVERY, Step};
 use crate::Error;
 use crate::output::Output;
+
+/// Noting takes at most about one part in so many of a thread's time.
+const PAUSE: u32 = 20;
 
 /// Which tensors are complete, and which of them the journals know.
 pub(super) struct Progress {
@@ -12,17 +15,17 @@ pub(super) struct Progress {
     left: Vec<AtomicU64>,
     /// Steps that are complete and not in the journals.
     complete: Mutex<Vec<usize>>,
-    /// When the journals were written last. Who holds it writes them.
-    written: Mutex<Instant>,
-    every: Duration,
+    /// When the journals are written next. Who holds it writes them.
+    next: Mutex<Instant>,
+    every: Option<Duration>,
 }
 
 impl Progress {
-    pub(super) fn new(steps: &[Step<'_>], every: Duration) -> Self {
+    pub(super) fn new(steps: &[Step<'_>], every: Option<Duration>) -> Self {
         Self {
             left: steps.iter().map(|step| AtomicU64::new(step.chunks)).collect(),
             complete: Mutex::default(),
-            written: Mutex::new(Instant::now()),
+            next: Mutex::new(Instant::now() + every.unwrap_or(NOTE_EVERY)),
             every,
         }
     }
@@ -39,11 +42,13 @@ impl Progress {
             return Ok(());
         }
         lock(&self.complete).push(step);
-        match self.written.try_lock() {
-            Ok(mut written) if written.elapsed() >= self.every => {
-                let result = self.note(steps, outputs);
-                *written = Instant::now();
-                result
+        match self.next.try_lock() {
+            Ok(mut next) if Instant::now() >= *next => {
+                let begin = Instant::now();
+                self.note(steps, outputs)?;
+                let pause = self.every.unwrap_or_else(|| NOTE_EVERY.max(begin.elapsed() * PAUSE));
+                *next = Instant::now() + pause;
+                Ok(())
             }
             // too early, or another thread is at it
             _ => Ok(()),

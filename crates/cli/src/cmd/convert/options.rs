@@ -76,6 +76,10 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Quantization")]
     allow_missing: bool,
 
+    /// As llama-quantize takes it: without effect, since memory is bounded anyway
+    #[arg(long, value_name = "MIB", hide = true)]
+    max_buffer_size: Option<u64>,
+
     /// Leave out these blocks, such as 1,3,4; the others close ranks
     #[arg(long, value_name = "BLOCKS", value_parser = parse_layers, help_heading = "Model")]
     prune_layers: Option<BTreeSet<u64>>,

@@ -82,6 +82,25 @@ pub(super) fn plan(plan: &Plan) -> String {
     );
     text += &types(plan);
     text += &fallbacks(plan);
+    text += &files(plan);
+    text
+}
+
+/// What each file of a split set gets.
+fn files(plan: &Plan) -> String {
+    if plan.shards() < 2 {
+        return String::new();
+    }
+    let mut files = vec![(0_usize, 0_u64); plan.shards() as usize];
+    for tensor in plan.tensors() {
+        let (tensors, bytes) = &mut files[tensor.shard as usize];
+        *tensors += 1;
+        *bytes = bytes.saturating_add(tensor.target_bytes);
+    }
+    let mut text = format!("  {} files:\n", files.len());
+    for (number, (tensors, bytes)) in (1..).zip(files) {
+        text += &format!("    {number}: {}, {}\n", counted(tensors, "tensor"), size(bytes));
+    }
     text
 }
 

@@ -79,6 +79,7 @@ fn start() -> anyhow::Result<Running> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let mut process = Command::new(&python)
         .arg(root().join("tools/reference/quantize.py"))
+        .env("GGML_NO_BACKTRACE", "1") // it would take a debugger seconds
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

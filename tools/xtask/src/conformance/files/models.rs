@@ -108,8 +108,10 @@ impl Shapes {
         self
     }
 
-    /// The same model with few and short rows.
+    /// The same model with few and short rows, without tensors of four dimensions, which the reference aborts on.
     pub(super) fn narrow(mut self) -> Self {
+        self.tensors
+            .retain(|(_, dimensions, _)| dimensions.iter().skip(3).all(|length| *length == 1));
         for (_, dimensions, _) in &mut self.tensors {
             for (place, length) in dimensions.iter_mut().enumerate() {
                 *length = match place {

@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ const KILLS: u32 = 8;
 
 const COMMAND: &str = "convert model.gguf -t Q2_K -o out.gguf -j 1 --json";
 
-/// A folder with a model of 24 tensors, 3 MB in all, that takes a moment to encode.
+/// A folder with a model of 24 tensors, 12 MB in all, that takes a moment to encode.
 fn folder() -> Folder {
     let folder = Folder::new();
     let mut metadata = one_entry("general.architecture", "llama");
@@ -26,7 +27,7 @@ fn folder() -> Folder {
     let mut draft = Draft::new(metadata, Endian::Little).unwrap();
     for block in 0..24 {
         let name = format!("blk.{block}.ffn_up.weight");
-        draft.add(&name, shape(&[256, 128]), BlockType::F32.into()).unwrap();
+        draft.add(&name, shape(&[256, 512]), BlockType::F32.into()).unwrap();
     }
     let mut state = 1_u32;
     let file = write_with(draft, |bytes| {
@@ -84,9 +85,8 @@ fn killed_at_random_moments() {
             folder.write("out.gguf", "old");
         }
         let mut child = start(&folder);
-        // spread evenly over the run, with a little chance
-        let noise = Duration::from_nanos(u64::from(Instant::now().elapsed().subsec_nanos()) % 997);
-        sleep(time * kill / kills + noise * 1000);
+        let random = RandomState::new().hash_one(kill) % 1000;
+        sleep(time.mul_f64(random as f64 / 1000.0));
         child.kill().unwrap();
         child.wait().unwrap();
         match fs::read(folder.path("out.gguf")) {

@@ -47,7 +47,7 @@ impl Shapes {
         if name == "deepseek-v3" {
             return Self::of("deepseek-v2-lite").map(Self::into_deepseek_v3);
         }
-        let path = root().join("fixtures/type-choice").join(name).with_extension("json");
+        let path = root().join("fixtures/type-choice").join(format!("{name}.json"));
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let json: Json = serde_json::from_str(&text)?;
         let list = |key: &str| json[key].as_array().with_context(|| format!("{name}: {key}"));

@@ -162,6 +162,5 @@ const LOSSLESS_AGAIN: &[BlockType] = &[
     BlockType::TQ2_0,
     BlockType::Q1_0,
     BlockType::MXFP4,
-    BlockType::NVFP4,
     BlockType::Q2_0,
 ];

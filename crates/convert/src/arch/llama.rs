@@ -5,9 +5,9 @@
 
 use super::Number::{Key, Or, Product, Quotient};
 use super::entries::TEXT_MODEL;
-use super::{Arch, Computed, Default, Entry, ModelType, Number, Presence, Quirk};
+use super::{Arch, Computed, Default, Entry, ModelType, Number, Presence};
 use super::{TensorRule, Transform};
-use crate::tokenizer::TokenizerKind;
+use crate::tokenizer::{Quirk, TokenizerKind};
 
 pub(super) const LLAMA: Arch = Arch {
     name: "llama",
@@ -185,9 +185,9 @@ pub(super) const LLAMA: Arch = Arch {
     quirks: &[
         Quirk::SpacePrefix,
         // CodeLlama.
-        Quirk::EndOfTurn { vocabulary: 32_016, id: 32_010 },
+        Quirk::EndOfTurn { vocabulary: Some(32_016), id: 32_010 },
         // Granite, SmolLM.
-        Quirk::AddBos { vocabulary: 49_152, add: false },
+        Quirk::AddBos { vocabulary: Some(49_152), add: false },
     ],
 };
 

@@ -10,7 +10,7 @@ mod rope;
 
 use std::fmt;
 
-use crate::tokenizer::TokenizerKind;
+use crate::tokenizer::{Quirk, TokenizerKind};
 use crate::transform::Transform;
 
 pub(crate) use config::Config;
@@ -142,28 +142,6 @@ pub enum Computed {
     RopeFrequencies {
         /// Numbers in a head.
         head: &'static Number,
-    },
-}
-
-/// Something about the tokenizer that no file says.
-#[derive(Clone, Copy, Debug)]
-pub enum Quirk {
-    /// `add_prefix_space` of `tokenizer_config.json` is written, before everything else.
-    SpacePrefix,
-    /// `tokenizer.ggml.add_bos_token` is set to `add` if the vocabulary has this size.
-    AddBos {
-        /// The size.
-        vocabulary: u64,
-        /// The value.
-        add: bool,
-    },
-    /// `tokenizer.ggml.eot_token_id` is `id`, unless a file says otherwise, if the vocabulary has
-    /// this size.
-    EndOfTurn {
-        /// The size.
-        vocabulary: u64,
-        /// The id.
-        id: u32,
     },
 }
 

@@ -13,6 +13,7 @@ mod byte_level;
 mod hugging_face;
 mod pre;
 mod pre_names;
+mod quirk;
 mod sentencepiece;
 mod special;
 
@@ -21,23 +22,13 @@ use std::path::Path;
 use granule_format::{Array, Metadata, StringArray};
 
 use crate::Error;
-use crate::arch::{Arch, Config, Quirk};
+use crate::arch::{Arch, Config};
 use crate::json::read_object_if_there;
 use crate::source::{CheckpointOptions, Problem};
 use hugging_face::HuggingFace;
 use special::Special;
 
-/// A kind of tokenizer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenizerKind {
-    /// `tokenizer.model`: a SentencePiece model, written with its scores.
-    SentencePiece,
-    /// `tokenizer.json`: BPE on characters, with tokens for single bytes.
-    ByteFallbackBpe,
-    /// `tokenizer.json`: BPE on bytes that are written as characters.
-    ByteLevelBpe,
-}
+pub use quirk::{Quirk, TokenizerKind};
 
 /// The largest vocabulary that is read, in tokens; real ones have up to 262,144.
 const MOST_TOKENS: u64 = 1 << 24;
@@ -106,6 +97,7 @@ pub(crate) fn read(
             let (pre, tokens) = byte_level::tokens(&input, warnings)?;
             ("gpt2", pre, tokens)
         }
+        Some(TokenizerKind::Unigram | TokenizerKind::WordPiece) => unreachable!("never there"),
         None if input.hugging_face.is_some() => {
             let path = folder.join("tokenizer.json");
             let text = "its model is none of the kinds that the architecture uses".to_owned();
@@ -128,14 +120,18 @@ pub(crate) fn read(
     let vocabulary = config.get("vocab_size").and_then(|size| size.as_u64()).unwrap_or(32_000);
     special.write(&mut out);
     for quirk in arch.quirks {
-        match *quirk {
-            Quirk::AddBos { vocabulary: size, add } if size == vocabulary => {
-                out.set("tokenizer.ggml.add_bos_token", add);
+        match quirk {
+            Quirk::AddBos { vocabulary: size, add }
+                if size.is_none_or(|size| size == vocabulary) =>
+            {
+                out.set("tokenizer.ggml.add_bos_token", *add);
             }
-            Quirk::EndOfTurn { vocabulary: size, id } if size == vocabulary => {
+            Quirk::EndOfTurn { vocabulary: size, id }
+                if size.is_none_or(|size| size == vocabulary) =>
+            {
                 let key = "tokenizer.ggml.eot_token_id";
                 if out.get(key).is_none() {
-                    out.set(key, special.end_of_turn().unwrap_or(id));
+                    out.set(key, special.end_of_turn().unwrap_or(*id));
                 }
             }
             _ => {}
@@ -152,6 +148,7 @@ impl TokenizerKind {
             Self::SentencePiece => input.folder.join("tokenizer.model").is_file(),
             Self::ByteFallbackBpe => json.is_some_and(byte_fallback::is_kind),
             Self::ByteLevelBpe => json.is_some_and(|json| json.model_type() == "BPE"),
+            Self::Unigram | Self::WordPiece => false,
         }
     }
 }

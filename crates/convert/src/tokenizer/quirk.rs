@@ -1,0 +1,96 @@
+//! What architectures say about tokenizers: which kinds they use, and what no file of a checkpoint says.
+//!
+//! Both are data and can be read from text, with names in lower case and dashes.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+/// A kind of tokenizer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TokenizerKind {
+    /// `tokenizer.model`: a SentencePiece model of BPE, written with its scores.
+    #[serde(rename = "sentencepiece")]
+    SentencePiece,
+    /// `tokenizer.json`: BPE on characters, with tokens for single bytes, written as the kind above.
+    #[serde(alias = "hugging-face-llama")]
+    ByteFallbackBpe,
+    /// `tokenizer.json`, or `vocab.json` and `merges.txt`: BPE, as a rule on bytes that are written as
+    /// characters.
+    ByteLevelBpe,
+    /// `tokenizer.model`, `spiece.model`, `sentencepiece.bpe.model` or `tokenizer.json`: a unigram model.
+    Unigram,
+    /// `tokenizer.json` or `vocab.txt`: pieces of words, as BERT has them.
+    WordPiece,
+}
+
+/// Something about the tokenizer that no file says.
+///
+/// Where an architecture lists several, they count in that order.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Quirk {
+    /// `add_prefix_space` of `tokenizer_config.json` is written, before everything else.
+    SpacePrefix,
+    /// `tokenizer.ggml.add_space_prefix` is false if the tokenizer is a SentencePiece model.
+    NoSpacePrefix,
+    /// `tokenizer.ggml.token_type_count` is written: `type_vocab_size` of the config, or 1.
+    TokenTypeCount,
+    /// `tokenizer.ggml.add_bos_token` is set to `add` if the vocabulary has this size.
+    AddBos {
+        /// The size; any if it is left out.
+        #[serde(default)]
+        vocabulary: Option<u64>,
+        /// The value.
+        add: bool,
+    },
+    /// `tokenizer.ggml.add_bos_token`, `..eos..` and `..sep..` come first of all, with this value unless a
+    /// file says otherwise.
+    AddFirst {
+        /// Of the three, those that are written: `bos`, `eos`, `sep`.
+        kinds: Cow<'static, [Cow<'static, str>]>,
+        /// The value.
+        add: bool,
+    },
+    /// `tokenizer.ggml.eot_token_id` is `id`, unless a file says otherwise, if the vocabulary has this
+    /// size.
+    EndOfTurn {
+        /// The size; any if it is left out.
+        #[serde(default)]
+        vocabulary: Option<u64>,
+        /// The id.
+        id: u32,
+    },
+    /// The special token of this kind is the added token with this text, unless a file says otherwise.
+    SpecialToken {
+        /// `bos`, `eos`, `unk`, `eot`, `eom`.
+        kind: Cow<'static, str>,
+        /// The token.
+        text: Cow<'static, str>,
+    },
+    /// The vocabulary is as large as the next multiple of `pad_vocab_size_multiple` of the config, or of
+    /// this.
+    RoundVocabulary {
+        /// The multiple, in tokens.
+        multiple: u64,
+    },
+    /// Added tokens of `tokenizer.json` count for SentencePiece models too, and their texts stay as they
+    /// are.
+    AddedTokens,
+    /// If `tokenizer_config.json` names this class, the tokenizer is byte-level BPE whatever other files
+    /// there are.
+    ByteLevelClass(Cow<'static, str>),
+    /// The model learnt with the ids of fairseq: `<s>`, `<pad>`, `</s>`, `<unk>` come first, in place of the
+    /// first three pieces, and the last id of the vocabulary falls away.
+    FairseqIds,
+    /// With [`Quirk::FairseqIds`]: a control token that the SentencePiece model lacks.
+    ControlToken {
+        /// Its id.
+        id: u64,
+        /// Its text.
+        text: Cow<'static, str>,
+    },
+}

@@ -4,10 +4,14 @@ use granule_format::{Block, BlockType};
 
 /// Builds what follows from the table below.
 macro_rules! data_types {
-    ($( $(#[$doc:meta])* $name:ident = $text:literal, $bytes:literal, $block:expr; )*) => {
-        /// A type of number in a checkpoint.
+    ($( $(#[$doc:meta])* $name:ident = $text:literal, $torch:literal, $bytes:literal, $block:expr; )*) => {
+        /// How the values of a tensor of a checkpoint are stored.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum DataType { $( $(#[$doc])* $name, )* }
+        pub(crate) enum DataType {
+            $( $(#[$doc])* $name, )*
+            /// Blocks of 32 values, as GGUF has them: no number by itself, and kept as it is.
+            Mxfp4,
+        }
 
         impl DataType {
             /// The type with this name in the header of a safetensors file.
@@ -15,74 +19,110 @@ macro_rules! data_types {
                 match name { $( $text => Some(Self::$name), )* _ => None }
             }
 
-            /// The name in the header of a safetensors file.
-            pub(crate) const fn name(self) -> &'static str {
-                match self { $( Self::$name => $text, )* }
+            /// The type that PyTorch calls `torch.<name>`.
+            #[cfg_attr(not(test), expect(dead_code, reason = "for the files of PyTorch"))]
+            pub(crate) fn from_torch(name: &str) -> Option<Self> {
+                match name { $( $torch => Some(Self::$name), )* _ => None }
             }
 
-            /// Bytes of a number.
+            /// The name in the header of a safetensors file, if it can be in one.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $( Self::$name => $text, )* Self::Mxfp4 => "MXFP4" }
+            }
+
+            /// Bytes of a number, or of a block of the types that have blocks. See [`values`](Self::values).
             pub(crate) const fn bytes(self) -> u64 {
-                match self { $( Self::$name => $bytes, )* }
+                match self { $( Self::$name => $bytes, )* Self::Mxfp4 => 17 }
             }
 
             /// The type of block that stores the same numbers, if there is one.
             pub(crate) const fn block(self) -> Option<BlockType> {
-                match self { $( Self::$name => $block, )* }
+                match self { $( Self::$name => $block, )* Self::Mxfp4 => Some(BlockType::MXFP4) }
             }
+
+            #[cfg(test)]
+            const ALL: &[Self] = &[$( Self::$name ),*];
         }
     };
 }
 
-// The table: name here, name in a safetensors header, bytes, the same as a block.
+// The table: name here, name in a safetensors header, name in PyTorch, bytes, the same as a block.
 data_types! {
     /// 64-bit floating point.
-    F64 = "F64", 8, Some(BlockType::F64);
+    F64 = "F64", "float64", 8, Some(BlockType::F64);
     /// 32-bit floating point.
-    F32 = "F32", 4, Some(BlockType::F32);
+    F32 = "F32", "float32", 4, Some(BlockType::F32);
     /// Half precision.
-    F16 = "F16", 2, Some(BlockType::F16);
+    F16 = "F16", "float16", 2, Some(BlockType::F16);
     /// The upper half of 32-bit floating point.
-    BF16 = "BF16", 2, Some(BlockType::BF16);
-    /// 8-bit floating point, 4 bits of exponent.
-    F8E4M3 = "F8_E4M3", 1, None;
+    BF16 = "BF16", "bfloat16", 2, Some(BlockType::BF16);
+    /// 8-bit floating point, 4 bits of exponent, no infinities.
+    F8E4M3 = "F8_E4M3", "float8_e4m3fn", 1, None;
     /// 8-bit floating point, 5 bits of exponent.
-    F8E5M2 = "F8_E5M2", 1, None;
+    F8E5M2 = "F8_E5M2", "float8_e5m2", 1, None;
     /// 8 bits of exponent alone: powers of two.
-    F8E8M0 = "F8_E8M0", 1, None;
+    F8E8M0 = "F8_E8M0", "float8_e8m0fnu", 1, None;
     /// 64-bit integer.
-    I64 = "I64", 8, Some(BlockType::I64);
+    I64 = "I64", "int64", 8, Some(BlockType::I64);
     /// 32-bit integer.
-    I32 = "I32", 4, Some(BlockType::I32);
+    I32 = "I32", "int32", 4, Some(BlockType::I32);
     /// 16-bit integer.
-    I16 = "I16", 2, Some(BlockType::I16);
+    I16 = "I16", "int16", 2, Some(BlockType::I16);
     /// 8-bit integer.
-    I8 = "I8", 1, Some(BlockType::I8);
+    I8 = "I8", "int8", 1, Some(BlockType::I8);
     /// 64-bit integer without sign.
-    U64 = "U64", 8, None;
+    U64 = "U64", "uint64", 8, None;
     /// 32-bit integer without sign.
-    U32 = "U32", 4, None;
+    U32 = "U32", "uint32", 4, None;
     /// 16-bit integer without sign.
-    U16 = "U16", 2, None;
+    U16 = "U16", "uint16", 2, None;
     /// 8-bit integer without sign.
-    U8 = "U8", 1, None;
-    /// Truth values, a byte each.
-    Bool = "BOOL", 1, None;
+    U8 = "U8", "uint8", 1, None;
+    /// Truth values, a byte each; every byte but 0 is true.
+    Bool = "BOOL", "bool", 1, None;
 }
 
 impl DataType {
-    /// The numbers of `bytes` as `f32`, where the type is one that is converted.
-    pub(crate) fn widen(self, bytes: &[u8]) -> Option<Vec<f32>> {
-        let block = self.block()?;
-        let mut out = vec![0.0; bytes.len() / self.bytes() as usize];
+    /// Values in [`bytes`](Self::bytes): 1 unless the type has blocks.
+    pub(crate) const fn values(self) -> u64 {
+        match self {
+            Self::Mxfp4 => 32,
+            _ => 1,
+        }
+    }
+
+    /// Bytes of so many values in a row; `None` if they are no whole blocks, or too many.
+    pub(crate) const fn row_bytes(self, values: u64) -> Option<u64> {
+        if values.is_multiple_of(self.values()) {
+            (values / self.values()).checked_mul(self.bytes())
+        } else {
+            None
+        }
+    }
+
+    /// The numbers of `bytes` as `f32`.
+    pub(crate) fn widen(self, bytes: &[u8]) -> Vec<f32> {
+        let mut out = vec![0.0; bytes.len() / self.bytes() as usize * self.values() as usize];
         match self {
             // What matters is written out, so that it becomes vector code.
             Self::F32 => widen(bytes, &mut out, f32::from_le_bytes),
             Self::BF16 => widen(bytes, &mut out, |two| {
                 f32::from_bits(u32::from(u16::from_le_bytes(two)) << 16)
             }),
-            _ => block.decode_row(bytes, &mut out),
+            Self::F8E4M3 => widen(bytes, &mut out, |[byte]| E4M3[usize::from(byte)]),
+            Self::F8E5M2 => widen(bytes, &mut out, |[byte]| E5M2[usize::from(byte)]),
+            Self::F8E8M0 => widen(bytes, &mut out, |[byte]| e8m0(byte)),
+            Self::U64 => widen(bytes, &mut out, |bytes| u64::from_le_bytes(bytes) as f32),
+            Self::U32 => widen(bytes, &mut out, |bytes| u32::from_le_bytes(bytes) as f32),
+            Self::U16 => widen(bytes, &mut out, |bytes| f32::from(u16::from_le_bytes(bytes))),
+            Self::U8 => widen(bytes, &mut out, |[byte]| f32::from(byte)),
+            Self::Bool => widen(bytes, &mut out, |[byte]| f32::from(u8::from(byte != 0))),
+            Self::F64 | Self::F16 | Self::I64 | Self::I32 | Self::I16 | Self::I8 | Self::Mxfp4 => {
+                let block = self.block().expect("the types above are those without");
+                block.decode_row(bytes, &mut out);
+            }
         }
-        Some(out)
+        out
     }
 }
 
@@ -90,6 +130,54 @@ fn widen<const N: usize>(bytes: &[u8], out: &mut [f32], number: impl Fn([u8; N])
     for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
         *out = number(*bytes);
     }
+}
+
+/// The numbers of all bytes with 4 bits of exponent and 3 of mantissa: no infinities, and one NaN of each sign.
+static E4M3: [f32; 256] = {
+    let mut all = float8(3, 7);
+    all[0x7f] = f32::from_bits(0x7ff0_0000);
+    all[0xff] = f32::from_bits(0xfff0_0000);
+    all
+};
+
+/// The numbers of all bytes with 5 bits of exponent and 2 of mantissa, infinities and NaN as usual.
+static E5M2: [f32; 256] = {
+    let mut all = float8(2, 15);
+    let special = [0x7f80_0000, 0x7fe0_0000, 0x7fc0_0000, 0x7fe0_0000];
+    let mut i = 0;
+    while i < 4 {
+        all[0x7c + i] = f32::from_bits(special[i]);
+        all[0xfc + i] = f32::from_bits(special[i] | 1 << 31);
+        i += 1;
+    }
+    all
+};
+
+/// The numbers of all bytes with a sign, an exponent and so many bits of mantissa, as if all were finite.
+const fn float8(mantissa_bits: u32, bias: u32) -> [f32; 256] {
+    const fn power_of_two(exponent: u32, bias: u32) -> f32 {
+        f32::from_bits((exponent + 127 - bias) << 23)
+    }
+    let mut all = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256_u32 {
+        let mantissa = byte & ((1 << mantissa_bits) - 1);
+        let exponent = (byte & 0x7f) >> mantissa_bits;
+        let (whole, exponent) = if exponent == 0 { (0, 1) } else { (1 << mantissa_bits, exponent) };
+        let value = (whole + mantissa) as f32 * power_of_two(exponent, bias + mantissa_bits);
+        all[byte as usize] = if byte < 0x80 { value } else { -value };
+        byte += 1;
+    }
+    all
+}
+
+/// The power of two with this exponent; 255 is NaN.
+fn e8m0(exponent: u8) -> f32 {
+    f32::from_bits(match exponent {
+        0 => 0x0040_0000,
+        255 => 0x7f80_0001,
+        _ => u32::from(exponent) << 23,
+    })
 }
 
 /// Append `values` as numbers of type `ty`, which must be F32, F16 or BF16.
@@ -138,9 +226,60 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_found() {
-        for ty in [DataType::F64, DataType::BF16, DataType::F8E4M3, DataType::Bool] {
-            assert_eq!(DataType::from_name(ty.name()), Some(ty));
+        for ty in DataType::ALL {
+            assert_eq!(DataType::from_name(ty.name()), Some(*ty));
         }
-        assert_eq!(DataType::from_name("F4"), None);
+        assert_eq!(DataType::from_torch("bfloat16"), Some(DataType::BF16));
+        for name in ["F4", "MXFP4"] {
+            assert_eq!(DataType::from_name(name), None);
+        }
+    }
+
+    #[test]
+    fn every_type_widens() {
+        let cases: &[(DataType, &[u8], &[f32])] = &[
+            (DataType::F64, &1.1_f64.to_le_bytes(), &[1.1]),
+            (DataType::I64, &(-16_777_219_i64).to_le_bytes(), &[-16_777_220.0]),
+            (DataType::I8, &[0x80, 0x7f], &[-128.0, 127.0]),
+            (DataType::U64, &u64::MAX.to_le_bytes(), &[18_446_744_073_709_551_616.0]),
+            (DataType::U32, &16_777_217_u32.to_le_bytes(), &[16_777_216.0]),
+            (DataType::U16, &[0xff, 0xff], &[65535.0]),
+            (DataType::U8, &[0x80, 0], &[128.0, 0.0]),
+            (DataType::Bool, &[0, 1, 2, 255], &[0.0, 1.0, 1.0, 1.0]),
+            (
+                DataType::F8E4M3,
+                &[0, 1, 7, 8, 0x38, 0x7e, 0x81],
+                &[0.0, 2f32.powi(-9), 7.0 / 512.0, 1.0 / 64.0, 1.0, 448.0, -(2f32.powi(-9))],
+            ),
+            (
+                DataType::F8E5M2,
+                &[1, 3, 4, 0x3c, 0x7b, 0x7c, 0xfc],
+                &[
+                    2f32.powi(-16),
+                    3.0 * 2f32.powi(-16),
+                    2f32.powi(-14),
+                    1.0,
+                    57344.0,
+                    f32::INFINITY,
+                    f32::NEG_INFINITY,
+                ],
+            ),
+            (
+                DataType::F8E8M0,
+                &[0, 1, 127, 254],
+                &[2f32.powi(-127), 2f32.powi(-126), 1.0, 2f32.powi(127)],
+            ),
+        ];
+        for (ty, bytes, expected) in cases {
+            assert_eq!(ty.widen(bytes), *expected, "{}", ty.name());
+        }
+        for (ty, nan) in [
+            (DataType::F8E4M3, 0x7f),
+            (DataType::F8E4M3, 0xff),
+            (DataType::F8E5M2, 0x7d),
+            (DataType::F8E8M0, 255),
+        ] {
+            assert!(ty.widen(&[nan])[0].is_nan(), "{}", ty.name());
+        }
     }
 }

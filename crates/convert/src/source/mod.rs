@@ -8,8 +8,13 @@ pub mod checkpoint;
 mod data_type;
 mod file;
 mod gguf;
+mod mxfp4;
 mod problem;
+mod quantized;
 mod safetensors;
+mod scaled;
+mod stored;
+mod view;
 mod weights;
 
 use std::ops::Range;

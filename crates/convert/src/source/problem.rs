@@ -38,9 +38,6 @@ pub enum Problem {
     /// A type of number that is not known.
     #[error("the data type {0:?} is unknown")]
     DataType(String),
-    /// A type that needs its own conversion, which does not exist.
-    #[error("data of type {0} cannot be converted")]
-    Unconvertible(&'static str),
     /// Experts of a layer have different types.
     #[error("its type is {found}, that of the first expert is {first}")]
     MixedTypes {
@@ -48,6 +45,42 @@ pub enum Problem {
         found: &'static str,
         /// The type of the first expert's.
         first: &'static str,
+    },
+    /// The checkpoint is quantized in a way that is not read.
+    #[error(
+        "the checkpoint is quantized by {0}, which is not read; of quantized checkpoints those of fp8, \
+         mxfp4, modelopt (FP8) and compressed-tensors (one group, 8 bits) are. Take the model's \
+         unquantized checkpoint"
+    )]
+    Quantization(String),
+    /// Of two tensors that belong together one is missing.
+    #[error("the tensor {other:?}, which belongs to it, is missing")]
+    NoPartner {
+        /// The other tensor.
+        other: String,
+    },
+    /// Scales do not belong to the numbers.
+    #[error("{found:?} scales do not fit numbers of shape {numbers:?}{}", blocks(block))]
+    ScaleShape {
+        /// The shape of the scales.
+        found: Vec<u64>,
+        /// The shape of the numbers.
+        numbers: Vec<u64>,
+        /// How many numbers share a scale by the config, if it says so.
+        block: Vec<u64>,
+    },
+    /// Codes and scales of MXFP4 do not belong together.
+    #[error(
+        "its shape is {codes:?}, that of the scales {other:?} is {scales:?}: expected the same and \
+         16 bytes of codes for each scale (U8)"
+    )]
+    MxShapes {
+        /// The shape of the codes.
+        codes: Vec<u64>,
+        /// The shape of the scales.
+        scales: Vec<u64>,
+        /// The tensor with the scales.
+        other: String,
     },
     /// The product of the dimensions does not fit.
     #[error("the dimensions {0:?} are too large, or too many")]
@@ -205,6 +238,10 @@ pub enum Problem {
         /// Size of the vocabulary.
         vocabulary: u64,
     },
+}
+
+fn blocks(block: &[u64]) -> String {
+    if block.is_empty() { String::new() } else { format!(", {block:?} numbers a scale") }
 }
 
 fn limit(beyond: Option<(u64, &str)>) -> String {

@@ -2,16 +2,21 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::mem;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::data_type::DataType;
 use super::file::DataFile;
 use super::problem::Problem;
+use super::quantized;
 use super::safetensors;
+use super::stored::Data;
 use crate::Error;
 use crate::json::read_json;
+
+pub(crate) use super::stored::StoredTensor;
 
 const INDEX: &str = "model.safetensors.index.json";
 
@@ -21,20 +26,7 @@ pub(crate) struct Weights {
     folder: PathBuf,
     files: Vec<DataFile>,
     tensors: Vec<StoredTensor>,
-}
-
-/// A tensor as a file of the checkpoint holds it: numbers in rows, without gaps.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredTensor {
-    /// Its name in the checkpoint.
-    pub(crate) name: String,
-    pub(crate) ty: DataType,
-    /// Outermost dimension first.
-    pub(crate) shape: Vec<u64>,
-    /// Index of the file.
-    file: usize,
-    /// Where the data begins in the file, in bytes.
-    offset: u64,
+    half: Option<DataType>,
 }
 
 impl Weights {
@@ -76,7 +68,8 @@ impl Weights {
                     return Err(Error::of_tensor(&path, &entry.name, problem));
                 }
                 let safetensors::Entry { name, ty, shape, offset } = entry;
-                weights.tensors.push(StoredTensor { name, ty, shape, file: number, offset });
+                let data = Data::Range(offset);
+                weights.tensors.push(StoredTensor { name, ty, shape, file: number, data });
             }
             weights.files.push(file);
         }
@@ -87,7 +80,47 @@ impl Weights {
                 Problem::NotInShard { shard: shard.clone() },
             ));
         }
+        let matrices = weights.tensors.iter().filter(|tensor| tensor.shape.len() >= 2);
+        weights.half = matrices
+            .map(|tensor| tensor.ty)
+            .find(|ty| matches!(ty, DataType::BF16 | DataType::F16));
         Ok(weights)
+    }
+
+    /// Make one tensor of those that only together are one: small numbers and their scales become
+    /// [`F32`](DataType::F32) under the name of the numbers, codes of MXFP4 and their scales
+    /// [`Mxfp4`](DataType::Mxfp4) under the name of the codes (`.._blocks`). `config` is the whole `config.json`,
+    /// at `path`.
+    ///
+    /// # Errors
+    /// If tensors do not fit together, or the checkpoint is quantized in a way that is not read.
+    pub(crate) fn join_quantized(
+        &mut self,
+        config: &Map<String, Value>,
+        path: &Path,
+    ) -> Result<(), Error> {
+        let quantization = |config: &Map<String, Value>| {
+            config.get("quantization_config").filter(|value| value.is_object()).cloned()
+        };
+        let of_text = config.get("text_config").and_then(Value::as_object);
+        let quantization = of_text.and_then(quantization).or_else(|| quantization(config));
+        let tensors = mem::take(&mut self.tensors);
+        self.tensors =
+            quantized::join(tensors, quantization.as_ref()).map_err(|fault| {
+                match fault.tensor {
+                    Some((file, name)) => {
+                        Error::of_tensor(self.files[file].path(), &name, fault.problem)
+                    }
+                    None => Error::in_file(path, fault.problem),
+                }
+            })?;
+        Ok(())
+    }
+
+    /// The 16-bit type of the first tensor with two or more dimensions that has one, in the order of the files
+    /// and before [`join_quantized`](Self::join_quantized).
+    pub(crate) const fn half(&self) -> Option<DataType> {
+        self.half
     }
 
     /// The folder of the files.
@@ -105,7 +138,11 @@ impl Weights {
         self.files[tensor.file].path()
     }
 
-    /// Append `bytes` bytes of a tensor's data to `out`, beginning at byte `start` of it.
+    /// Append `bytes` bytes of a tensor's data to `out`, beginning at byte `start` of it: values of its type in
+    /// order, little-endian, whatever the file looks like. Both are multiples of [`DataType::bytes`].
+    ///
+    /// # Panics
+    /// If they are not, or there are no such bytes.
     pub(crate) fn read(
         &self,
         tensor: &StoredTensor,
@@ -115,7 +152,7 @@ impl Weights {
     ) -> Result<(), Error> {
         let filled = out.len();
         out.resize(filled + bytes, 0);
-        self.files[tensor.file].read_at(tensor.offset + start, &mut out[filled..])
+        tensor.read(&self.files, start, &mut out[filled..])
     }
 }
 

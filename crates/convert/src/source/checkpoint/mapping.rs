@@ -7,6 +7,7 @@ use granule_format::{BlockType, Shape};
 use super::out_type::Writable;
 use crate::Error;
 use crate::arch::{Arch, Computed, Config, LAYERS, Number, Presence, Rope, TensorRule};
+use crate::source::data_type::DataType;
 use crate::source::weights::{StoredTensor, Weights};
 use crate::source::{Problem, SourceTensor};
 use crate::transform::{RowOrder, Transform};
@@ -181,9 +182,6 @@ impl Mapper<'_> {
             let found = tensor.shape.clone();
             return Err(self.fail(tensor, Problem::Shape { found, expected, by }));
         }
-        if tensor.ty.block().is_none() {
-            return Err(self.fail(tensor, Problem::Unconvertible(tensor.ty.name())));
-        }
         Ok(())
     }
 
@@ -243,8 +241,10 @@ impl Mapper<'_> {
     }
 
     fn push(&mut self, name: String, shape: Shape, from: Assembled) {
-        let ty = match from {
+        let encoded = |parts: &[usize]| self.weights.tensors()[parts[0]].ty == DataType::Mxfp4;
+        let ty = match &from {
             Assembled::Computed(_) => BlockType::F32,
+            Assembled::Stored { parts, .. } if encoded(parts) => BlockType::MXFP4,
             Assembled::Stored { .. } => self.out_type.of_tensor(&name, &shape),
         };
         self.done.push((SourceTensor { name, shape, ty: ty.into() }, from));

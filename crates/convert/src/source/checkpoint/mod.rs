@@ -63,7 +63,7 @@ impl Checkpoint {
             Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned()))
         })?;
         let mut warnings = Vec::new();
-        let weights = match Weights::open(folder) {
+        let mut weights = match Weights::open(folder) {
             Err(Error::Checkpoint { problem, .. })
                 if options.vocabulary_only && matches!(*problem, Problem::NoWeights) =>
             {
@@ -71,6 +71,7 @@ impl Checkpoint {
             }
             opened => opened?,
         };
+        weights.join_quantized(&config.raw, config.path())?;
         let out_type = options.out_type.resolve(&weights);
         let rope = Rope::new(&config);
         let mut mapped = Vec::new();

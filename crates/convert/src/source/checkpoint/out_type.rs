@@ -93,11 +93,7 @@ impl OutType {
         if let Self::Type(ty) = self {
             return ty;
         }
-        let matrices = weights.tensors().iter().filter(|tensor| tensor.shape.len() >= 2);
-        let bf16 = matrices
-            .map(|tensor| tensor.ty)
-            .find(|ty| matches!(ty, DataType::BF16 | DataType::F16))
-            .is_some_and(|ty| ty == DataType::BF16);
+        let bf16 = weights.half() == Some(DataType::BF16);
         Writable(&TYPES[if bf16 { 2 } else { 1 }])
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn read(
     if shape.dimensions().len() <= 1 {
         read_values(weights, stored, order, &mut bytes)?;
     } else {
-        let row_bytes = shape.row() * stored.ty.bytes();
+        let row_bytes = stored.ty.row_bytes(shape.row()).expect("checked when it was mapped");
         let rows_of_part = all / parts.len() as u64;
         let source = |row: u64| {
             let part = (row / rows_of_part) as usize;
@@ -99,8 +99,7 @@ fn convert(
         out.extend_from_slice(bytes);
         return Ok(());
     }
-    let values =
-        stored.ty.widen(bytes).ok_or_else(|| fail(Problem::Unconvertible(stored.ty.name())))?;
+    let values = stored.ty.widen(bytes);
     if !ty.is_quantized() {
         narrow(&values, ty, out);
         return Ok(());

@@ -1,0 +1,103 @@
+//! MXFP4 tensors, whose codes and scales are two tensors of a checkpoint and one of a GGUF file.
+//!
+//! The numbers are the same on both sides, and so are codes and scales: only bits move. In the checkpoint byte
+//! `i` of a block holds the codes of values `2 i` (low nibble) and `2 i + 1`; in the file of `i` and `i + 16`.
+
+use super::Problem;
+use super::data_type::DataType;
+use super::file::DataFile;
+use super::stored::{Data, StoredTensor};
+use crate::Error;
+
+/// Values of a block.
+const VALUES: u64 = 32;
+/// Bytes of the codes of a block.
+const CODES: usize = 16;
+/// Bytes of a block in the file: the scale, then the codes.
+const BLOCK: usize = 17;
+
+/// The two tensors.
+#[derive(Clone, Debug)]
+pub(super) struct Blocks {
+    /// A block's codes in the last dimension.
+    codes: StoredTensor,
+    /// One scale a block.
+    scales: StoredTensor,
+}
+
+/// The tensor of blocks that codes of shape `[.., blocks of a row, 16]` and scales of shape `[.., blocks of a row]`
+/// stand for: it has the name of the codes, type [`DataType::Mxfp4`] and shape `[.., values of a row]`.
+pub(super) fn join(codes: StoredTensor, scales: StoredTensor) -> Result<StoredTensor, Problem> {
+    let shapes = || Problem::MxShapes {
+        codes: codes.shape.clone(),
+        scales: scales.shape.clone(),
+        other: scales.name.clone(),
+    };
+    let [rows @ .., CODES_LENGTH] = &codes.shape[..] else { return Err(shapes()) };
+    if rows.is_empty() || *rows != scales.shape[..] || scales.ty != DataType::U8 {
+        return Err(shapes());
+    }
+    let mut shape = rows.to_vec();
+    let last = shape.last_mut().expect("it is not empty");
+    *last = last.checked_mul(VALUES).ok_or_else(shapes)?;
+    let fits = shape.iter().try_fold(1_u64, |values, dimension| values.checked_mul(*dimension));
+    fits.ok_or_else(shapes)?;
+    Ok(StoredTensor {
+        name: codes.name.clone(),
+        ty: DataType::Mxfp4,
+        shape,
+        file: codes.file,
+        data: Data::Blocks(Box::new(Blocks { codes, scales })),
+    })
+}
+
+/// [`CODES`] as a dimension.
+const CODES_LENGTH: u64 = CODES as u64;
+
+impl Blocks {
+    pub(super) fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
+        let first = start / BLOCK as u64;
+        let count = out.len() / BLOCK;
+        let mut codes = vec![0; count * CODES];
+        self.codes.read(files, first * CODES_LENGTH, &mut codes)?;
+        let mut scales = vec![0; count];
+        self.scales.read(files, first, &mut scales)?;
+        let blocks = out.as_chunks_mut::<BLOCK>().0.iter_mut();
+        for ((block, codes), scale) in blocks.zip(codes.as_chunks::<CODES>().0).zip(scales) {
+            *block = pack(scale, codes);
+        }
+        Ok(())
+    }
+}
+
+/// A block of the file.
+fn pack(scale: u8, pairs: &[u8; CODES]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
+    block[0] = scale;
+    let (first, second) = pairs.split_at(CODES / 2);
+    let halves = first.iter().zip(second);
+    for (to, (a, b)) in block[1..].as_chunks_mut::<2>().0.iter_mut().zip(halves) {
+        *to = [a & 0xf | b << 4, a >> 4 | b & 0xf0];
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use granule_format::Block;
+    use granule_format::block::types::MXFP4;
+    use zerocopy::FromBytes;
+
+    use super::*;
+
+    #[test]
+    fn every_code_keeps_its_place() {
+        let pairs: [u8; CODES] = std::array::from_fn(|i| (i * 37 + 11) as u8);
+        let block = pack(123, &pairs);
+        let codes = MXFP4::read_from_bytes(&block).expect("the length of a block").unpack();
+        assert_eq!(codes.exponent, 123);
+        for (i, code) in codes.codes.iter().enumerate() {
+            assert_eq!(*code, pairs[i / 2] >> (i % 2 * 4) & 0xf, "value {i}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Tensors of small numbers with scales: the value is the product of both, as `f32`.
+
+use super::Problem;
+use super::data_type::DataType;
+use super::file::DataFile;
+use super::stored::{Data, StoredTensor};
+use crate::Error;
+
+/// Numbers and their scales.
+#[derive(Clone, Debug)]
+pub(super) struct Scaled {
+    numbers: StoredTensor,
+    scales: StoredTensor,
+    /// For each dimension of the numbers: how many indices in a row have the same scale. `None` if all have.
+    runs: Vec<Option<u64>>,
+}
+
+/// The tensor of products, of the name and shape of the numbers.
+///
+/// `block` tells how many numbers share a scale in each of the last dimensions of the scales; a block at the end of
+/// a dimension may be cut off. Without it a scale stands for one index of a dimension. Dimensions that the scales lack
+/// at the end, or in which they have the length 1, share their scales.
+pub(super) fn scale(
+    numbers: StoredTensor,
+    scales: StoredTensor,
+    block: Option<&[u64]>,
+) -> Result<StoredTensor, Problem> {
+    let runs = runs(&numbers.shape, &scales.shape, block).ok_or_else(|| Problem::ScaleShape {
+        found: scales.shape.clone(),
+        numbers: numbers.shape.clone(),
+        block: block.unwrap_or_default().to_vec(),
+    })?;
+    let too_large = || Problem::TooLarge(numbers.shape.clone());
+    numbers.values().checked_mul(DataType::F32.bytes()).ok_or_else(too_large)?;
+    Ok(StoredTensor {
+        name: numbers.name.clone(),
+        ty: DataType::F32,
+        shape: numbers.shape.clone(),
+        file: numbers.file,
+        data: Data::Scaled(Box::new(Scaled { numbers, scales, runs })),
+    })
+}
+
+/// See [`Scaled::runs`]. `None` if the shapes do not fit.
+fn runs(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> Option<Vec<Option<u64>>> {
+    if scales.iter().all(|length| *length == 1) {
+        return (scales.len() <= numbers.len()).then(|| vec![None; numbers.len()]);
+    }
+    let block = block.unwrap_or_default();
+    let unblocked = scales.len().checked_sub(block.len())?;
+    if scales.len() > numbers.len() || (!block.is_empty() && scales.len() < numbers.len()) {
+        return None;
+    }
+    let of_dimension = |(dimension, length): (usize, &u64)| {
+        let Some(scales) = scales.get(dimension) else { return Some(None) };
+        let run = if dimension < unblocked { 1 } else { block[dimension - unblocked] };
+        let covered = scales.checked_mul(run)?;
+        // No more scales than needed: other numbers were meant.
+        let fits = run > 0 && covered >= *length && covered - length < run;
+        match (covered, fits) {
+            (1, _) => Some(None),
+            (_, true) => Some(Some(run)),
+            _ => None,
+        }
+    };
+    numbers.iter().enumerate().map(of_dimension).collect()
+}
+
+impl Scaled {
+    pub(super) fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
+        let first = start / DataType::F32.bytes();
+        let count = out.len() as u64 / DataType::F32.bytes();
+        let size = self.numbers.ty.bytes();
+        let mut bytes = vec![0; (count * size) as usize];
+        self.numbers.read(files, first * size, &mut bytes)?;
+        let numbers = self.numbers.ty.widen(&bytes);
+
+        let columns = self.numbers.columns();
+        let run = self.runs.last().copied().flatten();
+        let mut scales = RowOfScales::new(&self.scales, run.is_some());
+        let mut rest = &numbers[..];
+        let mut out = out.as_chunks_mut::<4>().0.iter_mut();
+        let mut at = first;
+        while !rest.is_empty() {
+            let column = at % columns;
+            let here = (columns - column).min(rest.len() as u64);
+            let (row, after) = rest.split_at(here as usize);
+            let scales = scales.of_row(files, self.scale_row(at / columns))?;
+            for (column, (number, out)) in (column..).zip(row.iter().zip(&mut out)) {
+                let scale = scales[run.map_or(0, |run| column / run) as usize];
+                *out = (number * scale).to_le_bytes();
+            }
+            at += here;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// The row of the scales that belongs to a row of numbers.
+    fn scale_row(&self, mut row: u64) -> u64 {
+        let mut scale_row = 0;
+        let mut step = 1;
+        let outer = self.numbers.shape.len().saturating_sub(1);
+        let at = |dimension: usize| self.scales.shape.get(dimension).copied().unwrap_or(1);
+        for dimension in (0..outer).rev() {
+            let index = row % self.numbers.shape[dimension];
+            row /= self.numbers.shape[dimension];
+            if let Some(run) = self.runs[dimension] {
+                scale_row += index / run * step;
+            }
+            step *= at(dimension);
+        }
+        scale_row
+    }
+}
+
+/// The scales of the row that was asked for last.
+struct RowOfScales<'a> {
+    scales: &'a StoredTensor,
+    /// Scales of a row of numbers.
+    length: u64,
+    current: Option<u64>,
+    values: Vec<f32>,
+}
+
+impl<'a> RowOfScales<'a> {
+    fn new(scales: &'a StoredTensor, by_column: bool) -> Self {
+        let length = if by_column { scales.columns() } else { 1 };
+        Self { scales, length, current: None, values: Vec::new() }
+    }
+
+    fn of_row(&mut self, files: &[DataFile], row: u64) -> Result<&[f32], Error> {
+        if self.current != Some(row) {
+            let size = self.scales.ty.bytes();
+            let mut bytes = vec![0; (self.length * size) as usize];
+            self.scales.read(files, row * self.length * size, &mut bytes)?;
+            self.values = self.scales.ty.widen(&bytes);
+            self.current = Some(row);
+        }
+        Ok(&self.values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_of_scales() {
+        const BLOCK: Option<&[u64]> = Some(&[128, 128]);
+        type Case<'a> = (&'a [u64], &'a [u64], Option<&'a [u64]>, Option<&'a [Option<u64>]>);
+        let cases: &[Case<'_>] = &[
+            (&[300, 129], &[3, 2], BLOCK, Some(&[Some(128), Some(128)])),
+            (&[5, 300, 129], &[5, 3, 2], BLOCK, Some(&[Some(1), Some(128), Some(128)])),
+            (&[300, 129], &[3, 1], BLOCK, None),
+            (&[300, 128], &[3, 1], BLOCK, Some(&[Some(128), Some(128)])),
+            (&[300, 129], &[2, 2], BLOCK, None),
+            (&[300, 129], &[4, 2], BLOCK, None),
+            (&[300, 129], &[3], BLOCK, None),
+            (&[300, 129], &[], BLOCK, Some(&[None, None])),
+            (&[300, 129], &[], None, Some(&[None, None])),
+            (&[300, 129], &[1], None, Some(&[None, None])),
+            (&[300, 129], &[300], None, Some(&[Some(1), None])),
+            (&[300, 129], &[300, 1], None, Some(&[Some(1), None])),
+            (&[300, 129], &[1, 129], None, Some(&[None, Some(1)])),
+            (&[300, 129], &[129], None, None),
+            (&[300, 129], &[1, 300, 1], None, None),
+            (&[300, 129], &[3, 2], Some(&[128, 0]), None),
+            (&[300, 129], &[3, 2], Some(&[1, 128, 128]), None),
+        ];
+        for (numbers, scales, block, expected) in cases {
+            let found = runs(numbers, scales, *block);
+            assert_eq!(found.as_deref(), *expected, "{numbers:?} {scales:?} {block:?}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Numbers of a file that do not lie in the order in which they are wanted.
+
+use super::file::DataFile;
+use crate::Error;
+
+/// Numbers gathered at once: bounds the memory, whatever is asked for.
+const BATCH: usize = 1 << 18;
+/// Bytes read at once while gathering, and bytes between two numbers that are read over rather than left out.
+const WINDOW: u64 = 1 << 20;
+const GAP: u64 = 512;
+
+/// A part of a file as numbers with strides.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    /// Where the number with all indices 0 begins, in bytes.
+    pub(super) offset: u64,
+    /// Bytes of a number.
+    pub(super) size: u64,
+    /// Length and stride of each dimension, in numbers, outermost first.
+    pub(super) dimensions: Vec<(u64, u64)>,
+    /// The bytes of each number are in the order of big-endian machines.
+    pub(super) big_endian: bool,
+}
+
+impl View {
+    /// Whether the numbers lie in order and without gaps.
+    pub(super) fn is_contiguous(&self) -> bool {
+        let mut expected = 1_u64;
+        self.dimensions.iter().rev().all(|(length, stride)| {
+            let fits = *length <= 1 || *stride == expected;
+            expected = expected.saturating_mul(*length);
+            fits
+        }) || self.dimensions.iter().any(|(length, _)| *length == 0)
+    }
+
+    /// Fill `out` with the numbers from byte `start` on, little-endian.
+    pub(super) fn read(&self, file: &DataFile, start: u64, out: &mut [u8]) -> Result<(), Error> {
+        if self.is_contiguous() {
+            file.read_at(self.offset + start, out)?;
+        } else {
+            let mut first = start / self.size;
+            for out in out.chunks_mut(BATCH * self.size as usize) {
+                self.gather(file, first, out)?;
+                first += BATCH as u64;
+            }
+        }
+        if self.big_endian {
+            out.chunks_exact_mut(self.size as usize).for_each(<[u8]>::reverse);
+        }
+        Ok(())
+    }
+
+    /// Read the numbers from `first` on in the order of the file.
+    fn gather(&self, file: &DataFile, first: u64, out: &mut [u8]) -> Result<(), Error> {
+        let size = self.size as usize;
+        let count = out.len() / size;
+        let mut wanted: Vec<(u64, usize)> =
+            (0..count).map(|i| (self.position(first + i as u64), i)).collect();
+        wanted.sort_unstable();
+        let mut window = Vec::new();
+        let mut rest = &wanted[..];
+        while let Some((begin, _)) = rest.first() {
+            let near = |pair: &[(u64, usize)]| {
+                pair[1].0 - pair[0].0 <= GAP && pair[1].0 + self.size - begin <= WINDOW
+            };
+            let here = 1 + rest.windows(2).take_while(|pair| near(pair)).count();
+            let (here, after) = rest.split_at(here);
+            let end = here[here.len() - 1].0 + self.size;
+            window.resize((end - begin) as usize, 0);
+            file.read_at(*begin, &mut window)?;
+            for (position, index) in here {
+                let from = (position - begin) as usize;
+                out[index * size..][..size].copy_from_slice(&window[from..][..size]);
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Where the number with this index begins in the file, in bytes.
+    fn position(&self, mut index: u64) -> u64 {
+        let mut number = 0;
+        for (length, stride) in self.dimensions.iter().rev() {
+            number += index % length * stride;
+            index /= length;
+        }
+        self.offset + number * self.size
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn gathers_what_the_strides_say(
+            lengths in prop::collection::vec(1_u64..9, 1..4),
+            order in any::<prop::sample::Index>(),
+            spread in 1_u64..700,
+            size in prop::sample::select(vec![1_u64, 2, 4, 8]),
+            big_endian in any::<bool>(),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            // Strides of another order of the dimensions, spread apart.
+            let first = order.index(lengths.len());
+            let mut strides = vec![0; lengths.len()];
+            let mut stride = spread;
+            for i in 0..lengths.len() {
+                let dimension = (first + i) % lengths.len();
+                strides[dimension] = stride;
+                stride *= lengths[dimension];
+            }
+            let bytes: Vec<u8> = (0..stride * size).map(|i| (i * 31) as u8).collect();
+            let mut named = tempfile::NamedTempFile::new().unwrap();
+            named.write_all(&[b"skip", &bytes[..]].concat()).unwrap();
+            let file = DataFile::open(named.path()).unwrap();
+
+            let dimensions: Vec<_> = lengths.iter().copied().zip(strides).collect();
+            let view = View { offset: 4, size, dimensions: dimensions.clone(), big_endian };
+            let mut expected = Vec::new();
+            for index in 0..lengths.iter().product() {
+                let (mut rest, mut number) = (index, 0);
+                for (length, stride) in dimensions.iter().rev() {
+                    number += rest % length * stride;
+                    rest /= length;
+                }
+                let mut value = bytes[(number * size) as usize..][..size as usize].to_vec();
+                if big_endian { value.reverse(); }
+                expected.extend(value);
+            }
+            let skip = cut.index(expected.len() / size as usize) * size as usize;
+            let mut out = vec![0; expected.len() - skip];
+            view.read(&file, skip as u64, &mut out).unwrap();
+            prop_assert_eq!(out, &expected[skip..]);
+        }
+    }
+}

@@ -20,7 +20,6 @@ macro_rules! data_types {
             }
 
             /// The type that PyTorch calls `torch.<name>`.
-            #[cfg_attr(not(test), expect(dead_code, reason = "for the files of PyTorch"))]
             pub(crate) fn from_torch(name: &str) -> Option<Self> {
                 match name { $( $torch => Some(Self::$name), )* _ => None }
             }

@@ -1,7 +1,7 @@
 //! A file that many threads read from at once.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use granule_reader::positioned::read_exact_at;
@@ -34,6 +34,11 @@ impl DataFile {
     /// Length in bytes when it was opened.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// The file as a stream, for readers that want one. There must be only one at a time.
+    pub(crate) fn stream(&self) -> BufReader<&File> {
+        BufReader::new(&self.file)
     }
 
     /// Fill `out` with the bytes from `offset` on.

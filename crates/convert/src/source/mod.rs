@@ -7,6 +7,7 @@
 pub mod checkpoint;
 mod data_type;
 mod file;
+mod folder;
 mod gguf;
 mod mxfp4;
 mod problem;
@@ -14,8 +15,12 @@ mod quantized;
 mod safetensors;
 mod scaled;
 mod stored;
+mod torch;
 mod view;
 mod weights;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
+mod weights_test;
 
 use std::ops::Range;
 use std::path::Path;

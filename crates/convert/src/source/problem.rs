@@ -116,8 +116,140 @@ pub enum Problem {
         found: u64,
     },
     /// The folder has no weights.
-    #[error("no model*.safetensors here")]
-    NoWeights,
+    #[error(
+        "no model*.safetensors and no pytorch_model*.bin here{}",
+        .other.as_ref().map(|name| format!(
+            "; {name:?} has the layout of its maker: take the model's checkpoint for Hugging Face's library"
+        )).unwrap_or_default()
+    )]
+    NoWeights {
+        /// A file in the layout of another library.
+        other: Option<String>,
+    },
+    /// The folder has weights of two models, or of one twice.
+    #[error("two checkpoints are here, {first:?} and {second:?}: move one of them away")]
+    TwoCheckpoints {
+        /// A file of one.
+        first: String,
+        /// A file of the other.
+        second: String,
+    },
+    /// By its name a file is one of several that are not all there.
+    #[error("by its name it is one of {count} files; {shard:?} is missing: download it")]
+    IncompleteSet {
+        /// How many there must be.
+        count: u64,
+        /// The file that is missing.
+        shard: String,
+    },
+    /// A file that PyTorch saved before its version 1.6.
+    #[error(
+        "PyTorch saved it before version 1.6, as a stream of pickles (magic number \
+         0x1950a86a20f9469cfc6c), which is not read: load it with `torch.load` and save it again"
+    )]
+    OldTorch,
+    /// Not a zip archive at all.
+    #[error("no zip archive, and so no file of PyTorch: it begins with \"{start}\"")]
+    NoZip {
+        /// The first bytes.
+        start: String,
+    },
+    /// The archive's directory does not parse.
+    #[error("the zip archive is truncated or damaged: {0}")]
+    Zip(String),
+    /// An entry of the archive is not as PyTorch writes it.
+    #[error("entry {entry:?} of the zip archive: {what}")]
+    ZipEntry {
+        /// Its name.
+        entry: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The archive has no pickle.
+    #[error("the zip archive has no entry \"<folder>/data.pkl\": PyTorch did not save it")]
+    NoPickle,
+    /// The pickle has an opcode that is not run.
+    #[error(
+        "the pickle's opcode {name} at byte {offset} of data.pkl is not among those that PyTorch writes"
+    )]
+    PickleOpcode {
+        /// Where it is.
+        offset: usize,
+        /// Its name, or the byte.
+        name: String,
+    },
+    /// The pickle refers to a name that has nothing to do with tensors.
+    #[error(
+        "the pickle refers to {name} at byte {offset} of data.pkl, which is not among the names that \
+         checkpoints need; nothing was run. If the file is trusted, load it and save its tensors as \
+         safetensors"
+    )]
+    PickleGlobal {
+        /// Where it does.
+        offset: usize,
+        /// The module and the name.
+        name: String,
+    },
+    /// The pickle makes no sense.
+    #[error(
+        "the pickle is damaged, or PyTorch did not write it: {what} (byte {offset} of data.pkl)"
+    )]
+    Pickle {
+        /// Where the opcode is.
+        offset: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// The pickle holds something else than tensors by their names.
+    #[error(
+        "{} {found}, expected a tensor for each name: save the model's `state_dict()` alone",
+        .key.as_ref().map_or_else(|| "the pickle is".to_owned(), |key| format!("under {key} is"))
+    )]
+    NotTensors {
+        /// The key, if it is a dictionary at all.
+        key: Option<String>,
+        /// What is there.
+        found: String,
+    },
+    /// The archive lacks the numbers of a tensor.
+    #[error("its numbers are in {record:?}, which the zip archive lacks")]
+    NoRecord {
+        /// The entry.
+        record: String,
+    },
+    /// An entry of the archive is not as long as the pickle says.
+    #[error("{record:?} has {found} bytes, by the pickle it must have {need}")]
+    RecordLength {
+        /// The entry.
+        record: String,
+        /// Its length in bytes.
+        found: u64,
+        /// The length by the pickle.
+        need: u64,
+    },
+    /// A tensor reaches beyond the numbers of its entry.
+    #[error(
+        "it begins at number {first} and has the lengths and strides {dimensions:?}: that is beyond the \
+         {numbers} numbers of {record:?}"
+    )]
+    BeyondRecord {
+        /// The entry.
+        record: String,
+        /// How many numbers it has.
+        numbers: u64,
+        /// The first that the tensor has.
+        first: u64,
+        /// Length and stride of each dimension.
+        dimensions: Vec<(u64, u64)>,
+    },
+    /// A tensor shows the same numbers again and again.
+    #[error("it shows {numbers} numbers as {values} values: save it with `.contiguous()`")]
+    Repeats {
+        /// Values of the tensor.
+        values: u64,
+        /// Numbers in the file.
+        numbers: u64,
+    },
     /// There is no list of tensors in the index.
     #[error("there is no \"weight_map\" that maps tensor names to file names")]
     NoWeightMap,

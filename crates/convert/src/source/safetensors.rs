@@ -12,24 +12,14 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::data_type::DataType;
 use super::file::DataFile;
 use super::problem::Problem;
+use super::stored::{Data, Entry};
 use crate::Error;
 
 /// The longest header that is read, in bytes: that of the format's own library.
 const HEADER_LIMIT: u64 = 100_000_000;
 
-/// A tensor in a file, described but not read.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) name: String,
-    pub(crate) ty: DataType,
-    /// Outermost dimension first.
-    pub(crate) shape: Vec<u64>,
-    /// Where its data begins in the file, in bytes.
-    pub(crate) offset: u64,
-}
-
 /// The tensors of a file, sorted by name.
-pub(crate) fn read_header(file: &DataFile) -> Result<Vec<Entry>, Error> {
+pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     let path = file.path();
     let fail = |problem: Problem| Error::in_file(path, problem);
     let need =
@@ -72,7 +62,7 @@ fn check(header: Header, file: &DataFile, data: u64) -> Result<Vec<Entry>, Error
         ranges.push((start, end, entries.len()));
         let offset =
             data.checked_add(start).ok_or_else(|| fail(Problem::TooLarge(raw.shape.clone())))?;
-        entries.push(Entry { name, ty, shape: raw.shape, offset });
+        entries.push(Entry { name, ty, shape: raw.shape, data: Data::Range(offset) });
     }
 
     ranges.sort_unstable();

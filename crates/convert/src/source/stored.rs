@@ -22,13 +22,22 @@ pub(crate) struct StoredTensor {
     pub(super) data: Data,
 }
 
+/// A tensor as one file describes it.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) ty: DataType,
+    /// Outermost dimension first.
+    pub(super) shape: Vec<u64>,
+    pub(super) data: Data,
+}
+
 /// Where the data comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Data {
     /// From a file as it is; where it begins, in bytes.
     Range(u64),
     /// From a file, with gaps, in another order of the dimensions, or in the other byte order.
-    #[expect(dead_code, reason = "for the files of PyTorch")]
     View(Box<View>),
     /// From small numbers and their scales.
     Scaled(Box<Scaled>),

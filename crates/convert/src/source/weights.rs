@@ -1,24 +1,19 @@
 //! The weights of a checkpoint: which files hold them, and every tensor in them.
 
 use std::collections::HashMap;
-use std::fs;
 use std::mem;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::data_type::DataType;
 use super::file::DataFile;
+use super::folder::{self, Files};
 use super::problem::Problem;
 use super::quantized;
-use super::safetensors;
-use super::stored::Data;
-use crate::Error;
-use crate::json::read_json;
-
+use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
-
-const INDEX: &str = "model.safetensors.index.json";
+use crate::Error;
 
 /// The open files and what is in them. Nothing of the data has been read.
 #[derive(Debug, Default)]
@@ -35,50 +30,32 @@ impl Weights {
         self.files.iter().map(DataFile::path)
     }
 
-    /// Find and open the files of a folder.
-    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
-        let index = folder.join(INDEX);
-        let map = if index.is_file() { Some(weight_map(&index)?) } else { None };
-        let mut names: Vec<String> = match &map {
-            Some(map) => map.values().cloned().collect(),
-            None => parts(folder)?,
-        };
-        names.sort();
-        names.dedup();
-        if names.is_empty() {
-            return Err(Error::in_file(folder, Problem::NoWeights));
-        }
-
+    /// Find and open the files of a folder. What is there besides, and not read, is said in `warnings`.
+    ///
+    /// # Errors
+    /// If there are no weights, weights of two checkpoints, or files that do not fit together or are damaged.
+    pub(crate) fn open(folder: &Path, warnings: &mut Vec<String>) -> Result<Self, Error> {
+        let Files { kind, names, map } = folder::find(folder, warnings)?;
         let mut weights = Self { folder: folder.to_owned(), ..Self::default() };
         let mut owner: HashMap<String, usize> = HashMap::new();
-        for name in &names {
+        for (number, name) in names.iter().enumerate() {
             let path = folder.join(name);
-            if !path.is_file() {
-                return Err(missing_shard(&index, name, map.as_ref()));
-            }
             let file = DataFile::open(&path)?;
-            for entry in safetensors::read_header(&file)? {
-                let number = weights.files.len();
-                if let Some(other) = owner.insert(entry.name.clone(), number) {
-                    let problem = Problem::TwoShards { other: names[other].clone() };
-                    return Err(Error::of_tensor(&path, &entry.name, problem));
+            for Entry { name: tensor, ty, shape, data } in (kind.read)(&file)? {
+                let fail = |problem| Error::of_tensor(&path, &tensor, problem);
+                if let Some(other) = owner.insert(tensor.clone(), number) {
+                    return Err(fail(Problem::TwoShards { other: names[other].clone() }));
                 }
-                if map.as_ref().is_some_and(|map| map.get(&entry.name) != Some(name)) {
-                    let problem = Problem::NotInIndex { index: INDEX };
-                    return Err(Error::of_tensor(&path, &entry.name, problem));
+                if map.as_ref().is_some_and(|map| map.get(&tensor) != Some(name)) {
+                    return Err(fail(Problem::NotInIndex { index: kind.index }));
                 }
-                let safetensors::Entry { name, ty, shape, offset } = entry;
-                let data = Data::Range(offset);
-                weights.tensors.push(StoredTensor { name, ty, shape, file: number, data });
+                weights.tensors.push(StoredTensor { name: tensor, ty, shape, file: number, data });
             }
             weights.files.push(file);
         }
         if let Some((tensor, shard)) = first_absent(map.as_ref(), &owner) {
-            return Err(Error::of_tensor(
-                &index,
-                tensor,
-                Problem::NotInShard { shard: shard.clone() },
-            ));
+            let problem = Problem::NotInShard { shard: shard.clone() };
+            return Err(Error::of_tensor(&folder.join(kind.index), tensor, problem));
         }
         let matrices = weights.tensors.iter().filter(|tensor| tensor.shape.len() >= 2);
         weights.half = matrices
@@ -128,7 +105,8 @@ impl Weights {
         &self.folder
     }
 
-    /// All tensors: file after file, by name inside a file.
+    /// All tensors: file after file by file name; inside a safetensors file by name, inside a file of PyTorch as in
+    /// its pickle.
     pub(crate) fn tensors(&self) -> &[StoredTensor] {
         &self.tensors
     }
@@ -154,50 +132,6 @@ impl Weights {
         out.resize(filled + bytes, 0);
         tensor.read(&self.files, start, &mut out[filled..])
     }
-}
-
-/// The files by their names, where there is no index.
-fn parts(folder: &Path) -> Result<Vec<String>, Error> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
-        let entry = entry.map_err(Error::io(folder))?;
-        if let Ok(name) = entry.file_name().into_string()
-            && name.starts_with("model")
-            && name.ends_with(".safetensors")
-        {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-/// Which file holds which tensor, by the index.
-fn weight_map(index: &Path) -> Result<HashMap<String, String>, Error> {
-    let json = read_json(index)?;
-    let map = json.get("weight_map").and_then(Value::as_object);
-    let map = map.ok_or_else(|| Error::in_file(index, Problem::NoWeightMap))?;
-    map.iter()
-        .map(|(tensor, file)| match file.as_str() {
-            Some(file) if is_plain_name(file) => Ok((tensor.clone(), file.to_owned())),
-            Some(file) => Err(Error::of_tensor(index, tensor, Problem::ShardPath(file.to_owned()))),
-            None => Err(Error::in_file(index, Problem::NoWeightMap)),
-        })
-        .collect()
-}
-
-/// A name that cannot lead out of the folder, on any system.
-fn is_plain_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
-        && !name.contains(['/', '\\', ':', '\0'])
-}
-
-fn missing_shard(index: &Path, shard: &str, map: Option<&HashMap<String, String>>) -> Error {
-    let tensor = map.and_then(|map| {
-        map.iter().filter(|(_, file)| *file == shard).map(|(name, _)| name.as_str()).min()
-    });
-    let problem = Problem::MissingShard { shard: shard.to_owned() };
-    Error::of_tensor(index, tensor.unwrap_or_default(), problem)
 }
 
 /// The first tensor, by name, that the index lists and no file holds.

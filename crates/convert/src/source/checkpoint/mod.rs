@@ -63,9 +63,9 @@ impl Checkpoint {
             Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned()))
         })?;
         let mut warnings = Vec::new();
-        let mut weights = match Weights::open(folder) {
+        let mut weights = match Weights::open(folder, &mut warnings) {
             Err(Error::Checkpoint { problem, .. })
-                if options.vocabulary_only && matches!(*problem, Problem::NoWeights) =>
+                if options.vocabulary_only && matches!(*problem, Problem::NoWeights { .. }) =>
             {
                 Weights::default()
             }

@@ -1,0 +1,622 @@
+//! Pickles of tensors, read by a machine that can do nothing else.
+//!
+//! A pickle is a program. Python's machine for it can be made to call anything; this one knows the opcodes of one
+//! table and the names of another ([`Opcode`], [`global`]), and what it builds are descriptions. Nothing is called and
+//! nothing is imported; whatever is in neither table ends the reading with an error that names it. Memory is bounded
+//! by the length of the pickle, and nothing recurses: values refer to each other by index.
+
+use std::collections::HashMap;
+
+use super::super::Problem;
+use super::super::data_type::DataType;
+use super::global::{self, Global};
+use super::opcode::{self, Opcode};
+
+/// The most values that wait on the stack; PyTorch's own pickles have some thousands.
+const STACK_LIMIT: usize = 1 << 16;
+/// The most values that are kept for later, some ten for each tensor.
+const MEMO_LIMIT: usize = 1 << 22;
+
+/// A value that a pickle makes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Value {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// Where the text lies in the pickle.
+    Text {
+        start: u32,
+        bytes: u32,
+    },
+    /// Where its items lie among [`Machine::items`].
+    Tuple {
+        start: u32,
+        length: u32,
+    },
+    /// By its index.
+    Dict(u32),
+    /// By its index.
+    Storage(u32),
+    /// By its index.
+    Tensor(u32),
+    Global(Global),
+    /// Something that no tensor depends on, by what it is.
+    Other(&'static str),
+}
+
+/// Numbers that tensors are views of.
+#[derive(Clone, Debug)]
+pub(super) struct Storage<'a> {
+    /// The name of the archive's entry below `data/`.
+    pub(super) key: &'a str,
+    /// The type of the numbers; `None` if they are plain bytes.
+    pub(super) ty: Option<DataType>,
+    /// How many.
+    pub(super) numbers: u64,
+}
+
+/// A view of a storage.
+#[derive(Clone, Debug)]
+pub(super) struct Tensor {
+    /// Index of the storage.
+    pub(super) storage: usize,
+    pub(super) ty: DataType,
+    /// Where the number with all indices 0 is in the storage, in numbers.
+    pub(super) first: u64,
+    /// Length and stride of each dimension, in numbers, outermost first.
+    pub(super) dimensions: Vec<(u64, u64)>,
+}
+
+/// What a pickle describes.
+#[derive(Debug)]
+pub(super) struct Contents<'a> {
+    pub(super) storages: Vec<Storage<'a>>,
+    /// Names and tensors, in the order of the pickle.
+    pub(super) tensors: Vec<(&'a str, Tensor)>,
+}
+
+/// Read the pickle of a dictionary from names to tensors.
+pub(super) fn read(pickle: &[u8]) -> Result<Contents<'_>, Problem> {
+    let mut machine = Machine { pickle, ..Machine::default() };
+    let root = machine.run()?;
+    let Value::Dict(index) = root else {
+        return Err(Problem::NotTensors { key: None, found: machine.describe(root) });
+    };
+    let mut tensors = Vec::new();
+    for (key, value) in std::mem::take(&mut machine.dicts[index as usize]) {
+        let name = machine.text(key);
+        match (name, value) {
+            (Some(name), Value::Tensor(index)) => {
+                tensors.push((name, machine.tensors[index as usize].clone()));
+            }
+            (name, value) => {
+                let key = name.map_or_else(|| machine.describe(key), |name| format!("{name:?}"));
+                return Err(Problem::NotTensors { key: Some(key), found: machine.describe(value) });
+            }
+        }
+    }
+    Ok(Contents { storages: machine.storages, tensors })
+}
+
+/// The state of the machine.
+#[derive(Debug, Default)]
+struct Machine<'a> {
+    pickle: &'a [u8],
+    /// Where the next byte is.
+    at: usize,
+    /// Where the current opcode is.
+    opcode: usize,
+    stack: Vec<Value>,
+    /// Where on the stack marks are.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Value>,
+    items: Vec<Value>,
+    dicts: Vec<Vec<(Value, Value)>>,
+    storages: Vec<Storage<'a>>,
+    tensors: Vec<Tensor>,
+}
+
+impl<'a> Machine<'a> {
+    /// Run to the end; the value that is left.
+    fn run(&mut self) -> Result<Value, Problem> {
+        loop {
+            self.opcode = self.at;
+            let byte = self.byte()?;
+            let offset = self.opcode;
+            let opcode = Opcode::from_byte(byte).ok_or_else(|| Problem::PickleOpcode {
+                offset,
+                name: opcode::refused_name(byte),
+            })?;
+            if opcode == Opcode::Stop {
+                return self.pop();
+            }
+            self.step(opcode)?;
+            if self.stack.len() + self.marks.len() > STACK_LIMIT || self.memo.len() > MEMO_LIMIT {
+                return Err(self.damaged("more values than any checkpoint has"));
+            }
+        }
+    }
+
+    fn step(&mut self, opcode: Opcode) -> Result<(), Problem> {
+        let value = match opcode {
+            Opcode::Proto => return self.byte().map(drop),
+            Opcode::Mark => {
+                self.marks.push(self.stack.len());
+                return Ok(());
+            }
+            Opcode::BinPut | Opcode::LongBinPut => {
+                let slot = self.slot(opcode == Opcode::LongBinPut)?;
+                let value = self.top()?;
+                self.memo.insert(slot, value);
+                return Ok(());
+            }
+            Opcode::Append | Opcode::Appends => {
+                let several = opcode == Opcode::Appends;
+                self.pop_items(several, 1)?;
+                return match self.top()? {
+                    Value::Other(LIST) => Ok(()),
+                    _ => Err(self.damaged("values are appended to something that is no list")),
+                };
+            }
+            Opcode::SetItem | Opcode::SetItems => return self.set_items(opcode),
+            Opcode::Build => {
+                // Attributes of the object, which no tensor depends on.
+                self.pop()?;
+                return match self.top()? {
+                    Value::Dict(_) => Ok(()),
+                    _ => Err(self.damaged("something that is no dictionary gets a state")),
+                };
+            }
+            Opcode::None => Value::None,
+            Opcode::NewTrue => Value::Bool(true),
+            Opcode::NewFalse => Value::Bool(false),
+            Opcode::BinInt => Value::Int(i32::from_le_bytes(self.bytes()?).into()),
+            Opcode::BinInt1 => Value::Int(self.byte()?.into()),
+            Opcode::BinInt2 => Value::Int(u16::from_le_bytes(self.bytes()?).into()),
+            Opcode::Long1 => self.long()?,
+            Opcode::BinFloat => {
+                self.bytes::<8>()?;
+                Value::Other("a number")
+            }
+            Opcode::ShortBinString => {
+                let length = self.byte()?;
+                self.take(length.into())?;
+                Value::Other("bytes")
+            }
+            Opcode::BinUnicode => {
+                let bytes = u32::from_le_bytes(self.bytes()?);
+                let start = self.at;
+                let text = self.take(bytes as usize)?;
+                if str::from_utf8(text).is_err() {
+                    return Err(self.damaged("a text is not UTF-8"));
+                }
+                Value::Text { start: self.index(start)?, bytes }
+            }
+            Opcode::EmptyList => Value::Other(LIST),
+            Opcode::EmptyDict => self.new_dict()?,
+            Opcode::EmptyTuple => self.tuple(self.stack.len())?,
+            Opcode::Tuple => {
+                let start = self.pop_mark()?;
+                self.tuple(start)?
+            }
+            Opcode::Tuple1 => self.tuple_of(1)?,
+            Opcode::Tuple2 => self.tuple_of(2)?,
+            Opcode::Tuple3 => self.tuple_of(3)?,
+            Opcode::BinGet | Opcode::LongBinGet => {
+                let slot = self.slot(opcode == Opcode::LongBinGet)?;
+                *self
+                    .memo
+                    .get(&slot)
+                    .ok_or_else(|| self.damaged("a value is used before it is kept"))?
+            }
+            Opcode::Global => self.global()?,
+            Opcode::BinPersId => {
+                let id = self.pop()?;
+                self.storage(id)?
+            }
+            Opcode::Reduce => {
+                let arguments = self.pop()?;
+                let function = self.pop()?;
+                self.call(function, arguments)?
+            }
+            Opcode::Stop => unreachable!("ends the loop"),
+        };
+        self.stack.push(value);
+        Ok(())
+    }
+
+    /// What a call gives, for the functions of the table.
+    fn call(&mut self, function: Value, arguments: Value) -> Result<Value, Problem> {
+        let Value::Global(function) = function else {
+            return Err(self.damaged("something is called that is no function"));
+        };
+        let arguments = self.tuple_items(arguments)?.to_vec();
+        match (function, &arguments[..]) {
+            (Global::OrderedDict, []) => self.new_dict(),
+            (Global::Size, [Value::Tuple { .. }]) => Ok(arguments[0]),
+            (Global::RebuildTensor, [storage, first, shape, strides])
+            | (Global::RebuildTensorV2, [storage, first, shape, strides, _, _]) => {
+                self.tensor(*storage, None, [*first, *shape, *strides])
+            }
+            (Global::RebuildTensorV2, [storage, first, shape, strides, _, _, metadata]) => {
+                self.no_metadata(*metadata)?;
+                self.tensor(*storage, None, [*first, *shape, *strides])
+            }
+            (
+                Global::RebuildTensorV3,
+                [
+                    storage,
+                    first,
+                    shape,
+                    strides,
+                    _,
+                    _,
+                    Value::Global(Global::DataType(ty)),
+                    rest @ ..,
+                ],
+            ) if rest.len() <= 1 => {
+                self.no_metadata(rest.first().copied().unwrap_or(Value::None))?;
+                self.tensor(*storage, Some(*ty), [*first, *shape, *strides])
+            }
+            (Global::RebuildParameter, [tensor @ Value::Tensor(_), _, _])
+            | (Global::RebuildParameterWithState, [tensor @ Value::Tensor(_), _, _, _]) => {
+                Ok(*tensor)
+            }
+            (
+                Global::RebuildFromType,
+                [Value::Global(inner), Value::Global(Global::TensorClass), arguments, _],
+            ) if *inner != Global::RebuildFromType => self.call(Value::Global(*inner), *arguments),
+            _ => Err(self.damaged(format!(
+                "{} is called with other arguments than PyTorch's",
+                function.describe()
+            ))),
+        }
+    }
+
+    /// A tensor from a storage and its first number, shape and strides. A type is given where the storage has none.
+    fn tensor(
+        &mut self,
+        storage: Value,
+        ty: Option<DataType>,
+        layout: [Value; 3],
+    ) -> Result<Value, Problem> {
+        let Value::Storage(storage) = storage else {
+            return Err(self.damaged("a tensor is made of something that is no storage"));
+        };
+        let ty = match (self.storages[storage as usize].ty, ty) {
+            (Some(ty), None) | (None, Some(ty)) => ty,
+            _ => return Err(self.damaged("tensor and storage do not agree on the type")),
+        };
+        let [first, shape, strides] = layout;
+        let first = self.unsigned(first)?;
+        let (shape, strides) = (self.tuple_items(shape)?, self.tuple_items(strides)?);
+        if shape.len() != strides.len() {
+            return Err(self.damaged("shape and strides have different lengths"));
+        }
+        let pairs = shape.iter().zip(strides);
+        let dimensions = pairs
+            .map(|(length, stride)| Ok((self.unsigned(*length)?, self.unsigned(*stride)?)))
+            .collect::<Result<_, Problem>>()?;
+        let index = self.index(self.tensors.len())?;
+        self.tensors.push(Tensor { storage: storage as usize, ty, first, dimensions });
+        Ok(Value::Tensor(index))
+    }
+
+    /// Metadata say that the numbers are to be negated or conjugated.
+    fn no_metadata(&self, metadata: Value) -> Result<(), Problem> {
+        match metadata {
+            Value::None => Ok(()),
+            Value::Dict(index) if self.dicts[index as usize].is_empty() => Ok(()),
+            _ => Err(self.damaged("a tensor has metadata, which are not understood")),
+        }
+    }
+
+    /// `("storage", class, key, device, numbers)`.
+    fn storage(&mut self, id: Value) -> Result<Value, Problem> {
+        let items = self.tuple_items(id)?;
+        let (kind, rest) = items.split_first().ok_or_else(|| self.damaged("an empty reference"))?;
+        let [Value::Global(Global::Storage(ty)), key, _, numbers] = rest else {
+            return Err(self.damaged("a reference to something that is no storage"));
+        };
+        let key = self.text(*key).filter(|_| self.text(*kind) == Some("storage"));
+        let key = key.ok_or_else(|| self.damaged("a reference to something that is no storage"))?;
+        let storage = Storage { key, ty: *ty, numbers: self.unsigned(*numbers)? };
+        let index = self.index(self.storages.len())?;
+        self.storages.push(storage);
+        Ok(Value::Storage(index))
+    }
+
+    fn global(&mut self) -> Result<Value, Problem> {
+        let module = self.line()?;
+        let name = self.line()?;
+        let global = global::find(module, name).ok_or_else(|| Problem::PickleGlobal {
+            offset: self.opcode,
+            name: shorten(&format!("{module}.{name}")),
+        })?;
+        Ok(Value::Global(global))
+    }
+
+    fn set_items(&mut self, opcode: Opcode) -> Result<(), Problem> {
+        let start = self.pop_items(opcode == Opcode::SetItems, 2)?;
+        // They are above the end of the stack now.
+        let items = start;
+        let Value::Dict(index) = self.top()? else {
+            return Err(self.damaged("an item is set of something that is no dictionary"));
+        };
+        let (pairs, rest) = items.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(self.damaged("a key without value"));
+        }
+        self.dicts[index as usize].extend(pairs.iter().map(|[key, value]| (*key, *value)));
+        Ok(())
+    }
+
+    /// Take the values behind the last mark from the stack, or so many.
+    fn pop_items(&mut self, marked: bool, count: usize) -> Result<Vec<Value>, Problem> {
+        let start = if marked { self.pop_mark()? } else { self.below(count)? };
+        Ok(self.stack.split_off(start))
+    }
+
+    fn tuple_of(&mut self, count: usize) -> Result<Value, Problem> {
+        let start = self.below(count)?;
+        self.tuple(start)
+    }
+
+    /// A tuple of the values on the stack from `start` on, which go.
+    fn tuple(&mut self, start: usize) -> Result<Value, Problem> {
+        let length = self.stack.len() - start;
+        let value =
+            Value::Tuple { start: self.index(self.items.len())?, length: self.index(length)? };
+        self.items.extend(self.stack.drain(start..));
+        Ok(value)
+    }
+
+    fn new_dict(&mut self) -> Result<Value, Problem> {
+        let index = self.index(self.dicts.len())?;
+        self.dicts.push(Vec::new());
+        Ok(Value::Dict(index))
+    }
+
+    /// Where the topmost `count` values begin, none of them below the last mark.
+    fn below(&self, count: usize) -> Result<usize, Problem> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        let start = self.stack.len().checked_sub(count).filter(|start| *start >= floor);
+        start.ok_or_else(|| self.damaged("too few values on the stack"))
+    }
+
+    fn pop_mark(&mut self) -> Result<usize, Problem> {
+        self.marks.pop().ok_or_else(|| self.damaged("there is no mark on the stack"))
+    }
+
+    fn pop(&mut self) -> Result<Value, Problem> {
+        let top = self.top()?;
+        self.stack.pop();
+        Ok(top)
+    }
+
+    fn top(&self) -> Result<Value, Problem> {
+        self.below(1).map(|top| self.stack[top])
+    }
+
+    fn tuple_items(&self, value: Value) -> Result<&[Value], Problem> {
+        match value {
+            Value::Tuple { start, length } => Ok(&self.items[start as usize..][..length as usize]),
+            _ => Err(self.damaged(format!("{} where a tuple is needed", self.describe(value)))),
+        }
+    }
+
+    fn unsigned(&self, value: Value) -> Result<u64, Problem> {
+        let number = match value {
+            Value::Int(number) => u64::try_from(number).ok(),
+            _ => None,
+        };
+        number.ok_or_else(|| {
+            self.damaged(format!("{} where a length or a position is needed", self.describe(value)))
+        })
+    }
+
+    fn text(&self, value: Value) -> Option<&'a str> {
+        let Value::Text { start, bytes } = value else { return None };
+        str::from_utf8(&self.pickle[start as usize..][..bytes as usize]).ok()
+    }
+
+    /// An integer of any length; those beyond 64 bits are no lengths of anything.
+    fn long(&mut self) -> Result<Value, Problem> {
+        let length = self.byte()?;
+        let bytes = self.take(length.into())?;
+        if bytes.len() > 8 {
+            return Ok(Value::Other("an integer of more than 64 bits"));
+        }
+        let negative = bytes.last().is_some_and(|last| *last >= 0x80);
+        let mut all = [if negative { 0xff } else { 0 }; 8];
+        all[..bytes.len()].copy_from_slice(bytes);
+        Ok(Value::Int(i64::from_le_bytes(all)))
+    }
+
+    fn slot(&mut self, long: bool) -> Result<u32, Problem> {
+        if long { self.bytes().map(u32::from_le_bytes) } else { self.byte().map(u32::from) }
+    }
+
+    fn byte(&mut self) -> Result<u8, Problem> {
+        self.bytes().map(|[byte]| byte)
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
+        let bytes = self.pickle.get(self.at..).and_then(<[u8]>::first_chunk);
+        let bytes = *bytes.ok_or_else(|| self.damaged("it ends too early"))?;
+        self.at += N;
+        Ok(bytes)
+    }
+
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Problem> {
+        let rest = &self.pickle[self.at..];
+        let taken = rest.get(..length).ok_or_else(|| self.damaged("it ends too early"))?;
+        self.at += length;
+        Ok(taken)
+    }
+
+    fn line(&mut self) -> Result<&'a str, Problem> {
+        let rest = &self.pickle[self.at..];
+        let length = rest.iter().position(|byte| *byte == b'\n');
+        let line = self.take(length.ok_or_else(|| self.damaged("it ends too early"))?)?;
+        self.at += 1;
+        str::from_utf8(line).map_err(|_| self.damaged("a name is not UTF-8"))
+    }
+
+    fn index(&self, index: usize) -> Result<u32, Problem> {
+        u32::try_from(index).map_err(|_| self.damaged("more values than any checkpoint has"))
+    }
+
+    fn damaged(&self, what: impl Into<String>) -> Problem {
+        Problem::Pickle { offset: self.opcode, what: what.into() }
+    }
+
+    fn describe(&self, value: Value) -> String {
+        match value {
+            Value::None => "None".to_owned(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Text { .. } => {
+                self.text(value).map(|text| shorten(&format!("{text:?}"))).unwrap_or_default()
+            }
+            Value::Tuple { .. } => "a tuple".to_owned(),
+            Value::Dict(_) => "a dictionary".to_owned(),
+            Value::Storage(_) => "a storage".to_owned(),
+            Value::Tensor(_) => "a tensor".to_owned(),
+            Value::Global(global) => global.describe().to_owned(),
+            Value::Other(what) => what.to_owned(),
+        }
+    }
+}
+
+/// What lists are: nothing asks for their items.
+const LIST: &str = "a list";
+
+/// At most so much of a text that a file chose as a message can bear.
+fn shorten(text: &str) -> String {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    use super::*;
+    use crate::source::file::DataFile;
+
+    fn pickle_of(name: &str) -> Vec<u8> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/sources").join(name);
+        super::super::archive::open(&DataFile::open(&path).unwrap()).unwrap().pickle
+    }
+
+    #[track_caller]
+    fn refused(pickle: &[u8], texts: &[&str]) {
+        let error = read(pickle).unwrap_err().to_string();
+        for text in texts {
+            assert!(error.contains(text), "{error:?} lacks {text:?}");
+        }
+    }
+
+    #[test]
+    fn names_what_it_refuses() {
+        refused(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.", &["os.system", "byte 2 "]);
+        refused(b"\x80\x02c__builtin__\neval\n)R.", &["__builtin__.eval"]);
+        refused(b"\x80\x02ctorch\nload\n)R.", &["torch.load"]);
+        refused(b"\x80\x02(S'ls'\nios\nsystem\n.", &["STRING", "byte 3 "]);
+        refused(b"\x80\x02\x8c\x02os\x8c\x06system\x93.", &["SHORT_BINUNICODE"]);
+        refused(b"\x80\x02}ctorch\nTensor\n)\x81.", &["NEWOBJ"]);
+        refused(b"\x80\x02\xff.", &["0xff", "byte 2 "]);
+        refused(b"\x80\x02K\x01.", &["is 1", "state_dict"]);
+        refused(b"\x80\x02}X\x01\0\0\0aK\x01s.", &["\"a\" is 1"]);
+        refused(b"\x80\x02}K\x01K\x01s.", &["under 1 is 1"]);
+    }
+
+    #[test]
+    fn a_call_takes_only_what_pytorch_passes() {
+        refused(b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.", &["a class is called", "byte"]);
+        refused(b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.", &["a function is called"]);
+        refused(b"\x80\x02ctorch\nFloatStorage\n)R.", &["a class of PyTorch is called"]);
+        refused(b"\x80\x02K\x01)R.", &["called that is no function"]);
+        refused(b"\x80\x02K\x01Q.", &["1 where a tuple is needed"]);
+    }
+
+    #[test]
+    fn a_machine_that_runs_dry_is_an_error() {
+        for pickle in [
+            &b""[..],
+            b"\x80",
+            b"\x80\x02",
+            b".",
+            b"\x80\x02t.",
+            b"\x80\x02(t",
+            b"\x80\x02s.",
+            b"\x80\x02}(K\x01u.",
+            b"\x80\x02}q\x00h\x01.",
+            b"\x80\x02K\x01(\x85.",
+            b"\x80\x02X\xff\xff\xff\xffa.",
+            b"\x80\x02X\x01\0\0\0\xff.",
+            b"\x80\x02ctorch",
+            b"\x80\x02K\x01b.",
+            b"\x80\x02}K\x01a.",
+            b"\x80\x02\x8a\x05a.",
+            b"\x80\x02R.",
+            b"\x80\x02Q.",
+        ] {
+            refused(pickle, &["damaged"]);
+        }
+        refused(&[b'N'; STACK_LIMIT + 2], &["more values"]);
+        refused(&[b'('; STACK_LIMIT + 2], &["more values"]);
+    }
+
+    #[test]
+    fn every_truncation_of_a_pickle_is_refused() {
+        let pickle = pickle_of("torch/pytorch_model.bin");
+        assert!(read(&pickle).unwrap().tensors.len() > 20);
+        for end in 0..pickle.len() {
+            assert!(read(&pickle[..end]).is_err(), "{end} bytes");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+        #[test]
+        fn no_pickle_panics(
+            changes in prop::collection::vec((any::<Index>(), any::<u8>()), 1..5),
+            moved in prop::option::of((any::<Index>(), any::<Index>(), 0..40_usize)),
+        ) {
+            let mut pickle = pickle_of("torch/pytorch_model.bin");
+            if let Some((from, to, length)) = moved {
+                let from = from.index(pickle.len() - length);
+                let piece = pickle[from..from + length].to_vec();
+                let to = to.index(pickle.len());
+                pickle.splice(to..to, piece);
+            }
+            for (index, byte) in changes {
+                let at = index.index(pickle.len());
+                pickle[at] = byte;
+            }
+            let _ = read(&pickle);
+        }
+
+        #[test]
+        fn no_sequence_of_opcodes_panics(
+            opcodes in prop::collection::vec((prop::sample::select(Opcode::BYTES), any::<[u8; 3]>(), 0..4_usize), 0..60),
+        ) {
+            let mut pickle = Vec::new();
+            for (opcode, arguments, count) in opcodes {
+                pickle.push(opcode);
+                pickle.extend(&arguments[..count.min(3)]);
+            }
+            let _ = read(&pickle);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Weights of every kind, compared with what the reference reads from them, and damaged in every way.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+
+use super::data_type::DataType;
+use super::weights::Weights;
+use crate::Error;
+use crate::json::read_json;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/sources").join(name)
+}
+
+/// The folders that have such a file.
+fn cases(with: &str) -> Vec<PathBuf> {
+    let folders = fs::read_dir(fixture("")).unwrap().map(|entry| entry.unwrap().path());
+    folders.filter(|folder| folder.join(with).is_file()).collect()
+}
+
+fn open(folder: &Path) -> Result<Weights, Error> {
+    let mut weights = Weights::open(folder, &mut Vec::new())?;
+    let path = folder.join("config.json");
+    let config = if path.is_file() { read_json(&path)? } else { Value::Null };
+    weights.join_quantized(config.as_object().unwrap_or(&Map::new()), &path)?;
+    Ok(weights)
+}
+
+/// The data of a tensor, in pieces of so many numbers or blocks.
+fn data(weights: &Weights, index: usize, piece: u64) -> Result<Vec<u8>, Error> {
+    let tensor = &weights.tensors()[index];
+    let all = tensor.values() / tensor.ty.values();
+    let size = tensor.ty.bytes();
+    let mut bytes = Vec::new();
+    for start in (0..all).step_by(piece as usize) {
+        let count = piece.min(all - start);
+        weights.read(tensor, start * size, (count * size) as usize, &mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+#[test]
+fn tensors_are_those_of_the_reference() {
+    let cases = cases("expected.json");
+    assert!(cases.len() >= 9);
+    for folder in cases {
+        let expected = read_json(&folder.join("expected.json")).unwrap();
+        let expected = expected.as_array().unwrap();
+        let weights = open(&folder).unwrap_or_else(|error| panic!("{error}"));
+        let names: Vec<&str> = weights.tensors().iter().map(|tensor| &*tensor.name).collect();
+        let expected_names: Vec<&str> =
+            expected.iter().map(|tensor| tensor["name"].as_str().unwrap()).collect();
+        assert_eq!(names, expected_names, "{}", folder.display());
+        for (index, (tensor, expected)) in weights.tensors().iter().zip(expected).enumerate() {
+            let place = format!("{} of {}", tensor.name, folder.display());
+            assert_eq!(tensor.ty.name(), expected["type"], "{place}");
+            assert_eq!(Value::from(tensor.shape.clone()), expected["shape"], "{place}");
+            for piece in [1, 7, 1 << 20] {
+                let data = data(&weights, index, piece).unwrap();
+                let (bytes, key) = match tensor.ty {
+                    DataType::Mxfp4 => (data, "bytes"),
+                    ty => (ty.widen(&data).iter().flat_map(|v| v.to_le_bytes()).collect(), "f32"),
+                };
+                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(hex, expected[key].as_str().unwrap(), "{place} by {piece}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let cases = cases("refused.json");
+    assert!(cases.len() >= 6);
+    for folder in cases {
+        let error = open(&folder).map(drop).expect_err(&folder.display().to_string()).to_string();
+        for text in read_json(&folder.join("refused.json")).unwrap().as_array().unwrap() {
+            let text = text.as_str().unwrap();
+            assert!(error.contains(text), "{error:?} lacks {text:?}");
+        }
+    }
+}
+
+/// A folder with copies of files of fixtures.
+fn folder_of(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for (from, to) in files {
+        fs::copy(fixture(from), folder.path().join(to)).unwrap();
+    }
+    folder
+}
+
+const SAFETENSORS: &str = "types/model.safetensors";
+const OTHER_SAFETENSORS: &str = "fp8-channels/model.safetensors";
+const TORCH: &str = "torch/pytorch_model.bin";
+
+#[test]
+fn two_checkpoints_in_a_folder_are_refused() {
+    let refused = |files: &[(&str, &str)], texts: &[&str]| {
+        let folder = folder_of(files);
+        let error =
+            Weights::open(folder.path(), &mut Vec::new()).map(drop).unwrap_err().to_string();
+        for text in texts {
+            assert!(error.contains(text), "{error:?} lacks {text:?}");
+        }
+    };
+    let two = (SAFETENSORS, "model-00001-of-00002.safetensors");
+    refused(
+        &[(OTHER_SAFETENSORS, "model.safetensors"), two],
+        &["two checkpoints", "\"model.safetensors\"", two.1],
+    );
+    let three = (OTHER_SAFETENSORS, "model-00002-of-00003.safetensors");
+    refused(&[three, two], &["two checkpoints", two.1, three.1]);
+    refused(&[two], &[two.1, "model-00002-of-00002.safetensors", "missing"]);
+    refused(
+        &[(TORCH, "pytorch_model-00002-of-00002.bin")],
+        &["pytorch_model-00001-of-00002.bin", "missing"],
+    );
+    refused(
+        &[(TORCH, "pytorch_model-00001-of-00002.bin"), (TORCH, "pytorch_model-00002-of-00002.bin")],
+        &["pytorch_model-00002-of-00002.bin", "weight", "pytorch_model-00001-of-00002.bin"],
+    );
+    refused(&[(SAFETENSORS, "consolidated.safetensors")], &["consolidated.safetensors", "layout"]);
+    refused(&[(SAFETENSORS, "pytorch_model.bin")], &["pytorch_model.bin", "no zip archive"]);
+
+    // With an index.
+    let folder = folder_of(&[(SAFETENSORS, "a.safetensors"), (SAFETENSORS, "model.safetensors")]);
+    let index = folder.path().join("model.safetensors.index.json");
+    fs::write(index, r#"{"weight_map": {"u8": "a.safetensors"}}"#).unwrap();
+    let error = Weights::open(folder.path(), &mut Vec::new()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("two checkpoints") && error.contains("index.json"), "{error}");
+}
+
+#[test]
+fn files_that_are_not_read_are_named() {
+    let folder = folder_of(&[
+        (SAFETENSORS, "model.safetensors"),
+        (OTHER_SAFETENSORS, "consolidated.safetensors"),
+        (TORCH, "pytorch_model.bin"),
+    ]);
+    let mut warnings = Vec::new();
+    Weights::open(folder.path(), &mut warnings).unwrap();
+    assert!(warnings.len() == 1 && warnings[0].contains("pytorch_model.bin"), "{warnings:?}");
+}
+
+#[test]
+fn scales_and_numbers_that_do_not_fit_are_named() {
+    let refused = |from: &str, config: Value, texts: &[&str]| {
+        let folder = folder_of(&[(from, "model.safetensors")]);
+        let mut weights = Weights::open(folder.path(), &mut Vec::new()).unwrap();
+        let config = serde_json::json!({ "quantization_config": config });
+        let config = config.as_object().unwrap();
+        let error = weights.join_quantized(config, Path::new("config.json")).unwrap_err();
+        for text in texts {
+            assert!(error.to_string().contains(text), "{error} lacks {text:?}");
+        }
+    };
+    let blocks =
+        |block: Value| serde_json::json!({"quant_method": "fp8", "weight_block_size": block});
+    let file = "fp8-blocks/model.safetensors";
+    refused(
+        file,
+        blocks([8, 8].into()),
+        &["model.safetensors", "model.a.weight_scale_inv", "[20, 40]"],
+    );
+    refused(file, blocks(Value::Null), &["model.a.weight_scale_inv", "[3, 3]"]);
+    refused(file, blocks("8x8".into()), &["config.json", "weight_block_size"]);
+    refused(file, serde_json::json!({"quant_method": "awq"}), &["config.json", "awq"]);
+}
+
+/// Open a damaged copy and read all that can be read.
+fn survives(name: &str, bytes: &[u8]) {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join(name), bytes).unwrap();
+    if let Ok(weights) = open(folder.path()) {
+        for index in 0..weights.tensors().len() {
+            let _ = data(&weights, index, 1 << 10);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn no_damage_to_a_file_panics(
+        which in 0..3_usize,
+        changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..4),
+        end in prop::option::weighted(0.2, any::<Index>()),
+    ) {
+        let (fixture_name, name) = [
+            (TORCH, "pytorch_model.bin"),
+            (SAFETENSORS, "model.safetensors"),
+            ("mxfp4/model.safetensors", "model.safetensors"),
+        ][which];
+        let mut bytes = fs::read(fixture(fixture_name)).unwrap();
+        // Most changes where they matter: not in the numbers.
+        for (index, byte) in changes {
+            let length = bytes.len();
+            let at = if byte % 4 == 0 { index.index(length) } else { index.index(length.min(2500)) };
+            bytes[at] = byte;
+        }
+        if let Some(end) = end {
+            bytes.truncate(end.index(bytes.len()));
+        }
+        survives(name, &bytes);
+    }
+}

@@ -337,7 +337,7 @@ fn there_is_a_tokenizer_and_it_fits() {
     copy.json("tokenizer.json", |json| json["model"]["type"] = "Unigram".into());
     copy.refused(&["tokenizer.json"]);
     copy.json("tokenizer.json", |json| json["model"] = json!({"type": "BPE", "vocab": [1]}));
-    copy.refused(&["tokenizer.json", "vocab"]);
+    copy.refused(&["tokenizer.json", "expected a map"]);
 }
 
 /// A checkpoint with a tiny byte-level BPE.
@@ -398,6 +398,11 @@ fn an_unknown_pre_tokenizer_is_guessed_unless_it_is_named() {
 #[test]
 fn ids_lie_inside_the_vocabulary() {
     let copy = byte_level();
-    copy.json("tokenizer.json", |json| json["added_tokens"][1]["id"] = json!(512));
+    copy.json("tokenizer.json", |json| json["model"]["vocab"]["b"] = json!(512));
     copy.refused(&["tokenizer.json", "512", "vocabulary"]);
+    // Added tokens are numbered one after another, whatever the file says.
+    let copy = byte_level();
+    copy.json("tokenizer.json", |json| json["added_tokens"][1]["id"] = json!(512));
+    let checkpoint = copy.open().unwrap();
+    assert!(checkpoint.warnings().iter().any(|warning| warning.contains("512")));
 }

@@ -349,8 +349,8 @@ pub enum Problem {
         source: EncodeError,
     },
     /// The folder has none of the tokenizer files that are read.
-    #[error("no tokenizer: one of {0} is needed")]
-    NoTokenizer(&'static str),
+    #[error("no tokenizer: one of these is needed: {0}")]
+    NoTokenizer(String),
     /// The tokenizer has another structure.
     #[error("the tokenizer cannot be converted: {0}")]
     Tokenizer(String),

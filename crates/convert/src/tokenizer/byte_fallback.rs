@@ -1,49 +1,54 @@
 //! `tokenizer.json` with BPE on characters and tokens for single bytes: a SentencePiece model in another
 //! form, without its scores.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use super::hugging_face::HuggingFace;
-use super::{Input, TokenType, Tokens};
+use super::library::Library;
+use super::{Input, TokenType, Tokens, Vocabulary};
 use crate::Error;
 
 /// The score of every token: the file has none.
 const SCORE: f32 = -1000.0;
 
-/// Whether the file is of this kind.
-pub(super) fn is_kind(json: &HuggingFace) -> bool {
+/// Whether the checkpoint has one.
+pub(super) fn is_there(input: &Input<'_>) -> bool {
+    let Some(json) = &input.json else { return false };
     let flag = |key| json.model(key).and_then(Value::as_bool);
-    let decoder = json.json.get("decoder").and_then(|decoder| decoder.get("type"));
+    let decoder = json.object.get("decoder").and_then(|decoder| decoder.get("type"));
     json.model_type() == "BPE"
         && flag("byte_fallback") == Some(true)
         && decoder.and_then(Value::as_str) == Some("Sequence")
 }
 
 /// The tokens of the model, then the added ones.
-pub(super) fn tokens(input: &Input<'_>) -> Result<Tokens, Error> {
-    let Some(json) = &input.hugging_face else { return Ok(Tokens::default()) };
-    let vocabulary = json.vocabulary()?;
-    let specials = json.special_texts();
+pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
+    let library = Library::open(input, warnings)?;
+    let texts = library.texts();
+    let specials: HashSet<u64> =
+        library.specials().iter().filter_map(|text| library.id(text)).collect();
+    let base = library.base() as u64;
     let mut tokens = Tokens::default();
-    for id in 0..vocabulary.base {
-        let text = vocabulary.texts.get(&id);
-        let text = text.ok_or_else(|| json.fail(format!("no token has the id {id}")))?;
+    for id in 0..base {
+        let text = texts.get(&id);
+        let text = text.ok_or_else(|| library.fail(format!("no token has the id {id}")))?;
         let ty = if is_byte(text) {
             TokenType::Byte
-        } else if specials.contains(text) {
+        } else if specials.contains(&id) {
             TokenType::Control
         } else {
             TokenType::Normal
         };
         tokens.push(text.as_str(), ty);
     }
-    for token in vocabulary.added.range(vocabulary.base..).map(|(_, token)| token) {
-        let special = specials.contains(&token.text);
+    for (id, token) in library.added().range(base..) {
+        let special = specials.contains(id);
         let ty = if special { TokenType::Control } else { TokenType::UserDefined };
-        tokens.push(token.text.as_str(), ty);
+        tokens.push(token.content.as_str(), ty);
     }
     tokens.scores = vec![SCORE; tokens.texts.len()];
-    Ok(tokens)
+    Ok(Vocabulary { limited: true, ..Vocabulary::new("llama", "default", tokens) })
 }
 
 /// Whether a token stands for a byte: `<0x0A>`.

@@ -2,30 +2,43 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `sentencepiece` | `tokenizer.model` |
-//! | `hugging_face` | `tokenizer.json` with what `tokenizer_config.json` changes in it |
-//! | `byte_fallback`, `byte_level` | the two kinds of BPE in `tokenizer.json` |
+//! | `quirk` | the kinds of tokenizer, and what architectures say about them |
+//! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` reads |
+//! | `byte_fallback`, `byte_level`, `word_piece` | the other kinds, from `tokenizer.json` or a bare vocabulary |
+//! | `file`, `bare` | `tokenizer.json`, and what is made of a vocabulary without one |
+//! | `library`, `class` | the tokenizer that the transformers library makes of the files |
+//! | `ids` | its vocabulary, id by id |
 //! | `pre` | recognising how text is cut before BPE |
 //! | `special` | ids of special tokens, what is put around a text, chat templates |
 
+mod bare;
 mod byte_fallback;
 mod byte_level;
-mod hugging_face;
+mod class;
+mod file;
+mod ids;
+mod library;
 mod pre;
 mod pre_names;
+mod protobuf;
 mod quirk;
 mod sentencepiece;
 mod special;
+#[cfg(test)]
+mod tests;
+mod unigram;
+mod word_piece;
 
 use std::path::Path;
 
-use granule_format::{Array, Metadata, StringArray};
+use granule_format::{Array, Metadata, StringArray, Value};
+use serde_json::Map;
 
 use crate::Error;
 use crate::arch::{Arch, Config};
 use crate::json::read_object_if_there;
 use crate::source::{CheckpointOptions, Problem};
-use hugging_face::HuggingFace;
+use file::TokenizerFile;
 use special::Special;
 
 pub use quirk::{Quirk, TokenizerKind};
@@ -37,10 +50,30 @@ const MOST_TOKENS: u64 = 1 << 24;
 struct Input<'a> {
     folder: &'a Path,
     config: &'a Config,
-    /// `tokenizer.json` and `tokenizer_config.json`, if there is a `tokenizer.json`.
-    hugging_face: Option<HuggingFace>,
+    quirks: &'a [Quirk],
+    /// Empty if there is none.
+    tokenizer_config: Map<String, serde_json::Value>,
+    json: Option<TokenizerFile>,
     /// The name of the pre-tokenizer that the user wants.
     pre: Option<&'a str>,
+}
+
+/// Entries of the metadata.
+type Entries = Vec<(&'static str, Value)>;
+
+/// What a kind of tokenizer finds.
+struct Vocabulary {
+    /// What is written before the model's name.
+    first: Entries,
+    model: &'static str,
+    pre: String,
+    tokens: Tokens,
+    /// What is written behind the tokens.
+    behind: Entries,
+    /// Whether special tokens beyond the vocabulary are ignored.
+    limited: bool,
+    /// Whether there are merges.
+    merges: bool,
 }
 
 /// Tokens and what belongs to each, at the same index.
@@ -75,92 +108,243 @@ pub(crate) fn read(
     options: &CheckpointOptions,
     warnings: &mut Vec<String>,
 ) -> Result<Metadata, Error> {
-    let hugging_face = HuggingFace::read(folder, config)?;
-    let input = Input { folder, config, hugging_face, pre: options.pre_tokenizer.as_deref() };
-    let mut out = Metadata::new();
-    if arch.quirks.iter().any(|quirk| matches!(quirk, Quirk::SpacePrefix))
-        && let Some(tokenizer_config) = read_object_if_there(&folder.join("tokenizer_config.json"))?
-        && let Some(add) = tokenizer_config.get("add_prefix_space").and_then(|add| add.as_bool())
-    {
-        out.set("tokenizer.ggml.add_space_prefix", add);
-    }
+    let pre = options.pre_tokenizer.as_deref();
+    read_kinds(arch.tokenizers, arch.quirks, config, folder, pre, warnings)
+}
 
-    let kind = arch.tokenizers.iter().copied().find(|kind| kind.is_there(&input));
-    let (model, pre, tokens) = match kind {
-        Some(TokenizerKind::SentencePiece) => {
-            ("llama", "default".to_owned(), sentencepiece::tokens(&input, warnings)?)
-        }
-        Some(TokenizerKind::ByteFallbackBpe) => {
-            ("llama", "default".to_owned(), byte_fallback::tokens(&input)?)
-        }
-        Some(TokenizerKind::ByteLevelBpe) => {
-            let (pre, tokens) = byte_level::tokens(&input, warnings)?;
-            ("gpt2", pre, tokens)
-        }
-        Some(TokenizerKind::Unigram | TokenizerKind::WordPiece) => unreachable!("never there"),
-        None if input.hugging_face.is_some() => {
-            let path = folder.join("tokenizer.json");
-            let text = "its model is none of the kinds that the architecture uses".to_owned();
-            return Err(Error::in_file(&path, Problem::Tokenizer(text)));
-        }
-        None => {
-            let files = "tokenizer.model, tokenizer.json";
-            return Err(Error::in_file(folder, Problem::NoTokenizer(files)));
-        }
-    };
-    let byte_level = kind == Some(TokenizerKind::ByteLevelBpe);
-    let limit = (!byte_level).then_some(tokens.texts.len() as u64);
-    out.set("tokenizer.ggml.model", model);
-    out.set("tokenizer.ggml.pre", pre);
-    tokens.write(&mut out);
-    let mut special = Special::read(&input, limit)?;
-    if byte_level {
+/// The same for these kinds, in the order in which they are tried, and these quirks.
+fn read_kinds(
+    kinds: &[TokenizerKind],
+    quirks: &[Quirk],
+    config: &Config,
+    folder: &Path,
+    pre: Option<&str>,
+    warnings: &mut Vec<String>,
+) -> Result<Metadata, Error> {
+    let tokenizer_config = read_object_if_there(&folder.join("tokenizer_config.json"))?;
+    let tokenizer_config = tokenizer_config.unwrap_or_default();
+    let json = TokenizerFile::read(folder)?;
+    let input = Input { folder, config, quirks, tokenizer_config, json, pre };
+
+    let mut out = Metadata::new();
+    input.write_first(&mut out);
+    let kind = input.choose(kinds)?;
+    let mut vocabulary = kind.read(&input, warnings)?;
+    let first = std::mem::take(&mut vocabulary.first);
+    first.into_iter().for_each(|(key, value)| out.set(key, value));
+    out.set("tokenizer.ggml.model", vocabulary.model);
+    out.set("tokenizer.ggml.pre", vocabulary.pre);
+    let limit = vocabulary.limited.then_some(vocabulary.tokens.texts.len() as u64);
+    let named = input.named(&vocabulary.tokens, warnings);
+    vocabulary.tokens.write(&mut out);
+    vocabulary.behind.into_iter().for_each(|(key, value)| out.set(key, value));
+
+    let mut special = Special::read(&input, special::KINDS, limit)?;
+    if vocabulary.merges {
         special.take_merges(&input)?;
     }
-    let vocabulary = config.get("vocab_size").and_then(|size| size.as_u64()).unwrap_or(32_000);
+    named.into_iter().for_each(|(kind, id)| special.set_default(kind, id));
     special.write(&mut out);
-    for quirk in arch.quirks {
-        match quirk {
-            Quirk::AddBos { vocabulary: size, add }
-                if size.is_none_or(|size| size == vocabulary) =>
-            {
-                out.set("tokenizer.ggml.add_bos_token", *add);
-            }
-            Quirk::EndOfTurn { vocabulary: size, id }
-                if size.is_none_or(|size| size == vocabulary) =>
-            {
-                let key = "tokenizer.ggml.eot_token_id";
-                if out.get(key).is_none() {
-                    out.set(key, special.end_of_turn().unwrap_or(*id));
-                }
-            }
-            _ => {}
-        }
-    }
+    input.write_last(kind, &mut out)?;
     Ok(out)
 }
 
 impl TokenizerKind {
     /// Whether the checkpoint has a tokenizer of this kind.
-    fn is_there(self, input: &Input<'_>) -> bool {
-        let json = input.hugging_face.as_ref();
-        match self {
+    fn is_there(self, input: &Input<'_>) -> Result<bool, Error> {
+        Ok(match self {
             Self::SentencePiece => input.folder.join("tokenizer.model").is_file(),
-            Self::ByteFallbackBpe => json.is_some_and(byte_fallback::is_kind),
-            Self::ByteLevelBpe => json.is_some_and(|json| json.model_type() == "BPE"),
-            Self::Unigram | Self::WordPiece => false,
+            Self::ByteFallbackBpe => byte_fallback::is_there(input),
+            Self::ByteLevelBpe => byte_level::is_there(input),
+            Self::Unigram => unigram::is_there(input)?,
+            Self::WordPiece => word_piece::is_there(input),
+        })
+    }
+
+    fn read(self, input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
+        match self {
+            Self::SentencePiece => {
+                let tokens = sentencepiece::tokens(input, warnings)?;
+                Ok(Vocabulary { limited: true, ..Vocabulary::new("llama", "default", tokens) })
+            }
+            Self::ByteFallbackBpe => byte_fallback::read(input, warnings),
+            Self::ByteLevelBpe => byte_level::read(input, warnings),
+            Self::Unigram => unigram::read(input, warnings),
+            Self::WordPiece => word_piece::read(input, warnings),
+        }
+    }
+
+    /// The files that hold such a tokenizer.
+    const fn files(self, fairseq: bool) -> &'static [&'static str] {
+        match self {
+            Self::SentencePiece => &["tokenizer.model"],
+            Self::ByteFallbackBpe => &["tokenizer.json"],
+            Self::ByteLevelBpe => &["tokenizer.json", "vocab.json with merges.txt"],
+            Self::Unigram => unigram::files(fairseq),
+            Self::WordPiece => &["tokenizer.json", "vocab.txt"],
         }
     }
 }
 
 impl Input<'_> {
-    /// Size of the vocabulary by the config, if it says one.
-    fn vocabulary(&self) -> Result<Option<usize>, Error> {
-        let Some((key, value)) = self.config.first(&["vocab_size"]) else { return Ok(None) };
-        match self.config.unsigned(key, value)? {
-            size if size <= MOST_TOKENS => Ok(Some(size as usize)),
-            _ => Err(self.config.wrong(key, value, "at most 16777216 tokens")),
+    /// Size of the vocabulary by the config, if it says one under one of these keys.
+    fn vocabulary(&self, keys: &[&'static str]) -> Result<Option<usize>, Error> {
+        let Some((key, value)) = self.config.first(keys) else { return Ok(None) };
+        let mut size = self.config.unsigned(key, value)?;
+        for quirk in self.quirks {
+            if let Quirk::RoundVocabulary { multiple } = quirk {
+                let multiple = match self.config.first(&["pad_vocab_size_multiple"]) {
+                    Some((key, value)) => self.config.unsigned(key, value)?,
+                    None => *multiple,
+                };
+                size = size.checked_next_multiple_of(multiple.max(1)).unwrap_or(u64::MAX);
+            }
         }
+        if size > MOST_TOKENS {
+            return Err(self.config.wrong(key, value, "at most 16777216 tokens"));
+        }
+        Ok(Some(size as usize))
+    }
+
+    fn has(&self, quirk: &Quirk) -> bool {
+        self.quirks.contains(quirk)
+    }
+
+    /// The kind of tokenizer that the checkpoint has.
+    fn choose(&self, kinds: &[TokenizerKind]) -> Result<TokenizerKind, Error> {
+        let class = self.tokenizer_config.get("tokenizer_class").and_then(|name| name.as_str());
+        let byte_level = self.quirks.iter().any(
+            |quirk| matches!(quirk, Quirk::ByteLevelClass(name) if Some(name.as_ref()) == class),
+        );
+        let kinds = if byte_level { &[TokenizerKind::ByteLevelBpe] } else { kinds };
+        for kind in kinds {
+            if kind.is_there(self)? {
+                return Ok(*kind);
+            }
+        }
+        if let Some(json) = &self.json {
+            let text = match json.model_type() {
+                "" => "it does not say what kind of model it has".to_owned(),
+                ty => format!("its model is {ty}, which the architecture does not use"),
+            };
+            return Err(json.fail(text));
+        }
+        let fairseq = self.has(&Quirk::FairseqIds);
+        let mut files: Vec<&str> = Vec::new();
+        for file in kinds.iter().flat_map(|kind| kind.files(fairseq)) {
+            if !files.contains(file) {
+                files.push(file);
+            }
+        }
+        let mut wanted = files.join(", ");
+        for (file, advice) in UNREAD {
+            if self.folder.join(file).is_file() {
+                wanted.push_str(&format!("; the folder has {file}: {advice}"));
+            }
+        }
+        for quirk in self.quirks {
+            if let Quirk::BorrowedTokenizer(model) = quirk {
+                wanted.push_str(&format!(
+                    "; models of this architecture that have none use that of {model}"
+                ));
+            }
+        }
+        Err(Error::in_file(self.folder, Problem::NoTokenizer(wanted)))
+    }
+
+    /// What quirks put before everything else.
+    fn write_first(&self, out: &mut Metadata) {
+        for quirk in self.quirks {
+            match quirk {
+                Quirk::SpacePrefix => {
+                    let add = self.tokenizer_config.get("add_prefix_space");
+                    if let Some(add) = add.and_then(serde_json::Value::as_bool) {
+                        out.set("tokenizer.ggml.add_space_prefix", add);
+                    }
+                }
+                Quirk::AddFirst { kinds, add } => {
+                    for kind in kinds.iter() {
+                        out.set(&format!("tokenizer.ggml.add_{kind}_token"), *add);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The ids of special tokens that quirks name by their texts.
+    fn named(&self, tokens: &Tokens, warnings: &mut Vec<String>) -> Vec<(&str, u32)> {
+        let mut named = Vec::new();
+        for quirk in self.quirks {
+            let Quirk::SpecialToken { kind, text } = quirk else { continue };
+            let is = |index: &usize| tokens.texts[*index] == text.as_bytes();
+            match (0..tokens.texts.len()).rev().find(is) {
+                Some(index) => named.push((kind.as_ref(), index as u32)),
+                None => warnings.push(format!(
+                    "the tokenizer has no {text:?}, which is to be its {kind} token"
+                )),
+            }
+        }
+        named
+    }
+
+    /// What quirks put behind everything else.
+    fn write_last(&self, kind: TokenizerKind, out: &mut Metadata) -> Result<(), Error> {
+        let vocabulary = self.vocabulary(&["vocab_size"])?.map(|size| size as u64);
+        let vocabulary = vocabulary.unwrap_or(32_000);
+        let concerns = |size: &Option<u64>| size.is_none_or(|size| size == vocabulary);
+        for quirk in self.quirks {
+            match quirk {
+                Quirk::AddBos { vocabulary: size, add } if concerns(size) => {
+                    out.set("tokenizer.ggml.add_bos_token", *add);
+                }
+                Quirk::EndOfTurn { vocabulary: size, id } if concerns(size) => {
+                    let mut special = Special::read(self, special::FILLING_KINDS, None)?;
+                    special.set_default("eot", *id);
+                    special.write(out);
+                }
+                Quirk::NoSpacePrefix if kind == TokenizerKind::SentencePiece => {
+                    out.set("tokenizer.ggml.add_space_prefix", false);
+                }
+                Quirk::TokenTypeCount if kind == TokenizerKind::ByteLevelBpe => {
+                    if let Some((key, value)) = self.token_type_count()? {
+                        out.set(key, value);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The number of types that a token can have beside its id, if the architecture knows any.
+    fn token_type_count(&self) -> Result<Option<(&'static str, Value)>, Error> {
+        if !self.has(&Quirk::TokenTypeCount) {
+            return Ok(None);
+        }
+        let count = match self.config.first(&["type_vocab_size"]) {
+            Some((key, value)) => self.config.unsigned_32(key, value)?,
+            None => 1,
+        };
+        Ok(Some(("tokenizer.ggml.token_type_count", Value::U32(count))))
+    }
+}
+
+/// Files with tokenizers that are not read, and what to do about them.
+const UNREAD: &[(&str, &str)] = &[
+    ("tekken.json", "save the model with its tokenizer.json, which says the same"),
+    ("tokenizer.model.v3", "rename it to tokenizer.model"),
+    ("qwen.tiktoken", "only code that comes with the model reads it; make a tokenizer.json of it"),
+    ("tiktoken.model", "only code that comes with the model reads it; make a tokenizer.json of it"),
+    ("tokenizer.jsonl", "only code that comes with the model reads it"),
+    ("rwkv_vocab_v20230424.txt", "this kind of vocabulary is not supported"),
+];
+
+impl Vocabulary {
+    fn new(model: &'static str, pre: impl Into<String>, tokens: Tokens) -> Self {
+        let (first, behind) = (Entries::new(), Entries::new());
+        let pre = pre.into();
+        Self { first, model, pre, tokens, behind, limited: false, merges: false }
     }
 }
 

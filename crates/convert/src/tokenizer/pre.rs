@@ -3,13 +3,16 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::hugging_face::HuggingFace;
+use super::library::Library;
 use super::pre_names::NAMES;
 use crate::Error;
 
 /// The text whose ids are hashed: spaces, emojis, numbers, several scripts, punctuation, contractions. Any
 /// change would change all hashes.
 const TEST_TEXT: &str = "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n\u{1f680} (normal) \u{1f636}\u{200d}\u{1f32b}\u{fe0f} (multiple emojis concatenated) \u{2705} \u{1f999}\u{1f999} 3 33 333 3333 33333 333333 3333333 33333333 3.3 3..3 3...3 \u{1780}\u{17b6}\u{1793}\u{17cb}\u{178f}\u{17c2}\u{1796}\u{17b7}\u{179f}\u{17c1}\u{179f}\u{17a2}\u{17b6}\u{1785}\u{1f601} ?\u{6211}\u{60f3}\u{5728}apple\u{5de5}\u{4f5c}1314151\u{5929}\u{ff5e} ------======= \u{43d}\u{435}\u{449}\u{43e} \u{43d}\u{430} \u{411}\u{44a}\u{43b}\u{433}\u{430}\u{440}\u{441}\u{43a}\u{438} ''''''```````\"\"\"\"......!!!!!!?????? I've been 'told he's there, 'RE you sure? 'M not sure I'll make it, 'D you like some tea? We'Ve a'lL";
+
+/// The expression of Qwen2.
+pub(super) const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// For tokenizers whose hash is unknown: a regular expression that cuts, and whose it is. The first that
 /// the file has counts.
@@ -18,42 +21,37 @@ const EXPRESSIONS: &[(&str, &str)] = &[
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
         "llama-bpe",
     ),
-    (
-        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-        "qwen2",
-    ),
+    (QWEN2, "qwen2"),
     (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", "gpt-2"),
 ];
 
 /// The name: what the user says, else by the hash, else by the structure with a warning.
 pub(super) fn name(
-    json: &HuggingFace,
-    tokenizer: &tokenizers::Tokenizer,
+    library: &Library,
     wanted: Option<&str>,
     warnings: &mut Vec<String>,
 ) -> Result<String, Error> {
     if let Some(name) = wanted {
         return Ok(name.to_owned());
     }
-    let hash = hash(tokenizer).map_err(|error| json.fail(error.to_string()))?;
+    let hash = hash(&library.ids(TEST_TEXT)?);
     if let Some((_, name)) = NAMES.iter().find(|(known, _)| *known == hash) {
         return Ok((*name).to_owned());
     }
-    let name = by_structure(json.json.get("pre_tokenizer").unwrap_or(&Value::Null));
+    let name = by_structure(&library.pre_tokenizer());
     warnings.push(format!(
         "{}: the pre-tokenizer is not among the known ones (hash {hash}); by its structure it is taken for \
          {name:?}. If the model answers strangely, name another one",
-        json.path().display()
+        library.path().display()
     ));
     Ok(name.to_owned())
 }
 
-/// SHA-256 of the test text's ids, written as a list of Python.
-fn hash(tokenizer: &tokenizers::Tokenizer) -> Result<String, tokenizers::Error> {
-    let encoding = tokenizer.encode(TEST_TEXT, true)?;
-    let ids: Vec<_> = encoding.get_ids().iter().map(u32::to_string).collect();
+/// SHA-256 of the ids, written as a list of Python.
+fn hash(ids: &[u32]) -> String {
+    let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
     let digest = Sha256::digest(format!("[{}]", ids.join(", ")));
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The nearest known name for the steps of a pre-tokenizer.

@@ -77,6 +77,9 @@ pub enum Quirk {
         /// The multiple, in tokens.
         multiple: u64,
     },
+    /// Where the checkpoint has no tokenizer, that of this other model is meant. It is not fetched; the
+    /// error says so.
+    BorrowedTokenizer(Cow<'static, str>),
     /// Added tokens of `tokenizer.json` count for SentencePiece models too, and their texts stay as they
     /// are.
     AddedTokens,

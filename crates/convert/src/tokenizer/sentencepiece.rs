@@ -1,73 +1,77 @@
-//! `tokenizer.model`: a SentencePiece model, a protocol buffer of which only the pieces are read.
-
-use std::fs;
+//! `tokenizer.model`: a SentencePiece model, with what other files put in its places.
 
 use serde_json::{Map, Value};
 
+use super::protobuf::Model;
+use super::quirk::Quirk;
 use super::{Input, TokenType, Tokens, added};
 use crate::Error;
 use crate::json::read_object_if_there;
 use crate::source::Problem;
 
-/// A piece of the model: its text, score and type.
-#[derive(Debug, PartialEq)]
-struct Piece<'m> {
-    text: &'m [u8],
-    score: f32,
-    ty: TokenType,
-}
-
 /// The score of gaps in the vocabulary.
-const UNUSED_SCORE: f32 = -10_000.0;
+pub(super) const UNUSED_SCORE: f32 = -10_000.0;
 
 /// The score of tokens that other files add.
 const ADDED_SCORE: f32 = -1000.0;
 
+/// The size of the vocabulary; the first is of models whose layers have vocabularies of their own.
+const SIZE_KEYS: &[&str] = &["vocab_size_per_layer_input", "vocab_size"];
+
 /// The pieces, then what `added_tokens.json` and `tokenizer_config.json` put in their places.
 pub(super) fn tokens(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Tokens, Error> {
     let path = input.folder.join("tokenizer.model");
-    let model = fs::read(&path).map_err(Error::io(&path))?;
-    let pieces = pieces(&model).map_err(|at| Error::in_file(&path, Problem::SentencePiece(at)))?;
-    let size = input.vocabulary()?.filter(|size| *size > 0).unwrap_or(pieces.len());
-    let mut tokens = Tokens {
-        texts: (0..size).map(|id| format!("[PAD{id}]").into_bytes()).collect(),
-        types: vec![TokenType::Unused; size],
-        scores: vec![UNUSED_SCORE; size],
-    };
-    let mut ignored = 0;
-    if pieces.len() > size {
-        ignored += pieces.len() - size;
+    let model = Model::read(&path)?;
+    let size = input.vocabulary(SIZE_KEYS)?.filter(|size| *size > 0);
+    let size = size.unwrap_or(model.pieces.len());
+    let as_they_stand = input.has(&Quirk::AddedTokens);
+    if as_they_stand && model.pieces.len() > size {
+        let token = String::from_utf8_lossy(&model.pieces[size].text).into_owned();
+        let problem = Problem::TokenId { token, id: size as u64, vocabulary: size as u64 };
+        return Err(Error::in_file(&path, problem));
     }
-    for (id, piece) in pieces.into_iter().take(size).enumerate() {
-        tokens.put(id, piece.text.to_vec(), piece.score, piece.ty);
-    }
+    let mut tokens = Tokens::unused(size);
+    let mut ignored = model.pieces.len().saturating_sub(size);
+    tokens.put_pieces(model);
+    ignored += put_added_file(&mut tokens, input)?;
 
-    let file = input.folder.join("added_tokens.json");
-    for (text, id) in read_object_if_there(&file)?.unwrap_or_default() {
-        match id.as_u64() {
-            Some(id) if (id as usize) < size => {
-                tokens.put(id as usize, text.into_bytes(), ADDED_SCORE, TokenType::UserDefined);
-            }
-            _ => ignored += 1,
-        }
-    }
     let file = input.folder.join("tokenizer_config.json");
-    let config = read_object_if_there(&file)?.unwrap_or_default();
-    for (id, token) in
-        config.get("added_tokens_decoder").and_then(Value::as_object).unwrap_or(&Map::new())
-    {
+    let none = Map::new();
+    let decoder = input.tokenizer_config.get("added_tokens_decoder").and_then(Value::as_object);
+    for (id, token) in decoder.unwrap_or(&none) {
         let text = token.get("content").and_then(Value::as_str);
-        let (Ok(id), Some(text)) = (id.parse::<usize>(), text) else {
+        let (Ok(id), Some(text)) = (id.parse::<u64>(), text) else {
             let text = format!("the entry {id:?} of added_tokens_decoder is no token");
             return Err(Error::in_file(&file, Problem::Tokenizer(text)));
         };
-        if id >= size {
+        let special = is_special(token);
+        let (text, ty) = if as_they_stand {
+            (text.to_owned(), plain_type(special))
+        } else {
+            added(text.to_owned(), special)
+        };
+        if !tokens.put_added(id, &text, ty) {
+            if as_they_stand {
+                let problem = Problem::TokenId { token: text, id, vocabulary: size as u64 };
+                return Err(Error::in_file(&file, problem));
+            }
             ignored += 1;
-            continue;
         }
-        let special = token.get("special").and_then(Value::as_bool).unwrap_or(false);
-        let (text, ty) = added(text.to_owned(), special);
-        tokens.put(id, text.into_bytes(), ADDED_SCORE, ty);
+    }
+    if let (true, Some(json)) = (as_they_stand, &input.json) {
+        let list = json.object.get("added_tokens").and_then(Value::as_array);
+        for token in list.into_iter().flatten() {
+            let id = token.get("id").and_then(Value::as_u64);
+            let text = token.get("content").and_then(Value::as_str);
+            let (Some(id), Some(text)) = (id, text) else {
+                return Err(json.fail("an entry of \"added_tokens\" has no id or no content"));
+            };
+            if !tokens.put_added(id, text, plain_type(is_special(token))) {
+                let token = text.to_owned();
+                let problem = Problem::TokenId { token, id, vocabulary: size as u64 };
+                return Err(Error::in_file(&json.path, problem));
+            }
+        }
     }
     if ignored > 0 {
         warnings.push(format!(
@@ -77,128 +81,58 @@ pub(super) fn tokens(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<To
     Ok(tokens)
 }
 
+/// Put the tokens of `added_tokens.json` in their places; how many are beyond the vocabulary.
+pub(super) fn put_added_file(tokens: &mut Tokens, input: &Input<'_>) -> Result<usize, Error> {
+    let path = input.folder.join("added_tokens.json");
+    let map = read_object_if_there(&path)?.unwrap_or_default();
+    let mut beyond = 0;
+    for (text, id) in &map {
+        let inside =
+            id.as_u64().is_some_and(|id| tokens.put_added(id, text, TokenType::UserDefined));
+        beyond += usize::from(!inside);
+    }
+    Ok(beyond)
+}
+
+fn is_special(token: &Value) -> bool {
+    token.get("special").and_then(Value::as_bool).unwrap_or(false)
+}
+
+const fn plain_type(special: bool) -> TokenType {
+    if special { TokenType::Control } else { TokenType::UserDefined }
+}
+
 impl Tokens {
-    fn put(&mut self, id: usize, text: Vec<u8>, score: f32, ty: TokenType) {
+    /// As many unused tokens.
+    pub(super) fn unused(size: usize) -> Self {
+        Self {
+            texts: (0..size).map(|id| format!("[PAD{id}]").into_bytes()).collect(),
+            types: vec![TokenType::Unused; size],
+            scores: vec![UNUSED_SCORE; size],
+        }
+    }
+
+    /// The pieces of a model, as many as there is room for.
+    pub(super) fn put_pieces(&mut self, model: Model) {
+        let size = self.texts.len();
+        for (id, piece) in model.pieces.into_iter().take(size).enumerate() {
+            self.put(id, piece.text, piece.score, piece.ty);
+        }
+    }
+
+    /// Replace a token that exists.
+    pub(super) fn put(&mut self, id: usize, text: Vec<u8>, score: f32, ty: TokenType) {
         self.texts[id] = text;
         self.scores[id] = score;
         self.types[id] = ty;
     }
-}
 
-/// The pieces of a model, or where it is damaged.
-fn pieces(model: &[u8]) -> Result<Vec<Piece<'_>>, usize> {
-    let mut pieces = Vec::new();
-    let mut fields = Fields { bytes: model, at: 0 };
-    while let Some((number, field)) = fields.next()? {
-        if let (1, Field::Bytes(bytes)) = (number, field) {
-            let start = fields.at - bytes.len();
-            pieces.push(piece(bytes).map_err(|at| start + at)?);
+    /// Put a token in its place, if the vocabulary has it.
+    fn put_added(&mut self, id: u64, text: &str, ty: TokenType) -> bool {
+        let id = usize::try_from(id).ok().filter(|id| *id < self.texts.len());
+        if let Some(id) = id {
+            self.put(id, text.as_bytes().to_vec(), ADDED_SCORE, ty);
         }
-    }
-    Ok(pieces)
-}
-
-fn piece(bytes: &[u8]) -> Result<Piece<'_>, usize> {
-    let mut piece = Piece { text: &[], score: 0.0, ty: TokenType::Normal };
-    let mut fields = Fields { bytes, at: 0 };
-    while let Some((number, field)) = fields.next()? {
-        match (number, field) {
-            (1, Field::Bytes(text)) if str::from_utf8(text).is_ok() => piece.text = text,
-            (1, _) => return Err(fields.at),
-            (2, Field::Four(score)) => piece.score = f32::from_le_bytes(score),
-            (3, Field::Number(ty)) => {
-                // User-defined pieces count as normal ones here: the reference does not ask for them.
-                piece.ty = match ty {
-                    2 => TokenType::Unknown,
-                    3 => TokenType::Control,
-                    5 => TokenType::Unused,
-                    6 => TokenType::Byte,
-                    _ => TokenType::Normal,
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(piece)
-}
-
-/// Walks over the fields of a protocol buffer message.
-struct Fields<'m> {
-    bytes: &'m [u8],
-    at: usize,
-}
-
-enum Field<'m> {
-    Number(u64),
-    Eight,
-    Bytes(&'m [u8]),
-    Four([u8; 4]),
-}
-
-impl<'m> Fields<'m> {
-    /// The next field and its number; where the message is damaged.
-    fn next(&mut self) -> Result<Option<(u64, Field<'m>)>, usize> {
-        if self.at == self.bytes.len() {
-            return Ok(None);
-        }
-        let tag = self.varint()?;
-        let field = match tag & 7 {
-            0 => Field::Number(self.varint()?),
-            1 => self.take(8).map(|_| Field::Eight)?,
-            2 => {
-                let length = self.varint()?;
-                Field::Bytes(self.take(usize::try_from(length).map_err(|_| self.at)?)?)
-            }
-            5 => Field::Four(self.take(4)?.try_into().map_err(|_| self.at)?),
-            _ => return Err(self.at),
-        };
-        Ok(Some((tag >> 3, field)))
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'m [u8], usize> {
-        let (bytes, _) = self.bytes[self.at..].split_at_checked(length).ok_or(self.at)?;
-        self.at += length;
-        Ok(bytes)
-    }
-
-    fn varint(&mut self) -> Result<u64, usize> {
-        let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.take(1)?[0];
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(number);
-            }
-        }
-        Err(self.at)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A piece "ab" with score 1.5 and type control, between fields that are skipped.
-    const MODEL: &[u8] =
-        b"\x12\x01x\x0a\x0b\x0a\x02ab\x15\x00\x00\xc0\x3f\x18\x03\x20\x80\x01\x29\x01\x02\x03\x04\x05\x06\x07\x08";
-
-    #[test]
-    fn reads_the_pieces_and_skips_the_rest() {
-        let expected = Piece { text: b"ab", score: 1.5, ty: TokenType::Control };
-        assert_eq!(pieces(MODEL).unwrap(), [expected]);
-    }
-
-    #[test]
-    fn a_cut_or_changed_model_is_an_error_or_another_model_and_never_a_panic() {
-        let ends: Vec<_> = (0..MODEL.len()).filter(|end| pieces(&MODEL[..*end]).is_ok()).collect();
-        assert_eq!(ends, [0, 3, 16, 19], "the ends of fields");
-        for at in 0..MODEL.len() {
-            for byte in 0..=255 {
-                let mut model = MODEL.to_vec();
-                model[at] = byte;
-                let _ = pieces(&model);
-            }
-        }
-        assert!(pieces(&[0xff; 12]).is_err());
+        id.is_some()
     }
 }

@@ -7,13 +7,18 @@ use granule_format::{Array, Metadata, StringArray};
 use serde_json::{Map, Value};
 
 use super::Input;
-use super::hugging_face::HuggingFace;
+use super::bare::read_text;
+use super::file::TokenizerFile;
+use super::library::truth;
 use crate::Error;
-use crate::json::{read_object, read_object_if_there};
+use crate::json::read_object;
 use crate::source::Problem;
 
 /// The kinds of special tokens, in the order in which they are looked for.
-const KINDS: &[&str] = &["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
+pub(super) const KINDS: &[&str] = &["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
+
+/// The kinds of models that fill in the middle of texts.
+pub(super) const FILLING_KINDS: &[&str] = &["prefix", "suffix", "middle", "fsep", "eot"];
 
 /// The keys that hold ids. Kinds that are not here have none.
 const ID_KEYS: &[(&str, &str)] = &[
@@ -40,38 +45,50 @@ pub(super) struct Special {
     template: Value,
     lowercase: Option<bool>,
     strip_accents: Option<bool>,
-    end_of_turn: Option<u32>,
     /// Ids from here on are no tokens.
     limit: Option<u64>,
 }
 
 impl Special {
     /// Gather it. `limit` is the size of the vocabulary if larger ids are to be ignored.
-    pub(super) fn read(input: &Input<'_>, limit: Option<u64>) -> Result<Self, Error> {
-        let mut special = Self { kinds: KINDS.to_vec(), limit, ..Self::default() };
-        let path = input.folder.join("tokenizer_config.json");
-        let mut config = read_object_if_there(&path)?.filter(|config| !config.is_empty());
-        if let Some(json) = &input.hugging_face {
-            if let Some(normalizer) = json.json.get("normalizer") {
+    pub(super) fn read(
+        input: &Input<'_>,
+        kinds: &[&'static str],
+        limit: Option<u64>,
+    ) -> Result<Self, Error> {
+        let mut special = Self { kinds: kinds.to_vec(), limit, ..Self::default() };
+        let mut config = Some(input.tokenizer_config.clone()).filter(|config| !config.is_empty());
+        if let Some(json) = &input.json {
+            if let Some(normalizer) = json.object.get("normalizer") {
                 special.take_normalizer(normalizer);
             }
             let mut around = Around::new(config);
-            special.take_post_processor(&json.json, &mut around);
+            special.take_post_processor(&json.object, &mut around);
             config = around.config;
         }
         if let Some(config) = &config {
             special.template = template(input.folder, config)?;
-            special.take_config(config, input.hugging_face.as_ref())?;
+            special.take_config(config, input.json.as_ref())?;
         }
         special.take_model_config(input)?;
         Ok(special)
     }
 
+    /// Set the id of a kind that no file has set.
+    pub(super) fn set_default(&mut self, kind: &str, id: u32) {
+        let known = ID_KEYS.iter().find(|(known, _)| *known == kind).map(|(known, _)| *known);
+        if let Some(kind) = known
+            && !self.ids.iter().any(|(known, _)| *known == kind)
+        {
+            self.ids.push((kind, id));
+        }
+    }
+
     /// The merges of `tokenizer.json`, or of `merges.txt`.
     pub(super) fn take_merges(&mut self, input: &Input<'_>) -> Result<(), Error> {
-        let Some(json) = &input.hugging_face else { return Ok(()) };
-        let list = json.model("merges").and_then(Value::as_array).filter(|list| !list.is_empty());
-        let Some(list) = list else {
+        let list = input.json.as_ref().and_then(|json| Some((json, json.model("merges")?)));
+        let list = list.and_then(|(json, list)| Some((json, list.as_array()?)));
+        let Some((json, list)) = list.filter(|(_, list)| !list.is_empty()) else {
             self.merges = merges_file(input.folder)?;
             return Ok(());
         };
@@ -94,11 +111,6 @@ impl Special {
         }
         self.merges = Some(merges);
         Ok(())
-    }
-
-    /// What a file that nothing else says about end of turn says about it.
-    pub(super) const fn end_of_turn(&self) -> Option<u32> {
-        self.end_of_turn
     }
 
     /// Write it all.
@@ -155,22 +167,20 @@ impl Special {
     }
 
     fn take_normalizer(&mut self, normalizer: &Value) {
-        let flag = |key| normalizer.get(key).and_then(Value::as_bool);
         match normalizer.get("type").and_then(Value::as_str) {
             Some("Lowercase") => self.lowercase = Some(true),
             Some("StripAccents") => self.strip_accents = Some(true),
             Some("BertNormalizer") => {
-                self.lowercase = flag("lowercase").or(self.lowercase);
-                self.strip_accents = flag("strip_accents").or(self.strip_accents);
+                if let Some(flag) = normalizer.get("lowercase") {
+                    self.lowercase = flag.as_bool();
+                }
+                if let Some(flag) = normalizer.get("strip_accents") {
+                    self.strip_accents = flag.as_bool();
+                }
             }
             Some("Sequence") => {
                 let steps = normalizer.get("normalizers").and_then(Value::as_array);
-                // One level is all that exists; deeper ones must not exhaust the stack.
-                for step in steps.into_iter().flatten() {
-                    if step.get("normalizers").is_none() {
-                        self.take_normalizer(step);
-                    }
-                }
+                steps.into_iter().flatten().for_each(|step| self.take_normalizer(step));
             }
             _ => {}
         }
@@ -195,7 +205,8 @@ impl Special {
                 Some("RobertaProcessing") => {
                     ADD_KINDS.iter().for_each(|kind| self.set_add(kind, true));
                     for kind in ["cls", "sep"] {
-                        if around.get(kind).is_none()
+                        if around.config.is_some()
+                            && around.get(kind).is_none()
                             && let Some(text) = step.get(kind).and_then(|pair| pair.get(0))
                         {
                             around.set(kind, text.clone());
@@ -214,7 +225,7 @@ impl Special {
         let list = |key| step.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let token = |item: &Value| {
             let id = item.get("SpecialToken").and_then(|token| token.get("id"));
-            id.filter(|id| truthy(id)).cloned()
+            id.filter(|id| truth(id)).cloned()
         };
         let (mut first, mut last) = (None, None);
         if let [start, .., end] = list("single") {
@@ -290,9 +301,9 @@ impl Special {
     fn take_config(
         &mut self,
         config: &Map<String, Value>,
-        json: Option<&HuggingFace>,
+        json: Option<&TokenizerFile>,
     ) -> Result<(), Error> {
-        let added = json.and_then(|json| json.json.get("added_tokens")?.as_array());
+        let added = json.and_then(|json| json.object.get("added_tokens")?.as_array());
         let id_of = |kind: &str| {
             let entry = config.get(&format!("{kind}_token"))?;
             let text = entry.as_str().or_else(|| entry.get("content")?.as_str())?;
@@ -307,11 +318,9 @@ impl Special {
                 self.add.push((kind, add));
             }
             if let (Some(id), Some(json)) = (id_of(kind), json) {
-                self.set_id(kind, &id, json.path())?;
+                self.set_id(kind, &id, &json.path)?;
             }
         }
-        let id = id_of("eot").and_then(|id| u32::try_from(id.as_u64()?).ok());
-        self.end_of_turn = id;
         Ok(())
     }
 
@@ -369,7 +378,7 @@ impl Around {
 
     fn get(&self, kind: &str) -> Option<&Value> {
         let map = self.config.as_ref().unwrap_or(&self.alone);
-        map.get(&format!("{kind}_token")).filter(|value| truthy(value))
+        map.get(&format!("{kind}_token")).filter(|value| truth(value))
     }
 
     fn set(&mut self, kind: &str, value: Value) {
@@ -378,18 +387,6 @@ impl Around {
 
     fn is(&self, token: &Value, kinds: &[&str]) -> bool {
         kinds.iter().any(|kind| self.get(kind) == Some(token))
-    }
-}
-
-/// Neither null, false nor empty.
-fn truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(entries) => !entries.is_empty(),
     }
 }
 
@@ -420,15 +417,6 @@ fn template(folder: &Path, config: &Map<String, Value>) -> Result<Value, Error> 
     let path = folder.join("chat_template.json");
     let json = if path.is_file() { read_object(&path)? } else { Map::new() };
     Ok(json.get("chat_template").cloned().unwrap_or(Value::Null))
-}
-
-/// A text file with every end of line as a line feed.
-fn read_text(path: &Path) -> Result<String, Error> {
-    let text = fs::read(path).map_err(Error::io(path))?;
-    let text = String::from_utf8(text).map_err(|_| {
-        Error::in_file(path, Problem::Tokenizer("the text is not UTF-8".to_owned()))
-    })?;
-    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 /// The merges of `merges.txt`, if there is one.

@@ -8,9 +8,8 @@
 //! | [`importance`] | importance matrices |
 //! | [`plan`] | what becomes of every tensor, decided before anything is written |
 //! | [`run`] | streaming the rows of a source through the encoders into files |
-//! | [`arch`] | the architectures: names and shapes of tensors, keys of the metadata |
+//! | [`arch`] | the architectures: descriptions of what tensors and numbers become |
 //! | [`tokenizer`] | the vocabulary of a checkpoint as metadata |
-//! | [`transform`] | what happens to a tensor between checkpoint and file |
 //! | [`encode`] | one encoder a block type: choosing codes and scales |
 #![forbid(unsafe_code)]
 
@@ -28,7 +27,7 @@ pub mod run;
 pub mod source;
 mod text;
 pub mod tokenizer;
-pub mod transform;
+mod transform;
 
 pub use error::Error;
 pub use importance::{Importance, ImportanceError};

@@ -1,42 +1,155 @@
-//! What happens to a tensor between the checkpoint and the file: a closed set, done by rows.
+//! Where the values of a tensor of the file lie in the checkpoint.
 
-use crate::arch::Number;
-
-/// How the numbers of a tensor are rearranged.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Transform {
-    /// As they are.
-    Keep,
-    /// The rows of each head change from two halves to pairs, in which rotary embedding takes them:
-    /// row `half * j + i` of a head becomes row `2 * i + j`.
-    PairRows {
-        /// Number of heads.
-        heads: &'static Number,
-    },
-}
-
-/// A transform with its numbers filled in: where each row comes from.
+/// A dimension: how many, and how many values of the checkpoint lie from one to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RowOrder {
-    Same,
-    Pairs {
-        /// Rows of a head; even.
-        head: u64,
-    },
+pub(crate) struct Axis {
+    pub(crate) count: u64,
+    pub(crate) stride: u64,
 }
 
-impl RowOrder {
-    /// The row of the checkpoint's tensor that becomes `row`.
-    pub(crate) const fn source(self, row: u64) -> u64 {
-        match self {
-            Self::Same => row,
-            Self::Pairs { head } => {
-                let within = row % head;
-                row - within + within % 2 * (head / 2) + within / 2
+/// The values of a tensor of the checkpoint in another order, or some of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    offset: u64,
+    /// Outermost first; as few as there can be, but at least one.
+    axes: Vec<Axis>,
+}
+
+/// Appends values that lie one behind the other in the checkpoint, by the first and their number.
+type Read<'r, E> = dyn FnMut(u64, u64, &mut Vec<u8>) -> Result<(), E> + 'r;
+
+/// Values this near to each other are read together with what lies between them.
+const NEAR: u64 = 16;
+
+impl View {
+    /// All `values` as they are.
+    pub(crate) fn whole(values: u64) -> Self {
+        Self { offset: 0, axes: vec![Axis { count: values, stride: 1 }] }
+    }
+
+    /// Dimensions, outermost first, from a value on.
+    pub(crate) fn new(offset: u64, axes: Vec<Axis>) -> Self {
+        let mut joined: Vec<Axis> = Vec::new();
+        for axis in axes.into_iter().filter(|axis| axis.count != 1) {
+            match joined.last_mut() {
+                Some(last) if last.stride == axis.count.saturating_mul(axis.stride) => {
+                    *last = Axis { count: last.count * axis.count, ..axis };
+                }
+                _ => joined.push(axis),
             }
         }
+        if joined.is_empty() {
+            joined.push(Axis { count: 1, stride: 1 });
+        }
+        Self { offset, axes: joined }
     }
+
+    /// The same with blocks of so many values in the place of values; `None` if a block would be torn.
+    pub(crate) fn in_blocks(mut self, values: u64) -> Option<Self> {
+        if values == 1 {
+            return Some(self);
+        }
+        let (last, outer) = self.axes.split_last_mut()?;
+        let numbers = outer.iter_mut().map(|axis| &mut axis.stride);
+        for number in numbers.chain([&mut last.count, &mut self.offset]) {
+            if !number.is_multiple_of(values) {
+                return None;
+            }
+            *number /= values;
+        }
+        (last.stride == 1).then_some(self)
+    }
+
+    /// How many values there are.
+    pub(crate) fn values(&self) -> u64 {
+        self.axes.iter().map(|axis| axis.count).product()
+    }
+
+    /// Where a value comes from.
+    pub(crate) fn source(&self, value: u64) -> u64 {
+        let mut rest = value;
+        let mut source = self.offset;
+        for axis in self.axes.iter().rev() {
+            source += rest % axis.count * axis.stride;
+            rest /= axis.count;
+        }
+        source
+    }
+
+    /// Append the values from `start` on, before `end`, to `out`; a value takes `size` bytes.
+    pub(crate) fn gather<E>(
+        &self,
+        (start, end): (u64, u64),
+        size: usize,
+        read: &mut Read<'_, E>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), E> {
+        let (last, outer) = self.axes.split_last().expect("there is always one");
+        let mut between = Vec::new();
+        let mut value = start;
+        while value < end {
+            let first = self.source(value);
+            let run = (last.count - value % last.count).min(end - value);
+            if last.stride == 1 {
+                read(first, run, out)?;
+                value += run;
+                continue;
+            }
+            // Read along the dimension before the last where that is nearer: columns of a transposed matrix.
+            let line = outer.last().filter(|line| line.stride < last.stride);
+            if let Some(line) = line.filter(|_| value.is_multiple_of(last.count)) {
+                let left = line.count - value / last.count % line.count;
+                let lines = left.min((end - value) / last.count);
+                if lines > 0 {
+                    let base = out.len();
+                    out.resize(base + (lines * last.count) as usize * size, 0);
+                    for column in 0..last.count {
+                        between.clear();
+                        spread(
+                            first + column * last.stride,
+                            lines,
+                            line.stride,
+                            size,
+                            read,
+                            &mut between,
+                        )?;
+                        for (row, bytes) in between.chunks_exact(size).enumerate() {
+                            let to = base + (row * last.count as usize + column as usize) * size;
+                            out[to..to + size].copy_from_slice(bytes);
+                        }
+                    }
+                    value += lines * last.count;
+                    continue;
+                }
+            }
+            spread(first, run, last.stride, size, read, out)?;
+            value += run;
+        }
+        Ok(())
+    }
+}
+
+/// Append `count` values, of which each lies `stride` behind the one before it.
+fn spread<E>(
+    first: u64,
+    count: u64,
+    stride: u64,
+    size: usize,
+    read: &mut Read<'_, E>,
+    out: &mut Vec<u8>,
+) -> Result<(), E> {
+    if stride == 1 {
+        return read(first, count, out);
+    }
+    if stride > NEAR {
+        return (0..count).try_for_each(|value| read(first + value * stride, 1, out));
+    }
+    let mut all = Vec::new();
+    read(first, (count - 1) * stride + 1, &mut all)?;
+    for value in all.chunks(size * stride as usize) {
+        out.extend_from_slice(&value[..size]);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -44,9 +157,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pairs_of_two_heads_of_six_rows() {
-        let order = RowOrder::Pairs { head: 6 };
-        let rows: Vec<_> = (0..12).map(|row| order.source(row)).collect();
-        assert_eq!(rows, [0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+    fn any_range_of_values_is_gathered() {
+        let axis = |count, stride| Axis { count, stride };
+        let views = [
+            View::whole(24),
+            View::new(0, vec![axis(6, 1), axis(4, 6)]), // transposed
+            View::new(1, vec![axis(2, 12), axis(3, 4), axis(2, 2)]), // every second
+            View::new(0, vec![axis(2, 12), axis(4, 1), axis(3, 4)]), // transposed in blocks
+            View::new(0, vec![axis(2, 1), axis(3, 4)]), // some columns
+            View::new(3, vec![axis(1, 1), axis(1, 0)]),
+            View::new(0, vec![axis(3, 2), axis(2, 40), axis(2, 20)]),
+        ];
+        for view in views {
+            let values = view.values();
+            for start in 0..values {
+                for end in start..=values {
+                    let mut out = Vec::new();
+                    let mut read = |first: u64, count: u64, out: &mut Vec<u8>| {
+                        for value in first..first + count {
+                            out.extend_from_slice(&(value as u16).to_le_bytes());
+                        }
+                        Ok::<(), ()>(())
+                    };
+                    view.gather((start, end), 2, &mut read, &mut out).unwrap();
+                    let found: Vec<_> = out
+                        .as_chunks::<2>()
+                        .0
+                        .iter()
+                        .map(|b| u64::from(u16::from_le_bytes(*b)))
+                        .collect();
+                    let expected: Vec<_> = (start..end).map(|value| view.source(value)).collect();
+                    assert_eq!(found, expected, "{view:?} {start}..{end}");
+                }
+            }
+        }
+        assert_eq!(View::new(0, vec![axis(2, 12), axis(3, 4), axis(4, 1)]), View::whole(24));
+        let rows = View::new(64, vec![axis(3, 128), axis(64, 1)]);
+        assert_eq!(rows.in_blocks(32), Some(View::new(2, vec![axis(3, 4), axis(2, 1)])));
+        assert_eq!(View::new(0, vec![axis(32, 1), axis(32, 32)]).in_blocks(32), None);
+        assert_eq!(View::new(0, vec![axis(4, 64), axis(16, 1)]).in_blocks(32), None);
     }
 }

@@ -75,6 +75,7 @@ fn options(folder: &Path, args: &[Value]) -> Option<(CheckpointOptions, Endian)>
             "--outtype" => options.out_type = OutType::from_name(args.next()?).unwrap(),
             "--model-name" => options.model_name = Some(args.next()?.to_owned()),
             "--metadata" => options.metadata = Some(folder.join(args.next()?)),
+            "--arch" => options.arch_file = Some(args.next()?.into()),
             "--vocab-only" => options.vocabulary_only = true,
             "--bigendian" => endian = Endian::Big,
             _ => return None,

@@ -1,8 +1,10 @@
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{ARCHS, Default, Number};
+use super::expression::Scope;
+use super::{Arch, ModelType, Rope, all};
 use crate::Error;
 use crate::json::read_object;
 use crate::source::Problem;
@@ -17,28 +19,79 @@ pub(crate) struct Config {
     full: Map<String, Value>,
 }
 
+/// Keys under which larger models nest the config of their text part.
+const TEXT_CONFIGS: &[&str] = &["text_config", "llm_config", "lm_config", "language_config"];
+
 impl Config {
-    /// Read the config of a folder.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
+    /// Read the config of a folder. The defaults in `file` come before those that are built in.
+    pub(crate) fn read(folder: &Path, file: Option<&Arc<Arch>>) -> Result<Self, Error> {
         let path = folder.join("config.json");
         let raw = read_object(&path)?;
+        Self::filled(path, raw, file)
+    }
+
+    fn filled(
+        path: PathBuf,
+        raw: Map<String, Value>,
+        file: Option<&Arc<Arch>>,
+    ) -> Result<Self, Error> {
         let mut full = raw.clone();
-        fill(&mut full);
-        if let Some(Value::Object(text)) = raw.get("text_config") {
-            let mut text = text.clone();
-            fill(&mut text);
+        fill(&mut full, &path, file)?;
+        if let Some(mut text) = text_config(&raw).cloned() {
+            fill(&mut text, &path, file)?;
             full.extend(text);
         }
         Ok(Self { path, raw, full })
+    }
+
+    /// The same without defaults.
+    pub(crate) fn without_defaults(self) -> Self {
+        let mut full = self.raw.clone();
+        full.extend(text_config(&self.raw).cloned().unwrap_or_default());
+        Self { full, ..self }
     }
 
     /// A config without file.
     #[cfg(test)]
     pub(crate) fn of(json: Value) -> Self {
         let raw = json.as_object().cloned().unwrap_or_default();
-        let mut full = raw.clone();
-        fill(&mut full);
-        Self { path: "config.json".into(), raw, full }
+        Self::filled("config.json".into(), raw, None).expect("the defaults are good")
+    }
+
+    /// What names in expressions of an architecture stand for.
+    pub(crate) fn scope<'a>(
+        &'a self,
+        folder: &'a Path,
+        arch: &'a Arch,
+        rope: Option<&'a Rope<'a>>,
+    ) -> Scope<'a> {
+        Scope {
+            folder,
+            path: &self.path,
+            raw: &self.raw,
+            config: &self.full,
+            numbers: &arch.numbers,
+            rope,
+            layer: None,
+            depth: 0,
+            inside: None,
+        }
+    }
+
+    /// The same with nothing but these definitions.
+    #[cfg(test)]
+    pub(super) fn bare_scope<'a>(&'a self, numbers: &'a super::Numbers) -> Scope<'a> {
+        Scope {
+            folder: Path::new(""),
+            path: &self.path,
+            raw: &self.raw,
+            config: &self.full,
+            numbers,
+            rope: None,
+            layer: None,
+            depth: 0,
+            inside: None,
+        }
     }
 
     /// The file.
@@ -51,8 +104,8 @@ impl Config {
         let named = |map: &'_ Map<String, Value>| {
             map.get("architectures").and_then(|list| list.get(0)).is_some()
         };
-        let map = match self.raw.get("text_config") {
-            Some(Value::Object(text)) if named(text) => text,
+        let map = match text_config(&self.raw) {
+            Some(text) if named(text) => text,
             _ => &self.raw,
         };
         map.get("architectures")
@@ -71,32 +124,6 @@ impl Config {
     pub(crate) fn first(&self, keys: &[&'static str]) -> Option<(&'static str, &Value)> {
         let key = keys.iter().find(|key| self.full.contains_key(**key))?;
         Some((key, self.get(key)?))
-    }
-
-    /// A number that follows from the config.
-    pub(crate) fn number(&self, number: &Number) -> Result<u64, Error> {
-        match number {
-            Number::Key(keys) => {
-                let (key, value) = self
-                    .first(keys)
-                    .ok_or_else(|| Error::in_file(&self.path, Problem::MissingKey(keys)))?;
-                self.unsigned(key, value)
-            }
-            Number::Or(first, second) => match first {
-                Number::Key(keys) if self.first(keys).is_none() => self.number(second),
-                _ => self.number(first),
-            },
-            Number::Product(a, b) => {
-                let product = self.number(a)?.checked_mul(self.number(b)?);
-                Ok(product.unwrap_or(u64::MAX))
-            }
-            Number::Quotient(a, b) => {
-                let divisor = self.number(b)?;
-                self.number(a)?
-                    .checked_div(divisor)
-                    .ok_or_else(|| self.wrong(&b.to_string(), &Value::from(0), "a number above 0"))
-            }
-        }
     }
 
     /// A value as a number without sign.
@@ -122,29 +149,48 @@ impl Config {
     }
 }
 
+/// The config of the text part.
+fn text_config(raw: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    TEXT_CONFIGS.iter().find_map(|key| raw.get(*key)?.as_object())
+}
+
 /// Fill in what the class of `model_type` has as defaults.
-fn fill(map: &mut Map<String, Value>) {
-    let Some(model_type) = map.get("model_type").and_then(Value::as_str) else { return };
-    let classes = ARCHS.iter().flat_map(|arch| arch.defaults);
-    let Some(class) = classes.into_iter().find(|class| class.name == model_type) else { return };
-    for (key, default) in class.values {
-        let there = map.get(*key);
-        let value = match default {
-            _ if there.is_some_and(|value| !value.is_null()) => continue,
-            Default::Same(other) => map.get(*other).cloned(),
-            Default::Quotient(a, b) => {
-                let of = |key: &str| map.get(key).and_then(Value::as_u64);
-                of(a).zip(of(b)).and_then(|(a, b)| a.checked_div(b)).map(Value::from)
-            }
-            _ if there.is_some() => continue,
-            Default::Integer(n) => Some(Value::from(*n)),
-            Default::Float(x) => Some(Value::from(*x)),
-            Default::Null => Some(Value::Null),
-        };
-        if let Some(value) = value {
-            map.insert((*key).to_owned(), value);
+fn fill(map: &mut Map<String, Value>, path: &Path, file: Option<&Arc<Arch>>) -> Result<(), Error> {
+    let Some(model_type) = map.get("model_type").and_then(Value::as_str) else { return Ok(()) };
+    let mut types = file.into_iter().chain(all()).flat_map(|arch| &arch.defaults);
+    let Some(ModelType { aliases, values, .. }) = types.find(|ty| ty.name == model_type) else {
+        return Ok(());
+    };
+    for (alias, key) in aliases {
+        if let Some(value) = map.remove(alias) {
+            map.insert(key.clone(), value);
         }
     }
+    for (key, default) in values {
+        let null = match map.get(key) {
+            Some(Value::Null) => true,
+            None => false,
+            Some(_) => continue,
+        };
+        if null && default.is_literal() {
+            continue;
+        }
+        let scope = Scope {
+            folder: Path::new(""),
+            path,
+            raw: map,
+            config: map,
+            numbers: const { &Vec::new() },
+            rope: None,
+            layer: None,
+            depth: 0,
+            inside: None,
+        };
+        if let Some(value) = scope.value(default)? {
+            map.insert(key.clone(), value);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -184,13 +230,7 @@ mod tests {
             assert_eq!(of(model_type).first(&["max_position_embeddings", "n_ctx"]), None);
         }
         assert_eq!(of("unheard-of").get("num_key_value_heads"), None);
-    }
-
-    #[test]
-    fn a_missing_number_is_named() {
-        let config = Config::of(json!({"hidden_size": 1}));
-        assert_eq!(config.number(&Number::Key(&["hidden_size"])).ok(), Some(1));
-        let missing = config.number(&Number::Key(&["n_embd"])).unwrap_err().to_string();
-        assert!(missing.contains("config.json") && missing.contains("n_embd"), "{missing}");
+        let absent = Config::of(json!({"model_type": "mistral", "num_attention_heads": 6}));
+        assert_eq!(absent.get("num_key_value_heads"), Some(&json!(8)));
     }
 }

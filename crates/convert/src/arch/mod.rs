@@ -1,164 +1,203 @@
 //! Architectures: what the tensors and numbers of a checkpoint are called in a GGUF file.
 //!
-//! Each is one constant of type [`Arch`] in a file of its own, with a row in [`ARCHS`]. It is data: the
-//! code that applies it knows no architecture.
+//! Each is described by a TOML file in `models/`, with a row in [`FILES`]; `spec/architectures.md` says what
+//! such a file holds. The code that applies it knows no architecture.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `description` | reading the files |
+//! | `rules` | what becomes of tensors |
+//! | `pattern` | how the numbers of a tensor are rearranged |
+//! | `expression` | short expressions over the config |
+//! | `config`, `rope`, `files` | `config.json` with defaults, what it says about rotary embedding, other files |
+//! | `entries` | writing the metadata |
 
 mod config;
+mod description;
 mod entries;
-mod llama;
+mod expression;
+mod files;
+mod pattern;
 mod rope;
+mod rules;
 
-use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
+use crate::Error;
+use crate::source::Problem;
 use crate::tokenizer::{Quirk, TokenizerKind};
-use crate::transform::Transform;
 
 pub(crate) use config::Config;
-pub(crate) use entries::{LAYERS, write_entries};
+pub(crate) use entries::{Position, write_entries};
+pub use expression::Expression;
+pub(crate) use expression::Scope;
+pub use pattern::Pattern;
 pub(crate) use rope::Rope;
+pub(crate) use rules::Place;
+pub use rules::{Change, Output, Rename, TensorRule};
 
-/// The table of architectures.
-pub const ARCHS: &[&Arch] = &[&llama::LLAMA];
+/// The table of architectures: file name and text.
+#[rustfmt::skip]
+const FILES: &[(&str, &str)] = &[
+    ("llama.toml", include_str!("models/llama.toml")),
+    ("qwen2.toml", include_str!("models/qwen2.toml")),
+    ("qwen2moe.toml", include_str!("models/qwen2moe.toml")),
+    ("qwen3.toml", include_str!("models/qwen3.toml")),
+    ("qwen3moe.toml", include_str!("models/qwen3moe.toml")),
+];
+
+/// What several architectures have in common.
+const GROUPS: (&str, &str) = ("groups.toml", include_str!("models/groups.toml"));
+
+/// Definitions: name and expression.
+pub(crate) type Numbers = Vec<(String, Expression)>;
 
 /// An architecture.
 #[derive(Debug)]
 pub struct Arch {
     /// Its name in `general.architecture` and in front of its keys.
-    pub name: &'static str,
+    pub name: String,
     /// The classes whose checkpoints it describes, as `architectures` of `config.json` names them.
-    pub classes: &'static [&'static str],
+    pub classes: Vec<String>,
     /// Those of the classes that are saved without head: their tensors lack the `model.` in front.
-    pub headless: &'static [&'static str],
+    pub headless: Vec<String>,
+    /// Whether it describes a checkpoint of these classes, where others have the same.
+    pub when: Option<Expression>,
+    /// Whether `config.json` is taken as it is, without the defaults of any class.
+    pub raw_config: bool,
     /// What the classes of these values of `model_type` fill in where the config is silent.
-    pub defaults: &'static [ModelType],
-    /// The metadata, group after group, in the order in which it is written.
-    pub entries: &'static [&'static [Entry]],
-    /// What the tensors become. Tensors whose rules have `{expert}` are stacked, layer by layer, and
-    /// appear in the order of their rules.
-    pub tensors: &'static [TensorRule],
-    /// The keys that can hold the number of experts; none if there are never experts.
-    pub experts: &'static [&'static str],
+    pub defaults: Vec<ModelType>,
+    /// Names for what follows from the config. A definition hides a key of the config.
+    pub numbers: Vec<(String, Expression)>,
+    /// Metadata that come before the model's names.
+    pub early_metadata: Vec<Item>,
+    /// The metadata, in the order in which they are written.
+    pub metadata: Vec<Item>,
+    /// Metadata that come after all others, just before those of the tokenizer.
+    pub late_metadata: Vec<Item>,
+    /// What the tensors become.
+    pub tensors: Vec<TensorRule>,
+    /// What is replaced in the names of tensors before they are looked up.
+    pub renames: Vec<Rename>,
+    /// Tensors that are left out, as patterns for whole names.
+    pub left_out: Vec<regex::Regex>,
     /// Tensors that follow from the config alone; they come first.
-    pub computed: &'static [Computed],
+    pub computed: Vec<Computed>,
     /// The kinds of tokenizer, in the order in which they are tried.
-    pub tokenizers: &'static [TokenizerKind],
+    pub tokenizers: Vec<TokenizerKind>,
     /// What no file says about the tokenizer.
-    pub quirks: &'static [Quirk],
+    pub quirks: Vec<Quirk>,
 }
 
 /// The defaults of a value of `model_type`.
 #[derive(Debug)]
 pub struct ModelType {
     /// The value of `model_type`.
-    pub name: &'static str,
-    /// Keys and what they get, in this order.
-    pub values: &'static [(&'static str, Default)],
+    pub name: String,
+    /// Other names of keys: what the config calls so, and what the class calls it.
+    pub aliases: Vec<(String, String)>,
+    /// Keys and what they get, in this order. An expression is for a key that is absent or null, what stands
+    /// for itself for one that is absent.
+    pub values: Vec<(String, Expression)>,
 }
 
-/// What a key gets that the config does not set.
-#[derive(Clone, Copy, Debug)]
-pub enum Default {
-    /// This integer, if the key is absent.
-    Integer(u64),
-    /// This number, if the key is absent.
-    Float(f64),
-    /// Null, if the key is absent.
-    Null,
-    /// The value of another key, if the key is absent or null.
-    Same(&'static str),
-    /// The quotient of two others, rounded down, if the key is absent or null.
-    Quotient(&'static str, &'static str),
-}
-
-/// A number that follows from the config.
-#[derive(Clone, Copy, Debug)]
-pub enum Number {
-    /// The first of these keys that is there.
-    Key(&'static [&'static str]),
-    /// The first, or the second where the keys of the first are absent or null.
-    Or(&'static Number, &'static Number),
-    /// Their product.
-    Product(&'static Number, &'static Number),
-    /// Their quotient, rounded down.
-    Quotient(&'static Number, &'static Number),
-}
-
-/// An entry of the metadata. Keys are given without the architecture in front of them.
-#[derive(Clone, Copy, Debug)]
-pub enum Entry {
-    /// An integer; left out if the config has none of the keys.
-    Integer(&'static str, &'static [&'static str]),
-    /// A floating-point number; left out if the config has none of the keys.
-    Float(&'static str, &'static [&'static str]),
-    /// An integer that must be there.
-    Needed(&'static str, &'static Number),
-    /// `attention.causal`, if the config says that it is not.
-    Causal,
+/// One of the metadata, or some of them.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// One.
+    Entry(Entry),
     /// How rotary embedding is stretched to longer contexts.
     RopeScaling,
     /// The bases of rotary embedding.
-    RopeBase,
-    /// How experts are chosen.
-    ExpertGating,
+    RopeBases,
+    /// How the vectors of tokens become one, by the modules that `sentence-transformers` saves.
+    Pooling,
     /// `general.file_type`.
     FileType,
 }
 
-/// What becomes of a tensor.
-#[derive(Clone, Copy, Debug)]
-pub struct TensorRule {
-    /// Its name in the checkpoint, with `{layer}` and `{expert}` for numbers.
-    pub source: &'static str,
-    /// Its name in the file.
-    pub target: &'static str,
-    /// Its dimensions in the checkpoint, outermost first.
-    pub shape: &'static [Number],
-    /// How its numbers are rearranged.
-    pub transform: Transform,
-    /// When the architecture needs it.
-    pub presence: Presence,
+/// An entry of the metadata.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The key; without `general.` or `tokenizer.` in front, the architecture's name is put there.
+    pub key: String,
+    /// The type of the value, or of the items of a list.
+    pub kind: EntryKind,
+    /// The value; it is an error if it is null, and left out if the expression gives up.
+    pub value: Expression,
 }
 
-/// When a tensor must be there.
+/// The type of a value in the metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// Always.
-    Needed,
-    /// Never.
-    Optional,
-    /// If the config sets this key to something other than null, 0 and false.
-    If(&'static str),
-    /// Unless the config does so.
-    Unless(&'static str),
-    /// Unless the config does so; but only a warning is given, because programs that run the model
-    /// put another tensor in its place.
-    Advised(&'static str),
+pub enum EntryKind {
+    /// 32 bits without sign; with sign in lists.
+    Integer,
+    /// 32-bit floating point.
+    Float,
+    /// Truth.
+    Bool,
+    /// Text.
+    Text,
 }
 
 /// A tensor that follows from the config alone.
-#[derive(Clone, Copy, Debug)]
-pub enum Computed {
-    /// `rope_freqs.weight`: by how much each frequency is divided, for `rope_type` `llama3`.
-    RopeFrequencies {
-        /// Numbers in a head.
-        head: &'static Number,
-    },
+#[derive(Debug)]
+pub struct Computed {
+    /// Its name in the file.
+    pub name: String,
+    /// Its values, a list; it is left out if the expression gives up.
+    pub values: Expression,
+    /// How many there must be.
+    pub length: Option<Expression>,
 }
 
-/// The architecture that describes a class.
-pub fn find(class: &str) -> Option<&'static Arch> {
-    ARCHS.iter().copied().find(|arch| arch.classes.contains(&class))
+static BUILT_IN: LazyLock<Vec<Arc<Arch>>> = LazyLock::new(|| {
+    let read = |(name, text): &(&str, &str)| {
+        description::parse(text).unwrap_or_else(|why| panic!("{name}: {why}"))
+    };
+    FILES.iter().map(|file| Arc::new(read(file))).collect()
+});
+
+/// The architectures that are built in.
+pub fn all() -> &'static [Arc<Arch>] {
+    &BUILT_IN
 }
 
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(keys) => write!(f, "{}", keys.first().unwrap_or(&"")),
-            Self::Or(first, second) => write!(f, "{first} or {second}"),
-            Self::Product(a, b) => write!(f, "{a} * {b}"),
-            Self::Quotient(a, b) => write!(f, "{a} / {b}"),
+impl Arch {
+    /// Read a description from a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none; the error names the place.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(Error::io(path))?;
+        let arch = description::parse(&text);
+        arch.map_err(|why| Error::in_file(path, Problem::Description(why)))
+    }
+}
+
+/// The architecture that describes a checkpoint: `file`, or one that is built in.
+///
+/// # Errors
+/// If none does.
+pub(crate) fn find(
+    file: Option<&Arc<Arch>>,
+    config: &Config,
+    folder: &Path,
+) -> Result<Arc<Arch>, Error> {
+    let class = config.class()?;
+    for arch in file.into_iter().chain(all()) {
+        let known = arch.classes.iter().any(|name| name == class);
+        let here = match &arch.when {
+            Some(when) if known => config.scope(folder, arch, None).holds(when)?,
+            _ => known,
+        };
+        if here {
+            return Ok(arch.clone());
         }
     }
+    Err(Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned())))
 }
 
 #[cfg(test)]
@@ -168,29 +207,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_and_model_types_belong_to_one_architecture() {
-        let mut classes = HashSet::new();
-        let mut types = HashSet::new();
-        for arch in ARCHS {
-            arch.classes.iter().for_each(|class| assert!(classes.insert(class), "{class}"));
-            arch.defaults.iter().for_each(|ty| assert!(types.insert(ty.name), "{}", ty.name));
-            let known = |class: &&&str| arch.classes.contains(class);
-            assert!(arch.headless.iter().all(|class| known(&class)), "{}", arch.name);
+    fn every_description_is_good() {
+        for (name, text) in FILES {
+            if let Err(why) = description::parse(text) {
+                panic!("{name}: {why}");
+            }
+        }
+        let listed: HashSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/arch/models");
+        for entry in fs::read_dir(folder).expect("the folder is there") {
+            let name = entry.expect("readable").file_name().into_string().expect("ASCII");
+            assert!(listed.contains(&name) || name == GROUPS.0, "{name} is not in the table");
         }
     }
 
     #[test]
-    fn rules_of_an_architecture_do_not_compete() {
-        for arch in ARCHS {
-            let mut sources = HashSet::new();
-            for rule in arch.tensors {
-                assert!(sources.insert(rule.source), "{}: {}", arch.name, rule.source);
-                let layered = |name: &str| name.contains("{layer}");
-                assert_eq!(layered(rule.source), layered(rule.target), "{}", rule.source);
-                let stacked = rule.source.contains("{expert}");
-                assert!(!rule.target.contains("{expert}"), "{}", rule.target);
-                assert_eq!(stacked, rule.target.contains("_exps."), "{}", rule.target);
+    fn classes_and_model_types_belong_to_one_architecture() {
+        let mut classes = HashSet::new();
+        let mut types = HashSet::new();
+        for arch in all() {
+            for class in &arch.classes {
+                assert!(classes.insert(class) || arch.when.is_some(), "{class}");
             }
+            arch.defaults.iter().for_each(|ty| assert!(types.insert(&ty.name), "{}", ty.name));
+            let known = |class| arch.classes.contains(class);
+            assert!(arch.headless.iter().all(known), "{}", arch.name);
         }
     }
 }

@@ -47,6 +47,8 @@ impl<'c> Rope<'c> {
                 }
             };
             mirror("rope_theta", config.first(BASE_KEYS).map(|(_, value)| value));
+            let partial = config.first(&["partial_rotary_factor", "rope_pct", "rope_percent"]);
+            mirror("partial_rotary_factor", partial.map(|(_, value)| value));
             let original = "original_max_position_embeddings";
             mirror(original, config.get(original));
             if let Some(kind) = all.get("type").filter(|kind| !kind.is_null()).cloned() {
@@ -54,6 +56,11 @@ impl<'c> Rope<'c> {
             }
         }
         Self { config, all }
+    }
+
+    /// What stands under a key, for layers with full attention.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.full().get(key)
     }
 
     /// What holds for layers with full attention.

@@ -90,15 +90,6 @@ impl DataType {
         }
     }
 
-    /// Bytes of so many values in a row; `None` if they are no whole blocks, or too many.
-    pub(crate) const fn row_bytes(self, values: u64) -> Option<u64> {
-        if values.is_multiple_of(self.values()) {
-            (values / self.values()).checked_mul(self.bytes())
-        } else {
-            None
-        }
-    }
-
     /// The numbers of `bytes` as `f32`.
     pub(crate) fn widen(self, bytes: &[u8]) -> Vec<f32> {
         let mut out = vec![0.0; bytes.len() / self.bytes() as usize * self.values() as usize];

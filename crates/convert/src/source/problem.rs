@@ -285,13 +285,13 @@ pub enum Problem {
     NoArchitecture,
     /// The architecture has no description.
     #[error(
-        "the architecture {0:?} is not supported; `granule convert --print-supported-models` lists \
-         those that are"
+        "the architecture {0:?} is not known; `granule convert --print-supported-models` lists those that \
+         are, `--arch FILE` takes a description of another"
     )]
     UnknownArchitecture(String),
     /// The config lacks a number.
     #[error("the key {} is missing", .0.join(" or "))]
-    MissingKey(&'static [&'static str]),
+    MissingKey(Vec<String>),
     /// The config has something else where a number is needed.
     #[error("{key:?} is {found}, expected {expected}")]
     KeyType {
@@ -306,7 +306,7 @@ pub enum Problem {
     #[error("the architecture {arch} has no such tensor{}", limit(*.beyond))]
     Unmapped {
         /// The architecture.
-        arch: &'static str,
+        arch: String,
         /// How many layers or experts the config says there are, if the tensor is beyond them.
         beyond: Option<(u64, &'static str)>,
     },
@@ -320,7 +320,7 @@ pub enum Problem {
     #[error("the architecture {arch} needs this tensor, the checkpoint lacks it")]
     MissingTensor {
         /// The architecture.
-        arch: &'static str,
+        arch: String,
     },
     /// The shape is not what the config says.
     #[error("its shape is {found:?}; by config.json ({by}) it must be {expected:?}")]
@@ -332,14 +332,40 @@ pub enum Problem {
         /// Which keys decide.
         by: String,
     },
-    /// The rows cannot be distributed over heads.
-    #[error("{rows} rows cannot be divided into {heads} heads of an even number of rows")]
-    Heads {
-        /// Rows of the tensor.
-        rows: u64,
-        /// Heads by the config.
-        heads: u64,
+    /// The dimensions cannot be taken apart as the architecture wants it.
+    #[error("its shape {shape:?} does not fit the pattern {pattern:?}")]
+    Rearrange {
+        /// The pattern.
+        pattern: String,
+        /// The shape in the checkpoint, outermost dimension first.
+        shape: Vec<u64>,
     },
+    /// The parts of a tensor differ in more than their first dimension.
+    #[error(
+        "its dimensions in the file, {found:?}, do not go with {first:?}, those of the first part"
+    )]
+    Parts {
+        /// Dimensions of this part, outermost first.
+        found: Vec<u64>,
+        /// Dimensions of the first one.
+        first: Vec<u64>,
+    },
+    /// A tensor that follows from the config has another number of values.
+    #[error("{name} would have {found} values, expected {expected}")]
+    ComputedLength {
+        /// The tensor of the file.
+        name: String,
+        /// Its values.
+        found: u64,
+        /// How many there must be.
+        expected: u64,
+    },
+    /// The architecture would tear blocks.
+    #[error("blocks of {0} cannot be rearranged as the architecture wants it")]
+    Blocks(&'static str),
+    /// The description of an architecture is wrong.
+    #[error("the description of the architecture: {0}")]
+    Description(String),
     /// Rows cannot be encoded.
     #[error("from row {row} on: {source}")]
     Encode {

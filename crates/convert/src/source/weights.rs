@@ -134,6 +134,33 @@ impl Weights {
     }
 }
 
+impl Weights {
+    /// Whether two tensors, by their indices, have the same type, shape and bytes.
+    pub(crate) fn same_values(&self, a: usize, b: usize) -> Result<bool, Error> {
+        let (a, b) = (&self.tensors[a], &self.tensors[b]);
+        if (a.ty, &a.shape) != (b.ty, &b.shape) {
+            return Ok(false);
+        }
+        let all = a.values() / a.ty.values() * a.ty.bytes();
+        let chunk = COMPARED * a.ty.bytes();
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        for start in (0..all).step_by(chunk as usize) {
+            let bytes = chunk.min(all - start) as usize;
+            left.clear();
+            right.clear();
+            self.read(a, start, bytes, &mut left)?;
+            self.read(b, start, bytes, &mut right)?;
+            if left != right {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Values, or blocks, that are compared at a time.
+const COMPARED: u64 = 1 << 18;
+
 /// The first tensor, by name, that the index lists and no file holds.
 fn first_absent<'m>(
     map: Option<&'m HashMap<String, String>>,

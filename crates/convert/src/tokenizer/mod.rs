@@ -109,7 +109,7 @@ pub(crate) fn read(
     warnings: &mut Vec<String>,
 ) -> Result<Metadata, Error> {
     let pre = options.pre_tokenizer.as_deref();
-    read_kinds(arch.tokenizers, arch.quirks, config, folder, pre, warnings)
+    read_kinds(&arch.tokenizers, &arch.quirks, config, folder, pre, warnings)
 }
 
 /// The same for these kinds, in the order in which they are tried, and these quirks.

@@ -66,7 +66,7 @@ fn kinds_of(class: &str) -> Kinds {
 
 /// The tokenizer of a folder.
 fn read_folder(folder: &Path, warnings: &mut Vec<String>) -> Result<Metadata, Error> {
-    let config = Config::read(folder)?;
+    let config = Config::read(folder, None)?;
     let kinds = kinds_of(config.class()?);
     read_kinds(kinds.kinds, &kinds.quirks, &config, folder, None, warnings)
 }

@@ -28,6 +28,7 @@ impl Input {
             model_name: args.model_name.clone(),
             metadata: args.metadata.clone(),
             pre_tokenizer: args.pre.clone(),
+            arch_file: args.arch.clone(),
             vocabulary_only: args.vocab_only,
         };
         Ok(Self::Checkpoint(Box::new(Checkpoint::open(&args.source, &options)?)))

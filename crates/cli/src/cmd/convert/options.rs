@@ -106,6 +106,9 @@ pub(crate) struct Args {
     /// A JSON file with metadata that replace those of a checkpoint
     #[arg(long, value_name = "FILE", help_heading = "Checkpoint")]
     pub(crate) metadata: Option<PathBuf>,
+    /// The description of an architecture that is not built in, as the file spec/architectures.md has it
+    #[arg(long, value_name = "FILE", help_heading = "Checkpoint")]
+    pub(crate) arch: Option<PathBuf>,
     /// The name of the pre-tokenizer, where that of a checkpoint is not recognised
     #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
     pub(crate) pre: Option<String>,
@@ -146,6 +149,7 @@ impl Args {
             ("--outtype", self.outtype.is_some()),
             ("--model-name", self.model_name.is_some()),
             ("--metadata", self.metadata.is_some()),
+            ("--arch", self.arch.is_some()),
             ("--pre", self.pre.is_some()),
             ("--vocab-only", self.vocab_only),
         ];

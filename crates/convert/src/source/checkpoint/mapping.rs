@@ -1,186 +1,245 @@
 //! Which tensors of the checkpoint become which tensors of the file, with everything checked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granule_format::{BlockType, Shape};
 
+use super::left_out::{LeftOut, left_out};
 use super::out_type::Writable;
 use crate::Error;
-use crate::arch::{Arch, Computed, Config, LAYERS, Number, Presence, Rope, TensorRule};
+use crate::arch::{Arch, Change, Output, Place, Scope, TensorRule};
 use crate::source::data_type::DataType;
 use crate::source::weights::{StoredTensor, Weights};
 use crate::source::{Problem, SourceTensor};
-use crate::transform::{RowOrder, Transform};
+use crate::transform::View;
 
-/// Where the rows of a tensor come from.
+/// Where the values of a tensor come from.
 #[derive(Clone, Debug)]
 pub(super) enum Assembled {
-    /// From tensors of the checkpoint, by their indices: one, or one for each expert.
-    Stored { parts: Vec<usize>, order: RowOrder },
+    /// From tensors of the checkpoint, one behind the other.
+    Stored { pieces: Vec<Piece>, change: Change },
     /// From the config.
     Computed(Vec<f32>),
 }
 
-/// The numbers in a tensor's name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Place {
-    layer: Option<u64>,
-    expert: Option<u64>,
+/// A part of a tensor of the file.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// The tensor of the checkpoint, by its index.
+    pub(super) tensor: usize,
+    /// Which of its values.
+    pub(super) view: View,
 }
-
-/// Tensors that are no part of the model: what they hold follows from the config.
-const LEFT_OUT_SUFFIXES: &[&str] =
-    &[".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"];
-
-/// Parts of larger models that are no part of the text model, by the start of the name.
-const OTHER_PREFIXES: &[&str] = &[
-    "mlp",
-    "vit.",
-    "vpm.",
-    "siglip2.",
-    "conformer.",
-    "merger.",
-    "resampler.",
-    "sound_encoder.",
-    "sound_projection.",
-    "speech_embeddings.",
-];
-
-/// The same, by any part of the name.
-const OTHER_PARTS: &[&str] = &[
-    "audio.",
-    "audio_",
-    "code2wav.",
-    "image_newline",
-    "model.connector.",
-    "patch_embed",
-    "patch_merge_mlp.",
-    "patch_merger.",
-    "pre_mm_projector_norm",
-    "projector.",
-    "talker.",
-    "token2wav.",
-    "view_seperator",
-    "vision.",
-    "vision_",
-    "visual.",
-];
 
 /// Map all tensors, in the order of the file.
 pub(super) fn map(
-    arch: &'static Arch,
-    config: &Config,
-    rope: &Rope<'_>,
+    arch: &Arch,
+    class: &str,
+    scope: Scope<'_>,
     weights: &Weights,
     out_type: Writable,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<(SourceTensor, Assembled)>, Error> {
-    let numbers = Numbers::read(arch, config)?;
-    let mut mapper = Mapper { arch, config, weights, out_type, numbers, done: Vec::new() };
-    for computed in arch.computed {
-        mapper.compute(computed, rope)?;
-    }
-    let headless = arch.headless.contains(&config.class()?);
-    let mut found = HashMap::new();
-    let mut stacked: HashMap<u64, u64> = HashMap::new();
+    let headless = arch.headless.iter().any(|name| name == class);
+    let mut mapper = Mapper::new(arch, scope, weights, out_type, headless)?;
+    mapper.compute()?;
     for (index, tensor) in weights.tensors().iter().enumerate() {
-        match left_out(&tensor.name) {
-            LeftOut::No => {}
-            LeftOut::Redundant => continue,
-            LeftOut::OtherPart => {
-                warnings
-                    .push(format!("tensor {:?} is not of the text model: left out", tensor.name));
-                continue;
-            }
-        }
-        let (rule, place) = mapper.rule_for(tensor, headless)?;
-        mapper.check_shape(&arch.tensors[rule], tensor)?;
-        if let Some(other) = found.insert((rule, place), index) {
-            let other = weights.tensors()[other].name.clone();
-            return Err(mapper.fail(tensor, Problem::SameTarget { other }));
-        }
-        if place.expert.is_none() {
-            mapper.add(&arch.tensors[rule], place.layer, vec![index])?;
-            continue;
-        }
-        // The stacks of a layer take their place where the last of its experts was.
-        let layer = place.layer.unwrap_or_default();
-        let seen = stacked.entry(layer).or_default();
-        *seen += 1;
-        let rules = arch.tensors.iter().enumerate().filter(|(_, rule)| is_stacked(rule));
-        if *seen == mapper.numbers.experts.saturating_mul(rules.clone().count() as u64) {
-            for (number, rule) in rules {
-                let part = |expert| found[&(number, Place { expert: Some(expert), ..place })];
-                mapper.add(rule, place.layer, (0..mapper.numbers.experts).map(part).collect())?;
-            }
+        let name = mapper.renamed(&tensor.name);
+        match left_out(arch, &name) {
+            LeftOut::No => mapper.take(index, &name)?,
+            LeftOut::Redundant => {}
+            LeftOut::OtherPart => warnings
+                .push(format!("tensor {:?} is not of the text model: left out", tensor.name)),
         }
     }
-    mapper.check_presence(&found, headless, warnings)?;
-    Ok(mapper.done)
+    mapper.check_presence(warnings)?;
+    mapper.early.append(&mut mapper.done);
+    Ok(mapper.early)
 }
 
-/// How often the rules repeat.
-#[derive(Clone, Copy)]
-struct Numbers {
-    layers: u64,
-    experts: u64,
-}
-
-impl Numbers {
-    fn read(arch: &Arch, config: &Config) -> Result<Self, Error> {
-        let experts = match config.first(arch.experts) {
-            Some((key, value)) => config.unsigned(key, value)?,
-            None => 0,
-        };
-        Ok(Self { layers: config.number(&Number::Key(LAYERS))?, experts })
-    }
+/// A rule that holds for this checkpoint, and how often it repeats.
+struct Active<'a> {
+    rule: &'a TensorRule,
+    layers: Option<u64>,
+    experts: Option<u64>,
+    /// Rules with the same number are written together, when the last tensor of a layer has been seen.
+    batch: usize,
 }
 
 struct Mapper<'a> {
-    arch: &'static Arch,
-    config: &'a Config,
+    arch: &'a Arch,
+    scope: Scope<'a>,
     weights: &'a Weights,
     out_type: Writable,
-    numbers: Numbers,
+    headless: bool,
+    rules: Vec<Active<'a>>,
+    /// The tensor of the checkpoint for a rule, the number of the source in it, and a place.
+    found: HashMap<(usize, usize, Place), usize>,
+    /// How many have been seen of a batch in a layer.
+    seen: HashMap<(usize, Option<u64>), u64>,
+    /// The tensors of the file so far.
+    written: HashMap<String, Option<usize>>,
+    early: Vec<(SourceTensor, Assembled)>,
     done: Vec<(SourceTensor, Assembled)>,
 }
 
-impl Mapper<'_> {
+impl<'a> Mapper<'a> {
+    fn new(
+        arch: &'a Arch,
+        scope: Scope<'a>,
+        weights: &'a Weights,
+        out_type: Writable,
+        headless: bool,
+    ) -> Result<Self, Error> {
+        let mut rules: Vec<Active<'a>> = Vec::new();
+        for rule in &arch.tensors {
+            if let Some(when) = &rule.when
+                && !scope.holds(when)?
+            {
+                continue;
+            }
+            let count = |count| scope.count(count);
+            let source = &rule.sources[0];
+            let stack = rule.stack();
+            let mate = stack
+                .is_some()
+                .then(|| rules.iter().position(|other| other.rule.stack() == stack))
+                .flatten();
+            rules.push(Active {
+                rule,
+                layers: source.layers.as_ref().map(count).transpose()?,
+                experts: source.experts.as_ref().map(count).transpose()?,
+                batch: mate.unwrap_or(rules.len()),
+            });
+        }
+        Ok(Self {
+            arch,
+            scope,
+            weights,
+            out_type,
+            headless,
+            rules,
+            found: HashMap::new(),
+            seen: HashMap::new(),
+            written: HashMap::new(),
+            early: Vec::new(),
+            done: Vec::new(),
+        })
+    }
+
     fn fail(&self, tensor: &StoredTensor, problem: Problem) -> Error {
         Error::of_tensor(self.weights.path(tensor), &tensor.name, problem)
     }
 
-    /// The rule for a tensor and the numbers in its name.
-    fn rule_for(&self, tensor: &StoredTensor, headless: bool) -> Result<(usize, Place), Error> {
-        let mut name = tensor.name.replace("language_model.", "");
-        if headless {
+    /// The name under which rules know a tensor.
+    fn renamed(&self, name: &str) -> String {
+        let mut name = name.replace("language_model.", "");
+        if let Some(start) = name.strip_suffix("e_score_correction_bias") {
+            name = format!("{start}e_score_correction.bias");
+        }
+        for rename in &self.arch.renames {
+            name = rename.pattern.replace(&name, &rename.with).into_owned();
+        }
+        if self.headless {
             name.insert_str(0, "model.");
         }
-        let mut rules = self.arch.tensors.iter().enumerate();
-        let fit = rules.find_map(|(number, rule)| Some((number, fit(rule.source, &name)?)));
-        let arch = self.arch.name;
-        let (rule, place) =
-            fit.ok_or_else(|| self.fail(tensor, Problem::Unmapped { arch, beyond: None }))?;
-        let limits = [
-            (place.layer, self.numbers.layers, "layers"),
-            (place.expert, self.numbers.experts, "experts"),
-        ];
-        for (number, count, what) in limits {
-            if number.is_some_and(|number| number >= count) {
-                let beyond = Some((count, what));
-                return Err(self.fail(tensor, Problem::Unmapped { arch, beyond }));
-            }
-        }
-        Ok((rule, place))
+        name
     }
 
-    fn check_shape(&self, rule: &TensorRule, tensor: &StoredTensor) -> Result<(), Error> {
-        let numbers = rule.shape.iter().map(|number| self.config.number(number));
+    /// Take a tensor of the checkpoint, and write what is complete with it.
+    fn take(&mut self, index: usize, name: &str) -> Result<(), Error> {
+        let tensor = &self.weights.tensors()[index];
+        let (number, source, place) = self.rule_for(tensor, name)?;
+        let active = &self.rules[number];
+        let rule = active.rule;
+        let batch = active.batch;
+        self.check_shape(rule, place, tensor)?;
+        if rule.spare
+            && rule.outputs.iter().all(|o| self.written.contains_key(&o.name(place.layer)))
+        {
+            return Ok(());
+        }
+        if let Some(other) = self.found.insert((number, source, place), index) {
+            let other = self.weights.tensors()[other].name.clone();
+            return Err(self.fail(tensor, Problem::SameTarget { other }));
+        }
+        // Stacks and what is joined take their places where the last of their parts was.
+        let seen = self.seen.entry((batch, place.layer)).or_default();
+        *seen += 1;
+        let members = || (0..self.rules.len()).filter(|rule| self.rules[*rule].batch == batch);
+        let parts = |active: &Active<'_>| {
+            active.experts.unwrap_or(1).saturating_mul(active.rule.sources.len() as u64)
+        };
+        let all = members().map(|member| parts(&self.rules[member]));
+        if *seen == all.fold(0, u64::saturating_add) {
+            for member in members().collect::<Vec<_>>() {
+                self.write(member, place.layer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rule for a tensor, the number of the source in it, and the numbers in its name.
+    fn rule_for(&self, tensor: &StoredTensor, name: &str) -> Result<(usize, usize, Place), Error> {
+        let mut fits = self.rules.iter().enumerate().flat_map(|(number, active)| {
+            let sources = active.rule.sources.iter().enumerate();
+            sources.filter_map(move |(source, pattern)| Some((number, source, pattern.fit(name)?)))
+        });
+        let arch = || self.arch.name.clone();
+        let (number, source, place) = fits
+            .next()
+            .ok_or_else(|| self.fail(tensor, Problem::Unmapped { arch: arch(), beyond: None }))?;
+        let active = &self.rules[number];
+        let limits =
+            [(place.layer, active.layers, "layers"), (place.expert, active.experts, "experts")];
+        for (number, count, what) in limits {
+            if let (Some(number), Some(count)) = (number, count)
+                && number >= count
+            {
+                let beyond = Some((count, what));
+                return Err(self.fail(tensor, Problem::Unmapped { arch: arch(), beyond }));
+            }
+        }
+        Ok((number, source, place))
+    }
+
+    fn check_shape(
+        &self,
+        rule: &'a TensorRule,
+        place: Place,
+        tensor: &StoredTensor,
+    ) -> Result<(), Error> {
+        let scope = self.scope.at(place.layer);
+        let numbers = rule.shape.iter().map(|number| scope.unsigned(number));
         let expected = numbers.collect::<Result<Vec<_>, _>>()?;
         if tensor.shape != expected {
-            let by = rule.shape.iter().map(Number::to_string).collect::<Vec<_>>().join(", ");
             let found = tensor.shape.clone();
+            let by = rule.shape_text();
             return Err(self.fail(tensor, Problem::Shape { found, expected, by }));
+        }
+        Ok(())
+    }
+
+    /// Write the tensors of a rule, whose parts have all been found.
+    fn write(&mut self, number: usize, layer: Option<u64>) -> Result<(), Error> {
+        let active = &self.rules[number];
+        let rule = active.rule;
+        let mut parts = Vec::new();
+        for expert in 0..active.experts.unwrap_or(1) {
+            let expert = active.experts.map(|_| expert);
+            for source in 0..rule.sources.len() {
+                parts.push(self.found[&(number, source, Place { layer, expert })]);
+            }
+        }
+        let stacked = active.experts.is_some();
+        if let Some(twin) = &rule.unless_equal
+            && let Some(Some(twin)) = self.written.get(twin)
+            && self.weights.same_values(*twin, parts[0])?
+        {
+            return Ok(());
+        }
+        for output in &rule.outputs {
+            self.add(rule, output, layer, &parts, stacked)?;
         }
         Ok(())
     }
@@ -188,188 +247,154 @@ impl Mapper<'_> {
     /// Append a tensor of the file.
     fn add(
         &mut self,
-        rule: &TensorRule,
+        rule: &'a TensorRule,
+        output: &'a Output,
         layer: Option<u64>,
-        parts: Vec<usize>,
+        parts: &[usize],
+        stacked: bool,
     ) -> Result<(), Error> {
-        let tensor = &self.weights.tensors()[parts[0]];
-        let others = parts.iter().map(|part| &self.weights.tensors()[*part]);
-        if let Some(other) = others.clone().find(|other| other.ty != tensor.ty) {
-            let problem = Problem::MixedTypes { found: other.ty.name(), first: tensor.ty.name() };
-            return Err(self.fail(other, problem));
+        let first = &self.weights.tensors()[parts[0]];
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut dimensions: Vec<u64> = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let tensor = &self.weights.tensors()[*part];
+            if tensor.ty != first.ty {
+                let problem =
+                    Problem::MixedTypes { found: tensor.ty.name(), first: first.ty.name() };
+                return Err(self.fail(tensor, problem));
+            }
+            for (shape, view) in self.views(output, layer, tensor)? {
+                let block = tensor.ty.values();
+                let view = view
+                    .in_blocks(block)
+                    .filter(|_| shape.last().is_some_and(|row| row.is_multiple_of(block)));
+                let view =
+                    view.ok_or_else(|| self.fail(tensor, Problem::Blocks(tensor.ty.name())))?;
+                pieces.push(Piece { tensor: *part, view });
+                match dimensions.split_first_mut() {
+                    None => dimensions = shape,
+                    Some((rows, row)) if Some(&*row) == shape.get(1..) => {
+                        // Experts come one behind the other, everything else grows.
+                        let grows = !stacked || number == 0;
+                        *rows = rows.saturating_add(if grows { shape[0] } else { 0 });
+                    }
+                    Some(_) => {
+                        let problem = Problem::Parts { found: shape, first: dimensions };
+                        return Err(self.fail(tensor, problem));
+                    }
+                }
+            }
         }
-        let mut dimensions: Vec<u64> = tensor.shape.iter().rev().copied().collect();
-        if is_stacked(rule) {
-            dimensions.push(parts.len() as u64);
+        if stacked {
+            dimensions.insert(0, parts.len() as u64);
         }
+        dimensions.reverse();
         let shape = Shape::new(&dimensions)
             .filter(|shape| shape.values().is_some())
-            .ok_or_else(|| self.fail(tensor, Problem::TooLarge(tensor.shape.clone())))?;
-        let order = match rule.transform {
-            Transform::Keep => RowOrder::Same,
-            Transform::PairRows { heads } => {
-                let heads = self.config.number(heads)?;
-                let rows = tensor.shape.first().copied().unwrap_or_default();
-                match rows.checked_div(heads) {
-                    Some(head) if head.is_multiple_of(2) && head * heads == rows => {
-                        RowOrder::Pairs { head }
-                    }
-                    _ => return Err(self.fail(tensor, Problem::Heads { rows, heads })),
-                }
-            }
+            .ok_or_else(|| self.fail(first, Problem::TooLarge(first.shape.clone())))?;
+        let name = output.name(layer);
+        if let Some(other) = self.written.insert(name.clone(), Some(parts[0])) {
+            let other = other.map(|other| self.weights.tensors()[other].name.clone());
+            let problem = Problem::SameTarget { other: other.unwrap_or(name) };
+            return Err(self.fail(first, problem));
+        }
+        let ty = match first.ty {
+            DataType::Mxfp4 => BlockType::MXFP4, // kept bit for bit
+            _ => self.out_type.of_tensor(&name, &shape),
         };
-        let name = numbered(rule.target, Place { layer, expert: None });
-        self.push(name, shape, Assembled::Stored { parts, order });
+        let tensor = SourceTensor { name, shape, ty: ty.into() };
+        let to = if rule.early { &mut self.early } else { &mut self.done };
+        to.push((tensor, Assembled::Stored { pieces, change: rule.change }));
         Ok(())
     }
 
-    fn compute(&mut self, computed: &Computed, rope: &Rope<'_>) -> Result<(), Error> {
-        match computed {
-            Computed::RopeFrequencies { head } => {
-                let head = self.config.number(head)?;
-                if head > MOST_COMPUTED {
-                    let head = serde_json::Value::from(head);
-                    return Err(self.config.wrong("head_dim", &head, "at most 65536"));
-                }
-                if let Some(factors) = rope.llama3_factors(head)? {
-                    let shape = Shape::new(&[factors.len() as u64]).expect("one dimension");
-                    self.push("rope_freqs.weight".to_owned(), shape, Assembled::Computed(factors));
+    /// What an output takes from a tensor: dimensions, outermost first, and values.
+    fn views(
+        &self,
+        output: &'a Output,
+        layer: Option<u64>,
+        tensor: &StoredTensor,
+    ) -> Result<Vec<(Vec<u64>, View)>, Error> {
+        if output.patterns.is_empty() {
+            let values = tensor.shape.iter().product();
+            return Ok(vec![(tensor.shape.clone(), View::whole(values))]);
+        }
+        let scope = self.scope.at(layer);
+        let view = |pattern: &'a crate::arch::Pattern| {
+            pattern.apply(&scope, &tensor.shape)?.map_err(|problem| self.fail(tensor, problem))
+        };
+        output.patterns.iter().map(view).collect()
+    }
+
+    /// Write the tensors that follow from the config.
+    fn compute(&mut self) -> Result<(), Error> {
+        for computed in &self.arch.computed {
+            let Some(values) = self.scope.value(&computed.values)? else { continue };
+            let wrong = || self.scope.wrong(&computed.values, &values, "a list of numbers");
+            let list = values.as_array().ok_or_else(wrong)?;
+            let numbers = list.iter().map(|value| Some(value.as_f64()? as f32));
+            let numbers: Vec<f32> = numbers.collect::<Option<_>>().ok_or_else(wrong)?;
+            let found = numbers.len() as u64;
+            if let Some(length) = &computed.length {
+                let expected = self.scope.unsigned(length)?;
+                if found != expected {
+                    let name = computed.name.clone();
+                    let problem = Problem::ComputedLength { name, found, expected };
+                    return Err(Error::in_file(self.scope.file(), problem));
                 }
             }
+            let shape = Shape::new(&[found]).expect("one dimension");
+            let ty = BlockType::F32.into();
+            self.written.insert(computed.name.clone(), None);
+            let tensor = SourceTensor { name: computed.name.clone(), shape, ty };
+            self.early.push((tensor, Assembled::Computed(numbers)));
         }
         Ok(())
-    }
-
-    fn push(&mut self, name: String, shape: Shape, from: Assembled) {
-        let encoded = |parts: &[usize]| self.weights.tensors()[parts[0]].ty == DataType::Mxfp4;
-        let ty = match &from {
-            Assembled::Computed(_) => BlockType::F32,
-            Assembled::Stored { parts, .. } if encoded(parts) => BlockType::MXFP4,
-            Assembled::Stored { .. } => self.out_type.of_tensor(&name, &shape),
-        };
-        self.done.push((SourceTensor { name, shape, ty: ty.into() }, from));
     }
 
     /// Every tensor that the architecture needs must have been found.
-    fn check_presence(
-        &self,
-        found: &HashMap<(usize, Place), usize>,
-        headless: bool,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), Error> {
-        let set = |key: &str| match self.config.get(key) {
-            None | Some(serde_json::Value::Bool(false)) => false,
-            Some(value) => value.as_u64() != Some(0),
-        };
-        let all = |there: bool, count: u64| {
-            (0..if there { count } else { 1 }).map(move |number| there.then_some(number))
-        };
-        for layer in all(true, self.numbers.layers) {
-            for (number, rule) in self.arch.tensors.iter().enumerate() {
-                let needed = match rule.presence {
-                    Presence::Needed => true,
-                    Presence::Optional => false,
-                    Presence::If(key) => set(key),
-                    Presence::Unless(key) | Presence::Advised(key) => !set(key),
+    fn check_presence(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
+        let all =
+            |count: Option<u64>| (0..count.unwrap_or(1)).map(move |number| count.map(|_| number));
+        let layers = self.rules.iter().filter_map(|active| active.layers).max();
+        let mut told = HashSet::new();
+        for layer in 0..layers.unwrap_or_default().max(1) {
+            for (number, active) in self.rules.iter().enumerate() {
+                let rule = active.rule;
+                let layer = match active.layers {
+                    Some(count) if layer < count => Some(layer),
+                    None if layer == 0 => None,
+                    _ => continue,
                 };
-                let layered = rule.source.contains("{layer}");
-                if !needed || (!layered && layer != Some(0)) {
+                let written = |output: &Output| self.written.contains_key(&output.name(layer));
+                if rule.outputs.iter().all(written) || !self.scope.at(layer).holds(&rule.needed)? {
                     continue;
                 }
-                for expert in all(is_stacked(rule), self.numbers.experts) {
-                    let place = Place { layer: layer.filter(|_| layered), expert };
-                    if found.contains_key(&(number, place)) {
+                for (expert, (source, pattern)) in all(active.experts)
+                    .flat_map(|expert| rule.sources.iter().enumerate().map(move |s| (expert, s)))
+                {
+                    let place = Place { layer, expert };
+                    if self.found.contains_key(&(number, source, place)) {
                         continue;
                     }
-                    let name = numbered(rule.source, place);
-                    let name = if headless { name.trim_start_matches("model.") } else { &name };
-                    if let Presence::Advised(key) = rule.presence {
+                    let name = pattern.fill(place);
+                    let name =
+                        if self.headless { name.trim_start_matches("model.") } else { &name };
+                    if !rule.advised {
+                        let arch = self.arch.name.clone();
+                        let problem = Problem::MissingTensor { arch };
+                        return Err(Error::of_tensor(self.weights.folder(), name, problem));
+                    }
+                    if told.insert(name.to_owned()) {
                         warnings.push(format!(
-                            "tensor {name:?} is missing although config.json does not set {key:?}: \
-                             programs will use another in its place"
+                            "tensor {name:?} is missing although the config says that the model has it \
+                             ({}): programs will use another in its place",
+                            rule.needed
                         ));
-                        continue;
                     }
-                    let problem = Problem::MissingTensor { arch: self.arch.name };
-                    return Err(Error::of_tensor(self.weights.folder(), name, problem));
                 }
             }
         }
         Ok(())
-    }
-}
-
-/// More numbers are never computed from the config for one tensor.
-const MOST_COMPUTED: u64 = 65_536;
-
-fn is_stacked(rule: &TensorRule) -> bool {
-    rule.source.contains("{expert}")
-}
-
-enum LeftOut {
-    No,
-    Redundant,
-    OtherPart,
-}
-
-fn left_out(name: &str) -> LeftOut {
-    let any = |parts: &[&str], of: fn(&str, &str) -> bool| parts.iter().any(|part| of(name, part));
-    if any(LEFT_OUT_SUFFIXES, |name, part| name.ends_with(part)) {
-        LeftOut::Redundant
-    } else if any(OTHER_PREFIXES, |name, part| name.starts_with(part))
-        || any(OTHER_PARTS, |name, part| name.contains(part))
-    {
-        LeftOut::OtherPart
-    } else {
-        LeftOut::No
-    }
-}
-
-/// The numbers in `name` if it has the form of `pattern`.
-fn fit(pattern: &str, name: &str) -> Option<Place> {
-    let mut place = Place::default();
-    let mut words = name.split('.');
-    for part in pattern.split('.') {
-        let word = words.next()?;
-        let number = || word.parse().ok().filter(|number: &u64| number.to_string() == word);
-        match part {
-            "{layer}" => place.layer = Some(number()?),
-            "{expert}" => place.expert = Some(number()?),
-            _ if part == word => {}
-            _ => return None,
-        }
-    }
-    words.next().is_none().then_some(place)
-}
-
-/// A pattern with its numbers filled in.
-fn numbered(pattern: &str, place: Place) -> String {
-    let fill = |name: &str, key: &str, number: Option<u64>| match number {
-        Some(number) => name.replace(key, &number.to_string()),
-        None => name.to_owned(),
-    };
-    fill(&fill(pattern, "{layer}", place.layer), "{expert}", place.expert)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_fit_patterns_as_a_whole() {
-        let pattern = "model.layers.{layer}.experts.{expert}.w1.weight";
-        let place = Place { layer: Some(12), expert: Some(3) };
-        let name = "model.layers.12.experts.3.w1.weight";
-        assert_eq!(fit(pattern, name), Some(place));
-        assert_eq!(numbered(pattern, place), name);
-        for other in [
-            "model.layers.12.experts.3.w1",
-            "model.layers.12.experts.3.w1.weight.x",
-            "model.layers.012.experts.3.w1.weight",
-            "model.layers.+12.experts.3.w1.weight",
-            "model.layers..experts.3.w1.weight",
-        ] {
-            assert_eq!(fit(pattern, other), None, "{other}");
-        }
     }
 }

@@ -1,18 +1,20 @@
 //! A folder with a checkpoint, as Hugging Face libraries save it.
 
+mod left_out;
 mod mapping;
 mod out_type;
 mod rows;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use granule_format::{Metadata, TensorType, Value};
 
 use super::weights::Weights;
 use super::{Problem, Source, SourceTensor};
 use crate::Error;
-use crate::arch::{self, Arch, Config, Rope};
+use crate::arch::{self, Arch, Config, Position, Rope};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::tokenizer;
 use mapping::Assembled;
@@ -28,6 +30,8 @@ pub struct CheckpointOptions {
     pub model_name: Option<String>,
     /// A JSON file whose keys (`general.author`, ...) replace what the folder says.
     pub metadata: Option<PathBuf>,
+    /// A description of an architecture, which is tried before those that are built in.
+    pub arch_file: Option<PathBuf>,
     /// The name of the pre-tokenizer, in place of what is recognised.
     pub pre_tokenizer: Option<String>,
     /// Metadata and tokenizer alone.
@@ -40,7 +44,7 @@ pub struct CheckpointOptions {
 /// checked: see `spec/checkpoints.md`. Rows are read, rearranged and converted when they are asked for.
 #[derive(Debug)]
 pub struct Checkpoint {
-    arch: &'static Arch,
+    arch: Arc<Arch>,
     weights: Weights,
     metadata: Metadata,
     tensors: Vec<SourceTensor>,
@@ -57,11 +61,11 @@ impl Checkpoint {
     /// not fit together; the error names the file and the tensor.
     pub fn open(folder: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
         let folder = &folder.canonicalize().map_err(Error::io(folder))?;
-        let config = Config::read(folder)?;
-        let class = config.class()?;
-        let arch = arch::find(class).ok_or_else(|| {
-            Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned()))
-        })?;
+        let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
+        let config = Config::read(folder, file.as_ref())?;
+        let found = arch::find(file.as_ref(), &config, folder)?;
+        let arch = &*found;
+        let config = if arch.raw_config { config.without_defaults() } else { config };
         let mut warnings = Vec::new();
         let mut weights = match Weights::open(folder, &mut warnings) {
             Err(Error::Checkpoint { problem, .. })
@@ -74,9 +78,10 @@ impl Checkpoint {
         weights.join_quantized(&config.raw, config.path())?;
         let out_type = options.out_type.resolve(&weights);
         let rope = Rope::new(&config);
+        let scope = config.scope(folder, arch, Some(&rope));
         let mut mapped = Vec::new();
         if !options.vocabulary_only {
-            mapped = mapping::map(arch, &config, &rope, &weights, out_type, &mut warnings)?;
+            mapped = mapping::map(arch, config.class()?, scope, &weights, out_type, &mut warnings)?;
         }
 
         let vocabulary = tokenizer::read(arch, &config, folder, options, &mut warnings)?;
@@ -90,29 +95,36 @@ impl Checkpoint {
             &parameters,
         )?;
         let mut metadata = Metadata::new();
-        metadata.set("general.architecture", arch.name);
+        let mut write = |position, metadata: &mut Metadata| {
+            let file_type = out_type.file_type();
+            let context = (&scope, &rope);
+            arch::write_entries(
+                (arch, position),
+                &config,
+                context,
+                file_type,
+                metadata,
+                &mut warnings,
+            )
+        };
+        metadata.set("general.architecture", arch.name.as_str());
+        write(Position::Early, &mut metadata)?;
         metadata.set("general.type", "model");
         author.write(&mut metadata);
-        arch::write_entries(
-            arch,
-            &config,
-            &rope,
-            out_type.file_type(),
-            &mut metadata,
-            &mut warnings,
-        )?;
+        write(Position::Main, &mut metadata)?;
         metadata.set("general.quantization_version", Value::U32(metadata::QUANTIZATION_VERSION));
+        write(Position::Late, &mut metadata)?;
         vocabulary.iter().for_each(|entry| metadata.set(&entry.key, entry.value.clone()));
 
         let file_type = (!options.vocabulary_only).then(|| out_type.name());
         let file_stem = author.file_stem(file_type);
         let (tensors, assembled) = mapped.into_iter().unzip();
-        Ok(Self { arch, weights, metadata, tensors, assembled, warnings, file_stem })
+        Ok(Self { arch: found, weights, metadata, tensors, assembled, warnings, file_stem })
     }
 
     /// The architecture.
-    pub const fn arch(&self) -> &'static Arch {
-        self.arch
+    pub fn arch(&self) -> &Arch {
+        &self.arch
     }
 
     /// What is odd but no error: a guessed pre-tokenizer, tensors that are left out.

@@ -4,14 +4,15 @@ use std::ops::Range;
 
 use granule_format::{BlockType, Shape};
 use granule_reader::isa::Isa;
+use half::f16;
 
-use super::mapping::Assembled;
+use super::mapping::{Assembled, Piece};
 use crate::Error;
+use crate::arch::Change;
 use crate::encode::encode_rows;
 use crate::source::Problem;
-use crate::source::data_type::narrow;
+use crate::source::data_type::{DataType, narrow};
 use crate::source::weights::{StoredTensor, Weights};
-use crate::transform::RowOrder;
 
 /// Read rows of a tensor of this shape as blocks of type `ty`.
 ///
@@ -31,75 +32,78 @@ pub(super) fn read(
     if rows.is_empty() || shape.row() == 0 {
         return Ok(());
     }
-    let (parts, order) = match from {
+    let (pieces, change) = match from {
         Assembled::Computed(values) => {
             narrow(values, ty, out);
             return Ok(());
         }
-        Assembled::Stored { parts, order } => (parts, *order),
+        Assembled::Stored { pieces, change } => (pieces, *change),
     };
-
-    let stored = &weights.tensors()[parts[0]];
+    let stored = &weights.tensors()[pieces[0].tensor];
     let mut bytes = Vec::new();
-    if shape.dimensions().len() <= 1 {
-        read_values(weights, stored, order, &mut bytes)?;
-    } else {
-        let row_bytes = stored.ty.row_bytes(shape.row()).expect("checked when it was mapped");
-        let rows_of_part = all / parts.len() as u64;
-        let source = |row: u64| {
-            let part = (row / rows_of_part) as usize;
-            (part, order.source(row % rows_of_part))
-        };
-        let mut row = rows.start;
-        while row < rows.end {
-            let (part, first) = source(row);
-            let run =
-                (row..rows.end).take_while(|next| source(*next) == (part, first + next - row));
-            let count = run.count() as u64;
-            let length = (count * row_bytes) as usize;
-            weights.read(&weights.tensors()[parts[part]], first * row_bytes, length, &mut bytes)?;
-            row += count;
-        }
-    }
-    convert(weights, stored, &bytes, &shape, ty, rows.start, out)
+    let units = shape.row() / stored.ty.values();
+    gather(weights, pieces, rows.start * units..rows.end * units, &mut bytes)?;
+    convert(weights, (stored, change), bytes, &shape, ty, rows.start, out)
 }
 
-/// All values of a tensor with one dimension; what else is done to rows is done to them.
-fn read_values(
+/// Append the values in `range`, or blocks where the type has blocks, over all pieces, as the checkpoint has them.
+fn gather(
     weights: &Weights,
-    stored: &StoredTensor,
-    order: RowOrder,
-    bytes: &mut Vec<u8>,
+    pieces: &[Piece],
+    range: Range<u64>,
+    out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let size = stored.ty.bytes() as usize;
-    let values: u64 = stored.shape.iter().product();
-    weights.read(stored, 0, values as usize * size, bytes)?;
-    if order != RowOrder::Same {
-        let from = bytes.clone();
-        for (value, to) in bytes.chunks_exact_mut(size).enumerate() {
-            let source = order.source(value as u64) as usize;
-            to.copy_from_slice(&from[source * size..][..size]);
+    let mut before = 0;
+    for Piece { tensor, view } in pieces {
+        let values = view.values();
+        let start = range.start.clamp(before, before + values) - before;
+        let end = range.end.clamp(before, before + values) - before;
+        before += values;
+        if start == end {
+            continue;
         }
+        let stored = &weights.tensors()[*tensor];
+        let size = stored.ty.bytes();
+        let mut read = |first: u64, count: u64, out: &mut Vec<u8>| {
+            weights.read(stored, first * size, (count * size) as usize, out)
+        };
+        view.gather((start, end), size as usize, &mut read, out)?;
     }
     Ok(())
 }
 
 fn convert(
     weights: &Weights,
-    stored: &StoredTensor,
-    bytes: &[u8],
+    (stored, change): (&StoredTensor, Change),
+    mut bytes: Vec<u8>,
     shape: &Shape,
     ty: BlockType,
     first_row: u64,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let fail = |problem| Error::of_tensor(weights.path(stored), &stored.name, problem);
+    let changed = |value: f32| match change {
+        Change::Keep => value,
+        Change::AddOne => value + 1.0,
+        // Rounded once from more digits: nearly always the number next to the exact one.
+        Change::NegativeExponential => -(f64::from(value).exp() as f32),
+    };
+    let halves = stored.ty == DataType::F16;
+    if change != Change::Keep && halves {
+        for value in bytes.as_chunks_mut::<2>().0 {
+            *value = f16::from_f32(changed(f16::from_le_bytes(*value).to_f32())).to_le_bytes();
+        }
+    }
     // BF16 goes through F32 even where it stays BF16: NaN becomes quiet.
-    if stored.ty.block() == Some(ty) && ty != BlockType::BF16 {
-        out.extend_from_slice(bytes);
+    let same = stored.ty.block() == Some(ty) && ty != BlockType::BF16;
+    if same && (change == Change::Keep || halves) {
+        out.extend_from_slice(&bytes);
         return Ok(());
     }
-    let values = stored.ty.widen(bytes);
+    let mut values = stored.ty.widen(&bytes);
+    if change != Change::Keep && !halves {
+        values.iter_mut().for_each(|value| *value = changed(*value));
+    }
     if !ty.is_quantized() {
         narrow(&values, ty, out);
         return Ok(());

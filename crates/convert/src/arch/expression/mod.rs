@@ -1,0 +1,133 @@
+//! Short expressions over the keys of a config, as the descriptions of architectures use them.
+//!
+//! | form | means |
+//! |---|---|
+//! | `hidden_size`, `quantization_config.bits` | a number of the description, else a key of the config; null if there is none |
+//! | `rope.factor`, `raw.sliding_window` | a key of the rotary embedding; a key of `config.json` as it stands there |
+//! | `12`, `0.5`, `'text'`, `true`, `null`, `[a, b]` | itself |
+//! | `a or b` | `a`, or `b` if `a` is null |
+//! | `+ - *`, `/` | with integers, integers; `/` is never one |
+//! | `a // b`, `a % b` | quotient rounded down, and what is left |
+//! | `== != < <= > >=`, `and`, `not` | truth; null, false, 0 and what is empty count as false |
+//! | `list[i]` | an item, counted from 0 |
+//! | `f(a, b)` | a function of the table [`FUNCTIONS`](evaluate::FUNCTIONS) |
+//! | `skip` | gives up: there is nothing to write |
+//!
+//! Arithmetic with null gives null.
+
+mod evaluate;
+mod parse;
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde_json::Value;
+
+pub(crate) use evaluate::Scope;
+
+/// An expression, with the text that it was read from.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    text: String,
+    node: Node,
+}
+
+/// A part of an expression.
+#[derive(Clone, Debug)]
+enum Node {
+    Literal(Value),
+    Skip,
+    Name(String),
+    Item(Box<Node>, Box<Node>),
+    List(Vec<Node>),
+    Not(Box<Node>),
+    Or(Box<Node>, Box<Node>),
+    And(Box<Node>, Box<Node>),
+    Binary(Operator, Box<Node>, Box<Node>),
+    Call(&'static evaluate::Function, Vec<Node>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Quotient,
+    Remainder,
+    Equal,
+    Unequal,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Expression {
+    /// Read an expression.
+    ///
+    /// # Errors
+    /// If it is none; the text says where and why.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let node = parse::parse(text).map_err(|why| format!("expression {text:?}: {why}"))?;
+        Ok(Self { text: text.trim().to_owned(), node })
+    }
+
+    /// Read expressions with commas between them.
+    ///
+    /// # Errors
+    /// If one is none.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
+        parse::split(text, ',').into_iter().map(Self::parse).collect()
+    }
+
+    /// Whether it stands for itself.
+    pub(super) const fn is_literal(&self) -> bool {
+        matches!(self.node, Node::Literal(_))
+    }
+
+    /// What stands for itself.
+    pub(super) fn literal(value: Value) -> Self {
+        Self { text: value.to_string(), node: Node::Literal(value) }
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Expression {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = Expression;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an expression: a string, a number, true or false")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Expression, E> {
+                Expression::parse(text).map_err(E::custom)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Expression, E> {
+                Ok(Expression::literal(value.into()))
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Expression, E> {
+                Ok(Expression::literal(value.into()))
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Expression, E> {
+                Ok(Expression::literal(value.into()))
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Expression, E> {
+                Ok(Expression::literal(value.into()))
+            }
+        }
+        from.deserialize_any(Form).map_err(|error| D::Error::custom(error.to_string()))
+    }
+}

@@ -1,0 +1,204 @@
+//! Rules: what the tensors of a checkpoint become.
+
+use regex::Regex;
+
+use super::{Expression, Pattern};
+
+/// What becomes of a tensor.
+#[derive(Clone, Debug)]
+pub struct TensorRule {
+    /// Its name in the checkpoint, or the names of several that are put behind each other.
+    pub sources: Vec<NamePattern>,
+    /// Its dimensions in the checkpoint, outermost first; the same for each source.
+    pub shape: Vec<Expression>,
+    /// What it becomes: one tensor, or several.
+    pub outputs: Vec<Output>,
+    /// What is done to its values.
+    pub change: Change,
+    /// Whether the rule exists; asked without layer.
+    pub when: Option<Expression>,
+    /// Whether the architecture needs the tensor; asked for each layer.
+    pub needed: Expression,
+    /// Whether only a warning is given if it is missing, because programs that run the model put another
+    /// tensor in its place.
+    pub advised: bool,
+    /// Whether its outputs come before those of all other rules.
+    pub early: bool,
+    /// Whether it is left out if another one has become the same tensor.
+    pub spare: bool,
+    /// The name of a tensor of the file: if it has the same values, this one is left out.
+    pub unless_equal: Option<String>,
+}
+
+/// A tensor of the file.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Its name, with `{layer}` for the number of the layer.
+    pub target: String,
+    /// How the numbers of the source are rearranged; the results of several patterns are put behind each other,
+    /// and without one they stay as they are.
+    pub patterns: Vec<Pattern>,
+}
+
+/// What is done to the values of a tensor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// One is added; in half precision if that is the type in the checkpoint, else in single precision.
+    AddOne,
+    /// The negative of the exponential function, in the same precision.
+    NegativeExponential,
+}
+
+/// A replacement in names.
+#[derive(Clone, Debug)]
+pub struct Rename {
+    /// What is replaced.
+    pub pattern: Regex,
+    /// By what; `$1` stands for what the first group has matched.
+    pub with: String,
+}
+
+/// A name with places for numbers: `{layer}` and `{expert}`, or with the name of their count
+/// `{layer:decoder_layers}`.
+#[derive(Clone, Debug)]
+pub struct NamePattern {
+    text: String,
+    words: Vec<Word>,
+    /// How many layers there are; `None` if there is no layer in the name.
+    pub layers: Option<Expression>,
+    /// How many experts there are; `None` if there is no expert in the name.
+    pub experts: Option<Expression>,
+}
+
+#[derive(Clone, Debug)]
+enum Word {
+    Text(String),
+    Layer,
+    Expert,
+}
+
+/// The numbers in a tensor's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
+    pub(crate) layer: Option<u64>,
+    pub(crate) expert: Option<u64>,
+}
+
+impl TensorRule {
+    /// The dimensions in the checkpoint as text.
+    pub(crate) fn shape_text(&self) -> String {
+        self.shape.iter().map(Expression::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What rules with experts have in common that are stacked together.
+    pub(crate) fn stack(&self) -> Option<String> {
+        self.sources.first()?.experts.as_ref().map(Expression::to_string)
+    }
+}
+
+impl NamePattern {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let mut pattern =
+            Self { text: text.to_owned(), words: Vec::new(), layers: None, experts: None };
+        for word in text.split('.') {
+            let place = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+            let Some(place) = place else {
+                if word.is_empty() || word.contains(['{', '}', ' ']) {
+                    return Err(format!("{text:?} is no name of a tensor: {word:?}"));
+                }
+                pattern.words.push(Word::Text(word.to_owned()));
+                continue;
+            };
+            let (kind, count) = place.split_once(':').unwrap_or((place, ""));
+            let (word, slot, usual) = match kind {
+                "layer" => (Word::Layer, &mut pattern.layers, "layers"),
+                "expert" => (Word::Expert, &mut pattern.experts, "experts"),
+                _ => return Err(format!("{text:?}: {{{place}}} is no place for a number")),
+            };
+            *slot = Some(Expression::parse(if count.is_empty() { usual } else { count })?);
+            pattern.words.push(word);
+        }
+        Ok(pattern)
+    }
+
+    /// The numbers in `name` if it has this form.
+    pub(crate) fn fit(&self, name: &str) -> Option<Place> {
+        let mut place = Place::default();
+        let mut words = name.split('.');
+        for part in &self.words {
+            let word = words.next()?;
+            let number = || word.parse().ok().filter(|number: &u64| number.to_string() == word);
+            match part {
+                Word::Layer => place.layer = Some(number()?),
+                Word::Expert => place.expert = Some(number()?),
+                Word::Text(text) if text == word => {}
+                Word::Text(_) => return None,
+            }
+        }
+        words.next().is_none().then_some(place)
+    }
+
+    /// The name with numbers filled in.
+    pub(crate) fn fill(&self, place: Place) -> String {
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let words = self.words.iter().map(|word| match word {
+            Word::Text(text) => text.clone(),
+            Word::Layer => number(place.layer).unwrap_or_default(),
+            Word::Expert => number(place.expert).unwrap_or_default(),
+        });
+        words.collect::<Vec<_>>().join(".")
+    }
+
+    /// The same with another end.
+    pub(super) fn with_end(&self, from: &str, to: &str) -> Option<Self> {
+        let text = self.text.strip_suffix(from)?.to_owned() + to;
+        Self::parse(&text).ok()
+    }
+
+    /// The text that it was read from.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Output {
+    /// The name with the number of the layer filled in.
+    pub(crate) fn name(&self, layer: Option<u64>) -> String {
+        match layer {
+            Some(layer) => self.target.replace("{layer}", &layer.to_string()),
+            None => self.target.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_patterns_as_a_whole() {
+        let pattern =
+            NamePattern::parse("model.layers.{layer}.experts.{expert:heads}.w1.weight").unwrap();
+        let place = Place { layer: Some(12), expert: Some(3) };
+        let name = "model.layers.12.experts.3.w1.weight";
+        assert_eq!(pattern.fit(name), Some(place));
+        assert_eq!(pattern.fill(place), name);
+        assert_eq!(pattern.experts.as_ref().map(Expression::to_string).as_deref(), Some("heads"));
+        for other in [
+            "model.layers.12.experts.3.w1",
+            "model.layers.12.experts.3.w1.weight.x",
+            "model.layers.012.experts.3.w1.weight",
+            "model.layers.+12.experts.3.w1.weight",
+            "model.layers..experts.3.w1.weight",
+        ] {
+            assert_eq!(pattern.fit(other), None, "{other}");
+        }
+        for wrong in ["a..b", "a.{layers}", "a.{x", ""] {
+            assert!(NamePattern::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

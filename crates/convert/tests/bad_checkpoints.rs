@@ -196,6 +196,10 @@ fn safetensors_headers_are_strict() {
     damaged(|entry| drop(entry.as_object_mut().unwrap().remove("shape"))).refused(&[FILE, "shape"]);
 
     let copy = Copy::of(SINGLE);
+    copy.header(FILE, |text| format!(" {text}"));
+    copy.refused(&[FILE, "begins with"]);
+
+    let copy = Copy::of(SINGLE);
     copy.header(FILE, |text| text.replace("model.layers.1.input_layernorm.weight", NORM));
     copy.refused(&[FILE, NORM, "twice"]);
 }

@@ -1,7 +1,7 @@
 //! A file that many threads read from at once.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use granule_reader::positioned::read_exact_at;
@@ -36,13 +36,16 @@ impl DataFile {
         self.bytes
     }
 
-    /// The file as a stream, for readers that want one. There must be only one at a time.
-    pub(crate) fn stream(&self) -> BufReader<&File> {
-        BufReader::new(&self.file)
-    }
-
     /// Fill `out` with the bytes from `offset` on.
     pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
         read_exact_at(&self.file, out, offset).map_err(Error::io(&self.path))
+    }
+
+    /// Read at most `out.len()` bytes from `offset` on, fewer at the end of the file; how many.
+    pub(crate) fn read_some_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
+        let left = self.bytes.saturating_sub(offset);
+        let count = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        read_exact_at(&self.file, &mut out[..count], offset)?;
+        Ok(count)
     }
 }

@@ -29,6 +29,15 @@ pub enum Problem {
         /// The most that is allowed.
         most: u64,
     },
+    /// The header is no JSON object.
+    #[error(
+        "the header of a safetensors file begins with {{, this one with \"{start}\": it is damaged or no \
+         safetensors file"
+    )]
+    HeaderStart {
+        /// The first characters.
+        start: String,
+    },
     /// The file is a pointer of Git LFS, not the data.
     #[error("this is a pointer of Git LFS, not the file itself: run `git lfs pull` in the folder")]
     LfsPointer,

@@ -41,6 +41,10 @@ pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     }
     let mut text = vec![0; length as usize];
     file.read_at(8, &mut text)?;
+    if text.first() != Some(&b'{') {
+        let start = text[..text.len().min(16)].escape_ascii().to_string();
+        return Err(fail(Problem::HeaderStart { start }));
+    }
     let header: Header = serde_json::from_slice(&text).map_err(|error| fail(error.into()))?;
     check(header, file, 8 + length)
 }

@@ -4,6 +4,10 @@ mod archive;
 mod global;
 mod opcode;
 mod pickle;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
+mod pickle_test;
+mod rebuild;
 
 use std::collections::HashSet;
 
@@ -43,10 +47,10 @@ fn entry(
     let shape: Vec<u64> = dimensions.iter().map(|(length, _)| *length).collect();
     let too_large = || Problem::TooLarge(shape.clone());
     let record = format!("data/{}", storage.key);
-    let (start, found) = match archive.storages.get(storage.key) {
-        Some(place) => *place,
-        None => return Err(Problem::NoRecord { record }),
+    let Some(place) = archive.storages.get(storage.key) else {
+        return Err(Problem::NoRecord { record });
     };
+    let found = place.end - place.start;
     let size = storage.ty.map_or(1, |ty| ty.bytes());
     let need = storage.numbers.checked_mul(size).ok_or_else(too_large)?;
     if need != found {
@@ -69,7 +73,7 @@ fn entry(
     }
     // Of an empty tensor nothing is read, wherever it begins.
     let first = if values == 0 { 0 } else { first };
-    let offset = start + first * size;
+    let offset = place.start + first * size;
     let big_endian = archive.big_endian && size > 1;
     let view = View { offset, size, dimensions, big_endian };
     let data = if view.is_contiguous() && !big_endian {

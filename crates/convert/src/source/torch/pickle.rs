@@ -13,7 +13,7 @@ use super::global::{self, Global};
 use super::opcode::{self, Opcode};
 
 /// The most values that wait on the stack; PyTorch's own pickles have some thousands.
-const STACK_LIMIT: usize = 1 << 16;
+pub(super) const STACK_LIMIT: usize = 1 << 16;
 /// The most values that are kept for later, some ten for each tensor.
 const MEMO_LIMIT: usize = 1 << 22;
 
@@ -100,7 +100,7 @@ pub(super) fn read(pickle: &[u8]) -> Result<Contents<'_>, Problem> {
 
 /// The state of the machine.
 #[derive(Debug, Default)]
-struct Machine<'a> {
+pub(super) struct Machine<'a> {
     pickle: &'a [u8],
     /// Where the next byte is.
     at: usize,
@@ -111,9 +111,9 @@ struct Machine<'a> {
     marks: Vec<usize>,
     memo: HashMap<u32, Value>,
     items: Vec<Value>,
-    dicts: Vec<Vec<(Value, Value)>>,
-    storages: Vec<Storage<'a>>,
-    tensors: Vec<Tensor>,
+    pub(super) dicts: Vec<Vec<(Value, Value)>>,
+    pub(super) storages: Vec<Storage<'a>>,
+    pub(super) tensors: Vec<Tensor>,
 }
 
 impl<'a> Machine<'a> {
@@ -225,107 +225,6 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// What a call gives, for the functions of the table.
-    fn call(&mut self, function: Value, arguments: Value) -> Result<Value, Problem> {
-        let Value::Global(function) = function else {
-            return Err(self.damaged("something is called that is no function"));
-        };
-        let arguments = self.tuple_items(arguments)?.to_vec();
-        match (function, &arguments[..]) {
-            (Global::OrderedDict, []) => self.new_dict(),
-            (Global::Size, [Value::Tuple { .. }]) => Ok(arguments[0]),
-            (Global::RebuildTensor, [storage, first, shape, strides])
-            | (Global::RebuildTensorV2, [storage, first, shape, strides, _, _]) => {
-                self.tensor(*storage, None, [*first, *shape, *strides])
-            }
-            (Global::RebuildTensorV2, [storage, first, shape, strides, _, _, metadata]) => {
-                self.no_metadata(*metadata)?;
-                self.tensor(*storage, None, [*first, *shape, *strides])
-            }
-            (
-                Global::RebuildTensorV3,
-                [
-                    storage,
-                    first,
-                    shape,
-                    strides,
-                    _,
-                    _,
-                    Value::Global(Global::DataType(ty)),
-                    rest @ ..,
-                ],
-            ) if rest.len() <= 1 => {
-                self.no_metadata(rest.first().copied().unwrap_or(Value::None))?;
-                self.tensor(*storage, Some(*ty), [*first, *shape, *strides])
-            }
-            (Global::RebuildParameter, [tensor @ Value::Tensor(_), _, _])
-            | (Global::RebuildParameterWithState, [tensor @ Value::Tensor(_), _, _, _]) => {
-                Ok(*tensor)
-            }
-            (
-                Global::RebuildFromType,
-                [Value::Global(inner), Value::Global(Global::TensorClass), arguments, _],
-            ) if *inner != Global::RebuildFromType => self.call(Value::Global(*inner), *arguments),
-            _ => Err(self.damaged(format!(
-                "{} is called with other arguments than PyTorch's",
-                function.describe()
-            ))),
-        }
-    }
-
-    /// A tensor from a storage and its first number, shape and strides. A type is given where the storage has none.
-    fn tensor(
-        &mut self,
-        storage: Value,
-        ty: Option<DataType>,
-        layout: [Value; 3],
-    ) -> Result<Value, Problem> {
-        let Value::Storage(storage) = storage else {
-            return Err(self.damaged("a tensor is made of something that is no storage"));
-        };
-        let ty = match (self.storages[storage as usize].ty, ty) {
-            (Some(ty), None) | (None, Some(ty)) => ty,
-            _ => return Err(self.damaged("tensor and storage do not agree on the type")),
-        };
-        let [first, shape, strides] = layout;
-        let first = self.unsigned(first)?;
-        let (shape, strides) = (self.tuple_items(shape)?, self.tuple_items(strides)?);
-        if shape.len() != strides.len() {
-            return Err(self.damaged("shape and strides have different lengths"));
-        }
-        let pairs = shape.iter().zip(strides);
-        let dimensions = pairs
-            .map(|(length, stride)| Ok((self.unsigned(*length)?, self.unsigned(*stride)?)))
-            .collect::<Result<_, Problem>>()?;
-        let index = self.index(self.tensors.len())?;
-        self.tensors.push(Tensor { storage: storage as usize, ty, first, dimensions });
-        Ok(Value::Tensor(index))
-    }
-
-    /// Metadata say that the numbers are to be negated or conjugated.
-    fn no_metadata(&self, metadata: Value) -> Result<(), Problem> {
-        match metadata {
-            Value::None => Ok(()),
-            Value::Dict(index) if self.dicts[index as usize].is_empty() => Ok(()),
-            _ => Err(self.damaged("a tensor has metadata, which are not understood")),
-        }
-    }
-
-    /// `("storage", class, key, device, numbers)`.
-    fn storage(&mut self, id: Value) -> Result<Value, Problem> {
-        let items = self.tuple_items(id)?;
-        let (kind, rest) = items.split_first().ok_or_else(|| self.damaged("an empty reference"))?;
-        let [Value::Global(Global::Storage(ty)), key, _, numbers] = rest else {
-            return Err(self.damaged("a reference to something that is no storage"));
-        };
-        let key = self.text(*key).filter(|_| self.text(*kind) == Some("storage"));
-        let key = key.ok_or_else(|| self.damaged("a reference to something that is no storage"))?;
-        let storage = Storage { key, ty: *ty, numbers: self.unsigned(*numbers)? };
-        let index = self.index(self.storages.len())?;
-        self.storages.push(storage);
-        Ok(Value::Storage(index))
-    }
-
     fn global(&mut self) -> Result<Value, Problem> {
         let module = self.line()?;
         let name = self.line()?;
@@ -337,9 +236,7 @@ impl<'a> Machine<'a> {
     }
 
     fn set_items(&mut self, opcode: Opcode) -> Result<(), Problem> {
-        let start = self.pop_items(opcode == Opcode::SetItems, 2)?;
-        // They are above the end of the stack now.
-        let items = start;
+        let items = self.pop_items(opcode == Opcode::SetItems, 2)?;
         let Value::Dict(index) = self.top()? else {
             return Err(self.damaged("an item is set of something that is no dictionary"));
         };
@@ -371,7 +268,7 @@ impl<'a> Machine<'a> {
         Ok(value)
     }
 
-    fn new_dict(&mut self) -> Result<Value, Problem> {
+    pub(super) fn new_dict(&mut self) -> Result<Value, Problem> {
         let index = self.index(self.dicts.len())?;
         self.dicts.push(Vec::new());
         Ok(Value::Dict(index))
@@ -398,14 +295,14 @@ impl<'a> Machine<'a> {
         self.below(1).map(|top| self.stack[top])
     }
 
-    fn tuple_items(&self, value: Value) -> Result<&[Value], Problem> {
+    pub(super) fn tuple_items(&self, value: Value) -> Result<&[Value], Problem> {
         match value {
             Value::Tuple { start, length } => Ok(&self.items[start as usize..][..length as usize]),
             _ => Err(self.damaged(format!("{} where a tuple is needed", self.describe(value)))),
         }
     }
 
-    fn unsigned(&self, value: Value) -> Result<u64, Problem> {
+    pub(super) fn unsigned(&self, value: Value) -> Result<u64, Problem> {
         let number = match value {
             Value::Int(number) => u64::try_from(number).ok(),
             _ => None,
@@ -415,7 +312,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    fn text(&self, value: Value) -> Option<&'a str> {
+    pub(super) fn text(&self, value: Value) -> Option<&'a str> {
         let Value::Text { start, bytes } = value else { return None };
         str::from_utf8(&self.pickle[start as usize..][..bytes as usize]).ok()
     }
@@ -463,11 +360,11 @@ impl<'a> Machine<'a> {
         str::from_utf8(line).map_err(|_| self.damaged("a name is not UTF-8"))
     }
 
-    fn index(&self, index: usize) -> Result<u32, Problem> {
+    pub(super) fn index(&self, index: usize) -> Result<u32, Problem> {
         u32::try_from(index).map_err(|_| self.damaged("more values than any checkpoint has"))
     }
 
-    fn damaged(&self, what: impl Into<String>) -> Problem {
+    pub(super) fn damaged(&self, what: impl Into<String>) -> Problem {
         Problem::Pickle { offset: self.opcode, what: what.into() }
     }
 
@@ -498,125 +395,5 @@ fn shorten(text: &str) -> String {
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::path::Path;
-
-    use proptest::prelude::*;
-    use proptest::sample::Index;
-
-    use super::*;
-    use crate::source::file::DataFile;
-
-    fn pickle_of(name: &str) -> Vec<u8> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/sources").join(name);
-        super::super::archive::open(&DataFile::open(&path).unwrap()).unwrap().pickle
-    }
-
-    #[track_caller]
-    fn refused(pickle: &[u8], texts: &[&str]) {
-        let error = read(pickle).unwrap_err().to_string();
-        for text in texts {
-            assert!(error.contains(text), "{error:?} lacks {text:?}");
-        }
-    }
-
-    #[test]
-    fn names_what_it_refuses() {
-        refused(b"\x80\x02cos\nsystem\nX\x02\0\0\0ls\x85R.", &["os.system", "byte 2 "]);
-        refused(b"\x80\x02c__builtin__\neval\n)R.", &["__builtin__.eval"]);
-        refused(b"\x80\x02ctorch\nload\n)R.", &["torch.load"]);
-        refused(b"\x80\x02(S'ls'\nios\nsystem\n.", &["STRING", "byte 3 "]);
-        refused(b"\x80\x02\x8c\x02os\x8c\x06system\x93.", &["SHORT_BINUNICODE"]);
-        refused(b"\x80\x02}ctorch\nTensor\n)\x81.", &["NEWOBJ"]);
-        refused(b"\x80\x02\xff.", &["0xff", "byte 2 "]);
-        refused(b"\x80\x02K\x01.", &["is 1", "state_dict"]);
-        refused(b"\x80\x02}X\x01\0\0\0aK\x01s.", &["\"a\" is 1"]);
-        refused(b"\x80\x02}K\x01K\x01s.", &["under 1 is 1"]);
-    }
-
-    #[test]
-    fn a_call_takes_only_what_pytorch_passes() {
-        refused(b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.", &["a class is called", "byte"]);
-        refused(b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.", &["a function is called"]);
-        refused(b"\x80\x02ctorch\nFloatStorage\n)R.", &["a class of PyTorch is called"]);
-        refused(b"\x80\x02K\x01)R.", &["called that is no function"]);
-        refused(b"\x80\x02K\x01Q.", &["1 where a tuple is needed"]);
-    }
-
-    #[test]
-    fn a_machine_that_runs_dry_is_an_error() {
-        for pickle in [
-            &b""[..],
-            b"\x80",
-            b"\x80\x02",
-            b".",
-            b"\x80\x02t.",
-            b"\x80\x02(t",
-            b"\x80\x02s.",
-            b"\x80\x02}(K\x01u.",
-            b"\x80\x02}q\x00h\x01.",
-            b"\x80\x02K\x01(\x85.",
-            b"\x80\x02X\xff\xff\xff\xffa.",
-            b"\x80\x02X\x01\0\0\0\xff.",
-            b"\x80\x02ctorch",
-            b"\x80\x02K\x01b.",
-            b"\x80\x02}K\x01a.",
-            b"\x80\x02\x8a\x05a.",
-            b"\x80\x02R.",
-            b"\x80\x02Q.",
-        ] {
-            refused(pickle, &["damaged"]);
-        }
-        refused(&[b'N'; STACK_LIMIT + 2], &["more values"]);
-        refused(&[b'('; STACK_LIMIT + 2], &["more values"]);
-    }
-
-    #[test]
-    fn every_truncation_of_a_pickle_is_refused() {
-        let pickle = pickle_of("torch/pytorch_model.bin");
-        assert!(read(&pickle).unwrap().tensors.len() > 20);
-        for end in 0..pickle.len() {
-            assert!(read(&pickle[..end]).is_err(), "{end} bytes");
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
-
-        #[test]
-        fn no_pickle_panics(
-            changes in prop::collection::vec((any::<Index>(), any::<u8>()), 1..5),
-            moved in prop::option::of((any::<Index>(), any::<Index>(), 0..40_usize)),
-        ) {
-            let mut pickle = pickle_of("torch/pytorch_model.bin");
-            if let Some((from, to, length)) = moved {
-                let from = from.index(pickle.len() - length);
-                let piece = pickle[from..from + length].to_vec();
-                let to = to.index(pickle.len());
-                pickle.splice(to..to, piece);
-            }
-            for (index, byte) in changes {
-                let at = index.index(pickle.len());
-                pickle[at] = byte;
-            }
-            let _ = read(&pickle);
-        }
-
-        #[test]
-        fn no_sequence_of_opcodes_panics(
-            opcodes in prop::collection::vec((prop::sample::select(Opcode::BYTES), any::<[u8; 3]>(), 0..4_usize), 0..60),
-        ) {
-            let mut pickle = Vec::new();
-            for (opcode, arguments, count) in opcodes {
-                pickle.push(opcode);
-                pickle.extend(&arguments[..count.min(3)]);
-            }
-            let _ = read(&pickle);
-        }
     }
 }

@@ -365,15 +365,23 @@ fn importance_matrices_that_do_not_fit() {
     folder.write("lacks.dat", matrix(&all[..1]));
     folder.write("rest.dat", matrix(&all[1..]));
     folder.write("nan.dat", matrix(&[(q, 256, f32::NAN)]));
+    folder.write("below.dat", matrix(&[(q, 256, -1.0)]));
+    let zero = [all[0], (v, 256, 0.0), all[2]];
+    folder.write("zero.dat", matrix(&zero));
     folder.write("none.dat", matrix(&[]));
     folder.write("cut.dat", &matrix(&all)[..1000]);
     folder.write("another.gguf", model());
     for (line, parts) in [
         ("-t Q4_K_M --imatrix short.dat", &["128 weights", q, "256"][..]),
-        ("-t Q4_K_M --imatrix lacks.dat", &["no entry for 1 tensors", v, "--allow-missing"]),
-        ("-t IQ2_XXS --imatrix rest.dat --allow-missing", &["no entry", "need one", q]),
-        ("-t IQ2_XXS --imatrix all.dat --exclude-weights attn_q", &["no entry", "need one", q]),
+        (
+            "-t Q4_K_M --imatrix lacks.dat",
+            &["no entry for \"blk", "tensors like it: 1", v, "--allow-missing"],
+        ),
+        ("-t IQ2_XXS --imatrix rest.dat --allow-missing", &["no entry", "needs one", q]),
+        ("-t IQ2_XXS --imatrix all.dat --exclude-weights attn_q", &["no entry", "needs one", q]),
         ("-t Q4_K_M --imatrix nan.dat", &["nan.dat", q, "not finite"]),
+        ("-t Q4_K_M --imatrix below.dat", &["below.dat", q, "below zero"]),
+        ("-t Q4_K_M --imatrix zero.dat", &["nothing but zeros", v, "--allow-missing"]),
         ("-t Q4_K_M --imatrix none.dat", &["none.dat", "no entries"]),
         ("-t Q4_K_M --imatrix cut.dat", &["cut.dat", "cannot be read at byte"]),
         ("-t Q4_K_M --imatrix another.gguf", &["another.gguf", "imatrix.datasets"]),
@@ -384,6 +392,18 @@ fn importance_matrices_that_do_not_fit() {
         }
         assert!(!folder.path("out.gguf").exists(), "{line}");
     }
+    let q4 = "convert model-F32.gguf -t Q4_K_M --quiet --allow-missing --imatrix";
+    folder.write("ones.dat", matrix(&[all[0], (v, 256, 1.0), all[2]]));
+    for name in ["ones", "zero"] {
+        folder.run(&format!("{q4} {name}.dat -o {name}.gguf")).ok();
+    }
+    let read = |name: &str| fs::read(folder.path(name)).unwrap();
+    let [ones, zero] = ["ones.gguf", "zero.gguf"].map(read);
+    // the names of the matrices are in the metadata, equally long
+    assert!(
+        ones.len() == zero.len() && ones.ends_with(&zero[zero.len() / 2..]),
+        "not equal weights"
+    );
     folder.run("convert model-F32.gguf -o out.gguf -t IQ2_XXS --imatrix all.dat --quiet").ok();
     let json = folder.run("inspect out.gguf --json --metadata").json();
     let entries = json["metadata"].as_array().unwrap();

@@ -152,7 +152,7 @@ mod tests {
         let nan: &[(&str, &[u64], &[f32])] =
             &[("a.in_sum2", &[2], &[1.0, f32::NAN]), ("a.counts", &[1], &[1.0])];
         let error = Importance::parse(&file(nan, ""), "").unwrap_err();
-        assert_eq!(error, ImportanceError::NotFinite { name: "a".into(), index: 1 });
+        assert_eq!(error, ImportanceError::NotAWeight { name: "a".into(), index: 1 });
         assert_eq!(Importance::parse(&file(&[], ""), ""), Err(ImportanceError::Empty));
     }
 

@@ -62,9 +62,9 @@ pub enum ImportanceError {
         /// How many counts it has.
         counts: u64,
     },
-    /// A weight is NaN or infinite.
-    #[error("the weight {index} of {name:?} is not finite")]
-    NotFinite {
+    /// A weight is negative, NaN or infinite.
+    #[error("the weight {index} of {name:?} is not finite, or below zero")]
+    NotAWeight {
         /// The entry.
         name: String,
         /// Which of its weights, from 0.
@@ -109,8 +109,8 @@ impl Importance {
             return Err(ImportanceError::Empty);
         }
         for (name, weights) in &importance.entries {
-            if let Some(index) = weights.iter().position(|weight| !weight.is_finite()) {
-                return Err(ImportanceError::NotFinite { name: name.clone(), index });
+            if let Some(index) = weights.iter().position(|weight| !is_weight(*weight)) {
+                return Err(ImportanceError::NotAWeight { name: name.clone(), index });
             }
         }
         Ok(importance)
@@ -141,4 +141,13 @@ impl Importance {
     pub const fn chunks(&self) -> u32 {
         self.chunks
     }
+}
+
+/// Whether columns have nothing but zeros: no sample text has reached them.
+pub(crate) fn is_zero(columns: &[f32]) -> bool {
+    columns.iter().all(|weight| *weight == 0.0)
+}
+
+fn is_weight(value: f32) -> bool {
+    value.is_finite() && value >= 0.0
 }

@@ -7,7 +7,7 @@ use super::prune::Prune;
 use super::split;
 use super::{Plan, PlanError, PlannedTensor, Reason, Warning, importance_values, tensor_bytes};
 use crate::encode::{Weighting, encoder};
-use crate::importance::Importance;
+use crate::importance::{Importance, is_zero};
 use crate::mixture::category::{Category, LAYER_EMBEDDING, OUTPUT};
 use crate::mixture::eligible::{kept, without_trailing_ones};
 use crate::mixture::fallback::{
@@ -172,10 +172,12 @@ struct Decider<'m> {
     patterns: Vec<Pattern<'m>>,
     output_type_used: bool,
     embedding_type_used: bool,
-    /// First tensor, its type, and how many: that need a matrix; that need an entry; that should have one.
+    /// First tensor, its type, and how many: that need a matrix; that need an entry; that should have
+    /// one; whose entry has nothing but zeros.
     needs_matrix: Option<(String, BlockType, usize)>,
     needs_entry: Option<(String, BlockType, usize)>,
     lacks_entry: Option<(String, BlockType, usize)>,
+    zero_entry: Option<(String, BlockType, usize)>,
     requantized: Option<PlanError>,
     problems: Vec<PlanError>,
 }
@@ -207,6 +209,7 @@ impl<'m> Decider<'m> {
             needs_matrix: None,
             needs_entry: None,
             lacks_entry: None,
+            zero_entry: None,
             requantized: None,
             problems: Vec::new(),
         })
@@ -387,6 +390,10 @@ impl<'m> Decider<'m> {
             let expected = importance_values(shape);
             let found = weights.len() as u64;
             if found == expected {
+                let columns = shape.row().max(1) as usize;
+                if uses_weights(ty) && weights.chunks(columns).any(is_zero) {
+                    count(&mut self.zero_entry);
+                }
                 return true;
             }
             if !is_embedding(name) {
@@ -424,6 +431,9 @@ impl<'m> Decider<'m> {
         let lacks =
             self.lacks_entry.map(|(tensor, _, tensors)| PlanError::NoEntry { tensor, tensors });
         missing.extend(lacks);
+        let zero =
+            self.zero_entry.map(|(tensor, _, tensors)| PlanError::ZeroEntry { tensor, tensors });
+        missing.extend(zero);
         if !allow_missing {
             problems.append(&mut missing);
         }

@@ -68,7 +68,7 @@ pub enum PlanError {
     },
     /// A type is useless without importance weights.
     #[error(
-        "{tensors} tensors need importance weights, the first is {tensor:?} ({ty}); give a matrix with --imatrix, or choose a larger type"
+        "{tensor:?} needs importance weights to become {ty} (tensors that need some: {tensors}); give a matrix with --imatrix, or choose a larger type"
     )]
     NeedsImportance {
         /// The first such tensor.
@@ -80,7 +80,7 @@ pub enum PlanError {
     },
     /// The importance matrix has no entry for tensors whose types need one.
     #[error(
-        "the importance matrix has no entry for {tensors} tensors that need one, the first is {tensor:?} ({ty})"
+        "the importance matrix has no entry for {tensor:?}, which needs one to become {ty} (tensors like it: {tensors})"
     )]
     NeedsEntry {
         /// The first such tensor.
@@ -92,9 +92,19 @@ pub enum PlanError {
     },
     /// The importance matrix has no entry for tensors that should have one.
     #[error(
-        "the importance matrix has no entry for {tensors} tensors, the first is {tensor:?}; is it of this model? --allow-missing encodes them without"
+        "the importance matrix has no entry for {tensor:?} (tensors like it: {tensors}); is it of this model? --allow-missing encodes them without"
     )]
     NoEntry {
+        /// The first such tensor.
+        tensor: String,
+        /// How many there are.
+        tensors: usize,
+    },
+    /// The weights of a tensor, or of one of its experts, are zero: nothing would be kept of it.
+    #[error(
+        "the importance matrix has nothing but zeros for {tensor:?} or one of its experts (tensors like it: {tensors}): the sample text never reached it; --allow-missing takes equal weights in their place"
+    )]
+    ZeroEntry {
         /// The first such tensor.
         tensor: String,
         /// How many there are.

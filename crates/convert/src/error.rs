@@ -91,6 +91,19 @@ pub enum Error {
         /// Bytes that are free.
         free: u64,
     },
+    /// A finished file does not hold what its source says.
+    #[error(
+        "{}: tensor {tensor:?}{} is not what the source says: the file was damaged on its way to the disk, or changed since; convert again",
+        path.display(), row.map_or(String::new(), |row| format!(", row {row},"))
+    )]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// The row, over all dimensions but the first; `None` if the tensor is missing or has another shape or type.
+        row: Option<u64>,
+    },
     /// The threads cannot be started.
     #[error("the threads cannot be started: {0}")]
     Threads(rayon::ThreadPoolBuildError),

@@ -10,6 +10,7 @@
 //! | [`run`] | streaming the rows of a source through the encoders into files |
 //! | [`arch`] | the architectures: descriptions of what tensors and numbers become |
 //! | [`tokenizer`] | the vocabulary of a checkpoint as metadata |
+//! | [`verify`] | comparing finished files with their source |
 //! | [`encode`] | one encoder a block type: choosing codes and scales |
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ pub mod source;
 mod text;
 pub mod tokenizer;
 mod transform;
+pub mod verify;
 
 pub use error::Error;
 pub use importance::{Importance, ImportanceError};

@@ -10,7 +10,6 @@ mod identity;
 mod progress;
 mod step;
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +21,7 @@ use granule_reader::decode::decode;
 use granule_reader::isa::Isa;
 
 use crate::encode::{EncodeError, encode_rows};
-use crate::importance::is_zero;
+use crate::importance::of_matrix;
 use crate::output::{self, Output};
 use crate::{Error, Source};
 use progress::Progress;
@@ -337,13 +336,7 @@ impl Work<'_> {
             }
             let row = step.row as usize;
             out.resize(count / ty.block_values() * ty.block_bytes(), 0);
-            let weights = target.weights.map(|weights| {
-                // those of the third dimension serve for each of the fourth
-                let matrix = matrix as usize % (weights.len() / row);
-                let weights = &weights[matrix * row..][..row];
-                // zeros would keep nothing of the tensor
-                if is_zero(weights) { Cow::Owned(vec![1.0; row]) } else { Cow::Borrowed(weights) }
-            });
+            let weights = target.weights.map(|weights| of_matrix(weights, matrix, row));
             encode_rows(self.isa, ty, values, row, weights.as_deref(), out)
                 .map_err(|error| encode_error(name(), rows.start, step.row, error))?;
             out

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use granule_convert::plan::run_all;
 use granule_convert::run::{Event, RunOptions};
+use granule_convert::verify::verify;
 use granule_convert::{Importance, Plan, PlanError};
+use granule_format::Endian;
 
 use crate::interrupt;
 use crate::output;
@@ -64,11 +66,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     });
     progress.finish();
     let summary = result?;
+    let verified = args
+        .verify
+        .then(|| verify(input.source(), &plans, importance.as_ref(), wanted.threads))
+        .transpose()?;
 
     if args.json {
-        output::print_json(&report::json(&input, &jobs, &summary))?;
+        output::print_json(&report::json(&input, &jobs, &summary, verified.as_ref()))?;
     } else if !args.quiet {
-        output::print(&report::text(&jobs, &summary))?;
+        output::print(&report::text(&jobs, &summary, verified.as_ref()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -101,6 +107,7 @@ fn jobs(
         let quantized = args.plan.is_some() || !wanted.file_types.is_empty();
         let file_type = quantized.then(|| plan.file_type());
         let path = name::output(output, &args.source, &model, file_type);
+        let plan = if args.bigendian { plan.with_endian(Endian::Big) } else { plan };
         Job { plan, path, problems }
     };
     Ok(jobs.into_iter().map(with_path).collect())

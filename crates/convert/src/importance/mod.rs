@@ -7,6 +7,7 @@
 mod dat;
 mod gguf;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -141,6 +142,14 @@ impl Importance {
     pub const fn chunks(&self) -> u32 {
         self.chunks
     }
+}
+
+/// The weights of one matrix of the third dimension, for `columns` columns. Those of the third dimension serve for each of
+/// the fourth; zeros alone, which would keep nothing of the matrix, count as equal weights.
+pub(crate) fn of_matrix(weights: &[f32], matrix: u64, columns: usize) -> Cow<'_, [f32]> {
+    let matrix = (matrix % (weights.len() / columns) as u64) as usize;
+    let weights = &weights[matrix * columns..][..columns];
+    if is_zero(weights) { Cow::Owned(vec![1.0; columns]) } else { Cow::Borrowed(weights) }
 }
 
 /// Whether columns have nothing but zeros: no sample text has reached them.

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use granule_format::{BlockType, FileType, Shape, TensorType, Value};
+use granule_format::{BlockType, Endian, FileType, Shape, TensorType, Value};
 
 use super::metadata::{Facts, apply, edits, guess, shard_edits};
 use super::prune::Prune;
@@ -81,7 +81,8 @@ pub(super) fn decide(
         .chain(allowed.iter().map(|problem| Warning::Allowed(problem.to_string())))
         .collect();
     let recipe = recipe.clone();
-    Ok((Plan { recipe, edits, metadata, tensors: planned, shards, warnings }, problems))
+    let endian = Endian::Little;
+    Ok((Plan { recipe, edits, metadata, tensors: planned, shards, endian, warnings }, problems))
 }
 
 /// See [`Plan::as_is`].
@@ -113,7 +114,8 @@ pub(super) fn as_is(source: &dyn Source, split: &Split) -> Result<Plan, Error> {
     let mut recipe = Recipe::new(FileType::COPY);
     recipe.split = *split;
     let metadata = apply(&edits, source.metadata().clone());
-    Ok(Plan { recipe, edits, metadata, tensors, shards, warnings: Vec::new() })
+    let endian = Endian::Little;
+    Ok(Plan { recipe, edits, metadata, tensors, shards, endian, warnings: Vec::new() })
 }
 
 /// A tensor of the source under its new name.

@@ -31,6 +31,7 @@ pub struct Plan {
     metadata: Metadata,
     tensors: Vec<PlannedTensor>,
     shards: u32,
+    endian: Endian,
     warnings: Vec<Warning>,
 }
 
@@ -140,6 +141,13 @@ impl Plan {
         decide::as_is(source, split)
     }
 
+    /// The same, with files in this byte order instead of little-endian.
+    #[must_use]
+    pub const fn with_endian(mut self, endian: Endian) -> Self {
+        self.endian = endian;
+        self
+    }
+
     /// What was asked for.
     pub const fn recipe(&self) -> &Recipe {
         &self.recipe
@@ -171,7 +179,7 @@ impl Plan {
     pub fn drafts(&self) -> Result<Vec<Draft>, Error> {
         (0..self.shards)
             .map(|shard| {
-                let mut draft = Draft::new(self.shard_metadata(shard), Endian::Little)?;
+                let mut draft = Draft::new(self.shard_metadata(shard), self.endian)?;
                 for tensor in self.tensors.iter().filter(|tensor| tensor.shard == shard) {
                     draft.add(&tensor.name, tensor.shape, tensor.target)?;
                 }

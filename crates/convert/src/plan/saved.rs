@@ -1,3 +1,4 @@
+use granule_format::Endian;
 use serde::{Deserialize, Serialize};
 
 use super::split::MOST_SHARDS;
@@ -21,6 +22,8 @@ struct Saved {
     recipe: Recipe,
     metadata: Vec<Edit>,
     shards: u32,
+    #[serde(default)]
+    big_endian: bool,
     tensors: Vec<PlannedTensor>,
     #[serde(default)]
     warnings: Vec<Warning>,
@@ -34,6 +37,7 @@ impl Plan {
             recipe: self.recipe.clone(),
             metadata: self.edits.clone(),
             shards: self.shards,
+            big_endian: self.endian == Endian::Big,
             tensors: self.tensors.clone(),
             warnings: self.warnings.clone(),
         };
@@ -71,6 +75,7 @@ impl Plan {
             metadata,
             tensors,
             shards: saved.shards,
+            endian: if saved.big_endian { Endian::Big } else { Endian::Little },
             warnings: saved.warnings,
         })
     }

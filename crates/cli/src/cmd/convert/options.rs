@@ -79,6 +79,13 @@ pub(crate) struct Args {
     /// As llama-quantize takes it: without effect, since memory is bounded anyway
     #[arg(long, value_name = "MIB", hide = true)]
     max_buffer_size: Option<u64>,
+    /// As convert_hf_to_gguf.py takes them: without effect, for the same reason
+    #[arg(long, hide = true)]
+    use_temp_file: bool,
+    #[arg(long, hide = true)]
+    no_lazy: bool,
+    #[arg(long, hide = true)]
+    verbose: bool,
 
     /// Leave out these blocks, such as 1,3,4; the others close ranks
     #[arg(long, value_name = "BLOCKS", value_parser = parse_layers, help_heading = "Model")]
@@ -99,6 +106,10 @@ pub(crate) struct Args {
     /// Write the metadata to a first file without tensors
     #[arg(long, help_heading = "Model", conflicts_with = "keep_split")]
     no_tensor_first_split: bool,
+
+    /// Write numbers with their most significant byte first, for big-endian machines
+    #[arg(long, help_heading = "Model")]
+    pub(crate) bigendian: bool,
 
     /// The model's name, for a checkpoint
     #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
@@ -122,6 +133,9 @@ pub(crate) struct Args {
     /// Continue what an interrupted run of the same command has left
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) resume: bool,
+    /// Read the files again when they are finished, and compare rows of every tensor with the source
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) verify: bool,
     /// Run a plan that `--dry-run --json` has printed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file_types", "outtype", "vocab_only"])]
     pub(crate) plan: Option<PathBuf>,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use granule_convert::mixture::Kept;
 use granule_convert::plan::{Plan, PlannedTensor, Reason, Warning};
 use granule_convert::run::Summary;
-use granule_format::TensorType;
+use granule_convert::verify::{Loss, Verified};
+use granule_format::{BlockType, TensorType};
 use serde_json::{Map, Value as Json, json};
 
 use super::Job;
@@ -133,7 +134,7 @@ fn why_kept(kept: &Kept) -> String {
 }
 
 /// What was done, in a few lines for each result.
-pub(super) fn text(jobs: &[Job], summary: &Summary) -> String {
+pub(super) fn text(jobs: &[Job], summary: &Summary, verified: Option<&Verified>) -> String {
     let mut text = String::new();
     for (job, files) in by_job(jobs, summary) {
         for (path, bytes) in files {
@@ -159,11 +160,32 @@ pub(super) fn text(jobs: &[Job], summary: &Summary) -> String {
         count(rate(summary.values, seconds)),
         size(rate(summary.source_bytes, seconds)),
     );
+    text + &verified.map_or(String::new(), as_verified)
+}
+
+/// What was read again, and how much encoding has cost.
+fn as_verified(verified: &Verified) -> String {
+    let mut text = format!(
+        "verified: {} rows of {} are what the source says\n",
+        count(verified.rows),
+        counted(verified.tensors, "tensor"),
+    );
+    if !verified.errors.is_empty() {
+        let error =
+            |(ty, loss): (&BlockType, &Loss)| format!("{ty} {:.2} %", 100.0 * loss.relative());
+        let errors: Vec<_> = verified.errors.iter().map(error).collect();
+        text += &format!("  relative error: {}\n", errors.join(", "));
+    }
     text
 }
 
 /// What was done, for programs.
-pub(super) fn json(input: &Input, jobs: &[Job], summary: &Summary) -> Json {
+pub(super) fn json(
+    input: &Input,
+    jobs: &[Job],
+    summary: &Summary,
+    verified: Option<&Verified>,
+) -> Json {
     let results: Vec<Json> =
         by_job(jobs, summary).map(|(job, files)| result(&job.plan, files)).collect();
     json!({
@@ -172,6 +194,15 @@ pub(super) fn json(input: &Input, jobs: &[Job], summary: &Summary) -> Json {
         "weights_read": summary.values,
         "tensors_resumed": summary.resumed,
         "seconds": summary.elapsed.as_secs_f64(),
+        "verified": verified.map(|verified| json!({
+            "tensors": verified.tensors,
+            "rows": verified.rows,
+            "relative_errors": verified
+                .errors
+                .iter()
+                .map(|(ty, loss)| (ty.name().to_owned(), loss.relative().into()))
+                .collect::<Map<String, Json>>(),
+        })),
         "warnings": warnings(input, jobs),
     })
 }

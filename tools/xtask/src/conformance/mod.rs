@@ -2,6 +2,7 @@
 //! `tools/reference/blocks.py`.
 
 mod blocks;
+mod checkpoints;
 mod errors;
 mod examples;
 mod files;
@@ -14,6 +15,11 @@ use anyhow::bail;
 const COMPARISONS: &[(&str, crate::Task, &str)] = &[
     ("blocks", blocks::compare, "encode and decode random matrices with both, compare the bytes"),
     ("examples", examples::compare, "generate and embed with the examples, compare with llama.cpp"),
+    (
+        "checkpoints",
+        checkpoints::compare,
+        "convert checkpoints, compare with the reference's files",
+    ),
     ("files", files::compare, "quantize whole files with both, compare the bytes"),
     ("errors", errors::compare, "the error of each type on real weights, for both"),
 ];
@@ -25,7 +31,7 @@ pub(crate) fn conformance(arguments: &[String]) -> anyhow::Result<()> {
         Some((_, compare, _)) => compare(&arguments[1..]),
         None => {
             for (name, _, help) in COMPARISONS {
-                println!("  {name:<10} {help}");
+                println!("  {name:<12} {help}");
             }
             bail!("name one of the comparisons above");
         }

@@ -23,7 +23,7 @@ use crate::run::root;
 use cases::{Case, Form};
 use difference::difference;
 use models::{Matrix, Shapes};
-use quantizer::Quantizer;
+pub(super) use quantizer::Quantizer;
 
 /// Compare whole files: `files [MODEL.gguf ...]`.
 ///

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::run::root;
 
 /// The process, started again after the library has ended it.
-pub(super) struct Quantizer {
+pub(in crate::conformance) struct Quantizer {
     running: Option<Running>,
 }
 
@@ -27,23 +27,23 @@ struct Running {
 
 /// What the reference made of a request.
 #[derive(Deserialize)]
-pub(super) struct Outcome {
+pub(in crate::conformance) struct Outcome {
     /// Its status; 0 if all went well.
-    pub(super) code: i32,
-    pub(super) seconds: f64,
+    pub(in crate::conformance) code: i32,
+    pub(in crate::conformance) seconds: f64,
     /// The types that it would choose, from a dry run.
-    pub(super) types: BTreeMap<String, String>,
+    pub(in crate::conformance) types: BTreeMap<String, String>,
     /// The end of what it said.
-    pub(super) log: String,
+    pub(in crate::conformance) log: String,
 }
 
 impl Quantizer {
-    pub(super) const fn new() -> Self {
+    pub(in crate::conformance) const fn new() -> Self {
         Self { running: None }
     }
 
     /// Quantize a file, or say what would become of it.
-    pub(super) fn quantize(
+    pub(in crate::conformance) fn quantize(
         &mut self,
         input: &Path,
         output: &Path,

@@ -60,6 +60,17 @@ impl View {
         (last.stride == 1).then_some(self)
     }
 
+    /// So many parts of equal size, one behind the other; `None` if the outermost dimension cannot be cut so.
+    pub(crate) fn split(&self, parts: u64) -> Option<impl Iterator<Item = Self> + '_> {
+        let (first, inner) = self.axes.split_first()?;
+        let count = first.count.checked_div(parts).filter(|count| count * parts == first.count)?;
+        let part = move |number| {
+            let axes = [Axis { count, ..*first }].into_iter().chain(inner.iter().copied());
+            Self::new(self.offset + number * count * first.stride, axes.collect())
+        };
+        Some((0..parts).map(part))
+    }
+
     /// How many values there are.
     pub(crate) fn values(&self) -> u64 {
         self.axes.iter().map(|axis| axis.count).product()
@@ -191,6 +202,10 @@ mod tests {
                 }
             }
         }
+        let halves: Vec<_> = View::new(1, vec![axis(6, 1), axis(4, 6)]).split(2).unwrap().collect();
+        let half = |offset| View::new(offset, vec![axis(3, 1), axis(4, 6)]);
+        assert_eq!(halves, [half(1), half(4)]);
+        assert!(View::whole(7).split(2).is_none());
         assert_eq!(View::new(0, vec![axis(2, 12), axis(3, 4), axis(4, 1)]), View::whole(24));
         let rows = View::new(64, vec![axis(3, 128), axis(64, 1)]);
         assert_eq!(rows.in_blocks(32), Some(View::new(2, vec![axis(3, 4), axis(2, 1)])));

@@ -35,6 +35,10 @@ struct Job {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.print_supported_models {
+        output::print(&report::supported_models())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let wanted = Wanted::of(args)?;
     let input = Input::open(args, &wanted)?;
     let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;

@@ -177,10 +177,9 @@ impl Bench {
         let mut row = Row::new(&name_of(stored));
         let from = match (&source.tokenizers, &self.packages) {
             (Some(tokenizer), _) => self.tokenizers.join(tokenizer),
-            (None, Some(packages)) => packages
-                .join("node_modules")
-                .join(&source.npm)
-                .join(&source.folder_in_package),
+            (None, Some(packages)) => {
+                packages.join("node_modules").join(&source.npm).join(&source.folder_in_package)
+            }
             (None, None) => {
                 row.notes.push(format!("left out: needs --packages with {}", source.npm));
                 self.show(row);

@@ -29,6 +29,8 @@ impl Input {
             metadata: args.metadata.clone(),
             pre_tokenizer: args.pre.clone(),
             arch_file: args.arch.clone(),
+            fuse_qkv: args.fuse_qkv,
+            fuse_gate_up_experts: args.fuse_gate_up_exps,
             vocabulary_only: args.vocab_only,
         };
         Ok(Self::Checkpoint(Box::new(Checkpoint::open(&args.source, &options)?)))

@@ -22,6 +22,8 @@ use super::tensor_types::TensorTypes;
 #[command(after_help = file_types())]
 pub(crate) struct Args {
     /// The folder of a checkpoint, or a GGUF file
+    #[arg(required = false, required_unless_present = "print_supported_models")]
+    #[arg(default_value_if("print_supported_models", "true", Some(".")))]
     pub(crate) source: PathBuf,
     /// As llama-quantize takes them: OUTPUT, TYPE, THREADS
     #[arg(value_name = "[OUTPUT] TYPE [THREADS]", num_args = 0..=3, hide = true)]
@@ -123,6 +125,15 @@ pub(crate) struct Args {
     /// The name of the pre-tokenizer, where that of a checkpoint is not recognised
     #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
     pub(crate) pre: Option<String>,
+    /// Join queries, keys and values of a layer to one tensor
+    #[arg(long, help_heading = "Checkpoint")]
+    pub(crate) fuse_qkv: bool,
+    /// Join the two inner matrices of every expert
+    #[arg(long, help_heading = "Checkpoint")]
+    pub(crate) fuse_gate_up_exps: bool,
+    /// List the classes of models that can be converted
+    #[arg(long, help_heading = "Checkpoint")]
+    pub(crate) print_supported_models: bool,
     /// Convert metadata and tokenizer of a checkpoint, no tensors
     #[arg(long, conflicts_with = "file_types", help_heading = "Checkpoint")]
     pub(crate) vocab_only: bool,
@@ -165,6 +176,8 @@ impl Args {
             ("--metadata", self.metadata.is_some()),
             ("--arch", self.arch.is_some()),
             ("--pre", self.pre.is_some()),
+            ("--fuse-qkv", self.fuse_qkv),
+            ("--fuse-gate-up-exps", self.fuse_gate_up_exps),
             ("--vocab-only", self.vocab_only),
         ];
         given.into_iter().find_map(|(option, given)| given.then_some(option))

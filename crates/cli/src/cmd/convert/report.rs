@@ -1,8 +1,9 @@
 //! What a conversion would do, and what it has done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use granule_convert::arch;
 use granule_convert::mixture::Kept;
 use granule_convert::plan::{Plan, PlannedTensor, Reason, Warning};
 use granule_convert::run::Summary;
@@ -49,6 +50,19 @@ fn in_words(warning: &Warning) -> String {
         Warning::Allowed(what) => what.clone(),
         other => format!("{other:?}"),
     }
+}
+
+/// The classes of checkpoints that can be converted, with what they become.
+pub(super) fn supported_models() -> String {
+    let mut table = Table::new(&[("class", Align::Left), ("architecture", Align::Left)]);
+    let pairs = arch::all()
+        .iter()
+        .flat_map(|arch| arch.classes.iter().map(|class| (class.as_str(), arch.name.as_str())));
+    let pairs: BTreeSet<_> = pairs.collect();
+    for (class, name) in pairs {
+        table.row([class.to_owned(), name.to_owned()]);
+    }
+    table.render()
 }
 
 /// The plan as a table, with its sums.

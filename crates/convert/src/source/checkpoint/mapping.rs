@@ -22,6 +22,9 @@ pub(super) enum Assembled {
     Computed(Vec<f32>),
 }
 
+/// A tensor of the file, and where its values come from.
+pub(super) type Mapped = (SourceTensor, Assembled);
+
 /// A part of a tensor of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
@@ -39,7 +42,7 @@ pub(super) fn map(
     weights: &Weights,
     out_type: Writable,
     warnings: &mut Vec<String>,
-) -> Result<Vec<(SourceTensor, Assembled)>, Error> {
+) -> Result<Vec<Mapped>, Error> {
     let headless = arch.headless.iter().any(|name| name == class);
     let mut mapper = Mapper::new(arch, scope, weights, out_type, headless)?;
     mapper.compute()?;
@@ -79,8 +82,8 @@ struct Mapper<'a> {
     seen: HashMap<(usize, Option<u64>), u64>,
     /// The tensors of the file so far.
     written: HashMap<String, Option<usize>>,
-    early: Vec<(SourceTensor, Assembled)>,
-    done: Vec<(SourceTensor, Assembled)>,
+    early: Vec<Mapped>,
+    done: Vec<Mapped>,
 }
 
 impl<'a> Mapper<'a> {

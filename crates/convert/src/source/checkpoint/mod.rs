@@ -1,5 +1,6 @@
 //! A folder with a checkpoint, as Hugging Face libraries save it.
 
+mod fuse;
 mod left_out;
 mod mapping;
 mod out_type;
@@ -34,6 +35,10 @@ pub struct CheckpointOptions {
     pub arch_file: Option<PathBuf>,
     /// The name of the pre-tokenizer, in place of what is recognised.
     pub pre_tokenizer: Option<String>,
+    /// Join queries, keys and values of a layer to one tensor.
+    pub fuse_qkv: bool,
+    /// Join the two inner matrices of every expert.
+    pub fuse_gate_up_experts: bool,
     /// Metadata and tokenizer alone.
     pub vocabulary_only: bool,
 }
@@ -82,6 +87,13 @@ impl Checkpoint {
         let mut mapped = Vec::new();
         if !options.vocabulary_only {
             mapped = mapping::map(arch, config.class()?, scope, &weights, out_type, &mut warnings)?;
+            let of = fuse::Context { weights: &weights, out_type };
+            if options.fuse_qkv {
+                mapped = fuse::queries_keys_values(mapped, of);
+            }
+            if options.fuse_gate_up_experts {
+                mapped = fuse::gates_and_ups(mapped, of);
+            }
         }
 
         let vocabulary = tokenizer::read(arch, &config, folder, options, &mut warnings)?;

@@ -269,6 +269,53 @@ def scaled():
             },
         ),
     }
+    def words(*shape):
+        generator = torch.Generator().manual_seed(len(shape) + shape[0])
+        return torch.randint(-(2**31), 2**31, shape, generator=generator).to(torch.int32)
+
+    def gptq(prefix, bits, rows, columns, groups):
+        per_word = 32 // bits
+        return {
+            f"{prefix}.qweight": words(columns // per_word, rows),
+            f"{prefix}.qzeros": words(groups, rows // per_word),
+            f"{prefix}.scales": scales(torch.float16, groups, rows),
+            f"{prefix}.g_idx": torch.arange(columns).mul(7).remainder(groups).to(torch.int32),
+        }
+
+    def packed(prefix, bits, rows, columns, group, zeros):
+        per_word = 32 // bits
+        tensors = {
+            f"{prefix}.weight_packed": words(rows, -(-columns // per_word)),
+            f"{prefix}.weight_scale": scales(bf16, rows, columns // group),
+            f"{prefix}.weight_shape": torch.tensor([rows, columns]),
+        }
+        if zeros:
+            tensors[f"{prefix}.weight_zero_point"] = words(-(-rows // per_word), columns // group)
+        return tensors
+
+    def pack_quantized(bits, group):
+        weights = {"num_bits": bits, "type": "int", "strategy": "group", "group_size": group}
+        return {
+            "quant_method": "compressed-tensors", "format": "pack-quantized",
+            "config_groups": {"group_0": {"weights": weights}},
+        }
+
+    for bits, version in ((4, "gptq"), (8, "gptq_v2"), (2, "gptq")):
+        cases[f"gptq-{bits}"] = (
+            {"quant_method": "gptq", "bits": bits, "checkpoint_format": version},
+            norm | gptq("layers.0.a", bits, 16, 32, 3) | {"layers.0.b.weight": values(2, 3).to(bf16)},
+        )
+    cases["packed-4"] = (
+        pack_quantized(4, 8),
+        norm | packed("layers.0.a", 4, 10, 16, 8, False) | packed("layers.0.b", 4, 10, 24, 8, True),
+    )
+    cases["packed-3"] = (pack_quantized(3, 6), norm | packed("layers.0.a", 3, 5, 18, 6, False))
+    cases["bitnet"] = (
+        {"quant_method": "bitnet"},
+        norm | {
+            "model.a.weight": words(3, 2).view(torch.uint8), "model.a.weight_scale": scales(bf16, 1),
+        },
+    )
     for name, (quantization, tensors) in cases.items():
         config = {"quantization_config": quantization}
         folder = case(name, config)

@@ -10,6 +10,7 @@ mod file;
 mod folder;
 mod gguf;
 mod mxfp4;
+mod packed;
 mod problem;
 mod quantized;
 mod safetensors;

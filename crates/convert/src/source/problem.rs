@@ -58,8 +58,8 @@ pub enum Problem {
     /// The checkpoint is quantized in a way that is not read.
     #[error(
         "the checkpoint is quantized by {0}, which is not read; of quantized checkpoints those of fp8, \
-         mxfp4, modelopt (FP8) and compressed-tensors (one group, 8 bits) are. Take the model's \
-         unquantized checkpoint"
+         mxfp4, modelopt (FP8), compressed-tensors (one group of integers or FP8), gptq (2, 4 or 8 bits) \
+         and bitnet are. Take the model's unquantized checkpoint"
     )]
     Quantization(String),
     /// Of two tensors that belong together one is missing.
@@ -77,6 +77,14 @@ pub enum Problem {
         numbers: Vec<u64>,
         /// How many numbers share a scale by the config, if it says so.
         block: Vec<u64>,
+    },
+    /// Codes in words and what belongs to them have other types or shapes than they must.
+    #[error("codes of {bits} bits and what belongs to them do not fit together: {tensors}")]
+    Packed {
+        /// Names, types and shapes.
+        tensors: String,
+        /// Bits of a code.
+        bits: u32,
     },
     /// Codes and scales of MXFP4 do not belong together.
     #[error(

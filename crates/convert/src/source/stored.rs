@@ -3,6 +3,7 @@
 use super::data_type::DataType;
 use super::file::DataFile;
 use super::mxfp4::Blocks;
+use super::packed::Packed;
 use super::scaled::Scaled;
 use super::view::View;
 use crate::Error;
@@ -41,6 +42,8 @@ pub(super) enum Data {
     View(Box<View>),
     /// From small numbers and their scales.
     Scaled(Box<Scaled>),
+    /// From codes of a few bits in words, with what belongs to them.
+    Packed(Box<Packed>),
     /// From codes and scales that GGUF stores side by side.
     Blocks(Box<Blocks>),
 }
@@ -76,6 +79,7 @@ impl StoredTensor {
             Data::Range(offset) => files[self.file].read_at(offset + start, out),
             Data::View(view) => view.read(&files[self.file], start, out),
             Data::Scaled(scaled) => scaled.read(files, start, out),
+            Data::Packed(packed) => packed.read(files, start, out),
             Data::Blocks(blocks) => blocks.read(files, start, out),
         }
     }

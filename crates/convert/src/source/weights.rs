@@ -10,7 +10,7 @@ use super::data_type::DataType;
 use super::file::DataFile;
 use super::folder::{self, Files};
 use super::problem::Problem;
-use super::quantized;
+use super::quantized::{self, Fault};
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
 use crate::Error;
@@ -64,8 +64,8 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Make one tensor of those that only together are one: small numbers and their scales become
-    /// [`F32`](DataType::F32) under the name of the numbers, codes of MXFP4 and their scales
+    /// Make one tensor of those that only together are one: small numbers and what belongs to them become
+    /// [`F32`](DataType::F32) under the name that the weight has elsewhere, codes of MXFP4 and their scales
     /// [`Mxfp4`](DataType::Mxfp4) under the name of the codes (`.._blocks`). `config` is the whole `config.json`,
     /// at `path`.
     ///
@@ -82,15 +82,14 @@ impl Weights {
         let of_text = config.get("text_config").and_then(Value::as_object);
         let quantization = of_text.and_then(quantization).or_else(|| quantization(config));
         let tensors = mem::take(&mut self.tensors);
-        self.tensors =
-            quantized::join(tensors, quantization.as_ref()).map_err(|fault| {
-                match fault.tensor {
-                    Some((file, name)) => {
-                        Error::of_tensor(self.files[file].path(), &name, fault.problem)
-                    }
-                    None => Error::in_file(path, fault.problem),
-                }
-            })?;
+        let joined = quantized::join(tensors, quantization.as_ref(), &self.files);
+        self.tensors = joined.map_err(|fault| match fault {
+            Fault::Config(problem) => Error::in_file(path, problem),
+            Fault::Tensor(file, name, problem) => {
+                Error::of_tensor(self.files[file].path(), &name, problem)
+            }
+            Fault::Other(error) => error,
+        })?;
         Ok(())
     }
 

@@ -171,12 +171,29 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
     refused(file, blocks(Value::Null), &["model.a.weight_scale_inv", "[3, 3]"]);
     refused(file, blocks("8x8".into()), &["config.json", "weight_block_size"]);
     refused(file, serde_json::json!({"quant_method": "awq"}), &["config.json", "awq"]);
+    let file = "gptq-4/model.safetensors";
+    let gptq = |bits: u32| serde_json::json!({"quant_method": "gptq", "bits": bits});
+    refused(file, gptq(3), &["config.json", "gptq, 3 bits"]);
+    refused(
+        file,
+        gptq(8),
+        &["model.safetensors", "\"layers.0.a.weight\"", "layers.0.a.qzeros", "8 bits"],
+    );
+    let file = "packed-4/model.safetensors";
+    let weights =
+        serde_json::json!({"num_bits": 4, "type": "int", "strategy": "group", "group_size": 4});
+    let groups = serde_json::json!({"group_0": {"weights": weights}});
+    let mut config = serde_json::json!({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups});
+    refused(file, config.clone(), &["\"layers.0.a.weight\"", "layers.0.a.weight_scale"]);
+    config["format"] = "marlin-24".into();
+    refused(file, config, &["config.json", "marlin-24"]);
 }
 
-/// Open a damaged copy and read all that can be read.
-fn survives(name: &str, bytes: &[u8]) {
+/// Open a damaged copy of a file of a fixture and read all that can be read.
+fn survives(fixture_name: &str, file: &str, bytes: &[u8]) {
     let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join(name), bytes).unwrap();
+    fs::write(folder.path().join(file), bytes).unwrap();
+    let _ = fs::copy(fixture(fixture_name).join("config.json"), folder.path().join("config.json"));
     if let Ok(weights) = open(folder.path()) {
         for index in 0..weights.tensors().len() {
             let _ = data(&weights, index, 1 << 10);
@@ -184,21 +201,21 @@ fn survives(name: &str, bytes: &[u8]) {
     }
 }
 
+/// Fixtures that are damaged; the first twice as often as its share.
+const DAMAGED: &[&str] =
+    &["torch", "torch", "types", "mxfp4", "fp8-blocks", "gptq-4", "packed-4", "bitnet"];
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(800) })]
 
     #[test]
     fn no_damage_to_a_file_panics(
-        which in 0..3_usize,
+        name in prop::sample::select(DAMAGED),
         changes in prop::collection::vec((any::<Index>(), any::<u8>()), 0..4),
         end in prop::option::weighted(0.2, any::<Index>()),
     ) {
-        let (fixture_name, name) = [
-            (TORCH, "pytorch_model.bin"),
-            (SAFETENSORS, "model.safetensors"),
-            ("mxfp4/model.safetensors", "model.safetensors"),
-        ][which];
-        let mut bytes = fs::read(fixture(fixture_name)).unwrap();
+        let file = if name == "torch" { "pytorch_model.bin" } else { "model.safetensors" };
+        let mut bytes = fs::read(fixture(name).join(file)).unwrap();
         // Most changes where they matter: not in the numbers.
         for (index, byte) in changes {
             let length = bytes.len();
@@ -208,6 +225,6 @@ proptest! {
         if let Some(end) = end {
             bytes.truncate(end.index(bytes.len()));
         }
-        survives(name, &bytes);
+        survives(name, file, &bytes);
     }
 }

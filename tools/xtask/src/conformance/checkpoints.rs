@@ -181,7 +181,7 @@ impl Bench {
                 packages.join("node_modules").join(&source.npm).join(&source.folder_in_package)
             }
             (None, None) => {
-                row.notes.push(format!("left out: needs --packages with {}", source.npm));
+                row.note("left out", format!("needs --packages with {}", source.npm));
                 self.show(row);
                 return Ok(());
             }
@@ -240,10 +240,9 @@ impl Bench {
         self.cases += 1;
         row.cases += 1;
         match problem {
-            Some(problem) if problem.starts_with(AS_EXPECTED) => row.notes.push(problem),
             Some(problem) => {
-                self.failures += 1;
-                row.notes.push(format!("{}: {problem}", case.case));
+                self.failures += usize::from(!problem.starts_with(AS_EXPECTED));
+                row.note(&case.case, problem);
             }
             None => row.same += 1,
         }
@@ -268,10 +267,9 @@ impl Bench {
                     (0, None) if sha256(&one)? == sha256(&two)? => row.same += 1,
                     (0, refused) => {
                         self.failures += 1;
-                        let problem = refused.unwrap_or("other bytes".to_owned());
-                        row.notes.push(format!("{file_type}: {problem}"));
+                        row.note(file_type, refused.unwrap_or("other bytes".to_owned()));
                     }
-                    (..) => row.notes.push(format!("{file_type}: the reference refuses")),
+                    (..) => row.note(file_type, "the reference refuses".to_owned()),
                 }
             }
         }
@@ -303,7 +301,9 @@ impl Bench {
     fn show(&self, row: Row) {
         let Row { name, cases, same, time, notes } = row;
         println!("{name:<36} {cases:>3} cases {same:>3} same {:>6.1} s", time.as_secs_f64());
-        notes.iter().for_each(|note| println!("    {note}"));
+        for (problem, cases) in notes {
+            println!("    {}: {problem}", cases.join(", "));
+        }
     }
 }
 
@@ -313,13 +313,21 @@ struct Row {
     cases: usize,
     same: usize,
     time: Duration,
-    notes: Vec<String>,
+    /// What is to be said, and about which cases.
+    notes: Vec<(String, Vec<String>)>,
 }
 
 impl Row {
     fn new(name: &str) -> Self {
         let name = name.to_owned();
         Self { name, cases: 0, same: 0, time: Duration::ZERO, notes: Vec::new() }
+    }
+
+    fn note(&mut self, case: &str, problem: String) {
+        match self.notes.iter_mut().find(|(known, _)| *known == problem) {
+            Some((_, cases)) => cases.push(case.to_owned()),
+            None => self.notes.push((problem, vec![case.to_owned()])),
+        }
     }
 }
 
@@ -352,9 +360,8 @@ fn differences(
         match replaced {
             Some((bytes, values)) if hash(&bytes) == file.sha256 => {
                 let names = ONE_ULP.join(", ");
-                let case = &case.case;
                 found = Some(format!(
-                    "{AS_EXPECTED} {values} values of {names} by one unit in the last place: {case}"
+                    "{AS_EXPECTED} {values} values of {names} by one unit in the last place"
                 ));
             }
             _ => return Ok(Some(format!("{} has other bytes", file.name))),

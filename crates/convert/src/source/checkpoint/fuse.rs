@@ -1,6 +1,6 @@
 //! Tensors of a layer that are joined to one on request.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use granule_format::{BlockType, Shape};
 
@@ -58,8 +58,8 @@ pub(super) fn gates_and_ups(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<Mapped
 }
 
 /// The tensors of each layer that could be joined, in the order of the parts.
-fn layers(tensors: &[Mapped], join: &Join) -> HashMap<String, Vec<usize>> {
-    let mut layers: HashMap<String, Vec<usize>> = HashMap::new();
+fn layers(tensors: &[Mapped], join: &Join) -> BTreeMap<String, Vec<usize>> {
+    let mut layers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for part in join.parts {
         for (index, (tensor, _)) in tensors.iter().enumerate() {
             if let Some(layer) = tensor.name.strip_suffix(part)
@@ -76,7 +76,7 @@ fn layers(tensors: &[Mapped], join: &Join) -> HashMap<String, Vec<usize>> {
 fn join(
     tensors: Vec<Mapped>,
     join: &Join,
-    layers: HashMap<String, Vec<usize>>,
+    layers: BTreeMap<String, Vec<usize>>,
     of: Context<'_>,
 ) -> Vec<Mapped> {
     let mut joined = HashMap::new();

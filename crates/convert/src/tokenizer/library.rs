@@ -9,9 +9,9 @@ use tokenizers::{AddedToken, Tokenizer};
 
 use super::bare;
 use super::class::{self, Chinese, Class, Prefix};
+use super::listed::{ADDITIONAL_KEY, Listed, SPECIAL_KEYS, added_token};
 use super::{Input, MOST_TOKENS};
 use crate::Error;
-use crate::json::{read_object, read_object_if_there};
 use crate::source::Problem;
 
 /// A tokenizer as the library has it.
@@ -32,12 +32,6 @@ enum Special {
     Text(String),
     Token(AddedToken),
 }
-
-/// The keys of special tokens, in the order of the library.
-const SPECIAL_KEYS: &[&str] =
-    &["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
-const ADDITIONAL_KEY: &str = "additional_special_tokens";
 
 /// Spaces that the library removes from decoded text if the config says so: what is replaced by what.
 const CLEAN_UP: &[(&str, &str)] = &[
@@ -61,6 +55,8 @@ impl Library {
     pub(super) fn open(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Self, Error> {
         let mut config = input.tokenizer_config.clone();
         let class = class_of(&config, &input.config.raw, warnings);
+        let bare = input.json.is_none();
+        let listed = Listed::read(input, &mut config)?;
         let (path, text) = match &input.json {
             Some(json) => (json.path.clone(), json.bytes.clone()),
             None => bare::tokenizer(input.folder, class, &config)?,
@@ -68,13 +64,14 @@ impl Library {
         let tokenizer = guarded(&path, || Tokenizer::from_bytes(&text))?;
         drop(text);
         warn_of_numbers(input, &tokenizer, warnings);
-        let bare = input.json.is_none();
-        let listed = listed(input, &mut config, bare)?;
         let clean_up = config.get("clean_up_tokenization_spaces").map(truth);
         let clean_up = clean_up.unwrap_or(bare && class.bare == class::Bare::Bert);
         let mut library = Self { path, class, config, tokenizer, specials: Vec::new(), clean_up };
         library.no_limits()?;
         library.add(listed, bare)?;
+        if bare {
+            library.number_around()?;
+        }
         library.change_steps()?;
         Ok(library)
     }
@@ -166,7 +163,7 @@ impl Library {
     }
 
     /// Add the listed tokens, then the special ones that are not among them.
-    fn add(&mut self, listed: Vec<AddedToken>, bare: bool) -> Result<(), Error> {
+    fn add(&mut self, listed: Listed, bare: bool) -> Result<(), Error> {
         let specials = self.special_tokens(&listed, bare);
         for special in &specials {
             let text = special.text();
@@ -174,7 +171,7 @@ impl Library {
                 self.specials.push(text.to_owned());
             }
         }
-        let mut tokens: Vec<AddedToken> = listed;
+        let mut tokens = listed.tokens;
         let known = |tokens: &[AddedToken], tokenizer: &Tokenizer, text: &str| {
             let there = tokenizer.get_added_vocabulary().get_vocab().contains_key(text);
             there || tokens.iter().any(|token| token.content == text)
@@ -209,7 +206,7 @@ impl Library {
     }
 
     /// The special tokens that the config names, or the class where it is silent.
-    fn special_tokens(&self, listed: &[AddedToken], bare: bool) -> Vec<Special> {
+    fn special_tokens(&self, listed: &Listed, bare: bool) -> Vec<Special> {
         let form = |key: &str, text: &str| {
             let forms = if bare && !self.class.bare_forms.is_empty() {
                 self.class.bare_forms
@@ -231,10 +228,8 @@ impl Library {
         for key in SPECIAL_KEYS {
             let from_config = self.config.get(*key);
             let special = match from_config {
-                Some(value) => of(value).map(|special| {
-                    let same = listed.iter().rev().find(|token| token.content == special.text());
-                    same.map_or(special, |token| Special::Token(token.clone()))
-                }),
+                Some(value) => of(value)
+                    .map(|special| listed.same(special.text()).map_or(special, Special::Token)),
                 None => {
                     let default = self.class.specials.iter().find(|(known, _)| known == key);
                     default.map(|(_, text)| Special::Text((*text).to_owned()))
@@ -255,6 +250,30 @@ impl Library {
         }
         specials.retain(|special| !special.text().is_empty());
         specials
+    }
+
+    /// Of a bare vocabulary only now the ids of the tokens are known that are put around a text.
+    fn number_around(&mut self) -> Result<(), Error> {
+        let Some(step) = self.tokenizer.get_post_processor() else { return Ok(()) };
+        let mut step = self.to_json(step)?;
+        for (text, token) in
+            step.get_mut("special_tokens").and_then(Value::as_object_mut).into_iter().flatten()
+        {
+            if let Some(id) = self.id(text) {
+                token["ids"] = json!([id]);
+            }
+        }
+        for key in ["sep", "cls"] {
+            let Some(pair) = step.get_mut(key).and_then(Value::as_array_mut) else { continue };
+            if let [Value::String(text), id] = pair.as_mut_slice()
+                && let Some(known) = self.id(text)
+            {
+                *id = known.into();
+            }
+        }
+        let step: tokenizers::PostProcessorWrapper = self.step_of(step)?;
+        self.tokenizer.with_post_processor(Some(step));
+        Ok(())
     }
 
     /// What the class replaces in the steps of the tokenizer.
@@ -409,86 +428,6 @@ fn class_of(
     }
     let model_type = model.get("model_type").and_then(Value::as_str).unwrap_or_default();
     class::by_model_type(model_type).unwrap_or(&class::PLAIN)
-}
-
-/// The added tokens that files list, in the order of their ids. What only older files say goes into the
-/// config.
-fn listed(
-    input: &Input<'_>,
-    config: &mut Map<String, Value>,
-    bare: bool,
-) -> Result<Vec<AddedToken>, Error> {
-    let mut listed: BTreeMap<u64, AddedToken> = BTreeMap::new();
-    if let Some(decoder) = config.get("added_tokens_decoder").and_then(Value::as_object) {
-        let tokens = decoder.iter();
-        let tokens = tokens.filter_map(|(id, token)| Some((id.parse().ok()?, added_token(token)?)));
-        listed.extend(tokens);
-        return Ok(listed.into_values().collect());
-    }
-    let map = read_object_if_there(&input.folder.join("special_tokens_map.json"))?;
-    for (key, value) in map.unwrap_or_default() {
-        let mut value = value;
-        mark_special(&mut value);
-        if key == ADDITIONAL_KEY
-            && let (Value::Array(more), Some(Value::Array(list))) = (&value, config.get_mut(&key))
-        {
-            let new: Vec<_> = more.iter().filter(|item| !list.contains(item)).cloned().collect();
-            list.extend(new);
-        } else {
-            config.insert(key, value);
-        }
-    }
-    let path = input.folder.join("added_tokens.json");
-    if path.is_file() {
-        let text = |value: &Value| {
-            value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
-        };
-        let mut specials: Vec<String> =
-            SPECIAL_KEYS.iter().filter_map(|key| text(config.get(*key)?)).collect();
-        let additional = config.get(ADDITIONAL_KEY).and_then(Value::as_array);
-        specials.extend(additional.into_iter().flatten().filter_map(text));
-        for (text, id) in read_object(&path)? {
-            if let Some(id) = id.as_u64() {
-                let special = specials.contains(&text);
-                listed.insert(id, AddedToken::from(text, special));
-            }
-        }
-    }
-    if let (Some(json), false) = (&input.json, bare) {
-        let tokens = json.object.get("added_tokens").and_then(Value::as_array);
-        for token in tokens.into_iter().flatten() {
-            let id = token.get("id").and_then(Value::as_u64);
-            let (Some(id), Some(added)) = (id, added_token(token)) else {
-                return Err(json.fail("an entry of \"added_tokens\" has no id or no content"));
-            };
-            listed.insert(id, added);
-        }
-    }
-    Ok(listed.into_values().collect())
-}
-
-/// Tokens of `special_tokens_map.json` are special.
-fn mark_special(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.insert("special".to_owned(), true.into());
-        }
-        Value::Array(items) => items.iter_mut().for_each(mark_special),
-        _ => {}
-    }
-}
-
-/// A token with all its flags. Special ones are not normalized unless they say so.
-fn added_token(value: &Value) -> Option<AddedToken> {
-    let flag = |key| value.get(key).and_then(Value::as_bool);
-    let on = |key| flag(key).unwrap_or(false);
-    let special = on("special");
-    let token = AddedToken::from(value.get("content")?.as_str()?, special)
-        .normalized(flag("normalized").unwrap_or(!special))
-        .lstrip(on("lstrip"))
-        .rstrip(on("rstrip"))
-        .single_word(on("single_word"));
-    Some(token)
 }
 
 /// Run something of the tokenizers library, whose checks of what it reads are not complete: if it panics,

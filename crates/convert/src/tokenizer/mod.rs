@@ -6,7 +6,7 @@
 //! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` reads |
 //! | `byte_fallback`, `byte_level`, `word_piece` | the other kinds, from `tokenizer.json` or a bare vocabulary |
 //! | `file`, `bare` | `tokenizer.json`, and what is made of a vocabulary without one |
-//! | `library`, `class` | the tokenizer that the transformers library makes of the files |
+//! | `library`, `class`, `listed` | the tokenizer that the transformers library makes of the files |
 //! | `ids` | its vocabulary, id by id |
 //! | `pre` | recognising how text is cut before BPE |
 //! | `special` | ids of special tokens, what is put around a text, chat templates |
@@ -18,6 +18,7 @@ mod class;
 mod file;
 mod ids;
 mod library;
+mod listed;
 mod pre;
 mod pre_names;
 mod protobuf;

@@ -22,7 +22,33 @@ const EXPRESSIONS: &[(&str, &str)] = &[
         "llama-bpe",
     ),
     (QWEN2, "qwen2"),
+    (
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        "qwen35",
+    ),
+    (
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        "gpt-4o",
+    ),
+    (
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        "tekken",
+    ),
+    (
+        "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+        "deepseek-v3",
+    ),
+    (r"\s?\p{P}+", "deepseek-coder"),
+    (" ?[^(\\s|.,!?\u{2026}\u{3002}\u{ff0c}\u{3001}\u{964}\u{6d4}\u{60c})]+", "bloom"),
     (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", "gpt-2"),
+];
+
+/// The same for steps of other types, any of which tells.
+const STEPS: &[(&str, &str)] = &[
+    ("BertPreTokenizer", "jina-v2-en"),
+    ("Punctuation", "falcon"),
+    // GPT-2's expression, with every digit on its own.
+    ("Digits", "starcoder"),
 ];
 
 /// The name: what the user says, else by the hash, else by the structure with a warning.
@@ -67,8 +93,16 @@ fn by_structure(pre_tokenizer: &Value) -> &'static str {
             return name;
         }
     }
-    if steps.iter().any(|step| is(step, "Digits")) {
-        return "starcoder"; // GPT-2's expression, with every digit on its own
+    // BPE on characters, as Gemma has it: only spaces cut, and they go with what is before them.
+    let space =
+        |step: &Value| step.get("pattern").and_then(|it| it.get("String")?.as_str()) == Some(" ");
+    if steps.iter().any(space) {
+        return "granite-embed-multi-311m";
+    }
+    for (ty, name) in STEPS {
+        if steps.iter().any(|step| is(step, ty)) {
+            return name;
+        }
     }
     // `default` of llama.cpp is an expression of its own that fits no other; GPT-2's is the commonest.
     "gpt-2"
@@ -100,5 +134,9 @@ mod tests {
             "qwen2"
         );
         assert_eq!(by_structure(&sequence(&[json!({"type": "Digits"}), byte_level])), "starcoder");
+        assert_eq!(by_structure(&json!({"type": "BertPreTokenizer"})), "jina-v2-en");
+        let spaces = json!({"type": "Split", "pattern": {"String": " "}});
+        assert_eq!(by_structure(&spaces), "granite-embed-multi-311m");
+        assert_eq!(by_structure(&Value::Null), "gpt-2");
     }
 }

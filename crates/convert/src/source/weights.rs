@@ -14,6 +14,7 @@ use super::quantized::{self, Fault};
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
 use crate::Error;
+use crate::json::read_json;
 
 /// The open files and what is in them. Nothing of the data has been read.
 #[derive(Debug, Default)]
@@ -80,7 +81,10 @@ impl Weights {
             config.get("quantization_config").filter(|value| value.is_object()).cloned()
         };
         let of_text = config.get("text_config").and_then(Value::as_object);
-        let quantization = of_text.and_then(quantization).or_else(|| quantization(config));
+        let quantization = of_text
+            .and_then(quantization)
+            .or_else(|| quantization(config))
+            .map_or_else(|| self.producer(), |found| Ok(Some(found)))?;
         let tensors = mem::take(&mut self.tensors);
         let joined = quantized::join(tensors, quantization.as_ref(), &self.files);
         self.tensors = joined.map_err(|fault| match fault {
@@ -91,6 +95,17 @@ impl Weights {
             Fault::Other(error) => error,
         })?;
         Ok(())
+    }
+
+    /// What `hf_quant_config.json` stands for where `config.json` says nothing: the method has the producer's name.
+    fn producer(&self) -> Result<Option<Value>, Error> {
+        let path = self.folder.join("hf_quant_config.json");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let json = read_json(&path)?;
+        let name = json["producer"]["name"].as_str().filter(|name| !name.is_empty());
+        Ok(name.map(|name| serde_json::json!({ "quant_method": name.to_lowercase() })))
     }
 
     /// The 16-bit type of the first tensor with two or more dimensions that has one, in the order of the files

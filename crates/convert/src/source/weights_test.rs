@@ -189,6 +189,17 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
     refused(file, config, &["config.json", "marlin-24"]);
 }
 
+#[test]
+fn the_producer_names_the_method_where_the_config_does_not() {
+    let folder = folder_of(&[("fp8-modelopt/model.safetensors", "model.safetensors")]);
+    assert!(open(folder.path()).unwrap().tensors().len() > 3);
+    let producer = r#"{"producer": {"name": "ModelOpt", "version": "0.29"}, "quantization": {}}"#;
+    fs::write(folder.path().join("hf_quant_config.json"), producer).unwrap();
+    let weights = open(folder.path()).unwrap();
+    let types: Vec<_> = weights.tensors().iter().map(|tensor| tensor.ty.name()).collect();
+    assert_eq!(types, ["F32", "F32", "BF16"]);
+}
+
 /// Open a damaged copy of a file of a fixture and read all that can be read.
 fn survives(fixture_name: &str, file: &str, bytes: &[u8]) {
     let folder = TempDir::new().unwrap();

@@ -27,9 +27,55 @@ TYPES = ["f32", "f16", "bf16", "q8_0", "auto"]
 SIZES = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
              num_key_value_heads=2, max_position_embeddings=256)
 
+LLAMA3_ROPE = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                   original_max_position_embeddings=64)
+GPT2 = dict(n_embd=64, n_layer=2, n_head=4, n_positions=128, n_inner=96)
+PHI3_FACTORS = dict(type="longrope", short_factor=[1.0 + 0.1 * i for i in range(8)],
+                    long_factor=[1.5 + 0.3 * i for i in range(8)])
+# The tokenizers' own ids of special tokens, where those of the class lie beyond the vocabulary.
+SPECIAL = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0)
+
 # The table: name, class, tokenizer, stored type, config. "vocab_size" is that of the tokenizer unless it is given.
+# Two more keys of the config: "patch" changes config.json after it was saved (None removes a key), "files" are
+# further JSON files of the folder.
 MODELS = [
     ("llama", "LlamaForCausalLM", "spm", "bfloat16", SIZES),
+    ("llama-headless", "LlamaModel", "spm", "float16", SIZES),
+    ("llama-biases", "LlamaForCausalLM", "spm", "float32",
+     dict(SIZES, attention_bias=True, mlp_bias=True, head_dim=24, rope_scaling=LLAMA3_ROPE)),
+    ("mistral", "MistralForCausalLM", "spm", "bfloat16", dict(SIZES, head_dim=32)),
+    ("mixtral", "MixtralForCausalLM", "spm", "float16", dict(SIZES, num_local_experts=4)),
+    ("qwen2", "Qwen2ForCausalLM", "dscoder", "float16", SIZES),
+    ("qwen2-headless", "Qwen2Model", "dscoder", "bfloat16",
+     dict(SIZES, files={"modules.json": [{"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}],
+                        "1_Pooling/config.json": {"pooling_mode_lasttoken": True}})),
+    ("qwen2-moe", "Qwen2MoeForCausalLM", "dscoder", "float16",
+     dict(SIZES, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=96)),
+    ("qwen3", "Qwen3ForCausalLM", "dscoder", "bfloat16",
+     dict(SIZES, head_dim=32, rope_scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=64))),
+    ("qwen3-moe", "Qwen3MoeForCausalLM", "dscoder", "float32",
+     dict(SIZES, head_dim=32, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=64)),
+    ("gemma", "GemmaForCausalLM", "spm", "float16", dict(SIZES, **SPECIAL, head_dim=32)),
+    ("gemma2", "Gemma2ForCausalLM", "spm", "bfloat16", dict(SIZES, **SPECIAL, head_dim=32)),
+    ("gemma3", "Gemma3ForCausalLM", "spm", "float16", dict(SIZES, **SPECIAL, head_dim=32, final_logit_softcapping=30.0)),
+    ("gemma3-nested", "Gemma3ForConditionalGeneration", "dscoder", "bfloat16",
+     dict(text_config=dict(SIZES, **SPECIAL, head_dim=32, vocab_size=32256, rope_scaling=dict(rope_type="linear", factor=8.0)),
+          vision_config=dict(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+                             image_size=28, patch_size=14),
+          image_token_index=5, boi_token_index=6, eoi_token_index=7)),
+    ("gpt2", "GPT2LMHeadModel", "gpt2", "float32", dict(GPT2, patch=dict(n_ctx=128))),
+    ("phi2", "PhiForCausalLM", "gpt2", "float16", dict(SIZES, num_key_value_heads=4, partial_rotary_factor=0.4)),
+    ("phi3", "Phi3ForCausalLM", "spm", "bfloat16", dict(SIZES, sliding_window=64, **SPECIAL)),
+    ("phi3-long", "Phi3ForCausalLM", "spm", "float16",
+     dict(SIZES, **SPECIAL, original_max_position_embeddings=64, rope_scaling=PHI3_FACTORS)),
+    ("starcoder2", "Starcoder2ForCausalLM", "starcoder", "bfloat16", dict(SIZES, sliding_window=64)),
+    ("stablelm", "StableLmForCausalLM", "dscoder", "float16",
+     dict(SIZES, use_qkv_bias=True, use_parallel_residual=True, partial_rotary_factor=0.5)),
+    ("granite", "GraniteForCausalLM", "dscoder", "bfloat16",
+     dict(SIZES, embedding_multiplier=12.0, logits_scaling=8.0, residual_multiplier=0.22, attention_multiplier=0.0078125)),
+    ("granite-moe", "GraniteMoeForCausalLM", "dscoder", "float16", dict(SIZES, num_local_experts=4)),
+    ("granite-shared", "GraniteMoeSharedForCausalLM", "dscoder", "bfloat16",
+     dict(SIZES, num_local_experts=4, shared_intermediate_size=48)),
 ]
 
 
@@ -43,22 +89,24 @@ def make(row, tokenizers, folder):
     folder.mkdir(parents=True)
     config = dict(config)
     extra = config.pop("files", {})
-    rename = config.pop("rename", None)
+    patch = config.pop("patch", None)
     if tokenizer:
         for path in sorted((tokenizers / tokenizer).iterdir()):
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
-        config.setdefault("vocab_size", vocabulary(folder))
+        if "text_config" not in config:
+            config.setdefault("vocab_size", vocabulary(folder))
     torch.manual_seed(SEED)
     model_class = getattr(transformers, architecture)
-    model = model_class(model_class.config_class(**config))
+    with transformers.modeling_utils.no_init_weights():
+        model = model_class(model_class.config_class(**config))
     with torch.no_grad():
         for name, value in sorted(model.state_dict().items()):
             if value.is_floating_point():
                 value.copy_(torch.randn(value.shape) * 0.05 + (1.0 if value.dim() == 1 and "norm" in name else 0.0))
     model.to(getattr(torch, dtype)).save_pretrained(folder, safe_serialization=True)
-    if rename:
-        patch_config(folder, rename)
+    if patch:
+        patch_config(folder, patch)
     for name, content in extra.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(json.dumps(content))
@@ -98,6 +146,35 @@ def run(command, what):
     return done.returncode == 0
 
 
+def run_converter(converter, arguments, what):
+    """Run the reference's converter in a copy of this process: importing its libraries takes longest."""
+    if not hasattr(os, "fork"):
+        return run([sys.executable, converter, *arguments], what)
+    sys.path.insert(0, str(converter.parent))
+    __import__(converter.stem)
+    log = Path(arguments[-1]).with_suffix(".log")
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            with open(log, "w") as out:
+                os.dup2(out.fileno(), 1)
+                os.dup2(out.fileno(), 2)
+                sys.argv = [str(converter), *map(str, arguments)]
+                sys.modules[converter.stem].main()
+            code = 0
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if status:
+        print(f"  {what} failed: {log.read_text().strip()[-600:]}")
+    return status == 0
+
+
 def compare(row, options):
     """Convert with both programs; the number of files that differ."""
     name = row[0]
@@ -105,20 +182,22 @@ def compare(row, options):
     folder = options.work / f"Tiny-{name}"
     if options.again or not (folder / "config.json").is_file():
         make(row, options.tokenizers, folder)
+        for stale in options.work.glob(f"{name}-*-reference.gguf"):
+            stale.unlink()
     wrong = []
     for kind in options.types:
         expected = options.work / f"{name}-{kind}-reference.gguf"
         found = options.work / f"{name}-{kind}-granule.gguf"
         if options.again or not expected.is_file():
-            command = [sys.executable, options.converter, folder, "--outtype", kind, "--outfile", expected]
-            if not run(command, f"reference, {kind}"):
+            arguments = [folder, "--outtype", kind, "--outfile", expected]
+            if not run_converter(options.converter, arguments, f"reference, {kind}"):
                 wrong.append(kind)
                 break
         found.unlink(missing_ok=True)
         arch = ["--arch", options.arch] if options.arch else []
         if not run([options.granule, "convert", folder, "--outtype", kind, "-o", found, *arch], f"granule, {kind}"):
             wrong.append(kind)
-            break
+            continue
         if not filecmp.cmp(expected, found, shallow=False):
             wrong.append(kind)
     print(f"{name:24} {'same' if not wrong else 'differs: ' + ' '.join(wrong)}", flush=True)

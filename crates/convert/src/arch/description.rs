@@ -292,10 +292,14 @@ fn bias(rule: &TensorRule, needed: &Expression) -> Result<TensorRule, String> {
     let mut bias = rule.clone();
     bias.sources = rule.sources.iter().map(source).collect::<Result<_, _>>()?;
     bias.needed = needed.clone();
-    bias.shape.pop();
+    // Norms have as many dimensions as their biases.
+    let matrix = bias.shape.len() > 1;
+    if matrix {
+        bias.shape.pop();
+    }
     for output in &mut bias.outputs {
         output.target = output.target.strip_suffix(".weight").ok_or_else(end)?.to_owned() + ".bias";
-        for pattern in &mut output.patterns {
+        for pattern in output.patterns.iter_mut().filter(|_| matrix) {
             *pattern = pattern.of_bias()?;
         }
     }

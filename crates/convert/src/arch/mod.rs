@@ -41,11 +41,21 @@ pub use rules::{Change, Output, Rename, TensorRule};
 /// The table of architectures: file name and text.
 #[rustfmt::skip]
 const FILES: &[(&str, &str)] = &[
+    ("gemma.toml", include_str!("models/gemma.toml")),
+    ("gemma2.toml", include_str!("models/gemma2.toml")),
+    ("gemma3.toml", include_str!("models/gemma3.toml")),
+    ("gpt2.toml", include_str!("models/gpt2.toml")),
+    ("granite.toml", include_str!("models/granite.toml")),
+    ("granitemoe.toml", include_str!("models/granitemoe.toml")),
     ("llama.toml", include_str!("models/llama.toml")),
+    ("phi2.toml", include_str!("models/phi2.toml")),
+    ("phi3.toml", include_str!("models/phi3.toml")),
     ("qwen2.toml", include_str!("models/qwen2.toml")),
     ("qwen2moe.toml", include_str!("models/qwen2moe.toml")),
     ("qwen3.toml", include_str!("models/qwen3.toml")),
     ("qwen3moe.toml", include_str!("models/qwen3moe.toml")),
+    ("stablelm.toml", include_str!("models/stablelm.toml")),
+    ("starcoder2.toml", include_str!("models/starcoder2.toml")),
 ];
 
 /// What several architectures have in common.

@@ -8,10 +8,11 @@ The library comes prebuilt from npm; nothing is compiled and nothing of it is ke
 
 Requests come on standard input, answers go to standard output, all numbers little-endian:
 
-    request   u32 type, u32 what (0 encode, 1 encode with weights, 2 decode), u64 rows, u64 columns,
+    request   u32 type, u32 what (0 encode, 1 encode with weights, 2 decode; plus 256 times how often once more),
+              u64 rows, u64 columns,
               encode: f32 values [rows, columns], with weights also f32 weights [columns]
               decode: the blocks [rows, bytes of a row]
-    answer    u64 bytes, f64 seconds that the library took, then
+    answer    u64 bytes, f64 seconds of CPU time that the library took once, then
               encode: for each row a byte, whether the reference accepts its own result; the blocks
               decode: f32 values [rows, columns]
 
@@ -59,24 +60,27 @@ def main():
     library = load()
     while head := sys.stdin.buffer.read(24):
         kind, what, rows, columns = struct.unpack("<IIQQ", head)
+        what, times = what & 255, (what >> 8) + 1
         traits = library.ggml_get_type_traits(kind).contents
         row_bytes = columns // traits.values * traits.bytes
         if what == 2:
             blocks = take("u1", rows * row_bytes)
             values = np.empty(rows * columns, "<f4")
             decode = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(traits.decode)
-            begin = time.perf_counter()
-            decode(blocks.ctypes.data, values.ctypes.data, values.size)
-            seconds, answer = time.perf_counter() - begin, values.tobytes()
+            begin = time.thread_time()
+            for _ in range(times):
+                decode(blocks.ctypes.data, values.ctypes.data, values.size)
+            seconds, answer = (time.thread_time() - begin) / times, values.tobytes()
         else:
             values = take("<f4", rows * columns)
             weights = take("<f4", columns) if what == 1 else None
             blocks = np.zeros((rows, row_bytes), np.uint8)
             library.ggml_quantize_init(kind)
-            begin = time.perf_counter()
-            library.ggml_quantize_chunk(kind, values.ctypes.data, blocks.ctypes.data, 0, rows, columns,
-                                        None if weights is None else weights.ctypes.data)
-            seconds = time.perf_counter() - begin
+            begin = time.thread_time()
+            for _ in range(times):
+                library.ggml_quantize_chunk(kind, values.ctypes.data, blocks.ctypes.data, 0, rows, columns,
+                                            None if weights is None else weights.ctypes.data)
+            seconds = (time.thread_time() - begin) / times
             valid = bytes(library.ggml_validate_row_data(kind, row.ctypes.data, row_bytes) for row in blocks)
             answer = valid + blocks.tobytes()
         sys.stdout.buffer.write(struct.pack("<Qd", len(answer), seconds) + answer)

@@ -1,6 +1,7 @@
 //! Tasks of the project: `cargo xtask <task>`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
+mod bench;
 mod ci;
 mod conformance;
 mod neon;
@@ -20,6 +21,7 @@ const TASKS: &[(&str, Task, &str)] = &[
     ("docs", ci::docs, "the documentation builds without warnings"),
     ("examples", ci::examples, "the examples build"),
     ("conformance", conformance::conformance, "compare with the live reference (not part of ci)"),
+    ("bench", bench::bench, "measure speed beside the live reference (not part of ci)"),
     ("neon", neon::neon, "the reader's tests on AArch64, under qemu (not part of ci)"),
     ("deny", ci::deny, "licences and advisories (skipped where cargo-deny is not installed)"),
 ];

@@ -7,7 +7,7 @@ mod errors;
 mod examples;
 mod files;
 mod matrices;
-mod reference;
+pub(crate) mod reference;
 
 use anyhow::bail;
 
@@ -39,7 +39,7 @@ pub(crate) fn conformance(arguments: &[String]) -> anyhow::Result<()> {
 }
 
 /// The value behind a flag: `--values 1000`.
-fn flag<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+pub(crate) fn flag<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
     let at = arguments.iter().position(|argument| argument == name)?;
     arguments.get(at + 1).map(String::as_str)
 }

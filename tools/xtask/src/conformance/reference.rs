@@ -9,25 +9,25 @@ use anyhow::{Context, ensure};
 use granule_format::BlockType;
 
 /// A running reference.
-pub(super) struct Reference {
+pub(crate) struct Reference {
     _process: Child,
     to: BufWriter<ChildStdin>,
     from: BufReader<ChildStdout>,
 }
 
 /// What the reference makes of a matrix.
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     /// The blocks, row after row.
-    pub(super) blocks: Vec<u8>,
+    pub(crate) blocks: Vec<u8>,
     /// For each row, whether the reference accepts its own blocks.
-    pub(super) valid: Vec<bool>,
-    /// Time that the library took.
-    pub(super) elapsed: Duration,
+    pub(crate) valid: Vec<bool>,
+    /// CPU time that the library took.
+    pub(crate) elapsed: Duration,
 }
 
 impl Reference {
     /// Start it with the Python that `PYTHON` names, or `python3`.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reference/blocks.py");
         let mut process = Command::new(&python)
@@ -42,15 +42,27 @@ impl Reference {
     }
 
     /// Encode rows of `columns` values.
-    pub(super) fn encode(
+    pub(crate) fn encode(
         &mut self,
         ty: BlockType,
         values: &[f32],
         columns: usize,
         weights: Option<&[f32]>,
     ) -> anyhow::Result<Encoded> {
+        self.encode_often(ty, values, columns, weights, 1)
+    }
+
+    /// Encode rows of `columns` values several times; the time is that of one of them.
+    pub(crate) fn encode_often(
+        &mut self,
+        ty: BlockType,
+        values: &[f32],
+        columns: usize,
+        weights: Option<&[f32]>,
+        times: u32,
+    ) -> anyhow::Result<Encoded> {
         let rows = values.len() / columns;
-        self.ask(ty, weights.is_some().into(), rows, columns)?;
+        self.ask(ty, u32::from(weights.is_some()) | (times - 1) << 8, rows, columns)?;
         for values in [values, weights.unwrap_or_default()] {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             self.to.write_all(&bytes)?;
@@ -63,7 +75,7 @@ impl Reference {
     }
 
     /// Decode blocks; the bits of the values.
-    pub(super) fn decode(&mut self, ty: BlockType, blocks: &[u8]) -> anyhow::Result<Vec<u32>> {
+    pub(crate) fn decode(&mut self, ty: BlockType, blocks: &[u8]) -> anyhow::Result<Vec<u32>> {
         let columns = blocks.len() / ty.block_bytes() * ty.block_values();
         self.ask(ty, 2, 1, columns)?;
         self.to.write_all(blocks)?;

@@ -1,0 +1,33 @@
+//! Measuring Granule beside the live reference, in one run on one machine. Needs what `conformance` needs.
+
+mod clock;
+mod encode;
+mod files;
+
+use anyhow::bail;
+
+/// What can be measured: name, function, help.
+const BENCHES: &[(&str, crate::Task, &str)] = &[
+    ("encode", encode::measure, "every encoder on real weights, for each instruction set"),
+    ("files", files::measure, "whole conversions: time and peak memory"),
+];
+
+/// Run the measurement that is named first.
+pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    let name = arguments.first().map_or("", String::as_str);
+    match BENCHES.iter().find(|(bench, ..)| *bench == name) {
+        Some((_, measure, _)) => measure(&arguments[1..]),
+        None => {
+            for (name, _, help) in BENCHES {
+                println!("  {name:<10} {help}");
+            }
+            bail!("name one of the measurements above");
+        }
+    }
+}
+
+/// The middle one of several, which are put in order.
+fn median(numbers: &mut [f64]) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}

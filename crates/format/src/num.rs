@@ -19,11 +19,13 @@ impl F16 {
     }
 
     /// From the 16 bits of the number.
+    #[inline(always)]
     pub const fn from_bits(bits: u16) -> Self {
         Self(bits.to_le_bytes())
     }
 
     /// The 16 bits of the number.
+    #[inline(always)]
     pub const fn to_bits(self) -> u16 {
         u16::from_le_bytes(self.0)
     }
@@ -42,6 +44,7 @@ impl F16 {
     }
 
     /// Neither infinite nor NaN.
+    #[inline(always)]
     pub const fn is_finite(self) -> bool {
         self.to_bits() & 0x7c00 != 0x7c00
     }

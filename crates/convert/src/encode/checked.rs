@@ -96,18 +96,52 @@ pub fn encode_rows(
         return Err(EncodeError::RowLength { ty, columns });
     }
     assert!(rows.len().is_multiple_of(columns), "{} values in rows of {columns}", rows.len());
+    let bytes = rows.len() / ty.block_values() * ty.block_bytes();
+    assert_eq!(out.len(), bytes, "room for all blocks");
     let weights = match (encoder.weighting(), weights) {
         (Weighting::Ignored, _) | (Weighting::Optional, None) => None,
         (Weighting::Required, None) => return Err(EncodeError::WeightsRequired(ty)),
         (_, Some(weights)) => Some(check_weights(weights, columns)?),
     };
-    if let Some(index) = first_not_finite(isa, rows) {
-        return Err(EncodeError::NotFinite { index, value: rows[index] });
+    if weights.is_some() {
+        return encode_tile(isa, encoder, rows, columns, weights, out);
     }
+    // Without weights all blocks are alike, and where rows end does not matter.
+    let tiles = rows.chunks(TILE).zip(out.chunks_mut(TILE / ty.block_values() * ty.block_bytes()));
+    for (tile, (values, out)) in tiles.enumerate() {
+        encode_tile(isa, encoder, values, values.len(), None, out)
+            .map_err(|error| error.further_on(tile * TILE))?;
+    }
+    Ok(())
+}
 
-    encoder.encode(isa, rows, columns, weights, out);
-    let any_defect = with_block!(ty, B => any_defect::<B>(isa, out));
-    if any_defect { repair(isa, encoder, rows, weights.is_some(), out) } else { Ok(()) }
+/// Values that are checked and then encoded while the cache still has them: whole blocks and lanes of all types.
+const TILE: usize = 1 << 16;
+
+fn encode_tile(
+    isa: Isa,
+    encoder: &dyn Encoder,
+    values: &[f32],
+    columns: usize,
+    weights: Option<&[f32]>,
+    out: &mut [u8],
+) -> Result<(), EncodeError> {
+    if let Some(index) = first_not_finite(isa, values) {
+        return Err(EncodeError::NotFinite { index, value: values[index] });
+    }
+    encoder.encode(isa, values, columns, weights, out);
+    let any_defect = with_block!(encoder.block_type(), B => any_defect::<B>(isa, out));
+    if any_defect { repair(isa, encoder, values, weights.is_some(), out) } else { Ok(()) }
+}
+
+impl EncodeError {
+    /// The same error in values that begin `by` later.
+    fn further_on(mut self, by: usize) -> Self {
+        if let Self::NotFinite { index, .. } | Self::OutOfRange { index, .. } = &mut self {
+            *index += by;
+        }
+        self
+    }
 }
 
 fn check_weights(weights: &[f32], columns: usize) -> Result<&[f32], EncodeError> {
@@ -126,7 +160,7 @@ fn check_weights(weights: &[f32], columns: usize) -> Result<&[f32], EncodeError>
 
 /// Whether a block is invalid; without early exit, so that it is vector code for small blocks.
 fn any_defect<B: Block>(isa: Isa, blocks: &[u8]) -> bool {
-    isa.run(
+    isa.up_to_32_bytes().run(
         #[inline(always)]
         || {
             let blocks = granule_format::block::blocks_of::<B>(blocks);

@@ -1,6 +1,8 @@
 //! The largest and smallest values of a block: plain definitions, and forms that become vector
 //! code and agree to the sign of zero.
 
+use super::block_wise::GROUP;
+
 const MAGNITUDE: u32 = 0x7fff_ffff;
 
 /// The largest magnitude.
@@ -8,6 +10,16 @@ const MAGNITUDE: u32 = 0x7fff_ffff;
 pub(super) fn largest_magnitude(values: &[f32]) -> f32 {
     // Bits of numbers without sign are ordered as the numbers are.
     f32::from_bits(reduce(values, 0, |v| v.to_bits() & MAGNITUDE, u32::max))
+}
+
+/// The largest magnitude of each of several blocks.
+#[inline(always)]
+pub(super) fn largest_magnitudes<const N: usize>(blocks: &[[f32; N]; GROUP]) -> [f32; GROUP] {
+    let mut largest = [0.0; GROUP];
+    for (largest, values) in largest.iter_mut().zip(blocks) {
+        *largest = largest_magnitude(values);
+    }
+    largest
 }
 
 /// The value of largest magnitude, the first if there are several; 0 if all are zero.
@@ -46,25 +58,26 @@ pub(super) fn range(values: &[f32]) -> (f32, f32) {
     })
 }
 
-/// [`range`] as vector code, but for the sign of a largest value that is zero.
+/// [`range`] of several blocks as vector code, but that a largest value of zero is positive.
 #[inline(always)]
-pub(super) fn range_lanes(values: &[f32; 32]) -> (f32, f32) {
-    let min = f32::from_bits(unordered(reduce(values, i32::MAX, ordered, i32::min)));
-    let max = f32::from_bits(unordered(reduce(values, i32::MIN, ordered, i32::max)));
-    (if min == 0.0 { first_zero(values) } else { min }, max)
+pub(super) fn ranges(blocks: &[[f32; 32]; GROUP]) -> ([f32; GROUP], [f32; GROUP]) {
+    let (mut min, mut max) = ([0.0; GROUP], [0.0; GROUP]);
+    for (k, values) in blocks.iter().enumerate() {
+        min[k] = reduce(values, f32::MAX, |v| v, |a, b| if a < b { a } else { b });
+        max[k] = reduce(values, -f32::MAX, |v| v, |a, b| if a > b { a } else { b });
+        max[k] += 0.0;
+    }
+    if min.iter().fold(false, |any, min| any | (*min == 0.0)) {
+        first_zeros(blocks, &mut min);
+    }
+    (min, max)
 }
 
-/// Bits as a signed number that is ordered as the values are, -0 before 0.
-#[inline(always)]
-fn ordered(value: f32) -> i32 {
-    let bits = value.to_bits().cast_signed();
-    bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()
-}
-
-/// Undo [`ordered`].
-#[inline(always)]
-fn unordered(ordered: i32) -> u32 {
-    (ordered ^ ((ordered >> 31).cast_unsigned() >> 1).cast_signed()).cast_unsigned()
+#[cold]
+fn first_zeros(blocks: &[[f32; 32]; GROUP], min: &mut [f32; GROUP]) {
+    for (min, values) in min.iter_mut().zip(blocks).filter(|(min, _)| **min == 0.0) {
+        *min = *values.iter().find(|v| **v == 0.0).expect("one of the values");
+    }
 }
 
 /// Combine the keys of all values, whose order does not matter: sixteen runs side by side, then
@@ -90,11 +103,6 @@ fn reduce<K: Copy>(
     runs[0]
 }
 
-#[cold]
-fn first_zero(values: &[f32; 32]) -> f32 {
-    *values.iter().find(|v| **v == 0.0).expect("one of the values")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,9 +121,11 @@ mod tests {
             let (one, other) = (first_largest(&values), first_largest_lanes(&values));
             assert_eq!(one.to_bits(), other.to_bits(), "{values:?}");
             assert_eq!(one.abs(), largest_magnitude(&values), "{values:?}");
-            let (one, other) = (range(&values), range_lanes(&values));
-            assert_eq!(one.0.to_bits(), other.0.to_bits(), "{values:?}");
-            assert_eq!(one.1, other.1, "{values:?}");
+            let (one, (min, max)) = (range(&values), ranges(&[values; GROUP]));
+            assert_eq!(min, [one.0; GROUP], "{values:?}");
+            assert_eq!(min[3].to_bits(), one.0.to_bits(), "{values:?}");
+            assert_eq!(max, [one.1; GROUP], "{values:?}");
+            assert!(max[3] != 0.0 || max[3].is_sign_positive(), "{values:?}");
         }
     }
 }

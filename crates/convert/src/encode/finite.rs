@@ -7,7 +7,7 @@ const CHUNK: usize = 1024;
 
 /// The index of the first NaN or infinity.
 pub fn first_not_finite(isa: Isa, values: &[f32]) -> Option<usize> {
-    let chunk = isa.run(
+    let chunk = isa.up_to_32_bytes().run(
         #[inline(always)]
         || values.chunks(CHUNK).position(any_not_finite),
     )?;

@@ -2,6 +2,9 @@
 
 #![allow(clippy::needless_range_loop, reason = "loops over lanes index several arrays alike")]
 
+use super::super_block::lanes::Rows;
+use super::super_block::tile::transpose;
+
 /// Values in a block.
 pub(super) const N: usize = 32;
 
@@ -16,25 +19,32 @@ pub(super) fn mean_square(row: &[f32]) -> f32 {
     row.iter().fold(0.0, |sum, value| sum + value * value) / row.len() as f32
 }
 
-/// [`mean_square`] of every row, several rows at once: one sum alone would wait for its last addition.
+/// [`mean_square`] of every row, several rows at once, in lanes: one sum alone would wait for its last addition.
 #[inline(always)]
 pub(super) fn mean_squares(rows: &[f32], columns: usize) -> Vec<f32> {
     const ROWS: usize = 8;
     let mut all = Vec::with_capacity(rows.len() / columns);
+    let mut lanes = Rows::<N, ROWS>::ZERO;
     for rows in rows.chunks(ROWS * columns) {
-        let row = |i: usize| &rows[i * columns..][..columns];
-        if rows.len() == ROWS * columns {
-            let rows: [&[f32]; ROWS] = std::array::from_fn(row);
-            let mut sums = [0.0; ROWS];
-            for i in 0..columns {
+        if rows.len() < ROWS * columns {
+            all.extend(rows.chunks_exact(columns).map(mean_square));
+            continue;
+        }
+        let mut sums = [0.0; ROWS];
+        let blocks = rows.as_chunks::<N>().0;
+        for block in 0..columns / N {
+            let mut runs = [&blocks[block]; ROWS];
+            for k in 1..ROWS {
+                runs[k] = &blocks[k * (columns / N) + block];
+            }
+            transpose(&runs, &mut lanes.0);
+            for values in &lanes.0 {
                 for k in 0..ROWS {
-                    sums[k] += rows[k][i] * rows[k][i];
+                    sums[k] += values[k] * values[k];
                 }
             }
-            all.extend(sums.map(|sum| sum / columns as f32));
-        } else {
-            all.extend(rows.chunks_exact(columns).map(mean_square));
         }
+        all.extend(sums.map(|sum| sum / columns as f32));
     }
     all
 }
@@ -42,9 +52,9 @@ pub(super) fn mean_squares(rows: &[f32], columns: usize) -> Vec<f32> {
 /// `L` blocks turned so that value `i` of all of them lies side by side, with their weights.
 pub(super) struct Lanes<const L: usize> {
     /// The values.
-    pub(super) values: [[f32; L]; N],
+    pub(super) values: Rows<N, L>,
     /// The weights.
-    pub(super) weights: [[f32; L]; N],
+    pub(super) weights: Rows<N, L>,
 }
 
 /// Rows with importance weights, as blocks.
@@ -52,6 +62,10 @@ pub(super) struct Weighted<'a> {
     blocks: &'a [[f32; N]],
     importance: &'a [[f32; N]],
     mean_squares: Vec<f32>,
+}
+
+impl<const L: usize> Lanes<L> {
+    pub(super) const ZERO: Self = Self { values: Rows::ZERO, weights: Rows::ZERO };
 }
 
 impl<'a> Weighted<'a> {
@@ -70,27 +84,47 @@ impl<'a> Weighted<'a> {
         std::array::from_fn(|i| weight(importance[i], mean_square, values[i]))
     }
 
-    /// Up to `L` blocks from `first` on; lanes beyond the last block are zero.
+    /// The values of `count` blocks from `first` on.
+    pub(super) fn blocks(&self, first: usize, count: usize) -> &'a [[f32; N]] {
+        &self.blocks[first..][..count]
+    }
+
+    /// The importance of the columns for each tile of `L` blocks, as lanes, until the tiles repeat.
     #[inline(always)]
-    pub(super) fn lanes<const L: usize>(&self, first: usize) -> Lanes<L> {
-        let mut lanes = Lanes { values: [[0.0; L]; N], weights: [[0.0; L]; N] };
-        let mut mean_squares = [0.0; L];
-        let count = L.min(self.blocks.len() - first);
-        for k in 0..count {
-            let (row, column) =
-                ((first + k) / self.importance.len(), (first + k) % self.importance.len());
-            mean_squares[k] = self.mean_squares[row];
-            for i in 0..N {
-                lanes.values[i][k] = self.blocks[first + k][i];
-                lanes.weights[i][k] = self.importance[column][i];
-            }
-        }
-        for i in 0..N {
-            for k in 0..L {
-                lanes.weights[i][k] =
-                    weight(lanes.weights[i][k], mean_squares[k], lanes.values[i][k]);
-            }
+    pub(super) fn importance_in_lanes<const L: usize>(&self) -> Vec<Rows<N, L>> {
+        let a_row = self.importance.len();
+        let repeats = (1..=L).find(|rows| (rows * a_row).is_multiple_of(L)).unwrap_or(L);
+        let tiles = (repeats * a_row / L).min(self.blocks.len().div_ceil(L));
+        let mut lanes = vec![Rows::ZERO; tiles];
+        for (tile, lanes) in lanes.iter_mut().enumerate() {
+            let runs = std::array::from_fn(|k| &self.importance[(tile * L + k) % a_row]);
+            transpose::<N, L>(&runs, &mut lanes.0);
         }
         lanes
+    }
+
+    /// Load `count` blocks, at most `L`, from `first` on, with the importance of their columns; lanes beyond them are
+    /// zero.
+    #[inline(always)]
+    pub(super) fn load<const L: usize>(
+        &self,
+        first: usize,
+        count: usize,
+        importance: &Rows<N, L>,
+        lanes: &mut Lanes<L>,
+    ) {
+        let mut runs = [&[0.0; N]; L];
+        runs.iter_mut().zip(self.blocks(first, count)).for_each(|(run, block)| *run = block);
+        transpose(&runs, &mut lanes.values.0);
+        let mut mean_squares = [0.0; L];
+        for k in 0..count {
+            mean_squares[k] = self.mean_squares[(first + k) / self.importance.len()];
+        }
+        let (weights, values) = (&mut lanes.weights.0, &lanes.values.0);
+        for i in 0..N {
+            for k in 0..L {
+                weights[i][k] = weight(importance.0[i][k], mean_squares[k], values[i][k]);
+            }
+        }
     }
 }

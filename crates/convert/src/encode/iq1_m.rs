@@ -7,11 +7,12 @@ use granule_reader::isa::Isa;
 
 use super::iq_blocks::{self, largest, sum_of_squares, super_blocks};
 use super::iq1_search::{
-    CODEBOOK, Cuts, DOWN, LANES, Lanes, NO_CUT, UP, levels, order, order_lanes, points, settle,
-    settle_by_definition,
+    CODEBOOK, Cuts, DOWN, LANES, Lanes, NO_CUT, UP, better, levels, order, order_lanes, points,
+    settle, settle_by_definition,
 };
 use super::neighbours::{Neighbours, level};
 use super::round::to_even;
+use super::super_block::lanes::select;
 use super::{Encoder, Weighting};
 
 /// Chooses [`types::IQ1_M`] blocks.
@@ -166,15 +167,22 @@ fn search(
     let order = order_lanes(values);
     let mut sum_x = [[[0.0; LANES]; LEN + 1]; 2];
     let mut sum_w = [[[0.0; LANES]; LEN + 1]; 2];
+    let (mut x, mut w) = ([[0.0; LANES]; LEN], [[0.0; LANES]; LEN]);
+    for j in 0..LEN {
+        for lane in 0..LANES {
+            let i = order[j][lane] as usize % LEN;
+            (x[j][lane], w[j][lane]) = (values[lane][i], weights[lane][i]);
+        }
+    }
     for j in 0..LEN {
         for group in 0..2 {
+            let (old_x, old_w) = (sum_x[group][j], sum_w[group][j]);
             for lane in 0..LANES {
-                let i = order[j][lane] as usize % LEN;
-                let (x, w) = (values[lane][i], weights[lane][i]);
-                let (old_x, old_w) = (sum_x[group][j][lane], sum_w[group][j][lane]);
-                let own = i / 8 == group;
-                sum_x[group][j + 1][lane] = if own { old_x + w * x } else { old_x };
-                sum_w[group][j + 1][lane] = if own { old_w + w } else { old_w };
+                let own = order[j][lane] / 8 == group as u32;
+                let (new_x, new_w) =
+                    (old_x[lane] + w[j][lane] * x[j][lane], old_w[lane] + w[j][lane]);
+                sum_x[group][j + 1][lane] = select(own, new_x, old_x[lane]);
+                sum_w[group][j + 1][lane] = select(own, new_w, old_w[lane]);
             }
         }
     }
@@ -210,15 +218,26 @@ fn best_cuts(sum_x: &[[Lanes; LEN + 1]; 2], sum_w: &[[Lanes; LEN + 1]; 2]) -> Cu
         for second in first..=LEN {
             let of = |group: usize, q| cut_sums(&sum_x[group], &sum_w[group], first, second, q);
             let (up, down) = ([of(0, &UP), of(1, &UP)], [of(0, &DOWN), of(1, &DOWN)]);
+            let pairs = [
+                add(&up[0], &up[1]),
+                add(&up[0], &down[1]),
+                add(&down[0], &up[1]),
+                add(&down[0], &down[1]),
+            ];
+            // most cuts are no better than the best with any shifts: one decision for all of them
+            let mut any = 0;
+            for lane in 0..LANES {
+                for [qx, q2] in &pairs {
+                    any |= u32::from(better(qx[lane], q2[lane], best[lane]));
+                }
+            }
+            if any == 0 {
+                continue;
+            }
             let place = (first * (LEN + 1) + second) * 4;
-            let [qx, q2] = add(&up[0], &up[1]);
-            cuts.consider(&mut best, qx, q2, place);
-            let [qx, q2] = add(&up[0], &down[1]);
-            cuts.consider(&mut best, qx, q2, place + 1);
-            let [qx, q2] = add(&down[0], &up[1]);
-            cuts.consider(&mut best, qx, q2, place + 2);
-            let [qx, q2] = add(&down[0], &down[1]);
-            cuts.consider(&mut best, qx, q2, place + 3);
+            for (shifts, [qx, q2]) in pairs.into_iter().enumerate() {
+                cuts.consider(&mut best, qx, q2, place + shifts);
+            }
         }
     }
     cuts

@@ -44,7 +44,8 @@ impl Encoder for IQ2_S {
         out: &mut [u8],
     ) {
         let codebook = &*CODEBOOK;
-        isa.run(
+        // what takes longest, the choice among neighbours, has no use for longer registers
+        isa.up_to_32_bytes().run(
             #[inline(always)]
             || {
                 for ((values, weights), block) in super_blocks(rows, columns, weights, out) {

@@ -7,6 +7,7 @@
 
 use super::neighbours::{Neighbours, costs, level, pack};
 use super::round::to_even;
+use super::super_block::tile;
 
 /// Sub-blocks of a super-block: they are searched together, one in each lane.
 pub(super) const LANES: usize = 16;
@@ -302,11 +303,7 @@ pub(super) fn accept<const GROUPS: usize>(
 #[inline(always)]
 pub(super) fn transpose<const N: usize>(values: &[[f32; N]; LANES]) -> [Lanes; N] {
     let mut lanes = [[0.0; LANES]; N];
-    for i in 0..N {
-        for lane in 0..LANES {
-            lanes[i][lane] = values[lane][i];
-        }
-    }
+    tile::transpose(&values.each_ref(), &mut lanes);
     lanes
 }
 

@@ -145,7 +145,7 @@ fn improve(
     sum_l2: &mut Lanes,
 ) {
     for _ in 0..ROUNDS {
-        let mut changed = 0_u32;
+        let mut changed = [0; LANES];
         for i in 0..LEN {
             for lane in 0..LANES {
                 let (w, x, old) = (w[i][lane], x[i][lane], levels[i][lane]);
@@ -159,10 +159,10 @@ fn improve(
                 levels[i][lane] = if accept { wrap(level) } else { old };
                 sum_lx[lane] = if accept { new_lx } else { sum_lx[lane] };
                 sum_l2[lane] = if accept { new_l2 } else { sum_l2[lane] };
-                changed |= u32::from(accept);
+                changed[lane] |= u32::from(accept);
             }
         }
-        if changed == 0 {
+        if changed == [0; LANES] {
             break;
         }
     }

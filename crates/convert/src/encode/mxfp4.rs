@@ -4,7 +4,8 @@ use granule_format::Block;
 use granule_format::block::fp4::half_e8m0;
 use granule_format::block::{mxfp4, types};
 
-use super::{block_wise::BlockWise, extremes, fp4};
+use super::block_wise::{BlockWise, GROUP, group};
+use super::{extremes, fp4};
 
 /// Encoder of [`types::MXFP4`].
 #[derive(Debug)]
@@ -21,16 +22,23 @@ impl BlockWise for MXFP4 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::MXFP4 {
-        let values: &[f32; 32] = values.try_into().expect("a block");
-        let largest = extremes::largest_magnitude(values);
-        let exponent = exponent(largest, |largest| floor_log2(largest) as f32);
-        let half_scale = half_e8m0(exponent);
-        let mut codes = [0; 32];
-        for (code, value) in codes.iter_mut().zip(values) {
-            *code = fp4::nearest_lanes(*value, half_scale);
+    fn encode(values: &[f32], blocks: &mut [types::MXFP4; GROUP]) {
+        let values = group::<32>(values);
+        let largest = extremes::largest_magnitudes(values);
+        let exponents = largest.map(
+            #[inline(always)]
+            |largest| exponent(largest, |largest| floor_log2(largest) as f32),
+        );
+        let mut codes = [[0; 32]; GROUP];
+        for k in 0..GROUP {
+            let half_scale = half_e8m0(exponents[k]);
+            for (code, value) in codes[k].iter_mut().zip(&values[k]) {
+                *code = fp4::nearest_lanes(*value, half_scale);
+            }
         }
-        types::MXFP4::pack(&mxfp4::Codes { exponent, codes })
+        for (k, block) in blocks.iter_mut().enumerate() {
+            *block = types::MXFP4::pack(&mxfp4::Codes { exponent: exponents[k], codes: codes[k] });
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use granule_format::Block;
 use granule_format::block::fp4::half_ue4m3;
 use granule_format::block::{nvfp4, types};
 
-use super::{block_wise::BlockWise, extremes, fp4};
+use super::block_wise::{BlockWise, GROUP, group};
+use super::{extremes, fp4};
 
 /// Values in a sub-block.
 const SUB: usize = 16;
@@ -27,24 +28,30 @@ impl BlockWise for NVFP4 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::NVFP4 {
-        let values: &[f32; 64] = values.try_into().expect("a block");
-        let (mut scales, mut codes) = ([0; 4], [0; 64]);
-        let (values, codes_of_sub) = (values.as_chunks::<SUB>().0, codes.as_chunks_mut::<SUB>().0);
-        for i in 0..4 {
-            let largest = extremes::largest_magnitude(&values[i]);
-            scales[i] = ue4m3(largest / 6.0);
-            let half_scale = half_ue4m3(scales[i]);
-            if half_scale == 0.0 || largest > half_scale * 1_048_576.0 {
-                codes_of_sub[i] = values[i].map(|value| fp4::nearest(value, half_scale));
-            } else {
-                for (code, value) in codes_of_sub[i].iter_mut().zip(&values[i]) {
-                    *code = fp4::nearest_lanes(*value, half_scale);
-                }
+    fn encode(values: &[f32], blocks: &mut [types::NVFP4; GROUP]) {
+        for (block, values) in blocks.iter_mut().zip(group::<64>(values)) {
+            *block = encode(values);
+        }
+    }
+}
+
+#[inline(always)]
+fn encode(values: &[f32; 64]) -> types::NVFP4 {
+    let (mut scales, mut codes) = ([0; 4], [0; 64]);
+    let (values, codes_of_sub) = (values.as_chunks::<SUB>().0, codes.as_chunks_mut::<SUB>().0);
+    for i in 0..4 {
+        let largest = extremes::largest_magnitude(&values[i]);
+        scales[i] = ue4m3(largest / 6.0);
+        let half_scale = half_ue4m3(scales[i]);
+        if half_scale == 0.0 || largest > half_scale * 1_048_576.0 {
+            codes_of_sub[i] = values[i].map(|value| fp4::nearest(value, half_scale));
+        } else {
+            for (code, value) in codes_of_sub[i].iter_mut().zip(&values[i]) {
+                *code = fp4::nearest_lanes(*value, half_scale);
             }
         }
-        types::NVFP4::pack(&nvfp4::Codes { scales, codes })
     }
+    types::NVFP4::pack(&nvfp4::Codes { scales, codes })
 }
 
 /// The scale as 8 bits: exponent of 4 bits with bias 7, mantissa of 3 bits, halfway cases up. At most 448 (0x7e), to which

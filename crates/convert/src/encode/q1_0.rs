@@ -48,7 +48,7 @@ impl Encoder for Q1_0 {
         _: Option<&[f32]>,
         out: &mut [u8],
     ) {
-        each_block(Isa::SCALAR, rows, columns, out, |values| {
+        each_block(rows, columns, out, |values| {
             let sum = values.iter().fold(0.0, |sum, value| sum + value.abs());
             let values = values.try_into().expect("a block");
             with_scale(F16::from_f32(sum / N as f32), values)

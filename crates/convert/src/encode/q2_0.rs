@@ -3,7 +3,8 @@
 use granule_format::block::{q2_0, types};
 use granule_format::{Block, num::F16};
 
-use super::{block_wise::BlockWise, round, ternary};
+use super::block_wise::{BlockWise, GROUP};
+use super::{round, ternary};
 
 /// Encoder of [`types::Q2_0`].
 #[derive(Debug)]
@@ -18,9 +19,12 @@ impl BlockWise for Q2_0 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::Q2_0 {
-        let (scale, codes) = ternary::encode(values);
-        block(round::f16(scale), scale, codes)
+    fn encode(values: &[f32], blocks: &mut [types::Q2_0; GROUP]) {
+        let (scales, codes) = ternary::encode(values);
+        let rounded = round::f16s(&scales);
+        for (k, made) in blocks.iter_mut().enumerate() {
+            *made = block(rounded[k], scales[k], codes[k]);
+        }
     }
 }
 

@@ -113,7 +113,7 @@ impl Family for Q3_K {
                     sums[i][k] += weights[j][k];
                 }
             }
-            scales[i] = symmetric_lanes::symmetric(Self::HALF, x, weights);
+            scales[i] = symmetric_lanes::symmetric(Self::HALF, x, weights).0;
         }
         let (scale, sub_scales) = symmetric_lanes::symmetric_codes(SUB_HALF, &scales, &sums);
         std::array::from_fn(

@@ -3,6 +3,7 @@
 use granule_format::block::{q4_0, types};
 use granule_format::{Block, num::F16};
 
+use super::block_wise::GROUP;
 use super::importance::{Lanes, N};
 use super::with_weights::WithWeights;
 use super::{round, search_symmetric};
@@ -20,7 +21,7 @@ impl WithWeights for Q4_0 {
     fn define(values: &[f32; N], weights: Option<&[f32; N]>) -> types::Q4_0 {
         let (scale, codes) = match weights {
             None => {
-                let scale = search_symmetric::plain_scale::<false>(HALF, values);
+                let scale = search_symmetric::plain_scale(HALF, values);
                 (scale, search_symmetric::plain_codes(HALF, values, scale))
             }
             Some(weights) => search_symmetric::define(HALF, values, weights),
@@ -29,17 +30,28 @@ impl WithWeights for Q4_0 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32; N]) -> types::Q4_0 {
-        let scale = search_symmetric::plain_scale::<true>(HALF, values);
-        let codes = search_symmetric::plain_codes(HALF, values, scale);
-        types::Q4_0::pack(&q4_0::Codes { scale: round::f16(scale), codes })
+    fn encode(values: &[[f32; N]; GROUP], blocks: &mut [types::Q4_0; GROUP]) {
+        let (scales, codes) = search_symmetric::plain(HALF, values);
+        let scales = round::f16s(&scales);
+        for (k, block) in blocks.iter_mut().enumerate() {
+            *block = types::Q4_0::pack(&q4_0::Codes { scale: scales[k], codes: codes[k] });
+        }
     }
 
     #[inline(always)]
-    fn encode_lanes<const L: usize>(lanes: &Lanes<L>, blocks: &mut [types::Q4_0]) {
-        let (scales, codes) = search_symmetric::encode(HALF, lanes);
-        for ((block, scale), codes) in blocks.iter_mut().zip(scales).zip(codes) {
-            *block = types::Q4_0::pack(&q4_0::Codes { scale: round::f16(scale), codes });
-        }
+    fn encode_lanes<const L: usize>(
+        lanes: &Lanes<L>,
+        values: &[[f32; N]],
+        blocks: &mut [types::Q4_0],
+    ) {
+        search_symmetric::weighted(
+            HALF,
+            lanes,
+            values,
+            #[inline(always)]
+            |k: usize, scale, codes| {
+                blocks[k] = types::Q4_0::pack(&q4_0::Codes { scale: round::f16(scale), codes });
+            },
+        );
     }
 }

@@ -3,6 +3,7 @@
 use granule_format::block::{q5_1, types};
 use granule_format::{Block, num::F16};
 
+use super::block_wise::GROUP;
 use super::importance::{Lanes, N};
 use super::with_weights::WithWeights;
 use super::{round, search_affine};
@@ -20,7 +21,7 @@ impl WithWeights for Q5_1 {
     fn define(values: &[f32; N], weights: Option<&[f32; N]>) -> types::Q5_1 {
         let (scale, min, codes) = match weights {
             None => {
-                let line = search_affine::plain_line::<false>(LEVELS, values);
+                let line = search_affine::plain_line(LEVELS, values);
                 (line.0, line.1, search_affine::plain_codes(LEVELS, values, line))
             }
             Some(weights) => search_affine::define(LEVELS, values, weights),
@@ -30,19 +31,30 @@ impl WithWeights for Q5_1 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32; N]) -> types::Q5_1 {
-        let line = search_affine::plain_line::<true>(LEVELS, values);
-        let codes = search_affine::plain_codes(LEVELS, values, line);
-        let (scale, min) = (round::f16(line.0), round::f16(line.1));
-        types::Q5_1::pack(&q5_1::Codes { scale, min, codes })
+    fn encode(values: &[[f32; N]; GROUP], blocks: &mut [types::Q5_1; GROUP]) {
+        let (scales, mins, codes) = search_affine::plain(LEVELS, values);
+        let (scales, mins) = (round::f16s(&scales), round::f16s(&mins));
+        for (k, block) in blocks.iter_mut().enumerate() {
+            let (scale, min) = (scales[k], mins[k]);
+            *block = types::Q5_1::pack(&q5_1::Codes { scale, min, codes: codes[k] });
+        }
     }
 
     #[inline(always)]
-    fn encode_lanes<const L: usize>(lanes: &Lanes<L>, blocks: &mut [types::Q5_1]) {
-        let (scales, mins, codes) = search_affine::encode(LEVELS, lanes);
-        for (k, block) in blocks.iter_mut().enumerate() {
-            let (scale, min) = (round::f16(scales[k]), round::f16(mins[k]));
-            *block = types::Q5_1::pack(&q5_1::Codes { scale, min, codes: codes[k] });
-        }
+    fn encode_lanes<const L: usize>(
+        lanes: &Lanes<L>,
+        values: &[[f32; N]],
+        blocks: &mut [types::Q5_1],
+    ) {
+        search_affine::weighted(
+            LEVELS,
+            lanes,
+            values,
+            #[inline(always)]
+            |k: usize, scale, min, codes| {
+                let (scale, min) = (round::f16(scale), round::f16(min));
+                blocks[k] = types::Q5_1::pack(&q5_1::Codes { scale, min, codes });
+            },
+        );
     }
 }

@@ -79,13 +79,13 @@ impl Family for Q6_K {
         for i in 0..N {
             let x = tile.sub_block::<N>(i);
             if weighted {
-                scales[i] = symmetric_lanes::symmetric(Self::HALF, x, tile.importance::<N>(i));
+                scales[i] = symmetric_lanes::symmetric(Self::HALF, x, tile.importance::<N>(i)).0;
                 continue;
             }
             let mut weights = Rows::<N, L>::ZERO;
             let weights = &mut weights.0;
             products(weights, x, x);
-            scales[i] = symmetric_lanes::symmetric(Self::HALF, x, weights);
+            scales[i] = symmetric_lanes::symmetric(Self::HALF, x, weights).0;
         }
         std::array::from_fn(
             #[inline(always)]

@@ -3,7 +3,8 @@
 use granule_format::block::{q8_0, types};
 use granule_format::{Block, num::F16};
 
-use super::{block_wise::BlockWise, extremes, round};
+use super::block_wise::{BlockWise, GROUP, group};
+use super::{extremes, round};
 
 /// Encoder of [`types::Q8_0`].
 #[derive(Debug)]
@@ -21,21 +22,30 @@ impl BlockWise for Q8_0 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::Q8_0 {
-        let (scale, codes) = scale_and_codes(values);
-        types::Q8_0::pack(&q8_0::Codes { scale: round::f16(scale), codes })
+    fn encode(values: &[f32], blocks: &mut [types::Q8_0; GROUP]) {
+        let (scales, codes) = scales_and_codes(values);
+        let scales = round::f16s(&scales);
+        for (k, block) in blocks.iter_mut().enumerate() {
+            *block = types::Q8_0::pack(&q8_0::Codes { scale: scales[k], codes: codes[k] });
+        }
     }
 }
 
-/// The scale before it is rounded, and the codes.
+/// The scales before they are rounded, and the codes.
 #[inline(always)]
-pub(super) fn scale_and_codes(values: &[f32]) -> (f32, [i8; 32]) {
-    let values: &[f32; 32] = values.try_into().expect("a block");
-    let scale = extremes::largest_magnitude(values) / 127.0;
-    let inverse = round::inverse(scale);
-    let mut codes = [0; 32];
-    for (code, value) in codes.iter_mut().zip(values) {
-        *code = round::away_from_zero(value * inverse) as i8;
+pub(super) fn scales_and_codes(values: &[f32]) -> ([f32; GROUP], [[i8; 32]; GROUP]) {
+    let values = group::<32>(values);
+    let mut scales = extremes::largest_magnitudes(values);
+    let mut inverses = [0.0; GROUP];
+    for (scale, inverse) in scales.iter_mut().zip(&mut inverses) {
+        *scale /= 127.0;
+        *inverse = round::inverse(*scale);
     }
-    (scale, codes)
+    let mut codes = [[0; 32]; GROUP];
+    for k in 0..GROUP {
+        for (code, value) in codes[k].iter_mut().zip(&values[k]) {
+            *code = round::away_from_zero(value * inverses[k]) as i8;
+        }
+    }
+    (scales, codes)
 }

@@ -3,7 +3,8 @@
 use granule_format::block::{q8_1, types};
 use granule_format::{Block, num::F16};
 
-use super::{block_wise::BlockWise, q8_0, round};
+use super::block_wise::{BlockWise, GROUP};
+use super::{q8_0, round};
 
 /// Encoder of [`types::Q8_1`].
 #[derive(Debug)]
@@ -23,10 +24,13 @@ impl BlockWise for Q8_1 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::Q8_1 {
-        let (scale, codes) = q8_0::scale_and_codes(values);
-        let sum = codes.iter().fold(0, |sum, code| sum + i32::from(*code));
-        let sum = round::f16(sum as f32 * scale);
-        types::Q8_1::pack(&q8_1::Codes { scale: round::f16(scale), sum, codes })
+    fn encode(values: &[f32], blocks: &mut [types::Q8_1; GROUP]) {
+        let (scales, codes) = q8_0::scales_and_codes(values);
+        for (k, block) in blocks.iter_mut().enumerate() {
+            let (scale, codes) = (scales[k], codes[k]);
+            let sum = codes.iter().fold(0, |sum, code| sum + i32::from(*code));
+            let sum = round::f16(sum as f32 * scale);
+            *block = types::Q8_1::pack(&q8_1::Codes { scale: round::f16(scale), sum, codes });
+        }
     }
 }

@@ -3,7 +3,8 @@
 use granule_format::Block;
 use granule_format::block::{q8_k, types};
 
-use super::{block_wise::BlockWise, extremes, round};
+use super::block_wise::{BlockWise, GROUP, group};
+use super::{extremes, round};
 
 /// Encoder of [`types::Q8_K`].
 #[derive(Debug)]
@@ -13,17 +14,19 @@ impl BlockWise for Q8_K {
     type Block = types::Q8_K;
 
     fn define(values: &[f32]) -> types::Q8_K {
-        block(values, extremes::first_largest(values))
+        encode(values, extremes::first_largest(values))
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::Q8_K {
-        block(values, extremes::first_largest_lanes(values))
+    fn encode(values: &[f32], blocks: &mut [types::Q8_K; GROUP]) {
+        for (block, values) in blocks.iter_mut().zip(group::<256>(values)) {
+            *block = encode(values, extremes::first_largest_lanes(values));
+        }
     }
 }
 
 #[inline(always)]
-fn block(values: &[f32], largest: f32) -> types::Q8_K {
+fn encode(values: &[f32], largest: f32) -> types::Q8_K {
     let values: &[f32; 256] = values.try_into().expect("a block");
     if largest == 0.0 {
         return types::Q8_K::pack(&q8_k::Codes { scale: 0.0, codes: [0; 256], sums: [0; 16] });

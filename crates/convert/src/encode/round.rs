@@ -19,11 +19,10 @@ pub(super) fn to_even(value: f32) -> i32 {
 pub(super) fn away_from_zero(value: f32) -> i32 {
     let shifted = value + SHIFT;
     let even = shifted.to_bits().cast_signed() - SHIFT.to_bits().cast_signed();
-    // Exact; half of a unit only where the value was halfway and went the other way.
+    // Exact; half of a unit away from zero only where the value was halfway and went the other way.
     let rest = value - (shifted - SHIFT);
-    let up = (rest == 0.5) & (value > 0.0);
-    let down = (rest == -0.5) & (value < 0.0);
-    even + i32::from(up) - i32::from(down)
+    let away = 1 | value.to_bits().cast_signed() >> 31;
+    even + if rest == 0.5_f32.copysign(value) { away } else { 0 }
 }
 
 /// The integer at or below a value that is not negative, for magnitudes below 2²². Not a cast, because
@@ -57,6 +56,16 @@ pub(super) fn f16(value: f32) -> F16 {
     let finite = if magnitude < 0x3880_0000 { subnormal } else { normal };
     let result = if magnitude > 0x7f80_0000 { 0x7e00 } else { finite };
     F16::from_bits((sign | result) as u16)
+}
+
+/// [`f16`] of several numbers.
+#[inline(always)]
+pub(super) fn f16s<const N: usize>(values: &[f32; N]) -> [F16; N] {
+    let mut halves = [F16::default(); N];
+    for (half, value) in halves.iter_mut().zip(values) {
+        *half = f16(*value);
+    }
+    halves
 }
 
 /// The bits of the nearest number in BF16, halfway cases to even; NaN stays NaN.

@@ -4,7 +4,8 @@
 
 use granule_format::{Block, block::types};
 
-use super::{block_wise::BlockWise, round};
+use super::block_wise::{BlockWise, GROUP, group};
+use super::round;
 
 /// Encoder of [`types::F32`]: a copy.
 #[derive(Debug)]
@@ -18,8 +19,10 @@ impl BlockWise for F32 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::F32 {
-        types::F32::pack(&values[0])
+    fn encode(values: &[f32], blocks: &mut [types::F32; GROUP]) {
+        for (block, [value]) in blocks.iter_mut().zip(group(values)) {
+            *block = types::F32::pack(value);
+        }
     }
 }
 
@@ -35,8 +38,10 @@ impl BlockWise for F16 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::F16 {
-        types::F16::pack(&round::f16(values[0]).to_bits())
+    fn encode(values: &[f32], blocks: &mut [types::F16; GROUP]) {
+        for (block, [value]) in blocks.iter_mut().zip(group(values)) {
+            *block = types::F16::pack(&round::f16(*value).to_bits());
+        }
     }
 }
 
@@ -52,7 +57,9 @@ impl BlockWise for BF16 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::BF16 {
-        types::BF16::pack(&round::bf16(values[0]))
+    fn encode(values: &[f32], blocks: &mut [types::BF16; GROUP]) {
+        for (block, [value]) in blocks.iter_mut().zip(group(values)) {
+            *block = types::BF16::pack(&round::bf16(*value));
+        }
     }
 }

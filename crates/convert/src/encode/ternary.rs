@@ -1,5 +1,6 @@
 //! What TQ1_0, TQ2_0 and Q2_0 share: codes for -1, 0 and 1 times the largest magnitude.
 
+use super::block_wise::{GROUP, group};
 use super::{extremes, round};
 
 /// The largest magnitude of a block, and for each value 0, 1 or 2: whether it is nearer to minus that
@@ -10,16 +11,21 @@ pub(super) fn define<const N: usize>(values: &[f32]) -> (f32, [u8; N]) {
     (largest, std::array::from_fn(|i| ((values[i] * inverse).round() as i8 + 1) as u8))
 }
 
-/// [`define`] as vector code.
+/// [`define`] as vector code, for several blocks.
 #[inline(always)]
-pub(super) fn encode<const N: usize>(values: &[f32]) -> (f32, [u8; N]) {
-    let values: &[f32; N] = values.try_into().expect("a block");
-    let largest = extremes::largest_magnitude(values);
-    let inverse = round::inverse(largest);
-    let mut codes = [0; N];
-    for (code, value) in codes.iter_mut().zip(values) {
-        let scaled = value * inverse;
-        *code = 1 + u8::from(scaled >= 0.5) - u8::from(scaled <= -0.5);
+pub(super) fn encode<const N: usize>(values: &[f32]) -> ([f32; GROUP], [[u8; N]; GROUP]) {
+    let values = group::<N>(values);
+    let largest = extremes::largest_magnitudes(values);
+    let mut inverses = [0.0; GROUP];
+    for (inverse, largest) in inverses.iter_mut().zip(&largest) {
+        *inverse = round::inverse(*largest);
+    }
+    let mut codes = [[0; N]; GROUP];
+    for k in 0..GROUP {
+        for (code, value) in codes[k].iter_mut().zip(&values[k]) {
+            let scaled = value * inverses[k];
+            *code = 1 + u8::from(scaled >= 0.5) - u8::from(scaled <= -0.5);
+        }
     }
     (largest, codes)
 }

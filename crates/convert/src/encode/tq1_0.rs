@@ -3,7 +3,8 @@
 use granule_format::block::types;
 use granule_format::num::F16;
 
-use super::{block_wise::BlockWise, round, ternary};
+use super::block_wise::{BlockWise, GROUP};
+use super::{round, ternary};
 
 /// Encoder of [`types::TQ1_0`].
 #[derive(Debug)]
@@ -18,8 +19,11 @@ impl BlockWise for TQ1_0 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::TQ1_0 {
-        let (scale, digits) = ternary::encode(values);
-        types::TQ1_0::from_digits(&digits, round::f16(scale))
+    fn encode(values: &[f32], blocks: &mut [types::TQ1_0; GROUP]) {
+        let (scales, digits) = ternary::encode(values);
+        let scales = round::f16s(&scales);
+        for (k, block) in blocks.iter_mut().enumerate() {
+            *block = types::TQ1_0::from_digits(&digits[k], scales[k]);
+        }
     }
 }

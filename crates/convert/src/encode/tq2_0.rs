@@ -3,7 +3,8 @@
 use granule_format::block::{tq2_0, types};
 use granule_format::{Block, num::F16};
 
-use super::{block_wise::BlockWise, round, ternary};
+use super::block_wise::{BlockWise, GROUP};
+use super::{round, ternary};
 
 /// Encoder of [`types::TQ2_0`].
 #[derive(Debug)]
@@ -18,8 +19,11 @@ impl BlockWise for TQ2_0 {
     }
 
     #[inline(always)]
-    fn encode(values: &[f32]) -> types::TQ2_0 {
-        let (scale, codes) = ternary::encode(values);
-        types::TQ2_0::pack(&tq2_0::Codes { codes, scale: round::f16(scale) })
+    fn encode(values: &[f32], blocks: &mut [types::TQ2_0; GROUP]) {
+        let (scales, codes) = ternary::encode(values);
+        let scales = round::f16s(&scales);
+        for (k, block) in blocks.iter_mut().enumerate() {
+            *block = types::TQ2_0::pack(&tq2_0::Codes { codes: codes[k], scale: scales[k] });
+        }
     }
 }

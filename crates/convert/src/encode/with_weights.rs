@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use granule_format::{Block, BlockType};
 use granule_reader::isa::Isa;
 
-use super::block_wise::each_block;
+use super::block_wise::{GROUP, each_group, group};
 use super::importance::{Lanes, N, Weighted};
 use super::rows::blocks_for;
 use super::{Encoder, Weighting};
@@ -18,11 +18,16 @@ pub(super) trait WithWeights: Debug + Sync {
     /// The definition of both forms.
     fn define(values: &[f32; N], weights: Option<&[f32; N]>) -> Self::Block;
 
-    /// The form without weights as vector code. Mark it `#[inline(always)]`.
-    fn encode(values: &[f32; N]) -> Self::Block;
+    /// The form without weights as vector code, for a group of blocks. Mark it `#[inline(always)]`.
+    fn encode(values: &[[f32; N]; GROUP], blocks: &mut [Self::Block; GROUP]);
 
-    /// The form with weights for as many lanes as there are `blocks`. Mark it `#[inline(always)]`.
-    fn encode_lanes<const L: usize>(lanes: &Lanes<L>, blocks: &mut [Self::Block]);
+    /// The form with weights for as many lanes as there are `blocks`, whose `values` are also given as they are. Mark it
+    /// `#[inline(always)]`.
+    fn encode_lanes<const L: usize>(
+        lanes: &Lanes<L>,
+        values: &[[f32; N]],
+        blocks: &mut [Self::Block],
+    );
 }
 
 /// The encoder of a type that has both forms.
@@ -47,13 +52,13 @@ impl<T: WithWeights> Encoder for Both<T> {
         out: &mut [u8],
     ) {
         let Some(weights) = weights else {
-            return each_block(
+            return each_group(
                 isa,
                 rows,
                 columns,
                 out,
                 #[inline(always)]
-                |values| T::encode(values.try_into().expect("a block")),
+                |values, blocks| T::encode(group(values), blocks),
             );
         };
         let blocks = blocks_for::<T::Block>(rows, columns, Some(weights), out);
@@ -91,7 +96,10 @@ impl<T: WithWeights> Encoder for Both<T> {
 
 #[inline(always)]
 fn in_lanes<T: WithWeights, const L: usize>(weighted: &Weighted, blocks: &mut [T::Block]) {
+    let importance = weighted.importance_in_lanes::<L>();
+    let mut lanes = Lanes::ZERO;
     for (i, blocks) in blocks.chunks_mut(L).enumerate() {
-        T::encode_lanes(&weighted.lanes::<L>(i * L), blocks);
+        weighted.load(i * L, blocks.len(), &importance[i % importance.len()], &mut lanes);
+        T::encode_lanes(&lanes, weighted.blocks(i * L, blocks.len()), blocks);
     }
 }

@@ -31,8 +31,16 @@ pub(crate) fn unpack_nibbles<const N: usize>(bytes: &[u8; N], codes: &mut [u8]) 
 pub(crate) fn pack_5_bits(codes: &[u8; 32]) -> ([u8; 16], [u8; 4]) {
     assert_below(32, codes);
     let low = std::array::from_fn(|i| codes[i] & 15 | codes[i + 16] << 4);
-    let high = (0..32).fold(0, |bits, i| bits | u32::from(codes[i] >> 4) << i);
-    (low, high.to_le_bytes())
+    let eight = codes.as_chunks::<8>().0;
+    (low, std::array::from_fn(|i| gather_bits(&eight[i], 4)))
+}
+
+/// Bit `i` is bit `shift` of code `i`.
+#[inline(always)]
+pub(crate) fn gather_bits(codes: &[u8; 8], shift: u32) -> u8 {
+    // the factor brings the lowest bit of byte `i` to bit `i` of the highest byte; nothing carries into that
+    let bits = u64::from_le_bytes(*codes) >> shift & 0x0101_0101_0101_0101;
+    (bits.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
 }
 
 /// Undo [`pack_5_bits`].
@@ -52,8 +60,13 @@ pub(crate) fn unpack_5_bits(low: &[u8; 16], high: [u8; 4]) -> [u8; 32] {
 /// If a code is not below `limit`.
 #[inline(always)]
 pub(crate) fn assert_below(limit: u8, codes: &[u8]) {
-    let largest = codes.iter().fold(0, |largest: u8, code| largest.max(*code));
-    assert!(largest < limit, "code {largest} in a field for codes below {limit}");
+    let above = if limit.is_power_of_two() {
+        // a test of bits takes fewer instructions
+        codes.iter().fold(0, |bits, code| bits | code) & !(limit - 1) != 0
+    } else {
+        codes.iter().fold(0, |largest: u8, code| largest.max(*code)) >= limit
+    };
+    assert!(!above, "a code in a field for codes below {limit} is not: {codes:?}");
 }
 
 /// Two codes of 4 bits a byte, neighbours: code `2 * i` in the low nibble of byte `i`, code `2 * i + 1`

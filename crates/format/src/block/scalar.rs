@@ -31,6 +31,7 @@ macro_rules! scalar {
                 <$number>::from_le_bytes(self.0)
             }
 
+            #[inline(always)]
             fn pack(number: &$number) -> Self {
                 Self(number.to_le_bytes())
             }

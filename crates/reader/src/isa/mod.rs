@@ -118,6 +118,19 @@ impl Isa {
         }
     }
 
+    /// The best instruction set of this CPU with registers of 32 bytes, if its own are longer.
+    ///
+    /// For short loops: the compiler makes worse code of them for registers of 64 bytes.
+    #[inline]
+    pub const fn up_to_32_bytes(self) -> Self {
+        match self.0 {
+            // what has AVX-512 was found to have AVX2
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Avx512Vnni => Self(Level::Avx2),
+            _ => self,
+        }
+    }
+
     /// Call `work` compiled for this instruction set. Mark the closure and what it calls
     /// `#[inline(always)]`, otherwise they are compiled for the plain target.
     #[inline]

@@ -8,7 +8,7 @@
 //! | [`scale_and_min`] | Q2_K, Q4_K, Q5_K: sub-blocks with a scale and a minimum |
 //! | [`scale_only`] | Q3_K, Q6_K: sub-blocks with a scale |
 
-mod asymmetric_lanes;
+pub(super) mod asymmetric_lanes;
 pub(super) mod lanes;
 pub(super) mod scale_and_min;
 pub(super) mod scale_only;

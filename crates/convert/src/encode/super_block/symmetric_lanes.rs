@@ -68,7 +68,7 @@ pub(crate) fn positive<const N: usize, const L: usize>(
         }
     }
     for _ in 0..5 {
-        let mut moved = 0;
+        let mut moved = [0; L];
         for i in 0..N {
             for k in 0..L {
                 let (x, w, old) = (x[i][k], weights[i][k], codes[i][k] as f32);
@@ -86,10 +86,10 @@ pub(crate) fn positive<const N: usize, const L: usize>(
                 codes[i][k] = select(moves, code & 255, codes[i][k]);
                 sum_xc[k] = select(moves, next_xc, sum_xc[k]);
                 sum_cc[k] = select(moves, next_cc, sum_cc[k]);
-                moved |= u32::from(moves);
+                moved[k] |= u32::from(moves);
             }
         }
-        if moved == 0 {
+        if moved == [0; L] {
             break;
         }
     }
@@ -105,15 +105,16 @@ pub(crate) fn positive<const N: usize, const L: usize>(
     (scale, codes)
 }
 
-/// Lanes of [`search::symmetric`](super::search::symmetric) for values that are finite: the scales.
+/// Lanes of [`search::symmetric`](super::search::symmetric) for values that are finite: the scales, and the numbers that
+/// give the codes, which are the integers nearest to `inverse * x`, clamped.
 #[inline(always)]
 pub(crate) fn symmetric<const N: usize, const L: usize>(
     half: i32,
     x: &[[f32; L]; N],
     weights: &[[f32; L]; N],
-) -> [f32; L] {
+) -> ([f32; L], [f32; L]) {
     // Values are at most `largest`, so codes before clamping are about `half + 1` at most.
-    symmetric_search::<N, L, false>(half, x, weights).0
+    symmetric_search::<N, L, false>(half, x, weights)
 }
 
 /// Lanes of [`search::symmetric`](super::search::symmetric): the scales and the codes.
@@ -151,7 +152,7 @@ fn symmetric_search<const N: usize, const L: usize, const EXACT: bool>(
     for k in 0..L {
         inverse[k] = -half as f32 / largest[k];
     }
-    let (sum_xc, sum_cc) = sums::<N, L, EXACT>(half, x, weights, weighted, &inverse);
+    let (sum_xc, sum_cc) = sums::<N, L, EXACT, EXACT>(half, x, weights, weighted, &inverse);
     let (mut scale, mut best) = ([0.0; L], [0.0; L]);
     for k in 0..L {
         scale[k] = select(sum_cc[k] != 0.0, sum_xc[k] / sum_cc[k], 0.0);
@@ -166,7 +167,12 @@ fn symmetric_search<const N: usize, const L: usize, const EXACT: bool>(
         for k in 0..L {
             this_inverse[k] = numerator / largest[k];
         }
-        let (sum_xc, sum_cc) = sums::<N, L, EXACT>(half, x, weights, weighted, &this_inverse);
+        // Up to there, and without infinities, the value of largest magnitude is rounded to `-half` at the lowest.
+        let (sum_xc, sum_cc) = if !EXACT && candidate <= 4 {
+            sums::<N, L, EXACT, false>(half, x, weights, weighted, &this_inverse)
+        } else {
+            sums::<N, L, EXACT, true>(half, x, weights, weighted, &this_inverse)
+        };
         let old = (inverse, scale, best);
         for k in 0..L {
             let better = (sum_cc[k] > 0.0) & (sum_xc[k] * sum_xc[k] > old.2[k] * sum_cc[k]);
@@ -182,9 +188,10 @@ fn symmetric_search<const N: usize, const L: usize, const EXACT: bool>(
     (scale, inverse)
 }
 
-/// The two sums of the least squares problem for the codes that `inverse` gives; `weighted` is `weights * x`.
+/// The two sums of the least squares problem for the codes that `inverse` gives; `weighted` is `weights * x`. Not `BELOW` if
+/// no code can be below `-half`.
 #[inline(always)]
-fn sums<const N: usize, const L: usize, const EXACT: bool>(
+fn sums<const N: usize, const L: usize, const EXACT: bool, const BELOW: bool>(
     half: i32,
     x: &[[f32; L]; N],
     weights: &[[f32; L]; N],
@@ -194,7 +201,13 @@ fn sums<const N: usize, const L: usize, const EXACT: bool>(
     let (mut sum_xc, mut sum_cc) = ([0.0; L], [0.0; L]);
     for i in 0..N {
         for k in 0..L {
-            let code = code::<EXACT>(-half, half - 1, inverse[k] * x[i][k]);
+            let code = inverse[k] * x[i][k];
+            let code = if BELOW {
+                self::code::<EXACT>(-half, half - 1, code)
+            } else {
+                let (code, high) = (round(code), (half - 1) as f32);
+                select(code < high, code, high)
+            };
             sum_xc[k] += weighted[i][k] * code;
             sum_cc[k] += weights[i][k] * code * code;
         }
@@ -223,11 +236,19 @@ pub(crate) fn descend<const N: usize, const L: usize>(half: i32, x: &[[f32; L]; 
             sum_cc[k] += x * x * code * code;
         }
     }
+    // Rounds write to the other of two places: a choice between a number and the one already there would become a masked
+    // store, which is slow on many processors.
+    let mut before = Rows::<N, L>::ZERO;
+    let mut before = &mut before.0;
+    let mut codes = codes;
     for _ in 0..5 {
-        let mut moved = 0;
+        std::mem::swap(&mut before, &mut codes);
+        // not one number: that would be put together after each value
+        let mut moved = [0; L];
         for i in 0..N {
+            let (x, old_codes, codes) = (&x[i], &before[i], &mut codes[i]);
             for k in 0..L {
-                let (x, old) = (x[i][k], codes[i][k]);
+                let (x, old) = (x[k], old_codes[k]);
                 let w = x * x;
                 let other_xc = sum_xc[k] - w * x * old;
                 let other_cc = sum_cc[k] - w * old * old;
@@ -236,13 +257,13 @@ pub(crate) fn descend<const N: usize, const L: usize>(half: i32, x: &[[f32; L]; 
                 let next_cc = other_cc + w * code * code;
                 let better = next_xc * next_xc * sum_cc[k] > sum_xc[k] * sum_xc[k] * next_cc;
                 let moves = (other_xc > 0.0) & (code != old) & (next_cc > 0.0) & better;
-                codes[i][k] = select(moves, code, old);
+                codes[k] = select(moves, code, old);
                 sum_xc[k] = select(moves, next_xc, sum_xc[k]);
                 sum_cc[k] = select(moves, next_cc, sum_cc[k]);
-                moved |= u32::from(moves);
+                moved[k] |= u32::from(moves);
             }
         }
-        if moved == 0 {
+        if moved == [0; L] {
             break;
         }
     }

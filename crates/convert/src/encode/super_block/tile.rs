@@ -86,9 +86,13 @@ impl<const L: usize> Tile<L> {
     }
 }
 
-/// In squares of four by four, which become shuffles. For `inline(never)` see [`lane`](super::lanes::lane).
+/// Turn runs so that value `i` of all of them lies side by side, in squares of four by four, which become shuffles. For
+/// `inline(never)` see [`lane`](super::lanes::lane).
 #[inline(never)]
-fn transpose<const L: usize>(lanes: &[&[f32; VALUES]; L], to: &mut [[f32; L]; VALUES]) {
+pub(crate) fn transpose<const N: usize, const L: usize>(
+    lanes: &[&[f32; N]; L],
+    to: &mut [[f32; L]; N],
+) {
     const SIDE: usize = 4;
     for (i, to) in to.as_chunks_mut::<SIDE>().0.iter_mut().enumerate() {
         for (k, lanes) in lanes.as_chunks::<SIDE>().0.iter().enumerate() {

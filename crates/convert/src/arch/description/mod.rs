@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 
-use super::rules::NamePattern;
-use super::{
+use crate::arch::rules::NamePattern;
+use crate::arch::{
     Arch, Change, Computed, Entry, EntryKind, Expression, GROUPS, Item, ModelType, Output, Pattern,
     Rename, TensorRule,
 };
@@ -455,3 +455,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
         from.deserialize_map(Form(PhantomData))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod conformance;
+mod fuzz;
 mod neon;
 mod run;
 
@@ -22,6 +23,7 @@ const TASKS: &[(&str, Task, &str)] = &[
     ("examples", ci::examples, "the examples build"),
     ("conformance", conformance::conformance, "compare with the live reference (not part of ci)"),
     ("bench", bench::bench, "measure speed beside the live reference (not part of ci)"),
+    ("fuzz", fuzz::fuzz, "the fuzz targets, with libFuzzer (needs cargo-fuzz; not part of ci)"),
     ("neon", neon::neon, "the reader's tests on AArch64, under qemu (not part of ci)"),
     ("deny", ci::deny, "licences and advisories (skipped where cargo-deny is not installed)"),
 ];

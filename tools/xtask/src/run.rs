@@ -43,6 +43,7 @@ pub(crate) fn has_subcommand(name: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn program() -> PathBuf {
+/// The cargo that runs this program.
+pub(crate) fn program() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
 }

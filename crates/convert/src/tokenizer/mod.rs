@@ -45,7 +45,7 @@ use special::Special;
 pub use quirk::{Quirk, TokenizerKind};
 
 /// The largest vocabulary that is read, in tokens; real ones have up to 262,144.
-const MOST_TOKENS: u64 = 1 << 24;
+const MOST_TOKENS: u64 = 1 << 20;
 
 /// What a tokenizer reads from.
 struct Input<'a> {

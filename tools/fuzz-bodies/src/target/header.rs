@@ -1,0 +1,32 @@
+//! Reading a header: at once, from its beginning alone, and as far as it goes.
+
+use granule_format::{ErrorKind, Header, Limits};
+
+pub(super) fn run(input: &[u8]) {
+    let parsed = Header::parse(input);
+    let survey = Header::survey(input, &Limits::DEFAULT);
+    assert_eq!(
+        parsed.is_ok(),
+        survey.complete && survey.faults.is_empty(),
+        "{parsed:?} {survey:?}"
+    );
+    if let Ok(header) = &parsed {
+        assert_eq!(survey.header.as_ref(), Some(header));
+        assert!(header.table_end() <= input.len() as u64);
+    }
+    drop(survey);
+
+    // what is read from a prefix is the same, or more bytes are wanted, but never more than there are
+    let mut length = input.len() / 3;
+    loop {
+        let again = Header::parse_prefix(&input[..length], input.len() as u64, &Limits::DEFAULT);
+        match again {
+            Err(error) if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) => {
+                let ErrorKind::PrefixTooShort { need } = error.kind else { return };
+                assert!(need > length as u64 && need <= input.len() as u64, "{need} of {length}");
+                length = need as usize;
+            }
+            again => return assert_eq!(again, parsed),
+        }
+    }
+}

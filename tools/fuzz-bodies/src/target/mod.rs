@@ -1,0 +1,133 @@
+//! The targets, one file each.
+
+mod blocks;
+mod check;
+mod config;
+mod convert;
+mod differential;
+mod header;
+mod importance;
+mod open;
+mod plan;
+mod rewrite;
+mod safetensors;
+mod sentencepiece;
+mod shards;
+
+pub(crate) use plan::source as plan_source;
+
+use crate::Target;
+
+/// Heap that folders, paths, errors and tables of constants take.
+const BASE: usize = 64 << 10;
+
+/// The table of targets: what each takes is measured, the bounds leave some room.
+pub(crate) const TARGETS: &[Target] = &[
+    Target {
+        name: "header",
+        run: header::run,
+        max_bytes: 4096,
+        factor: 8,
+        base: BASE,
+        dictionary: GGUF,
+    },
+    Target {
+        name: "differential",
+        run: differential::run,
+        max_bytes: 2048,
+        factor: 32,
+        base: BASE,
+        dictionary: GGUF,
+    },
+    Target {
+        name: "check",
+        run: check::run,
+        max_bytes: 4096,
+        factor: 64,
+        base: 4 * BASE,
+        dictionary: GGUF,
+    },
+    Target {
+        name: "rewrite",
+        run: rewrite::run,
+        max_bytes: 4096,
+        factor: 64,
+        base: BASE,
+        dictionary: GGUF,
+    },
+    Target {
+        name: "open",
+        run: open::run,
+        max_bytes: 4096,
+        factor: 512,
+        base: 4 * BASE,
+        dictionary: GGUF,
+    },
+    Target {
+        name: "shards",
+        run: shards::run,
+        max_bytes: 4096,
+        factor: 64,
+        base: 4 * BASE,
+        dictionary: GGUF,
+    },
+    Target {
+        name: "blocks",
+        run: blocks::run,
+        max_bytes: 1024,
+        factor: 256,
+        base: BASE,
+        dictionary: None,
+    },
+    Target {
+        name: "importance",
+        run: importance::run,
+        max_bytes: 4096,
+        factor: 64,
+        base: BASE,
+        dictionary: GGUF,
+    },
+    Target {
+        name: "convert",
+        run: convert::run,
+        max_bytes: 4096,
+        factor: 512,
+        base: 64 * BASE,
+        dictionary: GGUF,
+    },
+    Target {
+        name: "plan",
+        run: plan::run,
+        max_bytes: 4096,
+        factor: 64,
+        base: 64 * BASE,
+        dictionary: JSON,
+    },
+    Target {
+        name: "safetensors",
+        run: safetensors::run,
+        max_bytes: 2048,
+        factor: 64,
+        base: 16 * BASE,
+        dictionary: JSON,
+    },
+    Target {
+        name: "config",
+        run: config::run,
+        max_bytes: 4096,
+        factor: 256,
+        base: 256 << 20, // a vocabulary may be as large as `config.json` says, up to a limit
+        dictionary: JSON,
+    },
+    Target {
+        name: "sentencepiece",
+        run: sentencepiece::run,
+        max_bytes: 2048,
+        factor: 256,
+        base: 128 * BASE,
+        dictionary: None,
+    },
+];
+
+const GGUF: Option<&str> = Some("gguf.dict");
+const JSON: Option<&str> = Some("json.dict");

@@ -148,4 +148,12 @@ impl<'a> Cursor<'a> {
         }
         Ok(())
     }
+
+    /// How many of `count` things of at least `least` bytes each the bytes that are there can hold: what may be
+    /// reserved. Where only the beginning of a file is there, that is less than the file can hold.
+    pub fn room_for(&self, count: u64, least: u64) -> usize {
+        let there = (self.bytes.len() - self.position) as u64;
+        // not more than a slice has bytes
+        count.min(there / least.max(1)) as usize
+    }
 }

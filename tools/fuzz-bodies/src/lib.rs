@@ -5,6 +5,7 @@
 //! that makes the program ask for too much memory is a finding, too.
 #![allow(clippy::missing_panics_doc, reason = "panicking is how findings are told")]
 
+pub mod big;
 pub mod memory;
 mod naive;
 mod parts;

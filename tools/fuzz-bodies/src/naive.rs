@@ -178,18 +178,18 @@ fn size(dimensions: &[u64], ty: u32) -> Option<Option<u128>> {
     if REMOVED.contains(&ty) || dimensions.iter().any(|n| u128::from(*n) > most) {
         return None;
     }
-    let mut values = 1;
-    if dimensions.contains(&0) {
-        values = 0;
-    }
-    for dimension in dimensions {
-        values *= u128::from(*dimension);
-        if values > most {
-            return None;
+    let product = |dimensions: &[u64]| {
+        if dimensions.contains(&0) {
+            return Some(0);
         }
-    }
+        dimensions.iter().try_fold(1_u128, |product, dimension| {
+            Some(product * u128::from(*dimension)).filter(|product| *product <= most)
+        })
+    };
+    let values = product(dimensions)?;
     let Some(ty) = BlockType::from_id(ty) else { return Some(None) };
     let block = ty.block_values() as u128;
+    product(dimensions.get(1..).unwrap_or_default())?;
     if u128::from(dimensions.first().copied().unwrap_or(1)) % block != 0 {
         return None;
     }

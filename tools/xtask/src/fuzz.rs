@@ -17,6 +17,9 @@ const RUNS: u64 = 100_000;
 /// Bytes that the committed corpus of a target may have.
 const MOST_CORPUS_BYTES: u64 = 64 << 10;
 
+/// Files that it may have.
+const MOST_CORPUS_FILES: usize = 100;
+
 /// Run targets: `fuzz [TARGET ...] [--runs N] [--minimize]`.
 ///
 /// The inputs that are found are kept in `fuzz/corpus`, which is not committed. `--minimize` chooses those that cover
@@ -112,17 +115,19 @@ fn choose(target: &Target) -> anyhow::Result<()> {
             fs::remove_file(path)?;
         }
     }
+    // of too many, some of each length
     inputs.sort();
-    let mut bytes = 0;
-    let many = inputs.len();
-    for (i, (length, path)) in inputs.into_iter().enumerate() {
+    let most = inputs.len().min(MOST_CORPUS_FILES);
+    let (mut bytes, mut files) = (0, 0);
+    for (length, path) in (0..most).map(|i| &inputs[i * inputs.len() / most]) {
         bytes += length;
         if bytes > MOST_CORPUS_BYTES {
-            println!("  {}: the largest {} of {many} inputs are left out", target.name, many - i);
             break;
         }
-        fs::copy(&path, committed.join(path.file_name().context("a file has a name")?))?;
+        fs::copy(path, committed.join(path.file_name().context("a file has a name")?))?;
+        files += 1;
     }
+    println!("  {}: {files} of {} inputs are kept", target.name, inputs.len());
     fs::remove_dir_all(&chosen)?;
     Ok(())
 }

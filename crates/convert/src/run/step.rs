@@ -63,7 +63,9 @@ pub(super) fn steps<'t>(
         let row = tensor.shape.row();
         let rows_per_matrix = tensor.shape.dimensions().get(1).copied().unwrap_or(1);
         // sources have checked that rows are whole blocks and that the sizes fit
-        let matrices = tensor.shape.dimensions().iter().skip(2).product();
+        // but for tensors without values
+        let matrices = tensor.shape.dimensions().iter().skip(2);
+        let matrices = matrices.fold(1_u64, |product, count| product.saturating_mul(*count));
         let rows_per_chunk = (CHUNK_VALUES / row.max(1)).clamp(1, rows_per_matrix.max(1));
         let step = Step {
             source: target.source,

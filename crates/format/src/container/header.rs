@@ -123,6 +123,9 @@ impl Header {
         walk: &mut Walk<'_, '_>,
         entries: u64,
     ) -> Result<(), Error> {
+        let room = walk.cursor.room_for(entries, Counts::least_entry_bytes(walk.cursor.narrow));
+        self.metadata.reserve_exact(room);
+        self.spans.reserve_exact(room);
         let stop = (0..entries).try_for_each(|index| self.read_entry(walk, index));
         if stop.is_err() && walk.is_strict() {
             return stop;
@@ -140,6 +143,9 @@ impl Header {
         walk: &mut Walk<'_, '_>,
         tensors: u64,
     ) -> Result<(), Error> {
+        let room = walk.cursor.room_for(tensors, Counts::least_tensor_bytes(walk.cursor.narrow));
+        self.tensors.reserve_exact(room);
+        self.tensor_offsets.reserve_exact(room);
         let stop = (0..tensors).try_for_each(|index| self.read_tensor(walk, index));
         if stop.is_err() && walk.is_strict() {
             return stop;
@@ -174,13 +180,13 @@ impl Header {
 
     fn check_keys(&self, walk: &mut Walk<'_, '_>) -> Result<(), Error> {
         let entries: Vec<_> = self.metadata.iter().collect();
-        let mut order: Vec<usize> = (0..entries.len()).collect();
-        order.sort_by_key(|i| (&entries[*i].key, *i));
-        let mut twice: Vec<usize> = order
-            .windows(2)
-            .filter(|pair| entries[pair[0]].key == entries[pair[1]].key)
-            .map(|pair| pair[1])
-            .collect();
+        let mut twice: Vec<usize> = (0..entries.len()).collect();
+        twice.sort_unstable_by_key(|i| (&entries[*i].key, *i));
+        let mut before: Option<usize> = None;
+        twice.retain(|i| {
+            let before = before.replace(*i);
+            before.is_some_and(|before| entries[before].key == entries[*i].key)
+        });
         twice.sort_unstable();
         for i in twice {
             let kind = ErrorKind::DuplicateKey(entries[i].key.clone());
@@ -426,13 +432,24 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// A name's length, number of dimensions, type, offset.
+    const fn least_tensor_bytes(narrow: bool) -> u64 {
+        if narrow { 20 } else { 24 }
+    }
+
+    /// A key's length, type, a value of one byte.
+    const fn least_entry_bytes(narrow: bool) -> u64 {
+        if narrow { 9 } else { 13 }
+    }
+
     /// Both, each compared with the bytes that are left.
     pub(super) fn read(walk: &mut Walk<'_, '_>) -> Result<Self, Error> {
         let narrow = walk.cursor.narrow;
         let tensors = walk.cursor.count()?;
-        walk.cursor.check_count("tensors", tensors, if narrow { 20 } else { 24 })?;
+        walk.cursor.check_count("tensors", tensors, Self::least_tensor_bytes(narrow))?;
         let entries = walk.cursor.count()?;
-        walk.cursor.check_count("metadata entries", entries, if narrow { 9 } else { 13 })?;
+        let least = Self::least_entry_bytes(narrow);
+        walk.cursor.check_count("metadata entries", entries, least)?;
         Ok(Self { tensors, entries })
     }
 }

@@ -91,6 +91,11 @@ impl Metadata {
         Some(self.entries.remove(index).value)
     }
 
+    /// Make room for so many more entries.
+    pub(crate) fn reserve_exact(&mut self, entries: usize) {
+        self.entries.reserve_exact(entries);
+    }
+
     /// Append without looking whether the key is there already.
     pub(crate) fn push(&mut self, key: &str, value: impl Into<Value>) {
         self.entries.push(Entry { key: key.to_owned(), value: value.into() });

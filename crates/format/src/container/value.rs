@@ -155,9 +155,17 @@ macro_rules! values {
                         Self::$name((0..count).map(|_| read(walk)).collect::<Result<_, _>>()?)
                     } )*
                     ValueType::String => Self::String(walk.strings(count)?),
-                    ValueType::Array => Self::Array(
-                        (0..count).map(|_| Self::read(walk, depth + 1)).collect::<Result<_, _>>()?,
-                    ),
+                    ValueType::Array => {
+                        let mut items = Vec::new();
+                        for _ in 0..count {
+                            if items.len() == items.capacity() {
+                                // doubling takes much for arrays of 12 bytes each
+                                items.reserve_exact(items.len() / 2 + 1);
+                            }
+                            items.push(Self::read(walk, depth + 1)?);
+                        }
+                        Self::Array(items)
+                    }
                 };
                 walk.depth = depth - 1;
                 Ok(array)
@@ -269,9 +277,11 @@ impl Walk<'_, '_> {
     /// `count` strings, kept in two allocations that grow with what was really there.
     fn strings(&mut self, count: u64) -> Result<StringArray, Error> {
         let mut strings = StringArray::default();
-        // `check_count` has compared the count with the bytes that are left in the file, and the
-        // cap keeps a large file from reserving much at once
-        strings.ends.reserve(usize::try_from(count).unwrap_or(usize::MAX).min(1 << 20));
+        let least = ValueType::String.least_bytes(self.cursor.narrow);
+        if count > 0 {
+            let ends = &mut strings.strings.get_or_insert_default().ends;
+            ends.reserve_exact(self.cursor.room_for(count, least));
+        }
         for _ in 0..count {
             let at = self.cursor.position();
             let bytes = self.cursor.string()?;
@@ -285,8 +295,16 @@ impl Walk<'_, '_> {
 }
 
 /// Many strings in two allocations. The strings are bytes: texts of tokens need not be UTF-8.
+///
+/// Without strings there is no allocation, and the array itself is a pointer: what a file can make a reader
+/// take for an array of 12 bytes is little.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StringArray {
+    strings: Option<Box<Strings>>,
+}
+
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Strings {
     bytes: Vec<u8>,
     /// Where each string ends in `bytes`; it starts where the one before ends.
     ends: Vec<usize>,
@@ -295,19 +313,20 @@ pub struct StringArray {
 impl StringArray {
     /// Number of strings.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.strings.as_ref().map_or(0, |strings| strings.ends.len())
     }
 
     /// Whether there are no strings.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.strings.is_none()
     }
 
     /// The string at `index`.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
-        let end = *self.ends.get(index)?;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        Some(&self.bytes[start..end])
+        let Strings { bytes, ends } = self.strings.as_deref()?;
+        let end = *ends.get(index)?;
+        let start = if index == 0 { 0 } else { ends[index - 1] };
+        Some(&bytes[start..end])
     }
 
     /// The string at `index` if there is one and it is UTF-8.
@@ -322,8 +341,9 @@ impl StringArray {
 
     /// Add a string at the end.
     pub fn push(&mut self, string: impl AsRef<[u8]>) {
-        self.bytes.extend_from_slice(string.as_ref());
-        self.ends.push(self.bytes.len());
+        let strings = self.strings.get_or_insert_default();
+        strings.bytes.extend_from_slice(string.as_ref());
+        strings.ends.push(strings.bytes.len());
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) const TARGETS: &[Target] = &[
         name: "header",
         run: header::run,
         max_bytes: 4096,
-        factor: 8,
+        factor: 64, // three headers, and two as text
         base: BASE,
         dictionary: GGUF,
     },

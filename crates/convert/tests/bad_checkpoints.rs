@@ -294,6 +294,35 @@ fn tensors_are_those_of_the_architecture() {
 }
 
 #[test]
+fn what_is_left_out_if_it_is_zero_is_an_error_otherwise() {
+    let description = include_str!("../src/arch/models/llama.toml")
+        .replace("tokenizers = ", "left-out-zeros = [\"*.extra\"]\ntokenizers = ");
+    let copy = Copy::of(SINGLE);
+    let arch = copy.path("arch.toml");
+    fs::write(&arch, description).unwrap();
+    let options = CheckpointOptions { arch_file: Some(arch), ..CheckpointOptions::default() };
+    let open = || Checkpoint::open(&copy.folder, &options).map(|opened| opened.tensors().len());
+    let without = open().unwrap();
+
+    let add = |values: [u8; 4]| {
+        let path = copy.path(FILE);
+        let bytes = fs::read(&path).unwrap();
+        let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+        let end = bytes.len() - header - 8;
+        fs::write(&path, [&bytes[..], &values].concat()).unwrap();
+        let name = format!("model.{end}.extra");
+        let entry = json!({"dtype": "F16", "shape": [2], "data_offsets": [end, end + 4]});
+        copy.header(FILE, |text| text.replacen('{', &format!("{{\"{name}\":{entry},"), 1));
+        name
+    };
+    add([0, 0, 0, 0x80]); // zero and its negative
+    assert_eq!(open().unwrap(), without);
+    let name = add([0, 0, 1, 0]);
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains(&name) && error.contains("zero"), "{error}");
+}
+
+#[test]
 fn a_missing_head_is_only_a_warning() {
     let copy = Copy::of(SINGLE);
     copy.config("tie_word_embeddings", json!(false));

@@ -35,11 +35,11 @@ pub(crate) fn write_entries(
         Position::Main => &arch.metadata,
         Position::Late => &arch.late_metadata,
     };
-    for item in items {
+    for (index, item) in items.iter().enumerate() {
         match item {
             Item::Entry(entry) => {
-                if let Some(value) = scope.needed(&entry.value)? {
-                    out.set(&name(&entry.key), converted(entry, &value, scope)?);
+                if let Some(value) = value(entry, &items[index + 1..], scope)? {
+                    out.set(&name(&entry.key), value);
                 }
             }
             Item::RopeScaling => rope.write_scaling(config, &name, out, warnings)?,
@@ -53,6 +53,23 @@ pub(crate) fn write_entries(
         }
     }
     Ok(())
+}
+
+/// The value that is written in the place of an entry. The last entry for a key decides the value, and it stands
+/// where the first has one.
+fn value(entry: &Entry, later: &[Item], scope: &Scope<'_>) -> Result<Option<Meta>, Error> {
+    let same = later.iter().rev().find_map(|item| match item {
+        Item::Entry(other) if other.key == entry.key => Some(other),
+        _ => None,
+    });
+    if same.is_some() && scope.value(&entry.value)?.is_none_or(|value| value.is_null()) {
+        return Ok(None);
+    }
+    let last = same.unwrap_or(entry);
+    match scope.needed(&last.value)? {
+        Some(value) => converted(last, &value, scope).map(Some),
+        None => Ok(None),
+    }
 }
 
 /// A value in the type of an entry.
@@ -95,4 +112,47 @@ fn converted(entry: &Entry, value: &Value, scope: &Scope<'_>) -> Result<Meta, Er
         (EntryKind::Bool, _) => truth(value)?.into(),
         (EntryKind::Text, _) => text(value)?.into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::arch::description;
+
+    #[test]
+    fn the_last_entry_decides_and_stands_where_the_first_has_a_value() {
+        let text = r#"
+            name = "a"
+            classes = ["A"]
+            tokenizers = ["unigram"]
+            metadata = [
+                { key = "late", u32 = "absent or skip" },
+                { key = "changed", u32 = 1 },
+                { key = "dropped", u32 = 1 },
+                { key = "other", u32 = 1 },
+                { key = "late", u32 = 2 },
+                { key = "changed", u32 = 3 },
+                { key = "dropped", u32 = "skip" },
+            ]
+        "#;
+        let arch = description::parse(text).unwrap();
+        let config = Config::of(json!({}));
+        let rope = Rope::new(&config);
+        let scope = config.scope(Path::new(""), &arch, Some(&rope));
+        let mut out = Metadata::new();
+        let context = (&scope, &rope);
+        let at = (&arch, Position::Main);
+        write_entries(at, &config, context, 0, &mut out, &mut Vec::new()).unwrap();
+        let found: Vec<_> = out.iter().map(|entry| (entry.key.as_str(), &entry.value)).collect();
+        let expected = [("a.changed", 3), ("a.other", 1), ("a.late", 2)];
+        let expected = expected.map(|(key, value)| (key, Meta::U32(value)));
+        assert!(
+            found.iter().copied().eq(expected.iter().map(|(key, value)| (*key, value))),
+            "{found:?}"
+        );
+    }
 }

@@ -93,6 +93,8 @@ pub struct Arch {
     pub renames: Vec<Rename>,
     /// Tensors that are left out, as patterns for whole names.
     pub left_out: Vec<regex::Regex>,
+    /// The same, if all their values are zero; else they are an error.
+    pub left_out_zeros: Vec<regex::Regex>,
     /// Tensors that follow from the config alone; they come first.
     pub computed: Vec<Computed>,
     /// The kinds of tokenizer, in the order in which they are tried.

@@ -327,6 +327,12 @@ pub enum Problem {
         /// How many layers or experts the config says there are, if the tensor is beyond them.
         beyond: Option<(u64, &'static str)>,
     },
+    /// The architecture has no such tensor, which would not matter if it were zero.
+    #[error("the architecture {arch} has no such tensor, and not all its values are zero")]
+    NotZero {
+        /// The architecture.
+        arch: String,
+    },
     /// Two tensors of the checkpoint would become one.
     #[error("{other:?} becomes the same tensor of the file")]
     SameTarget {

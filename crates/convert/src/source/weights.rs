@@ -170,6 +170,22 @@ impl Weights {
         }
         Ok(true)
     }
+
+    /// Whether all values of a tensor are zero.
+    pub(crate) fn all_zero(&self, index: usize) -> Result<bool, Error> {
+        let tensor = &self.tensors[index];
+        let all = tensor.values() / tensor.ty.values() * tensor.ty.bytes();
+        let chunk = COMPARED * tensor.ty.bytes();
+        let mut bytes = Vec::new();
+        for start in (0..all).step_by(chunk as usize) {
+            bytes.clear();
+            self.read(tensor, start, chunk.min(all - start) as usize, &mut bytes)?;
+            if tensor.ty.widen(&bytes).iter().any(|value| *value != 0.0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 /// Values, or blocks, that are compared at a time.

@@ -55,6 +55,8 @@ struct Text {
     #[serde(default)]
     left_out: Vec<String>,
     #[serde(default)]
+    left_out_zeros: Vec<String>,
+    #[serde(default)]
     computed: Pairs<ComputedText>,
 }
 
@@ -157,6 +159,7 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
     let mut rules: Vec<TensorRule> = Vec::new();
     let mut renames = Vec::new();
     let mut left_out = Vec::new();
+    let mut left_out_zeros = Vec::new();
     let mut computed = Vec::new();
     for group in groups {
         for (name, number) in &group.numbers.0 {
@@ -174,10 +177,13 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
             let pattern = Regex::new(pattern).map_err(|why| format!("rename: {why}"))?;
             renames.push(Rename { pattern, with: with.clone() });
         }
-        for pattern in &group.left_out {
-            let whole = regex::escape(pattern).replace(r"\*", ".*");
-            let whole = Regex::new(&format!("^{whole}$")).map_err(|why| why.to_string())?;
-            left_out.push(whole);
+        for (patterns, all) in
+            [(&group.left_out, &mut left_out), (&group.left_out_zeros, &mut left_out_zeros)]
+        {
+            for pattern in patterns {
+                let whole = regex::escape(pattern).replace(r"\*", ".*");
+                all.push(Regex::new(&format!("^{whole}$")).map_err(|why| why.to_string())?);
+            }
         }
         for (name, text) in &group.computed.0 {
             let ComputedText { values, length } = text.clone();
@@ -212,6 +218,7 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
         tensors: rules,
         renames,
         left_out,
+        left_out_zeros,
         computed,
         tokenizers: file.tokenizers,
         quirks: file.quirks,
@@ -323,32 +330,21 @@ fn add_rule(rules: &mut Vec<TensorRule>, rule: TensorRule) {
     }
 }
 
-/// Metadata with the groups among them written out. A later entry takes the place of an earlier one with its key.
+/// Metadata with the groups among them written out.
 fn items(texts: &[ItemText]) -> Result<Vec<Item>, String> {
     let mut items: Vec<Item> = Vec::new();
-    let mut add = |item: Item| {
-        let key = |item: &Item| match item {
-            Item::Entry(entry) => Some(entry.key.clone()),
-            _ => None,
-        };
-        let place = items.iter_mut().find(|other| key(other).is_some() && key(other) == key(&item));
-        match place {
-            Some(place) => *place = item,
-            None => items.push(item),
-        }
-    };
     for text in texts {
         match text {
-            ItemText::Entry(entry) => add(Item::Entry(EntryText::clone(entry).try_into()?)),
+            ItemText::Entry(entry) => items.push(Item::Entry(EntryText::clone(entry).try_into()?)),
             ItemText::Name(name) => match name.as_str() {
-                "rope-scaling" => add(Item::RopeScaling),
-                "rope-bases" => add(Item::RopeBases),
-                "pooling" => add(Item::Pooling),
-                "file-type" => add(Item::FileType),
+                "rope-scaling" => items.push(Item::RopeScaling),
+                "rope-bases" => items.push(Item::RopeBases),
+                "pooling" => items.push(Item::Pooling),
+                "file-type" => items.push(Item::FileType),
                 _ => {
                     let group = GROUP_TEXTS.get(name);
                     let group = group.ok_or_else(|| format!("there are no metadata {name:?}"))?;
-                    self::items(&group.metadata)?.into_iter().for_each(&mut add);
+                    items.extend(self::items(&group.metadata)?);
                 }
             },
         }

@@ -55,7 +55,8 @@ fn a_description_replaces_what_its_groups_say() {
         _ => None,
     });
     let entries: Vec<_> = entries.collect();
-    assert_eq!(entries[1], ("context_length", "5".to_owned()));
+    let lengths: Vec<_> = entries.iter().filter(|(key, _)| *key == "context_length").collect();
+    assert!(lengths.len() == 2 && lengths[1].1 == "5", "{lengths:?}"); // the last counts
     assert_eq!(entries.last(), Some(&("more", "a".to_owned())));
 }
 

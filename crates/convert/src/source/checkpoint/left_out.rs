@@ -7,6 +7,8 @@ pub(super) enum LeftOut {
     No,
     /// It holds nothing that the file needs.
     Redundant,
+    /// The same, if all its values are zero.
+    RedundantZeros,
     /// It is of another part of a larger model.
     OtherPart,
 }
@@ -56,6 +58,8 @@ pub(super) fn left_out(arch: &Arch, name: &str) -> LeftOut {
         || arch.left_out.iter().any(|pattern| pattern.is_match(name))
     {
         LeftOut::Redundant
+    } else if arch.left_out_zeros.iter().any(|pattern| pattern.is_match(name)) {
+        LeftOut::RedundantZeros
     } else if any(OTHER_PREFIXES, |name, part| name.starts_with(part))
         || any(OTHER_PARTS, |name, part| name.contains(part))
     {

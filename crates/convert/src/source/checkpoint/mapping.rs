@@ -51,6 +51,11 @@ pub(super) fn map(
         match left_out(arch, &name) {
             LeftOut::No => mapper.take(index, &name)?,
             LeftOut::Redundant => {}
+            LeftOut::RedundantZeros if weights.all_zero(index)? => {}
+            LeftOut::RedundantZeros => {
+                let arch = arch.name.clone();
+                return Err(mapper.fail(tensor, Problem::NotZero { arch }));
+            }
             LeftOut::OtherPart => warnings
                 .push(format!("tensor {:?} is not of the text model: left out", tensor.name)),
         }

@@ -32,12 +32,19 @@ LLAMA3_ROPE = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_fre
 GPT2 = dict(n_embd=64, n_layer=2, n_head=4, n_positions=128, n_inner=96)
 PHI3_FACTORS = dict(type="longrope", short_factor=[1.0 + 0.1 * i for i in range(8)],
                     long_factor=[1.5 + 0.3 * i for i in range(8)])
+NEOX = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
+FALCON = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4)
+LFM2 = dict(SIZES, num_hidden_layers=4, layer_types=["conv", "conv", "full_attention", "conv"])
+# In single precision ssm_a may differ by one unit in the last place, as torch rounds its exponential function.
+MAMBA = dict(hidden_size=64, num_hidden_layers=2, state_size=16)
+MAMBA2 = dict(hidden_size=64, num_hidden_layers=2, state_size=16, num_heads=8, head_dim=16, n_groups=2)
+GLM = dict(SIZES, pad_token_id=0, tokens=["<|endoftext|>", "<|user|>"])
 # The tokenizers' own ids of special tokens, where those of the class lie beyond the vocabulary.
 SPECIAL = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0)
 
 # The table: name, class, tokenizer, stored type, config. "vocab_size" is that of the tokenizer unless it is given.
-# Two more keys of the config: "patch" changes config.json after it was saved (None removes a key), "files" are
-# further JSON files of the folder.
+# Three more keys of the config: "tokens" are added to tokenizer.json, "patch" changes config.json after it was saved
+# (None removes a key), "files" are further JSON files of the folder.
 MODELS = [
     ("llama", "LlamaForCausalLM", "spm", "bfloat16", SIZES),
     ("llama-headless", "LlamaModel", "spm", "float16", SIZES),
@@ -76,6 +83,62 @@ MODELS = [
     ("granite-moe", "GraniteMoeForCausalLM", "dscoder", "float16", dict(SIZES, num_local_experts=4)),
     ("granite-shared", "GraniteMoeSharedForCausalLM", "dscoder", "bfloat16",
      dict(SIZES, num_local_experts=4, shared_intermediate_size=48)),
+    ("gptneox", "GPTNeoXForCausalLM", "dscoder", "float16", NEOX),
+    ("gptneox-tied", "GPTNeoXForCausalLM", "dscoder", "bfloat16",
+     dict(NEOX, attention_bias=False, use_parallel_residual=False, tie_word_embeddings=True)),
+    ("falcon-7b", "FalconForCausalLM", "dscoder", "bfloat16", dict(FALCON, patch=dict(num_kv_heads=1))),
+    ("falcon-40b", "FalconForCausalLM", "dscoder", "float16",
+     dict(FALCON, num_kv_heads=2, new_decoder_architecture=True, tie_word_embeddings=False)),
+    ("falcon-11b", "FalconForCausalLM", "dscoder", "bfloat16",
+     dict(FALCON, num_kv_heads=2, new_decoder_architecture=True, num_ln_in_parallel_attn=1,
+          ffn_hidden_size=96)),
+    ("falcon-all-heads", "FalconForCausalLM", "dscoder", "float32", dict(FALCON, multi_query=False)),
+    ("falcon-old-keys", "FalconForCausalLM", "dscoder", "bfloat16",
+     dict(FALCON, num_kv_heads=2, new_decoder_architecture=True,
+          patch=dict(architectures=["RWForCausalLM"], model_type="RefinedWeb", n_head=4, n_layer=2, n_head_kv=2,
+                     num_attention_heads=None, num_hidden_layers=None, num_kv_heads=None,
+                     new_decoder_architecture=None, ffn_hidden_size=None))),
+    ("olmo", "OlmoForCausalLM", "dscoder", "bfloat16", dict(SIZES, clip_qkv=8.0)),
+    ("olmo-biases", "OlmoForCausalLM", "dscoder", "float16",
+     dict(SIZES, attention_bias=True, tie_word_embeddings=True)),
+    ("olmo2", "Olmo2ForCausalLM", "dscoder", "float16", SIZES),
+    ("olmo3", "Olmo3ForCausalLM", "dscoder", "bfloat16",
+     dict(SIZES, num_hidden_layers=5, attention_bias=True, sliding_window=64, tie_word_embeddings=True,
+          rope_scaling=dict(rope_type="yarn", factor=8.0, original_max_position_embeddings=64, attention_factor=1.2,
+                            beta_fast=32.0, beta_slow=1.0))),
+    ("command-r", "CohereForCausalLM", "dscoder", "float16", dict(SIZES, patch=dict(model_max_length=1024))),
+    ("command-r-norms", "CohereForCausalLM", "dscoder", "bfloat16", dict(SIZES, use_qk_norm=True, attention_bias=True)),
+    ("cohere2", "Cohere2ForCausalLM", "dscoder", "bfloat16",
+     dict(SIZES, sliding_window=64, patch=dict(rotary_pct=1.0))),
+    ("glm4", "Glm4ForCausalLM", "dscoder", "bfloat16", dict(GLM, head_dim=32)),
+    ("glm4-tied", "Glm4ForCausalLM", "dscoder", "float16",
+     dict(GLM, attention_bias=False, partial_rotary_factor=0.25, tie_word_embeddings=True)),
+    ("glm", "GlmForCausalLM", "dscoder", "float16", dict(GLM, head_dim=16)),
+    ("glm-tied", "GlmForCausalLM", "dscoder", "bfloat16",
+     dict(GLM, head_dim=16, attention_bias=False, tie_word_embeddings=True)),
+    ("smollm3", "SmolLM3ForCausalLM", "dscoder", "bfloat16",
+     dict(SIZES, num_hidden_layers=5, pad_token_id=0, tie_word_embeddings=True)),
+    ("smollm3-biases", "SmolLM3ForCausalLM", "dscoder", "float16",
+     dict(SIZES, attention_bias=True, mlp_bias=True, pad_token_id=0, tie_word_embeddings=False,
+          rope_scaling=dict(rope_type="yarn", factor=2.0, original_max_position_embeddings=64))),
+    ("lfm2", "Lfm2ForCausalLM", "dscoder", "bfloat16", LFM2),
+    ("lfm2-untied", "Lfm2ForCausalLM", "dscoder", "float16",
+     dict(LFM2, block_auto_adjust_ff_dim=False, conv_L_cache=4, tie_word_embeddings=False)),
+    ("lfm2-old-keys", "Lfm2ForCausalLM", "dscoder", "float32",
+     dict(SIZES, num_hidden_layers=3, full_attn_idxs=[1], block_multiple_of=32, block_ffn_dim_multiplier=1.3,
+          patch=dict(layer_types=None, full_attn_idxs=[1], intermediate_size=None, block_ff_dim=96, theta=5000.0,
+                     rope_theta=None))),
+    ("mamba", "MambaForCausalLM", "dscoder", "float16", MAMBA),
+    ("mamba-untied", "MambaForCausalLM", "spm", "float16",
+     dict(MAMBA, use_bias=True, tie_word_embeddings=False)),
+    ("mamba-old-keys", "MambaForCausalLM", "dscoder", "float16",
+     dict(MAMBA, vocab_size=32024, patch=dict(vocab_size=32022, pad_vocab_size_multiple=8, d_model=64, n_layer=2, hidden_size=None,
+                            num_hidden_layers=None, intermediate_size=None, state_size=None, conv_kernel=None,
+                            time_step_rank=None, layer_norm_epsilon=None))),
+    ("falcon-mamba", "FalconMambaForCausalLM", "dscoder", "float16", dict(MAMBA, use_conv_bias=False)),
+    ("mamba2", "Mamba2ForCausalLM", "spm", "float16", MAMBA2),
+    ("mamba2-biases", "Mamba2ForCausalLM", "dscoder", "float16",
+     dict(MAMBA2, use_bias=True, use_conv_bias=False, n_groups=1)),
 ]
 
 
@@ -90,16 +153,20 @@ def make(row, tokenizers, folder):
     config = dict(config)
     extra = config.pop("files", {})
     patch = config.pop("patch", None)
+    tokens = config.pop("tokens", [])
     if tokenizer:
         for path in sorted((tokenizers / tokenizer).iterdir()):
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
+        if tokens:
+            add_tokens(folder / "tokenizer.json", tokens)
         if "text_config" not in config:
             config.setdefault("vocab_size", vocabulary(folder))
     torch.manual_seed(SEED)
     model_class = getattr(transformers, architecture)
     with transformers.modeling_utils.no_init_weights():
         model = model_class(model_class.config_class(**config))
+    model.tie_weights()
     with torch.no_grad():
         for name, value in sorted(model.state_dict().items()):
             if value.is_floating_point():
@@ -125,6 +192,15 @@ def vocabulary(folder):
         from sentencepiece import SentencePieceProcessor
         count = SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).vocab_size()
     return -(-count // 16) * 16
+
+
+def add_tokens(path, texts):
+    """Add special tokens to a tokenizer.json."""
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    token = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+    first = max(token["id"] for token in tokenizer["added_tokens"]) + 1
+    tokenizer["added_tokens"] += [dict(token, id=first + index, content=text) for index, text in enumerate(texts)]
+    path.write_text(json.dumps(tokenizer), encoding="utf-8")
 
 
 def patch_config(folder, changes):

@@ -241,7 +241,9 @@ mod tests {
 
     #[test]
     fn patterns_say_where_values_come_from() {
-        let cases: &[(&str, &[u64], &[u64], &[u64])] = &[
+        /// Pattern, dimensions before and after, values in their new order.
+        type Case = (&'static str, &'static [u64], &'static [u64], &'static [u64]);
+        let cases: &[Case] = &[
             ("a b -> b a", &[2, 3], &[3, 2], &[0, 3, 1, 4, 2, 5]),
             (
                 "(head=heads half=2 row) -> (head row half)",

@@ -3,6 +3,9 @@
 mod clock;
 mod encode;
 mod files;
+mod opening;
+mod peer;
+mod reader;
 
 use anyhow::bail;
 
@@ -10,6 +13,7 @@ use anyhow::bail;
 const BENCHES: &[(&str, crate::Task, &str)] = &[
     ("encode", encode::measure, "every encoder on real weights, for each instruction set"),
     ("files", files::measure, "whole conversions: time and peak memory"),
+    ("reader", reader::measure, "decoding, products and opening files, also beside candle"),
 ];
 
 /// Run the measurement that is named first.

@@ -89,7 +89,7 @@ pub(crate) fn matrix_of(source: &Paper) -> Importance {
     matrix(&entries.collect::<Vec<_>>())
 }
 
-/// An importance matrix with so many weights for each name.
+/// An importance matrix with so many equal weights for each name.
 pub(crate) fn matrix(entries: &[(&str, usize)]) -> Importance {
     let mut bytes = (entries.len() as i32).to_le_bytes().to_vec();
     for (name, values) in entries {
@@ -97,7 +97,7 @@ pub(crate) fn matrix(entries: &[(&str, usize)]) -> Importance {
         bytes.extend(name.as_bytes());
         bytes.extend(1_i32.to_le_bytes());
         bytes.extend((*values as i32).to_le_bytes());
-        bytes.resize(bytes.len() + 4 * values, 0);
+        bytes.extend(1_f32.to_le_bytes().repeat(*values));
     }
     bytes.extend(9_i32.to_le_bytes());
     bytes.extend(5_i32.to_le_bytes());

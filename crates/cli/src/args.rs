@@ -25,6 +25,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "quantize")]
     Convert(Box<cmd::convert::Args>),
     Explain(cmd::explain::Args),
+    Export(cmd::export::Args),
     Inspect(cmd::inspect::Args),
     Types(cmd::types::Args),
 }

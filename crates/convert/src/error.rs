@@ -188,12 +188,21 @@ pub enum Error {
         /// What is wrong with it.
         source: ImportanceError,
     },
+    /// A GGUF file cannot become a checkpoint.
+    #[error(transparent)]
+    Export(Box<crate::export::ExportError>),
     /// An option cannot be understood.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     /// The recipe cannot be carried out on this source.
     #[error(transparent)]
     Plan(#[from] PlanError),
+}
+
+impl From<crate::export::ExportError> for Error {
+    fn from(error: crate::export::ExportError) -> Self {
+        Self::Export(Box::new(error))
+    }
 }
 
 impl Error {

@@ -10,6 +10,7 @@
 //! | [`run`] | streaming the rows of a source through the encoders into files |
 //! | [`arch`] | the architectures: descriptions of what tensors and numbers become |
 //! | [`tokenizer`] | the vocabulary of a checkpoint as metadata |
+//! | [`export`] | the way back: GGUF files to checkpoints |
 //! | [`verify`] | comparing finished files with their source |
 //! | [`encode`] | one encoder a block type: choosing codes and scales |
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@
 pub mod arch;
 pub mod encode;
 mod error;
+pub mod export;
 pub mod importance;
 mod json;
 mod metadata;
@@ -32,6 +34,7 @@ mod transform;
 pub mod verify;
 
 pub use error::Error;
+pub use export::ExportError;
 pub use importance::{Importance, ImportanceError};
 pub use plan::{Plan, PlanError, PlannedTensor};
 pub use recipe::{Recipe, RecipeError};

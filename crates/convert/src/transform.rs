@@ -1,5 +1,7 @@
 //! Where the values of a tensor of the file lie in the checkpoint.
 
+use std::ops::Range;
+
 /// A dimension: how many, and how many values of the checkpoint lie from one to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Axis {
@@ -13,6 +15,19 @@ pub(crate) struct View {
     offset: u64,
     /// Outermost first; as few as there can be, but at least one.
     axes: Vec<Axis>,
+}
+
+/// Values that follow each other in the file and lie equally far apart in the checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The number of the first in the file.
+    pub(crate) value: u64,
+    /// Its place in the checkpoint.
+    pub(crate) source: u64,
+    /// How many there are.
+    pub(crate) count: u64,
+    /// From one place to the next.
+    pub(crate) stride: u64,
 }
 
 /// Appends values that lie one behind the other in the checkpoint, by the first and their number.
@@ -85,6 +100,61 @@ impl View {
             rest /= axis.count;
         }
         source
+    }
+
+    /// Whether no value of the checkpoint is taken twice: its dimensions lie inside each other.
+    pub(crate) fn is_injective(&self) -> bool {
+        let mut axes = self.axes.clone();
+        axes.sort_unstable_by_key(|axis| axis.stride);
+        let mut extent = 0_u64;
+        axes.iter().all(|axis| {
+            let apart = axis.stride > extent;
+            extent =
+                extent.saturating_add(axis.count.saturating_sub(1).saturating_mul(axis.stride));
+            apart
+        })
+    }
+
+    /// Whether neighbours in the file are neighbours in the checkpoint.
+    pub(crate) fn keeps_rows(&self) -> bool {
+        self.axes.last().is_some_and(|axis| axis.stride == 1)
+    }
+
+    /// The way back: visit all values that come from places in `range` of the checkpoint, in runs and in the order of
+    /// the file.
+    pub(crate) fn within<E>(
+        &self,
+        range: &Range<u64>,
+        visit: &mut dyn FnMut(Run) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.visit(0, (self.offset, 0), range, visit)
+    }
+
+    fn visit<E>(
+        &self,
+        level: usize,
+        (source, value): (u64, u64),
+        range: &Range<u64>,
+        visit: &mut dyn FnMut(Run) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some((axis, inner)) = self.axes[level..].split_first() else { return Ok(()) };
+        let stride = axis.stride.max(1);
+        let extent: u64 = inner.iter().map(|axis| (axis.count - 1) * axis.stride).sum();
+        // the numbers of this dimension under which something can lie in the range
+        let first = range.start.saturating_sub(source + extent).div_ceil(stride);
+        let end = range.end.saturating_sub(source).div_ceil(stride).min(axis.count);
+        if first >= end {
+            return Ok(());
+        }
+        if inner.is_empty() {
+            let (value, source) = (value + first, source + first * axis.stride);
+            return visit(Run { value, source, count: end - first, stride: axis.stride });
+        }
+        let values: u64 = inner.iter().map(|axis| axis.count).product();
+        (first..end).try_for_each(|at| {
+            let place = (source + at * axis.stride, value + at * values);
+            self.visit(level + 1, place, range, visit)
+        })
     }
 
     /// Append the values from `start` on, before `end`, to `out`; a value takes `size` bytes.
@@ -165,7 +235,69 @@ fn spread<E>(
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Dimensions from random sizes, put in a random order, perhaps with a part of one of them.
+    fn views() -> impl Strategy<Value = (u64, View)> {
+        let sizes = vec(1_u64..5, 1..5);
+        (sizes, any::<[u8; 5]>(), 0_u64..3, 1_u64..3).prop_map(|(sizes, keys, cut, step)| {
+            let all: u64 = sizes.iter().product();
+            let mut stride = all;
+            let mut axes: Vec<Axis> = sizes
+                .iter()
+                .map(|count| {
+                    stride /= count;
+                    Axis { count: *count, stride }
+                })
+                .collect();
+            let which = usize::from(keys[4]) % axes.len();
+            let axis = &mut axes[which];
+            let start = cut.min(axis.count - 1);
+            let offset = start * axis.stride;
+            *axis = Axis { count: (axis.count - start).div_ceil(step), stride: axis.stride * step };
+            let mut order: Vec<usize> = (0..axes.len()).collect();
+            order.sort_by_key(|i| keys[*i]);
+            (all, View::new(offset, order.into_iter().map(|i| axes[i]).collect()))
+        })
+    }
+
+    proptest! {
+        /// Every value goes back to where it came from, whatever ranges the checkpoint is cut into.
+        #[test]
+        fn the_way_back_is_the_inverse((all, view) in views(), step in 1_u64..40) {
+            prop_assert!(view.is_injective());
+            let mut back = vec![None; all as usize];
+            for start in (0..all).step_by(step as usize) {
+                let range = start..all.min(start + step);
+                let mut visit = |run: Run| {
+                    assert!(run.count > 0);
+                    for i in 0..run.count {
+                        let place = run.source + i * run.stride;
+                        assert!(range.contains(&place));
+                        assert_eq!(back[place as usize].replace(run.value + i), None);
+                    }
+                    Ok::<_, Infallible>(())
+                };
+                view.within(&range, &mut visit).unwrap();
+            }
+            let mut expected = vec![None; all as usize];
+            (0..view.values()).for_each(|i| expected[view.source(i) as usize] = Some(i));
+            prop_assert_eq!(back, expected);
+        }
+    }
+
+    #[test]
+    fn a_value_taken_twice_is_seen() {
+        let axis = |count, stride| Axis { count, stride };
+        assert!(!View::new(0, vec![axis(3, 2), axis(4, 1)]).is_injective());
+        assert!(!View::new(0, vec![axis(2, 0)]).is_injective());
+        assert!(View::new(5, vec![axis(3, 1), axis(4, 3)]).is_injective());
+    }
 
     #[test]
     fn any_range_of_values_is_gathered() {

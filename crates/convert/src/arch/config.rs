@@ -30,7 +30,8 @@ impl Config {
         Self::filled(path, raw, file)
     }
 
-    fn filled(
+    /// What a config holds, with the defaults filled in; `path` is for errors.
+    pub(crate) fn filled(
         path: PathBuf,
         raw: Map<String, Value>,
         file: Option<&Arc<Arch>>,
@@ -73,6 +74,7 @@ impl Config {
             numbers: &arch.numbers,
             rope,
             layer: None,
+            tokens: None,
             depth: 0,
             inside: None,
         }
@@ -89,6 +91,7 @@ impl Config {
             numbers,
             rope: None,
             layer: None,
+            tokens: None,
             depth: 0,
             inside: None,
         }
@@ -183,6 +186,7 @@ fn fill(map: &mut Map<String, Value>, path: &Path, file: Option<&Arc<Arch>>) -> 
             numbers: const { &Vec::new() },
             rope: None,
             layer: None,
+            tokens: None,
             depth: 0,
             inside: None,
         };

@@ -35,8 +35,8 @@ pub use expression::Expression;
 pub(crate) use expression::Scope;
 pub use pattern::Pattern;
 pub(crate) use rope::Rope;
-pub(crate) use rules::Place;
 pub use rules::{Change, Output, Rename, TensorRule};
+pub(crate) use rules::{NamePattern, Place};
 
 /// The table of architectures: file name and text.
 #[rustfmt::skip]
@@ -103,6 +103,8 @@ pub struct Arch {
     pub tensors: Vec<TensorRule>,
     /// What is replaced in the names of tensors before they are looked up.
     pub renames: Vec<Rename>,
+    /// What is replaced in the names of rules to get those that the classes save.
+    pub saved: Vec<Rename>,
     /// Tensors that are left out, as patterns for whole names.
     pub left_out: Vec<regex::Regex>,
     /// The same, if all their values are zero; else they are an error.
@@ -198,6 +200,37 @@ impl Arch {
         let text = fs::read_to_string(path).map_err(Error::io(path))?;
         let arch = description::parse(&text);
         arch.map_err(|why| Error::in_file(path, Problem::Description(why)))
+    }
+
+    /// The name under which rules know a tensor of a checkpoint. That of a model saved without head lacks the
+    /// `model.` in front.
+    pub(crate) fn rule_name(&self, name: &str, headless: bool) -> String {
+        let mut name = name.replace("language_model.", "");
+        if let Some(start) = name.strip_suffix("e_score_correction_bias") {
+            name = format!("{start}e_score_correction.bias");
+        }
+        for rename in &self.renames {
+            name = rename.pattern.replace(&name, &rename.with).into_owned();
+        }
+        if headless {
+            name.insert_str(0, "model.");
+        }
+        name
+    }
+
+    /// The way back: the name in a checkpoint of what rules call so.
+    pub(crate) fn saved_name(&self, rule_name: &str, headless: bool) -> String {
+        let mut name = match rule_name.strip_prefix("model.") {
+            Some(rest) if headless => rest.to_owned(),
+            _ => rule_name.to_owned(),
+        };
+        for rename in &self.saved {
+            name = rename.pattern.replace(&name, &rename.with).into_owned();
+        }
+        if let Some(start) = name.strip_suffix("e_score_correction.bias") {
+            name = format!("{start}e_score_correction_bias");
+        }
+        name
     }
 }
 

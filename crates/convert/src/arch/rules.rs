@@ -53,6 +53,18 @@ pub enum Change {
     NegativeExponential,
 }
 
+impl Change {
+    /// The changed value, in single precision.
+    pub(crate) fn of(self, value: f32) -> f32 {
+        match self {
+            Self::Keep => value,
+            Self::AddOne => value + 1.0,
+            // Rounded once from more digits: nearly always the number next to the exact one.
+            Self::NegativeExponential => -(f64::from(value).exp() as f32),
+        }
+    }
+}
+
 /// A replacement in names.
 #[derive(Clone, Debug)]
 pub struct Rename {

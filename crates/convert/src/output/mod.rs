@@ -5,6 +5,7 @@
 
 mod check;
 mod journal;
+mod part;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -17,6 +18,7 @@ use crate::Error;
 use journal::{Found, Journal, remove_if_there};
 
 pub(crate) use check::{paths as check_paths, space as check_space};
+pub(crate) use part::Part;
 
 /// A file that is being written, under a temporary name in the folder of its path.
 ///

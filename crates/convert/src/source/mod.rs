@@ -5,7 +5,7 @@
 //! reference's converter would write, so that everything behind it is the same for both kinds of source.
 
 pub mod checkpoint;
-mod data_type;
+pub(crate) mod data_type;
 mod file;
 mod folder;
 mod gguf;

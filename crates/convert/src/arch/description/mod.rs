@@ -53,6 +53,8 @@ struct Text {
     #[serde(default)]
     rename: Pairs<String>,
     #[serde(default)]
+    saved: Pairs<String>,
+    #[serde(default)]
     left_out: Vec<String>,
     #[serde(default)]
     left_out_zeros: Vec<String>,
@@ -158,6 +160,7 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
     let mut numbers: Vec<(String, Expression)> = Vec::new();
     let mut rules: Vec<TensorRule> = Vec::new();
     let mut renames = Vec::new();
+    let mut saved = Vec::new();
     let mut left_out = Vec::new();
     let mut left_out_zeros = Vec::new();
     let mut computed = Vec::new();
@@ -176,6 +179,10 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
         for (pattern, with) in &group.rename.0 {
             let pattern = Regex::new(pattern).map_err(|why| format!("rename: {why}"))?;
             renames.push(Rename { pattern, with: with.clone() });
+        }
+        for (pattern, with) in &group.saved.0 {
+            let pattern = Regex::new(pattern).map_err(|why| format!("saved: {why}"))?;
+            saved.push(Rename { pattern, with: with.clone() });
         }
         for (patterns, all) in
             [(&group.left_out, &mut left_out), (&group.left_out_zeros, &mut left_out_zeros)]
@@ -217,6 +224,7 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
         late_metadata: items(&file.late_metadata)?,
         tensors: rules,
         renames,
+        saved,
         left_out,
         left_out_zeros,
         computed,

@@ -85,6 +85,8 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) numbers: &'a Numbers,
     pub(in crate::arch) rope: Option<&'a Rope<'a>>,
     pub(in crate::arch) layer: Option<u64>,
+    /// How many tokens there are, where no files of a tokenizer say it.
+    pub(in crate::arch) tokens: Option<u64>,
     pub(in crate::arch) depth: u32,
     /// The definition that is evaluated: inside of it, its name is that of the config's key.
     pub(in crate::arch) inside: Option<&'a str>,
@@ -113,6 +115,11 @@ impl<'a> Scope<'a> {
     /// The same, inside of a layer.
     pub(crate) const fn at(self, layer: Option<u64>) -> Self {
         Self { layer, ..self }
+    }
+
+    /// The same, where the tokens have been counted already.
+    pub(crate) const fn with_tokens(self, tokens: Option<u64>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// The value; `None` if the expression gives up.
@@ -369,7 +376,10 @@ impl<'a> Scope<'a> {
                 };
                 factors.map_or(Value::Null, |factors| factors.into_iter().map(f64::from).collect())
             }
-            What::Tokens => files::token_count(self)?.map_or(Value::Null, Value::from),
+            What::Tokens => match self.tokens {
+                Some(tokens) => tokens.into(),
+                None => files::token_count(self)?.map_or(Value::Null, Value::from),
+            },
         })
     }
 

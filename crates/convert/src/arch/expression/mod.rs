@@ -16,6 +16,7 @@
 //! Arithmetic with null gives null.
 
 mod evaluate;
+mod keys;
 mod parse;
 
 use std::fmt;

@@ -141,17 +141,7 @@ impl<'a> Mapper<'a> {
 
     /// The name under which rules know a tensor.
     fn renamed(&self, name: &str) -> String {
-        let mut name = name.replace("language_model.", "");
-        if let Some(start) = name.strip_suffix("e_score_correction_bias") {
-            name = format!("{start}e_score_correction.bias");
-        }
-        for rename in &self.arch.renames {
-            name = rename.pattern.replace(&name, &rename.with).into_owned();
-        }
-        if self.headless {
-            name.insert_str(0, "model.");
-        }
-        name
+        self.arch.rule_name(name, self.headless)
     }
 
     /// Take a tensor of the checkpoint, and write what is complete with it.

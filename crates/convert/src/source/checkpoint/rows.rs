@@ -82,12 +82,7 @@ fn convert(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let fail = |problem| Error::of_tensor(weights.path(stored), &stored.name, problem);
-    let changed = |value: f32| match change {
-        Change::Keep => value,
-        Change::AddOne => value + 1.0,
-        // Rounded once from more digits: nearly always the number next to the exact one.
-        Change::NegativeExponential => -(f64::from(value).exp() as f32),
-    };
+    let changed = |value: f32| change.of(value);
     let halves = stored.ty == DataType::F16;
     if change != Change::Keep && halves {
         for value in bytes.as_chunks_mut::<2>().0 {

@@ -1,0 +1,340 @@
+//! The rules of an architecture backwards: which values of the file a tensor of the checkpoint has.
+
+use std::collections::{HashMap, HashSet};
+
+use granule_format::Shape;
+use granule_reader::Model;
+
+use super::ExportError;
+use crate::Error;
+use crate::arch::{Arch, Change, NamePattern, Place, Scope, TensorRule};
+use crate::transform::View;
+
+/// A tensor of the checkpoint.
+#[derive(Clone, Debug)]
+pub(super) struct Saved {
+    pub(super) name: String,
+    /// Its dimensions, outermost first.
+    pub(super) shape: Vec<u64>,
+    /// Where its values are in the file.
+    pub(super) pieces: Vec<Piece>,
+    pub(super) change: Change,
+    /// Tensors with the same number come from the same rule and have the same type.
+    pub(super) rule: usize,
+    /// Tensors with the same number are written together by a conversion, where the last of them stands.
+    pub(super) group: usize,
+    /// Whether a conversion puts what it becomes in front.
+    pub(super) early: bool,
+}
+
+/// What a tensor of the file has of one of the checkpoint.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// The tensor of the file, by its index.
+    pub(super) tensor: usize,
+    /// The first of its values.
+    pub(super) base: u64,
+    /// Where they go.
+    pub(super) view: View,
+}
+
+impl Saved {
+    /// How many values there are.
+    pub(super) fn values(&self) -> u64 {
+        self.shape.iter().product()
+    }
+
+    /// How many of them the file does not have.
+    pub(super) fn lost(&self) -> u64 {
+        let held: u64 = self.pieces.iter().map(|piece| piece.view.values()).sum();
+        self.values().saturating_sub(held)
+    }
+
+    /// A tensor of the file under its own name.
+    pub(super) fn plain(name: &str, shape: Shape, tensor: usize) -> Self {
+        let mut dimensions = shape.dimensions().to_vec();
+        dimensions.reverse();
+        let view = View::whole(dimensions.iter().product());
+        Self {
+            name: name.to_owned(),
+            shape: dimensions,
+            pieces: vec![Piece { tensor, base: 0, view }],
+            change: Change::Keep,
+            rule: tensor,
+            group: tensor,
+            early: false,
+        }
+    }
+}
+
+/// What a file becomes.
+pub(super) struct Inverse {
+    /// The tensors, in the order of what they come from.
+    pub(super) saved: Vec<Saved>,
+    /// What follows from the config alone.
+    pub(super) computed: Vec<String>,
+    /// What the config says is needed, and is not there.
+    pub(super) missing: Vec<String>,
+}
+
+/// Apply the rules backwards to all tensors of a file.
+pub(super) fn invert(
+    arch: &Arch,
+    class: &str,
+    scope: Scope<'_>,
+    model: &Model,
+) -> Result<Inverse, Error> {
+    let inverter = Inverter::new(arch, class, scope, model)?;
+    let mut saved = Vec::new();
+    let mut computed = Vec::new();
+    let mut done = HashSet::new();
+    for (index, tensor) in model.tensors().enumerate() {
+        if done.contains(&index) {
+            continue;
+        }
+        if arch.computed.iter().any(|computed| computed.name == tensor.name()) {
+            computed.push(tensor.name().to_owned());
+            continue;
+        }
+        for part in inverter.of(index, &done)? {
+            done.extend(part.pieces.iter().map(|piece| piece.tensor));
+            saved.push(part);
+        }
+    }
+    let mut names = HashSet::new();
+    if let Some(twice) = saved.iter().find(|saved| !names.insert(saved.name.as_str())) {
+        return Err(ExportError::SameName { name: twice.name.clone() }.into());
+    }
+    let missing = inverter.missing(&names)?;
+    Ok(Inverse { saved, computed, missing })
+}
+
+/// A rule that holds for this model.
+struct Active<'a> {
+    rule: &'a TensorRule,
+    layers: Option<u64>,
+    experts: Option<u64>,
+    /// Rules with the same number are written together.
+    batch: usize,
+}
+
+struct Inverter<'a> {
+    arch: &'a Arch,
+    headless: bool,
+    scope: Scope<'a>,
+    model: &'a Model,
+    /// The tensors of the file by their names.
+    tensors: HashMap<&'a str, usize>,
+    rules: Vec<Active<'a>>,
+    /// Rules and layers that make a tensor of the file.
+    makers: HashMap<usize, Vec<(usize, Option<u64>)>>,
+}
+
+impl<'a> Inverter<'a> {
+    fn new(arch: &'a Arch, class: &str, scope: Scope<'a>, model: &'a Model) -> Result<Self, Error> {
+        let headless = arch.headless.iter().any(|name| name == class);
+        let tensors: HashMap<_, _> =
+            model.tensors().enumerate().map(|(index, tensor)| (tensor.name(), index)).collect();
+        let mut rules: Vec<Active<'a>> = Vec::new();
+        for rule in &arch.tensors {
+            if let Some(when) = &rule.when
+                && !scope.holds(when)?
+            {
+                continue;
+            }
+            let source = &rule.sources[0];
+            let stack = rule.stack();
+            let mate = stack
+                .as_ref()
+                .and_then(|_| rules.iter().position(|other| other.rule.stack() == stack));
+            let count = |count| scope.count(count);
+            rules.push(Active {
+                rule,
+                layers: source.layers.as_ref().map(count).transpose()?,
+                experts: source.experts.as_ref().map(count).transpose()?,
+                batch: mate.unwrap_or(rules.len()),
+            });
+        }
+        let mut makers: HashMap<usize, Vec<_>> = HashMap::new();
+        for (number, active) in rules.iter().enumerate() {
+            for layer in layers(active) {
+                for output in &active.rule.outputs {
+                    if let Some(tensor) = tensors.get(output.name(layer).as_str()) {
+                        makers.entry(*tensor).or_default().push((number, layer));
+                    }
+                }
+            }
+        }
+        Ok(Self { arch, headless, scope, model, tensors, rules, makers })
+    }
+
+    /// The tensors of the checkpoint that a tensor of the file comes from, none of which is `done`.
+    ///
+    /// Where several rules make it, one that the config says is needed comes before one that is not, and one that
+    /// is not spare before one that is.
+    fn of(&self, tensor: usize, done: &HashSet<usize>) -> Result<Vec<Saved>, Error> {
+        let mut makers = Vec::new();
+        for (number, layer) in self.makers.get(&tensor).into_iter().flatten() {
+            let rule = self.rules[*number].rule;
+            let needed = self.scope.at(*layer).holds(&rule.needed)?;
+            makers.push(((!needed, rule.spare, *number), *layer));
+        }
+        makers.sort_unstable();
+        let mut problem = None;
+        for ((.., number), layer) in makers {
+            match self.build(number, layer, done) {
+                Ok(saved) => return Ok(saved),
+                Err(why) => _ = problem.get_or_insert(why),
+            }
+        }
+        let (tensor, arch) = (self.name(tensor), self.arch.name.clone());
+        Err(problem.unwrap_or_else(|| ExportError::NoRule { tensor, arch, lacks: None }.into()))
+    }
+
+    /// What a rule makes its results of.
+    fn build(
+        &self,
+        number: usize,
+        layer: Option<u64>,
+        done: &HashSet<usize>,
+    ) -> Result<Vec<Saved>, Error> {
+        let active = &self.rules[number];
+        let rule = active.rule;
+        let scope = self.scope.at(layer);
+        let shape = rule.shape.iter().map(|number| scope.unsigned(number));
+        let shape = shape.collect::<Result<Vec<u64>, _>>()?;
+        let group = active.batch + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);
+        let instance = number + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);
+        let mut saved = Vec::new();
+        for expert in numbers(active.experts) {
+            for source in &rule.sources {
+                saved.push(Saved {
+                    name: self.saved_name(source, Place { layer, expert }),
+                    shape: shape.clone(),
+                    pieces: Vec::new(),
+                    change: rule.change,
+                    rule: instance,
+                    group,
+                    early: rule.early,
+                });
+            }
+        }
+        let first = saved.first().map(|saved| saved.name.clone()).unwrap_or_default();
+        let present = |name: &str| self.tensors.get(name).filter(|index| !done.contains(index));
+        for output in &rule.outputs {
+            let name = output.name(layer);
+            let Some(tensor) = present(&name).copied() else {
+                let known = rule.outputs.iter().map(|output| output.name(layer));
+                let tensor = known.into_iter().find(|name| present(name).is_some());
+                let arch = self.arch.name.clone();
+                let tensor = tensor.unwrap_or_default();
+                let lacks = Some((first, name));
+                return Err(ExportError::NoRule { tensor, arch, lacks }.into());
+            };
+            let no_inverse = |why| {
+                Error::from(ExportError::NoInverse {
+                    tensor: name.clone(),
+                    rule: first.clone(),
+                    why,
+                })
+            };
+            let mut base = 0;
+            let mut dimensions: Vec<u64> = Vec::new();
+            for (part, saved) in saved.iter_mut().enumerate() {
+                let views = if output.patterns.is_empty() {
+                    vec![(shape.clone(), View::whole(shape.iter().product()))]
+                } else {
+                    let mut views = Vec::new();
+                    for pattern in &output.patterns {
+                        let view = pattern.apply(&scope, &shape)?;
+                        views.push(
+                            view.map_err(|_| no_inverse("a pattern does not fit the shape"))?,
+                        );
+                    }
+                    views
+                };
+                for (shape, view) in views {
+                    if !view.is_injective() {
+                        return Err(no_inverse("values stand in the file twice"));
+                    }
+                    let values = view.values();
+                    match dimensions.split_first_mut() {
+                        None => dimensions = shape,
+                        // experts come one behind the other, everything else grows
+                        Some((rows, _)) if active.experts.is_none() || part == 0 => {
+                            *rows = rows.saturating_add(shape[0]);
+                        }
+                        Some(_) => {}
+                    }
+                    saved.pieces.push(Piece { tensor, base, view });
+                    base += values;
+                }
+            }
+            if let Some(experts) = active.experts {
+                dimensions.insert(0, experts.saturating_mul(rule.sources.len() as u64));
+            }
+            dimensions.reverse();
+            let found = self.model.tensor_at(tensor).shape();
+            if Shape::new(&dimensions) != Some(found) {
+                let (tensor, rule, by) = (name, first, rule.shape_text());
+                let expected = dimensions;
+                return Err(ExportError::Shape { tensor, rule, by, found, expected }.into());
+            }
+        }
+        for saved in &saved {
+            let held: u64 = saved.pieces.iter().map(|piece| piece.view.values()).sum();
+            if held > saved.values() {
+                return Err(ExportError::NoInverse {
+                    tensor: rule.outputs[0].name(layer),
+                    rule: first,
+                    why: "values stand in the file twice",
+                }
+                .into());
+            }
+        }
+        Ok(saved)
+    }
+
+    /// Tensors that the config says are needed and nothing was made for.
+    fn missing(&self, names: &HashSet<&str>) -> Result<Vec<String>, Error> {
+        let mut missing = Vec::new();
+        for active in &self.rules {
+            for layer in layers(active) {
+                let mut outputs = active.rule.outputs.iter();
+                if outputs.any(|output| self.tensors.contains_key(output.name(layer).as_str()))
+                    || active.rule.unless_equal.is_some()
+                    || !self.scope.at(layer).holds(&active.rule.needed)?
+                {
+                    continue;
+                }
+                let expert = active.experts.map(|_| 0);
+                let name = self.saved_name(&active.rule.sources[0], Place { layer, expert });
+                if !names.contains(name.as_str()) {
+                    missing.push(name);
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The name in the checkpoint, which must lead to the rule.
+    fn saved_name(&self, source: &NamePattern, place: Place) -> String {
+        let name = source.fill(place);
+        let saved = self.arch.saved_name(&name, self.headless);
+        let leads = self.arch.rule_name(&saved, self.headless) == name;
+        if leads { saved } else { name }
+    }
+
+    fn name(&self, tensor: usize) -> String {
+        self.model.tensor_at(tensor).name().to_owned()
+    }
+}
+
+/// The layers of a rule; `None` alone if it has none.
+fn layers(active: &Active<'_>) -> impl Iterator<Item = Option<u64>> + use<> {
+    numbers(active.layers)
+}
+
+fn numbers(count: Option<u64>) -> impl Iterator<Item = Option<u64>> {
+    (0..count.unwrap_or(1)).map(move |number| count.map(|_| number))
+}

@@ -323,6 +323,35 @@ fn what_is_left_out_if_it_is_zero_is_an_error_otherwise() {
 }
 
 #[test]
+fn a_description_can_leave_tensors_out_and_refuse_models() {
+    let copy = Copy::of(SINGLE);
+    let names = |more: &str| {
+        let description = include_str!("../src/arch/models/llama.toml");
+        let arch = copy.path("arch.toml");
+        fs::write(&arch, description.replace("tokenizers = ", &format!("{more}\ntokenizers = ")))
+            .unwrap();
+        let options = CheckpointOptions { arch_file: Some(arch), ..CheckpointOptions::default() };
+        let names = |opened: Checkpoint| opened.tensors().iter().map(|t| t.name.clone()).collect();
+        let opened = Checkpoint::open(&copy.folder, &options);
+        opened.map(names).map_err(|error| error.to_string())
+    };
+    let all: Vec<String> = names("").unwrap();
+    copy.config("num_hidden_layers", json!(1));
+    assert!(names("").is_err());
+    let one = names(r#"left-out = ["model.layers.{beyond}.*"]"#).unwrap();
+    assert!(one.iter().eq(all.iter().filter(|name| !name.starts_with("blk.1."))));
+
+    copy.config("num_hidden_layers", json!(2));
+    let left_out = r#"left-out = [{ name = "model.norm.*", when = "no_norm" }]"#;
+    assert_eq!(names(left_out), Ok(all));
+    copy.config("no_norm", json!(true));
+    assert!(names(left_out).unwrap_err().contains("model.norm.weight"));
+    assert!(names(r#"requires = ["no_norm"]"#).is_ok());
+    let error = names(r#"requires = ["no_norm == false"]"#).unwrap_err();
+    assert!(error.contains("config.json") && error.contains("no_norm == false"), "{error}");
+}
+
+#[test]
 fn a_missing_head_is_only_a_warning() {
     let copy = Copy::of(SINGLE);
     copy.config("tie_word_embeddings", json!(false));

@@ -35,7 +35,7 @@ pub use expression::Expression;
 pub(crate) use expression::Scope;
 pub use pattern::Pattern;
 pub(crate) use rope::Rope;
-pub use rules::{Change, Output, Rename, TensorRule};
+pub use rules::{Change, LeftOut, Output, Rename, TensorRule};
 pub(crate) use rules::{NamePattern, Place};
 
 /// The table of architectures: file name and text.
@@ -87,6 +87,8 @@ pub struct Arch {
     pub headless: Vec<String>,
     /// Whether it describes a checkpoint of these classes, where others have the same.
     pub when: Option<Expression>,
+    /// What must hold for the description to be right.
+    pub requires: Vec<Expression>,
     /// Whether `config.json` is taken as it is, without the defaults of any class.
     pub raw_config: bool,
     /// What the classes of these values of `model_type` fill in where the config is silent.
@@ -105,10 +107,8 @@ pub struct Arch {
     pub renames: Vec<Rename>,
     /// What is replaced in the names of rules to get those that the classes save.
     pub saved: Vec<Rename>,
-    /// Tensors that are left out, as patterns for whole names.
-    pub left_out: Vec<regex::Regex>,
-    /// The same, if all their values are zero; else they are an error.
-    pub left_out_zeros: Vec<regex::Regex>,
+    /// Tensors that are left out.
+    pub left_out: Vec<LeftOut>,
     /// Tensors that follow from the config alone; they come first.
     pub computed: Vec<Computed>,
     /// The kinds of tokenizer, in the order in which they are tried.

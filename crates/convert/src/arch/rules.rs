@@ -74,6 +74,19 @@ pub struct Rename {
     pub with: String,
 }
 
+/// Tensors that are left out.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// Their whole names; with `beyond`, the first group is the number of a layer.
+    pub pattern: Regex,
+    /// Only layers from this number on are meant.
+    pub beyond: Option<Expression>,
+    /// Whether they are left out at all; asked without layer.
+    pub when: Option<Expression>,
+    /// Whether all their values must be zero.
+    pub zeros: bool,
+}
+
 /// A name with places for numbers: `{layer}` and `{expert}`, or with the name of their count
 /// `{layer:decoder_layers}`.
 #[derive(Clone, Debug)]
@@ -109,6 +122,29 @@ impl TensorRule {
     /// What rules with experts have in common that are stacked together.
     pub(crate) fn stack(&self) -> Option<String> {
         self.sources.first()?.experts.as_ref().map(Expression::to_string)
+    }
+}
+
+impl LeftOut {
+    /// From a name, in which `*` stands for anything and `{beyond}` for a number from that of the layers on.
+    pub(super) fn new(name: &str, when: Option<Expression>, zeros: bool) -> Result<Self, String> {
+        let parts = name.split("{beyond}").map(|part| regex::escape(part).replace(r"\*", ".*"));
+        let parts: Vec<_> = parts.collect();
+        let beyond = match parts.len() {
+            1 => None,
+            2 => Some(Expression::parse("layers")?),
+            _ => return Err(format!("left-out {name:?}: {{beyond}} stands there twice")),
+        };
+        let whole = format!("^{}$", parts.join("([0-9]+)"));
+        let pattern = Regex::new(&whole).map_err(|why| format!("left-out {name:?}: {why}"))?;
+        Ok(Self { pattern, beyond, when, zeros })
+    }
+
+    /// Whether a tensor of this name is meant, of a model with so many layers.
+    pub(crate) fn fits(&self, name: &str, layers: Option<u64>) -> bool {
+        let Some(found) = self.pattern.captures(name) else { return false };
+        let layer = found.get(1).and_then(|layer| layer.as_str().parse::<u64>().ok());
+        self.beyond.is_none() || layer.zip(layers).is_none_or(|(layer, layers)| layer >= layers)
     }
 }
 
@@ -212,5 +248,24 @@ mod tests {
         for wrong in ["a..b", "a.{layers}", "a.{x", ""] {
             assert!(NamePattern::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_left_out() {
+        let fits = |pattern: &str, name: &str| {
+            LeftOut::new(pattern, None, false).map(|left_out| left_out.fits(name, Some(10)))
+        };
+        for (pattern, name, expected) in [
+            ("pooler.*", "pooler.dense.weight", true),
+            ("pooler.*", "a.pooler.dense.weight", false),
+            ("*.pooler", "pooler.x", false),
+            ("a.{beyond}.*", "a.10.b", true),
+            ("a.{beyond}.*", "a.9.b", false),
+            ("a.{beyond}.*", "a.x.b", false),
+            ("a.{beyond}.*", "a.99999999999999999999.b", true),
+        ] {
+            assert_eq!(fits(pattern, name), Ok(expected), "{pattern} {name}");
+        }
+        assert!(fits("{beyond}.{beyond}", "").is_err());
     }
 }

@@ -306,6 +306,11 @@ pub enum Problem {
          are, `--arch FILE` takes a description of another"
     )]
     UnknownArchitecture(String),
+    /// The model is one that the description of its architecture does not describe.
+    #[error(
+        "the architecture is known with {0} alone; `--arch FILE` takes a description of another"
+    )]
+    Requirement(String),
     /// The config lacks a number.
     #[error("the key {} is missing", .0.join(" or "))]
     MissingKey(Vec<String>),

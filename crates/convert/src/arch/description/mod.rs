@@ -12,8 +12,8 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 
 use crate::arch::rules::NamePattern;
 use crate::arch::{
-    Arch, Change, Computed, Entry, EntryKind, Expression, GROUPS, Item, ModelType, Output, Pattern,
-    Rename, TensorRule,
+    Arch, Change, Computed, Entry, EntryKind, Expression, GROUPS, Item, LeftOut, ModelType, Output,
+    Pattern, Rename, TensorRule,
 };
 use crate::tokenizer::{Quirk, TokenizerKind};
 
@@ -28,6 +28,8 @@ struct Text {
     #[serde(default)]
     headless: Vec<String>,
     when: Option<Expression>,
+    #[serde(default)]
+    requires: Vec<Expression>,
     #[serde(default)]
     raw_config: bool,
     #[serde(default, rename = "use")]
@@ -55,9 +57,9 @@ struct Text {
     #[serde(default)]
     saved: Pairs<String>,
     #[serde(default)]
-    left_out: Vec<String>,
+    left_out: Vec<LeftOutText>,
     #[serde(default)]
-    left_out_zeros: Vec<String>,
+    left_out_zeros: Vec<LeftOutText>,
     #[serde(default)]
     computed: Pairs<ComputedText>,
 }
@@ -77,6 +79,17 @@ struct EntryText {
     f32: Option<Expression>,
     bool: Option<Expression>,
     string: Option<Expression>,
+}
+
+/// Tensors that are left out; their names alone are enough.
+#[derive(Clone)]
+struct LeftOutText(LeftOutTable);
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeftOutTable {
+    name: String,
+    when: Option<Expression>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -162,7 +175,7 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
     let mut renames = Vec::new();
     let mut saved = Vec::new();
     let mut left_out = Vec::new();
-    let mut left_out_zeros = Vec::new();
+    let mut requires = Vec::new();
     let mut computed = Vec::new();
     for group in groups {
         for (name, number) in &group.numbers.0 {
@@ -184,14 +197,12 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
             let pattern = Regex::new(pattern).map_err(|why| format!("saved: {why}"))?;
             saved.push(Rename { pattern, with: with.clone() });
         }
-        for (patterns, all) in
-            [(&group.left_out, &mut left_out), (&group.left_out_zeros, &mut left_out_zeros)]
-        {
-            for pattern in patterns {
-                let whole = regex::escape(pattern).replace(r"\*", ".*");
-                all.push(Regex::new(&format!("^{whole}$")).map_err(|why| why.to_string())?);
+        for (texts, zeros) in [(&group.left_out, false), (&group.left_out_zeros, true)] {
+            for LeftOutText(LeftOutTable { name, when }) in texts {
+                left_out.push(LeftOut::new(name, when.clone(), zeros)?);
             }
         }
+        requires.extend_from_slice(&group.requires);
         for (name, text) in &group.computed.0 {
             let ComputedText { values, length } = text.clone();
             computed.push(Computed { name: name.clone(), values, length });
@@ -216,6 +227,7 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
         classes: file.classes,
         headless: file.headless,
         when: file.when,
+        requires,
         raw_config: file.raw_config,
         defaults,
         numbers,
@@ -226,7 +238,6 @@ pub(super) fn parse(text: &str) -> Result<Arch, String> {
         renames,
         saved,
         left_out,
-        left_out_zeros,
         computed,
         tokenizers: file.tokenizers,
         quirks: file.quirks,
@@ -383,6 +394,13 @@ impl<'de> Deserialize<'de> for ItemText {
         text_or_table(from, "the name of a group, or a table with a key", Self::Name, |entry| {
             Self::Entry(Box::new(entry))
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for LeftOutText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let always = |name| Self(LeftOutTable { name, when: None });
+        text_or_table(from, "the name of tensors, or a table with one", always, Self)
     }
 }
 

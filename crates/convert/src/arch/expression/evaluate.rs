@@ -32,6 +32,7 @@ enum What {
     Least,
     Greatest,
     Length,
+    SortedValues,
     EachLayer,
     RopeFactors,
     Tokens,
@@ -59,6 +60,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "max", arguments: 2..=2, what: What::Greatest },
     // `len(x)`: the number of items of a list, of keys of an object, of bytes of a text.
     Function { name: "len", arguments: 1..=1, what: What::Length },
+    // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
+    Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
     // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.
     Function { name: "each_layer", arguments: 1..=1, what: What::EachLayer },
     // `llama3_factors(head)`: by how much frequencies are divided if the rope type is llama3, else null.
@@ -357,6 +360,19 @@ impl<'a> Scope<'a> {
                 Value::String(text) => text.len().into(),
                 _ => Value::Null,
             },
+            What::SortedValues => match argument(0)? {
+                Value::Object(map) => {
+                    let mut items: Vec<_> = map.into_iter().collect();
+                    let number = |key: &String| key.parse::<i64>().ok();
+                    if items.iter().all(|(key, _)| number(key).is_some()) {
+                        items.sort_by_key(|(key, _)| number(key));
+                    } else {
+                        items.sort_by(|(a, _), (b, _)| a.cmp(b));
+                    }
+                    items.into_iter().map(|(_, value)| value).collect()
+                }
+                _ => Value::Null,
+            },
             What::EachLayer => {
                 let Some((_, layers)) = self.numbers.iter().find(|(key, _)| key == "layers") else {
                     return Ok(Value::Null);
@@ -450,7 +466,7 @@ mod tests {
     fn values_follow_from_the_config() {
         let config = Config::of(json!({
             "a": 7, "half": 0.5, "none": null, "list": [3, 4], "yes": true, "kind": "x", "in": {"deep": 9},
-            "num_layers": 3,
+            "num_layers": 3, "names": {"10": "j", "9": "i"}, "texts": {"10": "j", "9": "i", "x": "x"},
         }));
         let numbers: Numbers = [
             ("a", "a * 2"),
@@ -486,6 +502,9 @@ mod tests {
             ("max(a, b) - min(a, b)", json!(1)),
             ("-3 + len(list)", json!(-1)),
             ("raw.a", json!(7)),
+            ("sorted_values(names)", json!(["i", "j"])),
+            ("sorted_values(texts)", json!(["j", "i", "x"])),
+            ("sorted_values(a)", json!(null)),
             ("any(none, false, a == 14) and not any(absent)", json!(true)),
             ("contains(list, 4.0) and not contains(absent, 1)", json!(true)),
             ("layer", json!(null)),

@@ -21,7 +21,8 @@ mod parse;
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
 pub(crate) use evaluate::Scope;
@@ -102,11 +103,11 @@ impl fmt::Display for Expression {
 impl<'de> Deserialize<'de> for Expression {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Form;
-        impl Visitor<'_> for Form {
+        impl<'de> Visitor<'de> for Form {
             type Value = Expression;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an expression: a string, a number, true or false")
+                f.write_str("an expression: a string, a number, true, false or a table")
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Expression, E> {
@@ -127,6 +128,10 @@ impl<'de> Deserialize<'de> for Expression {
 
             fn visit_f64<E>(self, value: f64) -> Result<Expression, E> {
                 Ok(Expression::literal(value.into()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Expression, A::Error> {
+                Value::deserialize(MapAccessDeserializer::new(map)).map(Expression::literal)
             }
         }
         from.deserialize_any(Form).map_err(|error| D::Error::custom(error.to_string()))

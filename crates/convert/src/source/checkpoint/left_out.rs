@@ -1,16 +1,17 @@
 //! Tensors that are no part of the file.
 
-use crate::arch::Arch;
+use crate::arch::LeftOut;
 
-/// Whether a tensor is left out.
-pub(super) enum LeftOut {
-    No,
-    /// It holds nothing that the file needs.
+/// What a tensor is part of.
+pub(super) enum Part {
+    /// The text model.
+    Text,
+    /// Nothing that the file needs.
     Redundant,
     /// The same, if all its values are zero.
     RedundantZeros,
-    /// It is of another part of a larger model.
-    OtherPart,
+    /// Another part of a larger model.
+    Other,
 }
 
 /// Tensors that are no part of the model: what they hold follows from the config.
@@ -51,20 +52,22 @@ const OTHER_PARTS: &[&str] = &[
     "visual.",
 ];
 
-/// Whether a tensor is left out, by its name.
-pub(super) fn left_out(arch: &Arch, name: &str) -> LeftOut {
+/// What a tensor is part of, by its name.
+///
+/// `by_arch` are the tensors that the architecture leaves out, with the number of layers where that counts.
+pub(super) fn part(by_arch: &[(&LeftOut, Option<u64>)], name: &str) -> Part {
     let any = |parts: &[&str], of: fn(&str, &str) -> bool| parts.iter().any(|part| of(name, part));
     if any(REDUNDANT_SUFFIXES, |name, part| name.ends_with(part))
-        || arch.left_out.iter().any(|pattern| pattern.is_match(name))
+        || by_arch.iter().any(|(left_out, layers)| !left_out.zeros && left_out.fits(name, *layers))
     {
-        LeftOut::Redundant
-    } else if arch.left_out_zeros.iter().any(|pattern| pattern.is_match(name)) {
-        LeftOut::RedundantZeros
+        Part::Redundant
+    } else if by_arch.iter().any(|(left_out, layers)| left_out.fits(name, *layers)) {
+        Part::RedundantZeros
     } else if any(OTHER_PREFIXES, |name, part| name.starts_with(part))
         || any(OTHER_PARTS, |name, part| name.contains(part))
     {
-        LeftOut::OtherPart
+        Part::Other
     } else {
-        LeftOut::No
+        Part::Text
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use granule_format::{BlockType, Shape};
 
-use super::left_out::{LeftOut, left_out};
+use super::left_out::{Part, part};
 use super::out_type::Writable;
 use crate::Error;
-use crate::arch::{Arch, Change, Output, Place, Scope, TensorRule};
+use crate::arch::{Arch, Change, LeftOut, Output, Place, Scope, TensorRule};
 use crate::source::data_type::DataType;
 use crate::source::weights::{StoredTensor, Weights};
 use crate::source::{Problem, SourceTensor};
@@ -46,17 +46,18 @@ pub(super) fn map(
     let headless = arch.headless.iter().any(|name| name == class);
     let mut mapper = Mapper::new(arch, scope, weights, out_type, headless)?;
     mapper.compute()?;
+    let left_out = mapper.left_out()?;
     for (index, tensor) in weights.tensors().iter().enumerate() {
         let name = mapper.renamed(&tensor.name);
-        match left_out(arch, &name) {
-            LeftOut::No => mapper.take(index, &name)?,
-            LeftOut::Redundant => {}
-            LeftOut::RedundantZeros if weights.all_zero(index)? => {}
-            LeftOut::RedundantZeros => {
+        match part(&left_out, &name) {
+            Part::Text => mapper.take(index, &name)?,
+            Part::Redundant => {}
+            Part::RedundantZeros if weights.all_zero(index)? => {}
+            Part::RedundantZeros => {
                 let arch = arch.name.clone();
                 return Err(mapper.fail(tensor, Problem::NotZero { arch }));
             }
-            LeftOut::OtherPart => warnings
+            Part::Other => warnings
                 .push(format!("tensor {:?} is not of the text model: left out", tensor.name)),
         }
     }
@@ -133,6 +134,18 @@ impl<'a> Mapper<'a> {
             early: Vec::new(),
             done: Vec::new(),
         })
+    }
+
+    /// What the architecture leaves out of this checkpoint, with the number of layers where that counts.
+    fn left_out(&self) -> Result<Vec<(&'a LeftOut, Option<u64>)>, Error> {
+        let mut active = Vec::new();
+        for left_out in &self.arch.left_out {
+            if left_out.when.as_ref().map_or(Ok(true), |when| self.scope.holds(when))? {
+                let layers = left_out.beyond.as_ref().map(|layers| self.scope.count(layers));
+                active.push((left_out, layers.transpose()?));
+            }
+        }
+        Ok(active)
     }
 
     fn fail(&self, tensor: &StoredTensor, problem: Problem) -> Error {

@@ -82,8 +82,18 @@ impl Checkpoint {
         };
         weights.join_quantized(&config.raw, config.path())?;
         let out_type = options.out_type.resolve(&weights);
+        let quantization =
+            config.get("quantization_config").and_then(|how| how.get("quant_method"));
+        let mxfp4 = quantization.is_some_and(|method| method == "mxfp4");
+        let (mixture, file_type) = out_type.mixture(mxfp4);
         let rope = Rope::new(&config);
         let scope = config.scope(folder, arch, Some(&rope));
+        for requirement in &arch.requires {
+            if !scope.holds(requirement)? {
+                let problem = Problem::Requirement(requirement.to_string());
+                return Err(Error::in_file(config.path(), problem));
+            }
+        }
         let mut mapped = Vec::new();
         if !options.vocabulary_only {
             mapped = mapping::map(arch, config.class()?, scope, &weights, out_type, &mut warnings)?;
@@ -108,7 +118,6 @@ impl Checkpoint {
         )?;
         let mut metadata = Metadata::new();
         let mut write = |position, metadata: &mut Metadata| {
-            let file_type = out_type.file_type();
             let context = (&scope, &rope);
             arch::write_entries(
                 (arch, position),
@@ -128,8 +137,7 @@ impl Checkpoint {
         write(Position::Late, &mut metadata)?;
         vocabulary.iter().for_each(|entry| metadata.set(&entry.key, entry.value.clone()));
 
-        let file_type = (!options.vocabulary_only).then(|| out_type.name());
-        let file_stem = author.file_stem(file_type);
+        let file_stem = author.file_stem((!options.vocabulary_only).then_some(mixture));
         let (tensors, assembled) = mapped.into_iter().unzip();
         Ok(Self { arch: found, weights, metadata, tensors, assembled, warnings, file_stem })
     }

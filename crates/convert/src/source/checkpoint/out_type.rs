@@ -40,6 +40,9 @@ const TYPES: &[Row] = &[
     Row { name: "TQ2_0", ty: BlockType::TQ2_0, file_type: 37, embedding: Some(BlockType::F16) },
 ];
 
+/// The mixture whose experts are MXFP4, whatever the other tensors are.
+const MXFP4_EXPERTS: (&str, u32) = ("MXFP4_MOE", 38);
+
 /// Tensors that stay F32 although they are matrices, by their names in the file.
 const FULL_PRECISION: &[&str] = &[
     "altup_correct_coef.weight",
@@ -104,9 +107,13 @@ impl Writable {
         self.0.name
     }
 
-    /// The value of `general.file_type`.
-    pub(super) const fn file_type(self) -> u32 {
-        self.0.file_type
+    /// The name of the mixture in file names and the value of `general.file_type`; `mxfp4` tells whether the config
+    /// says that the experts have that type.
+    pub(super) fn mixture(self, mxfp4: bool) -> (&'static str, u32) {
+        match self.0.ty {
+            BlockType::F32 | BlockType::F16 | BlockType::BF16 if mxfp4 => MXFP4_EXPERTS,
+            _ => (self.0.name, self.0.file_type),
+        }
     }
 
     /// The type of a tensor, by its name in the file and its shape.

@@ -42,9 +42,57 @@ GLM = dict(SIZES, pad_token_id=0, tokens=["<|endoftext|>", "<|user|>"])
 # The tokenizers' own ids of special tokens, where those of the class lie beyond the vocabulary.
 SPECIAL = dict(bos_token_id=1, eos_token_id=2, pad_token_id=0)
 
+ENCODER = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+               max_position_embeddings=66)
+T5 = dict(d_model=64, d_kv=16, d_ff=96, num_layers=2, num_heads=4, decoder_start_token_id=0)
+LATENT = dict(SIZES, num_key_value_heads=4, q_lora_rank=48, kv_lora_rank=32, qk_nope_head_dim=32, qk_rope_head_dim=16,
+              v_head_dim=24, n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, n_shared_experts=2,
+              first_k_dense_replace=1, num_hidden_layers=3)
+GPT_OSS = dict(SIZES, **SPECIAL, head_dim=16, num_local_experts=4, num_experts_per_tok=2, sliding_window=64)
+NOMIC = dict(architectures=["NomicBertModel"], model_type="nomic_bert", n_embd=64, n_inner=96, n_layer=2, n_head=4,
+             n_positions=8192, max_trained_positions=2048, type_vocab_size=2, layer_norm_epsilon=1e-12, causal=False,
+             prenorm=False, rotary_emb_base=1000, rotary_emb_fraction=1.0, rotary_emb_interleaved=False,
+             rotary_emb_scale_base=None, activation_function="swiglu", qkv_proj_bias=False, mlp_fc1_bias=False,
+             mlp_fc2_bias=False)
+NOMIC_MOE = dict(NOMIC, n_positions=2048, max_position_embeddings=2048, type_vocab_size=1, pad_token_id=1,
+                 rotary_emb_base=10000, activation_function="gelu", qkv_proj_bias=True, mlp_fc1_bias=True,
+                 mlp_fc2_bias=True, moe_every_n_layers=2, moe_top_k=2, num_experts=4)
+
+
+def pooling(mode):
+    """Files by which sentence-transformers says how the vectors of tokens become one."""
+    return {"modules.json": [{"idx": 1, "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}],
+            "1_Pooling/config.json": {mode: True}}
+
+
+def nomic_tensors(config):
+    """Names and shapes of the tensors of Nomic Embed, which transformers has no class for."""
+    width, inner = config["n_embd"], config["n_inner"]
+    tensors = {"embeddings.word_embeddings.weight": [config["vocab_size"], width],
+               "embeddings.token_type_embeddings.weight": [config["type_vocab_size"], width],
+               "emb_ln.weight": [width], "emb_ln.bias": [width]}
+    for layer in range(config["n_layer"]):
+        here = {"attn.Wqkv": [3 * width, width], "attn.out_proj": [width, width]}
+        experts = config.get("num_experts", 0) if layer % 2 else 0
+        if not config.get("num_experts"):
+            here |= {"mlp.fc11": [inner, width], "mlp.fc12": [inner, width], "mlp.fc2": [width, inner]}
+        elif not experts:
+            here |= {"mlp.fc1": [inner, width], "mlp.fc2": [width, inner]}
+        biases = {} if not config.get("num_experts") else {f"{name}.bias": shape[:1] for name, shape in here.items()}
+        here = {f"{name}.weight": shape for name, shape in here.items()} | biases
+        if experts:
+            stack = [experts * inner, width]
+            here |= {"mlp.experts.mlp.w1": stack, "mlp.experts.mlp.w2": stack, "mlp.experts.bias": [width],
+                     "mlp.router.layer.weight": [experts, width]}
+        here |= {f"{norm}.{what}": [width] for norm in ("norm1", "norm2") for what in ("weight", "bias")}
+        tensors |= {f"encoder.layers.{layer}.{name}": shape for name, shape in here.items()}
+    return tensors
+
+
 # The table: name, class, tokenizer, stored type, config. "vocab_size" is that of the tokenizer unless it is given.
-# Three more keys of the config: "tokens" are added to tokenizer.json, "patch" changes config.json after it was saved
-# (None removes a key), "files" are further JSON files of the folder.
+# More keys of the config: "tokens" are added to tokenizer.json, "patch" changes config.json after it was saved (None
+# removes a key), "files" are further JSON files of the folder, "tensors" gives names and shapes where there is no class,
+# "quantize" changes the tensors.
 MODELS = [
     ("llama", "LlamaForCausalLM", "spm", "bfloat16", SIZES),
     ("llama-headless", "LlamaModel", "spm", "float16", SIZES),
@@ -139,13 +187,54 @@ MODELS = [
     ("mamba2", "Mamba2ForCausalLM", "spm", "float16", MAMBA2),
     ("mamba2-biases", "Mamba2ForCausalLM", "dscoder", "float16",
      dict(MAMBA2, use_bias=True, use_conv_bias=False, n_groups=1)),
+    ("bert", "BertModel", "bert", "float32", dict(ENCODER, files=pooling("pooling_mode_cls_token"))),
+    ("bert-masked", "BertForMaskedLM", "bert", "float16", ENCODER),
+    ("bert-labels", "BertForSequenceClassification", "bert", "bfloat16", dict(ENCODER, num_labels=12)),
+    ("bert-two-labels", "BertForSequenceClassification", "bert", "float16", dict(ENCODER, num_labels=2)),
+    ("distilbert", "DistilBertModel", "bert", "float32",
+     dict(dim=64, hidden_dim=96, n_layers=2, n_heads=4, max_position_embeddings=64)),
+    ("distilbert-labels", "DistilBertForSequenceClassification", "bert", "float32",
+     dict(dim=64, hidden_dim=96, n_layers=2, n_heads=4, max_position_embeddings=64, num_labels=3)),
+    ("roberta", "RobertaModel", "gpt2", "float16", ENCODER),
+    ("roberta-labels", "RobertaForSequenceClassification", "gpt2", "float32",
+     dict(ENCODER, id2label={0: "no", 1: "yes"}, label2id={"no": 0, "yes": 1})),
+    # "unigram" is a tokenizer with the ids of fairseq, "unigram-json" the same without SentencePiece model, whose normalizer
+    # is "Precompiled" alone.
+    ("xlm-roberta", "XLMRobertaModel", "unigram-json", "bfloat16",
+     dict(ENCODER, files=pooling("pooling_mode_mean_tokens"))),
+    ("xlm-roberta-labels", "XLMRobertaForSequenceClassification", "unigram", "float32", dict(ENCODER, num_labels=1)),
+    ("nomic-bert", None, "bert", "float32",
+     dict(NOMIC, tensors=nomic_tensors, files=pooling("pooling_mode_mean_tokens"))),
+    ("nomic-bert-moe", None, "unigram-json", "bfloat16", dict(NOMIC_MOE, tensors=nomic_tensors)),
+    ("nomic-bert-moe-mask", None, "unigram", "float16", dict(NOMIC_MOE, tensors=nomic_tensors, vocab_size=250048)),
+    ("t5", "T5ForConditionalGeneration", "t5", "float32", T5),
+    ("flan-t5", "T5ForConditionalGeneration", "t5", "bfloat16",
+     dict(T5, num_decoder_layers=1, feed_forward_proj="gated-gelu", tie_word_embeddings=False)),
+    ("mt5", "MT5ForConditionalGeneration", "t5", "float16", T5),
+    ("umt5", "UMT5ForConditionalGeneration", "t5", "bfloat16", T5),
+    ("t5-encoder", "T5EncoderModel", "t5", "float16", dict(T5, feed_forward_proj="gated-gelu")),
+    ("deepseek-v2", "DeepseekV2ForCausalLM", "dscoder", "bfloat16", dict(LATENT, attention_bias=True)),
+    ("deepseek-v2-lite", "DeepseekV2ForCausalLM", "dscoder", "float16",
+     dict(LATENT, q_lora_rank=None, tie_word_embeddings=True,
+          rope_scaling=dict(type="yarn", factor=40, beta_fast=32, beta_slow=1, mscale=0.707, mscale_all_dim=0.707,
+                            original_max_position_embeddings=64))),
+    ("deepseek-v3", "DeepseekV3ForCausalLM", "dscoder", "float32",
+     dict(LATENT, n_group=2, topk_group=1, patch=dict(scoring_func="sigmoid", topk_method="noaux_tc"))),
+    # The last layer is beyond those of the model.
+    ("deepseek-v3-fp8", "DeepseekV3ForCausalLM", "dscoder", "bfloat16",
+     dict(LATENT, n_group=2, topk_group=1, num_hidden_layers=4, quantize="fp8",
+          patch=dict(num_hidden_layers=3,
+                     quantization_config=dict(quant_method="fp8", fmt="e4m3", weight_block_size=[16, 32],
+                                              activation_scheme="dynamic")))),
+    ("gpt-oss", "GptOssForCausalLM", "dscoder", "bfloat16", GPT_OSS),
+    ("gpt-oss-mxfp4", "GptOssForCausalLM", "dscoder", "bfloat16",
+     dict(GPT_OSS, quantize="mxfp4", patch=dict(rope_scaling=None, quantization_config=dict(quant_method="mxfp4")))),
 ]
 
 
 def make(row, tokenizers, folder):
     """Save the checkpoint of a row."""
     import torch
-    import transformers
 
     _, architecture, tokenizer, dtype, config = row
     shutil.rmtree(folder, ignore_errors=True)
@@ -154,6 +243,8 @@ def make(row, tokenizers, folder):
     extra = config.pop("files", {})
     patch = config.pop("patch", None)
     tokens = config.pop("tokens", [])
+    quantize = config.pop("quantize", None)
+    tensors = config.pop("tensors", None)
     if tokenizer:
         for path in sorted((tokenizers / tokenizer).iterdir()):
             if path.is_file():
@@ -163,6 +254,27 @@ def make(row, tokenizers, folder):
         if "text_config" not in config:
             config.setdefault("vocab_size", vocabulary(folder))
     torch.manual_seed(SEED)
+    if tensors:
+        from safetensors.torch import save_file
+        values = {name: torch.randn(shape).mul(0.05).to(getattr(torch, dtype)) for name, shape in tensors(config).items()}
+        save_file(values, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps(config))
+    else:
+        save_model(architecture, config, getattr(torch, dtype), folder)
+    if quantize:
+        quantize_tensors(quantize, folder / "model.safetensors")
+    if patch:
+        patch_config(folder, patch)
+    for name, content in extra.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(content))
+
+
+def save_model(architecture, config, dtype, folder):
+    """Save a model with random weights."""
+    import torch
+    import transformers
+
     model_class = getattr(transformers, architecture)
     with transformers.modeling_utils.no_init_weights():
         model = model_class(model_class.config_class(**config))
@@ -171,12 +283,32 @@ def make(row, tokenizers, folder):
         for name, value in sorted(model.state_dict().items()):
             if value.is_floating_point():
                 value.copy_(torch.randn(value.shape) * 0.05 + (1.0 if value.dim() == 1 and "norm" in name else 0.0))
-    model.to(getattr(torch, dtype)).save_pretrained(folder, safe_serialization=True)
-    if patch:
-        patch_config(folder, patch)
-    for name, content in extra.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(json.dumps(content))
+    model.to(dtype).save_pretrained(folder, safe_serialization=True)
+
+
+def quantize_tensors(scheme, path):
+    """Store the matrices of layers as FP8 with a scale for each 16 rows and 32 columns, or experts as MXFP4."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    tensors = {}
+    for name, value in load_file(path).items():
+        if scheme == "fp8" and ".layers." in name and value.dim() == 2 and not name.endswith("gate.weight"):
+            rows, columns = value.shape
+            padded = torch.zeros(-(-rows // 16) * 16, -(-columns // 32) * 32)
+            padded[:rows, :columns] = value
+            blocks = padded.view(padded.shape[0] // 16, 16, padded.shape[1] // 32, 32)
+            scales = blocks.abs().amax(dim=(1, 3)) / 448.0
+            scaled = (blocks / scales[:, None, :, None]).view(padded.shape)
+            tensors[name] = scaled[:rows, :columns].to(torch.float8_e4m3fn).contiguous()
+            tensors[f"{name}_scale_inv"] = scales
+        elif scheme == "mxfp4" and name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            experts, columns, rows = value.shape
+            tensors[f"{name}_blocks"] = torch.randint(256, (experts, rows, columns // 32, 16)).to(torch.uint8)
+            tensors[f"{name}_scales"] = torch.randint(110, 130, (experts, rows, columns // 32)).to(torch.uint8)
+        else:
+            tensors[name] = value
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def vocabulary(folder):
@@ -222,13 +354,9 @@ def run(command, what):
     return done.returncode == 0
 
 
-def run_converter(converter, arguments, what):
-    """Run the reference's converter in a copy of this process: importing its libraries takes longest."""
-    if not hasattr(os, "fork"):
-        return run([sys.executable, converter, *arguments], what)
-    sys.path.insert(0, str(converter.parent))
-    __import__(converter.stem)
-    log = Path(arguments[-1]).with_suffix(".log")
+def in_child(work, log, what):
+    """Do something in a copy of this process: importing libraries takes longest, and threads do not survive a fork, so
+    that this process itself does nothing with them."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -236,19 +364,29 @@ def run_converter(converter, arguments, what):
             with open(log, "w") as out:
                 os.dup2(out.fileno(), 1)
                 os.dup2(out.fileno(), 2)
-                sys.argv = [str(converter), *map(str, arguments)]
-                sys.modules[converter.stem].main()
+            work()
             code = 0
         except BaseException:
             import traceback
             traceback.print_exc()
-            sys.stderr.flush()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(code)
     _, status = os.waitpid(child, 0)
     if status:
         print(f"  {what} failed: {log.read_text().strip()[-600:]}")
     return status == 0
+
+
+def run_converter(converter, arguments, what):
+    """Run the reference's converter."""
+    if not hasattr(os, "fork"):
+        return run([sys.executable, converter, *arguments], what)
+    sys.path.insert(0, str(converter.parent))
+    module = __import__(converter.stem)
+    sys.argv = [str(converter), *map(str, arguments)]
+    return in_child(module.main, Path(arguments[-1]).with_suffix(".log"), what)
 
 
 def compare(row, options):
@@ -257,7 +395,16 @@ def compare(row, options):
     # The folder's name is part of the input.
     folder = options.work / f"Tiny-{name}"
     if options.again or not (folder / "config.json").is_file():
-        make(row, options.tokenizers, folder)
+        import transformers  # once for all rows
+
+        def work():
+            make(row, options.tokenizers, folder)
+
+        if not hasattr(os, "fork"):
+            work()
+        elif not in_child(work, options.work / f"{name}-make.log", transformers.__name__):
+            shutil.rmtree(folder, ignore_errors=True)
+            return len(options.types)
         for stale in options.work.glob(f"{name}-*-reference.gguf"):
             stale.unlink()
     wrong = []

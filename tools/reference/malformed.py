@@ -14,9 +14,12 @@ import glob
 import json
 import os
 import pathlib
+import resource
+import signal
 import subprocess
 import sys
 
+# of the processor's time; what waits for something else so long hangs, too
 SECONDS = 20
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -83,18 +86,20 @@ READERS = {"ggml": ggml, "gguf-py": gguf_py}
 
 def outcome(command):
     try:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SECONDS,
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20 * SECONDS,
                               env={**os.environ, "GGML_NO_BACKTRACE": "1"}, check=False)
     except subprocess.TimeoutExpired:
+        return "hang"
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return "hang"
     return {0: "accepts", 1: "refuses"}.get(done.returncode, "crash")
 
 
 def main():
     if sys.argv[1] == "--read":
-        # no more memory than any of the files is worth
-        import resource
+        # no more memory and time than any of the files is worth
         resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         os._exit(READERS[sys.argv[2]](sys.argv[3]))
     granule = sys.argv[1]
     folder = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else ROOT / "fixtures/files")

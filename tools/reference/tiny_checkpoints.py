@@ -440,6 +440,8 @@ def main():
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    # The copies of this process would wait for threads that only the original has.
+    os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
     unknown = set(options.names) - {row[0] for row in MODELS}
     if unknown:
         sys.exit(f"not in the table: {', '.join(sorted(unknown))}")

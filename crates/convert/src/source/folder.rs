@@ -84,6 +84,12 @@ pub(super) fn find(folder: &Path, warnings: &mut Vec<String>) -> Result<Files, E
                 let (first, second) = (kind.index.to_owned(), name.clone());
                 return Err(fail(Problem::TwoCheckpoints { first, second }));
             }
+            let set =
+                |name: &str| kind.numbered(name).map(|(stem, _, count)| (stem.to_owned(), count));
+            if set(name).is_some() && names.iter().any(|other| set(other) == set(name)) {
+                let problem = Problem::ShardNotInIndex { index: kind.index };
+                return Err(Error::in_file(&folder.join(name), problem));
+            }
             warnings.push(format!("{name:?} is not read: {:?} does not name it", kind.index));
         }
         for name in &names {

@@ -291,6 +291,14 @@ pub enum Problem {
         /// The index.
         index: &'static str,
     },
+    /// The index lists no tensor for a file that is one of the set.
+    #[error(
+        "by its name this file is one of the set, but {index:?} lists nothing for it: download the index again"
+    )]
+    ShardNotInIndex {
+        /// The index.
+        index: &'static str,
+    },
     /// Two files hold a tensor of this name.
     #[error("{other:?} holds a tensor of this name too")]
     TwoShards {

@@ -134,6 +134,13 @@ fn two_checkpoints_in_a_folder_are_refused() {
     fs::write(index, r#"{"weight_map": {"u8": "a.safetensors"}}"#).unwrap();
     let error = Weights::open(folder.path(), &mut Vec::new()).map(drop).unwrap_err().to_string();
     assert!(error.contains("two checkpoints") && error.contains("index.json"), "{error}");
+
+    let two = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
+    let folder = folder_of(&two.map(|name| (SAFETENSORS, name)));
+    let index = folder.path().join("model.safetensors.index.json");
+    fs::write(index, format!(r#"{{"weight_map": {{"u8": "{}"}}}}"#, two[0])).unwrap();
+    let error = Weights::open(folder.path(), &mut Vec::new()).map(drop).unwrap_err().to_string();
+    assert!(error.contains(two[1]) && error.contains("index.json"), "{error}");
 }
 
 #[test]

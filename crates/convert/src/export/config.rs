@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use granule_format::{Array, Metadata, Value as Meta};
+use granule_format::{Array, Value as Meta};
 use granule_reader::Model;
 use serde_json::{Map, Value, json};
 
@@ -111,10 +111,11 @@ const SCALING: &str = "rope_scaling";
 /// Larger heads are a damaged file.
 const MOST_HEAD: u64 = 65_536;
 
-/// The number of tokens that the file has.
-pub(super) fn tokens(metadata: &Metadata) -> Option<u64> {
-    let tokens = metadata.strings("tokenizer.ggml.tokens").ok().flatten()?;
-    Some(tokens.len() as u64)
+/// The number of tokens that the file has: the list may be filled up beyond the rows of the embedding.
+pub(super) fn tokens(model: &Model) -> Option<u64> {
+    let tokens = model.metadata().strings("tokenizer.ggml.tokens").ok().flatten()?;
+    let rows = model.tensor("token_embd.weight").map(|embedding| embedding.rows());
+    Some(rows.unwrap_or(u64::MAX).min(tokens.len() as u64))
 }
 
 /// Special tokens: key of the config, name in the metadata.

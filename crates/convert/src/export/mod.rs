@@ -311,7 +311,7 @@ fn inverted(
     let class = config.class()?.to_owned();
     let config = if arch.raw_config { config.without_defaults() } else { config };
     let rope = Rope::new(&config);
-    let tokens = config::tokens(model.metadata());
+    let tokens = config::tokens(model);
     let scope = config.scope(folder, arch, Some(&rope)).with_tokens(tokens);
     let inverse = invert::invert(arch, &class, scope, model)?;
     for name in inverse.computed {

@@ -1,6 +1,6 @@
 //! Architectures: what the tensors and numbers of a checkpoint are called in a GGUF file.
 //!
-//! Each is described by a TOML file in `models/`, with a row in [`FILES`]; `spec/architectures.md` says what
+//! Each is described by a TOML file in `models/`, with a row in the table `FILES`; `spec/architectures.md` says what
 //! such a file holds. The code that applies it knows no architecture.
 //!
 //! | file | holds |

@@ -21,7 +21,7 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
         "safetensors" => weights(),
         "config" => configs(),
         "sentencepiece" => pieces(),
-        "pickle" => Vec::new(),
+        "pickle" => pickles(),
         _ => files(),
     };
     seeds.retain(|seed| seed.len() <= target.max_bytes);
@@ -283,4 +283,32 @@ fn pieces() -> Vec<Vec<u8>> {
         join(&[10], &[added, &model]),
         join(&[3], &[&[], &longer]),
     ]
+}
+
+/// The files of `fixtures/sources`, whole and as pickles.
+fn pickles() -> Vec<Vec<u8>> {
+    let mut paths: Vec<_> = fs::read_dir(fixtures().join("sources"))
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path().join("pytorch_model.bin"))
+        .filter(|path| path.is_file())
+        .collect();
+    paths.sort();
+    let mut seeds = Vec::new();
+    for path in paths {
+        let file = fs::read(path).expect("the file can be read");
+        seeds.push(join(&[0], &[&file]));
+        // the pickle is the only part that begins so and ends with the next entry's mark
+        let find = |bytes: &[u8], from: usize| {
+            let at = file[from..].windows(bytes.len()).position(|window| window == bytes);
+            at.map(|at| from + at)
+        };
+        if let Some(begin) = find(b"\x80\x02", 0)
+            && let Some(end) = find(b"PK", begin)
+        {
+            for choice in [1, 3] {
+                seeds.push(join(&[choice], &[&file[begin..end], &[0x3c; 64]]));
+            }
+        }
+    }
+    seeds
 }

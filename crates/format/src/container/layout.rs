@@ -4,6 +4,7 @@ use super::{
     ALIGNMENT_KEY, DEFAULT_ALIGNMENT, Endian, MAGIC, Metadata, Shape, TensorInfo, TensorType,
     VERSION, Value, WriteError,
 };
+use crate::Limits;
 
 /// A header to be: metadata and tensors, with every offset known before any data exists.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +22,16 @@ impl Draft {
     /// `general.alignment`, 32 bytes without.
     ///
     /// # Errors
-    /// If `general.alignment` is not a U32 that is a power of two.
+    /// If `general.alignment` is not a U32 that is a power of two, or a key is none that a reader takes: it is
+    /// empty, too long, or not printable ASCII.
     pub fn new(metadata: Metadata, endian: Endian) -> Result<Self, WriteError> {
+        let is_key = |key: &str| {
+            (1..=Limits::DEFAULT.key_bytes).contains(&(key.len() as u64))
+                && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        };
+        if let Some(entry) = metadata.iter().find(|entry| !is_key(&entry.key)) {
+            return Err(WriteError::Key(entry.key.clone()));
+        }
         let alignment = match metadata.get(ALIGNMENT_KEY) {
             None => DEFAULT_ALIGNMENT,
             Some(Value::U32(alignment)) if alignment.is_power_of_two() => *alignment,
@@ -35,7 +44,7 @@ impl Draft {
     /// Append a tensor; its data follows that of the one before.
     ///
     /// # Errors
-    /// If the name is empty or taken, the type is unknown, rows are not whole blocks, or the size
+    /// If the name is empty, taken or has control characters, the type is unknown, rows are not whole blocks, or the size
     /// does not fit.
     pub fn add(
         &mut self,
@@ -44,7 +53,10 @@ impl Draft {
         ty: TensorType,
     ) -> Result<&TensorInfo, WriteError> {
         let tensor = TensorInfo { name: name.to_owned(), shape, ty, offset: self.data_bytes };
-        if name.is_empty() || self.tensors.iter().any(|other| other.name == name) {
+        if name.is_empty()
+            || name.bytes().any(|byte| byte.is_ascii_control())
+            || self.tensors.iter().any(|other| other.name == name)
+        {
             return Err(WriteError::Name(name.to_owned()));
         }
         let end = tensor

@@ -9,8 +9,11 @@ pub enum WriteError {
     /// `general.alignment` is no power of two of type U32.
     #[error("general.alignment is {0:?}, expected a U32 that is a power of two")]
     Alignment(Value),
-    /// A tensor name is empty or taken.
-    #[error("the tensor name {0:?} is empty or appears twice")]
+    /// A metadata key is empty, longer than 65,535 bytes or not printable ASCII.
+    #[error("the metadata key {0:?} is empty, too long or not printable ASCII")]
+    Key(String),
+    /// A tensor name is empty, has control characters or is taken.
+    #[error("the tensor name {0:?} is empty, has control characters or appears twice")]
     Name(String),
     /// A tensor's size cannot be computed: unknown type, partial blocks, or too large.
     #[error("tensor {:?}: rows of {} values are not whole blocks of {}, or it is too large", .0.name, .0.shape.row(), .0.ty)]

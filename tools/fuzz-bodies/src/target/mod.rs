@@ -8,6 +8,7 @@ mod differential;
 mod header;
 mod importance;
 mod open;
+mod pickle;
 mod plan;
 mod rewrite;
 mod safetensors;
@@ -110,6 +111,14 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 64,
         base: 16 * BASE,
         dictionary: JSON,
+    },
+    Target {
+        name: "pickle",
+        run: pickle::run,
+        max_bytes: 4096,
+        factor: 256,
+        base: 16 * BASE,
+        dictionary: Some("pickle.dict"),
     },
     Target {
         name: "config",

@@ -4,12 +4,12 @@ use super::config::open;
 use crate::parts::{number, parts};
 use crate::{folder, write};
 
-const CONFIG: &str = r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4,
+pub(super) const CONFIG: &str = r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4,
 "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 4, "vocab_size": 3,
 "max_position_embeddings": 8, "rms_norm_eps": 1e-5}"#;
 
 /// A vocabulary of three pieces.
-const TOKENIZER: &[u8] =
+pub(super) const TOKENIZER: &[u8] =
     b"\x0a\x05\x0a\x01a\x18\x01\x0a\x05\x0a\x01b\x18\x01\x0a\x05\x0a\x01c\x18\x01";
 
 pub(super) fn run(input: &[u8]) {

@@ -166,6 +166,30 @@ impl Vectors for Neon {
         fn total(sums: Sums) -> f32 {
             vaddvq_f32(vaddq_f32(sums[0], sums[1]))
         }
+        fn total_each(ints: [Ints; 8]) -> Ints {
+            let [a, b, c, d, e, f, g, h] = ints;
+            let (a, b) = (vaddq_s32(a[0], a[1]), vaddq_s32(b[0], b[1]));
+            let (c, d) = (vaddq_s32(c[0], c[1]), vaddq_s32(d[0], d[1]));
+            let (e, f) = (vaddq_s32(e[0], e[1]), vaddq_s32(f[0], f[1]));
+            let (g, h) = (vaddq_s32(g[0], g[1]), vaddq_s32(h[0], h[1]));
+            [
+                vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)),
+                vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h)),
+            ]
+        }
+        fn sums_from_ints(ints: Ints) -> Sums {
+            [vcvtq_f32_s32(ints[0]), vcvtq_f32_s32(ints[1])]
+        }
+        fn load_sums(values: &[f32; 8]) -> Sums {
+            let (low, high) = values.split_at(4);
+            [vld1q_f32(low.as_ptr()), vld1q_f32(high.as_ptr())]
+        }
+        fn multiply_sums(a: Sums, b: Sums) -> Sums {
+            [vmulq_f32(a[0], b[0]), vmulq_f32(a[1], b[1])]
+        }
+        fn multiply_add_sums(sum: Sums, a: Sums, b: Sums) -> Sums {
+            [vfmaq_f32(sum[0], a[0], b[0]), vfmaq_f32(sum[1], a[1], b[1])]
+        }
         fn floats_from_bytes(bytes: &[u8; 64]) -> Floats {
             let parts = bytes.as_chunks::<16>().0;
             [
@@ -258,6 +282,11 @@ impl Vectors for Neon {
     #[inline(always)]
     fn half(self, number: F16) -> f32 {
         number.to_f32()
+    }
+
+    #[inline(always)]
+    fn sums_from_halves(self, numbers: [F16; 8]) -> Sums {
+        self.load_sums(&numbers.map(F16::to_f32))
     }
 
     #[inline(always)]

@@ -204,6 +204,36 @@ impl Vectors for Scalar {
     }
 
     #[inline(always)]
+    fn total_each(self, ints: [[i32; 8]; 8]) -> [i32; 8] {
+        std::array::from_fn(|i| ints[i].iter().sum())
+    }
+
+    #[inline(always)]
+    fn sums_from_ints(self, ints: [i32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| ints[i] as f32)
+    }
+
+    #[inline(always)]
+    fn sums_from_halves(self, numbers: [F16; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| numbers[i].to_f32())
+    }
+
+    #[inline(always)]
+    fn load_sums(self, values: &[f32; 8]) -> [f32; 8] {
+        *values
+    }
+
+    #[inline(always)]
+    fn multiply_sums(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        zip(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn multiply_add_sums(self, sum: [f32; 8], a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|i| sum[i] + a[i] * b[i])
+    }
+
+    #[inline(always)]
     fn half(self, number: F16) -> f32 {
         number.to_f32()
     }

@@ -89,6 +89,18 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn accumulate_halves(self, sums: Self::Sums, ints: Self::Ints, scales: [f32; 2]) -> Self::Sums;
     /// The sum of all lanes, in any order.
     fn total(self, sums: Self::Sums) -> f32;
+    /// Lane `i` is the sum of all lanes of vector `i`.
+    fn total_each(self, ints: [Self::Ints; 8]) -> Self::Ints;
+    /// Integers as floats, rounded.
+    fn sums_from_ints(self, ints: Self::Ints) -> Self::Sums;
+    /// Eight half-precision numbers, widened.
+    fn sums_from_halves(self, numbers: [F16; 8]) -> Self::Sums;
+    /// Eight floats from memory.
+    fn load_sums(self, values: &[f32; 8]) -> Self::Sums;
+    /// Product, rounded.
+    fn multiply_sums(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
+    /// `sum + a * b`, rounded once or twice.
+    fn multiply_add_sums(self, sum: Self::Sums, a: Self::Sums, b: Self::Sums) -> Self::Sums;
 
     /// A half-precision number, widened.
     fn half(self, number: F16) -> f32;

@@ -107,6 +107,33 @@ macro_rules! byte_operations {
                 let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
                 _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
             }
+            fn total_each(ints: [__m256i; 8]) -> __m256i {
+                let [a, b, c, d, e, f, g, h] = ints;
+                let first = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+                let second = _mm256_hadd_epi32(_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
+                let low = _mm256_permute2x128_si256::<0x20>(first, second);
+                _mm256_add_epi32(low, _mm256_permute2x128_si256::<0x31>(first, second))
+            }
+            fn sums_from_ints(ints: __m256i) -> __m256 {
+                _mm256_cvtepi32_ps(ints)
+            }
+            fn sums_from_halves(numbers: [F16; 8]) -> __m256 {
+                let [a, b, c, d, e, f, g, h] = numbers;
+                let (a, b, c, d) = (a.to_bits(), b.to_bits(), c.to_bits(), d.to_bits());
+                let (e, f, g, h) = (e.to_bits(), f.to_bits(), g.to_bits(), h.to_bits());
+                let (a, b, c, d) = (a.cast_signed(), b.cast_signed(), c.cast_signed(), d.cast_signed());
+                let (e, f, g, h) = (e.cast_signed(), f.cast_signed(), g.cast_signed(), h.cast_signed());
+                _mm256_cvtph_ps(_mm_set_epi16(h, g, f, e, d, c, b, a))
+            }
+            fn load_sums(values: &[f32; 8]) -> __m256 {
+                _mm256_loadu_ps(values.as_ptr())
+            }
+            fn multiply_sums(a: __m256, b: __m256) -> __m256 {
+                _mm256_mul_ps(a, b)
+            }
+            fn multiply_add_sums(sum: __m256, a: __m256, b: __m256) -> __m256 {
+                _mm256_fmadd_ps(a, b, sum)
+            }
             fn half(number: F16) -> f32 {
                 _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(number.to_bits()))))
             }

@@ -67,6 +67,12 @@ pub(crate) fn four<T>(f: impl Fn(usize) -> T) -> [T; 4] {
     [f(0), f(1), f(2), f(3)]
 }
 
+/// What `f` gives for 0 to 7.
+#[inline(always)]
+pub(crate) fn eight_of<T>(f: impl Fn(usize) -> T) -> [T; 8] {
+    [f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)]
+}
+
 /// The bits that `mask` selects of bytes whose bit `from` is to become bit `to`.
 #[inline(always)]
 pub(crate) fn bits<V: Vectors>(

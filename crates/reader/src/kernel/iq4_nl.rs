@@ -2,6 +2,7 @@
 
 use granule_format::block::codebook::iq4_nl::LEVELS;
 use granule_format::block::types::IQ4_NL;
+use granule_format::num::F16;
 
 use super::codes::Codes;
 use super::small_block::SmallBlock;
@@ -16,6 +17,11 @@ impl SmallBlock for IQ4_NL {
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn half(&self) -> Option<F16> {
+        Some(self.scale)
     }
 
     #[inline(always)]

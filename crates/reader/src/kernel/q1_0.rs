@@ -1,6 +1,7 @@
 //! Q1_0: a bit for each value: 1 or -1.
 
 use granule_format::block::types::Q1_0;
+use granule_format::num::F16;
 
 use super::codes::{Codes, word};
 use super::small_block::SmallBlock;
@@ -15,6 +16,11 @@ impl SmallBlock for Q1_0 {
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn half(&self) -> Option<F16> {
+        Some(self.scale)
     }
 
     #[inline(always)]

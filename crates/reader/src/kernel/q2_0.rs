@@ -1,6 +1,7 @@
 //! Q2_0: 2 bits for each value, four neighbours a byte, around 1.
 
 use granule_format::block::types::Q2_0;
+use granule_format::num::F16;
 
 use super::codes::{Codes, double_word, four, spread_pairs};
 use super::small_block::SmallBlock;
@@ -15,6 +16,11 @@ impl SmallBlock for Q2_0 {
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn half(&self) -> Option<F16> {
+        Some(self.scale)
     }
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! Q4_0: nibbles around 8.
 
 use granule_format::block::types::Q4_0;
+use granule_format::num::F16;
 
 use super::codes::Codes;
 use super::small_block::SmallBlock;
@@ -15,6 +16,11 @@ impl SmallBlock for Q4_0 {
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn half(&self) -> Option<F16> {
+        Some(self.scale)
     }
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 //! Q4_1: nibbles above a minimum.
 
 use granule_format::block::types::Q4_1;
+use granule_format::num::F16;
 
 use super::codes::Codes;
 use super::small_block::SmallBlock;
@@ -19,8 +20,13 @@ impl SmallBlock for Q4_1 {
     }
 
     #[inline(always)]
-    fn min<V: Vectors>(&self, v: V) -> f32 {
-        v.half(self.min)
+    fn half(&self) -> Option<F16> {
+        Some(self.scale)
+    }
+
+    #[inline(always)]
+    fn min(&self) -> F16 {
+        self.min
     }
 
     #[inline(always)]

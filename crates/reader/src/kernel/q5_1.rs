@@ -1,6 +1,7 @@
 //! Q5_1: nibbles and a fifth bit each, above a minimum.
 
 use granule_format::block::types::Q5_1;
+use granule_format::num::F16;
 
 use super::codes::Codes;
 use super::small_block::SmallBlock;
@@ -19,8 +20,13 @@ impl SmallBlock for Q5_1 {
     }
 
     #[inline(always)]
-    fn min<V: Vectors>(&self, v: V) -> f32 {
-        v.half(self.min)
+    fn half(&self) -> Option<F16> {
+        Some(self.scale)
+    }
+
+    #[inline(always)]
+    fn min(&self) -> F16 {
+        self.min
     }
 
     #[inline(always)]

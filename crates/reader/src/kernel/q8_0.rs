@@ -1,6 +1,7 @@
 //! Q8_0: signed bytes.
 
 use granule_format::block::types::Q8_0;
+use granule_format::num::F16;
 
 use super::codes::Codes;
 use super::small_block::SmallBlock;
@@ -15,6 +16,11 @@ impl SmallBlock for Q8_0 {
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
+    }
+
+    #[inline(always)]
+    fn half(&self) -> Option<F16> {
+        Some(self.scale)
     }
 
     #[inline(always)]

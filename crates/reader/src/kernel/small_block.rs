@@ -1,8 +1,9 @@
 //! Types of 32, 64 or 128 values with floating-point scales: a value is `code * scale`, plus a minimum in some.
 
 use granule_format::Block;
+use granule_format::num::F16;
 
-use super::codes::{Codes, sixteen};
+use super::codes::{Codes, eight_of, sixteen};
 use super::super_block::total;
 use crate::activations::Vector;
 use crate::isa::Vectors;
@@ -20,10 +21,16 @@ pub(crate) trait SmallBlock: Block {
     /// The scales of the two halves of a group of 32 values; both the same unless [`FINE`](Self::FINE).
     fn scales<V: Vectors>(&self, v: V, group: usize) -> [f32; 2];
 
+    /// The scale of the whole block, if it is stored in half precision.
+    #[inline(always)]
+    fn half(&self) -> Option<F16> {
+        None
+    }
+
     /// What is added to every value.
     #[inline(always)]
-    fn min<V: Vectors>(&self, _: V) -> f32 {
-        0.0
+    fn min(&self) -> F16 {
+        F16::from_bits(0)
     }
 
     /// The codes of values `32 * group` to `32 * group + 31`.
@@ -34,7 +41,7 @@ pub(crate) trait SmallBlock: Block {
 pub(crate) fn decode<B: SmallBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f32]) {
     let groups = out.as_chunks_mut::<32>().0;
     for (block, groups) in blocks.iter().zip(groups.chunks_exact_mut(B::LEN / 32)) {
-        let min = v.splat(block.min(v));
+        let min = v.splat(v.half(block.min()));
         for (group, out) in groups.iter_mut().enumerate() {
             let values = v.floats(B::CODES.values(v, block.codes(v, group)));
             let [low, high] = block.scales(v, group);
@@ -57,7 +64,7 @@ pub(crate) fn decode<B: SmallBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
 fn offset<B: SmallBlock, V: Vectors>(v: V, block: &B, scale: f32) -> Option<f32> {
     match B::CODES {
         Codes::Raised(by) => Some(scale * -f32::from(by)),
-        _ if B::MINIMUM => Some(block.min(v)),
+        _ if B::MINIMUM => Some(v.half(block.min())),
         _ => None,
     }
 }
@@ -94,14 +101,96 @@ fn step<B: SmallBlock, V: Vectors>(
     }
 }
 
-/// Four sums, so that additions need not wait for each other.
+/// The groups of a row that belong together, and their activations.
+struct Groups<'a, B> {
+    row: &'a [B],
+    codes: &'a [[i8; 32]],
+    scales: &'a [f32],
+    scaled_sums: &'a [f32],
+}
+
 #[inline(always)]
 pub(crate) fn dot<B: SmallBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
     let groups = B::LEN / 32;
     let codes = vector.codes.as_chunks::<32>().0;
-    let count = codes.len().min(row.len() * groups);
-    let (codes, scales) = (&codes[..count], &vector.scales[..count]);
-    let scaled_sums = &vector.scaled_sums[..count];
+    let row = &row[..row.len().min(codes.len() / groups)];
+    let count = row.len() * groups;
+    let all = Groups {
+        row,
+        codes: &codes[..count],
+        scales: &vector.scales[..count],
+        scaled_sums: &vector.scaled_sums[..count],
+    };
+    if B::FINE || !V::WIDE { dot_in_fours(v, &all) } else { dot_in_eights(v, &all) }
+}
+
+/// Eight groups at a time: their integers are added up first, so that one instruction serves all of their scales.
+#[inline(always)]
+fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
+    let groups = B::LEN / 32;
+    let (mut total, mut offsets) = (v.zero_sums(), v.zero_sums());
+    let mut parts = all.row.chunks_exact(8);
+    let vectors = all.codes.chunks_exact(8 * groups).zip(all.scales.chunks_exact(8 * groups));
+    let vectors = vectors.zip(all.scaled_sums.chunks_exact(8 * groups));
+    for (blocks, ((codes, scales), scaled_sums)) in parts.by_ref().zip(vectors) {
+        for part in 0..groups {
+            let block = |i: usize| &blocks[(8 * part + i) / groups];
+            let ints = eight_of(
+                #[inline(always)]
+                |i| {
+                    let unpacked = block(i).codes(v, (8 * part + i) % groups);
+                    integers::<B, V>(v, unpacked, &codes[8 * part + i])
+                },
+            );
+            let own = eight_scales(v, block);
+            let products = v.multiply_sums(own, v.load_sums(&scales.as_chunks().0[part]));
+            let ints = v.sums_from_ints(v.total_each(ints));
+            total = v.multiply_add_sums(total, ints, products);
+            let by = match B::CODES {
+                Codes::Raised(by) => v.multiply_sums(own, v.load_sums(&[-f32::from(by); 8])),
+                _ if B::MINIMUM => v.sums_from_halves(eight_of(
+                    #[inline(always)]
+                    |i| block(i).min(),
+                )),
+                _ => continue,
+            };
+            let scaled_sums = v.load_sums(&scaled_sums.as_chunks().0[part]);
+            offsets = v.multiply_add_sums(offsets, by, scaled_sums);
+        }
+    }
+    let done = all.codes.len() - parts.remainder().len() * groups;
+    let rest = Groups {
+        row: parts.remainder(),
+        codes: &all.codes[done..],
+        scales: &all.scales[done..],
+        scaled_sums: &all.scaled_sums[done..],
+    };
+    (v.total(total) + v.total(offsets)) + dot_in_fours(v, &rest)
+}
+
+#[inline(always)]
+fn eight_scales<'a, B: SmallBlock + 'a, V: Vectors>(
+    v: V,
+    block: impl Fn(usize) -> &'a B,
+) -> V::Sums {
+    if block(0).half().is_some() {
+        return v.sums_from_halves(eight_of(
+            #[inline(always)]
+            |i| block(i).half().unwrap_or(F16::from_bits(0)),
+        ));
+    }
+    v.load_sums(&eight_of(
+        #[inline(always)]
+        |i| block(i).scales(v, 0)[0],
+    ))
+}
+
+/// Four sums, so that additions need not wait for each other.
+#[inline(always)]
+fn dot_in_fours<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
+    let groups = B::LEN / 32;
+    let Groups { row, codes, scales, scaled_sums } = *all;
+    let count = codes.len();
     let (mut a, mut b) = ((v.zero_sums(), 0.0), (v.zero_sums(), 0.0));
     let (mut c, mut d) = (a, b);
     let mut index = 0;

@@ -21,6 +21,7 @@ const HELP: &str = "bench reader [--products] [--decode] [--open FILE.gguf] [--c
     --candle                  products beside candle too, which is built for this processor (CANDLE_TARGET_DIR)
     --open FILE               opening a file, beside gguf_init_from_file
     --rows N --columns N      the matrix (default: 4096, 4096)
+    --threads N               products with so many threads alone (default: with 1, then with 2)
     --rounds N                rounds in which all take turns (default: 7)";
 
 /// Vectors of a batch.
@@ -73,7 +74,9 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
             bench.decoding(&types)?;
         }
         if has("--products") {
-            for threads in [1, 2] {
+            for threads in
+                number("--threads", 0).map(|n| if n == 0 { vec![1, 2] } else { vec![n] })?
+            {
                 bench.products(&types, threads, candle.as_deref())?;
             }
         }

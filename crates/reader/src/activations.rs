@@ -1,10 +1,13 @@
 //! The vectors that weights are multiplied with, prepared once for all rows.
 
+use std::sync::OnceLock;
+
 use granule_format::BlockType;
 use granule_format::num::F16;
 
 use crate::Error;
 use crate::isa::Isa;
+use crate::strip::{Strip, WIDTH};
 use crate::tile::{TILE, Tile};
 
 /// One or more vectors of activations in the form in which weights of a type are multiplied with them.
@@ -35,8 +38,9 @@ pub struct Activations {
     pub(crate) scales: Vec<f32>,
     pub(crate) sums: Vec<i16>,
     pub(crate) scaled_sums: Vec<f32>,
-    /// All vectors once more in the order for batches, if there are enough of them.
-    tiles: Vec<Tile>,
+    /// All vectors once more in the two orders for batches, when they are first asked for.
+    tiles: OnceLock<Vec<Tile>>,
+    strips: OnceLock<Vec<Strip>>,
 }
 
 /// The number of vectors from which on they are multiplied with together.
@@ -122,15 +126,12 @@ impl Activations {
             scales: Vec::new(),
             sums: Vec::new(),
             scaled_sums: Vec::new(),
-            tiles: Vec::new(),
+            tiles: OnceLock::new(),
+            strips: OnceLock::new(),
         };
         match form {
             Form::Float => this.values = x.to_vec(),
             _ => this.quantize_values(x),
-        }
-        if count >= BATCH && columns > 0 {
-            let vectors: Vec<_> = (0..count).map(|index| this.vector(index)).collect();
-            this.tiles = vectors.chunks(TILE).map(|vectors| Tile::new(form, vectors)).collect();
         }
         Ok(this)
     }
@@ -158,9 +159,24 @@ impl Activations {
         }
     }
 
-    /// The vectors in the order for batches; none if they are few.
+    /// Whether there are so many vectors that they are multiplied with together.
+    pub(crate) fn is_batch(&self) -> bool {
+        self.count >= BATCH && self.columns > 0
+    }
+
+    /// The vectors in the order for rows that are multiplied one at a time.
     pub(crate) fn tiles(&self) -> &[Tile] {
-        &self.tiles
+        self.tiles.get_or_init(|| self.in_order(TILE, |vectors| Tile::new(self.form, vectors)))
+    }
+
+    /// The vectors in the order for panels of rows.
+    pub(crate) fn strips(&self) -> &[Strip] {
+        self.strips.get_or_init(|| self.in_order(WIDTH, Strip::new))
+    }
+
+    fn in_order<T>(&self, width: usize, order: impl Fn(&[Vector<'_>]) -> T) -> Vec<T> {
+        let vectors: Vec<_> = (0..self.count).map(|index| self.vector(index)).collect();
+        vectors.chunks(width).map(order).collect()
     }
 
     /// The form that the vectors have.

@@ -24,6 +24,7 @@ mod model;
 pub mod positioned;
 mod rows;
 mod storage;
+mod strip;
 mod tensor;
 mod tile;
 

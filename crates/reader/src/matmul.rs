@@ -80,7 +80,7 @@ impl Tensor<'_> {
             return Ok(());
         }
         let rows = y.len() / count;
-        let step = self.rows_in(TILE_BYTES).next_multiple_of(4) as usize;
+        let step = self.rows_in(TILE_BYTES).next_multiple_of(16) as usize;
         let work = self.info().shape.row().saturating_mul(y.len() as u64);
         let threads = if work < ALONE { 1 } else { rayon::current_num_threads() };
         let tile = |tile: usize, out: &mut [f32]| {
@@ -102,9 +102,13 @@ impl Tensor<'_> {
                         .enumerate()
                         .try_for_each(|(i, out)| tile(i, out))?;
                 }
-                for (row, values) in by_row.chunks_exact(count).enumerate() {
-                    for (vector, value) in values.iter().enumerate() {
-                        y[vector * rows + row] = *value;
+                // a few rows at a time, so that lines of `y` are written whole
+                for (start, values) in by_row.chunks(16 * count).enumerate() {
+                    for (vector, y) in y.chunks_exact_mut(rows).enumerate() {
+                        let y = y[16 * start..].iter_mut();
+                        for (y, values) in y.zip(values.chunks_exact(count)) {
+                            *y = values[vector];
+                        }
                     }
                 }
                 Ok(())

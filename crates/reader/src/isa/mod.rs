@@ -16,6 +16,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -28,6 +29,7 @@ mod x86;
 use std::fmt;
 use std::sync::OnceLock;
 
+pub use lanes::{LaneWork, Lanes};
 pub use vectors::{Vectors, Work};
 
 /// An instruction set that this CPU is known to have: holding one is the proof.
@@ -163,6 +165,28 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level::Avx512Vnni` exists only after detection found these features.
             Level::Avx512Vnni => unsafe { avx512::enter(work) },
+        }
+    }
+
+    /// Whether this instruction set has the operations on [`Lanes`].
+    #[inline]
+    pub const fn has_lanes(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => true,
+            _ => false,
+        }
+    }
+
+    /// Do `work` with the operations of this instruction set on lanes, compiled for it; nothing if it does not
+    /// [have them](Self::has_lanes).
+    #[inline]
+    pub fn lanes<W: LaneWork>(self, work: W) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level::Avx512Vnni` exists only after detection found these features.
+            Level::Avx512Vnni => unsafe { avx512::enter_lanes(work) },
+            _ => {}
         }
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! Most types are one of two kinds, and their files say only how the codes and scales of a block come into
 //! vectors: [`super_block`] (256 values, integer sub-scales, activations as Q8_K) and [`small_block`] (32 to 128
-//! values, activations as Q8_0). [`plain`] holds the types of single numbers.
+//! values, activations as Q8_0). [`plain`] holds the types of single numbers. Where the instruction set has the
+//! operations for it, batches are multiplied by [`panel`]s of rows instead of row by row.
 //!
 //! [`Kernel`] is required of every row of the table of block types: a type without one does not compile.
 
 mod codes;
+mod panel;
 mod plain;
 mod small_block;
 mod super_block;
@@ -45,8 +47,11 @@ mod tests;
 use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
 
+use panel::{Panel, Panels, Sums};
+
 use crate::activations::{Activations, Form, Vector};
-use crate::isa::{Isa, Vectors, Work};
+use crate::isa::{Isa, Lanes, Vectors, Work};
+use crate::strip::StripPart;
 use crate::tile::{TILE, Tile};
 
 /// What a type of block needs in order to be computed with.
@@ -59,6 +64,15 @@ pub(crate) trait Kernel: Block {
 
     /// The dot products of a row with each of sixteen vectors.
     fn dots<V: Vectors>(v: V, row: &[Self], tile: &Tile) -> [f32; TILE];
+
+    /// Unpack 256 columns of up to sixteen rows, from column `256 * index`. Only for weights that are multiplied with
+    /// codes.
+    #[inline(always)]
+    fn fill_panel<V: Lanes>(_: V, _: &[Self], _: usize, _: usize, _: &mut Panel) {}
+
+    /// Add the dot products of a panel with eight vectors to their sums.
+    #[inline(always)]
+    fn multiply_panel<V: Lanes>(_: V, _: &Panel, _: &StripPart, _: &mut Sums) {}
 }
 
 /// Decode whole blocks: the values of [`Block::decode`], to the bit, by the kernel of `isa`.
@@ -127,6 +141,9 @@ pub fn dot_rows(
         let blocks = blocks_of::<B>(blocks);
         assert!(blocks.len().is_multiple_of(row_blocks), "whole rows");
         assert_eq!(blocks.len() / row_blocks * activations.count(), out.len());
+        if isa.has_lanes() && activations.is_batch() && activations.form() != Form::Float {
+            return isa.lanes(Panels { blocks, row_blocks, activations, out });
+        }
         isa.vectors(Dots { blocks, row_blocks, activations, out });
     });
 }
@@ -145,7 +162,7 @@ impl<B: Kernel> Work for Dots<'_, B> {
     fn run<V: Vectors>(self, v: V) {
         let count = self.activations.count();
         let rows = self.blocks.chunks_exact(self.row_blocks);
-        if !V::WIDE || self.activations.tiles().is_empty() {
+        if !V::WIDE || !self.activations.is_batch() {
             for vector in 0..count {
                 let values = self.activations.vector(vector);
                 for (row, out) in rows.clone().zip(self.out.chunks_exact_mut(count)) {

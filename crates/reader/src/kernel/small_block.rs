@@ -3,10 +3,12 @@
 use granule_format::Block;
 use granule_format::num::F16;
 
-use super::codes::{Codes, eight_of, sixteen};
+use super::codes::{Codes, eight, eight_of, sixteen};
+use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
 use super::super_block::total;
 use crate::activations::Vector;
-use crate::isa::Vectors;
+use crate::isa::{Lanes, Vectors};
+use crate::strip::{StripPart, WIDTH};
 use crate::tile::{TILE, Tile};
 
 /// What distinguishes the types of small blocks.
@@ -249,4 +251,96 @@ pub(crate) fn dots<B: SmallBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [
     let mut out = [0.0; TILE];
     v.store(v.add(v.load_floats(&total(v, totals)), offsets), &mut out);
     out
+}
+
+#[inline(always)]
+pub(super) fn fill_panel<B: SmallBlock, V: Lanes>(
+    v: V,
+    rows: &[B],
+    row_blocks: usize,
+    index: usize,
+    panel: &mut Panel,
+) {
+    let groups = B::LEN / 32;
+    for row in 0..ROWS {
+        let blocks = &row_of(rows, row_blocks, row)[index * 8 / groups..];
+        let last = blocks.len() - 1;
+        let block = |group: usize| &blocks[(group / groups).min(last)];
+        let (mut scales, mut mins) = ([0.0; 16], [0.0; 16]);
+        if B::FINE {
+            for group in 0..8 {
+                let [low, high] = block(group).scales(v, group % groups);
+                (scales[2 * group], scales[2 * group + 1]) = (low, high);
+            }
+        } else {
+            v.store_sums(eight_scales(v, block), &mut scales.as_chunks_mut().0[0]);
+        }
+        if B::MINIMUM {
+            let halves = eight_of(
+                #[inline(always)]
+                |group| block(group).min(),
+            );
+            v.store_sums(v.sums_from_halves(halves), &mut mins.as_chunks_mut().0[0]);
+        }
+        let groups_left = blocks.len() * groups;
+        if groups_left < 8 {
+            scales[groups_left * if B::FINE { 2 } else { 1 }..].fill(0.0);
+            mins[groups_left..].fill(0.0);
+        }
+        v.store_as_bytes(v.load_floats(&scales), &mut panel.staged_scales[row][0]);
+        if B::MINIMUM {
+            v.store_as_bytes(v.load_floats(&mins), &mut panel.staged_mins[row][0]);
+        }
+        stage(
+            v,
+            &mut panel.staged[row],
+            B::CODES,
+            #[inline(always)]
+            |group| block(group).codes(v, group % groups),
+        );
+    }
+    panel.turn(v, B::MINIMUM);
+}
+
+/// Add the products of a panel of small blocks with eight vectors to `sums`.
+#[inline(always)]
+pub(super) fn multiply_panel<B: SmallBlock, V: Lanes>(
+    v: V,
+    panel: &Panel,
+    part: &StripPart,
+    sums: &mut Sums,
+) {
+    let mut totals = [v.splat(0.0); WIDTH];
+    eight(
+        #[inline(always)]
+        |i| totals[i] = v.load_floats(&sums[i]),
+    );
+    each_integers(
+        v,
+        B::FINE,
+        panel,
+        part,
+        #[inline(always)]
+        |index, ints: [V::Wide; WIDTH]| {
+            let group = if B::FINE { index / 2 } else { index };
+            let scales = v.floats_from_bytes(&panel.scales[index]);
+            let mins = v.floats_from_bytes(&panel.mins[group]);
+            eight(
+                #[inline(always)]
+                |i| {
+                    let ints = v.mul(v.floats_from_lanes(ints[i]), scales);
+                    let scale = v.splat(part.scales[group][i]);
+                    totals[i] = v.multiply_add_floats(totals[i], ints, scale);
+                    if B::MINIMUM {
+                        let sum = v.splat(part.scaled_sums[group][i]);
+                        totals[i] = v.multiply_add_floats(totals[i], mins, sum);
+                    }
+                },
+            );
+        },
+    );
+    eight(
+        #[inline(always)]
+        |i| v.store(totals[i], &mut sums[i]),
+    );
 }

@@ -7,8 +7,10 @@
 use granule_format::Block;
 
 use super::codes::{Codes, eight};
+use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
 use crate::activations::Vector;
-use crate::isa::Vectors;
+use crate::isa::{Lanes, Vectors};
+use crate::strip::{StripPart, WIDTH};
 use crate::tile::{TILE, Tile};
 
 /// The scales of a super-block. Sub-scales are signed bytes of the two numbers, lowest first: 16 of them,
@@ -182,6 +184,88 @@ pub(crate) fn total<V: Vectors>(v: V, totals: [V::Sums; TILE]) -> [f32; TILE] {
     out
 }
 
+#[inline(always)]
+pub(super) fn fill_panel<B: SuperBlock, V: Lanes>(
+    v: V,
+    rows: &[B],
+    row_blocks: usize,
+    index: usize,
+    panel: &mut Panel,
+) {
+    for row in 0..ROWS {
+        let block = &row_of(rows, row_blocks, row)[index];
+        let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
+        let scales = v.mul(v.splat(scale), v.floats_from_u64(sub_scales));
+        v.store_as_bytes(scales, &mut panel.staged_scales[row][0]);
+        if B::MINIMUMS {
+            panel.min[row] = min;
+            v.store_words(v.words(sub_mins), &mut panel.staged_mins[row][0]);
+        }
+        stage(
+            v,
+            &mut panel.staged[row],
+            B::CODES,
+            #[inline(always)]
+            |group| block.codes(v, group),
+        );
+    }
+    panel.turn(v, B::MINIMUMS);
+}
+
+/// Add the products of a panel of super-blocks with eight vectors to `sums`.
+#[inline(always)]
+pub(super) fn multiply_panel<B: SuperBlock, V: Lanes>(
+    v: V,
+    panel: &Panel,
+    part: &StripPart,
+    sums: &mut Sums,
+) {
+    let zero = v.splat(0.0);
+    let mut totals = [zero; WIDTH];
+    each_integers(
+        v,
+        B::FINE,
+        panel,
+        part,
+        #[inline(always)]
+        |index, ints: [V::Wide; WIDTH]| {
+            let scales = v.floats_from_bytes(&panel.scales[index]);
+            eight(
+                #[inline(always)]
+                |i| {
+                    let ints = v.floats_from_lanes(ints[i]);
+                    totals[i] = v.multiply_add_floats(totals[i], ints, scales);
+                },
+            );
+        },
+    );
+    let mut mins = [v.splat_lanes(0); WIDTH];
+    if B::MINIMUMS {
+        let pairs = if B::FINE { &part.sums[..] } else { &part.wide_sums[..] };
+        for (mins_of_rows, pairs) in panel.mins.iter().zip(pairs) {
+            let words = v.load_lanes(mins_of_rows);
+            eight(
+                #[inline(always)]
+                |i| mins[i] = v.dot_words(mins[i], words, pairs[i]),
+            );
+        }
+    }
+    let min = v.load_floats(&panel.min);
+    eight(
+        #[inline(always)]
+        |i| {
+            if B::MINIMUMS {
+                let mins = v.mul(v.floats_from_lanes(mins[i]), min);
+                totals[i] = v.sub(totals[i], mins);
+            }
+            let sum = v.load_floats(&sums[i]);
+            // the scale of all groups
+            let sum = v.multiply_add_floats(sum, totals[i], v.splat(part.scales[0][i]));
+            v.store(sum, &mut sums[i]);
+        },
+    );
+}
+
 /// Makes a [`SuperBlock`] a [`Kernel`](super::Kernel).
 macro_rules! kernel {
     ($kind:ident, $block:ty) => {
@@ -207,6 +291,27 @@ macro_rules! kernel {
                 tile: &$crate::tile::Tile,
             ) -> [f32; $crate::tile::TILE] {
                 $crate::kernel::$kind::dots(v, row, tile)
+            }
+
+            #[inline(always)]
+            fn fill_panel<V: $crate::isa::Lanes>(
+                v: V,
+                rows: &[Self],
+                row_blocks: usize,
+                index: usize,
+                panel: &mut $crate::kernel::panel::Panel,
+            ) {
+                $crate::kernel::$kind::fill_panel(v, rows, row_blocks, index, panel)
+            }
+
+            #[inline(always)]
+            fn multiply_panel<V: $crate::isa::Lanes>(
+                v: V,
+                panel: &$crate::kernel::panel::Panel,
+                part: &$crate::strip::StripPart,
+                sums: &mut $crate::kernel::panel::Sums,
+            ) {
+                $crate::kernel::$kind::multiply_panel::<Self, V>(v, panel, part, sums)
             }
         }
     };

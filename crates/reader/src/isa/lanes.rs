@@ -1,0 +1,42 @@
+//! The operations that batches are multiplied with.
+
+use super::vectors::Vectors;
+
+/// Operations on sixteen lanes of 32 bits, each of which belongs to another row of weights. The activations are the same
+/// for all of them.
+pub trait Lanes: Vectors {
+    /// 16 times 32 bits: numbers, two words or four bytes each.
+    type Wide: Copy;
+
+    /// Part `part` of sixteen rows turned around: lane `row` of vector `i` is number `i` of the row.
+    fn turn<const PARTS: usize>(
+        self,
+        rows: &[[[u8; 64]; PARTS]; 16],
+        part: usize,
+        out: &mut [[u8; 64]; 16],
+    );
+    /// Sixteen lanes from memory, each lowest byte first.
+    fn load_lanes(self, bytes: &[u8; 64]) -> Self::Wide;
+    /// The same number in all lanes.
+    fn splat_lanes(self, number: i32) -> Self::Wide;
+    /// `sum` plus the products of each lane's four unsigned bytes with the four signed bytes of `signed`.
+    fn dot_bytes(self, sum: Self::Wide, unsigned: Self::Wide, signed: u32) -> Self::Wide;
+    /// `sum` plus the products of each lane's two words with the two words of `pair`.
+    fn dot_words(self, sum: Self::Wide, words: Self::Wide, pair: u32) -> Self::Wide;
+    /// Write 32 bytes to memory.
+    fn store_bytes(self, bytes: Self::Bytes, out: &mut [u8; 32]);
+    /// Write sixteen words to the first half of `out`.
+    fn store_words(self, words: Self::Words, out: &mut [u8; 64]);
+    /// Write eight floats to memory.
+    fn store_sums(self, values: Self::Sums, out: &mut [f32; 8]);
+    /// Write sixteen floats to memory, each lowest byte first.
+    fn store_as_bytes(self, values: Self::Floats, out: &mut [u8; 64]);
+    /// Integers as floats, rounded.
+    fn floats_from_lanes(self, lanes: Self::Wide) -> Self::Floats;
+}
+
+/// Something to do with lanes, for [`Isa::lanes`](super::Isa::lanes).
+pub trait LaneWork {
+    /// Do it. Mark it `#[inline(always)]`, otherwise it is compiled for the plain target.
+    fn run<V: Lanes>(self, v: V);
+}

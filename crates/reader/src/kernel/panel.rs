@@ -1,0 +1,151 @@
+//! Batches: blocks of sixteen rows are unpacked once, into the order in which one instruction multiplies four
+//! bytes of each of the rows, and then multiplied with all vectors.
+
+use super::codes::{Codes, eight, eight_of};
+use crate::activations::Activations;
+use crate::isa::{LaneWork, Lanes};
+use crate::kernel::Kernel;
+use crate::strip::{COLUMNS, StripPart, WIDTH};
+
+/// Rows of a panel.
+pub(crate) const ROWS: usize = 16;
+
+/// 256 columns of sixteen rows. Missing columns have scales of zero, missing rows are copies of the last.
+pub(crate) struct Panel {
+    /// Row by row: codes raised by 128, a scale and a minimum for each 32 or 16 of them.
+    pub(super) staged: [[[u8; 64]; 4]; ROWS],
+    pub(super) staged_scales: [[[u8; 64]; 1]; ROWS],
+    pub(super) staged_mins: [[[u8; 64]; 1]; ROWS],
+    /// The same turned around: four codes of each row; the scales of all rows; their minimums.
+    pub(super) codes: [[[u8; 64]; 16]; 4],
+    pub(super) scales: [[u8; 64]; 16],
+    pub(super) mins: [[u8; 64]; 16],
+    /// What the minimums of super-blocks, which are pairs of words, are multiplied with.
+    pub(super) min: [f32; ROWS],
+}
+
+impl Panel {
+    const EMPTY: Self = Self {
+        staged: [[[0; 64]; 4]; ROWS],
+        staged_scales: [[[0; 64]; 1]; ROWS],
+        staged_mins: [[[0; 64]; 1]; ROWS],
+        codes: [[[0; 64]; 16]; 4],
+        scales: [[0; 64]; 16],
+        mins: [[0; 64]; 16],
+        min: [0.0; ROWS],
+    };
+
+    #[inline(always)]
+    pub(super) fn turn<V: Lanes>(&mut self, v: V, minimums: bool) {
+        for (index, codes) in self.codes.iter_mut().enumerate() {
+            v.turn(&self.staged, index, codes);
+        }
+        v.turn(&self.staged_scales, 0, &mut self.scales);
+        if minimums {
+            v.turn(&self.staged_mins, 0, &mut self.mins);
+        }
+    }
+}
+
+/// The sums of sixteen rows with eight vectors.
+pub(crate) type Sums = [[f32; ROWS]; WIDTH];
+
+/// The dot products of some rows with a batch, for [`Isa::lanes`](crate::isa::Isa::lanes).
+pub(super) struct Panels<'a, B> {
+    pub(super) blocks: &'a [B],
+    pub(super) row_blocks: usize,
+    pub(super) activations: &'a Activations,
+    pub(super) out: &'a mut [f32],
+}
+
+impl<B: Kernel> LaneWork for Panels<'_, B> {
+    #[inline(always)]
+    fn run<V: Lanes>(self, v: V) {
+        let strips = self.activations.strips();
+        let count = self.activations.count();
+        let mut panel = Panel::EMPTY;
+        let mut sums: Vec<Sums> = vec![[[0.0; ROWS]; WIDTH]; strips.len()];
+        let outs = self.out.chunks_mut(ROWS * count);
+        for (rows, out) in self.blocks.chunks(ROWS * self.row_blocks).zip(outs) {
+            sums.fill([[0.0; ROWS]; WIDTH]);
+            for index in 0..self.activations.columns().div_ceil(COLUMNS) {
+                B::fill_panel(v, rows, self.row_blocks, index, &mut panel);
+                for (strip, sums) in strips.iter().zip(&mut sums) {
+                    B::multiply_panel(v, &panel, &strip.parts[index], sums);
+                }
+            }
+            for (row, out) in out.chunks_exact_mut(count).enumerate() {
+                for (vector, out) in out.iter_mut().enumerate() {
+                    *out = sums[vector / WIDTH][vector % WIDTH][row];
+                }
+            }
+        }
+    }
+}
+
+/// Row `row` of a panel, or the last.
+#[inline(always)]
+pub(super) fn row_of<B>(rows: &[B], row_blocks: usize, row: usize) -> &[B] {
+    let last = rows.len() / row_blocks - 1;
+    &rows[row.min(last) * row_blocks..][..row_blocks]
+}
+
+/// Write the codes of a row, raised by 128 in all.
+#[inline(always)]
+pub(super) fn stage<V: Lanes>(
+    v: V,
+    out: &mut [[u8; 64]; 4],
+    codes: Codes,
+    group: impl Fn(usize) -> V::Bytes,
+) {
+    let out = out.as_flattened_mut().as_chunks_mut().0;
+    let raised_by = match codes {
+        Codes::Raised(by) => by,
+        _ => 0,
+    };
+    let more = v.splat_byte(128 - raised_by);
+    eight(
+        #[inline(always)]
+        |i| v.store_bytes(v.add_bytes(group(i), more), &mut out[i]),
+    );
+}
+
+/// Call `f` with the integer dot products of each group of codes that share a scale.
+#[inline(always)]
+pub(super) fn each_integers<V: Lanes>(
+    v: V,
+    fine: bool,
+    panel: &Panel,
+    part: &StripPart,
+    mut f: impl FnMut(usize, [V::Wide; WIDTH]),
+) {
+    let codes = panel.codes.as_flattened().as_chunks::<8>().0;
+    for (group, (codes, vectors)) in codes.iter().zip(&part.codes).enumerate() {
+        let mut ints =
+            splat_each(v, if fine { &part.offsets[2 * group] } else { &part.wide_offsets[group] });
+        eight(
+            #[inline(always)]
+            |four| {
+                if fine && four == 4 {
+                    f(2 * group, ints);
+                    ints = splat_each(v, &part.offsets[2 * group + 1]);
+                }
+                let weights = v.load_lanes(&codes[four]);
+                let vectors = &vectors[four];
+                eight(
+                    #[inline(always)]
+                    |i| ints[i] = v.dot_bytes(ints[i], weights, vectors[i]),
+                );
+            },
+        );
+        f(if fine { 2 * group + 1 } else { group }, ints);
+    }
+}
+
+#[inline(always)]
+fn splat_each<V: Lanes>(v: V, numbers: &[i32; WIDTH]) -> [V::Wide; WIDTH] {
+    eight_of(
+        #[inline(always)]
+        |i| v.splat_lanes(numbers[i]),
+    )
+}

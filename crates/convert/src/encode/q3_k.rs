@@ -10,7 +10,7 @@ use super::super_block::lanes::{Rows, lane};
 use super::super_block::scale_only::{self, Family, N, SuperScales};
 use super::super_block::search;
 use super::super_block::tile::Tile;
-use super::super_block::{VALUES, symmetric_lanes};
+use super::super_block::{VALUES, descend_lanes, symmetric_lanes};
 use super::{Encoder, Weighting};
 
 /// Encodes to [`types::Q3_K`].
@@ -87,14 +87,17 @@ impl Family for Q3_K {
     #[inline(always)]
     fn fit_in_lanes<const L: usize>(tile: &Tile<L>, weighted: bool) -> [SuperScales; L] {
         if !weighted {
-            let mut scales = [[0.0; L]; N];
-            for i in 0..N {
-                scales[i] = symmetric_lanes::descend(Self::HALF, tile.sub_block::<N>(i));
-            }
-            return std::array::from_fn(
+            let scales: [[f32; L]; N] = descend_lanes::descend(
+                Self::HALF,
                 #[inline(always)]
-                |k| quantize(&lane(&scales, k)),
+                |i| tile.sub_block::<N>(i),
             );
+            // a loop: `from_fn` is not always compiled for the instruction set of the lanes
+            let mut all = [SuperScales { scale: F16::default(), sub_scales: [0; N] }; L];
+            for (k, all) in all.iter_mut().enumerate() {
+                *all = quantize(&lane(&scales, k));
+            }
+            return all;
         }
 
         let mean_square = tile.sum_of_squares().map(

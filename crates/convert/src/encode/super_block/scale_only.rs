@@ -54,8 +54,9 @@ pub(crate) fn encode_by_definition<F: Family>(
         let x = &matrix.super_blocks[i];
         let mut codes = [0; VALUES];
         let scales = F::fit(x, matrix.importance(i), &mut codes);
-        let mut raised = codes.map(|code| (i32::from(code) + F::HALF) as u8);
+        let mut raised = [0; VALUES];
         recode(F::HALF, x, &scales, &mut raised);
+        keep_idle(F::HALF, &scales, &codes, &mut raised);
         *block = F::pack(scales, raised);
     }
 }
@@ -95,39 +96,46 @@ fn in_lanes<F: Family, const L: usize>(matrix: &Matrix, blocks: &mut [F::Block])
         for (k, block) in blocks.iter_mut().enumerate() {
             let x = &matrix.super_blocks[t * L + k];
             let mut raised = [0; VALUES];
-            if has_idle_sub_block(&scales[k]) {
+            let any_idle = recode(F::HALF, x, &scales[k], &mut raised);
+            if any_idle {
                 let mut codes = [0; VALUES];
                 F::fit(x, matrix.importance(t * L + k), &mut codes);
-                raised = codes.map(|code| (i32::from(code) + F::HALF) as u8);
+                keep_idle(F::HALF, &scales[k], &codes, &mut raised);
             }
-            recode(F::HALF, x, &scales[k], &mut raised);
             *block = F::pack(scales[k], raised);
         }
     }
 }
 
-/// Round the values again, to the scales as the block holds them. A sub-block whose scale came out as
-/// zero keeps the codes of its search.
+/// Round the values again, to the scales as the block holds them. Returns whether there is a sub-block whose scale came
+/// out as zero; it is left alone, see [`keep_idle`].
 #[inline(always)]
-fn recode(half: i32, x: &[f32; VALUES], scales: &SuperScales, raised: &mut [u8; VALUES]) {
+fn recode(half: i32, x: &[f32; VALUES], scales: &SuperScales, raised: &mut [u8; VALUES]) -> bool {
     let all = scales.scale.to_f32();
+    let mut any_idle = false;
     let (x, raised) = (x.as_chunks::<N>().0, raised.as_chunks_mut::<N>().0);
     for i in 0..VALUES / N {
         let scale = all * f32::from(scales.sub_scales[i]);
         if scale == 0.0 {
+            any_idle = true;
             continue;
         }
         for k in 0..N {
             raised[i][k] = (to_even(x[i][k] / scale).clamp(-half, half - 1) + half) as u8;
         }
     }
+    any_idle
 }
 
-/// Whether [`recode`] leaves out a sub-block.
-#[inline(always)]
-fn has_idle_sub_block(scales: &SuperScales) -> bool {
+/// Give the sub-blocks whose scale came out as zero the codes of their search.
+fn keep_idle(half: i32, scales: &SuperScales, codes: &[i8; VALUES], raised: &mut [u8; VALUES]) {
     let all = scales.scale.to_f32();
-    scales.sub_scales.iter().any(|scale| all * f32::from(*scale) == 0.0)
+    let sub_blocks = raised.as_chunks_mut::<N>().0.iter_mut().zip(codes.as_chunks::<N>().0);
+    for ((raised, codes), scale) in sub_blocks.zip(scales.sub_scales) {
+        if all * f32::from(scale) == 0.0 {
+            *raised = codes.map(|code| (i32::from(code) + half) as u8);
+        }
+    }
 }
 
 /// The scale of largest magnitude, the first if there are several; NaN is passed over.

@@ -1,7 +1,7 @@
 //! The searches for a scale, in lanes; see [`lanes`](super::lanes).
 #![allow(clippy::needless_range_loop, reason = "loops over lanes index several arrays alike")]
 
-use super::lanes::{Rows, clamp, code, products, round, select};
+use super::lanes::{Rows, code, products, round, select};
 use super::search::NOTHING;
 use crate::encode::round::to_even;
 
@@ -215,70 +215,10 @@ fn sums<const N: usize, const L: usize, const EXACT: bool, const BELOW: bool>(
     (sum_xc, sum_cc)
 }
 
-/// Lanes of [`search::descend`](super::search::descend): the scales.
-#[inline(always)]
-pub(crate) fn descend<const N: usize, const L: usize>(half: i32, x: &[[f32; L]; N]) -> [f32; L] {
-    let (largest, nothing) = largest(x);
-    let (low, high) = (-half as f32, (half - 1) as f32);
-    let mut inverse = [0.0; L];
-    for k in 0..L {
-        inverse[k] = low / largest[k];
-    }
-    let mut codes = Rows::<N, L>::ZERO;
-    let codes = &mut codes.0;
-    let (mut sum_xc, mut sum_cc) = ([0.0; L], [0.0; L]);
-    for i in 0..N {
-        for k in 0..L {
-            let x = x[i][k];
-            let code = clamp(round(inverse[k] * x), low, high);
-            codes[i][k] = code;
-            sum_xc[k] += x * x * x * code;
-            sum_cc[k] += x * x * code * code;
-        }
-    }
-    // Rounds write to the other of two places: a choice between a number and the one already there would become a masked
-    // store, which is slow on many processors.
-    let mut before = Rows::<N, L>::ZERO;
-    let mut before = &mut before.0;
-    let mut codes = codes;
-    for _ in 0..5 {
-        std::mem::swap(&mut before, &mut codes);
-        // not one number: that would be put together after each value
-        let mut moved = [0; L];
-        for i in 0..N {
-            let (x, old_codes, codes) = (&x[i], &before[i], &mut codes[i]);
-            for k in 0..L {
-                let (x, old) = (x[k], old_codes[k]);
-                let w = x * x;
-                let other_xc = sum_xc[k] - w * x * old;
-                let other_cc = sum_cc[k] - w * old * old;
-                let code = to_even(x * other_cc / other_xc).clamp(-half, half - 1) as f32;
-                let next_xc = other_xc + w * x * code;
-                let next_cc = other_cc + w * code * code;
-                let better = next_xc * next_xc * sum_cc[k] > sum_xc[k] * sum_xc[k] * next_cc;
-                let moves = (other_xc > 0.0) & (code != old) & (next_cc > 0.0) & better;
-                codes[k] = select(moves, code, old);
-                sum_xc[k] = select(moves, next_xc, sum_xc[k]);
-                sum_cc[k] = select(moves, next_cc, sum_cc[k]);
-                moved[k] |= u32::from(moves);
-            }
-        }
-        if moved == [0; L] {
-            break;
-        }
-    }
-    let mut scale = [0.0; L];
-    for k in 0..L {
-        let found = !nothing[k] & (sum_cc[k] > 0.0);
-        scale[k] = select(found, sum_xc[k] / sum_cc[k], 0.0);
-    }
-    scale
-}
-
 /// The value of largest magnitude of each lane, the first one if there are several; and whether the lane is
 /// as good as zero, in which case the value is given as 1.
 #[inline(always)]
-fn largest<const N: usize, const L: usize>(x: &[[f32; L]; N]) -> ([f32; L], [bool; L]) {
+pub(super) fn largest<const N: usize, const L: usize>(x: &[[f32; L]; N]) -> ([f32; L], [bool; L]) {
     let (mut largest, mut magnitude) = ([0.0; L], [0.0; L]);
     for i in 0..N {
         for k in 0..L {

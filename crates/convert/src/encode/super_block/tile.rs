@@ -88,18 +88,24 @@ impl<const L: usize> Tile<L> {
 
 /// Turn runs so that value `i` of all of them lies side by side, in squares of four by four, which become shuffles. For
 /// `inline(never)` see [`lane`](super::lanes::lane).
+///
+/// A cache line of each run at a time: runs of super-blocks lie so that their lines push each other out of the cache.
 #[inline(never)]
 pub(crate) fn transpose<const N: usize, const L: usize>(
     lanes: &[&[f32; N]; L],
     to: &mut [[f32; L]; N],
 ) {
     const SIDE: usize = 4;
-    for (i, to) in to.as_chunks_mut::<SIDE>().0.iter_mut().enumerate() {
+    const LINE: usize = 16;
+    for (line, to) in to.as_chunks_mut::<LINE>().0.iter_mut().enumerate() {
         for (k, lanes) in lanes.as_chunks::<SIDE>().0.iter().enumerate() {
-            let square = lanes.map(|lane| lane.as_chunks::<SIDE>().0[i]);
-            for (j, to) in to.iter_mut().enumerate() {
-                to.as_chunks_mut::<SIDE>().0[k] =
-                    [square[0][j], square[1][j], square[2][j], square[3][j]];
+            let lines = lanes.map(|lane| &lane.as_chunks::<LINE>().0[line]);
+            for (i, to) in to.as_chunks_mut::<SIDE>().0.iter_mut().enumerate() {
+                let square = lines.map(|line| line.as_chunks::<SIDE>().0[i]);
+                for (j, to) in to.iter_mut().enumerate() {
+                    to.as_chunks_mut::<SIDE>().0[k] =
+                        [square[0][j], square[1][j], square[2][j], square[3][j]];
+                }
             }
         }
     }

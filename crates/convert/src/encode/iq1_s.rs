@@ -1,5 +1,7 @@
 //! IQ1_S: the encoder. See `spec/blocks/iq1_s.md`.
 
+use std::ops::RangeInclusive;
+
 use granule_format::BlockType;
 use granule_format::block::{Block, iq1_s, types};
 use granule_format::num::F16;
@@ -7,8 +9,8 @@ use granule_reader::isa::Isa;
 
 use super::iq_blocks::{self, largest, sum_of_squares, super_blocks};
 use super::iq1_search::{
-    CODEBOOK, Cuts, DOWN, LANES, Lanes, NO_CUT, UP, levels, order, order_lanes, points, settle,
-    settle_by_definition,
+    CODEBOOK, Cuts, DOWN, LANES, Lanes, NO_CUT, Start, UP, levels, order, order_lanes, points,
+    settle, settle_by_definition,
 };
 use super::neighbours::Neighbours;
 use super::round::to_even;
@@ -26,6 +28,8 @@ const GROUPS: usize = LEN / 8;
 const SUB_BLOCKS: usize = iq_blocks::LEN / LEN;
 /// Sub-blocks whose values are all closer to zero become as small as the block's scale allows.
 const SMALLEST: f32 = 1e-12;
+/// Where the best cuts often are.
+const FREQUENT: (RangeInclusive<usize>, RangeInclusive<usize>) = (3..=11, 22..=28);
 /// What the stored scale is multiplied by; found by trial.
 const STRETCH: f32 = 1.125;
 
@@ -222,20 +226,37 @@ fn best_cuts(sum_x: &[Lanes; LEN + 1], sum_w: &[Lanes; LEN + 1]) -> Cuts {
             last[3][lane] = w * DOWN[2] * DOWN[2];
         }
     }
-    let mut best = [-f32::MAX; LANES];
+    let sums = {
+        #[inline(always)]
+        |first: usize, second: usize, down: usize| {
+            let q = [&UP, &DOWN][down];
+            let (last_x, last_w) = (&last[second][2 * down], &last[second][2 * down + 1]);
+            let (mut sum_qx, mut sum_q2) = ([0.0; LANES], [0.0; LANES]);
+            for lane in 0..LANES {
+                let (x, w) = (sum_x[first][lane], sum_w[first][lane]);
+                let (middle_x, middle_w) = (sum_x[second][lane] - x, sum_w[second][lane] - w);
+                sum_qx[lane] = x * q[0] + middle_x * q[1] + last_x[lane];
+                sum_q2[lane] = w * q[0] * q[0] + middle_w * q[1] * q[1] + last_w[lane];
+            }
+            (sum_qx, sum_q2)
+        }
+    };
+    let mut start = Start::NOTHING;
+    for first in FREQUENT.0.step_by(2) {
+        for second in FREQUENT.1.step_by(2) {
+            for down in 0..2 {
+                let (sum_qx, sum_q2) = sums(first, second, down);
+                start.consider(&sum_qx, &sum_q2);
+            }
+        }
+    }
+    let mut best = start.best();
     let mut cuts = Cuts::NONE;
     for first in 0..=LEN {
         for second in first..=LEN {
             let place = (first * (LEN + 1) + second) * 2;
-            for (down, q) in [(0, &UP), (1, &DOWN)] {
-                let (last_x, last_w) = (&last[second][2 * down], &last[second][2 * down + 1]);
-                let (mut sum_qx, mut sum_q2) = ([0.0; LANES], [0.0; LANES]);
-                for lane in 0..LANES {
-                    let (x, w) = (sum_x[first][lane], sum_w[first][lane]);
-                    let (middle_x, middle_w) = (sum_x[second][lane] - x, sum_w[second][lane] - w);
-                    sum_qx[lane] = x * q[0] + middle_x * q[1] + last_x[lane];
-                    sum_q2[lane] = w * q[0] * q[0] + middle_w * q[1] * q[1] + last_w[lane];
-                }
+            for down in 0..2 {
+                let (sum_qx, sum_q2) = sums(first, second, down);
                 cuts.consider(&mut best, sum_qx, sum_q2, place + down);
             }
         }

@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use granule_format::block::codebook::iq1::{GRID, SHIFT};
 
 use super::neighbours::{Neighbours, costs, level, pack};
+use super::super_block::lanes::select;
 
 /// Sub-blocks that are searched together, one in each lane.
 pub(super) const LANES: usize = 16;
@@ -45,16 +46,15 @@ pub(super) fn order<const N: usize>(x: &[f32; N]) -> [usize; N] {
 
 /// As [`order`], for a sub-block in each lane.
 ///
-/// Values become integers that compare as they do, with the position below, so that no two are equal
+/// A value becomes a double, whose lowest bits hold the position, counted down where it is negative: so no two are equal,
 /// and any sort gives the stable order; here a network, the same exchanges in every lane.
 #[inline(always)]
 pub(super) fn order_lanes<const N: usize>(x: &[[f32; N]; LANES]) -> [[u32; LANES]; N] {
-    let mut keys = [[0_u64; LANES]; N];
+    let mut keys = [[0.0_f64; LANES]; N];
     for (i, keys) in keys.iter_mut().enumerate() {
         for lane in 0..LANES {
-            let bits = (x[lane][i] + 0.0).to_bits(); // -0 becomes 0, its equal
-            let sign = (bits as i32 >> 31) as u32;
-            keys[lane] = u64::from(bits ^ (sign | 0x8000_0000)) << 32 | i as u64;
+            let bits = f64::from(x[lane][i] + 0.0).to_bits(); // -0 becomes 0, its equal
+            keys[lane] = f64::from_bits(bits | u64::from(position::<N>(bits, i as u32)));
         }
     }
     // Batcher's network: odd-even merging of runs of 1, 2, 4, ... values.
@@ -78,18 +78,27 @@ pub(super) fn order_lanes<const N: usize>(x: &[[f32; N]; LANES]) -> [[u32; LANES
     let mut order = [[0; LANES]; N];
     for i in 0..N {
         for lane in 0..LANES {
-            order[i][lane] = keys[i][lane] as u32;
+            let bits = keys[i][lane].to_bits();
+            order[i][lane] = position::<N>(bits, bits as u32);
         }
     }
     order
 }
 
+/// A position among `N`, a power of two, as it stands in the lowest bits of a key with the sign of these bits, and the
+/// other way round.
 #[inline(always)]
-fn exchange(keys: &mut [[u64; LANES]], low: usize, high: usize) {
+fn position<const N: usize>(bits: u64, position: u32) -> u32 {
+    (position ^ (bits.cast_signed() >> 63) as u32) & (N as u32 - 1)
+}
+
+#[inline(always)]
+fn exchange(keys: &mut [[f64; LANES]], low: usize, high: usize) {
     let (a, b) = (keys[low], keys[high]);
     for lane in 0..LANES {
-        keys[low][lane] = a[lane].min(b[lane]);
-        keys[high][lane] = a[lane].max(b[lane]);
+        // not `f64::min`, which takes more instructions for the sake of NaN
+        keys[low][lane] = if a[lane] < b[lane] { a[lane] } else { b[lane] };
+        keys[high][lane] = if a[lane] < b[lane] { b[lane] } else { a[lane] };
     }
 }
 
@@ -135,6 +144,50 @@ impl Cuts {
             self.scale[lane] = f32::from_bits(choose(scale.to_bits(), self.scale[lane].to_bits()));
             self.place[lane] = choose(place as u32, self.place[lane]);
         }
+    }
+}
+
+/// What the best cuts reach at least, from a few of them: with it to start from, few others are ever better.
+///
+/// The cuts that win stay the same. Let `B` be the start, 0.999 times the best of the few, and `M` the best of all.
+/// Beside the search from `B` think of the one from nothing: once both take the same cuts they are in the same state. While
+/// only one of them takes cuts, what these reach exceeds the larger of the two bests by a few roundings at most, and the
+/// first such cuts reach about `B`. Thousands of roundings are less than what `B` is below `M`, so both take the cuts
+/// that reach `M`, if not the same ones before.
+#[derive(Clone, Copy)]
+pub(super) struct Start {
+    /// `(sum w q x)^2` and `sum w q^2` of the best.
+    numerator: Lanes,
+    denominator: Lanes,
+}
+
+impl Start {
+    pub(super) const NOTHING: Self = Self { numerator: [0.0; LANES], denominator: [1.0; LANES] };
+
+    /// Look at some cuts.
+    #[inline(always)]
+    pub(super) fn consider(&mut self, sum_qx: &Lanes, sum_q2: &Lanes) {
+        let old = *self;
+        for lane in 0..LANES {
+            let square = sum_qx[lane] * sum_qx[lane];
+            let better = square * old.denominator[lane] > old.numerator[lane] * sum_q2[lane];
+            self.numerator[lane] = select(better, square, old.numerator[lane]);
+            self.denominator[lane] = select(better, sum_q2[lane], old.denominator[lane]);
+        }
+    }
+
+    /// The best to start from: as long as numbers are neither so large nor so small that more than a rounding is lost.
+    #[inline(always)]
+    pub(super) fn best(&self) -> Lanes {
+        let mut best = [0.0; LANES];
+        for lane in 0..LANES {
+            let (numerator, denominator) = (self.numerator[lane], self.denominator[lane]);
+            let ratio = numerator / denominator;
+            let usual = |number: f32| (number > 1e-25) & (number < 1e25);
+            let usual = usual(numerator) & usual(denominator) & usual(ratio);
+            best[lane] = select(usual, 0.999 * ratio, -f32::MAX);
+        }
+        best
     }
 }
 

@@ -190,7 +190,8 @@ fn size(dimensions: &[u64], ty: u32) -> Option<Option<u128>> {
     let Some(ty) = BlockType::from_id(ty) else { return Some(None) };
     let block = ty.block_values() as u128;
     product(dimensions.get(1..).unwrap_or_default())?;
-    if u128::from(dimensions.first().copied().unwrap_or(1)) % block != 0 {
+    let row = u128::from(dimensions.first().copied().unwrap_or(1));
+    if row % block != 0 || row / block * ty.block_bytes() as u128 > u128::from(u64::MAX) {
         return None;
     }
     let bytes = values / block * ty.block_bytes() as u128;

@@ -6,6 +6,7 @@ mod header;
 mod layout;
 mod metadata;
 mod shard;
+mod strings;
 mod survey;
 mod tensor;
 mod value;
@@ -15,11 +16,12 @@ pub use header::{EntrySpan, Header};
 pub use layout::Draft;
 pub use metadata::{Entry, Metadata, MetadataError};
 pub use shard::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
+pub use strings::StringArray;
 pub use survey::{Fault, Survey};
 pub use tensor::{Shape, TensorInfo, TensorType};
 #[cfg(test)]
 pub(crate) use value::put_value;
-pub use value::{Array, StringArray, Value, ValueType};
+pub use value::{Array, Value, ValueType};
 pub use writer::{TensorWriter, WriteError, Writer};
 
 /// The first four bytes of a file.

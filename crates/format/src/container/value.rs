@@ -2,8 +2,8 @@ use std::fmt;
 
 use byteorder::{BigEndian, LittleEndian, WriteBytesExt};
 
-use super::Endian;
 use super::survey::Faults;
+use super::{Endian, StringArray};
 use crate::cursor::Cursor;
 use crate::error::Place;
 use crate::{Error, ErrorKind, Limits};
@@ -279,8 +279,7 @@ impl Walk<'_, '_> {
         let mut strings = StringArray::default();
         let least = ValueType::String.least_bytes(self.cursor.narrow);
         if count > 0 {
-            let ends = &mut strings.strings.get_or_insert_default().ends;
-            ends.reserve_exact(self.cursor.room_for(count, least));
+            strings.reserve_exact(self.cursor.room_for(count, least));
         }
         for _ in 0..count {
             let at = self.cursor.position();
@@ -291,73 +290,6 @@ impl Walk<'_, '_> {
             strings.push(bytes);
         }
         Ok(strings)
-    }
-}
-
-/// Many strings in two allocations. The strings are bytes: texts of tokens need not be UTF-8.
-///
-/// Without strings there is no allocation, and the array itself is a pointer: what a file can make a reader
-/// take for an array of 12 bytes is little.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct StringArray {
-    strings: Option<Box<Strings>>,
-}
-
-#[derive(Clone, Default, PartialEq, Eq)]
-struct Strings {
-    bytes: Vec<u8>,
-    /// Where each string ends in `bytes`; it starts where the one before ends.
-    ends: Vec<usize>,
-}
-
-impl StringArray {
-    /// Number of strings.
-    pub fn len(&self) -> usize {
-        self.strings.as_ref().map_or(0, |strings| strings.ends.len())
-    }
-
-    /// Whether there are no strings.
-    pub fn is_empty(&self) -> bool {
-        self.strings.is_none()
-    }
-
-    /// The string at `index`.
-    pub fn get(&self, index: usize) -> Option<&[u8]> {
-        let Strings { bytes, ends } = self.strings.as_deref()?;
-        let end = *ends.get(index)?;
-        let start = if index == 0 { 0 } else { ends[index - 1] };
-        Some(&bytes[start..end])
-    }
-
-    /// The string at `index` if there is one and it is UTF-8.
-    pub fn get_str(&self, index: usize) -> Option<&str> {
-        str::from_utf8(self.get(index)?).ok()
-    }
-
-    /// The strings in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        (0..self.len()).map(|i| self.get(i).unwrap_or_default())
-    }
-
-    /// Add a string at the end.
-    pub fn push(&mut self, string: impl AsRef<[u8]>) {
-        let strings = self.strings.get_or_insert_default();
-        strings.bytes.extend_from_slice(string.as_ref());
-        strings.ends.push(strings.bytes.len());
-    }
-}
-
-impl fmt::Debug for StringArray {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter().map(String::from_utf8_lossy)).finish()
-    }
-}
-
-impl<S: AsRef<[u8]>> FromIterator<S> for StringArray {
-    fn from_iter<I: IntoIterator<Item = S>>(strings: I) -> Self {
-        let mut array = Self::default();
-        strings.into_iter().for_each(|string| array.push(string));
-        array
     }
 }
 

@@ -136,6 +136,12 @@ impl<'a> Cursor<'a> {
         result
     }
 
+    /// The same position in more of the file.
+    pub(crate) fn over<'b>(&self, bytes: &'b [u8]) -> Cursor<'b> {
+        let Self { position, file_bytes, endian, narrow, .. } = *self;
+        Cursor { bytes, position, file_bytes, endian, narrow }
+    }
+
     /// Check that `count` things of at least `least` bytes each fit the rest of the file, before anything is
     /// reserved for them.
     ///
@@ -152,8 +158,71 @@ impl<'a> Cursor<'a> {
     /// How many of `count` things of at least `least` bytes each the bytes that are there can hold: what may be
     /// reserved. Where only the beginning of a file is there, that is less than the file can hold.
     pub fn room_for(&self, count: u64, least: u64) -> usize {
-        let there = (self.bytes.len() - self.position) as u64;
+        let there = self.bytes.len().saturating_sub(self.position) as u64;
         // not more than a slice has bytes
         count.min(there / least.max(1)) as usize
     }
+}
+
+/// A number as it is stored in a file.
+pub(crate) trait Number: Copy {
+    /// How many bytes it takes.
+    const BYTES: usize = size_of::<Self>();
+    /// Whether it is a truth value, whose byte is 0 or 1.
+    const IS_BOOL: bool = false;
+
+    /// The number in the first [`BYTES`](Self::BYTES) bytes, least significant first.
+    fn from_little(bytes: &[u8]) -> Self;
+
+    /// The same, most significant first.
+    fn from_big(bytes: &[u8]) -> Self;
+}
+
+macro_rules! numbers {
+    ($( $ty:ty: $read:ident, )*) => {
+        $( impl Number for $ty {
+            fn from_little(bytes: &[u8]) -> Self {
+                LittleEndian::$read(bytes)
+            }
+
+            fn from_big(bytes: &[u8]) -> Self {
+                BigEndian::$read(bytes)
+            }
+        } )*
+    };
+}
+
+numbers! {
+    u16: read_u16,
+    i16: read_i16,
+    u32: read_u32,
+    i32: read_i32,
+    f32: read_f32,
+    u64: read_u64,
+    i64: read_i64,
+    f64: read_f64,
+}
+
+/// One byte has one order.
+macro_rules! bytes {
+    ($( $ty:ty: $from:expr, $is_bool:literal; )*) => {
+        $( impl Number for $ty {
+            const IS_BOOL: bool = $is_bool;
+
+            fn from_little(bytes: &[u8]) -> Self {
+                let from: fn(u8) -> Self = $from;
+                from(bytes[0])
+            }
+
+            fn from_big(bytes: &[u8]) -> Self {
+                Self::from_little(bytes)
+            }
+        } )*
+    };
+}
+
+bytes! {
+    u8: |byte| byte, false;
+    i8: u8::cast_signed, false;
+    bool: |byte| byte != 0, true;
 }

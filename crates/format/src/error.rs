@@ -54,11 +54,11 @@ pub enum ErrorKind {
         /// Bytes from behind the length up to the end of the file.
         left: u64,
     },
-    /// Only from [`Header::parse_prefix`](crate::Header::parse_prefix): the header goes on after
-    /// the prefix.
+    /// Only from [`Header::parse_prefix`](crate::Header::parse_prefix) and
+    /// [`HeaderParser`](crate::HeaderParser): the header goes on after the prefix.
     #[error("the first {need} bytes of the file are needed to go on")]
     PrefixTooShort {
-        /// Length of the prefix with which to try again, in bytes.
+        /// Length of the prefix with which to try again, in bytes: no shorter one suffices, this one may not either.
         need: u64,
     },
     /// The first four bytes are not `GGUF`.
@@ -189,6 +189,14 @@ pub enum ErrorKind {
 impl Error {
     pub(crate) fn new(kind: ErrorKind, offset: u64) -> Self {
         Self { kind, offset, place: Place::Header }
+    }
+
+    /// The same error; if more of the file is needed, `rest` bytes more, as far as the file has them.
+    pub(crate) fn needing_more(mut self, rest: u64, file_bytes: u64) -> Self {
+        if let ErrorKind::PrefixTooShort { need } = &mut self.kind {
+            *need = need.saturating_add(rest).min(file_bytes);
+        }
+        self
     }
 
     /// The same error, said to be in `place`.

@@ -25,8 +25,8 @@ pub mod num;
 pub use block::{Block, BlockType, Defect};
 pub use check::check;
 pub use container::{
-    Array, Draft, Endian, Header, Metadata, MetadataError, Shape, StringArray, TensorInfo,
-    TensorType, Value, ValueType, WriteError, Writer,
+    Array, Draft, Endian, Header, HeaderParser, Metadata, MetadataError, Shape, StringArray,
+    TensorInfo, TensorType, Value, ValueType, WriteError, Writer,
 };
 pub use error::{Error, ErrorKind, Place};
 pub use file_type::{FileType, UnknownFileType};

@@ -4,7 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 use granule_format::container::{Endian, Shape, Writer};
 use granule_format::{
-    Array, BlockType, Draft, ErrorKind, Header, Limits, Metadata, StringArray, TensorType, Value,
+    Array, BlockType, Draft, ErrorKind, Header, HeaderParser, Limits, Metadata, StringArray,
+    TensorType, Value,
 };
 use proptest::prelude::*;
 
@@ -123,6 +124,21 @@ fn a_prefix_asks_for_more() {
         }
     }
     assert!(prefix <= whole.data_offset() as usize);
+}
+
+#[test]
+fn a_parser_goes_on_where_it_stopped() {
+    for endian in [Endian::Little, Endian::Big] {
+        let file = file(endian);
+        let whole = Header::parse(&file).unwrap();
+        let mut parser = HeaderParser::new(file.len() as u64, &Limits::DEFAULT);
+        let found = (0..=file.len()).find_map(|length| match parser.parse(&file[..length]) {
+            Ok(header) => Some((length, header)),
+            Err(error) if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) => None,
+            Err(error) => panic!("{length} bytes: {error}"),
+        });
+        assert_eq!(found, Some((whole.table_end() as usize, whole)));
+    }
 }
 
 #[test]

@@ -1,10 +1,10 @@
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use granule_format::container::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
-use granule_format::{ErrorKind, Header, Limits, Metadata};
+use granule_format::{ErrorKind, Header, HeaderParser, Limits, Metadata};
 
 use crate::storage::Storage;
 use crate::{Error, FileMap, Tensor};
@@ -177,9 +177,6 @@ impl Model {
 }
 
 impl Shard {
-    /// The first read; most headers without a vocabulary are smaller.
-    const FIRST_READ: u64 = 1 << 20;
-
     fn open(path: &Path, store: impl FnOnce(File) -> Storage) -> Result<Self, Error> {
         let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
@@ -187,23 +184,35 @@ impl Shard {
         if metadata.is_dir() {
             return Err(io(io::ErrorKind::IsADirectory.into()));
         }
-        let file_bytes = metadata.len();
-        let storage = store(file);
-        let mut length = file_bytes.min(Self::FIRST_READ);
-        let header = loop {
-            let prefix = storage.read(0, length as usize).map_err(io)?;
-            match Header::parse_prefix(&prefix, file_bytes, &Limits::DEFAULT) {
-                Ok(header) => break header,
+        let header = Self::read_header(path, &file, metadata.len())?;
+        Ok(Self { path: path.to_owned(), header, storage: store(file) })
+    }
+
+    /// Read the header, and little more of the file.
+    fn read_header(path: &Path, file: &File, file_bytes: u64) -> Result<Header, Error> {
+        /// Most headers without a vocabulary are smaller.
+        const FIRST: u64 = 1 << 20;
+        let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
+        let mut parser = HeaderParser::new(file_bytes, &Limits::DEFAULT);
+        let (mut prefix, mut length) = (Vec::new(), FIRST);
+        loop {
+            let more = length.min(file_bytes).saturating_sub(prefix.len() as u64);
+            prefix.reserve_exact(
+                usize::try_from(more).map_err(|_| io(io::ErrorKind::FileTooLarge.into()))?,
+            );
+            let read = file.take(more).read_to_end(&mut prefix).map_err(io)? as u64;
+            if read < more {
+                return Err(io(io::ErrorKind::UnexpectedEof.into()));
+            }
+            match parser.parse(&prefix) {
+                Ok(header) => return Ok(header),
                 Err(error) => match error.kind {
-                    // never more than the file, and at least four times as much as before
-                    ErrorKind::PrefixTooShort { need } => {
-                        length = need.max(4 * length).min(file_bytes);
-                    }
+                    // a quarter more, lest a long array be gone through again for every few of its strings
+                    ErrorKind::PrefixTooShort { need } => length = need.saturating_add(need / 4),
                     _ => return Err(format_error(path, error)),
                 },
             }
-        };
-        Ok(Self { path: path.to_owned(), header, storage })
+        }
     }
 
     /// Where the file is; empty for bytes in memory.

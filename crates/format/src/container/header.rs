@@ -1,10 +1,9 @@
 use super::value::Walk;
 use super::{
-    ALIGNMENT_KEY, DEFAULT_ALIGNMENT, Endian, MAGIC, Metadata, Shape, TensorInfo, TensorType,
-    Value, ValueType,
+    ALIGNMENT_KEY, DEFAULT_ALIGNMENT, Endian, HeaderParser, MAGIC, Metadata, Shape, TensorInfo,
+    TensorType, Value, ValueType,
 };
 use crate::block::REMOVED;
-use crate::cursor::Cursor;
 use crate::error::Place;
 use crate::{Error, ErrorKind, Limits};
 
@@ -57,16 +56,7 @@ impl Header {
     /// As [`parse`](Self::parse); [`ErrorKind::PrefixTooShort`] if the header goes on behind
     /// `prefix`.
     pub fn parse_prefix(prefix: &[u8], file_bytes: u64, limits: &Limits) -> Result<Self, Error> {
-        let mut walk = Walk::new(Cursor::new(prefix, file_bytes), limits, None);
-        Self::read(&mut walk).map_err(|error| walk.placed(error))
-    }
-
-    fn read(walk: &mut Walk<'_, '_>) -> Result<Self, Error> {
-        let mut header = Self::start(walk)?;
-        let counts = Counts::read(walk)?;
-        header.read_entries(walk, counts.entries)?;
-        header.read_table(walk, counts.tensors)?;
-        Ok(header)
+        HeaderParser::new(file_bytes, limits).parse(prefix)
     }
 
     /// Magic and version.
@@ -123,18 +113,28 @@ impl Header {
         walk: &mut Walk<'_, '_>,
         entries: u64,
     ) -> Result<(), Error> {
-        let room = walk.cursor.room_for(entries, Counts::least_entry_bytes(walk.cursor.narrow));
-        self.metadata.reserve_exact(room);
-        self.spans.reserve_exact(room);
+        self.reserve_entries(walk, entries);
         let stop = (0..entries).try_for_each(|index| self.read_entry(walk, index));
         if stop.is_err() && walk.is_strict() {
             return stop;
         }
+        self.finish_entries(walk)?;
+        stop
+    }
+
+    pub(super) fn reserve_entries(&mut self, walk: &Walk<'_, '_>, entries: u64) {
+        let room = walk.cursor.room_for(entries, Counts::least_entry_bytes(walk.cursor.narrow));
+        self.metadata.reserve_exact(room);
+        self.spans.reserve_exact(room);
+    }
+
+    /// Check the entries together, and see what they say about the alignment.
+    pub(super) fn finish_entries(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), Error> {
         let place = std::mem::take(&mut walk.place);
         self.check_keys(walk)?;
         self.read_alignment(walk)?;
         walk.place = place;
-        stop
+        Ok(())
     }
 
     /// The table of tensors, and whether their data lies in the file.
@@ -143,25 +143,39 @@ impl Header {
         walk: &mut Walk<'_, '_>,
         tensors: u64,
     ) -> Result<(), Error> {
-        let room = walk.cursor.room_for(tensors, Counts::least_tensor_bytes(walk.cursor.narrow));
-        self.tensors.reserve_exact(room);
-        self.tensor_offsets.reserve_exact(room);
+        self.reserve_tensors(walk, tensors);
         let stop = (0..tensors).try_for_each(|index| self.read_tensor(walk, index));
         if stop.is_err() && walk.is_strict() {
             return stop;
         }
+        self.finish_table(walk, stop.is_ok())?;
+        stop
+    }
+
+    pub(super) fn reserve_tensors(&mut self, walk: &Walk<'_, '_>, tensors: u64) {
+        let room = walk.cursor.room_for(tensors, Counts::least_tensor_bytes(walk.cursor.narrow));
+        self.tensors.reserve_exact(room);
+        self.tensor_offsets.reserve_exact(room);
+    }
+
+    /// Check the tensors together; where their data lies only if the table is `complete`.
+    pub(super) fn finish_table(
+        &mut self,
+        walk: &mut Walk<'_, '_>,
+        complete: bool,
+    ) -> Result<(), Error> {
         let place = std::mem::take(&mut walk.place);
         self.index_names(walk)?;
         self.table_end = walk.cursor.position();
         self.data_offset = self.table_end.next_multiple_of(u64::from(self.alignment));
-        if stop.is_ok() {
+        if complete {
             self.check_spans(walk)?;
         }
         walk.place = place;
-        stop
+        Ok(())
     }
 
-    fn read_entry(&mut self, walk: &mut Walk<'_, '_>, index: u64) -> Result<(), Error> {
+    pub(super) fn read_entry(&mut self, walk: &mut Walk<'_, '_>, index: u64) -> Result<(), Error> {
         walk.place = Place::Key(index);
         let key_at = walk.cursor.position();
         let bytes = walk.cursor.string()?;
@@ -212,7 +226,7 @@ impl Header {
         walk.fault(Error::new(kind, self.spans[index].value).within(place))
     }
 
-    fn read_tensor(&mut self, walk: &mut Walk<'_, '_>, index: u64) -> Result<(), Error> {
+    pub(super) fn read_tensor(&mut self, walk: &mut Walk<'_, '_>, index: u64) -> Result<(), Error> {
         walk.place = Place::TensorEntry(index);
         let at = walk.cursor.position();
         let bytes = walk.cursor.string()?;
@@ -426,6 +440,7 @@ fn read_shape(walk: &mut Walk<'_, '_>) -> Result<Option<(Shape, TensorType, u64)
 }
 
 /// The two counts that follow the version.
+#[derive(Clone, Debug)]
 pub(super) struct Counts {
     pub(super) tensors: u64,
     pub(super) entries: u64,

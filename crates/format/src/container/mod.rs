@@ -5,6 +5,7 @@
 mod header;
 mod layout;
 mod metadata;
+mod parser;
 mod shard;
 mod strings;
 mod survey;
@@ -15,6 +16,7 @@ mod writer;
 pub use header::{EntrySpan, Header};
 pub use layout::Draft;
 pub use metadata::{Entry, Metadata, MetadataError};
+pub use parser::HeaderParser;
 pub use shard::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
 pub use strings::StringArray;
 pub use survey::{Fault, Survey};

@@ -4,19 +4,28 @@ use std::fmt;
 ///
 /// Without strings there is no allocation, and the array itself is a pointer: what a file can make a reader
 /// take for an array of 12 bytes is little.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct StringArray {
     strings: Option<Box<Strings>>,
 }
 
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 struct Strings {
+    /// The strings, each behind a `gap`. In a file their lengths are there, and one copy of all is several times
+    /// faster than one of each.
     bytes: Vec<u8>,
-    /// Where each string ends in `bytes`; it starts where the one before ends.
+    gap: usize,
+    /// Where each string ends in `bytes`.
     ends: Vec<usize>,
 }
 
 impl StringArray {
+    /// Strings that lie as in a file: `gap` bytes in front of each, and where each ends.
+    pub(crate) fn as_stored(bytes: &[u8], gap: usize, ends: Vec<usize>) -> Self {
+        let strings = Strings { bytes: bytes.to_vec(), gap, ends };
+        Self { strings: (!strings.ends.is_empty()).then(|| Box::new(strings)) }
+    }
+
     /// Number of strings.
     pub fn len(&self) -> usize {
         self.strings.as_ref().map_or(0, |strings| strings.ends.len())
@@ -29,10 +38,10 @@ impl StringArray {
 
     /// The string at `index`.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
-        let Strings { bytes, ends } = self.strings.as_deref()?;
+        let Strings { bytes, gap, ends } = self.strings.as_deref()?;
         let end = *ends.get(index)?;
         let start = if index == 0 { 0 } else { ends[index - 1] };
-        Some(&bytes[start..end])
+        Some(&bytes[start + gap..end])
     }
 
     /// The string at `index` if there is one and it is UTF-8.
@@ -45,18 +54,22 @@ impl StringArray {
         (0..self.len()).map(|i| self.get(i).unwrap_or_default())
     }
 
-    /// Make room for so many more strings, but not for their bytes.
-    pub(crate) fn reserve_exact(&mut self, strings: usize) {
-        self.strings.get_or_insert_default().ends.reserve_exact(strings);
-    }
-
     /// Add a string at the end.
     pub fn push(&mut self, string: impl AsRef<[u8]>) {
         let strings = self.strings.get_or_insert_default();
+        strings.bytes.resize(strings.bytes.len() + strings.gap, 0);
         strings.bytes.extend_from_slice(string.as_ref());
         strings.ends.push(strings.bytes.len());
     }
 }
+
+impl PartialEq for StringArray {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for StringArray {}
 
 impl fmt::Debug for StringArray {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

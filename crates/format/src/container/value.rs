@@ -4,13 +4,13 @@ use byteorder::{BigEndian, LittleEndian, WriteBytesExt};
 
 use super::survey::Faults;
 use super::{Endian, StringArray};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Number};
 use crate::error::Place;
 use crate::{Error, ErrorKind, Limits};
 
-/// Builds the value types from one table: name, number, Rust type, bytes, how it is read.
+/// Builds the value types from one table: name, number in the file, Rust type.
 macro_rules! values {
-    ($( $(#[$doc:meta])* $name:ident = $id:literal: $ty:ty, $bytes:literal, $read:expr; )*) => {
+    ($( $(#[$doc:meta])* $name:ident = $id:literal: $ty:ty; )*) => {
         /// The type of a metadata value. The discriminant is the number in the file.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
@@ -46,7 +46,7 @@ macro_rules! values {
             /// or 64-bit lengths.
             pub(crate) const fn least_bytes(self, narrow: bool) -> u64 {
                 match self {
-                    $( Self::$name => $bytes, )*
+                    $( Self::$name => size_of::<$ty>() as u64, )*
                     Self::String => if narrow { 4 } else { 8 },
                     Self::Array => if narrow { 8 } else { 12 },
                 }
@@ -125,10 +125,7 @@ macro_rules! values {
         impl Value {
             pub(crate) fn read(walk: &mut Walk<'_, '_>, ty: ValueType) -> Result<Self, Error> {
                 Ok(match ty {
-                    $( ValueType::$name => {
-                        let read: fn(&mut Walk<'_, '_>) -> Result<$ty, Error> = $read;
-                        Self::$name(read(walk)?)
-                    } )*
+                    $( ValueType::$name => Self::$name(walk.number()?), )*
                     ValueType::String => Self::String(walk.text()?),
                     ValueType::Array => Self::Array(Array::read(walk, 1)?),
                 })
@@ -150,10 +147,7 @@ macro_rules! values {
                 let least = ty.least_bytes(walk.cursor.narrow);
                 walk.cursor.check_count("array elements", count, least)?;
                 let array = match ty {
-                    $( ValueType::$name => {
-                        let read: fn(&mut Walk<'_, '_>) -> Result<$ty, Error> = $read;
-                        Self::$name((0..count).map(|_| read(walk)).collect::<Result<_, _>>()?)
-                    } )*
+                    $( ValueType::$name => Self::$name(walk.numbers(count)?), )*
                     ValueType::String => Self::String(walk.strings(count)?),
                     ValueType::Array => {
                         let mut items = Vec::new();
@@ -176,27 +170,27 @@ macro_rules! values {
 
 values! {
     /// An unsigned 8-bit integer.
-    U8 = 0: u8, 1, |w| w.cursor.u8();
+    U8 = 0: u8;
     /// A signed 8-bit integer.
-    I8 = 1: i8, 1, |w| w.cursor.u8().map(u8::cast_signed);
+    I8 = 1: i8;
     /// An unsigned 16-bit integer.
-    U16 = 2: u16, 2, |w| w.cursor.u16();
+    U16 = 2: u16;
     /// A signed 16-bit integer.
-    I16 = 3: i16, 2, |w| w.cursor.u16().map(u16::cast_signed);
+    I16 = 3: i16;
     /// An unsigned 32-bit integer.
-    U32 = 4: u32, 4, |w| w.cursor.u32();
+    U32 = 4: u32;
     /// A signed 32-bit integer.
-    I32 = 5: i32, 4, |w| w.cursor.u32().map(u32::cast_signed);
+    I32 = 5: i32;
     /// A 32-bit floating point number.
-    F32 = 6: f32, 4, |w| w.cursor.u32().map(f32::from_bits);
+    F32 = 6: f32;
     /// A truth value, one byte.
-    Bool = 7: bool, 1, |w| w.boolean();
+    Bool = 7: bool;
     /// An unsigned 64-bit integer.
-    U64 = 10: u64, 8, |w| w.cursor.u64();
+    U64 = 10: u64;
     /// A signed 64-bit integer.
-    I64 = 11: i64, 8, |w| w.cursor.u64().map(u64::cast_signed);
+    I64 = 11: i64;
     /// A 64-bit floating point number.
-    F64 = 12: f64, 8, |w| w.cursor.u64().map(f64::from_bits);
+    F64 = 12: f64;
 }
 
 /// What reading a header needs: the position, the caps, and where to put faults that do not stop the
@@ -226,7 +220,7 @@ impl<'a, 'f> Walk<'a, 'f> {
     }
 }
 
-impl Walk<'_, '_> {
+impl<'a> Walk<'a, '_> {
     /// Note a fault and go on, or stop with it.
     pub(crate) fn fault(&mut self, error: Error) -> Result<(), Error> {
         let error = self.placed(error);
@@ -253,13 +247,33 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn boolean(&mut self) -> Result<bool, Error> {
+    fn number<N: Number>(&mut self) -> Result<N, Error> {
+        let bytes = self.checked::<N>(1)?;
+        Ok(match self.cursor.endian {
+            Endian::Little => N::from_little(bytes),
+            Endian::Big => N::from_big(bytes),
+        })
+    }
+
+    /// So many numbers, which the rest of the file has room for.
+    fn numbers<N: Number>(&mut self, count: u64) -> Result<Vec<N>, Error> {
+        let bytes = self.checked::<N>(count)?.chunks_exact(N::BYTES);
+        Ok(match self.cursor.endian {
+            Endian::Little => bytes.map(N::from_little).collect(),
+            Endian::Big => bytes.map(N::from_big).collect(),
+        })
+    }
+
+    /// The bytes of `count` numbers.
+    fn checked<N: Number>(&mut self, count: u64) -> Result<&'a [u8], Error> {
         let at = self.cursor.position();
-        let byte = self.cursor.u8()?;
-        if byte > 1 {
-            self.fault(Error::new(ErrorKind::Bool(byte), at))?;
+        let bytes = self.cursor.take(count.saturating_mul(N::BYTES as u64))?;
+        if N::IS_BOOL {
+            for (byte, at) in bytes.iter().zip(at..).filter(|(byte, _)| **byte > 1) {
+                self.fault(Error::new(ErrorKind::Bool(*byte), at))?;
+            }
         }
-        Ok(byte != 0)
+        Ok(bytes)
     }
 
     fn text(&mut self) -> Result<String, Error> {
@@ -274,22 +288,27 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// `count` strings, kept in two allocations that grow with what was really there.
+    /// `count` strings, kept as they lie in the file.
     fn strings(&mut self, count: u64) -> Result<StringArray, Error> {
-        let mut strings = StringArray::default();
         let least = ValueType::String.least_bytes(self.cursor.narrow);
-        if count > 0 {
-            strings.reserve_exact(self.cursor.room_for(count, least));
-        }
-        for _ in 0..count {
+        let mut ends = Vec::new();
+        ends.reserve_exact(self.cursor.room_for(count, least));
+        let mut all = self.cursor.clone();
+        let start = all.position();
+        for before in 0..count {
             let at = self.cursor.position();
-            let bytes = self.cursor.string()?;
+            let bytes = self.cursor.string().map_err(|error| {
+                let rest = (count - before - 1).saturating_mul(least);
+                error.needing_more(rest, self.cursor.file_bytes())
+            })?;
             if !self.raw_strings && str::from_utf8(bytes).is_err() {
                 self.fault(Error::new(ErrorKind::NotUtf8, at))?;
             }
-            strings.push(bytes);
+            // no farther than the bytes that are there
+            ends.push((self.cursor.position() - start) as usize);
         }
-        Ok(strings)
+        let bytes = all.take(self.cursor.position() - start)?;
+        Ok(StringArray::as_stored(bytes, least as usize, ends))
     }
 }
 

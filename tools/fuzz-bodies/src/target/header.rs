@@ -1,6 +1,6 @@
 //! Reading a header: at once, from its beginning alone, and as far as it goes.
 
-use granule_format::{ErrorKind, Header, Limits};
+use granule_format::{ErrorKind, Header, HeaderParser, Limits};
 
 pub(super) fn run(input: &[u8]) {
     let parsed = Header::parse(input);
@@ -18,8 +18,9 @@ pub(super) fn run(input: &[u8]) {
 
     // what is read from a prefix is the same, or more bytes are wanted, but never more than there are
     let mut length = input.len() / 3;
+    let mut parser = HeaderParser::new(input.len() as u64, &Limits::DEFAULT);
     loop {
-        let again = Header::parse_prefix(&input[..length], input.len() as u64, &Limits::DEFAULT);
+        let again = parser.parse(&input[..length]);
         match again {
             Err(error) if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) => {
                 let ErrorKind::PrefixTooShort { need } = error.kind else { return };

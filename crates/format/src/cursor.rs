@@ -4,11 +4,14 @@ use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use crate::{Endian, Error, ErrorKind};
 
-/// A position in the first bytes of a file.
+/// A position in the bytes of a file, of which a part is there.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     bytes: &'a [u8],
-    position: usize,
+    /// Where `bytes` begins in the file.
+    start: u64,
+    /// The position in `bytes`.
+    at: usize,
     file_bytes: u64,
     /// The byte order of the numbers that follow.
     pub endian: Endian,
@@ -21,7 +24,8 @@ impl<'a> Cursor<'a> {
     pub fn new(bytes: &'a [u8], file_bytes: u64) -> Self {
         Self {
             bytes,
-            position: 0,
+            start: 0,
+            at: 0,
             file_bytes: file_bytes.max(bytes.len() as u64),
             endian: Endian::Little,
             narrow: false,
@@ -30,12 +34,12 @@ impl<'a> Cursor<'a> {
 
     /// Bytes from the start of the file.
     pub const fn position(&self) -> u64 {
-        self.position as u64
+        self.start + self.at as u64
     }
 
     /// Bytes up to the end of the file.
     pub const fn left(&self) -> u64 {
-        self.file_bytes - self.position as u64
+        self.file_bytes - self.position()
     }
 
     /// Length of the file in bytes.
@@ -57,12 +61,11 @@ impl<'a> Cursor<'a> {
         if count > self.left() {
             return Err(self.error(ErrorKind::Truncated { need: count, left: self.left() }));
         }
-        let end = self.position as u64 + count;
-        let Some(end) = usize::try_from(end).ok().filter(|end| *end <= self.bytes.len()) else {
-            return Err(self.error(ErrorKind::PrefixTooShort { need: end }));
-        };
-        let taken = &self.bytes[self.position..end];
-        self.position = end;
+        if count > self.rest().len() as u64 {
+            return Err(self.error(ErrorKind::PrefixTooShort { need: self.position() + count }));
+        }
+        let taken = &self.rest()[..count as usize];
+        self.at += taken.len();
         Ok(taken)
     }
 
@@ -124,22 +127,32 @@ impl<'a> Cursor<'a> {
     /// As [`take`](Self::take), [`ErrorKind::StringTooLong`] if the file ends inside the string;
     /// the position stays.
     pub fn string(&mut self) -> Result<&'a [u8], Error> {
-        let start = self.position;
+        let (start, at) = (self.position(), self.at);
         let result = self.count().and_then(|bytes| {
             let left = self.left();
-            let long = Error::new(ErrorKind::StringTooLong { bytes, left }, start as u64);
+            let long = Error::new(ErrorKind::StringTooLong { bytes, left }, start);
             if bytes > left { Err(long) } else { self.take(bytes) }
         });
         if result.is_err() {
-            self.position = start;
+            self.at = at;
         }
         result
     }
 
-    /// The same position in more of the file.
+    /// The bytes that are there from this position on.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Go on by as many bytes as were found in [`rest`](Self::rest).
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.at = (self.at + bytes).min(self.bytes.len());
+    }
+
+    /// The same position, with the bytes that are there from it on.
     pub(crate) fn over<'b>(&self, bytes: &'b [u8]) -> Cursor<'b> {
-        let Self { position, file_bytes, endian, narrow, .. } = *self;
-        Cursor { bytes, position, file_bytes, endian, narrow }
+        let &Self { file_bytes, endian, narrow, .. } = self;
+        Cursor { bytes, start: self.position(), at: 0, file_bytes, endian, narrow }
     }
 
     /// Check that `count` things of at least `least` bytes each fit the rest of the file, before anything is
@@ -158,7 +171,7 @@ impl<'a> Cursor<'a> {
     /// How many of `count` things of at least `least` bytes each the bytes that are there can hold: what may be
     /// reserved. Where only the beginning of a file is there, that is less than the file can hold.
     pub fn room_for(&self, count: u64, least: u64) -> usize {
-        let there = self.bytes.len().saturating_sub(self.position) as u64;
+        let there = self.rest().len() as u64;
         // not more than a slice has bytes
         count.min(there / least.max(1)) as usize
     }

@@ -132,10 +132,12 @@ fn a_parser_goes_on_where_it_stopped() {
         let file = file(endian);
         let whole = Header::parse(&file).unwrap();
         let mut parser = HeaderParser::new(file.len() as u64, &Limits::DEFAULT);
-        let found = (0..=file.len()).find_map(|length| match parser.parse(&file[..length]) {
-            Ok(header) => Some((length, header)),
-            Err(error) if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) => None,
-            Err(error) => panic!("{length} bytes: {error}"),
+        let found = (0..=file.len()).find_map(|length| {
+            match parser.parse(&file[parser.position() as usize..length]) {
+                Ok(header) => Some((length, header)),
+                Err(error) if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) => None,
+                Err(error) => panic!("{length} bytes: {error}"),
+            }
         });
         assert_eq!(found, Some((whole.table_end() as usize, whole)));
     }

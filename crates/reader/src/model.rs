@@ -189,28 +189,25 @@ impl Shard {
     }
 
     /// Read the header, and little more of the file.
-    fn read_header(path: &Path, file: &File, file_bytes: u64) -> Result<Header, Error> {
-        /// Most headers without a vocabulary are smaller.
-        const FIRST: u64 = 1 << 20;
+    fn read_header(path: &Path, mut file: &File, file_bytes: u64) -> Result<Header, Error> {
+        /// What stays in the processor's cache from reading to parsing.
+        const PIECE: u64 = 256 << 10;
         let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
         let mut parser = HeaderParser::new(file_bytes, &Limits::DEFAULT);
-        let (mut prefix, mut length) = (Vec::new(), FIRST);
+        let (mut piece, mut filled, mut start) = (Vec::new(), 0, 0);
         loop {
-            let more = length.min(file_bytes).saturating_sub(prefix.len() as u64);
-            prefix.reserve_exact(
-                usize::try_from(more).map_err(|_| io(io::ErrorKind::FileTooLarge.into()))?,
-            );
-            let read = file.take(more).read_to_end(&mut prefix).map_err(io)? as u64;
-            if read < more {
-                return Err(io(io::ErrorKind::UnexpectedEof.into()));
-            }
-            match parser.parse(&prefix) {
+            // a piece that brings nothing is to double
+            let end = (filled as u64 + PIECE.max(filled as u64)).min(file_bytes - start) as usize;
+            piece.resize(piece.len().max(end), 0);
+            file.read_exact(&mut piece[filled..end]).map_err(io)?;
+            match parser.parse(&piece[..end]) {
                 Ok(header) => return Ok(header),
-                Err(error) => match error.kind {
-                    // a quarter more, lest a long array be gone through again for every few of its strings
-                    ErrorKind::PrefixTooShort { need } => length = need.saturating_add(need / 4),
-                    _ => return Err(format_error(path, error)),
-                },
+                Err(error) if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) => {
+                    let done = (parser.position() - start) as usize;
+                    piece.copy_within(done..end, 0);
+                    (filled, start) = (end - done, parser.position());
+                }
+                Err(error) => return Err(format_error(path, error)),
             }
         }
     }

@@ -1,4 +1,4 @@
-use super::value::Walk;
+use super::walk::Walk;
 use super::{
     ALIGNMENT_KEY, DEFAULT_ALIGNMENT, Endian, HeaderParser, MAGIC, Metadata, Shape, TensorInfo,
     TensorType, Value, ValueType,
@@ -175,20 +175,22 @@ impl Header {
         Ok(())
     }
 
-    pub(super) fn read_entry(&mut self, walk: &mut Walk<'_, '_>, index: u64) -> Result<(), Error> {
-        walk.place = Place::Key(index);
-        let key_at = walk.cursor.position();
-        let bytes = walk.cursor.string()?;
-        let key = checked_key(walk, bytes, key_at)?;
-        walk.place = Place::Value(key.clone());
-        let value_at = walk.cursor.position();
-        let id = walk.cursor.u32()?;
-        let ty =
-            ValueType::from_id(id).ok_or_else(|| Error::new(ErrorKind::ValueType(id), value_at))?;
-        walk.raw_strings = key.starts_with("tokenizer.");
-        let value = Value::read(walk, ty)?;
-        self.metadata.push(&key, value);
-        self.spans.push(EntrySpan { key: key_at, value: value_at, end: walk.cursor.position() });
+    fn read_entry(&mut self, walk: &mut Walk<'_, '_>, index: u64) -> Result<(), Error> {
+        let start = EntryStart::read(walk, index)?;
+        self.read_value(walk, &start)
+    }
+
+    pub(super) fn read_value(
+        &mut self,
+        walk: &mut Walk<'_, '_>,
+        start: &EntryStart,
+    ) -> Result<(), Error> {
+        walk.place = Place::Value(start.key.clone());
+        walk.raw_strings = start.key.starts_with("tokenizer.");
+        let value = Value::read(walk, start.ty)?;
+        self.metadata.push(&start.key, value);
+        let end = walk.cursor.position();
+        self.spans.push(EntrySpan { key: start.key_at, value: start.value_at, end });
         Ok(())
     }
 
@@ -437,6 +439,30 @@ fn read_shape(walk: &mut Walk<'_, '_>) -> Result<Option<(Shape, TensorType, u64)
     let ty = TensorType::from_id(walk.cursor.u32()?);
     let offset = walk.cursor.u64()?;
     Ok(Shape::new(&dimensions).map(|shape| (shape, ty, offset)))
+}
+
+/// What precedes the value of a metadata entry.
+#[derive(Clone, Debug)]
+pub(super) struct EntryStart {
+    key: String,
+    key_at: u64,
+    value_at: u64,
+    ty: ValueType,
+}
+
+impl EntryStart {
+    pub(super) fn read(walk: &mut Walk<'_, '_>, index: u64) -> Result<Self, Error> {
+        walk.place = Place::Key(index);
+        let key_at = walk.cursor.position();
+        let bytes = walk.cursor.string()?;
+        let key = checked_key(walk, bytes, key_at)?;
+        walk.place = Place::Value(key.clone());
+        let value_at = walk.cursor.position();
+        let id = walk.cursor.u32()?;
+        let ty =
+            ValueType::from_id(id).ok_or_else(|| Error::new(ErrorKind::ValueType(id), value_at))?;
+        Ok(Self { key, key_at, value_at, ty })
+    }
 }
 
 /// The two counts that follow the version.

@@ -11,6 +11,7 @@ mod strings;
 mod survey;
 mod tensor;
 mod value;
+mod walk;
 mod writer;
 
 pub use header::{EntrySpan, Header};

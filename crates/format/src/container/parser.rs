@@ -1,20 +1,20 @@
-use super::Header;
-use super::header::Counts;
-use super::value::Walk;
+use super::header::{Counts, EntryStart};
+use super::walk::Walk;
+use super::{Array, Header};
 use crate::cursor::Cursor;
 use crate::{Error, Limits};
 
-/// Reads a header of which the bytes come little by little: what was read once is not read again.
+/// Reads a header piece by piece: nothing is read twice, and the pieces need not be kept.
 ///
 /// ```
 /// use granule_format::{Error, ErrorKind, Header, HeaderParser, Limits};
 ///
 /// fn open(file: &[u8]) -> Result<Header, Error> {
 ///     let mut parser = HeaderParser::new(file.len() as u64, &Limits::DEFAULT);
-///     let mut length = file.len().min(4096);
+///     let mut end = file.len().min(4096);
 ///     loop {
-///         match parser.parse(&file[..length]) {
-///             Err(Error { kind: ErrorKind::PrefixTooShort { need }, .. }) => length = need as usize,
+///         match parser.parse(&file[parser.position() as usize..end]) {
+///             Err(Error { kind: ErrorKind::PrefixTooShort { need }, .. }) => end = need as usize,
 ///             result => return result,
 ///         }
 ///     }
@@ -24,26 +24,43 @@ use crate::{Error, Limits};
 /// ```
 #[derive(Clone, Debug)]
 pub struct HeaderParser {
-    /// Where the next entry of metadata or table begins.
     at: Cursor<'static>,
     limits: Limits,
     begun: Option<(Header, Counts)>,
+    /// The metadata entry whose value begins at the position, or goes on there.
+    entry: Option<EntryStart>,
+    /// What was read of that value, if it is an array, and how many elements are missing.
+    array: Option<(Array, u64)>,
 }
 
 impl HeaderParser {
     /// Begin with a file of `file_bytes` bytes.
     pub fn new(file_bytes: u64, limits: &Limits) -> Self {
-        Self { at: Cursor::new(&[], file_bytes), limits: *limits, begun: None }
+        let at = Cursor::new(&[], file_bytes);
+        Self { at, limits: *limits, begun: None, entry: None, array: None }
     }
 
-    /// Read on in the first bytes of the file, and return the header if they are enough.
+    /// Where to go on, in bytes from the start of the file. What lies before is not needed any more.
+    pub const fn position(&self) -> u64 {
+        self.at.position()
+    }
+
+    /// Go on with the bytes that lie at [`position`](Self::position), and return the header if they are enough;
+    /// then the next call would begin again.
     ///
     /// # Errors
     /// As [`Header::parse`]; [`ErrorKind::PrefixTooShort`](crate::ErrorKind::PrefixTooShort) if the
-    /// header goes on behind `prefix`: then call again with more of the same file.
-    pub fn parse(&mut self, prefix: &[u8]) -> Result<Header, Error> {
-        let mut walk = Walk::new(self.at.over(prefix), &self.limits, None);
-        self.read(&mut walk).map_err(|error| walk.placed(error))
+    /// header goes on behind `bytes`: then call again, with the bytes at the new position.
+    pub fn parse(&mut self, bytes: &[u8]) -> Result<Header, Error> {
+        let mut walk = Walk::new(self.at.over(bytes), &self.limits, None);
+        walk.partial = self.array.take();
+        let result = self.read(&mut walk);
+        if walk.partial.is_some() {
+            // the elements that were there are read
+            self.at = walk.cursor.over(&[]);
+        }
+        self.array = walk.partial.take();
+        result.map_err(|error| walk.placed(error))
     }
 
     fn read(&mut self, walk: &mut Walk<'_, '_>) -> Result<Header, Error> {
@@ -59,7 +76,13 @@ impl HeaderParser {
         let known = header.entry_spans().len() as u64;
         header.reserve_entries(walk, counts.entries - known);
         for index in known..counts.entries {
-            header.read_entry(walk, index)?;
+            let start = match &self.entry {
+                Some(start) => start,
+                None => self.entry.insert(EntryStart::read(walk, index)?),
+            };
+            self.at = walk.cursor.over(&[]);
+            header.read_value(walk, start)?;
+            self.entry = None;
             self.at = walk.cursor.over(&[]);
         }
         header.finish_entries(walk)?;

@@ -3,7 +3,7 @@
 use std::mem::discriminant;
 
 use super::header::Counts;
-use super::value::Walk;
+use super::walk::Walk;
 use super::{Endian, Header};
 use crate::cursor::Cursor;
 use crate::error::Place;

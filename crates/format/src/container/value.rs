@@ -2,11 +2,9 @@ use std::fmt;
 
 use byteorder::{BigEndian, LittleEndian, WriteBytesExt};
 
-use super::survey::Faults;
+use super::walk::Walk;
 use super::{Endian, StringArray};
-use crate::cursor::{Cursor, Number};
-use crate::error::Place;
-use crate::{Error, ErrorKind, Limits};
+use crate::{Error, ErrorKind};
 
 /// Builds the value types from one table: name, number in the file, Rust type.
 macro_rules! values {
@@ -133,36 +131,27 @@ macro_rules! values {
         }
 
         impl Array {
-            fn read(walk: &mut Walk<'_, '_>, depth: u32) -> Result<Self, Error> {
-                walk.depth = depth;
-                if depth > walk.limits.array_depth {
-                    return Err(walk.cursor.error(ErrorKind::Nesting(walk.limits.array_depth)));
+            /// No elements of this type yet.
+            fn new(ty: ValueType) -> Self {
+                match ty {
+                    $( ValueType::$name => Self::$name(Vec::new()), )*
+                    ValueType::String => Self::String(StringArray::default()),
+                    ValueType::Array => Self::Array(Vec::new()),
                 }
-                let at = walk.cursor.position();
-                let id = walk.cursor.u32()?;
-                let Some(ty) = ValueType::from_id(id) else {
-                    return Err(Error::new(ErrorKind::ValueType(id), at));
-                };
-                let count = walk.cursor.count()?;
-                let least = ty.least_bytes(walk.cursor.narrow);
-                walk.cursor.check_count("array elements", count, least)?;
-                let array = match ty {
-                    $( ValueType::$name => Self::$name(walk.numbers(count)?), )*
-                    ValueType::String => Self::String(walk.strings(count)?),
-                    ValueType::Array => {
-                        let mut items = Vec::new();
-                        for _ in 0..count {
-                            if items.len() == items.capacity() {
-                                // doubling takes much for arrays of 12 bytes each
-                                items.reserve_exact(items.len() / 2 + 1);
-                            }
-                            items.push(Self::read(walk, depth + 1)?);
-                        }
-                        Self::Array(items)
-                    }
-                };
-                walk.depth = depth - 1;
-                Ok(array)
+            }
+
+            /// Read and append `left` elements; it becomes how many are missing.
+            fn extend(
+                &mut self,
+                walk: &mut Walk<'_, '_>,
+                left: &mut u64,
+                depth: u32,
+            ) -> Result<(), Error> {
+                match self {
+                    $( Self::$name(items) => walk.numbers(items, left), )*
+                    Self::String(strings) => walk.strings(strings, left),
+                    Self::Array(items) => walk.arrays(items, left, depth + 1),
+                }
             }
         }
     };
@@ -193,122 +182,36 @@ values! {
     F64 = 12: f64;
 }
 
-/// What reading a header needs: the position, the caps, and where to put faults that do not stop the
-/// reading.
-pub(crate) struct Walk<'a, 'f> {
-    pub(crate) cursor: Cursor<'a>,
-    pub(crate) limits: Limits,
-    /// With a list, faults that leave the rest readable are noted; without, they are errors.
-    faults: Option<&'f mut Faults>,
-    /// The part of the file that is being read.
-    pub(crate) place: Place,
-    /// How many arrays the value that is being read lies in.
-    depth: u32,
-    /// Whether strings in arrays may be anything but UTF-8: token texts are bytes.
-    pub(crate) raw_strings: bool,
-}
-
-impl<'a, 'f> Walk<'a, 'f> {
-    pub(crate) fn new(cursor: Cursor<'a>, limits: &Limits, faults: Option<&'f mut Faults>) -> Self {
-        let (limits, place) = (*limits, Place::Header);
-        Self { cursor, limits, faults, place, depth: 0, raw_strings: false }
-    }
-
-    /// Whether the first fault ends the reading.
-    pub(crate) const fn is_strict(&self) -> bool {
-        self.faults.is_none()
-    }
-}
-
-impl<'a> Walk<'a, '_> {
-    /// Note a fault and go on, or stop with it.
-    pub(crate) fn fault(&mut self, error: Error) -> Result<(), Error> {
-        let error = self.placed(error);
-        match &mut self.faults {
-            Some(faults) => {
-                faults.note(error);
-                Ok(())
+impl Array {
+    pub(super) fn read(walk: &mut Walk<'_, '_>, depth: u32) -> Result<Self, Error> {
+        walk.depth = depth;
+        let (mut array, mut left) = match walk.partial.take() {
+            Some(partial) => partial,
+            None => Self::start(walk, depth)?,
+        };
+        if let Err(error) = array.extend(walk, &mut left, depth) {
+            if depth == 1 && matches!(error.kind, ErrorKind::PrefixTooShort { .. }) {
+                walk.partial = Some((array, left));
             }
-            None => Err(error),
+            return Err(error);
         }
+        walk.depth = depth - 1;
+        Ok(array)
     }
 
-    /// The error, said to be in the part that is being read unless it names a part itself.
-    pub(crate) fn placed(&self, error: Error) -> Error {
-        match (&error.place, &self.place) {
-            (Place::Header, Place::Value(key)) if self.depth == 1 => {
-                error.within(Place::Element(key.clone()))
-            }
-            (Place::Header, Place::Value(key)) if self.depth > 1 => {
-                error.within(Place::NestedValue(key.clone()))
-            }
-            (Place::Header, place) => error.within(place.clone()),
-            _ => error,
+    /// The array without its elements, and how many there are.
+    fn start(walk: &mut Walk<'_, '_>, depth: u32) -> Result<(Self, u64), Error> {
+        if depth > walk.limits.array_depth {
+            return Err(walk.cursor.error(ErrorKind::Nesting(walk.limits.array_depth)));
         }
-    }
-
-    fn number<N: Number>(&mut self) -> Result<N, Error> {
-        let bytes = self.checked::<N>(1)?;
-        Ok(match self.cursor.endian {
-            Endian::Little => N::from_little(bytes),
-            Endian::Big => N::from_big(bytes),
-        })
-    }
-
-    /// So many numbers, which the rest of the file has room for.
-    fn numbers<N: Number>(&mut self, count: u64) -> Result<Vec<N>, Error> {
-        let bytes = self.checked::<N>(count)?.chunks_exact(N::BYTES);
-        Ok(match self.cursor.endian {
-            Endian::Little => bytes.map(N::from_little).collect(),
-            Endian::Big => bytes.map(N::from_big).collect(),
-        })
-    }
-
-    /// The bytes of `count` numbers.
-    fn checked<N: Number>(&mut self, count: u64) -> Result<&'a [u8], Error> {
-        let at = self.cursor.position();
-        let bytes = self.cursor.take(count.saturating_mul(N::BYTES as u64))?;
-        if N::IS_BOOL {
-            for (byte, at) in bytes.iter().zip(at..).filter(|(byte, _)| **byte > 1) {
-                self.fault(Error::new(ErrorKind::Bool(*byte), at))?;
-            }
-        }
-        Ok(bytes)
-    }
-
-    fn text(&mut self) -> Result<String, Error> {
-        let at = self.cursor.position();
-        let bytes = self.cursor.string()?;
-        match str::from_utf8(bytes) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(_) => {
-                self.fault(Error::new(ErrorKind::NotUtf8, at))?;
-                Ok(String::from_utf8_lossy(bytes).into_owned())
-            }
-        }
-    }
-
-    /// `count` strings, kept as they lie in the file.
-    fn strings(&mut self, count: u64) -> Result<StringArray, Error> {
-        let least = ValueType::String.least_bytes(self.cursor.narrow);
-        let mut ends = Vec::new();
-        ends.reserve_exact(self.cursor.room_for(count, least));
-        let mut all = self.cursor.clone();
-        let start = all.position();
-        for before in 0..count {
-            let at = self.cursor.position();
-            let bytes = self.cursor.string().map_err(|error| {
-                let rest = (count - before - 1).saturating_mul(least);
-                error.needing_more(rest, self.cursor.file_bytes())
-            })?;
-            if !self.raw_strings && str::from_utf8(bytes).is_err() {
-                self.fault(Error::new(ErrorKind::NotUtf8, at))?;
-            }
-            // no farther than the bytes that are there
-            ends.push((self.cursor.position() - start) as usize);
-        }
-        let bytes = all.take(self.cursor.position() - start)?;
-        Ok(StringArray::as_stored(bytes, least as usize, ends))
+        let at = walk.cursor.position();
+        let id = walk.cursor.u32()?;
+        let Some(ty) = ValueType::from_id(id) else {
+            return Err(Error::new(ErrorKind::ValueType(id), at));
+        };
+        let count = walk.cursor.count()?;
+        walk.cursor.check_count("array elements", count, ty.least_bytes(walk.cursor.narrow))?;
+        Ok((Self::new(ty), count))
     }
 }
 

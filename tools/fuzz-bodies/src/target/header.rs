@@ -20,7 +20,7 @@ pub(super) fn run(input: &[u8]) {
     let mut length = input.len() / 3;
     let mut parser = HeaderParser::new(input.len() as u64, &Limits::DEFAULT);
     loop {
-        let again = parser.parse(&input[..length]);
+        let again = parser.parse(&input[parser.position() as usize..length]);
         match again {
             Err(error) if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) => {
                 let ErrorKind::PrefixTooShort { need } = error.kind else { return };

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use granule_format::block::codebook::iq1::{GRID, SHIFT};
 
-use super::neighbours::{Neighbours, costs, level, pack};
+use super::neighbours::{Neighbours, level, pack};
 use super::super_block::lanes::select;
 
 /// Sub-blocks that are searched together, one in each lane.
@@ -249,7 +249,7 @@ pub(super) fn settle(
     let groups = x.as_chunks::<8>().0.iter().zip(w.as_chunks::<8>().0);
     for ((point, (x, w)), levels) in points.iter_mut().zip(groups).zip(levels) {
         if !codebook.is_entry(*point) {
-            *point = codebook.nearest(*point, &costs(scale, levels, x, w));
+            *point = codebook.nearest(*point, scale, levels, x, w);
             moved = true;
         }
     }

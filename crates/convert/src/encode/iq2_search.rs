@@ -5,7 +5,7 @@
 //! the codebook go to the best entry around them. The codes with the largest `(sum w q x)^2 / (sum w q^2)` win: they leave the least weighted square error when the
 //! scale is `(sum w q x) / (sum w q^2)`. Groups that were moved onto an entry are then rounded once more with that scale.
 
-use super::neighbours::{Neighbours, costs, level, pack};
+use super::neighbours::{Neighbours, level, pack};
 use super::round::to_even;
 use super::super_block::tile;
 
@@ -264,8 +264,9 @@ pub(super) fn settle<const N: usize, const TILE: usize>(
     for &lane in &which[..count] {
         let values = values[lane][8 * k..].first_chunk().expect("a group of 8");
         let roots = roots[lane][8 * k..].first_chunk().expect("a group of 8");
-        let costs = costs(scale[lane], &LEVELS, values, roots);
-        points[lane] = u32::from(codebook.nearest(points[lane] as u16, &costs)) | MOVED;
+        let point = points[lane] as u16;
+        let entry = codebook.nearest(point, scale[lane], &LEVELS, values, roots);
+        points[lane] = u32::from(entry) | MOVED;
     }
 }
 

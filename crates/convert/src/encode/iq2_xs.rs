@@ -21,7 +21,7 @@ pub(super) struct IQ2_XS;
 /// Sub-blocks whose magnitudes are all smaller become zero.
 const SMALLEST: f32 = 1e-15;
 
-static CODEBOOK: LazyLock<Neighbours<16>> = LazyLock::new(|| iq2_search::neighbours(&GRID, 2));
+static CODEBOOK: LazyLock<Neighbours<8>> = LazyLock::new(|| iq2_search::neighbours(&GRID, 2));
 
 impl Encoder for IQ2_XS {
     fn block_type(&self) -> BlockType {
@@ -41,7 +41,8 @@ impl Encoder for IQ2_XS {
         out: &mut [u8],
     ) {
         let codebook = &*CODEBOOK;
-        isa.run(
+        // what takes longest, the choice among neighbours, has no use for longer registers
+        isa.up_to_32_bytes().run(
             #[inline(always)]
             || {
                 for ((values, weights), block) in super_blocks(rows, columns, weights, out) {

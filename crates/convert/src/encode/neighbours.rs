@@ -5,15 +5,19 @@
 //! entries around it: those in the nearest *shells*, where a shell is all entries at the same (squared)
 //! distance from the point, counted in levels. These lists depend on the codebook alone and are built
 //! when an encoder is first used, in some milliseconds: about 2 MB that need not be in the
-//! program.
+//! program. Of most lists only a part, the *rivals*, can win while the values of the group are nearest to the levels of the
+//! point.
 //!
 //! Points and entries are *packed*: level `i` is bits `2 * i` and `2 * i + 1` of 16.
+
+use super::grid_search::CLEAR;
+use super::super_block::lanes::select;
 
 /// One more than the largest packed point, eight times level 2.
 const POINTS: usize = 0b10_10_10_10_10_10_10_10 + 1;
 
 /// Marks points without a list: the entries themselves, and patterns that are not points.
-const NO_LIST: List = List { first: 0, tiles: 0 };
+const NO_LIST: List = List { first: 0, tiles: 0, rivals: 0 };
 
 /// A codebook and the entries around every point. `TILE` candidates are compared at once: 16 suit long
 /// lists, 8 short ones.
@@ -21,8 +25,8 @@ const NO_LIST: List = List { first: 0, tiles: 0 };
 pub(super) struct Neighbours<const TILE: usize> {
     /// For each point, where its list is.
     lists: Box<[List]>,
-    /// The lists, each in the order of distance, then of index. A list fills whole tiles by
-    /// repeating its first entry, which wins no comparison that it has not won before.
+    /// The lists, each in the order of distance, then of index, and then its rivals in the same order. A list fills whole
+    /// tiles by repeating its first entry, which wins no comparison that it has not won before.
     tiles: Vec<[u16; TILE]>,
     /// For each point that is an entry, its index.
     indices: Box<[u16]>,
@@ -31,11 +35,14 @@ pub(super) struct Neighbours<const TILE: usize> {
 #[derive(Clone, Copy, Debug)]
 struct List {
     first: u32,
-    tiles: u32,
+    /// Tiles of all entries.
+    tiles: u16,
+    /// Tiles of the rivals, which follow.
+    rivals: u16,
 }
 
 /// What one value of a group costs at each of the 3 levels, for the 8 values of the group.
-pub(super) type Costs = [[f32; 8]; 3];
+type Costs = [[f32; 8]; 3];
 
 impl<const TILE: usize> Neighbours<TILE> {
     /// For a codebook of packed entries, with lists of the nearest `shells` shells.
@@ -47,7 +54,9 @@ impl<const TILE: usize> Neighbours<TILE> {
         let mut lists = vec![NO_LIST; POINTS].into_boxed_slice();
         let mut tiles = Vec::new();
         let halves = half_distances();
+        let ways = half_ways();
         let mut list = Vec::with_capacity(entries.len());
+        let mut rivals = Vec::with_capacity(entries.len());
         let mut distances = vec![0_u8; entries.len()];
         for point in (0..3_usize.pow(8)).map(point) {
             if indices[usize::from(point)] != u16::MAX {
@@ -55,14 +64,19 @@ impl<const TILE: usize> Neighbours<TILE> {
             }
             list.clear();
             nearest_shells(point, entries, shells, &halves, &mut distances, &mut list);
+            choose_rivals(point, &list, &ways, &mut rivals);
             let first = u32::try_from(tiles.len()).expect("fewer tiles than points times entries");
-            for candidates in list.chunks(TILE) {
-                let mut tile = [list[0]; TILE];
-                tile[..candidates.len()].copy_from_slice(candidates);
-                tiles.push(tile);
-            }
-            let count = u32::try_from(list.len().div_ceil(TILE)).expect("as above");
-            lists[usize::from(point)] = List { first, tiles: count };
+            let mut push = |list: &[u16]| {
+                for candidates in list.chunks(TILE) {
+                    let mut tile = [list[0]; TILE];
+                    tile[..candidates.len()].copy_from_slice(candidates);
+                    tiles.push(tile);
+                }
+                u16::try_from(list.len().div_ceil(TILE)).expect("at most all 2048 entries")
+            };
+            let all = push(&list);
+            let rivals = push(&rivals);
+            lists[usize::from(point)] = List { first, tiles: all, rivals };
         }
         Self { lists, tiles, indices }
     }
@@ -92,8 +106,7 @@ impl<const TILE: usize> Neighbours<TILE> {
         values: &[f32],
         weights: &[f32],
     ) -> u16 {
-        let List { first, tiles } = self.lists[usize::from(point)];
-        let list = &self.tiles[first as usize..][..tiles as usize];
+        let list = self.list(point);
         let (mut best, mut least) = (list[0][0], f32::MAX);
         for entry in list.as_flattened() {
             let mut sum = 0.0;
@@ -108,6 +121,28 @@ impl<const TILE: usize> Neighbours<TILE> {
         best
     }
 
+    /// The entries around a point.
+    #[inline(always)]
+    fn list(&self, point: u16) -> &[[u16; TILE]] {
+        let List { first, tiles, .. } = self.lists[usize::from(point)];
+        &self.tiles[first as usize..][..usize::from(tiles)]
+    }
+
+    /// Whether there are fewer tiles of rivals than of entries around a point.
+    #[inline(always)]
+    fn has_fewer_rivals(&self, point: u16) -> bool {
+        let List { tiles, rivals, .. } = self.lists[usize::from(point)];
+        rivals < tiles
+    }
+
+    /// Those that can win where [`is_clear`]: each of the others is never better than an entry that comes before it; see
+    /// [`Grid::rivals`](super::grid_search::Grid::rivals).
+    #[inline(always)]
+    fn rivals(&self, point: u16) -> &[[u16; TILE]] {
+        let List { first, tiles, rivals } = self.lists[usize::from(point)];
+        &self.tiles[first as usize + usize::from(tiles)..][..usize::from(rivals)]
+    }
+
     /// The same entry as [`nearest_by_definition`](Self::nearest_by_definition), with a tile of
     /// candidates at a time, one in each lane.
     ///
@@ -115,9 +150,17 @@ impl<const TILE: usize> Neighbours<TILE> {
     /// earlier one only if it costs less, and of the lanes with the least cost the one with the
     /// earliest candidate wins: the first in the list.
     #[inline(always)]
-    pub(super) fn nearest(&self, point: u16, costs: &Costs) -> u16 {
-        let List { first, tiles } = self.lists[usize::from(point)];
-        let list = &self.tiles[first as usize..][..tiles as usize];
+    pub(super) fn nearest(
+        &self,
+        point: u16,
+        scale: f32,
+        levels: &[f32; 3],
+        values: &[f32; 8],
+        weights: &[f32; 8],
+    ) -> u16 {
+        let fewer = self.has_fewer_rivals(point) && is_clear(point, scale, levels, values);
+        let list = if fewer { self.rivals(point) } else { self.list(point) };
+        let costs = &costs(scale, levels, values, weights);
         let mut least = [f32::MAX.to_bits(); TILE];
         let mut places: [u32; TILE] = [0; TILE];
         for (start, tile) in (0..).step_by(TILE).zip(list) {
@@ -170,9 +213,32 @@ fn minimum<const TILE: usize>(mut numbers: [u32; TILE]) -> u32 {
     numbers[0]
 }
 
+/// Whether each value is clearly nearest to the level of the point, or beyond it if that is the first or last.
+///
+/// Not where the scale is so small that its products with the levels are rounded to fewer bits.
+#[inline(always)]
+fn is_clear(point: u16, scale: f32, levels: &[f32; 3], values: &[f32; 8]) -> bool {
+    let reach = CLEAR * (levels[1] - levels[0]) * scale;
+    let [zero, one, two] = levels.map(|level| scale * level);
+    let lowest = [f32::NEG_INFINITY, one - reach, two - reach];
+    let highest = [zero + reach, one + reach, f32::INFINITY];
+    let mut outside = 0;
+    for i in 0..8 {
+        let point = u32::from(point) >> (2 * i);
+        let choose = |of: &[f32; 3]| {
+            let low = select(point & 1 == 0, of[0], of[1]);
+            select(point & 2 == 0, low, of[2])
+        };
+        // NaN is outside as well
+        let inside = (values[i] >= choose(&lowest)) & (values[i] <= choose(&highest));
+        outside |= u32::from(!inside);
+    }
+    (outside == 0) & (scale > 1e-30)
+}
+
 /// [`Costs`] of a group: `weight * (scale * level - value)^2`.
 #[inline(always)]
-pub(super) fn costs(scale: f32, levels: &[f32; 3], values: &[f32; 8], weights: &[f32; 8]) -> Costs {
+fn costs(scale: f32, levels: &[f32; 3], values: &[f32; 8], weights: &[f32; 8]) -> Costs {
     std::array::from_fn(|level| {
         let level = scale * levels[level];
         std::array::from_fn(|i| {
@@ -212,6 +278,44 @@ fn half_distances() -> Box<[[u8; 256]; 256]> {
         }
     }
     table
+}
+
+/// The way from a half of a packed point to that of an entry, `[point][entry]`, as bits of which a nearer entry on the same
+/// way has a part: none for the level of the point, one for that beside it, two for the level after that.
+fn half_ways() -> Box<[[u8; 256]; 256]> {
+    let mut table = Box::new([[0; 256]; 256]);
+    for (point, row) in (0_u16..).zip(table.iter_mut()) {
+        for (entry, way) in (0_u16..).zip(row) {
+            *way = (0..4).fold(0, |way, i| {
+                let bits = match (level(point, i), level(entry, i)) {
+                    (a, b) if a == b => 0b00,
+                    (0, 2) | (2, 0) => 0b11,
+                    (1, 2) => 0b10,
+                    _ => 0b01,
+                };
+                way | bits << (2 * i)
+            });
+        }
+    }
+    table
+}
+
+/// Those of `list` that are not, in all places, at least as far from the values of a group as one before them.
+fn choose_rivals(point: u16, list: &[u16], ways: &[[u8; 256]; 256], rivals: &mut Vec<u16>) {
+    let [low, high] = point.to_le_bytes().map(|half| &ways[usize::from(half)]);
+    let way = |entry: u16| {
+        let [entry_low, entry_high] = entry.to_le_bytes().map(usize::from);
+        u16::from_le_bytes([low[entry_low], high[entry_high]])
+    };
+    rivals.clear();
+    let mut chosen = Vec::with_capacity(list.len());
+    for &entry in list {
+        let own = way(entry);
+        if !chosen.iter().fold(false, |any, other| any | (other & !own == 0)) {
+            chosen.push(own);
+            rivals.push(entry);
+        }
+    }
 }
 
 /// Append the entries in the nearest shells around a point to `list`, by distance, then by index.
@@ -267,8 +371,7 @@ mod tests {
             let mut expected: Vec<u16> =
                 entries.iter().copied().filter(|entry| distance(*entry) <= shells[1]).collect();
             expected.sort_by_key(|entry| distance(*entry));
-            let List { first, tiles } = codebook.lists[usize::from(point)];
-            let list = codebook.tiles[first as usize..][..tiles as usize].as_flattened();
+            let list = codebook.list(point).as_flattened();
             assert_eq!(list[..expected.len()], expected);
             assert!(list[expected.len()..].iter().all(|entry| *entry == expected[0]));
         }
@@ -289,13 +392,50 @@ mod tests {
             let values: [f32; 8] = std::array::from_fn(|_| random() as f32 / 64.0 - 0.25);
             let weights: [f32; 8] = std::array::from_fn(|_| (random() % 3) as f32);
             for scale in [0.5, 1.0, 1e30, f32::INFINITY, f32::NAN] {
-                let costs = costs(scale, &levels, &values, &weights);
                 let expected =
                     short.nearest_by_definition(point, scale, &levels, &values, &weights);
-                assert_eq!(short.nearest(point, &costs), expected);
+                assert_eq!(short.nearest(point, scale, &levels, &values, &weights), expected);
                 let expected = long.nearest_by_definition(point, scale, &levels, &values, &weights);
-                assert_eq!(long.nearest(point, &costs), expected);
+                assert_eq!(long.nearest(point, scale, &levels, &values, &weights), expected);
             }
         }
+    }
+
+    #[test]
+    fn rivals_give_the_same_entry_as_all() {
+        let codebook = Neighbours::<16>::new(&entries(), 3);
+        let mut state = 1_u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        let (mut clear, mut fewer) = (0, 0);
+        for levels in [[1.0, 3.0, 5.0], [-0.875, 0.125, 1.125]] {
+            for point in (0..6561).map(point).filter(|point| !codebook.is_entry(*point)) {
+                let scale = (random(1 << 20) + 1) as f32 * 1e-5;
+                let half = 0.5 * (levels[1] - levels[0]);
+                // at the edge of the level, near it, or anywhere; beyond the first and the last now and then
+                let values: [f32; 8] = std::array::from_fn(|i| {
+                    let off = match random(4) {
+                        0 => 0.99998,
+                        1 => -0.99998,
+                        _ => random(2000) as f32 / 1000.0 - 1.0,
+                    };
+                    let far = match (level(point, i), random(4)) {
+                        (0, 0) if off < 0.0 => 3.0,
+                        (2, 0) if off > 0.0 => 3.0,
+                        _ => 1.0,
+                    };
+                    scale * (levels[level(point, i)] + half * off * far)
+                });
+                let weights: [f32; 8] = std::array::from_fn(|_| (random(8) * random(256)) as f32);
+                clear += u32::from(is_clear(point, scale, &levels, &values));
+                fewer += codebook.list(point).len() - codebook.rivals(point).len();
+                let expected =
+                    codebook.nearest_by_definition(point, scale, &levels, &values, &weights);
+                assert_eq!(codebook.nearest(point, scale, &levels, &values, &weights), expected);
+            }
+        }
+        assert!(clear > 6000 && fewer > 6000, "{clear} clear, {fewer} tiles fewer");
     }
 }

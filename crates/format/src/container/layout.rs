@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use super::shard::SHARD_COUNT;
 use super::value::Sink;
 use super::{
@@ -12,6 +14,7 @@ pub struct Draft {
     endian: Endian,
     metadata: Metadata,
     tensors: Vec<TensorInfo>,
+    names: HashSet<String>,
     /// Where the data section ends, padding of the last tensor included.
     data_bytes: u64,
     alignment: u64,
@@ -38,7 +41,8 @@ impl Draft {
             Some(other) => return Err(WriteError::Alignment(other.clone())),
         };
         let alignment = u64::from(alignment);
-        Ok(Self { endian, metadata, tensors: Vec::new(), data_bytes: 0, alignment })
+        let (tensors, names) = (Vec::new(), HashSet::new());
+        Ok(Self { endian, metadata, tensors, names, data_bytes: 0, alignment })
     }
 
     /// Append a tensor; its data follows that of the one before.
@@ -55,7 +59,7 @@ impl Draft {
         let tensor = TensorInfo { name: name.to_owned(), shape, ty, offset: self.data_bytes };
         if name.is_empty()
             || name.bytes().any(|byte| byte.is_ascii_control())
-            || self.tensors.iter().any(|other| other.name == name)
+            || self.names.contains(name)
         {
             return Err(WriteError::Name(name.to_owned()));
         }
@@ -65,6 +69,7 @@ impl Draft {
             .and_then(|end| end.checked_next_multiple_of(self.alignment));
         let Some(end) = end else { return Err(WriteError::Size(Box::new(tensor))) };
         self.data_bytes = end;
+        self.names.insert(name.to_owned());
         self.tensors.push(tensor);
         Ok(&self.tensors[self.tensors.len() - 1])
     }

@@ -1,5 +1,6 @@
-//! Measuring Granule beside the live reference, in one run on one machine. Needs what `conformance` needs.
+//! Measuring Granule beside the live reference, in one run on one machine. Most need what `conformance` needs.
 
+mod check;
 mod clock;
 mod encode;
 mod files;
@@ -11,6 +12,7 @@ use anyhow::bail;
 
 /// What can be measured: name, function, help.
 const BENCHES: &[(&str, crate::Task, &str)] = &[
+    ("check", check::measure, "opening and checking headers, scanning blocks (needs no reference)"),
     ("encode", encode::measure, "every encoder on real weights, for each instruction set"),
     ("files", files::measure, "whole conversions: time and peak memory"),
     ("reader", reader::measure, "decoding, products and opening files, also beside candle"),

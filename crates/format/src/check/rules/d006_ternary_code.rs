@@ -13,8 +13,12 @@ const CODES: usize = 64;
 
 pub(super) const CHECK: Check = Check::Block(&[(BlockType::TQ2_0, |block| {
     // both bits of a code are set
-    let has_three = |codes: &u8| codes & codes >> 1 & 0x55 != 0;
-    let place = block[..CODES].iter().position(has_three)?;
+    let threes = |codes: &u8| codes & codes >> 1 & 0x55;
+    // all bytes at once: nearly every block is without
+    if block[..CODES].iter().fold(0, |any, codes| any | threes(codes)) == 0 {
+        return None;
+    }
+    let place = block[..CODES].iter().position(|codes| threes(codes) != 0)?;
     Some(note(format_args!("the code 3 in byte {place} of the block"), "0, 1 or 2"))
 })]);
 

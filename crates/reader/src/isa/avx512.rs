@@ -1,4 +1,5 @@
-//! The operations in AVX-512 (F, BW, DQ, VL) with VNNI. Processors that have the former alone use the kernels of AVX2.
+//! The operations in AVX-512 (F, BW, DQ, VL) with VNNI, VBMI and GFNI. Processors that have the former alone use the
+//! kernels of AVX2.
 //!
 //! Bytes stay in registers of 32: the unit of most blocks. Floats are in registers of 64 bytes.
 
@@ -6,18 +7,19 @@ use std::arch::x86_64::*;
 
 use granule_format::num::F16;
 
+use super::codebook::{Eights, Fours};
 use super::lanes::{LaneWork, Lanes};
 use super::operations::operations;
 use super::vectors::{Vectors, Work};
 use super::x86::byte_operations;
 
-/// Proof that the CPU has AVX-512 F, BW, DQ, VL and VNNI, and what AVX2 needs.
+/// Proof that the CPU has AVX-512 F, BW, DQ, VL, VNNI and VBMI, GFNI, and what AVX2 needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
 
-/// Do something, compiled for AVX-512 with VNNI.
+/// Do something, compiled for AVX-512 with VNNI, VBMI and GFNI.
 #[target_feature(
-    enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
+    enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,gfni"
 )]
 pub(super) fn enter<W: Work>(work: W) -> W::Output {
     work.run(Avx512(()))
@@ -25,7 +27,7 @@ pub(super) fn enter<W: Work>(work: W) -> W::Output {
 
 /// As [`enter`], for what is done with lanes.
 #[target_feature(
-    enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"
+    enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,gfni"
 )]
 pub(super) fn enter_lanes<W: LaneWork>(work: W) {
     work.run(Avx512(()))
@@ -34,6 +36,34 @@ pub(super) fn enter_lanes<W: LaneWork>(work: W) {
 impl Vectors for Avx512 {
     byte_operations!();
     type Floats = __m512;
+
+    #[inline(always)]
+    fn eights(self, book: &Eights<256>, indices: [u32; 8]) -> [__m256i; 8] {
+        self.expand_eights(&book.levels, self.look_up(&book.packed, self.indices(indices)))
+    }
+
+    #[inline(always)]
+    fn eights_with_signs(self, book: &Eights<512>, groups: &[u8; 64]) -> ([__m256i; 8], [u32; 8]) {
+        let (indices, signs) = self.indices_and_signs(groups);
+        (self.expand_eights(&book.levels, self.look_up(&book.packed, indices)), signs)
+    }
+
+    #[inline(always)]
+    fn fours<const ENTRIES: usize>(
+        self,
+        book: &Fours<ENTRIES>,
+        low: &[u8; 64],
+        high: u64,
+    ) -> [__m256i; 8] {
+        let (low, low_2) = low.split_at(32);
+        let (low, low_2) =
+            (low.try_into().unwrap_or(&[0; 32]), low_2.try_into().unwrap_or(&[0; 32]));
+        let first = self.look_up(&book.packed, self.nine_bits(low, high as u32));
+        let second = self.look_up(&book.packed, self.nine_bits(low_2, (high >> 32) as u32));
+        let [a, b, c, d] = self.expand_fours(&book.levels, first);
+        let [e, f, g, h] = self.expand_fours(&book.levels, second);
+        [a, b, c, d, e, f, g, h]
+    }
 
     operations! {
         fn spread_bits(bits: u32) -> __m256i {
@@ -51,6 +81,11 @@ impl Vectors for Avx512 {
         fn dot_signed(a: __m256i, b: __m256i) -> __m256i {
             let (a, b) = (_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
             _mm256_dpbusd_epi32(_mm256_setzero_si256(), a, b)
+        }
+        fn even_signs(indices: [u32; 8]) -> [u32; 8] {
+            let groups = _mm512_cvtepu32_epi64(_mm256_loadu_si256(indices.as_ptr().cast()));
+            let bytes = _mm512_multishift_epi64_epi8(_mm512_set1_epi64(0x150e_0700), groups);
+            completed_signs(_mm512_cvtepi64_epi32(bytes))
         }
         fn halves(bytes: &[u8; 32]) -> __m512 {
             _mm512_cvtph_ps(_mm256_loadu_si256(bytes.as_ptr().cast()))
@@ -180,4 +215,106 @@ impl Avx512 {
             [_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b)]
         }
     }
+}
+
+/// Parts of 64 entries that the largest codebook has which is looked up in registers; those of more are faster in memory.
+const PARTS: usize = 8;
+
+impl Avx512 {
+    operations! {
+        fn indices(indices: [u32; 8]) -> __m512i {
+            _mm512_cvtepu8_epi16(_mm256_loadu_si256(indices.as_ptr().cast()))
+        }
+        fn indices_and_signs(groups: &[u8; 64]) -> (__m512i, [u32; 8]) {
+            let groups = _mm512_loadu_si512(groups.as_ptr().cast());
+            let signs = _mm512_cvtepi16_epi8(_mm512_srli_epi16::<9>(groups));
+            (_mm512_and_si512(groups, _mm512_set1_epi16(511)), completed_signs(signs))
+        }
+        fn nine_bits(low: &[u8; 32], high: u32) -> __m512i {
+            let low = _mm512_cvtepu8_epi16(_mm256_loadu_si256(low.as_ptr().cast()));
+            _mm512_mask_add_epi16(low, high, low, _mm512_set1_epi16(256))
+        }
+        // 32 groups of eight levels of 2 bits as bytes
+        fn expand_eights(levels: &[u8; 64], packed: __m512i) -> [__m256i; 8] {
+            let levels = _mm512_loadu_si512(levels.as_ptr().cast());
+            let shifts = _mm512_set1_epi64(0x0e0c_0a08_0604_0200);
+            let mut out = [_mm256_setzero_si256(); 8];
+            for part in 0..4 {
+                // each word in all four words of a number
+                let order = _mm512_mullo_epi64(
+                    _mm512_add_epi64(
+                        _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7),
+                        _mm512_set1_epi64(8 * part as i64),
+                    ),
+                    _mm512_set1_epi64(0x0001_0001_0001_0001),
+                );
+                let words = _mm512_permutexvar_epi16(order, packed);
+                let bytes = _mm512_multishift_epi64_epi8(shifts, words);
+                // the bits above a level do not count, as the levels are repeated
+                let values = _mm512_permutexvar_epi8(bytes, levels);
+                out[2 * part] = _mm512_castsi512_si256(values);
+                out[2 * part + 1] = _mm512_extracti64x4_epi64::<1>(values);
+            }
+            out
+        }
+        // 32 groups of four levels of 3 bits as bytes
+        fn expand_fours(levels: &[u8; 64], packed: __m512i) -> [__m256i; 4] {
+            let levels = _mm512_loadu_si512(levels.as_ptr().cast());
+            let shifts = _mm512_set1_epi64(0x2926_2320_0906_0300);
+            let halves = [_mm512_castsi512_si256(packed), _mm512_extracti64x4_epi64::<1>(packed)];
+            let mut out = [_mm256_setzero_si256(); 4];
+            for part in 0..2 {
+                let bytes =
+                    _mm512_multishift_epi64_epi8(shifts, _mm512_cvtepu16_epi32(halves[part]));
+                let values = _mm512_permutexvar_epi8(bytes, levels);
+                out[2 * part] = _mm512_castsi512_si256(values);
+                out[2 * part + 1] = _mm512_extracti64x4_epi64::<1>(values);
+            }
+            out
+        }
+    }
+
+    /// 32 entries of a table: each two registers of it by their lower six bits, then of these what the others say.
+    #[inline(always)]
+    fn look_up<const ENTRIES: usize>(self, table: &[u16; ENTRIES], indices: __m512i) -> __m512i {
+        let parts = table.as_chunks::<64>().0;
+        let mut found = [indices; PARTS];
+        for (found, part) in found.iter_mut().zip(parts) {
+            *found = self.look_up_64(part, indices);
+        }
+        let (mut count, mut bit) = (ENTRIES / 64, 64);
+        while count > 1 {
+            count /= 2;
+            for i in 0..count {
+                found[i] = self.choose(found[2 * i], found[2 * i + 1], indices, bit);
+            }
+            bit *= 2;
+        }
+        found[0]
+    }
+
+    operations! {
+        fn look_up_64(table: &[u16; 64], indices: __m512i) -> __m512i {
+            let (low, high) = table.split_at(32);
+            let low = _mm512_loadu_si512(low.as_ptr().cast());
+            _mm512_permutex2var_epi16(low, indices, _mm512_loadu_si512(high.as_ptr().cast()))
+        }
+        fn choose(a: __m512i, b: __m512i, indices: __m512i, bit: i16) -> __m512i {
+            let second = _mm512_test_epi16_mask(indices, _mm512_set1_epi16(bit));
+            _mm512_mask_blend_epi16(second, a, b)
+        }
+    }
+}
+
+/// The lower seven signs of each byte, and an eighth that makes their number even.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,gfni")]
+fn completed_signs(bytes: __m256i) -> [u32; 8] {
+    // bits 0 to 6 as they are; bit 7 the parity of them
+    let matrix = _mm256_set1_epi64x(0x0102_0408_1020_407f);
+    let signs = _mm256_gf2p8affine_epi64_epi8::<0>(bytes, matrix);
+    let mut out = [0; 8];
+    // SAFETY: 32 bytes are written to 32 bytes.
+    unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), signs) };
+    out
 }

@@ -16,6 +16,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod codebook;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -29,6 +30,7 @@ mod x86;
 use std::fmt;
 use std::sync::OnceLock;
 
+pub use codebook::{Eights, Fours};
 pub use lanes::{LaneWork, Lanes};
 pub use vectors::{Vectors, Work};
 
@@ -45,9 +47,9 @@ enum Level {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
-    /// With VNNI.
+    /// With VNNI, VBMI and GFNI.
     #[cfg(target_arch = "x86_64")]
-    Avx512Vnni,
+    Avx512Full,
 }
 
 /// The environment variable that overrides [`Isa::detect`].
@@ -82,8 +84,8 @@ impl Isa {
                 list.push(Self(Level::Avx2));
             }
             if avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
-                let vnni = has!("avx512vnni");
-                list.push(Self(if vnni { Level::Avx512Vnni } else { Level::Avx512 }));
+                let full = has!("avx512vnni") && has!("avx512vbmi") && has!("gfni");
+                list.push(Self(if full { Level::Avx512Full } else { Level::Avx512 }));
             }
         }
         list
@@ -103,7 +105,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Vnni => "avx512",
+            Level::Avx512 | Level::Avx512Full => "avx512",
         }
     }
 
@@ -116,7 +118,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => 32,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Vnni => 64,
+            Level::Avx512 | Level::Avx512Full => 64,
         }
     }
 
@@ -128,7 +130,7 @@ impl Isa {
         match self.0 {
             // what has AVX-512 was found to have AVX2
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Vnni => Self(Level::Avx2),
+            Level::Avx512 | Level::Avx512Full => Self(Level::Avx2),
             _ => self,
         }
     }
@@ -147,7 +149,7 @@ impl Isa {
             Level::Avx2 => unsafe { avx2(work) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level::Avx512` exists only after detection found these features.
-            Level::Avx512 | Level::Avx512Vnni => unsafe { avx512(work) },
+            Level::Avx512 | Level::Avx512Full => unsafe { avx512(work) },
         }
     }
 
@@ -163,8 +165,8 @@ impl Isa {
             // SAFETY: both exist only after detection found these features.
             Level::Avx2 | Level::Avx512 => unsafe { avx2::enter(work) },
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a `Level::Avx512Vnni` exists only after detection found these features.
-            Level::Avx512Vnni => unsafe { avx512::enter(work) },
+            // SAFETY: a `Level::Avx512Full` exists only after detection found these features.
+            Level::Avx512Full => unsafe { avx512::enter(work) },
         }
     }
 
@@ -173,7 +175,7 @@ impl Isa {
     pub const fn has_lanes(self) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512Vnni => true,
+            Level::Avx512Full => true,
             _ => false,
         }
     }
@@ -184,8 +186,8 @@ impl Isa {
     pub fn lanes<W: LaneWork>(self, work: W) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: a `Level::Avx512Vnni` exists only after detection found these features.
-            Level::Avx512Vnni => unsafe { avx512::enter_lanes(work) },
+            // SAFETY: a `Level::Avx512Full` exists only after detection found these features.
+            Level::Avx512Full => unsafe { avx512::enter_lanes(work) },
             _ => {}
         }
     }

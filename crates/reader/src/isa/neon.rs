@@ -127,6 +127,15 @@ impl Vectors for Neon {
                 vreinterpretq_s16_u8(vqtbl1q_u8(vreinterpretq_u8_s16(words[1]), bytes)),
             ]
         }
+        fn pairs(words: Words) -> [u32; 8] {
+            let mut out = [0; 8];
+            vst1q_u32(out.as_mut_ptr(), vreinterpretq_u32_s16(words[0]));
+            vst1q_u32(out[4..].as_mut_ptr(), vreinterpretq_u32_s16(words[1]));
+            out
+        }
+        fn splat_pair(pair: u32) -> Words {
+            [vreinterpretq_s16_u32(vdupq_n_u32(pair)); 2]
+        }
         fn multiply_unsigned(unsigned: Bytes, signed: Bytes) -> Words {
             [products(unsigned[0], signed[0]), products(unsigned[1], signed[1])]
         }

@@ -151,6 +151,17 @@ impl Vectors for Scalar {
     }
 
     #[inline(always)]
+    fn pairs(self, words: [i16; 16]) -> [u32; 8] {
+        let word = |i: usize| u32::from(words[i].cast_unsigned());
+        std::array::from_fn(|i| word(2 * i) | word(2 * i + 1) << 16)
+    }
+
+    #[inline(always)]
+    fn splat_pair(self, pair: u32) -> [i16; 16] {
+        std::array::from_fn(|i| (pair >> (16 * (i % 2))) as i16)
+    }
+
+    #[inline(always)]
     fn multiply_unsigned(self, unsigned: [u8; 32], signed: [u8; 32]) -> [i16; 16] {
         let product = |i: usize| i16::from(unsigned[i]) * i16::from(signed[i].cast_signed());
         std::array::from_fn(|i| product(2 * i) + product(2 * i + 1))

@@ -1,6 +1,9 @@
 //! The operations that kernels are written in.
 
+use granule_format::block::codebook::signs::SIGNS;
 use granule_format::num::F16;
+
+use super::codebook::{Eights, Fours};
 
 /// Vector operations of one instruction set. The value is proof that the CPU has it, so all of them are safe.
 ///
@@ -57,6 +60,66 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Entry `indices[i]` of a table, for indices below 16.
     fn lookup(self, table: &[i8; 16], indices: Self::Bytes) -> Self::Bytes;
 
+    /// Entries of a codebook for 32 groups of eight values, of which numbers of `indices` have four indices each.
+    #[inline(always)]
+    fn eights(self, book: &Eights<256>, indices: [u32; 8]) -> [Self::Bytes; 8] {
+        four_each(self, |i| book.entry((indices[i / 4] >> (8 * (i % 4)) & 255) as usize))
+    }
+    /// As [`eights`](Self::eights), with the signs: each two bytes of `groups` are an index of 9 bits and one of 7 bits,
+    /// for [`even_signs`](Self::even_signs).
+    #[inline(always)]
+    fn eights_with_signs(
+        self,
+        book: &Eights<512>,
+        groups: &[u8; 64],
+    ) -> ([Self::Bytes; 8], [u32; 8]) {
+        let groups = groups.as_chunks::<2>().0;
+        let entry = |i: usize| book.entry(usize::from(u16::from_le_bytes(groups[i])));
+        let values = four_each(self, entry);
+        let mut signs = [0; 8];
+        for (signs, groups) in signs.iter_mut().zip(groups.as_chunks::<4>().0) {
+            for (i, group) in groups.iter().enumerate() {
+                *signs |= u32::from(SIGNS[usize::from(group[1] >> 1)]) << (8 * i);
+            }
+        }
+        (values, signs)
+    }
+    /// Entries of a codebook for 64 groups of four values: `high` has a ninth bit of each index.
+    #[inline(always)]
+    fn fours<const ENTRIES: usize>(
+        self,
+        book: &Fours<ENTRIES>,
+        low: &[u8; 64],
+        high: u64,
+    ) -> [Self::Bytes; 8] {
+        let entry = |i: usize| book.entry(usize::from(low[i]) | ((high >> i & 1) as usize) << 8);
+        let eight = |i: usize| {
+            self.bytes_from_u32([
+                entry(8 * i),
+                entry(8 * i + 1),
+                entry(8 * i + 2),
+                entry(8 * i + 3),
+                entry(8 * i + 4),
+                entry(8 * i + 5),
+                entry(8 * i + 6),
+                entry(8 * i + 7),
+            ])
+        };
+        [eight(0), eight(1), eight(2), eight(3), eight(4), eight(5), eight(6), eight(7)]
+    }
+    /// The signs of 32 values from four indices of 7 bits: each stands for seven signs and an eighth that makes their
+    /// number even.
+    #[inline(always)]
+    fn even_signs(self, indices: [u32; 8]) -> [u32; 8] {
+        let mut out = [0; 8];
+        for (out, indices) in out.iter_mut().zip(indices) {
+            for i in 0..4 {
+                *out |= u32::from(SIGNS[(indices >> (7 * i) & 127) as usize]) << (8 * i);
+            }
+        }
+        out
+    }
+
     /// Sixteen signed bytes, widened.
     fn words(self, bytes: [u64; 2]) -> Self::Words;
     /// Eight signed bytes, widened, each twice: lanes 0 and 1, 2 and 3, ...
@@ -67,6 +130,10 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn load_words(self, words: &[i16; 16]) -> Self::Words;
     /// Word `index` (below 8) of the lower half in all lanes of the lower half, of the upper half in the upper.
     fn pick(self, words: Self::Words, index: usize) -> Self::Words;
+    /// Sixteen words as pairs, the first lowest.
+    fn pairs(self, words: Self::Words) -> [u32; 8];
+    /// The same two words everywhere.
+    fn splat_pair(self, pair: u32) -> Self::Words;
     /// Products of bytes below 128 with signed bytes above -128, neighbours added.
     fn multiply_unsigned(self, unsigned: Self::Bytes, signed: Self::Bytes) -> Self::Words;
     /// Products of signed bytes, those of `b` above -128, neighbours added.
@@ -144,4 +211,11 @@ pub trait Work {
 
     /// Do it. Mark it `#[inline(always)]`, otherwise it is compiled for the plain target.
     fn run<V: Vectors>(self, v: V) -> Self::Output;
+}
+
+/// Each four of the 32 entries that `entry` gives.
+#[inline(always)]
+fn four_each<V: Vectors>(v: V, entry: impl Fn(usize) -> u64) -> [V::Bytes; 8] {
+    let four = |i: usize| v.bytes_from_u64([entry(i), entry(i + 1), entry(i + 2), entry(i + 3)]);
+    [four(0), four(4), four(8), four(12), four(16), four(20), four(24), four(28)]
 }

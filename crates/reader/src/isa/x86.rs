@@ -83,6 +83,14 @@ macro_rules! byte_operations {
                 let bytes = 0x0100 + 0x0202 * (index & 7) as i16;
                 _mm256_shuffle_epi8(words, _mm256_set1_epi16(bytes))
             }
+            fn pairs(words: __m256i) -> [u32; 8] {
+                let mut out = [0; 8];
+                _mm256_storeu_si256(out.as_mut_ptr().cast(), words);
+                out
+            }
+            fn splat_pair(pair: u32) -> __m256i {
+                _mm256_set1_epi32(pair.cast_signed())
+            }
             fn multiply_unsigned(unsigned: __m256i, signed: __m256i) -> __m256i {
                 _mm256_maddubs_epi16(unsigned, signed)
             }
@@ -135,7 +143,7 @@ macro_rules! byte_operations {
                 _mm256_fmadd_ps(a, b, sum)
             }
             fn half(number: F16) -> f32 {
-                _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(number.to_bits()))))
+                _mm_cvtss_f32(_mm_cvtph_ps(_mm_set1_epi16(number.to_bits().cast_signed())))
             }
         }
     };

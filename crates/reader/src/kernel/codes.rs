@@ -1,6 +1,6 @@
 //! What the files of several types need to bring codes into vectors.
 
-use granule_format::block::codebook::{iq1, signs::SIGNS};
+use granule_format::block::codebook::iq1;
 
 use crate::isa::Vectors;
 
@@ -150,16 +150,6 @@ pub(crate) fn scales_and_mins(bytes: &[u8; 12]) -> (u64, u64) {
         u64::from(scales & 0x3f3f_3f3f) | u64::from(high_scales) << 32,
         u64::from(mins & 0x3f3f_3f3f) | u64::from(high_mins) << 32,
     )
-}
-
-/// Four patterns of 8 signs from their indices of 7 bits each: the eighth sign makes their number even.
-#[inline(always)]
-pub(crate) fn even_signs(indices: u32) -> u32 {
-    let signs = four(
-        #[inline(always)]
-        |i| SIGNS[(indices >> (7 * i) & 127) as usize],
-    );
-    u32::from_le_bytes(signs)
 }
 
 /// IQ1's groups of 8 values, times 8, so that they are integers when shifted by an eighth.

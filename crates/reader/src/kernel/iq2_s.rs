@@ -3,7 +3,7 @@
 use granule_format::block::codebook::iq2_s::GRID;
 use granule_format::block::types::IQ2_S;
 
-use super::codes::{Codes, spread_nibbles, word};
+use super::codes::{Codes, eight_of, spread_nibbles, word};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -11,6 +11,7 @@ super_block::kernel!(super_block, IQ2_S);
 
 impl SuperBlock for IQ2_S {
     const FINE: bool = true;
+    const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
 
     #[inline(always)]
@@ -22,14 +23,22 @@ impl SuperBlock for IQ2_S {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let high = usize::from(self.indices_high[group]);
-        let entry = |i: usize| {
-            let index =
-                usize::from(self.indices_low[4 * group + i]) | (high << (8 - 2 * i) & 0x300);
-            u64::from_le_bytes(GRID[index])
-        };
-        let values = v.bytes_from_u64([entry(0), entry(1), entry(2), entry(3)]);
-        v.negate(values, word(&self.signs, group))
+    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
+        let magnitudes = eight_of(
+            #[inline(always)]
+            |group| {
+                let high = usize::from(self.indices_high[group]);
+                let entry = |i: usize| {
+                    let low = usize::from(self.indices_low[4 * group + i]);
+                    u64::from_le_bytes(GRID[low | (high << (8 - 2 * i) & 0x300)])
+                };
+                v.bytes_from_u64([entry(0), entry(1), entry(2), entry(3)])
+            },
+        );
+        let signs = eight_of(
+            #[inline(always)]
+            |group| word(&self.signs, group),
+        );
+        (magnitudes, signs)
     }
 }

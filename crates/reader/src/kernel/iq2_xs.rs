@@ -1,16 +1,18 @@
 //! IQ2_XS: groups of 8 magnitudes from a codebook, signs of even parity.
 
-use granule_format::block::codebook::{iq2_xs::GRID, signs::SIGNS};
+use granule_format::block::codebook::iq2_xs::{GRID, LEVELS};
 use granule_format::block::types::IQ2_XS;
+use zerocopy::IntoBytes;
 
-use super::codes::{Codes, four, spread_nibbles, word};
+use super::codes::{Codes, part, spread_nibbles, word};
 use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use crate::isa::{Eights, Vectors};
 
 super_block::kernel!(super_block, IQ2_XS);
 
 impl SuperBlock for IQ2_XS {
     const FINE: bool = true;
+    const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
 
     #[inline(always)]
@@ -22,19 +24,9 @@ impl SuperBlock for IQ2_XS {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let groups = four(
-            #[inline(always)]
-            |i| usize::from(self.groups[4 * group + i].get()),
-        );
-        let values = v.bytes_from_u64(four(
-            #[inline(always)]
-            |i| u64::from_le_bytes(GRID[groups[i] & 511]),
-        ));
-        let signs = four(
-            #[inline(always)]
-            |i| SIGNS[groups[i] >> 9 & 127],
-        );
-        v.negate(values, u32::from_le_bytes(signs))
+    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
+        v.eights_with_signs(&BOOK, part(self.groups.as_bytes(), 0))
     }
 }
+
+static BOOK: Eights<512> = Eights::new(&GRID, &LEVELS);

@@ -1,16 +1,17 @@
 //! IQ2_XXS: groups of 8 magnitudes from a codebook, signs of even parity.
 
-use granule_format::block::codebook::iq2_xxs::GRID;
+use granule_format::block::codebook::iq2_xxs::{GRID, LEVELS};
 use granule_format::block::types::IQ2_XXS;
 
-use super::codes::{Codes, even_signs};
+use super::codes::{Codes, eight_of};
 use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use crate::isa::{Eights, Vectors};
 
 super_block::kernel!(super_block, IQ2_XXS);
 
 impl SuperBlock for IQ2_XXS {
     const FINE: bool = false;
+    const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
 
     #[inline(always)]
@@ -24,10 +25,17 @@ impl SuperBlock for IQ2_XXS {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let sub_block = &self.sub_blocks[group];
-        let entry = |i: usize| u64::from_le_bytes(GRID[usize::from(sub_block.indices[i])]);
-        let values = v.bytes_from_u64([entry(0), entry(1), entry(2), entry(3)]);
-        v.negate(values, even_signs(sub_block.signs_and_scale.get()))
+    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
+        let low = eight_of(
+            #[inline(always)]
+            |i| u32::from_le_bytes(self.sub_blocks[i].indices),
+        );
+        let signs = eight_of(
+            #[inline(always)]
+            |i| self.sub_blocks[i].signs_and_scale.get(),
+        );
+        (v.eights(&BOOK, low), v.even_signs(signs))
     }
 }
+
+static BOOK: Eights<256> = Eights::new(&GRID, &LEVELS);

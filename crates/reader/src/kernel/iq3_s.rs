@@ -1,16 +1,17 @@
 //! IQ3_S: groups of 4 magnitudes from a codebook, free signs.
 
-use granule_format::block::codebook::iq3_s::GRID;
+use granule_format::block::codebook::iq3_s::{GRID, LEVELS};
 use granule_format::block::types::IQ3_S;
 
-use super::codes::{Codes, spread_nibbles, word};
+use super::codes::{Codes, eight_of, spread_nibbles, word};
 use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use crate::isa::{Fours, Vectors};
 
 super_block::kernel!(super_block, IQ3_S);
 
 impl SuperBlock for IQ3_S {
     const FINE: bool = false;
+    const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
 
     #[inline(always)]
@@ -21,22 +22,13 @@ impl SuperBlock for IQ3_S {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let high = usize::from(self.indices_high[group]);
-        let entry = |i: usize| {
-            let index = usize::from(self.indices_low[8 * group + i]) | (high << (8 - i) & 0x100);
-            u32::from_le_bytes(GRID[index])
-        };
-        let values = v.bytes_from_u32([
-            entry(0),
-            entry(1),
-            entry(2),
-            entry(3),
-            entry(4),
-            entry(5),
-            entry(6),
-            entry(7),
-        ]);
-        v.negate(values, word(&self.signs, group))
+    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
+        let signs = eight_of(
+            #[inline(always)]
+            |i| word(&self.signs, i),
+        );
+        (v.fours(&BOOK, &self.indices_low, u64::from_le_bytes(self.indices_high)), signs)
     }
 }
+
+static BOOK: Fours<512> = Fours::new(&GRID, &LEVELS);

@@ -1,16 +1,17 @@
 //! IQ3_XXS: groups of 4 magnitudes from a codebook, signs of even parity.
 
-use granule_format::block::codebook::iq3_xxs::GRID;
+use granule_format::block::codebook::iq3_xxs::{GRID, LEVELS};
 use granule_format::block::types::IQ3_XXS;
 
-use super::codes::{Codes, even_signs};
+use super::codes::{Codes, eight_of};
 use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use crate::isa::{Fours, Vectors};
 
 super_block::kernel!(super_block, IQ3_XXS);
 
 impl SuperBlock for IQ3_XXS {
     const FINE: bool = false;
+    const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
 
     #[inline(always)]
@@ -24,18 +25,13 @@ impl SuperBlock for IQ3_XXS {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let entry = |i: usize| u32::from_le_bytes(GRID[usize::from(self.indices[8 * group + i])]);
-        let values = v.bytes_from_u32([
-            entry(0),
-            entry(1),
-            entry(2),
-            entry(3),
-            entry(4),
-            entry(5),
-            entry(6),
-            entry(7),
-        ]);
-        v.negate(values, even_signs(self.signs_and_scales[group].get()))
+    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
+        let signs = eight_of(
+            #[inline(always)]
+            |i| self.signs_and_scales[i].get(),
+        );
+        (v.fours(&BOOK, &self.indices, 0), v.even_signs(signs))
     }
 }
+
+static BOOK: Fours<256> = Fours::new(&GRID, &LEVELS);

@@ -6,7 +6,7 @@
 
 use granule_format::Block;
 
-use super::codes::{Codes, eight};
+use super::codes::{Codes, eight, eight_of};
 use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
 use crate::activations::Vector;
 use crate::isa::{Lanes, Vectors};
@@ -31,14 +31,42 @@ pub(crate) trait SuperBlock: Block {
     const FINE: bool;
     /// Whether there are minimums.
     const MINIMUMS: bool = false;
+    /// Whether codes are magnitudes with signs: products of a vector take the signs to the activations.
+    const SIGNS: bool = false;
     /// What [`codes`](Self::codes) gives.
     const CODES: Codes;
 
     /// The scales, as plain numbers.
     fn scales<V: Vectors>(&self, v: V) -> Scales;
 
-    /// The codes of values `32 * group` to `32 * group + 31`.
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes;
+    /// The codes of values `32 * group` to `32 * group + 31`. Given by types whose codes are not read for a whole block
+    /// at a time.
+    #[inline(always)]
+    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        self.all_codes(v)[group]
+    }
+
+    /// The codes of a block. If there are [`SIGNS`](Self::SIGNS), the magnitudes with them.
+    #[inline(always)]
+    fn all_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+        if Self::SIGNS {
+            let (magnitudes, signs) = self.magnitudes(v);
+            return eight_of(
+                #[inline(always)]
+                |i| v.negate(magnitudes[i], signs[i]),
+            );
+        }
+        eight_of(
+            #[inline(always)]
+            |group| self.codes(v, group),
+        )
+    }
+
+    /// Magnitudes below 128 and the signs of them. Given by types with [`SIGNS`](Self::SIGNS).
+    #[inline(always)]
+    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
+        (self.all_codes(v), [0; 8])
+    }
 }
 
 #[inline(always)]
@@ -50,10 +78,11 @@ pub(crate) fn decode<B: SuperBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
         if B::MINIMUMS {
             v.store(v.mul(v.splat(min), v.floats_from_u64(sub_mins)), &mut mins);
         }
+        let codes = block.all_codes(v);
         eight(
             #[inline(always)]
             |group| {
-                let values = v.floats(B::CODES.values(v, block.codes(v, group)));
+                let values = v.floats(B::CODES.values(v, codes[group]));
                 let (low, high) = if B::FINE { (2 * group, 2 * group + 1) } else { (group, group) };
                 let mut low_values = v.mul(values[0], v.splat(scales[low]));
                 let mut high_values = v.mul(values[1], v.splat(scales[high]));
@@ -69,13 +98,14 @@ pub(crate) fn decode<B: SuperBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
     }
 }
 
-/// A block in vectors, ready to be multiplied.
+/// The scales of a block in vectors.
 struct Unpacked<V: Vectors> {
     scale: f32,
     min: f32,
-    codes: [V::Bytes; 8],
-    /// The sub-scales of the codes.
-    scales: [V::Words; 8],
+    /// The sub-scales of the codes: those of halves of groups, in the order for [`Vectors::pick`], or of groups, each
+    /// twice.
+    halves: V::Words,
+    groups: [u32; 8],
     /// The sub-scales and sub-minimums of each two of a vector's sums of 16.
     scales_of_sums: V::Words,
     mins_of_sums: V::Words,
@@ -84,65 +114,63 @@ struct Unpacked<V: Vectors> {
 #[inline(always)]
 fn unpack<B: SuperBlock, V: Vectors>(v: V, block: &B) -> Unpacked<V> {
     let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
-    let split =
-        if B::FINE { v.words_split(sub_scales) } else { v.words([sub_scales[0], sub_scales[0]]) };
-    let codes = [
-        block.codes(v, 0),
-        block.codes(v, 1),
-        block.codes(v, 2),
-        block.codes(v, 3),
-        block.codes(v, 4),
-        block.codes(v, 5),
-        block.codes(v, 6),
-        block.codes(v, 7),
-    ];
-    let scales = [
-        v.pick(split, 0),
-        v.pick(split, 1),
-        v.pick(split, 2),
-        v.pick(split, 3),
-        v.pick(split, 4),
-        v.pick(split, 5),
-        v.pick(split, 6),
-        v.pick(split, 7),
-    ];
-    let (scales_of_sums, mins_of_sums) = if B::FINE {
-        (v.words(sub_scales), v.words(sub_mins))
-    } else {
-        (v.words_doubled(sub_scales[0]), v.words_doubled(sub_mins[0]))
-    };
-    Unpacked { scale, min, codes, scales, scales_of_sums, mins_of_sums }
+    if B::FINE {
+        let halves = v.words_split(sub_scales);
+        let (scales_of_sums, mins_of_sums) = (v.words(sub_scales), v.words(sub_mins));
+        return Unpacked { scale, min, halves, groups: [0; 8], scales_of_sums, mins_of_sums };
+    }
+    let twice = v.words_doubled(sub_scales[0]);
+    let mins_of_sums = v.words_doubled(sub_mins[0]);
+    let groups = v.pairs(twice);
+    Unpacked { scale, min, halves: twice, groups, scales_of_sums: twice, mins_of_sums }
 }
 
-/// `total` plus the product of a block with 256 activations.
+/// The codes of a block, or their magnitudes and what activations are to be negated with.
+type Magnitudes<V> = ([<V as Vectors>::Bytes; 8], [u32; 8]);
+
+/// The products of a block with 256 activations, for the scales of both.
 #[inline(always)]
-fn step<B: SuperBlock, V: Vectors>(
+fn products<B: SuperBlock, V: Vectors>(
     v: V,
-    block: &Unpacked<V>,
+    codes: &Magnitudes<V>,
+    apart: bool,
+    halves: V::Words,
+    groups: &[u32; 8],
     activations: &[i8; 256],
-    scale: f32,
-    sums: &[i16; 16],
-    mut total: V::Sums,
-) -> V::Sums {
+) -> V::Ints {
+    let (codes, signs) = codes;
     let activations = activations.as_chunks::<32>().0;
     let mut ints = v.zero_ints();
     eight(
         #[inline(always)]
         |group| {
             let activations = v.load_signed(&activations[group]);
-            let words = if B::CODES == Codes::Signed {
-                v.multiply_signed(block.codes[group], activations)
+            let words = if apart {
+                v.multiply_unsigned(codes[group], v.negate(activations, signs[group]))
+            } else if B::CODES == Codes::Signed {
+                v.multiply_signed(codes[group], activations)
             } else {
-                v.multiply_unsigned(block.codes[group], activations)
+                v.multiply_unsigned(codes[group], activations)
             };
-            ints = v.multiply_add(ints, words, block.scales[group]);
+            let scales = if B::FINE { v.pick(halves, group) } else { v.splat_pair(groups[group]) };
+            ints = v.multiply_add(ints, words, scales);
         },
     );
-    let both = block.scale * scale;
-    total = v.accumulate(total, ints, both);
+    ints
+}
+
+/// `total` plus what codes are raised by and the minimums of a block, times the sums of 256 activations.
+#[inline(always)]
+fn offsets<B: SuperBlock, V: Vectors>(
+    v: V,
+    block: &Unpacked<V>,
+    scale: f32,
+    sums: &[i16; 16],
+    mut total: V::Sums,
+) -> V::Sums {
     if let Codes::Raised(by) = B::CODES {
         let raised = v.multiply_add(v.zero_ints(), block.scales_of_sums, v.load_words(sums));
-        total = v.accumulate(total, raised, both * -f32::from(by));
+        total = v.accumulate(total, raised, block.scale * scale * -f32::from(by));
     }
     if B::MINIMUMS {
         let mins = v.multiply_add(v.zero_ints(), block.mins_of_sums, v.load_words(sums));
@@ -153,23 +181,32 @@ fn step<B: SuperBlock, V: Vectors>(
 
 #[inline(always)]
 pub(crate) fn dot<B: SuperBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
-    let codes = vector.codes.as_chunks::<256>().0;
-    let sums = vector.sums.as_chunks::<16>().0;
-    let mut total = v.zero_sums();
-    for (((block, codes), scale), sums) in row.iter().zip(codes).zip(vector.scales).zip(sums) {
-        total = step::<B, V>(v, &unpack(v, block), codes, *scale, sums, total);
+    let (mut total, mut from_sums) = (v.zero_sums(), v.zero_sums());
+    let vectors = vector.codes.as_chunks::<256>().0.iter().zip(vector.scales);
+    let vectors = vectors.zip(vector.sums.as_chunks::<16>().0);
+    for (block, ((activations, scale), sums)) in row.iter().zip(vectors) {
+        let codes = block.magnitudes(v);
+        let unpacked = unpack(v, block);
+        let Unpacked { halves, groups, .. } = &unpacked;
+        let ints = products::<B, V>(v, &codes, B::SIGNS, *halves, groups, activations);
+        total = v.accumulate(total, ints, unpacked.scale * scale);
+        from_sums = offsets::<B, V>(v, &unpacked, *scale, sums, from_sums);
     }
-    v.total(total)
+    v.total(total) + v.total(from_sums)
 }
 
 #[inline(always)]
 pub(crate) fn dots<B: SuperBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [f32; TILE] {
     let mut totals = [v.zero_sums(); TILE];
     let vectors = tile.blocks.iter().zip(&tile.scales).zip(&tile.sums);
-    for (block, ((codes, scales), sums)) in row.iter().zip(vectors) {
+    for (block, ((activations, scales), sums)) in row.iter().zip(vectors) {
+        let codes = (block.all_codes(v), [0; 8]);
         let block = unpack(v, block);
         for i in 0..TILE {
-            totals[i] = step::<B, V>(v, &block, &codes[i], scales[i], &sums[i], totals[i]);
+            let ints =
+                products::<B, V>(v, &codes, false, block.halves, &block.groups, &activations[i]);
+            let total = v.accumulate(totals[i], ints, block.scale * scales[i]);
+            totals[i] = offsets::<B, V>(v, &block, scales[i], &sums[i], total);
         }
     }
     total(v, totals)
@@ -201,12 +238,13 @@ pub(super) fn fill_panel<B: SuperBlock, V: Lanes>(
             panel.min[row] = min;
             v.store_words(v.words(sub_mins), &mut panel.staged_mins[row][0]);
         }
+        let codes = block.all_codes(v);
         stage(
             v,
             &mut panel.staged[row],
             B::CODES,
             #[inline(always)]
-            |group| block.codes(v, group),
+            |group| codes[group],
         );
     }
     panel.turn(v, B::MINIMUMS);

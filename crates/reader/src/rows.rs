@@ -2,25 +2,34 @@
 
 use std::ops::Range;
 
+use granule_format::BlockType;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use crate::decode::decode;
-use crate::isa::Isa;
+use crate::isa::{Isa, Stream};
 use crate::{Error, Tensor};
 
 /// Bytes of blocks that are read and decoded at a time: few enough that they stay in a core's cache.
 pub(crate) const TILE_BYTES: u64 = 128 << 10;
 
+/// Bytes of values from which on they are written past the caches, which they would not fit in.
+const STREAMED: usize = 32 << 20;
+
+/// Values that are decoded before they are written past the caches: whole blocks of any type.
+const STREAMED_AT_ONCE: usize = 2048;
+
 impl Tensor<'_> {
     /// The values of some rows, one row after another, in `out`. The work is done by the calling thread.
+    /// Values of 32 MiB and more are written past the caches.
     ///
     /// # Errors
     /// If the type is unknown, there are no such rows, `out` does not have exactly their number of
     /// values, or they cannot be read.
     pub fn decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
+        let decode = decoder(out.len());
         self.decode_tiles(rows, out, decode)
     }
 
@@ -31,11 +40,11 @@ impl Tensor<'_> {
     /// As [`decode_rows`](Self::decode_rows).
     pub fn par_decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
-        let step = self.rows_in(4 * TILE_BYTES);
+        let (step, all) = (self.rows_in(4 * TILE_BYTES), out.len());
         let values = usize::try_from(step).unwrap_or(usize::MAX).saturating_mul(self.row_values());
         out.par_chunks_mut(values.max(1)).enumerate().try_for_each(|(i, out)| {
             let start = rows.start + i as u64 * step;
-            self.decode_tiles(start..rows.end.min(start + step), out, decode)
+            self.decode_tiles(start..rows.end.min(start + step), out, decoder(all))
         })
     }
 
@@ -103,7 +112,7 @@ impl Tensor<'_> {
         self,
         rows: Range<u64>,
         mut out: &mut [T],
-        mut decode: impl FnMut(Isa, granule_format::BlockType, &[u8], &mut [T]),
+        mut decode: impl FnMut(Isa, BlockType, &[u8], &mut [T]),
     ) -> Result<(), Error> {
         let (ty, ..) = self.span(rows.clone())?;
         if out.is_empty() {
@@ -120,5 +129,23 @@ impl Tensor<'_> {
             (start, out) = (end, rest);
         }
         Ok(())
+    }
+}
+
+/// Decodes blocks to a buffer of which so many values are to be decoded.
+fn decoder(values: usize) -> impl FnMut(Isa, BlockType, &[u8], &mut [f32]) {
+    let streamed = values >= STREAMED / size_of::<f32>();
+    let mut stream = Stream::new();
+    let mut buffer = vec![0.0; if streamed { STREAMED_AT_ONCE } else { 0 }];
+    move |isa, ty, blocks, out| {
+        if !streamed {
+            return decode(isa, ty, blocks, out);
+        }
+        let bytes = STREAMED_AT_ONCE / ty.block_values() * ty.block_bytes();
+        for (blocks, out) in blocks.chunks(bytes).zip(out.chunks_mut(STREAMED_AT_ONCE)) {
+            let buffer = &mut buffer[..out.len()];
+            decode(isa, ty, blocks, buffer);
+            stream.copy(buffer, out);
+        }
     }
 }

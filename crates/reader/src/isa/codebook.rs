@@ -2,6 +2,10 @@
 
 /// A codebook of groups of eight values of at most four levels.
 #[derive(Debug)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "other instruction sets read entries from memory")
+)]
 pub struct Eights<const ENTRIES: usize> {
     /// The entries as they are.
     pub(crate) entries: &'static [[u8; 8]; ENTRIES],
@@ -13,6 +17,10 @@ pub struct Eights<const ENTRIES: usize> {
 
 /// A codebook of groups of four values of at most eight levels.
 #[derive(Debug)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "other instruction sets read entries from memory")
+)]
 pub struct Fours<const ENTRIES: usize> {
     /// The entries as they are.
     pub(crate) entries: &'static [[u8; 4]; ENTRIES],

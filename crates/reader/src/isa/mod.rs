@@ -23,6 +23,7 @@ mod neon;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod operations;
 mod scalar;
+mod stream;
 mod vectors;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -32,6 +33,7 @@ use std::sync::OnceLock;
 
 pub use codebook::{Eights, Fours};
 pub use lanes::{LaneWork, Lanes};
+pub(crate) use stream::Stream;
 pub use vectors::{Vectors, Work};
 
 /// An instruction set that this CPU is known to have: holding one is the proof.
@@ -188,7 +190,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level::Avx512Full` exists only after detection found these features.
             Level::Avx512Full => unsafe { avx512::enter_lanes(work) },
-            _ => {}
+            _ => drop(work),
         }
     }
 }

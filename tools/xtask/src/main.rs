@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod conformance;
+mod faults;
 mod fuzz;
 mod neon;
 mod run;
@@ -24,6 +25,11 @@ const TASKS: &[(&str, Task, &str)] = &[
     ("conformance", conformance::conformance, "compare with the live reference (not part of ci)"),
     ("bench", bench::bench, "measure speed beside the live reference (not part of ci)"),
     ("fuzz", fuzz::fuzz, "the fuzz targets, with libFuzzer (needs cargo-fuzz; not part of ci)"),
+    (
+        "faults",
+        faults::faults,
+        "let every system call of a conversion fail (needs strace; not part of ci)",
+    ),
     ("neon", neon::neon, "the reader's tests on AArch64, under qemu (not part of ci)"),
     ("deny", ci::deny, "licences and advisories (skipped where cargo-deny is not installed)"),
 ];

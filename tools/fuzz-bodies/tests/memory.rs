@@ -2,7 +2,7 @@
 //!
 //! One test: everything that is allocated is counted.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::path::Path;
 use granule_format::check::Options;
 use granule_format::{Header, check};
 use granule_fuzz_bodies::big::{KINDS, vocabulary};
-use granule_fuzz_bodies::memory::{Counting, Usage, measure};
+use granule_fuzz_bodies::memory::{Counting, Usage, alone, measure};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -57,7 +57,10 @@ impl Bound {
     }
 }
 
-#[test]
+fn main() {
+    alone("allocation_is_bounded_by_the_file", allocation_is_bounded_by_the_file);
+}
+
 fn allocation_is_bounded_by_the_file() {
     let mut most = Most::default();
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/files");

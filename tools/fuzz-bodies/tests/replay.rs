@@ -2,13 +2,13 @@
 //!
 //! One test at a time: what each input allocates is counted.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use granule_fuzz_bodies::memory::Counting;
+use granule_fuzz_bodies::memory::{Counting, alone};
 use granule_fuzz_bodies::{TARGETS, bounded, seeds};
 
 #[global_allocator]
@@ -23,7 +23,10 @@ fn names(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-#[test]
+fn main() {
+    alone("everything", everything);
+}
+
 fn everything() {
     // what is made once is no input's doing
     for target in TARGETS {

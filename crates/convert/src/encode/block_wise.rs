@@ -33,6 +33,10 @@ impl<E: BlockWise> Encoder for E {
         Weighting::Ignored
     }
 
+    fn tile(&self) -> usize {
+        short_tile::<E::Block>()
+    }
+
     fn encode(&self, isa: Isa, rows: &[f32], columns: usize, _: Option<&[f32]>, out: &mut [u8]) {
         each_group(
             isa,
@@ -54,6 +58,12 @@ impl<E: BlockWise> Encoder for E {
     ) {
         each_block(rows, columns, out, E::define);
     }
+}
+
+/// [`Encoder::tile`] of encoders that are about as fast as memory: a group or two. Checking values reads them in order, and
+/// the processor fetches some more that follow while they are encoded; in a long tile it would have nothing to fetch then.
+pub(super) fn short_tile<B: Block>() -> usize {
+    (GROUP * B::LEN).max(1024)
 }
 
 /// Make every block from its values by `encode`.

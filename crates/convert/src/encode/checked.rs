@@ -107,16 +107,14 @@ pub fn encode_rows(
         return encode_tile(isa, encoder, rows, columns, weights, out);
     }
     // Without weights all blocks are alike, and where rows end does not matter.
-    let tiles = rows.chunks(TILE).zip(out.chunks_mut(TILE / ty.block_values() * ty.block_bytes()));
-    for (tile, (values, out)) in tiles.enumerate() {
+    let tile_values = encoder.tile();
+    let out = out.chunks_mut(tile_values / ty.block_values() * ty.block_bytes());
+    for (tile, (values, out)) in rows.chunks(tile_values).zip(out).enumerate() {
         encode_tile(isa, encoder, values, values.len(), None, out)
-            .map_err(|error| error.further_on(tile * TILE))?;
+            .map_err(|error| error.further_on(tile * tile_values))?;
     }
     Ok(())
 }
-
-/// Values that are checked and then encoded while the cache still has them: whole blocks and lanes of all types.
-const TILE: usize = 1 << 16;
 
 fn encode_tile(
     isa: Isa,

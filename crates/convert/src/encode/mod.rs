@@ -90,6 +90,12 @@ pub trait Encoder: Debug + Sync {
     /// What importance weights mean to this encoder.
     fn weighting(&self) -> Weighting;
 
+    /// How many values to check and then encode at a time, where there are no weights: whole blocks and lanes, few enough
+    /// that the cache still has them.
+    fn tile(&self) -> usize {
+        1 << 16
+    }
+
     /// Encode whole rows of `columns` values each, one after another, to `out`. `weights` has an
     /// importance for each column. The bytes do not depend on `isa`.
     ///

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use granule_format::{Block, BlockType};
 use granule_reader::isa::Isa;
 
-use super::block_wise::{GROUP, each_group, group};
+use super::block_wise::{GROUP, each_group, group, short_tile};
 use super::importance::{Lanes, N, Weighted};
 use super::rows::blocks_for;
 use super::{Encoder, Weighting};
@@ -41,6 +41,10 @@ impl<T: WithWeights> Encoder for Both<T> {
 
     fn weighting(&self) -> Weighting {
         Weighting::Optional
+    }
+
+    fn tile(&self) -> usize {
+        short_tile::<T::Block>()
     }
 
     fn encode(

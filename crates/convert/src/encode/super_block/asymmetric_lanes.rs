@@ -145,7 +145,7 @@ impl<const N: usize, const L: usize> Runs<'_, N, L> {
         for i in 0..N {
             for k in 0..L {
                 let (x, w) = (self.x[i][k], self.weights[i][k]);
-                let code = code::<true>(0, search.levels, inverse[k] * (x - min[k]));
+                let code = code::<L, true>(0, search.levels, inverse[k] * (x - min[k]));
                 error[k] += w * deviation(search, scale[k] * code + min[k] - x);
             }
         }
@@ -166,7 +166,7 @@ impl<const N: usize, const L: usize> Runs<'_, N, L> {
         for i in 0..N {
             for k in 0..L {
                 let (x, w) = (self.x[i][k], self.weights[i][k]);
-                let code = code::<EXACT>(0, search.levels, inverse[k] * (x - state.min[k]));
+                let code = code::<L, EXACT>(0, search.levels, inverse[k] * (x - state.min[k]));
                 codes[i][k] = code;
                 let weighted = w * code;
                 sum_c[k] += weighted;

@@ -71,7 +71,7 @@ impl<const N: usize, const L: usize> Start<N, L> {
         for i in 0..N {
             for k in 0..L {
                 let x = x[i][k];
-                let code = clamp(round(inverse[k] * x), low, high);
+                let code = clamp(round::<L>(inverse[k] * x), low, high);
                 codes.0[i][k] = code;
                 sum_xc[k] += x * x * x * code;
                 sum_cc[k] += x * x * code * code;

@@ -46,10 +46,13 @@ pub(crate) fn products<const N: usize, const L: usize>(
 /// Rounding by [`round`] is that of [`to_even`] for magnitudes below this.
 pub(crate) const ROUNDED_BELOW: f32 = 4_194_303.0;
 
-/// [`to_even`] for small magnitudes, as a float.
+/// [`to_even`] for small magnitudes, as a float; what becomes of the sign of zero is left open.
+///
+/// `L` is the number of lanes. From 16 on, registers have 32 bytes, and instruction sets with such registers round in one
+/// instruction; without one, it would be a call.
 #[inline(always)]
-pub(crate) fn round(value: f32) -> f32 {
-    (value + SHIFT) - SHIFT
+pub(crate) fn round<const L: usize>(value: f32) -> f32 {
+    if L >= 16 { value.round_ties_even() } else { (value + SHIFT) - SHIFT }
 }
 
 /// A choice between numbers that are at hand. From a branch between two array elements the compiler
@@ -66,11 +69,12 @@ pub(crate) fn clamp(value: f32, low: f32, high: f32) -> f32 {
     select(value < high, value, high)
 }
 
+/// A code from `low` to `high` in one of `L` lanes. Not `EXACT` for small magnitudes, see [`round`].
 #[inline(always)]
-pub(crate) fn code<const EXACT: bool>(low: i32, high: i32, value: f32) -> f32 {
+pub(crate) fn code<const L: usize, const EXACT: bool>(low: i32, high: i32, value: f32) -> f32 {
     if EXACT {
         to_even(value).clamp(low, high) as f32
     } else {
-        clamp(round(value), low as f32, high as f32)
+        clamp(round::<L>(value), low as f32, high as f32)
     }
 }

@@ -203,9 +203,9 @@ fn sums<const N: usize, const L: usize, const EXACT: bool, const BELOW: bool>(
         for k in 0..L {
             let code = inverse[k] * x[i][k];
             let code = if BELOW {
-                self::code::<EXACT>(-half, half - 1, code)
+                self::code::<L, EXACT>(-half, half - 1, code)
             } else {
-                let (code, high) = (round(code), (half - 1) as f32);
+                let (code, high) = (round::<L>(code), (half - 1) as f32);
                 select(code < high, code, high)
             };
             sum_xc[k] += weighted[i][k] * code;

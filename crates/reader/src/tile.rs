@@ -5,13 +5,16 @@ use crate::activations::{Form, Vector};
 /// Vectors that a kernel multiplies with at a time: what it unpacks of a row serves all of them.
 pub(crate) const TILE: usize = 16;
 
+/// Plain vectors that a kernel multiplies with at a time.
+pub(crate) const QUAD: usize = 4;
+
 /// Sixteen vectors, block by block: the parts of all vectors that belong to a block lie together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tile {
     /// Vectors that are not padding.
     pub(crate) count: usize,
-    /// Plain numbers, each sixteen columns of all vectors; the last columns are padded with zeros.
-    pub(crate) values: Vec<[[f32; 16]; TILE]>,
+    /// Plain numbers, each sixteen columns of four vectors; the last columns are padded with zeros.
+    pub(crate) values: [Vec<[[f32; 16]; QUAD]>; TILE / QUAD],
     /// Codes, each 32 of all vectors.
     pub(crate) groups: Vec<[[i8; 32]; TILE]>,
     /// Codes, each 256 of all vectors.
@@ -30,13 +33,15 @@ impl Tile {
         let mut this = Self { count: vectors.len(), ..Self::default() };
         match form {
             Form::Float => {
-                this.values = weave(vectors, |vector, i| {
-                    let start = (16 * i).min(vector.values.len());
-                    let part = &vector.values[start..vector.values.len().min(start + 16)];
-                    let mut out = [0.0; 16];
-                    out[..part.len()].copy_from_slice(part);
-                    (start < vector.values.len()).then_some(out)
-                });
+                for (values, vectors) in this.values.iter_mut().zip(vectors.chunks(QUAD)) {
+                    *values = weave(vectors, |vector, i| {
+                        let start = (16 * i).min(vector.values.len());
+                        let part = &vector.values[start..vector.values.len().min(start + 16)];
+                        let mut out = [0.0; 16];
+                        out[..part.len()].copy_from_slice(part);
+                        (start < vector.values.len()).then_some(out)
+                    });
+                }
             }
             Form::Q8_0 => {
                 this.groups =
@@ -55,12 +60,12 @@ impl Tile {
 }
 
 /// Part 0 of all vectors, part 1 of all vectors, ...
-fn weave<T: Zero>(
+fn weave<T: Zero, const WIDTH: usize>(
     vectors: &[Vector<'_>],
     part: impl Fn(&Vector<'_>, usize) -> Option<T>,
-) -> Vec<[T; TILE]> {
+) -> Vec<[T; WIDTH]> {
     let parts = (0..).map_while(|i| {
-        let mut all = [T::ZERO; TILE];
+        let mut all = [T::ZERO; WIDTH];
         for (out, vector) in all.iter_mut().zip(vectors) {
             *out = part(vector, i)?;
         }

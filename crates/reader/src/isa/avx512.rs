@@ -36,6 +36,7 @@ pub(super) fn enter_lanes<W: LaneWork>(work: W) {
 impl Vectors for Avx512 {
     byte_operations!();
     type Floats = __m512;
+    const MANY: bool = true;
 
     #[inline(always)]
     fn eights(self, book: &Eights<256>, indices: [u32; 8]) -> [__m256i; 8] {

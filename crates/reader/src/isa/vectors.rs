@@ -14,6 +14,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Whether the operations are instructions of the CPU. Otherwise blocks are decoded by their definitions, which
     /// the compiler does better than arrays that stand for vectors, and vectors are multiplied with one at a time.
     const WIDE: bool;
+    /// Whether there are registers for 16 sums in [`Floats`](Self::Floats) at a time, rather than 4.
+    const MANY: bool = false;
     /// 32 bytes.
     type Bytes: Copy;
     /// 16 numbers of 16 bits.

@@ -44,6 +44,8 @@ mod tq2_0;
 #[cfg(test)]
 mod tests;
 
+use std::slice::ChunksExact;
+
 use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
 
@@ -62,8 +64,28 @@ pub(crate) trait Kernel: Block {
     /// The dot product of a row with a vector.
     fn dot<V: Vectors>(v: V, row: &[Self], vector: &Vector<'_>) -> f32;
 
-    /// The dot products of a row with each of sixteen vectors.
-    fn dots<V: Vectors>(v: V, row: &[Self], tile: &Tile) -> [f32; TILE];
+    /// The dot products of rows with a vector, to the bits of [`dot`](Self::dot): a row's to the first of each `step`
+    /// numbers of `out`.
+    #[inline(always)]
+    fn dot_each<V: Vectors>(
+        v: V,
+        rows: ChunksExact<'_, Self>,
+        vector: &Vector<'_>,
+        out: &mut [f32],
+        step: usize,
+    ) {
+        for (row, out) in rows.zip(out.chunks_mut(step)) {
+            out[0] = Self::dot(v, row, vector);
+        }
+    }
+
+    /// The dot products of rows with the vectors of a batch, a row's together.
+    fn batch<V: Vectors>(
+        v: V,
+        rows: ChunksExact<'_, Self>,
+        activations: &Activations,
+        out: &mut [f32],
+    );
 
     /// Unpack 256 columns of up to sixteen rows, from column `256 * index`. Only for weights that are multiplied with
     /// codes.
@@ -165,17 +187,26 @@ impl<B: Kernel> Work for Dots<'_, B> {
         if !V::WIDE || !self.activations.is_batch() {
             for vector in 0..count {
                 let values = self.activations.vector(vector);
-                for (row, out) in rows.clone().zip(self.out.chunks_exact_mut(count)) {
-                    out[vector] = B::dot(v, row, &values);
-                }
+                B::dot_each(v, rows.clone(), &values, &mut self.out[vector..], count);
             }
             return;
         }
-        for (index, tile) in self.activations.tiles().iter().enumerate() {
-            for (row, out) in rows.clone().zip(self.out.chunks_exact_mut(count)) {
-                let dots = B::dots(v, row, tile);
-                out[TILE * index..][..tile.count].copy_from_slice(&dots[..tile.count]);
-            }
+        B::batch(v, rows, self.activations, self.out);
+    }
+}
+
+/// [`Kernel::batch`] for kernels that multiply a row with sixteen vectors at a time.
+#[inline(always)]
+fn by_tiles<B>(
+    rows: ChunksExact<'_, B>,
+    activations: &Activations,
+    out: &mut [f32],
+    dots: impl Fn(&[B], &Tile) -> [f32; TILE],
+) {
+    for (index, tile) in activations.tiles().iter().enumerate() {
+        for (row, out) in rows.clone().zip(out.chunks_exact_mut(activations.count())) {
+            let dots = dots(row, tile);
+            out[TILE * index..][..tile.count].copy_from_slice(&dots[..tile.count]);
         }
     }
 }

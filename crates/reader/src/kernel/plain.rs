@@ -1,14 +1,15 @@
 //! Types of single numbers: F32, F16, BF16, F64 and the integers.
 
+use std::slice::ChunksExact;
+
 use granule_format::Block;
 use granule_format::block::types::{BF16, F16, F32, F64, I8, I16, I32, I64};
 use zerocopy::IntoBytes;
 
 use super::Kernel;
-use super::codes::sixteen;
-use crate::activations::Vector;
+use crate::activations::{Activations, Vector};
 use crate::isa::Vectors;
-use crate::tile::{TILE, Tile};
+use crate::tile::QUAD;
 
 /// Sixteen numbers of a type.
 trait Plain: Block {
@@ -79,58 +80,193 @@ macro_rules! kernels {
             }
 
             #[inline(always)]
-            fn dots<V: Vectors>(v: V, row: &[Self], tile: &Tile) -> [f32; TILE] {
-                dots(v, row, tile)
+            fn dot_each<V: Vectors>(
+                v: V,
+                rows: ChunksExact<'_, Self>,
+                vector: &Vector<'_>,
+                out: &mut [f32],
+                step: usize,
+            ) {
+                dot_each(v, rows, vector, out, step);
+            }
+
+            #[inline(always)]
+            fn batch<V: Vectors>(
+                v: V,
+                rows: ChunksExact<'_, Self>,
+                activations: &Activations,
+                out: &mut [f32],
+            ) {
+                batch(v, rows, activations, out);
             }
         }
     )* };
 }
 kernels!(F32, F16, BF16, F64, I8, I16, I32, I64);
 
-/// Four sums, so that additions need not wait for each other.
+/// The dot product of a row with a vector, as [`dot_rows`] forms it.
 #[inline(always)]
 fn dot<B: Plain, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
-    let zero = v.splat(0.0);
-    let (mut a, mut b, mut c, mut d) = (zero, zero, zero, zero);
-    let (parts, rest) = row.as_chunks::<64>();
-    let (values, rest_values) = vector.values.as_chunks::<64>();
-    for (numbers, values) in parts.iter().zip(values) {
-        let (numbers, values) = (numbers.as_chunks().0, values.as_chunks().0);
-        a = v.multiply_add_floats(a, B::sixteen(v, &numbers[0]), v.load_floats(&values[0]));
-        b = v.multiply_add_floats(b, B::sixteen(v, &numbers[1]), v.load_floats(&values[1]));
-        c = v.multiply_add_floats(c, B::sixteen(v, &numbers[2]), v.load_floats(&values[2]));
-        d = v.multiply_add_floats(d, B::sixteen(v, &numbers[3]), v.load_floats(&values[3]));
+    dot_rows(v, [row], vector)[0]
+}
+
+/// Several rows at a time, which share the loads of the vector.
+#[inline(always)]
+fn dot_each<B: Plain, V: Vectors>(
+    v: V,
+    mut rows: ChunksExact<'_, B>,
+    vector: &Vector<'_>,
+    out: &mut [f32],
+    step: usize,
+) {
+    let mut outs = out.chunks_mut(step);
+    while rows.len() >= 4 {
+        let four = [rows.next(), rows.next(), rows.next(), rows.next()].map(Option::unwrap_or_default);
+        for (dot, out) in dot_rows(v, four, vector).into_iter().zip(&mut outs) {
+            out[0] = dot;
+        }
     }
-    let mut out = v.total_floats(v.add(v.add(a, b), v.add(c, d)));
-    for (number, x) in rest.iter().zip(rest_values) {
-        let mut value = [0.0];
-        number.decode(&mut value);
-        out += value[0] * x;
+    for (row, out) in rows.zip(outs) {
+        out[0] = dot(v, row, vector);
+    }
+}
+
+/// Two sums a row, so that additions need not wait for each other.
+#[inline(always)]
+fn dot_rows<B: Plain, V: Vectors, const ROWS: usize>(
+    v: V,
+    rows: [&[B]; ROWS],
+    vector: &Vector<'_>,
+) -> [f32; ROWS] {
+    let mut sums = [[v.splat(0.0); 2]; ROWS];
+    let (values, rest_values) = vector.values.as_chunks::<32>();
+    let mut parts = [&[][..]; ROWS];
+    for i in 0..ROWS {
+        parts[i] = &rows[i].as_chunks::<32>().0[..values.len()];
+    }
+    for (index, values) in values.iter().enumerate() {
+        let values = values.as_chunks().0;
+        let (first, second) = (v.load_floats(&values[0]), v.load_floats(&values[1]));
+        for i in 0..ROWS {
+            let numbers = parts[i][index].as_chunks().0;
+            let [a, b] = sums[i];
+            sums[i] = [
+                v.multiply_add_floats(a, B::sixteen(v, &numbers[0]), first),
+                v.multiply_add_floats(b, B::sixteen(v, &numbers[1]), second),
+            ];
+        }
+    }
+    let mut out = [0.0; ROWS];
+    for i in 0..ROWS {
+        out[i] = v.total_floats(v.add(sums[i][0], sums[i][1]));
+        for (number, x) in rows[i].as_chunks::<32>().1.iter().zip(rest_values) {
+            let mut value = [0.0];
+            number.decode(&mut value);
+            out[i] += value[0] * x;
+        }
     }
     out
 }
 
+/// Rows of a batch whose numbers are widened at a time, and sixteens of columns: few enough for the first cache.
+const ROWS: usize = 16;
+const SIXTEENS: usize = 16;
+
+/// Batches: numbers are widened once for all vectors, and several rows are multiplied with several vectors at a time.
+/// Each sum is over the columns in their order.
 #[inline(always)]
-fn dots<B: Plain, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [f32; TILE] {
-    let mut totals = [v.splat(0.0); TILE];
+fn batch<B: Plain, V: Vectors>(
+    v: V,
+    rows: ChunksExact<'_, B>,
+    activations: &Activations,
+    out: &mut [f32],
+) {
+    let count = activations.count();
+    let quads: Vec<_> = activations.tiles().iter().flat_map(|tile| &tile.values).collect();
+    let sixteens = activations.columns().div_ceil(16);
+    let zero = v.splat(0.0);
+    let mut widened = [[[0.0; 16]; SIXTEENS]; ROWS];
+    let mut sums = vec![[[zero; QUAD]; ROWS]; count.div_ceil(QUAD)];
+    let row_length = activations.columns();
+    let blocks = rows.clone().len().div_ceil(ROWS);
+    let mut rows = rows;
+    for block in 0..blocks {
+        let mut of_block = [&[][..]; ROWS];
+        let mut len = 0;
+        for (place, row) in of_block.iter_mut().zip(&mut rows) {
+            *place = &row[..row_length];
+            len += 1;
+        }
+        sums.fill([[zero; QUAD]; ROWS]);
+        for start in (0..sixteens).step_by(SIXTEENS) {
+            let width = SIXTEENS.min(sixteens - start);
+            for (row, widened) in of_block[..len].iter().zip(&mut widened) {
+                widen(v, row, start, &mut widened[..width]);
+            }
+            for (quad, sums) in quads.iter().zip(&mut sums) {
+                let values = &quad[start..start + width];
+                if V::MANY {
+                    multiply::<V, 4, 4>(v, &widened, values, sums);
+                } else {
+                    multiply::<V, 2, 2>(v, &widened, values, sums);
+                }
+            }
+        }
+        let out = out[block * ROWS * count..].chunks_exact_mut(count);
+        for (row, out) in out.take(len).enumerate() {
+            for (vector, out) in out.iter_mut().enumerate() {
+                *out = v.total_floats(sums[vector / QUAD][row][vector % QUAD]);
+            }
+        }
+    }
+}
+
+/// The numbers of a row from sixteen `start`, the last padded with zeros.
+#[inline(always)]
+fn widen<B: Plain, V: Vectors>(v: V, row: &[B], start: usize, out: &mut [[f32; 16]]) {
     let (parts, rest) = row.as_chunks::<16>();
-    let mut last = [0.0; 16];
-    for (number, out) in rest.iter().zip(&mut last) {
-        number.decode(std::slice::from_mut(out));
+    for (i, out) in out.iter_mut().enumerate() {
+        match parts.get(start + i) {
+            Some(numbers) => v.store(B::sixteen(v, numbers), out),
+            None => {
+                *out = [0.0; 16];
+                for (number, out) in rest.iter().zip(out) {
+                    number.decode(std::slice::from_mut(out));
+                }
+            }
+        }
     }
-    for (index, values) in tile.values.iter().enumerate() {
-        let weights = match parts.get(index) {
-            Some(numbers) => B::sixteen(v, numbers),
-            None => v.load_floats(&last),
-        };
-        sixteen(
-            #[inline(always)]
-            |i| totals[i] = v.multiply_add_floats(totals[i], weights, v.load_floats(&values[i])),
-        );
+}
+
+/// Add the products of rows with four vectors to their sums, of which `HIGH` times `WIDE` are in registers at a time.
+#[inline(always)]
+fn multiply<V: Vectors, const HIGH: usize, const WIDE: usize>(
+    v: V,
+    rows: &[[[f32; 16]; SIXTEENS]; ROWS],
+    values: &[[[f32; 16]; QUAD]],
+    sums: &mut [[V::Floats; QUAD]; ROWS],
+) {
+    for (rows, sums) in rows.as_chunks::<HIGH>().0.iter().zip(sums.as_chunks_mut::<HIGH>().0) {
+        for first in (0..QUAD).step_by(WIDE) {
+            let mut totals = [[v.splat(0.0); WIDE]; HIGH];
+            for row in 0..HIGH {
+                totals[row].copy_from_slice(&sums[row][first..first + WIDE]);
+            }
+            for (index, values) in values.iter().enumerate().take(SIXTEENS) {
+                let mut loaded = [v.splat(0.0); WIDE];
+                for i in 0..WIDE {
+                    loaded[i] = v.load_floats(&values[first + i]);
+                }
+                for row in 0..HIGH {
+                    let weights = v.load_floats(&rows[row][index]);
+                    for i in 0..WIDE {
+                        totals[row][i] = v.multiply_add_floats(totals[row][i], weights, loaded[i]);
+                    }
+                }
+            }
+            for row in 0..HIGH {
+                sums[row][first..first + WIDE].copy_from_slice(&totals[row]);
+            }
+        }
     }
-    let mut out = [0.0; TILE];
-    for (out, total) in out.iter_mut().zip(totals) {
-        *out = v.total_floats(total);
-    }
-    out
 }

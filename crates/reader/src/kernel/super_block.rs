@@ -323,12 +323,19 @@ macro_rules! kernel {
             }
 
             #[inline(always)]
-            fn dots<V: $crate::isa::Vectors>(
+            fn batch<V: $crate::isa::Vectors>(
                 v: V,
-                row: &[Self],
-                tile: &$crate::tile::Tile,
-            ) -> [f32; $crate::tile::TILE] {
-                $crate::kernel::$kind::dots(v, row, tile)
+                rows: std::slice::ChunksExact<'_, Self>,
+                activations: &$crate::activations::Activations,
+                out: &mut [f32],
+            ) {
+                $crate::kernel::by_tiles(
+                    rows,
+                    activations,
+                    out,
+                    #[inline(always)]
+                    |row, tile| $crate::kernel::$kind::dots(v, row, tile),
+                )
             }
 
             #[inline(always)]

@@ -11,7 +11,7 @@ use super::codebook::{Eights, Fours};
 use super::lanes::{LaneWork, Lanes};
 use super::operations::operations;
 use super::vectors::{Vectors, Work};
-use super::x86::byte_operations;
+use super::x86::{add_halves, add_lanes, byte_operations, shifted_nibbles};
 
 /// Proof that the CPU has AVX-512 F, BW, DQ, VL, VNNI and VBMI, GFNI, and what AVX2 needs.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,7 @@ impl Vectors for Avx512 {
     byte_operations!();
     type Floats = __m512;
     const MANY: bool = true;
+    const ALL_UNSIGNED: bool = true;
 
     #[inline(always)]
     fn eights(self, book: &Eights<256>, indices: [u32; 8]) -> [__m256i; 8] {
@@ -67,6 +68,11 @@ impl Vectors for Avx512 {
     }
 
     operations! {
+        fn lookup_nibbles(table: &[i8; 16], bytes: &[u8; 16]) -> __m256i {
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            // bits above the lowest five do not count, nor does the fifth, as the table is there twice
+            _mm256_permutexvar_epi8(shifted_nibbles(bytes), table)
+        }
         fn spread_bits(bits: u32) -> __m256i {
             _mm256_movm_epi8(bits)
         }

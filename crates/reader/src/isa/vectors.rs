@@ -16,6 +16,9 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     const WIDE: bool;
     /// Whether there are registers for 16 sums in [`Floats`](Self::Floats) at a time, rather than 4.
     const MANY: bool = false;
+    /// Whether [`dot_unsigned`](Self::dot_unsigned) takes all bytes, not only those below 128, and better than
+    /// [`dot_signed`](Self::dot_signed) signed ones.
+    const ALL_UNSIGNED: bool = false;
     /// 32 bytes.
     type Bytes: Copy;
     /// 16 numbers of 16 bits.
@@ -27,6 +30,9 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// 16 numbers in single precision.
     type Floats: Copy;
 
+    /// Have the line of memory that lies `bytes` behind `from` read, if it can be read at all. Nothing else depends on it.
+    #[inline(always)]
+    fn read_ahead<T>(self, _from: &[T], _bytes: usize) {}
     /// 32 bytes from memory.
     fn load(self, bytes: &[u8; 32]) -> Self::Bytes;
     /// 32 signed bytes from memory.
@@ -61,6 +67,11 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn at_least(self, a: Self::Bytes, limit: u8) -> Self::Bytes;
     /// Entry `indices[i]` of a table, for indices below 16.
     fn lookup(self, table: &[i8; 16], indices: Self::Bytes) -> Self::Bytes;
+    /// The entries of a table for the low nibbles of 16 bytes, then for their high nibbles.
+    #[inline(always)]
+    fn lookup_nibbles(self, table: &[i8; 16], bytes: &[u8; 16]) -> Self::Bytes {
+        self.lookup(table, self.nibbles(bytes))
+    }
 
     /// Entries of a codebook for 32 groups of eight values, of which numbers of `indices` have four indices each.
     #[inline(always)]

@@ -1,5 +1,33 @@
 //! What AVX2 and AVX-512 share: registers of 32 bytes.
 
+use std::arch::x86_64::*;
+
+/// Sixteen bytes, then the same with their high nibbles moved to the low ones; above them is what happens to be there.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn shifted_nibbles(bytes: &[u8; 16]) -> __m256i {
+    // SAFETY: 16 bytes are read through a reference to as many.
+    let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+    let shifts = _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4);
+    _mm256_srlv_epi32(_mm256_broadcastsi128_si256(bytes), shifts)
+}
+
+/// The halves of `a` added, and those of `b`. One of two operands is blended, as few units shuffle.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn add_lanes(a: __m256i, b: __m256i) -> __m256i {
+    let blended = _mm256_blend_epi32::<0xf0>(a, b);
+    _mm256_add_epi32(blended, _mm256_permute2x128_si256::<0x21>(a, b))
+}
+
+/// In each half, pairs of `a` added, and those of `b`.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn add_halves(a: __m256i, b: __m256i) -> __m256i {
+    let blended = _mm256_blend_epi32::<0xcc>(a, b);
+    _mm256_add_epi32(blended, _mm256_alignr_epi8::<8>(b, a))
+}
+
 /// The operations on 32 bytes, 16 words and 8 integers that need no more than AVX2.
 macro_rules! byte_operations {
     () => {
@@ -9,6 +37,13 @@ macro_rules! byte_operations {
         type Ints = __m256i;
         type Sums = __m256;
 
+        #[inline(always)]
+        fn read_ahead<T>(self, from: &[T], bytes: usize) {
+            let line = from.as_ptr().cast::<i8>().wrapping_add(bytes);
+            // SAFETY: the instruction may be given any address: it never faults, and changes nothing but the cache.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) }
+        }
+
         operations! {
             fn load(bytes: &[u8; 32]) -> __m256i {
                 _mm256_loadu_si256(bytes.as_ptr().cast())
@@ -17,9 +52,7 @@ macro_rules! byte_operations {
                 _mm256_loadu_si256(bytes.as_ptr().cast())
             }
             fn nibbles(bytes: &[u8; 16]) -> __m256i {
-                let low = _mm_loadu_si128(bytes.as_ptr().cast());
-                let both = _mm256_set_m128i(_mm_srli_epi16::<4>(low), low);
-                _mm256_and_si256(both, _mm256_set1_epi8(15))
+                _mm256_and_si256(shifted_nibbles(bytes), _mm256_set1_epi8(15))
             }
             fn bytes_from_u64(parts: [u64; 4]) -> __m256i {
                 let [a, b, c, d] = parts;
@@ -117,10 +150,8 @@ macro_rules! byte_operations {
             }
             fn total_each(ints: [__m256i; 8]) -> __m256i {
                 let [a, b, c, d, e, f, g, h] = ints;
-                let first = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-                let second = _mm256_hadd_epi32(_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
-                let low = _mm256_permute2x128_si256::<0x20>(first, second);
-                _mm256_add_epi32(low, _mm256_permute2x128_si256::<0x31>(first, second))
+                let first = add_halves(add_lanes(a, e), add_lanes(b, f));
+                _mm256_hadd_epi32(first, add_halves(add_lanes(c, g), add_lanes(d, h)))
             }
             fn sums_from_ints(ints: __m256i) -> __m256 {
                 _mm256_cvtepi32_ps(ints)

@@ -26,6 +26,24 @@ impl SmallBlock for IQ4_NL {
 
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
-        v.lookup(&LEVELS, v.nibbles(&self.codes))
+        v.lookup_nibbles(&LEVELS, &self.codes)
+    }
+
+    const RAISED_BY: u8 = 128;
+
+    #[inline(always)]
+    fn raised_codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+        v.lookup_nibbles(&RAISED, &self.codes)
     }
 }
+
+/// The levels raised by 128, the bits of which are those of unsigned bytes.
+static RAISED: [i8; 16] = {
+    let mut raised = LEVELS;
+    let mut index = 0;
+    while index < 16 {
+        raised[index] = raised[index].wrapping_add(-128);
+        index += 1;
+    }
+    raised
+};

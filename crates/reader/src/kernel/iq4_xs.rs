@@ -23,6 +23,6 @@ impl SuperBlock for IQ4_XS {
 
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        v.lookup(&LEVELS, v.nibbles(&self.codes[group]))
+        v.lookup_nibbles(&LEVELS, &self.codes[group])
     }
 }

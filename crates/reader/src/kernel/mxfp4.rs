@@ -11,15 +11,40 @@ use crate::isa::Vectors;
 super_block::kernel!(small_block, MXFP4);
 
 impl SmallBlock for MXFP4 {
-    const CODES: Codes = Codes::Signed;
+    const CODES: Codes = Codes::Raised(RAISED_BY);
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, _: V, _: usize) -> [f32; 2] {
-        [fp4::half_e8m0(self.exponent); 2]
+        [SCALES[usize::from(self.exponent)]; 2]
     }
 
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
-        v.lookup(&fp4::DOUBLED, v.nibbles(&self.codes))
+        v.lookup_nibbles(&RAISED, &self.codes)
     }
 }
+
+/// Every scale, so that none has to be computed.
+static SCALES: [f32; 256] = {
+    let mut scales = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        scales[byte] = fp4::half_e8m0(byte as u8);
+        byte += 1;
+    }
+    scales
+};
+
+/// Minus the least of the numbers, doubled.
+const RAISED_BY: u8 = 12;
+
+/// The numbers doubled and raised, so that none is below 0.
+static RAISED: [i8; 16] = {
+    let mut raised = fp4::DOUBLED;
+    let mut index = 0;
+    while index < 16 {
+        raised[index] += RAISED_BY.cast_signed();
+        index += 1;
+    }
+    raised
+};

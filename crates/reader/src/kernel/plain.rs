@@ -121,7 +121,8 @@ fn dot_each<B: Plain, V: Vectors>(
 ) {
     let mut outs = out.chunks_mut(step);
     while rows.len() >= 4 {
-        let four = [rows.next(), rows.next(), rows.next(), rows.next()].map(Option::unwrap_or_default);
+        let four =
+            [rows.next(), rows.next(), rows.next(), rows.next()].map(Option::unwrap_or_default);
         for (dot, out) in dot_rows(v, four, vector).into_iter().zip(&mut outs) {
             out[0] = dot;
         }
@@ -144,11 +145,16 @@ fn dot_rows<B: Plain, V: Vectors, const ROWS: usize>(
     for i in 0..ROWS {
         parts[i] = &rows[i].as_chunks::<32>().0[..values.len()];
     }
+    // the rows that come next
+    let ahead = ROWS * size_of_val(rows[0]);
     for (index, values) in values.iter().enumerate() {
         let values = values.as_chunks().0;
         let (first, second) = (v.load_floats(&values[0]), v.load_floats(&values[1]));
         for i in 0..ROWS {
             let numbers = parts[i][index].as_chunks().0;
+            for line in 0..size_of::<[B; 32]>().div_ceil(64) {
+                v.read_ahead(numbers, ahead + 64 * line);
+            }
             let [a, b] = sums[i];
             sums[i] = [
                 v.multiply_add_floats(a, B::sixteen(v, &numbers[0]), first),

@@ -37,6 +37,27 @@ pub(crate) trait SmallBlock: Block {
 
     /// The codes of values `32 * group` to `32 * group + 31`.
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes;
+
+    /// What signed codes are raised by in [`raised_codes`](Self::raised_codes), so that none is below 0.
+    const RAISED_BY: u8 = 0;
+
+    /// The codes for instruction sets that multiply [all unsigned bytes](Vectors::ALL_UNSIGNED).
+    #[inline(always)]
+    fn raised_codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        self.codes(v, group)
+    }
+}
+
+/// What [`codes_for_dot`] gives.
+#[inline(always)]
+fn form_for_dot<B: SmallBlock, V: Vectors>() -> Codes {
+    if V::ALL_UNSIGNED && B::RAISED_BY > 0 { Codes::Raised(B::RAISED_BY) } else { B::CODES }
+}
+
+/// The codes as they are multiplied best.
+#[inline(always)]
+fn codes_for_dot<B: SmallBlock, V: Vectors>(v: V, block: &B, group: usize) -> V::Bytes {
+    if V::ALL_UNSIGNED { block.raised_codes(v, group) } else { block.codes(v, group) }
 }
 
 #[inline(always)]
@@ -64,7 +85,7 @@ pub(crate) fn decode<B: SmallBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
 /// What is added for each unit of a block's scaled sum of activations: the minimum, or what codes are raised by.
 #[inline(always)]
 fn offset<B: SmallBlock, V: Vectors>(v: V, block: &B, scale: f32) -> Option<f32> {
-    match B::CODES {
+    match form_for_dot::<B, V>() {
         Codes::Raised(by) => Some(scale * -f32::from(by)),
         _ if B::MINIMUM => Some(v.half(block.min())),
         _ => None,
@@ -74,7 +95,7 @@ fn offset<B: SmallBlock, V: Vectors>(v: V, block: &B, scale: f32) -> Option<f32>
 #[inline(always)]
 fn integers<B: SmallBlock, V: Vectors>(v: V, codes: V::Bytes, activations: &[i8; 32]) -> V::Ints {
     let activations = v.load_signed(activations);
-    match B::CODES {
+    match form_for_dot::<B, V>() {
         Codes::Signed => v.dot_signed(codes, activations),
         _ => v.dot_unsigned(codes, activations),
     }
@@ -90,7 +111,7 @@ fn step<B: SmallBlock, V: Vectors>(
     (total, offsets): (V::Sums, f32),
 ) -> (V::Sums, f32) {
     let (activations, scale, scaled_sum) = activations;
-    let ints = integers::<B, V>(v, block.codes(v, group), activations);
+    let ints = integers::<B, V>(v, codes_for_dot(v, block, group), activations);
     let scales = block.scales(v, group);
     let total = if B::FINE {
         v.accumulate_halves(total, ints, [scales[0] * scale, scales[1] * scale])
@@ -140,7 +161,7 @@ fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
             let ints = eight_of(
                 #[inline(always)]
                 |i| {
-                    let unpacked = block(i).codes(v, (8 * part + i) % groups);
+                    let unpacked = codes_for_dot(v, block(i), (8 * part + i) % groups);
                     integers::<B, V>(v, unpacked, &codes[8 * part + i])
                 },
             );
@@ -148,7 +169,7 @@ fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
             let products = v.multiply_sums(own, v.load_sums(&scales.as_chunks().0[part]));
             let ints = v.sums_from_ints(v.total_each(ints));
             total = v.multiply_add_sums(total, ints, products);
-            let by = match B::CODES {
+            let by = match form_for_dot::<B, V>() {
                 Codes::Raised(by) => v.multiply_sums(own, v.load_sums(&[-f32::from(by); 8])),
                 _ if B::MINIMUM => v.sums_from_halves(eight_of(
                     #[inline(always)]
@@ -233,7 +254,7 @@ pub(crate) fn dots<B: SmallBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [
                 let sums = v.load_floats(&scaled_sums[group]);
                 offsets = v.multiply_add_floats(offsets, v.splat(offset), sums);
             }
-            let unpacked = block.codes(v, group);
+            let unpacked = codes_for_dot(v, block, group);
             let codes = &codes[group];
             sixteen(
                 #[inline(always)]

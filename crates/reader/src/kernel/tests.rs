@@ -6,16 +6,18 @@ use super::dot_rows;
 use crate::activations::{Activations, Form};
 use crate::isa::Isa;
 
-/// Rows of 1, 2, 5 blocks and many; batches that are multiplied one by one, and with padding together.
-const SHAPES: &[(usize, usize)] = &[(1, 1), (2, 3), (5, 1), (9, 5), (33, 1), (33, 21)];
+/// Numbers of rows, blocks of a row, and vectors. Rows of 1, 2, 5 blocks and many; fewer rows than are multiplied
+/// together and more; batches that are multiplied one by one, and with padding together.
+const SHAPES: &[(usize, usize, usize)] =
+    &[(3, 1, 1), (5, 2, 3), (3, 5, 1), (3, 9, 5), (3, 33, 1), (3, 33, 21), (19, 300, 6)];
 
 #[test]
 fn dot_products_are_within_their_bound() {
     for ty in BlockType::ALL.iter().copied() {
-        for (blocks, count) in SHAPES.iter().copied() {
+        for (rows, blocks, count) in SHAPES.iter().copied() {
             // random bits, and bits that make codes as large and as small as they get
             for bytes in [&(0..=255).collect::<Vec<u8>>()[..], &[0, 255, 255]] {
-                check(ty, blocks, count, bytes);
+                check(ty, rows, blocks, count, bytes);
             }
         }
     }
@@ -51,9 +53,10 @@ fn bound(row: &[f32], x: &[f64], block: usize) -> f64 {
     4.0 * terms.sum::<f64>() * sums * f64::from(f32::EPSILON) / 2.0
 }
 
-fn check(ty: BlockType, blocks: usize, count: usize, bytes: &[u8]) {
+fn check(ty: BlockType, rows: usize, blocks: usize, count: usize, bytes: &[u8]) {
     let mut random = random(blocks as u64 * 31 + count as u64);
-    let (rows, columns) = (3, blocks * ty.block_values());
+    let blocks = if ty.block_values() > 1 { blocks.min(33) } else { blocks };
+    let columns = blocks * ty.block_values();
     let row_bytes = blocks * ty.block_bytes();
     let weights = weights(ty, rows * blocks, bytes, &mut random);
     let x: Vec<f32> = (0..columns * count).map(|_| random() as i32 as f32 * 1e-8).collect();

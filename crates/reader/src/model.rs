@@ -191,7 +191,7 @@ impl Shard {
     /// Read the header, and little more of the file.
     fn read_header(path: &Path, mut file: &File, file_bytes: u64) -> Result<Header, Error> {
         /// What stays in the processor's cache from reading to parsing.
-        const PIECE: u64 = 256 << 10;
+        const PIECE: u64 = 64 << 10;
         let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
         let mut parser = HeaderParser::new(file_bytes, &Limits::DEFAULT);
         let (mut piece, mut filled, mut start) = (Vec::new(), 0, 0);

@@ -1,0 +1,66 @@
+use serde_json::json;
+
+use super::*;
+use crate::arch::Config;
+
+#[test]
+fn values_follow_from_the_config() {
+    let config = Config::of(json!({
+        "a": 7, "half": 0.5, "none": null, "list": [3, 4], "yes": true, "kind": "x", "in": {"deep": 9},
+        "num_layers": 3, "names": {"10": "j", "9": "i"}, "texts": {"10": "j", "9": "i", "x": "x"},
+    }));
+    let numbers: Numbers = [
+        ("a", "a * 2"),
+        ("b", "a + 1"),
+        ("loop", "loop2"),
+        ("loop2", "loop"),
+        ("layers", "num_layers"),
+    ]
+    .map(|(key, text)| (key.to_owned(), Expression::parse(text).unwrap()))
+    .into();
+    let scope = config.bare_scope(&numbers);
+    let value = |text: &str| {
+        let expression = Expression::parse(text).unwrap();
+        scope.value(&expression).unwrap_or_else(|error| panic!("{text}: {error}"))
+    };
+    for (text, expected) in [
+        ("a", json!(14)),
+        ("b - 1 * 2", json!(13)),
+        ("(b - 1) * 2", json!(28)),
+        ("b // 4 + b % 4", json!(6)),
+        ("b / 4", json!(3.75)),
+        ("trunc(half * b)", json!(7)),
+        ("absent or none or 5", json!(5)),
+        ("absent + 1", json!(null)),
+        ("first(absent, none, b)", json!(null)),
+        ("first(absent, b)", json!(15)),
+        ("if(yes and not none, 'text', skip)", json!("text")),
+        ("has(none) and not has(absent)", json!(true)),
+        ("each_layer(if(layer < 2, list[layer], 0))", json!([3, 4, 0])),
+        ("each_layer(layer == 1)", json!([false, true, false])),
+        ("[a, in.deep]", json!([14, 9])),
+        ("sqrt(4) == 2 and kind != 'y'", json!(true)),
+        ("max(a, b) - min(a, b)", json!(1)),
+        ("-3 + len(list)", json!(-1)),
+        ("raw.a", json!(7)),
+        ("sorted_values(names)", json!(["i", "j"])),
+        ("sorted_values(texts)", json!(["j", "i", "x"])),
+        ("sorted_values(a)", json!(null)),
+        ("any(none, false, a == 14) and not any(absent)", json!(true)),
+        ("contains(list, 4.0) and not contains(absent, 1)", json!(true)),
+        ("layer", json!(null)),
+        ("9223372036854775807 + 1 > 0", json!(true)),
+    ] {
+        assert_eq!(value(text), Some(expected), "{text}");
+    }
+    assert_eq!(value("1 + (absent or skip)"), None);
+    for (text, why) in [("1 // (a - 14)", "above 0"), ("kind + 1", "number"), ("loop", "by itself")]
+    {
+        let expression = Expression::parse(text).unwrap();
+        let error = scope.value(&expression).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
+    }
+    let expression = Expression::parse("a * (absent or none)").unwrap();
+    let error = scope.needed(&expression).unwrap_err().to_string();
+    assert!(error.contains("absent or none"), "{error}");
+}

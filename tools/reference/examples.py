@@ -9,7 +9,8 @@ near tie: where they part, both programs must find their own choice less than TI
 depends on the weights: quantized ones are multiplied with activations of 8 bits, and a last bit in half precision
 that differs decides how those are rounded; llama.cpp's own logits differ by as much between its two forms. Models of
 the architecture `bert` embed texts; the cosine of both vectors must be at least COSINE. The tokens of TEXTS must be
-the same.
+the same. A file with a vocabulary alone, such as those in the folder `models` of llama.cpp's sources, has texts and
+their tokens beside it (`.inp`, `.out`, without the tokens that begin and end every text): they must be the same.
 
 Needs the PyPI packages gguf, numpy and xllamacpp (llama.cpp, prebuilt).
 """
@@ -168,6 +169,17 @@ def compare_embed(program, path):
     return wrong
 
 
+def compare_vocabulary(program, path):
+    with open(path + ".inp", encoding="utf-8", newline="") as inputs, open(path + ".out", encoding="utf-8") as outputs:
+        texts = inputs.read().split("\n__ggml_vocab_test__\n")
+        expected = [[int(token) for token in line.split()] for line in outputs.read().splitlines()]
+    pairs = list(zip(texts, expected))  # the last text may be empty and have no line
+    texts = [text for text, _ in pairs]
+    frame, *found = [ast.literal_eval(line) for line in run(program, path, "--tokens", "--", "", *texts).splitlines()]
+    first = int(bool(frame) and all(tokens[:1] == frame[:1] for tokens in found))
+    return compare_tokens(texts, [tokens for _, tokens in pairs], [tokens[first:len(tokens) - len(frame) + first] for tokens in found])
+
+
 COMPARISONS = {"llama": ("generate", compare_generate), "bert": ("embed", compare_embed)}
 
 
@@ -178,7 +190,8 @@ def main():
     wrong = 0
     for path in models:
         architecture = GGUFReader(path).fields["general.architecture"].contents()
-        example, compare = COMPARISONS[architecture]
+        vocabulary = ("embed", compare_vocabulary)
+        example, compare = vocabulary if os.path.exists(path + ".inp") else COMPARISONS[architecture]
         print(f"{example} {os.path.basename(path)}", flush=True)
         wrong += compare(os.path.join(folder, example), path)
     sys.exit(f"{wrong} differences" if wrong else None)

@@ -144,18 +144,3 @@ fn checkpoints_become_the_references_files() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(compared >= 20, "only {compared} cases were compared");
 }
-
-/// By hand: `GRANULE_CASES` is a file with lines `folder index.json`.
-#[test]
-#[ignore = "needs checkpoints that are too large for this repository"]
-fn other_checkpoints_become_the_references_files() {
-    let list = std::env::var("GRANULE_CASES").expect("GRANULE_CASES names a file");
-    let mut wrong = Vec::new();
-    for line in fs::read_to_string(list).unwrap().lines() {
-        let (folder, index) = line.split_once(' ').unwrap();
-        let (compared, differences) = check_index(Path::new(folder), &read_json(Path::new(index)));
-        assert!(compared > 0, "{line}");
-        wrong.extend(differences);
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}

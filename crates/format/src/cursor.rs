@@ -69,26 +69,6 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    /// The next byte.
-    ///
-    /// # Errors
-    /// As [`take`](Self::take).
-    pub fn u8(&mut self) -> Result<u8, Error> {
-        Ok(self.take(1)?[0])
-    }
-
-    /// The next 16-bit number.
-    ///
-    /// # Errors
-    /// As [`take`](Self::take).
-    pub fn u16(&mut self) -> Result<u16, Error> {
-        let bytes = self.take(2)?;
-        Ok(match self.endian {
-            Endian::Little => LittleEndian::read_u16(bytes),
-            Endian::Big => BigEndian::read_u16(bytes),
-        })
-    }
-
     /// The next 32-bit number.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ struct Arguments {
     /// Print the vectors of several texts too, one a line, instead of the cosines
     #[arg(long)]
     vectors: bool,
-    /// Print the tokens of the texts, one text a line, instead
+    /// Print the tokens of the texts, one text a line, instead; a file with a tokenizer alone will do
     #[arg(long, conflicts_with = "vectors")]
     tokens: bool,
 }
@@ -35,14 +35,13 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let model = common::open(&arguments.model)?;
     let tokenizer = Tokenizer::of(model.metadata())?;
-    let bert = Bert::load(&model, tokenizer.len())?;
-
     let texts = arguments.texts.iter().map(|text| tokenizer.encode(text));
     let texts = texts.collect::<Result<Vec<_>>>()?;
     if arguments.tokens {
         texts.iter().for_each(|tokens| println!("{tokens:?}"));
         return Ok(());
     }
+    let bert = Bert::load(&model, tokenizer.len())?;
     let vectors = texts.iter().map(|tokens| bert.embed(tokens)).collect::<Result<Vec<_>>>()?;
     if arguments.vectors || vectors.len() == 1 {
         vectors.iter().for_each(|vector| println!("{vector:?}"));

@@ -26,6 +26,20 @@ impl Codes {
     }
 }
 
+/// A table of what a `const` function makes of every byte.
+macro_rules! every_byte {
+    ($function:path) => {{
+        let mut table = [0.0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            table[byte] = $function(byte as u8);
+            byte += 1;
+        }
+        table
+    }};
+}
+pub(super) use every_byte;
+
 /// Call `f` with 0 to 7, written out so that what depends on the number is constant.
 #[inline(always)]
 pub(crate) fn eight(mut f: impl FnMut(usize)) {

@@ -3,7 +3,7 @@
 use granule_format::block::fp4;
 use granule_format::block::types::MXFP4;
 
-use super::codes::Codes;
+use super::codes::{Codes, every_byte};
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -25,15 +25,7 @@ impl SmallBlock for MXFP4 {
 }
 
 /// Every scale, so that none has to be computed.
-static SCALES: [f32; 256] = {
-    let mut scales = [0.0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        scales[byte] = fp4::half_e8m0(byte as u8);
-        byte += 1;
-    }
-    scales
-};
+static SCALES: [f32; 256] = every_byte!(fp4::half_e8m0);
 
 /// Minus the least of the numbers, doubled.
 const RAISED_BY: u8 = 12;

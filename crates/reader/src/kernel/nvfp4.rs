@@ -3,21 +3,13 @@
 use granule_format::block::fp4;
 use granule_format::block::types::NVFP4;
 
-use super::codes::{Codes, double_word};
+use super::codes::{Codes, double_word, every_byte};
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
 
 /// Every scale, so that none has to be computed.
-static SCALES: [f32; 256] = {
-    let mut scales = [0.0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        scales[byte] = fp4::half_ue4m3(byte as u8);
-        byte += 1;
-    }
-    scales
-};
+static SCALES: [f32; 256] = every_byte!(fp4::half_ue4m3);
 
 super_block::kernel!(small_block, NVFP4);
 

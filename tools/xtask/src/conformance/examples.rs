@@ -9,7 +9,10 @@ use crate::run::{cargo, root};
 ///
 /// The script says what is compared and which Python packages it needs.
 pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
-    ensure!(!arguments.is_empty(), "give GGUF files of the architectures llama or bert");
+    ensure!(
+        !arguments.is_empty(),
+        "give GGUF files of the architectures llama or bert, or vocabularies with texts beside them"
+    );
     cargo(&["build", "--release", "--package", "granule-reader", "--examples"], &[])?;
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let status = Command::new(&python)

@@ -6,7 +6,9 @@ use granule_format::num::F16;
 
 use super::operations::operations;
 use super::vectors::{Vectors, Work};
-use super::x86::{add_halves, add_lanes, byte_operations, shifted_nibbles};
+use super::x86::{
+    add_halves, add_lanes, byte_operations, pick_bytes, pick_numbers, shifted_nibbles,
+};
 
 /// Proof that the CPU has AVX2, FMA, F16C and BMI2.
 #[derive(Clone, Copy, Debug)]

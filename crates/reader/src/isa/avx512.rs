@@ -3,6 +3,7 @@
 //!
 //! Bytes stay in registers of 32: the unit of most blocks. Floats are in registers of 64 bytes.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use granule_format::num::F16;
@@ -11,7 +12,9 @@ use super::codebook::{Eights, Fours};
 use super::lanes::{LaneWork, Lanes};
 use super::operations::operations;
 use super::vectors::{Vectors, Work};
-use super::x86::{add_halves, add_lanes, byte_operations, shifted_nibbles};
+use super::x86::{
+    add_halves, add_lanes, byte_operations, pick_bytes, pick_numbers, shifted_nibbles,
+};
 
 /// Proof that the CPU has AVX-512 F, BW, DQ, VL, VNNI and VBMI, GFNI, and what AVX2 needs.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +83,7 @@ impl Vectors for Avx512 {
             _mm256_mask_sub_epi8(a, signs, _mm256_setzero_si256(), a)
         }
         fn multiply_add(sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
-            _mm256_dpwssd_epi32(sum, a, b)
+            multiply_add_words(sum, a, b)
         }
         fn dot_unsigned(unsigned: __m256i, signed: __m256i) -> __m256i {
             _mm256_dpbusd_epi32(_mm256_setzero_si256(), unsigned, signed)
@@ -311,6 +314,21 @@ impl Avx512 {
             _mm512_mask_blend_epi16(second, a, b)
         }
     }
+}
+
+/// Not the intrinsic, of which the compiler makes a multiplication and an addition.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512vnni")]
+fn multiply_add_words(mut sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+    // SAFETY: the instruction changes nothing but `sum`.
+    unsafe {
+        asm!(
+            "vpdpwssd {sum}, {a}, {b}",
+            sum = inout(ymm_reg) sum, a = in(ymm_reg) a, b = in(ymm_reg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    sum
 }
 
 /// The lower seven signs of each byte, and an eighth that makes their number even.

@@ -127,14 +127,13 @@ impl Vectors for Neon {
                 vreinterpretq_s16_u8(vqtbl1q_u8(vreinterpretq_u8_s16(words[1]), bytes)),
             ]
         }
-        fn pairs(words: Words) -> [u32; 8] {
-            let mut out = [0; 8];
-            vst1q_u32(out.as_mut_ptr(), vreinterpretq_u32_s16(words[0]));
-            vst1q_u32(out[4..].as_mut_ptr(), vreinterpretq_u32_s16(words[1]));
-            out
+        fn pick_pair(words: Words, index: usize) -> Words {
+            let bytes = vdupq_n_u32(0x0302_0100 + 0x0404_0404 * (index & 3) as u32);
+            let half = vreinterpretq_u8_s16(words[index / 4 % 2]);
+            [vreinterpretq_s16_u8(vqtbl1q_u8(half, vreinterpretq_u8_u32(bytes))); 2]
         }
-        fn splat_pair(pair: u32) -> Words {
-            [vreinterpretq_s16_u32(vdupq_n_u32(pair)); 2]
+        fn multiply_words(words: Words, factor: i16) -> Words {
+            [vmulq_n_s16(words[0], factor), vmulq_n_s16(words[1], factor)]
         }
         fn multiply_unsigned(unsigned: Bytes, signed: Bytes) -> Words {
             [products(unsigned[0], signed[0]), products(unsigned[1], signed[1])]
@@ -144,6 +143,9 @@ impl Vectors for Neon {
         }
         fn zero_ints() -> Ints {
             [vdupq_n_s32(0); 2]
+        }
+        fn add_ints(a: Ints, b: Ints) -> Ints {
+            [vaddq_s32(a[0], b[0]), vaddq_s32(a[1], b[1])]
         }
         fn multiply_add(sum: Ints, a: Words, b: Words) -> Ints {
             [vaddq_s32(sum[0], wide_products(a[0], b[0])), vaddq_s32(sum[1], wide_products(a[1], b[1]))]

@@ -151,14 +151,13 @@ impl Vectors for Scalar {
     }
 
     #[inline(always)]
-    fn pairs(self, words: [i16; 16]) -> [u32; 8] {
-        let word = |i: usize| u32::from(words[i].cast_unsigned());
-        std::array::from_fn(|i| word(2 * i) | word(2 * i + 1) << 16)
+    fn pick_pair(self, words: [i16; 16], index: usize) -> [i16; 16] {
+        std::array::from_fn(|i| words[2 * index + i % 2])
     }
 
     #[inline(always)]
-    fn splat_pair(self, pair: u32) -> [i16; 16] {
-        std::array::from_fn(|i| (pair >> (16 * (i % 2))) as i16)
+    fn multiply_words(self, words: [i16; 16], factor: i16) -> [i16; 16] {
+        words.map(|word| word.wrapping_mul(factor))
     }
 
     #[inline(always)]
@@ -176,6 +175,11 @@ impl Vectors for Scalar {
     #[inline(always)]
     fn zero_ints(self) -> [i32; 8] {
         [0; 8]
+    }
+
+    #[inline(always)]
+    fn add_ints(self, a: [i32; 8], b: [i32; 8]) -> [i32; 8] {
+        zip(a, b, |a, b| a + b)
     }
 
     #[inline(always)]

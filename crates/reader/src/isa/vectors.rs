@@ -143,10 +143,10 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn load_words(self, words: &[i16; 16]) -> Self::Words;
     /// Word `index` (below 8) of the lower half in all lanes of the lower half, of the upper half in the upper.
     fn pick(self, words: Self::Words, index: usize) -> Self::Words;
-    /// Sixteen words as pairs, the first lowest.
-    fn pairs(self, words: Self::Words) -> [u32; 8];
-    /// The same two words everywhere.
-    fn splat_pair(self, pair: u32) -> Self::Words;
+    /// The words `2 * index` and `2 * index + 1` (`index` below 8) everywhere.
+    fn pick_pair(self, words: Self::Words, index: usize) -> Self::Words;
+    /// The words times a factor, wrapping.
+    fn multiply_words(self, words: Self::Words, factor: i16) -> Self::Words;
     /// Products of bytes below 128 with signed bytes above -128, neighbours added.
     fn multiply_unsigned(self, unsigned: Self::Bytes, signed: Self::Bytes) -> Self::Words;
     /// Products of signed bytes, those of `b` above -128, neighbours added.
@@ -154,6 +154,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
 
     /// All zero.
     fn zero_ints(self) -> Self::Ints;
+    /// Sum of integers.
+    fn add_ints(self, a: Self::Ints, b: Self::Ints) -> Self::Ints;
     /// `sum` plus the products of words, neighbours added.
     fn multiply_add(self, sum: Self::Ints, a: Self::Words, b: Self::Words) -> Self::Ints;
     /// The products of bytes below 128 with signed bytes above -128, each four neighbours added.

@@ -1,5 +1,6 @@
 //! What AVX2 and AVX-512 share: registers of 32 bytes.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// Sixteen bytes, then the same with their high nibbles moved to the low ones; above them is what happens to be there.
@@ -28,6 +29,39 @@ pub(super) fn add_halves(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(blended, _mm256_alignr_epi8::<8>(b, a))
 }
 
+/// The bytes of each half of `bytes` that `indices` say. Not the intrinsic, of which the compiler makes two shuffles where
+/// neighbours are the same.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn pick_bytes(bytes: __m256i, indices: __m256i) -> __m256i {
+    let found;
+    // SAFETY: the instruction changes nothing but `found`.
+    unsafe {
+        asm!(
+            "vpshufb {found}, {bytes}, {indices}",
+            found = lateout(ymm_reg) found, bytes = in(ymm_reg) bytes, indices = in(ymm_reg) indices,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    found
+}
+
+/// The numbers of `numbers` that `indices` say. Not the intrinsic for the same reason.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn pick_numbers(numbers: __m256i, indices: __m256i) -> __m256i {
+    let found;
+    // SAFETY: the instruction changes nothing but `found`.
+    unsafe {
+        asm!(
+            "vpermd {found}, {indices}, {numbers}",
+            found = lateout(ymm_reg) found, indices = in(ymm_reg) indices, numbers = in(ymm_reg) numbers,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    found
+}
+
 /// The operations on 32 bytes, 16 words and 8 integers that need no more than AVX2.
 macro_rules! byte_operations {
     () => {
@@ -41,7 +75,7 @@ macro_rules! byte_operations {
         fn read_ahead<T>(self, from: &[T], bytes: usize) {
             let line = from.as_ptr().cast::<i8>().wrapping_add(bytes);
             // SAFETY: the instruction may be given any address: it never faults, and changes nothing but the cache.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line) }
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(line) }
         }
 
         operations! {
@@ -114,15 +148,13 @@ macro_rules! byte_operations {
             }
             fn pick(words: __m256i, index: usize) -> __m256i {
                 let bytes = 0x0100 + 0x0202 * (index & 7) as i16;
-                _mm256_shuffle_epi8(words, _mm256_set1_epi16(bytes))
+                pick_bytes(words, _mm256_set1_epi16(bytes))
             }
-            fn pairs(words: __m256i) -> [u32; 8] {
-                let mut out = [0; 8];
-                _mm256_storeu_si256(out.as_mut_ptr().cast(), words);
-                out
+            fn pick_pair(words: __m256i, index: usize) -> __m256i {
+                pick_numbers(words, _mm256_set1_epi32((index & 7) as i32))
             }
-            fn splat_pair(pair: u32) -> __m256i {
-                _mm256_set1_epi32(pair.cast_signed())
+            fn multiply_words(words: __m256i, factor: i16) -> __m256i {
+                _mm256_mullo_epi16(words, _mm256_set1_epi16(factor))
             }
             fn multiply_unsigned(unsigned: __m256i, signed: __m256i) -> __m256i {
                 _mm256_maddubs_epi16(unsigned, signed)
@@ -132,6 +164,9 @@ macro_rules! byte_operations {
             }
             fn zero_ints() -> __m256i {
                 _mm256_setzero_si256()
+            }
+            fn add_ints(a: __m256i, b: __m256i) -> __m256i {
+                _mm256_add_epi32(a, b)
             }
             fn zero_sums() -> __m256 {
                 _mm256_setzero_ps()

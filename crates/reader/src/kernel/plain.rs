@@ -110,9 +110,24 @@ fn dot<B: Plain, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
     dot_rows(v, [row], vector)[0]
 }
 
-/// Several rows at a time, which share the loads of the vector.
+/// Several rows at a time: they share the loads of the vector, and more of them are on their way from memory than of one.
 #[inline(always)]
 fn dot_each<B: Plain, V: Vectors>(
+    v: V,
+    rows: ChunksExact<'_, B>,
+    vector: &Vector<'_>,
+    out: &mut [f32],
+    step: usize,
+) {
+    if V::MANY {
+        dot_by::<B, V, 8>(v, rows, vector, out, step);
+    } else {
+        dot_by::<B, V, 4>(v, rows, vector, out, step);
+    }
+}
+
+#[inline(always)]
+fn dot_by<B: Plain, V: Vectors, const ROWS: usize>(
     v: V,
     mut rows: ChunksExact<'_, B>,
     vector: &Vector<'_>,
@@ -120,10 +135,12 @@ fn dot_each<B: Plain, V: Vectors>(
     step: usize,
 ) {
     let mut outs = out.chunks_mut(step);
-    while rows.len() >= 4 {
-        let four =
-            [rows.next(), rows.next(), rows.next(), rows.next()].map(Option::unwrap_or_default);
-        for (dot, out) in dot_rows(v, four, vector).into_iter().zip(&mut outs) {
+    while rows.len() >= ROWS {
+        let mut some = [&[][..]; ROWS];
+        for (place, row) in some.iter_mut().zip(&mut rows) {
+            *place = row;
+        }
+        for (dot, out) in dot_rows(v, some, vector).into_iter().zip(&mut outs) {
             out[0] = dot;
         }
     }
@@ -131,6 +148,9 @@ fn dot_each<B: Plain, V: Vectors>(
         out[0] = dot(v, row, vector);
     }
 }
+
+/// How far ahead rows are read: the processor itself stops at the end of each page.
+const AHEAD: usize = 64 << 10;
 
 /// Two sums a row, so that additions need not wait for each other.
 #[inline(always)]
@@ -145,15 +165,13 @@ fn dot_rows<B: Plain, V: Vectors, const ROWS: usize>(
     for i in 0..ROWS {
         parts[i] = &rows[i].as_chunks::<32>().0[..values.len()];
     }
-    // the rows that come next
-    let ahead = ROWS * size_of_val(rows[0]);
     for (index, values) in values.iter().enumerate() {
         let values = values.as_chunks().0;
         let (first, second) = (v.load_floats(&values[0]), v.load_floats(&values[1]));
         for i in 0..ROWS {
             let numbers = parts[i][index].as_chunks().0;
             for line in 0..size_of::<[B; 32]>().div_ceil(64) {
-                v.read_ahead(numbers, ahead + 64 * line);
+                v.read_ahead(numbers, AHEAD + 64 * line);
             }
             let [a, b] = sums[i];
             sums[i] = [

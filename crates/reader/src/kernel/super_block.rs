@@ -103,11 +103,11 @@ struct Unpacked<V: Vectors> {
     scale: f32,
     min: f32,
     /// The sub-scales of the codes: those of halves of groups, in the order for [`Vectors::pick`], or of groups, each
-    /// twice.
-    halves: V::Words,
-    groups: [u32; 8],
-    /// The sub-scales and sub-minimums of each two of a vector's sums of 16.
-    scales_of_sums: V::Words,
+    /// twice, for [`Vectors::pick_pair`].
+    sub_scales: V::Words,
+    /// What each two of a vector's sums of 16 are multiplied with: sub-scales times minus what codes are raised by, and
+    /// sub-minimums.
+    raised_of_sums: V::Words,
     mins_of_sums: V::Words,
 }
 
@@ -115,14 +115,22 @@ struct Unpacked<V: Vectors> {
 fn unpack<B: SuperBlock, V: Vectors>(v: V, block: &B) -> Unpacked<V> {
     let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
     if B::FINE {
-        let halves = v.words_split(sub_scales);
-        let (scales_of_sums, mins_of_sums) = (v.words(sub_scales), v.words(sub_mins));
-        return Unpacked { scale, min, halves, groups: [0; 8], scales_of_sums, mins_of_sums };
+        let raised_of_sums = raised::<B, V>(v, v.words(sub_scales));
+        let (sub_scales, mins_of_sums) = (v.words_split(sub_scales), v.words(sub_mins));
+        return Unpacked { scale, min, sub_scales, raised_of_sums, mins_of_sums };
     }
-    let twice = v.words_doubled(sub_scales[0]);
+    let sub_scales = v.words_doubled(sub_scales[0]);
+    let raised_of_sums = raised::<B, V>(v, sub_scales);
     let mins_of_sums = v.words_doubled(sub_mins[0]);
-    let groups = v.pairs(twice);
-    Unpacked { scale, min, halves: twice, groups, scales_of_sums: twice, mins_of_sums }
+    Unpacked { scale, min, sub_scales, raised_of_sums, mins_of_sums }
+}
+
+#[inline(always)]
+fn raised<B: SuperBlock, V: Vectors>(v: V, sub_scales: V::Words) -> V::Words {
+    match B::CODES {
+        Codes::Raised(by) => v.multiply_words(sub_scales, -i16::from(by)),
+        _ => sub_scales,
+    }
 }
 
 /// The codes of a block, or their magnitudes and what activations are to be negated with.
@@ -134,13 +142,17 @@ fn products<B: SuperBlock, V: Vectors>(
     v: V,
     codes: &Magnitudes<V>,
     apart: bool,
-    halves: V::Words,
-    groups: &[u32; 8],
+    block: &Unpacked<V>,
     activations: &[i8; 256],
+    sums: &[i16; 16],
 ) -> V::Ints {
     let (codes, signs) = codes;
     let activations = activations.as_chunks::<32>().0;
-    let mut ints = v.zero_ints();
+    // two, so that additions need not wait for each other
+    let mut ints = [v.zero_ints(); 2];
+    if let Codes::Raised(_) = B::CODES {
+        ints[1] = v.multiply_add(ints[1], block.raised_of_sums, v.load_words(sums));
+    }
     eight(
         #[inline(always)]
         |group| {
@@ -152,47 +164,46 @@ fn products<B: SuperBlock, V: Vectors>(
             } else {
                 v.multiply_unsigned(codes[group], activations)
             };
-            let scales = if B::FINE { v.pick(halves, group) } else { v.splat_pair(groups[group]) };
-            ints = v.multiply_add(ints, words, scales);
+            let scales = if B::FINE {
+                v.pick(block.sub_scales, group)
+            } else {
+                v.pick_pair(block.sub_scales, group)
+            };
+            ints[group % 2] = v.multiply_add(ints[group % 2], words, scales);
         },
     );
-    ints
+    v.add_ints(ints[0], ints[1])
 }
 
-/// `total` plus what codes are raised by and the minimums of a block, times the sums of 256 activations.
+/// `total` minus the minimums of a block times the sums of 256 activations.
 #[inline(always)]
-fn offsets<B: SuperBlock, V: Vectors>(
+fn less_minimums<B: SuperBlock, V: Vectors>(
     v: V,
     block: &Unpacked<V>,
     scale: f32,
     sums: &[i16; 16],
-    mut total: V::Sums,
+    total: V::Sums,
 ) -> V::Sums {
-    if let Codes::Raised(by) = B::CODES {
-        let raised = v.multiply_add(v.zero_ints(), block.scales_of_sums, v.load_words(sums));
-        total = v.accumulate(total, raised, block.scale * scale * -f32::from(by));
+    if !B::MINIMUMS {
+        return total;
     }
-    if B::MINIMUMS {
-        let mins = v.multiply_add(v.zero_ints(), block.mins_of_sums, v.load_words(sums));
-        total = v.accumulate(total, mins, -(block.min * scale));
-    }
-    total
+    let mins = v.multiply_add(v.zero_ints(), block.mins_of_sums, v.load_words(sums));
+    v.accumulate(total, mins, -(block.min * scale))
 }
 
 #[inline(always)]
 pub(crate) fn dot<B: SuperBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
-    let (mut total, mut from_sums) = (v.zero_sums(), v.zero_sums());
+    let (mut total, mut mins) = (v.zero_sums(), v.zero_sums());
     let vectors = vector.codes.as_chunks::<256>().0.iter().zip(vector.scales);
     let vectors = vectors.zip(vector.sums.as_chunks::<16>().0);
     for (block, ((activations, scale), sums)) in row.iter().zip(vectors) {
         let codes = block.magnitudes(v);
         let unpacked = unpack(v, block);
-        let Unpacked { halves, groups, .. } = &unpacked;
-        let ints = products::<B, V>(v, &codes, B::SIGNS, *halves, groups, activations);
+        let ints = products::<B, V>(v, &codes, B::SIGNS, &unpacked, activations, sums);
         total = v.accumulate(total, ints, unpacked.scale * scale);
-        from_sums = offsets::<B, V>(v, &unpacked, *scale, sums, from_sums);
+        mins = less_minimums::<B, V>(v, &unpacked, *scale, sums, mins);
     }
-    v.total(total) + v.total(from_sums)
+    if B::MINIMUMS { v.total(total) + v.total(mins) } else { v.total(total) }
 }
 
 #[inline(always)]
@@ -203,10 +214,9 @@ pub(crate) fn dots<B: SuperBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [
         let codes = (block.all_codes(v), [0; 8]);
         let block = unpack(v, block);
         for i in 0..TILE {
-            let ints =
-                products::<B, V>(v, &codes, false, block.halves, &block.groups, &activations[i]);
+            let ints = products::<B, V>(v, &codes, false, &block, &activations[i], &sums[i]);
             let total = v.accumulate(totals[i], ints, block.scale * scales[i]);
-            totals[i] = offsets::<B, V>(v, &block, scales[i], &sums[i], total);
+            totals[i] = less_minimums::<B, V>(v, &block, scales[i], &sums[i], total);
         }
     }
     total(v, totals)

@@ -13,7 +13,8 @@ use super::lanes::{LaneWork, Lanes};
 use super::operations::operations;
 use super::vectors::{Vectors, Work};
 use super::x86::{
-    add_halves, add_lanes, byte_operations, pick_bytes, pick_numbers, shifted_nibbles,
+    add_halves, add_lanes, average_bytes, byte_operations, pick_bytes, pick_numbers,
+    shifted_nibbles, twice_bytes,
 };
 
 /// Proof that the CPU has AVX-512 F, BW, DQ, VL, VNNI and VBMI, GFNI, and what AVX2 needs.
@@ -87,6 +88,9 @@ impl Vectors for Avx512 {
         }
         fn dot_unsigned(unsigned: __m256i, signed: __m256i) -> __m256i {
             _mm256_dpbusd_epi32(_mm256_setzero_si256(), unsigned, signed)
+        }
+        fn add_dot_unsigned(sum: __m256i, unsigned: __m256i, signed: __m256i) -> __m256i {
+            _mm256_dpbusd_epi32(sum, unsigned, signed)
         }
         fn dot_signed(a: __m256i, b: __m256i) -> __m256i {
             let (a, b) = (_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));

@@ -98,8 +98,11 @@ impl Vectors for Neon {
                 vreinterpretq_u8_u16(vshlq_u16(vreinterpretq_u16_u8(a[1]), bits)),
             ]
         }
-        fn at_least(a: Bytes, limit: u8) -> Bytes {
-            [vcgeq_u8(a[0], vdupq_n_u8(limit)), vcgeq_u8(a[1], vdupq_n_u8(limit))]
+        fn sub_to_zero(a: Bytes, b: Bytes) -> Bytes {
+            [vqsubq_u8(a[0], b[0]), vqsubq_u8(a[1], b[1])]
+        }
+        fn average(a: Bytes, b: Bytes) -> Bytes {
+            [vrhaddq_u8(a[0], b[0]), vrhaddq_u8(a[1], b[1])]
         }
         fn lookup(table: &[i8; 16], indices: Bytes) -> Bytes {
             let table = vld1q_u8(table.as_ptr().cast());
@@ -155,6 +158,17 @@ impl Vectors for Neon {
                 vpaddlq_s16(products(unsigned[0], signed[0])),
                 vpaddlq_s16(products(unsigned[1], signed[1])),
             ]
+        }
+        fn ints(bytes: u64) -> Ints {
+            let words = vmovl_s8(vcreate_s8(bytes));
+            [vmovl_s16(vget_low_s16(words)), vmovl_high_s16(words)]
+        }
+        fn add_multiplied(sum: Ints, ints: Ints, factors: Ints, index: usize) -> Ints {
+            let mut all = [0; 8];
+            vst1q_s32(all.as_mut_ptr(), factors[0]);
+            vst1q_s32(all[4..].as_mut_ptr(), factors[1]);
+            let factor = all[index & 7];
+            [vmlaq_n_s32(sum[0], ints[0], factor), vmlaq_n_s32(sum[1], ints[1], factor)]
         }
         fn dot_signed(a: Bytes, b: Bytes) -> Ints {
             [vpaddlq_s16(products(a[0], b[0])), vpaddlq_s16(products(a[1], b[1]))]

@@ -114,8 +114,13 @@ impl Vectors for Scalar {
     }
 
     #[inline(always)]
-    fn at_least(self, a: [u8; 32], limit: u8) -> [u8; 32] {
-        a.map(|byte| if byte >= limit { 255 } else { 0 })
+    fn sub_to_zero(self, a: [u8; 32], b: [u8; 32]) -> [u8; 32] {
+        zip(a, b, u8::saturating_sub)
+    }
+
+    #[inline(always)]
+    fn average(self, a: [u8; 32], b: [u8; 32]) -> [u8; 32] {
+        zip(a, b, |a, b| ((u16::from(a) + u16::from(b) + 1) / 2) as u8)
     }
 
     #[inline(always)]
@@ -180,6 +185,22 @@ impl Vectors for Scalar {
     #[inline(always)]
     fn add_ints(self, a: [i32; 8], b: [i32; 8]) -> [i32; 8] {
         zip(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn ints(self, bytes: u64) -> [i32; 8] {
+        bytes.to_le_bytes().map(|byte| i32::from(byte.cast_signed()))
+    }
+
+    #[inline(always)]
+    fn add_multiplied(
+        self,
+        sum: [i32; 8],
+        ints: [i32; 8],
+        factors: [i32; 8],
+        index: usize,
+    ) -> [i32; 8] {
+        zip(sum, ints, |sum, int| sum + int * factors[index])
     }
 
     #[inline(always)]

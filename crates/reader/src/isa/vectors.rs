@@ -55,6 +55,11 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn xor(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// Sum of bytes, wrapping.
     fn add_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// The bytes times 2, wrapping.
+    #[inline(always)]
+    fn twice(self, a: Self::Bytes) -> Self::Bytes {
+        self.add_bytes(a, a)
+    }
     /// Difference of bytes, wrapping.
     fn sub_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// Byte `i` with the other sign if bit `i` is set.
@@ -63,8 +68,10 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn shift_right(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
     /// The bytes, in pairs as little-endian numbers of 16 bits, shifted up.
     fn shift_left(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
-    /// 255 where a byte is at least `limit`, else 0.
-    fn at_least(self, a: Self::Bytes, limit: u8) -> Self::Bytes;
+    /// Difference of unsigned bytes; 0 where it would be negative.
+    fn sub_to_zero(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// The means of unsigned bytes, halves rounded up.
+    fn average(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// Entry `indices[i]` of a table, for indices below 16.
     fn lookup(self, table: &[i8; 16], indices: Self::Bytes) -> Self::Bytes;
     /// The entries of a table for the low nibbles of 16 bytes, then for their high nibbles.
@@ -160,6 +167,26 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn multiply_add(self, sum: Self::Ints, a: Self::Words, b: Self::Words) -> Self::Ints;
     /// The products of bytes below 128 with signed bytes above -128, each four neighbours added.
     fn dot_unsigned(self, unsigned: Self::Bytes, signed: Self::Bytes) -> Self::Ints;
+    /// `sum` plus the products of bytes below 128 with signed bytes above -128, each four neighbours added.
+    #[inline(always)]
+    fn add_dot_unsigned(
+        self,
+        sum: Self::Ints,
+        unsigned: Self::Bytes,
+        signed: Self::Bytes,
+    ) -> Self::Ints {
+        self.add_ints(sum, self.dot_unsigned(unsigned, signed))
+    }
+    /// Eight signed bytes, widened.
+    fn ints(self, bytes: u64) -> Self::Ints;
+    /// `sum` plus the integers times number `index` (below 8) of `factors`.
+    fn add_multiplied(
+        self,
+        sum: Self::Ints,
+        ints: Self::Ints,
+        factors: Self::Ints,
+        index: usize,
+    ) -> Self::Ints;
     /// The products of signed bytes, those of `b` above -128, each four neighbours added.
     fn dot_signed(self, a: Self::Bytes, b: Self::Bytes) -> Self::Ints;
 

@@ -62,6 +62,38 @@ pub(super) fn pick_numbers(numbers: __m256i, indices: __m256i) -> __m256i {
     found
 }
 
+/// Not the intrinsic, of which the compiler makes other operations where a number is known, and longer ones.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn average_bytes(a: __m256i, b: __m256i) -> __m256i {
+    let found;
+    // SAFETY: the instruction changes nothing but `found`.
+    unsafe {
+        asm!(
+            "vpavgb {found}, {a}, {b}",
+            found = lateout(ymm_reg) found, a = in(ymm_reg) a, b = in(ymm_reg) b,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    found
+}
+
+/// Not the intrinsic: of several sums the compiler makes multiplications, for which it widens the bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn twice_bytes(a: __m256i) -> __m256i {
+    let found;
+    // SAFETY: the instruction changes nothing but `found`.
+    unsafe {
+        asm!(
+            "vpaddb {found}, {a}, {a}",
+            found = lateout(ymm_reg) found, a = in(ymm_reg) a,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    found
+}
+
 /// The operations on 32 bytes, 16 words and 8 integers that need no more than AVX2.
 macro_rules! byte_operations {
     () => {
@@ -123,8 +155,14 @@ macro_rules! byte_operations {
             fn shift_left(a: __m256i, bits: u32) -> __m256i {
                 _mm256_sll_epi16(a, _mm_cvtsi32_si128(bits.cast_signed()))
             }
-            fn at_least(a: __m256i, limit: u8) -> __m256i {
-                _mm256_cmpeq_epi8(_mm256_max_epu8(a, _mm256_set1_epi8(limit.cast_signed())), a)
+            fn sub_to_zero(a: __m256i, b: __m256i) -> __m256i {
+                _mm256_subs_epu8(a, b)
+            }
+            fn average(a: __m256i, b: __m256i) -> __m256i {
+                average_bytes(a, b)
+            }
+            fn twice(a: __m256i) -> __m256i {
+                twice_bytes(a)
             }
             fn lookup(table: &[i8; 16], indices: __m256i) -> __m256i {
                 let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
@@ -167,6 +205,13 @@ macro_rules! byte_operations {
             }
             fn add_ints(a: __m256i, b: __m256i) -> __m256i {
                 _mm256_add_epi32(a, b)
+            }
+            fn ints(bytes: u64) -> __m256i {
+                _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bytes.cast_signed()))
+            }
+            fn add_multiplied(sum: __m256i, ints: __m256i, factors: __m256i, index: usize) -> __m256i {
+                let factor = pick_numbers(factors, _mm256_set1_epi32((index & 7) as i32));
+                _mm256_add_epi32(sum, _mm256_mullo_epi32(ints, factor))
             }
             fn zero_sums() -> __m256 {
                 _mm256_setzero_ps()

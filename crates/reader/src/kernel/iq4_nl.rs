@@ -38,7 +38,7 @@ impl SmallBlock for IQ4_NL {
 }
 
 /// The levels raised by 128, the bits of which are those of unsigned bytes.
-static RAISED: [i8; 16] = {
+pub(super) static RAISED: [i8; 16] = {
     let mut raised = LEVELS;
     let mut index = 0;
     while index < 16 {

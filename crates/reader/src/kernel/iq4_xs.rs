@@ -3,7 +3,8 @@
 use granule_format::block::codebook::iq4_nl::LEVELS;
 use granule_format::block::types::IQ4_XS;
 
-use super::codes::{Codes, lower_by_32, spread_nibbles, spread_pairs};
+use super::codes::{Codes, eight_of, lower_by_32, spread_nibbles, spread_pairs};
+use super::iq4_nl::RAISED;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -24,5 +25,15 @@ impl SuperBlock for IQ4_XS {
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
         v.lookup_nibbles(&LEVELS, &self.codes[group])
+    }
+
+    const RAISED_BY: u8 = 128;
+
+    #[inline(always)]
+    fn raised_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+        eight_of(
+            #[inline(always)]
+            |group| v.lookup_nibbles(&RAISED, &self.codes[group]),
+        )
     }
 }

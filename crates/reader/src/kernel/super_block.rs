@@ -36,6 +36,14 @@ pub(crate) trait SuperBlock: Block {
     /// What [`codes`](Self::codes) gives.
     const CODES: Codes;
 
+    /// Whether there are sub-scales. If not, those of [`Scales`] are 1.
+    const SUB_SCALES: bool = true;
+    /// What codes are raised by in [`raised_codes`](Self::raised_codes), after they are multiplied with
+    /// [`TIMES`](Self::TIMES). 0 if there are no such codes.
+    const RAISED_BY: u8 = 0;
+    /// What codes are multiplied with in [`raised_codes`](Self::raised_codes): a power of two.
+    const TIMES: u8 = 1;
+
     /// The scales, as plain numbers.
     fn scales<V: Vectors>(&self, v: V) -> Scales;
 
@@ -60,6 +68,13 @@ pub(crate) trait SuperBlock: Block {
             #[inline(always)]
             |group| self.codes(v, group),
         )
+    }
+
+    /// The codes of a block for products of a vector on instruction sets that multiply
+    /// [all unsigned bytes](Vectors::ALL_UNSIGNED).
+    #[inline(always)]
+    fn raised_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+        self.all_codes(v)
     }
 
     /// Magnitudes below 128 and the signs of them. Given by types with [`SIGNS`](Self::SIGNS).
@@ -98,6 +113,51 @@ pub(crate) fn decode<B: SuperBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
     }
 }
 
+/// How codes are multiplied with activations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As [`SuperBlock::CODES`] says.
+    Codes,
+    /// Magnitudes: activations take the signs.
+    Magnitudes,
+    /// As [`SuperBlock::raised_codes`] gives them.
+    Raised,
+}
+
+impl Way {
+    /// The best for a vector.
+    #[inline(always)]
+    fn of_vector<B: SuperBlock, V: Vectors>() -> Self {
+        match (V::ALL_UNSIGNED && B::RAISED_BY > 0, B::SIGNS) {
+            (true, _) => Self::Raised,
+            (_, true) => Self::Magnitudes,
+            _ => Self::Codes,
+        }
+    }
+
+    #[inline(always)]
+    fn codes<B: SuperBlock, V: Vectors>(self, v: V, block: &B) -> Magnitudes<V> {
+        match self {
+            Self::Codes => (block.all_codes(v), [0; 8]),
+            Self::Magnitudes => block.magnitudes(v),
+            Self::Raised => (block.raised_codes(v), [0; 8]),
+        }
+    }
+
+    /// What codes are raised by.
+    #[inline(always)]
+    fn raised_by<B: SuperBlock>(self) -> u8 {
+        match (self, B::CODES) {
+            (Self::Raised, _) => B::RAISED_BY,
+            (Self::Codes, Codes::Raised(by)) => by,
+            _ => 0,
+        }
+    }
+}
+
+/// The codes of a block, or their magnitudes and what activations are to be negated with.
+type Magnitudes<V> = ([<V as Vectors>::Bytes; 8], [u32; 8]);
+
 /// The scales of a block in vectors.
 struct Unpacked<V: Vectors> {
     scale: f32,
@@ -105,6 +165,8 @@ struct Unpacked<V: Vectors> {
     /// The sub-scales of the codes: those of halves of groups, in the order for [`Vectors::pick`], or of groups, each
     /// twice, for [`Vectors::pick_pair`].
     sub_scales: V::Words,
+    /// The sub-scales of groups once more.
+    of_groups: V::Ints,
     /// What each two of a vector's sums of 16 are multiplied with: sub-scales times minus what codes are raised by, and
     /// sub-minimums.
     raised_of_sums: V::Words,
@@ -112,64 +174,64 @@ struct Unpacked<V: Vectors> {
 }
 
 #[inline(always)]
-fn unpack<B: SuperBlock, V: Vectors>(v: V, block: &B) -> Unpacked<V> {
-    let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
+fn unpack<B: SuperBlock, V: Vectors>(v: V, block: &B, way: Way) -> Unpacked<V> {
+    let Scales { mut scale, sub_scales, min, sub_mins } = block.scales(v);
+    if way == Way::Raised && B::TIMES > 1 {
+        scale *= 1.0 / f32::from(B::TIMES);
+    }
+    let of_groups = v.ints(sub_scales[0]);
+    let by = -i16::from(way.raised_by::<B>());
     if B::FINE {
-        let raised_of_sums = raised::<B, V>(v, v.words(sub_scales));
+        let raised_of_sums = v.multiply_words(v.words(sub_scales), by);
         let (sub_scales, mins_of_sums) = (v.words_split(sub_scales), v.words(sub_mins));
-        return Unpacked { scale, min, sub_scales, raised_of_sums, mins_of_sums };
+        return Unpacked { scale, min, sub_scales, of_groups, raised_of_sums, mins_of_sums };
     }
     let sub_scales = v.words_doubled(sub_scales[0]);
-    let raised_of_sums = raised::<B, V>(v, sub_scales);
+    let raised_of_sums = v.multiply_words(sub_scales, by);
     let mins_of_sums = v.words_doubled(sub_mins[0]);
-    Unpacked { scale, min, sub_scales, raised_of_sums, mins_of_sums }
+    Unpacked { scale, min, sub_scales, of_groups, raised_of_sums, mins_of_sums }
 }
-
-#[inline(always)]
-fn raised<B: SuperBlock, V: Vectors>(v: V, sub_scales: V::Words) -> V::Words {
-    match B::CODES {
-        Codes::Raised(by) => v.multiply_words(sub_scales, -i16::from(by)),
-        _ => sub_scales,
-    }
-}
-
-/// The codes of a block, or their magnitudes and what activations are to be negated with.
-type Magnitudes<V> = ([<V as Vectors>::Bytes; 8], [u32; 8]);
 
 /// The products of a block with 256 activations, for the scales of both.
 #[inline(always)]
 fn products<B: SuperBlock, V: Vectors>(
     v: V,
-    codes: &Magnitudes<V>,
-    apart: bool,
+    (codes, signs): &Magnitudes<V>,
+    way: Way,
     block: &Unpacked<V>,
     activations: &[i8; 256],
     sums: &[i16; 16],
 ) -> V::Ints {
-    let (codes, signs) = codes;
     let activations = activations.as_chunks::<32>().0;
     // two, so that additions need not wait for each other
     let mut ints = [v.zero_ints(); 2];
-    if let Codes::Raised(_) = B::CODES {
+    if way.raised_by::<B>() > 0 {
         ints[1] = v.multiply_add(ints[1], block.raised_of_sums, v.load_words(sums));
     }
     eight(
         #[inline(always)]
         |group| {
+            let (sum, codes) = (ints[group % 2], codes[group]);
             let activations = v.load_signed(&activations[group]);
-            let words = if apart {
-                v.multiply_unsigned(codes[group], v.negate(activations, signs[group]))
-            } else if B::CODES == Codes::Signed {
-                v.multiply_signed(codes[group], activations)
+            ints[group % 2] = if !B::SUB_SCALES {
+                v.add_dot_unsigned(sum, codes, activations)
+            } else if way == Way::Raised {
+                v.add_multiplied(sum, v.dot_unsigned(codes, activations), block.of_groups, group)
             } else {
-                v.multiply_unsigned(codes[group], activations)
+                let words = match (way, B::CODES) {
+                    (Way::Magnitudes, _) => {
+                        v.multiply_unsigned(codes, v.negate(activations, signs[group]))
+                    }
+                    (_, Codes::Signed) => v.multiply_signed(codes, activations),
+                    _ => v.multiply_unsigned(codes, activations),
+                };
+                let scales = if B::FINE {
+                    v.pick(block.sub_scales, group)
+                } else {
+                    v.pick_pair(block.sub_scales, group)
+                };
+                v.multiply_add(sum, words, scales)
             };
-            let scales = if B::FINE {
-                v.pick(block.sub_scales, group)
-            } else {
-                v.pick_pair(block.sub_scales, group)
-            };
-            ints[group % 2] = v.multiply_add(ints[group % 2], words, scales);
         },
     );
     v.add_ints(ints[0], ints[1])
@@ -193,13 +255,14 @@ fn less_minimums<B: SuperBlock, V: Vectors>(
 
 #[inline(always)]
 pub(crate) fn dot<B: SuperBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
+    let way = Way::of_vector::<B, V>();
     let (mut total, mut mins) = (v.zero_sums(), v.zero_sums());
     let vectors = vector.codes.as_chunks::<256>().0.iter().zip(vector.scales);
     let vectors = vectors.zip(vector.sums.as_chunks::<16>().0);
     for (block, ((activations, scale), sums)) in row.iter().zip(vectors) {
-        let codes = block.magnitudes(v);
-        let unpacked = unpack(v, block);
-        let ints = products::<B, V>(v, &codes, B::SIGNS, &unpacked, activations, sums);
+        let codes = way.codes(v, block);
+        let unpacked = unpack(v, block, way);
+        let ints = products::<B, V>(v, &codes, way, &unpacked, activations, sums);
         total = v.accumulate(total, ints, unpacked.scale * scale);
         mins = less_minimums::<B, V>(v, &unpacked, *scale, sums, mins);
     }
@@ -211,10 +274,10 @@ pub(crate) fn dots<B: SuperBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [
     let mut totals = [v.zero_sums(); TILE];
     let vectors = tile.blocks.iter().zip(&tile.scales).zip(&tile.sums);
     for (block, ((activations, scales), sums)) in row.iter().zip(vectors) {
-        let codes = (block.all_codes(v), [0; 8]);
-        let block = unpack(v, block);
+        let codes = Way::Codes.codes(v, block);
+        let block = unpack(v, block, Way::Codes);
         for i in 0..TILE {
-            let ints = products::<B, V>(v, &codes, false, &block, &activations[i], &sums[i]);
+            let ints = products::<B, V>(v, &codes, Way::Codes, &block, &activations[i], &sums[i]);
             let total = v.accumulate(totals[i], ints, block.scale * scales[i]);
             totals[i] = less_minimums::<B, V>(v, &block, scales[i], &sums[i], total);
         }

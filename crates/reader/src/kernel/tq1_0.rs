@@ -2,7 +2,7 @@
 
 use granule_format::block::types::TQ1_0;
 
-use super::codes::{Codes, double_word, part};
+use super::codes::{Codes, double_word, eight_of, part};
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -11,6 +11,7 @@ super_block::kernel!(super_block, TQ1_0);
 impl SuperBlock for TQ1_0 {
     const FINE: bool = false;
     const CODES: Codes = Codes::Raised(1);
+    const SUB_SCALES: bool = false;
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {
@@ -23,45 +24,99 @@ impl SuperBlock for TQ1_0 {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let fraction = match group {
-            0..5 => times_3(v, v.load(part(&self.fives, 0)), group),
-            5 => once_more_above(v, last_fives(v, &self.fives)),
-            6 => once_more_above(v, times_3(v, last_fives(v, &self.fives), 2)),
-            _ => {
-                let below = v.bytes_from_u64([u64::MAX, u64::MAX, 0, 0]);
-                let fives = v.and(times_3(v, last_fives(v, &self.fives), 4), below);
-                let [a, b, c, d] = [1, 3, 9, 27].map(|factor: u8| {
-                    u32::from_le_bytes(self.fours.map(|byte| byte.wrapping_mul(factor)))
-                });
-                v.or(fives, v.bytes_from_u32([0, 0, 0, 0, a, b, c, d]))
-            }
-        };
-        // the digit that the next multiplication by 3 would move out: at least 1/3, at least 2/3
-        let (third, two_thirds) = (v.at_least(fraction, 86), v.at_least(fraction, 171));
-        v.sub_bytes(v.splat_byte(0), v.add_bytes(third, two_thirds))
+    fn all_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+        let digits = first_bits(v, self);
+        eight_of(
+            #[inline(always)]
+            |group| v.and(v.shift_right(digits[group], 6), v.splat_byte(3)),
+        )
+    }
+
+    const RAISED_BY: u8 = 64;
+    const TIMES: u8 = 64;
+
+    #[inline(always)]
+    fn raised_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+        let digits = first_bits(v, self);
+        eight_of(
+            #[inline(always)]
+            |group| v.and(digits[group], v.splat_byte(0xc0)),
+        )
     }
 }
 
-/// The 16 bytes of values 160 to 239, in both halves.
+/// The digits of each group, as the first two bits of bytes.
 #[inline(always)]
-fn last_fives<V: Vectors>(v: V, fives: &[u8; 48]) -> V::Bytes {
-    let (low, high) = (double_word(fives, 4), double_word(fives, 5));
-    v.bytes_from_u64([low, high, low, high])
+fn first_bits<V: Vectors>(v: V, block: &TQ1_0) -> [V::Bytes; 8] {
+    let first = v.load(part(&block.fives, 0));
+    let second = times_3(v, first);
+    let third = times_3(v, second);
+    let fourth = times_3(v, third);
+    // values 160 to 239 are digits of 16 bytes: the first digit and the second, the third and the fourth
+    let (low, high) = (double_word(&block.fives, 4), double_word(&block.fives, 5));
+    let twice = v.bytes_from_u64([low, high, low, high]);
+    let sixth = times_3_where(v, twice, [0, 0, u64::MAX, u64::MAX]);
+    let seventh = times_3(v, times_3(v, sixth));
+    // the fifth, and four digits of the last four bytes
+    let last = u32::from_le_bytes(block.fours);
+    let last = v.bytes_from_u32([0, 0, 0, 0, last, last, last, last]);
+    let eighth = v.or(v.and(seventh, v.bytes_from_u64([u64::MAX, u64::MAX, 0, 0])), last);
+    const SECOND: u64 = 0xffff_ffff << 32;
+    let eighth = times_3_where(v, eighth, [0, 0, SECOND, SECOND]);
+    let eighth = times_3_where(v, eighth, [u64::MAX, u64::MAX, 0, u64::MAX]);
+    let eighth = times_3_where(v, eighth, [u64::MAX, u64::MAX, 0, u64::MAX]);
+    let fractions = [first, second, third, fourth, times_3(v, fourth), sixth, seventh, eighth];
+    eight_of(
+        #[inline(always)]
+        |group| digit(v, fractions[group]),
+    )
 }
 
 /// Multiplying by 3 moves a digit out above the byte.
 #[inline(always)]
-fn times_3<V: Vectors>(v: V, mut bytes: V::Bytes, times: usize) -> V::Bytes {
-    for _ in 0..times {
-        bytes = v.add_bytes(v.add_bytes(bytes, bytes), bytes);
-    }
-    bytes
+fn times_3<V: Vectors>(v: V, bytes: V::Bytes) -> V::Bytes {
+    v.add_bytes(v.twice(bytes), bytes)
 }
 
-/// The upper half multiplied by 3.
+/// The bytes multiplied by 3 where `mask` is not 0.
 #[inline(always)]
-fn once_more_above<V: Vectors>(v: V, bytes: V::Bytes) -> V::Bytes {
-    let above = v.bytes_from_u64([0, 0, u64::MAX, u64::MAX]);
-    v.add_bytes(bytes, v.and(v.add_bytes(bytes, bytes), above))
+fn times_3_where<V: Vectors>(v: V, bytes: V::Bytes, mask: [u64; 4]) -> V::Bytes {
+    v.add_bytes(bytes, v.and(v.twice(bytes), v.bytes_from_u64(mask)))
+}
+
+/// The digit that the next multiplication by 3 would move out, as the first two bits: three quarters of a byte reach 64
+/// from 86 on and 128 from 171 on. Averages round up, so 1 is taken off first.
+#[inline(always)]
+fn digit<V: Vectors>(v: V, fractions: V::Bytes) -> V::Bytes {
+    let lowered = v.sub_to_zero(fractions, v.splat_byte(1));
+    v.average(lowered, v.average(lowered, v.splat_byte(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Isa, Work};
+
+    struct AllDigits;
+
+    impl Work for AllDigits {
+        type Output = ();
+
+        fn run<V: Vectors>(self, v: V) {
+            for byte in 0..=255_u8 {
+                let digit = v.and(v.shift_right(digit(v, v.splat_byte(byte)), 6), v.splat_byte(3));
+                let expected = (u16::from(byte) * 3 / 256) as f32;
+                let mut out = [0.0; 16];
+                v.store(v.floats(digit)[1], &mut out);
+                assert_eq!(out, [expected; 16], "{byte} {v:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_digit_is_what_a_multiplication_by_3_moves_out() {
+        for isa in Isa::available() {
+            isa.vectors(AllDigits);
+        }
+    }
 }

@@ -11,6 +11,7 @@ super_block::kernel!(super_block, TQ2_0);
 impl SuperBlock for TQ2_0 {
     const FINE: bool = false;
     const CODES: Codes = Codes::Raised(1);
+    const SUB_SCALES: bool = false;
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -34,6 +34,9 @@ pub struct Shard {
     pub(crate) storage: Storage,
 }
 
+/// How the bytes of an open file are got at.
+type Store = dyn Fn(File) -> io::Result<Storage>;
+
 impl Model {
     /// Open a file for reading at positions: only what is asked for is ever in memory.
     ///
@@ -42,7 +45,7 @@ impl Model {
     /// # Errors
     /// If a file cannot be read or is no GGUF file, or the shards do not fit together.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::open_set(path.as_ref(), Storage::File)
+        Self::open_set(path.as_ref(), &|file| Ok(Storage::File(file)))
     }
 
     /// Open this file only, even if it is one of a split set: the tensors are those that it has.
@@ -50,7 +53,7 @@ impl Model {
     /// # Errors
     /// If the file cannot be read or is no GGUF file.
     pub fn open_alone(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::assemble(vec![Shard::open(path.as_ref(), Storage::File)?])
+        Self::assemble(vec![Shard::open(path.as_ref(), &|file| Ok(Storage::File(file)))?])
     }
 
     /// Map a file, and the others of its split set: tensor data is used where it lies, without a
@@ -66,21 +69,10 @@ impl Model {
     /// [`open`](Self::open).
     #[allow(unsafe_code, reason = "the caller promises what the map needs")]
     pub unsafe fn map(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let mut failed = None;
-        let model = Self::open_set(path.as_ref(), |file| {
+        Self::open_set(path.as_ref(), &|file| {
             // SAFETY: the caller of this function promises that the file stays as it is.
-            match unsafe { FileMap::of(&file) } {
-                Ok(map) => Storage::Map(map),
-                Err(source) => {
-                    failed.get_or_insert(source);
-                    Storage::File(file)
-                }
-            }
-        })?;
-        match failed {
-            Some(source) => Err(Error::Io { path: path.as_ref().to_owned(), source }),
-            None => Ok(model),
-        }
+            unsafe { FileMap::of(&file) }.map(Storage::Map)
+        })
     }
 
     /// Take a file that is in memory. It cannot be one of a split set of several.
@@ -88,8 +80,7 @@ impl Model {
     /// # Errors
     /// If the bytes are no GGUF file, or only a part of a set.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
-        let header = Header::parse(&bytes).map_err(|source| format_error(Path::new(""), source))?;
-        let shard = Shard { path: PathBuf::new(), header, storage: Storage::Bytes(bytes) };
+        let shard = Shard::new(Path::new(""), Storage::Bytes(bytes))?;
         let count = shard.number(SHARD_COUNT)?.unwrap_or(0);
         if count > 1 {
             return Err(shard.misfit("number of files given", 1, count));
@@ -97,8 +88,8 @@ impl Model {
         Self::assemble(vec![shard])
     }
 
-    fn open_set(path: &Path, mut store: impl FnMut(File) -> Storage) -> Result<Self, Error> {
-        let named = Shard::open(path, &mut store)?;
+    fn open_set(path: &Path, store: &Store) -> Result<Self, Error> {
+        let named = Shard::open(path, store)?;
         let count = named.number(SHARD_COUNT)?.unwrap_or(0);
         if count <= 1 {
             return Self::assemble(vec![named]);
@@ -110,9 +101,9 @@ impl Model {
         let mut shards = Vec::new();
         for (i, file) in name.all().enumerate() {
             let shard = if i as u32 + 1 == name.number {
-                Shard::open(path, &mut store)?
+                Shard::open(path, store)?
             } else {
-                Shard::open(&path.with_file_name(file), &mut store)?
+                Shard::open(&path.with_file_name(file), store)?
             };
             shard.expect(SHARD_COUNT, "split.count", u64::from(name.count))?;
             shard.expect(SHARD_NUMBER, "split.no", i as u64)?;
@@ -177,27 +168,37 @@ impl Model {
 }
 
 impl Shard {
-    fn open(path: &Path, store: impl FnOnce(File) -> Storage) -> Result<Self, Error> {
+    fn open(path: &Path, store: &Store) -> Result<Self, Error> {
         let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if metadata.is_dir() {
+        if file.metadata().map_err(io)?.is_dir() {
             return Err(io(io::ErrorKind::IsADirectory.into()));
         }
-        let header = Self::read_header(path, &file, metadata.len())?;
-        Ok(Self { path: path.to_owned(), header, storage: store(file) })
+        Self::new(path, store(file).map_err(io)?)
+    }
+
+    fn new(path: &Path, storage: Storage) -> Result<Self, Error> {
+        let header = match &storage {
+            Storage::File(file) => Self::read_header(path, file)?,
+            Storage::Map(_) | Storage::Bytes(_) => {
+                Header::parse(storage.bytes().unwrap_or_default())
+                    .map_err(|source| format_error(path, source))?
+            }
+        };
+        Ok(Self { path: path.to_owned(), header, storage })
     }
 
     /// Read the header, and little more of the file.
-    fn read_header(path: &Path, mut file: &File, file_bytes: u64) -> Result<Header, Error> {
+    fn read_header(path: &Path, mut file: &File) -> Result<Header, Error> {
         /// What stays in the processor's cache from reading to parsing.
         const PIECE: u64 = 64 << 10;
         let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
+        let file_bytes = file.metadata().map_err(io)?.len();
         let mut parser = HeaderParser::new(file_bytes, &Limits::DEFAULT);
         let (mut piece, mut filled, mut start) = (Vec::new(), 0, 0);
         loop {
             // a piece that brings nothing is to double
-            let end = (filled as u64 + PIECE.max(filled as u64)).min(file_bytes - start) as usize;
+            let end = PIECE.max(2 * filled as u64).min(file_bytes - start) as usize;
             piece.resize(piece.len().max(end), 0);
             file.read_exact(&mut piece[filled..end]).map_err(io)?;
             match parser.parse(&piece[..end]) {

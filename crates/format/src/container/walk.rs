@@ -142,39 +142,40 @@ impl<'a> Walk<'a, '_> {
         strings: &mut StringArray,
         left: &mut u64,
     ) -> Result<(), Error> {
+        /// So many tell how long the others may be.
+        const MOST_AT_ONCE: u64 = 4096;
         let least = ValueType::String.least_bytes(self.cursor.narrow);
         while *left > 0 {
+            strings.expect(*left, self.cursor.left());
             let (stored, known) = (self.cursor.rest(), strings.len());
-            let most = usize::try_from(*left).unwrap_or(usize::MAX);
+            let most = MOST_AT_ONCE.min(*left) as usize;
             let bytes = match (self.cursor.narrow, self.cursor.endian) {
                 (false, Endian::Little) => strings.append_stored(stored, u64::from_le_bytes, most),
                 (false, Endian::Big) => strings.append_stored(stored, u64::from_be_bytes, most),
                 (true, Endian::Little) => strings.append_stored(stored, u32::from_le_bytes, most),
                 (true, Endian::Big) => strings.append_stored(stored, u32::from_be_bytes, most),
             };
-            *left -= (strings.len() - known) as u64;
+            let appended = strings.len() - known;
+            *left -= appended as u64;
             if !self.raw_strings {
                 self.check_texts(strings, known, least)?;
             }
             self.cursor.skip(bytes);
-            if *left > 0 {
+            if appended < most {
                 // not wholly there: what is missing
                 let rest = (*left - 1).saturating_mul(least);
                 let file_bytes = self.cursor.file_bytes();
-                self.cursor.string().map_err(|error| {
-                    strings.expect(*left, self.cursor.left());
-                    error.needing_more(rest, file_bytes)
-                })?;
+                self.cursor.string().map_err(|error| error.needing_more(rest, file_bytes))?;
             }
         }
-        strings.shrink_to_fit();
+        strings.shrink();
         Ok(())
     }
 
     /// Note the strings from `known` on that are not UTF-8. The first of them begins at the position.
     fn check_texts(&mut self, strings: &StringArray, known: usize, gap: u64) -> Result<(), Error> {
         let mut at = self.cursor.position();
-        for string in strings.iter().skip(known) {
+        for string in strings.iter_from(known) {
             if str::from_utf8(string).is_err() {
                 self.fault(Error::new(ErrorKind::NotUtf8, at))?;
             }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::peer::Peer;
 use super::{clock, median};
 
-/// Openings in one process, whose mean is taken.
+/// Openings in one process behind the first, whose mean is taken. The file is closed before it is opened again.
 const TIMES: u32 = 10;
 
 /// A table of time and memory of opening a file, by fresh processes in turn.
@@ -25,8 +25,12 @@ pub(super) fn compare(path: &Path, rounds: usize) -> anyhow::Result<()> {
         ours.push(serde_json::from_slice(&output.stdout)?);
     }
     println!("| opening | ggml | Granule | ratio | aim |\n|---|---|---|---|---|");
-    let units = [("CPU time, ms", "seconds", 1e3), ("memory kept, MB", "kept", 1e-6)];
-    for (name, key, unit) in units.into_iter().chain([("peak memory, MB", "peak", 1e-6)]) {
+    for (name, key, unit) in [
+        ("CPU time, ms", "seconds", 1e3),
+        ("CPU time of the first in a process, ms", "first", 1e3),
+        ("memory kept, MB", "kept", 1e-6),
+        ("peak memory, MB", "peak", 1e-6),
+    ] {
         let middle = |answers: &[Value]| {
             let mut numbers: Vec<f64> = answers.iter().filter_map(|a| a[key].as_f64()).collect();
             median(&mut numbers) * unit
@@ -34,8 +38,8 @@ pub(super) fn compare(path: &Path, rounds: usize) -> anyhow::Result<()> {
         let (theirs, ours) = (middle(&theirs), middle(&ours));
         let ratio = theirs / ours;
         let aim = match (key, ratio >= 10.0) {
-            ("seconds", true) => "10, met",
-            ("seconds", false) => "10, missed",
+            ("seconds" | "first", true) => "10, met",
+            ("seconds" | "first", false) => "10, missed",
             _ => "",
         };
         println!("| {name} | {theirs:.2} | {ours:.2} | {ratio:.1} | {aim} |");
@@ -48,16 +52,17 @@ pub(super) fn compare(path: &Path, rounds: usize) -> anyhow::Result<()> {
 pub(super) fn alone(path: &Path) -> anyhow::Result<()> {
     let before = memory("VmRSS")?;
     fs::write("/proc/self/clear_refs", "5")?; // the peak starts anew
-    let mut model = Model::open(path)?;
+    let mut model = None;
+    let mut open = || {
+        drop(model.take());
+        model = Some(Model::open(path));
+    };
+    let first = clock::seconds(1, &mut open);
     let (kept, peak) = (memory("VmRSS")? - before, memory("VmHWM")? - before);
-    let mut result = Ok(());
-    let seconds = clock::seconds(TIMES, || match Model::open(path) {
-        Ok(again) => model = again,
-        Err(error) => result = Err(error),
-    });
-    result?;
+    let seconds = clock::seconds(TIMES, &mut open);
+    let model = model.context("it was opened")??;
     ensure!(model.tensors().len() > 0, "no tensors");
-    println!("{}", json!({ "seconds": seconds, "kept": kept, "peak": peak }));
+    println!("{}", json!({ "first": first, "seconds": seconds, "kept": kept, "peak": peak }));
     Ok(())
 }
 

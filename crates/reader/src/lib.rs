@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Model`] | an open file or split set: read at positions, mapped, or in memory |
 //! | [`Tensor`] | a view of a tensor: its bytes, and the values of any range of its rows |
+//! | [`PackedMatrix`] | weights repacked for products |
 //! | [`Activations`] | vectors to multiply with, quantized once |
 //! | [`decode`] | decoding rows for one instruction set |
 //! | [`dot`] | dot products of rows for one instruction set |
@@ -21,6 +22,7 @@ mod kernel;
 mod map;
 mod matmul;
 mod model;
+mod packed;
 pub mod positioned;
 mod rows;
 mod storage;
@@ -33,4 +35,5 @@ pub use error::Error;
 pub use granule_format as format;
 pub use map::FileMap;
 pub use model::{Model, Shard};
+pub use packed::PackedMatrix;
 pub use tensor::Tensor;

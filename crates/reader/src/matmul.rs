@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use granule_format::BlockType;
 use rayon::prelude::*;
 
 use crate::activations::{Activations, Form};
@@ -19,7 +20,7 @@ impl Tensor<'_> {
     /// # Errors
     /// As [`matvec_with`](Self::matvec_with), if there is no such row, or if there is not exactly one vector.
     pub fn dot(self, row: u64, activations: &Activations) -> Result<f32, Error> {
-        self.check_activations(activations)?;
+        self.weights()?.check(activations)?;
         self.check_length(activations.count(), 1)?;
         let mut out = [0.0];
         self.dot_tiles(row..row.saturating_add(1), activations, &mut out)?;
@@ -30,7 +31,8 @@ impl Tensor<'_> {
     ///
     /// `x` has as many values as a row, `y` as many as there are rows. Activations are prepared once, as
     /// [`Activations`] says; where several matrices are multiplied with the same vector, prepare it
-    /// yourself and call [`matvec_with`](Self::matvec_with).
+    /// yourself and call [`matvec_with`](Self::matvec_with). Where a matrix is multiplied often, see
+    /// [`pack`](Self::pack).
     ///
     /// Large products are shared among the threads of the rayon pool that the caller runs in: call it from
     /// [`rayon::ThreadPool::install`] to choose their number. Results do not depend on it.
@@ -39,7 +41,7 @@ impl Tensor<'_> {
     /// [`Error::UnknownType`] if the type is unknown, [`Error::Input`] or [`Error::Buffer`] if `x` or `y` does not
     /// have the length that the tensor's shape asks for, [`Error::Io`] if the rows cannot be read.
     pub fn matvec(self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
-        self.matvec_with(&self.activations(x, 1)?, y)
+        self.matvec_with(&self.weights()?.activations(x, 1)?, y)
     }
 
     /// As [`matvec`](Self::matvec), with a vector that is already prepared.
@@ -48,10 +50,7 @@ impl Tensor<'_> {
     /// As [`matvec`](Self::matvec), and [`Error::Form`] if the activations are not in the form that the tensor's type
     /// needs.
     pub fn matvec_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
-        if activations.count() != 1 && activations.columns() != 0 {
-            let (name, columns) = (self.name().to_owned(), self.row_values());
-            return Err(Error::Input { name, found: activations.codes_or_values(), columns });
-        }
+        self.weights()?.check_single(activations)?;
         self.matmul_with(activations, y)
     }
 
@@ -64,8 +63,8 @@ impl Tensor<'_> {
     /// # Errors
     /// As [`matvec`](Self::matvec).
     pub fn matmul(self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
-        let count = x.len().checked_div(self.row_values()).unwrap_or(0);
-        self.matmul_with(&self.activations(x, count)?, y)
+        let weights = self.weights()?;
+        self.matmul_with(&weights.batch(x)?, y)
     }
 
     /// As [`matmul`](Self::matmul), with vectors that are already prepared.
@@ -73,70 +72,20 @@ impl Tensor<'_> {
     /// # Errors
     /// As [`matvec_with`](Self::matvec_with).
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
-        self.check_activations(activations)?;
-        let count = activations.count();
-        self.check_length(y.len(), (count as u64).saturating_mul(self.rows()))?;
-        if y.is_empty() {
-            return Ok(());
-        }
-        let rows = y.len() / count;
-        let step = self.rows_in(TILE_BYTES).next_multiple_of(16) as usize;
-        let work = self.info().shape.row().saturating_mul(y.len() as u64);
-        let threads = if work < ALONE { 1 } else { rayon::current_num_threads() };
-        let tile = |tile: usize, out: &mut [f32]| {
-            let start = tile * step;
-            self.dot_tiles(start as u64..rows.min(start + step) as u64, activations, out)
-        };
-        match (count, threads) {
-            (1, 1) => y.chunks_mut(step).enumerate().try_for_each(|(i, out)| tile(i, out)),
-            (1, _) => y.par_chunks_mut(step).enumerate().try_for_each(|(i, out)| tile(i, out)),
-            _ => {
-                // the kernels write a row's results together; a tile at a time is turned around
-                let mut by_row = vec![0.0; y.len()];
-                let chunks = step * count;
-                if threads == 1 {
-                    by_row.chunks_mut(chunks).enumerate().try_for_each(|(i, out)| tile(i, out))?;
-                } else {
-                    by_row
-                        .par_chunks_mut(chunks)
-                        .enumerate()
-                        .try_for_each(|(i, out)| tile(i, out))?;
-                }
-                // a few rows at a time, so that lines of `y` are written whole
-                for (start, values) in by_row.chunks(16 * count).enumerate() {
-                    for (vector, y) in y.chunks_exact_mut(rows).enumerate() {
-                        let y = y[16 * start..].iter_mut();
-                        for (y, values) in y.zip(values.chunks_exact(count)) {
-                            *y = values[vector];
-                        }
-                    }
-                }
-                Ok(())
-            }
-        }
+        let weights = self.weights()?;
+        let step = self.rows_in(TILE_BYTES).next_multiple_of(16);
+        weights.multiply(activations, y, step as usize, |tile, out| {
+            let start = tile as u64 * step;
+            self.dot_tiles(start..weights.rows.min(start + step), activations, out)
+        })
     }
 
-    /// Prepare `count` vectors of the length of a row.
-    fn activations(self, x: &[f32], count: usize) -> Result<Activations, Error> {
+    pub(crate) fn weights<'a>(self) -> Result<Weights<'a>, Error>
+    where
+        Self: 'a,
+    {
         let (ty, ..) = self.span(0..0)?;
-        let columns = self.row_values();
-        if count.checked_mul(columns) != Some(x.len()) {
-            return Err(Error::Input { name: self.name().to_owned(), found: x.len(), columns });
-        }
-        Activations::quantize_batch(ty, x, columns)
-    }
-
-    fn check_activations(self, activations: &Activations) -> Result<(), Error> {
-        let (ty, ..) = self.span(0..0)?;
-        let (found, columns) = (activations.columns(), self.row_values());
-        if found != columns {
-            return Err(Error::Input { name: self.name().to_owned(), found, columns });
-        }
-        let (found, expected) = (activations.form(), Form::of(ty));
-        if found != expected {
-            return Err(Error::Form { name: self.name().to_owned(), found, expected });
-        }
-        Ok(())
+        Ok(Weights { name: self.name(), ty, columns: self.row_values(), rows: self.rows() })
     }
 
     /// The dot products of some rows with every vector, a row's together.
@@ -150,6 +99,96 @@ impl Tensor<'_> {
         let mut scratch = Vec::new();
         let blocks = self.tile(rows, &mut scratch)?;
         dot_rows(Isa::detect(), ty, blocks, activations, out);
+        Ok(())
+    }
+}
+
+/// What products with a matrix have to fit.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) ty: BlockType,
+    pub(crate) columns: usize,
+    pub(crate) rows: u64,
+}
+
+impl Weights<'_> {
+    /// Prepare as many vectors as there are in `x`.
+    pub(crate) fn batch(&self, x: &[f32]) -> Result<Activations, Error> {
+        self.activations(x, x.len().checked_div(self.columns).unwrap_or(0))
+    }
+
+    /// Prepare `count` vectors of the length of a row.
+    pub(crate) fn activations(&self, x: &[f32], count: usize) -> Result<Activations, Error> {
+        if count.checked_mul(self.columns) != Some(x.len()) {
+            return Err(self.input(x.len()));
+        }
+        Activations::quantize_batch(self.ty, x, self.columns)
+    }
+
+    pub(crate) fn check(&self, activations: &Activations) -> Result<(), Error> {
+        if activations.columns() != self.columns {
+            return Err(self.input(activations.columns()));
+        }
+        let (found, expected) = (activations.form(), Form::of(self.ty));
+        if found != expected {
+            return Err(Error::Form { name: self.name.to_owned(), found, expected });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_single(&self, activations: &Activations) -> Result<(), Error> {
+        if activations.count() != 1 && activations.columns() != 0 {
+            return Err(self.input(activations.codes_or_values()));
+        }
+        Ok(())
+    }
+
+    fn input(&self, found: usize) -> Error {
+        Error::Input { name: self.name.to_owned(), found, columns: self.columns }
+    }
+
+    /// Have `tile` write the products of each `step` rows, a row's together, and bring them into the order of `y`.
+    pub(crate) fn multiply(
+        &self,
+        activations: &Activations,
+        y: &mut [f32],
+        step: usize,
+        tile: impl Fn(usize, &mut [f32]) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
+        self.check(activations)?;
+        let count = activations.count();
+        let expected = (count as u64).saturating_mul(self.rows);
+        if y.len() as u64 != expected {
+            return Err(Error::Buffer { name: self.name.to_owned(), found: y.len(), expected });
+        }
+        if y.is_empty() {
+            return Ok(());
+        }
+        let rows = y.len() / count;
+        let work = (self.columns as u64).saturating_mul(y.len() as u64);
+        let all = |out: &mut [f32]| {
+            let chunks = step * count;
+            if work < ALONE || rayon::current_num_threads() == 1 {
+                out.chunks_mut(chunks).enumerate().try_for_each(|(i, out)| tile(i, out))
+            } else {
+                out.par_chunks_mut(chunks).enumerate().try_for_each(|(i, out)| tile(i, out))
+            }
+        };
+        if count == 1 {
+            return all(y);
+        }
+        let mut by_row = vec![0.0; y.len()];
+        all(&mut by_row)?;
+        // a few rows at a time, so that lines of `y` are written whole
+        for (start, values) in by_row.chunks(16 * count).enumerate() {
+            for (vector, y) in y.chunks_exact_mut(rows).enumerate() {
+                let y = y[16 * start..].iter_mut();
+                for (y, values) in y.zip(values.chunks_exact(count)) {
+                    *y = values[vector];
+                }
+            }
+        }
         Ok(())
     }
 }

@@ -179,6 +179,29 @@ impl Lanes for Avx512 {
         fn load_lanes(bytes: &[u8; 64]) -> __m512i {
             _mm512_loadu_si512(bytes.as_ptr().cast())
         }
+        fn lanes_from_bytes(bytes: &[i8; 16]) -> __m512i {
+            _mm512_cvtepi8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()))
+        }
+        fn words_from_bytes(bytes: &[[i8; 2]; 16]) -> __m512i {
+            _mm512_cvtepi8_epi16(_mm256_loadu_si256(bytes.as_ptr().cast()))
+        }
+        fn store_lanes(lanes: __m512i, out: &mut [u8; 64]) {
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), lanes)
+        }
+        fn shift_lanes(lanes: __m512i, bits: u32) -> __m512i {
+            _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(bits.cast_signed()))
+        }
+        fn look_up_lanes(table: __m512i, indices: __m512i) -> __m512i {
+            _mm512_permutexvar_epi8(indices, table)
+        }
+        fn add_fifths(nibbles: __m512i, base: __m512i, bits: u64) -> __m512i {
+            // (nibbles & 15) | base
+            let above = _mm512_ternarylogic_epi32::<0xf8>(base, nibbles, _mm512_set1_epi8(15));
+            _mm512_mask_add_epi8(above, bits, above, _mm512_set1_epi8(16))
+        }
+        fn multiply_add_lanes(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+            _mm512_add_epi32(sum, _mm512_mullo_epi32(a, b))
+        }
         fn splat_lanes(number: i32) -> __m512i {
             _mm512_set1_epi32(number)
         }
@@ -208,9 +231,6 @@ impl Lanes for Avx512 {
 
 impl Avx512 {
     operations! {
-        fn store_lanes(lanes: __m512i, out: &mut [u8; 64]) {
-            _mm512_storeu_si512(out.as_mut_ptr().cast(), lanes)
-        }
         // vector `i`: numbers `i`, `4 + i`, `8 + i`, `12 + i` of all four rows
         fn turn_quarter(a: &[u8; 64], b: &[u8; 64], c: &[u8; 64], d: &[u8; 64]) -> [__m512i; 4] {
             let (a, b) = (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()));

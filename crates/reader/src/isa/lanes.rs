@@ -17,12 +17,26 @@ pub trait Lanes: Vectors {
     );
     /// Sixteen lanes from memory, each lowest byte first.
     fn load_lanes(self, bytes: &[u8; 64]) -> Self::Wide;
+    /// Sixteen signed bytes as lanes.
+    fn lanes_from_bytes(self, bytes: &[i8; 16]) -> Self::Wide;
+    /// Sixteen pairs of signed bytes as lanes of two words.
+    fn words_from_bytes(self, bytes: &[[i8; 2]; 16]) -> Self::Wide;
+    /// Write sixteen lanes to memory, each lowest byte first.
+    fn store_lanes(self, lanes: Self::Wide, out: &mut [u8; 64]);
+    /// Each lane shifted down.
+    fn shift_lanes(self, lanes: Self::Wide, bits: u32) -> Self::Wide;
+    /// The entry of a table for the lowest four bits of each byte; the table has the same sixteen entries four times.
+    fn look_up_lanes(self, table: Self::Wide, indices: Self::Wide) -> Self::Wide;
+    /// The lowest four bits of each byte above `base`, whose lowest four bits are 0; 16 more where a bit is set.
+    fn add_fifths(self, nibbles: Self::Wide, base: Self::Wide, bits: u64) -> Self::Wide;
     /// The same number in all lanes.
     fn splat_lanes(self, number: i32) -> Self::Wide;
     /// `sum` plus the products of each lane's four unsigned bytes with the four signed bytes of `signed`.
     fn dot_bytes(self, sum: Self::Wide, unsigned: Self::Wide, signed: u32) -> Self::Wide;
     /// `sum` plus the products of each lane's two words with the two words of `pair`.
     fn dot_words(self, sum: Self::Wide, words: Self::Wide, pair: u32) -> Self::Wide;
+    /// `sum` plus the products of lanes.
+    fn multiply_add_lanes(self, sum: Self::Wide, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// Write 32 bytes to memory.
     fn store_bytes(self, bytes: Self::Bytes, out: &mut [u8; 32]);
     /// Write sixteen words to the first half of `out`.

@@ -4,6 +4,7 @@ use granule_format::block::types::IQ1_M;
 use granule_format::num::F16;
 
 use super::codes::{Codes, eightfold, four};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -12,6 +13,7 @@ super_block::kernel!(super_block, IQ1_M);
 impl SuperBlock for IQ1_M {
     const FINE: bool = true;
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::signed(&[1, 7, 9]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

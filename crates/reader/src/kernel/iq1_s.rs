@@ -3,6 +3,7 @@
 use granule_format::block::types::IQ1_S;
 
 use super::codes::{Codes, eightfold, four};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -11,6 +12,7 @@ super_block::kernel!(super_block, IQ1_S);
 impl SuperBlock for IQ1_S {
     const FINE: bool = false;
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::signed(&[1, 7, 9]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

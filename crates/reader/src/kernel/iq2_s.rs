@@ -1,9 +1,10 @@
 //! IQ2_S: groups of 8 magnitudes from a codebook, free signs.
 
-use granule_format::block::codebook::iq2_s::GRID;
+use granule_format::block::codebook::iq2_s::{GRID, LEVELS};
 use granule_format::block::types::IQ2_S;
 
 use super::codes::{Codes, eight_of, spread_nibbles, word};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -13,6 +14,7 @@ impl SuperBlock for IQ2_S {
     const FINE: bool = true;
     const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::signed(&LEVELS));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -5,6 +5,7 @@ use granule_format::block::types::IQ2_XS;
 use zerocopy::IntoBytes;
 
 use super::codes::{Codes, part, spread_nibbles, word};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::{Eights, Vectors};
 
@@ -14,6 +15,7 @@ impl SuperBlock for IQ2_XS {
     const FINE: bool = true;
     const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::signed(&LEVELS));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -4,6 +4,7 @@ use granule_format::block::codebook::iq2_xxs::{GRID, LEVELS};
 use granule_format::block::types::IQ2_XXS;
 
 use super::codes::{Codes, eight_of};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::{Eights, Vectors};
 
@@ -13,6 +14,7 @@ impl SuperBlock for IQ2_XXS {
     const FINE: bool = false;
     const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::signed(&LEVELS));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

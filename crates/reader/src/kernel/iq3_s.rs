@@ -4,6 +4,7 @@ use granule_format::block::codebook::iq3_s::{GRID, LEVELS};
 use granule_format::block::types::IQ3_S;
 
 use super::codes::{Codes, eight_of, spread_nibbles, word};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::{Fours, Vectors};
 
@@ -13,6 +14,7 @@ impl SuperBlock for IQ3_S {
     const FINE: bool = false;
     const SIGNS: bool = true;
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::signed(&LEVELS));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

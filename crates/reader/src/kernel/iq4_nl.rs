@@ -5,6 +5,7 @@ use granule_format::block::types::IQ4_NL;
 use granule_format::num::F16;
 
 use super::codes::Codes;
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -13,6 +14,7 @@ super_block::kernel!(small_block, IQ4_NL);
 
 impl SmallBlock for IQ4_NL {
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::nibbles(LEVELS));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

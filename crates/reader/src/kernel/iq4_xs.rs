@@ -5,6 +5,7 @@ use granule_format::block::types::IQ4_XS;
 
 use super::codes::{Codes, eight_of, lower_by_32, spread_nibbles, spread_pairs};
 use super::iq4_nl::RAISED;
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -13,6 +14,7 @@ super_block::kernel!(super_block, IQ4_XS);
 impl SuperBlock for IQ4_XS {
     const FINE: bool = false;
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::nibbles(LEVELS));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

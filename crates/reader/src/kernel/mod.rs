@@ -8,10 +8,14 @@
 //! [`Kernel`] is required of every row of the table of block types: a type without one does not compile.
 
 mod codes;
+mod packed;
+mod packing;
 mod panel;
 mod plain;
 mod small_block;
+mod small_packed;
 mod super_block;
+mod super_packed;
 
 mod iq1_m;
 mod iq1_s;
@@ -49,6 +53,9 @@ use std::slice::ChunksExact;
 use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
 
+pub(crate) use packed::{Packed, dot_packed, pack, packs};
+use packed::{PackedPanel, Raised};
+use packing::Packing;
 use panel::{Panel, Panels, Sums};
 
 use crate::activations::{Activations, Form, Vector};
@@ -95,6 +102,24 @@ pub(crate) trait Kernel: Block {
     /// Add the dot products of a panel with eight vectors to their sums.
     #[inline(always)]
     fn multiply_panel<V: Lanes>(_: V, _: &Panel, _: &StripPart, _: &mut Sums) {}
+
+    /// How codes are packed, if products gain by that.
+    const PACKING: Option<Packing> = None;
+
+    /// Append the scales of 256 columns of up to sixteen rows, from column `256 * index`. This and what follows only
+    /// for types that have a [`PACKING`](Self::PACKING).
+    #[inline(always)]
+    fn pack_scales<V: Lanes>(_: V, _: &[Self], _: usize, _: usize, _: &mut Packed) {}
+
+    /// The dot products of sixteen packed rows with a vector.
+    #[inline(always)]
+    fn dot_packed<V: Lanes>(v: V, _: &PackedPanel<'_>, _: Raised<'_>) -> V::Floats {
+        v.splat(0.0)
+    }
+
+    /// Unpack 256 columns of sixteen packed rows, from column `256 * index`.
+    #[inline(always)]
+    fn unpack_panel<V: Lanes>(_: V, _: &PackedPanel<'_>, _: usize, _: &mut Panel) {}
 }
 
 /// Decode whole blocks: the values of [`Block::decode`], to the bit, by the kernel of `isa`.

@@ -4,6 +4,7 @@ use granule_format::block::fp4;
 use granule_format::block::types::MXFP4;
 
 use super::codes::{Codes, every_byte};
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -11,7 +12,9 @@ use crate::isa::Vectors;
 super_block::kernel!(small_block, MXFP4);
 
 impl SmallBlock for MXFP4 {
+    const HALF: bool = false;
     const CODES: Codes = Codes::Raised(RAISED_BY);
+    const PACKING: Option<Packing> = Some(Packing::nibbles(fp4::DOUBLED));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, _: V, _: usize) -> [f32; 2] {

@@ -4,6 +4,7 @@ use granule_format::block::fp4;
 use granule_format::block::types::NVFP4;
 
 use super::codes::{Codes, double_word, every_byte};
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -15,7 +16,9 @@ super_block::kernel!(small_block, NVFP4);
 
 impl SmallBlock for NVFP4 {
     const FINE: bool = true;
+    const HALF: bool = false;
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::nibbles(fp4::DOUBLED));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, _: V, group: usize) -> [f32; 2] {

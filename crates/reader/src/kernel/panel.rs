@@ -25,7 +25,7 @@ pub(crate) struct Panel {
 }
 
 impl Panel {
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         staged: [[[0; 64]; 4]; ROWS],
         staged_scales: [[[0; 64]; 1]; ROWS],
         staged_mins: [[[0; 64]; 1]; ROWS],
@@ -61,23 +61,44 @@ pub(super) struct Panels<'a, B> {
 impl<B: Kernel> LaneWork for Panels<'_, B> {
     #[inline(always)]
     fn run<V: Lanes>(self, v: V) {
-        let strips = self.activations.strips();
-        let count = self.activations.count();
-        let mut panel = Panel::EMPTY;
-        let mut sums: Vec<Sums> = vec![[[0.0; ROWS]; WIDTH]; strips.len()];
-        let outs = self.out.chunks_mut(ROWS * count);
-        for (rows, out) in self.blocks.chunks(ROWS * self.row_blocks).zip(outs) {
-            sums.fill([[0.0; ROWS]; WIDTH]);
-            for index in 0..self.activations.columns().div_ceil(COLUMNS) {
-                B::fill_panel(v, rows, self.row_blocks, index, &mut panel);
-                for (strip, sums) in strips.iter().zip(&mut sums) {
-                    B::multiply_panel(v, &panel, &strip.parts[index], sums);
-                }
+        let Self { blocks, row_blocks, activations, out } = self;
+        multiply_panels::<B, V>(
+            v,
+            activations,
+            out,
+            #[inline(always)]
+            |index, part, panel| {
+                let rows = &blocks[index * ROWS * row_blocks..];
+                let rows = &rows[..rows.len().min(ROWS * row_blocks)];
+                B::fill_panel(v, rows, row_blocks, part, panel);
+            },
+        );
+    }
+}
+
+/// The dot products of panels, of which `fill` brings 256 columns, with a batch: a row's together.
+#[inline(always)]
+pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
+    v: V,
+    activations: &Activations,
+    out: &mut [f32],
+    mut fill: impl FnMut(usize, usize, &mut Panel),
+) {
+    let strips = activations.strips();
+    let count = activations.count();
+    let mut panel = Panel::EMPTY;
+    let mut sums: Vec<Sums> = vec![[[0.0; ROWS]; WIDTH]; strips.len()];
+    for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
+        sums.fill([[0.0; ROWS]; WIDTH]);
+        for part in 0..activations.columns().div_ceil(COLUMNS) {
+            fill(index, part, &mut panel);
+            for (strip, sums) in strips.iter().zip(&mut sums) {
+                B::multiply_panel(v, &panel, &strip.parts[part], sums);
             }
-            for (row, out) in out.chunks_exact_mut(count).enumerate() {
-                for (vector, out) in out.iter_mut().enumerate() {
-                    *out = sums[vector / WIDTH][vector % WIDTH][row];
-                }
+        }
+        for (row, out) in out.chunks_exact_mut(count).enumerate() {
+            for (vector, out) in out.iter_mut().enumerate() {
+                *out = sums[vector / WIDTH][vector % WIDTH][row];
             }
         }
     }

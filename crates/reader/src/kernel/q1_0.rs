@@ -4,6 +4,7 @@ use granule_format::block::types::Q1_0;
 use granule_format::num::F16;
 
 use super::codes::{Codes, word};
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -12,6 +13,7 @@ super_block::kernel!(small_block, Q1_0);
 
 impl SmallBlock for Q1_0 {
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::pairs([-1, 1, 1, 1]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

@@ -4,6 +4,7 @@ use granule_format::block::types::Q2_0;
 use granule_format::num::F16;
 
 use super::codes::{Codes, double_word, four, spread_pairs};
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -12,6 +13,7 @@ super_block::kernel!(small_block, Q2_0);
 
 impl SmallBlock for Q2_0 {
     const CODES: Codes = Codes::Raised(1);
+    const PACKING: Option<Packing> = Some(Packing::pairs([-1, 0, 1, 2]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

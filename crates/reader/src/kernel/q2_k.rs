@@ -3,6 +3,7 @@
 use granule_format::block::types::Q2_K;
 
 use super::codes::{Codes, bits, double_word, part};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -12,6 +13,7 @@ impl SuperBlock for Q2_K {
     const FINE: bool = true;
     const MINIMUMS: bool = true;
     const CODES: Codes = Codes::Unsigned;
+    const PACKING: Option<Packing> = Some(Packing::pairs([0, 1, 2, 3]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -3,6 +3,7 @@
 use granule_format::block::types::Q3_K;
 
 use super::codes::{Codes, bits, double_word, lower_by_32, part, word};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -11,6 +12,7 @@ super_block::kernel!(super_block, Q3_K);
 impl SuperBlock for Q3_K {
     const FINE: bool = true;
     const CODES: Codes = Codes::Raised(4);
+    const PACKING: Option<Packing> = Some(Packing::signed(&[0, 1, 2, 3, 4]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -4,6 +4,7 @@ use granule_format::block::types::Q4_0;
 use granule_format::num::F16;
 
 use super::codes::Codes;
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -12,6 +13,8 @@ super_block::kernel!(small_block, Q4_0);
 
 impl SmallBlock for Q4_0 {
     const CODES: Codes = Codes::Raised(8);
+    const PACKING: Option<Packing> =
+        Some(Packing::nibbles([-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

@@ -4,6 +4,7 @@ use granule_format::block::types::Q4_1;
 use granule_format::num::F16;
 
 use super::codes::Codes;
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -13,6 +14,8 @@ super_block::kernel!(small_block, Q4_1);
 impl SmallBlock for Q4_1 {
     const MINIMUM: bool = true;
     const CODES: Codes = Codes::Unsigned;
+    const PACKING: Option<Packing> =
+        Some(Packing::nibbles([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

@@ -3,6 +3,7 @@
 use granule_format::block::types::Q4_K;
 
 use super::codes::{Codes, bits, scales_and_mins};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -12,6 +13,8 @@ impl SuperBlock for Q4_K {
     const FINE: bool = false;
     const MINIMUMS: bool = true;
     const CODES: Codes = Codes::Unsigned;
+    const PACKING: Option<Packing> =
+        Some(Packing::nibbles([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

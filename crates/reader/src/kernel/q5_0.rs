@@ -4,6 +4,7 @@ use granule_format::block::types::Q5_0;
 use granule_format::num::F16;
 
 use super::codes::Codes;
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -12,6 +13,7 @@ super_block::kernel!(small_block, Q5_0);
 
 impl SmallBlock for Q5_0 {
     const CODES: Codes = Codes::Raised(16);
+    const PACKING: Option<Packing> = Some(Packing::fives(-16));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

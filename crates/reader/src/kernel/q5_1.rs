@@ -4,6 +4,7 @@ use granule_format::block::types::Q5_1;
 use granule_format::num::F16;
 
 use super::codes::Codes;
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -13,6 +14,7 @@ super_block::kernel!(small_block, Q5_1);
 impl SmallBlock for Q5_1 {
     const MINIMUM: bool = true;
     const CODES: Codes = Codes::Unsigned;
+    const PACKING: Option<Packing> = Some(Packing::fives(0));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

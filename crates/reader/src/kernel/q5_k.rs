@@ -3,6 +3,7 @@
 use granule_format::block::types::Q5_K;
 
 use super::codes::{Codes, bits, scales_and_mins};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -12,6 +13,7 @@ impl SuperBlock for Q5_K {
     const FINE: bool = false;
     const MINIMUMS: bool = true;
     const CODES: Codes = Codes::Unsigned;
+    const PACKING: Option<Packing> = Some(Packing::fives(0));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

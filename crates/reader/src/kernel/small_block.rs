@@ -4,6 +4,7 @@ use granule_format::Block;
 use granule_format::num::F16;
 
 use super::codes::{Codes, eight, eight_of, sixteen};
+use super::packing::Packing;
 use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
 use super::super_block::total;
 use crate::activations::Vector;
@@ -17,8 +18,12 @@ pub(crate) trait SmallBlock: Block {
     const FINE: bool = false;
     /// Whether there is a minimum.
     const MINIMUM: bool = false;
+    /// Whether the scale is stored in half precision, see [`half`](Self::half).
+    const HALF: bool = true;
     /// What [`codes`](Self::codes) gives.
     const CODES: Codes;
+    /// How codes are packed, if products gain by that.
+    const PACKING: Option<Packing> = None;
 
     /// The scales of the two halves of a group of 32 values; both the same unless [`FINE`](Self::FINE).
     fn scales<V: Vectors>(&self, v: V, group: usize) -> [f32; 2];

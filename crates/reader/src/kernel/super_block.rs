@@ -7,6 +7,7 @@
 use granule_format::Block;
 
 use super::codes::{Codes, eight, eight_of};
+use super::packing::Packing;
 use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
 use crate::activations::Vector;
 use crate::isa::{Lanes, Vectors};
@@ -35,6 +36,8 @@ pub(crate) trait SuperBlock: Block {
     const SIGNS: bool = false;
     /// What [`codes`](Self::codes) gives.
     const CODES: Codes;
+    /// How codes are packed, if products gain by that.
+    const PACKING: Option<Packing> = None;
 
     /// Whether there are sub-scales. If not, those of [`Scales`] are 1.
     const SUB_SCALES: bool = true;
@@ -379,7 +382,13 @@ pub(super) fn multiply_panel<B: SuperBlock, V: Lanes>(
 
 /// Makes a [`SuperBlock`] a [`Kernel`](super::Kernel).
 macro_rules! kernel {
-    ($kind:ident, $block:ty) => {
+    (super_block, $block:ty) => {
+        $crate::kernel::super_block::kernel!(super_block, super_packed, $block);
+    };
+    (small_block, $block:ty) => {
+        $crate::kernel::super_block::kernel!(small_block, small_packed, $block);
+    };
+    ($kind:ident, $packed:ident, $block:ty) => {
         impl $crate::kernel::Kernel for $block {
             #[inline(always)]
             fn decode_blocks<V: $crate::isa::Vectors>(v: V, blocks: &[Self], out: &mut [f32]) {
@@ -430,6 +439,39 @@ macro_rules! kernel {
                 sums: &mut $crate::kernel::panel::Sums,
             ) {
                 $crate::kernel::$kind::multiply_panel::<Self, V>(v, panel, part, sums)
+            }
+
+            const PACKING: Option<$crate::kernel::packing::Packing> =
+                $crate::kernel::$packed::packing::<Self>();
+
+            #[inline(always)]
+            fn pack_scales<V: $crate::isa::Lanes>(
+                v: V,
+                rows: &[Self],
+                row_blocks: usize,
+                index: usize,
+                packed: &mut $crate::kernel::packed::Packed,
+            ) {
+                $crate::kernel::$packed::pack_scales(v, rows, row_blocks, index, packed)
+            }
+
+            #[inline(always)]
+            fn dot_packed<V: $crate::isa::Lanes>(
+                v: V,
+                panel: &$crate::kernel::packed::PackedPanel<'_>,
+                raised: $crate::kernel::packed::Raised<'_>,
+            ) -> V::Floats {
+                $crate::kernel::$packed::dot::<Self, V>(v, panel, raised)
+            }
+
+            #[inline(always)]
+            fn unpack_panel<V: $crate::isa::Lanes>(
+                v: V,
+                packed: &$crate::kernel::packed::PackedPanel<'_>,
+                index: usize,
+                panel: &mut $crate::kernel::panel::Panel,
+            ) {
+                $crate::kernel::$packed::unpack_panel::<Self, V>(v, packed, index, panel)
             }
         }
     };

@@ -2,7 +2,7 @@
 
 use granule_format::{Block, BlockType, with_block};
 
-use super::dot_rows;
+use super::{dot_packed, dot_rows, pack, packs};
 use crate::activations::{Activations, Form};
 use crate::isa::Isa;
 
@@ -64,18 +64,28 @@ fn check(ty: BlockType, rows: usize, blocks: usize, count: usize, bytes: &[u8]) 
     for isa in Isa::available() {
         let mut out = vec![f32::NAN; rows * count];
         dot_rows(isa, ty, &weights, &activations, &mut out);
-        for (row, out) in out.chunks(count).enumerate() {
+        let mut all = vec![("as they are", out)];
+        if packs(isa, ty) {
+            let packed = pack(isa, ty, &weights, columns);
+            let mut out = vec![f32::NAN; rows * count];
+            dot_packed(isa, ty, &packed, &activations, &mut out);
+            all.push(("packed", out));
+        }
+        for (row, weights) in weights.chunks(row_bytes).enumerate() {
             let mut values = vec![0.0; columns];
-            ty.decode_row(&weights[row * row_bytes..][..row_bytes], &mut values);
-            for (index, found) in out.iter().enumerate() {
+            ty.decode_row(weights, &mut values);
+            for index in 0..count {
                 let x = prepared(&activations, index);
                 let exact: f64 = values.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum();
                 let bound = bound(&values, &x, ty.block_values());
-                let error = (f64::from(*found) - exact).abs();
-                assert!(
-                    error <= bound,
-                    "{ty} {isa} {blocks} blocks, vector {index} of {count}: {found}, {exact}; {error} > {bound}"
-                );
+                for (how, out) in &all {
+                    let found = out[row * count + index];
+                    let error = (f64::from(found) - exact).abs();
+                    assert!(
+                        error <= bound,
+                        "{ty} {how} {isa} {blocks} blocks, vector {index} of {count}: {found}, {exact}; {error} > {bound}"
+                    );
+                }
             }
         }
     }

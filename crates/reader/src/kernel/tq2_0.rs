@@ -3,6 +3,7 @@
 use granule_format::block::types::TQ2_0;
 
 use super::codes::{Codes, bits};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -12,6 +13,7 @@ impl SuperBlock for TQ2_0 {
     const FINE: bool = false;
     const CODES: Codes = Codes::Raised(1);
     const SUB_SCALES: bool = false;
+    const PACKING: Option<Packing> = Some(Packing::pairs([-1, 0, 1, 2]));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

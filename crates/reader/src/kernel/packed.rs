@@ -1,0 +1,213 @@
+//! Products with weights that were packed for them: sixteen rows side by side, see [`packing`](super::packing).
+
+use granule_format::block::blocks_of;
+use granule_format::{Block, BlockType, with_block};
+
+use super::Kernel;
+use super::codes::eight;
+use super::packing::{Line, Packing};
+use super::panel::{Panel, ROWS, multiply_panels};
+use crate::activations::{Activations, Vector};
+use crate::isa::{Isa, LaneWork, Lanes};
+use crate::strip::COLUMNS;
+
+/// Packed weights: each field has what panels of sixteen rows need of it, one panel after another.
+#[derive(Debug, Default)]
+pub(crate) struct Packed {
+    panels: usize,
+    /// Codes of groups, and the fifth bits of them.
+    pub(super) codes: Vec<Line>,
+    pub(super) fifths: Vec<[u64; 8]>,
+    /// Super-blocks: the sub-scales of each sub-block, the sub-minimums of each two.
+    pub(super) sub_scales: Vec<[i8; ROWS]>,
+    pub(super) sub_mins: Vec<[[i8; 2]; ROWS]>,
+    /// Scales and minimums in single precision, and in half precision with the lower byte first.
+    pub(super) scales: Vec<Singles>,
+    pub(super) mins: Vec<Singles>,
+    pub(super) half_scales: Vec<[[u8; 2]; ROWS]>,
+    pub(super) half_mins: Vec<[[u8; 2]; ROWS]>,
+}
+
+/// A number for each of sixteen rows.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(super) struct Singles(pub(super) [f32; ROWS]);
+
+/// One panel of [`Packed`].
+pub(crate) struct PackedPanel<'a> {
+    pub(super) codes: &'a [Line],
+    pub(super) fifths: &'a [[u64; 8]],
+    pub(super) sub_scales: &'a [[i8; ROWS]],
+    pub(super) sub_mins: &'a [[[i8; 2]; ROWS]],
+    pub(super) scales: &'a [Singles],
+    pub(super) mins: &'a [Singles],
+    pub(super) half_scales: &'a [[[u8; 2]; ROWS]],
+    pub(super) half_mins: &'a [[[u8; 2]; ROWS]],
+}
+
+impl Packed {
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.codes[..])
+            + size_of_val(&self.fifths[..])
+            + size_of_val(&self.sub_scales[..])
+            + size_of_val(&self.sub_mins[..])
+            + size_of_val(&self.scales[..])
+            + size_of_val(&self.mins[..])
+            + size_of_val(&self.half_scales[..])
+            + size_of_val(&self.half_mins[..])
+    }
+
+    #[inline(always)]
+    fn panel(&self, index: usize) -> PackedPanel<'_> {
+        fn part<T>(all: &[T], panels: usize, index: usize) -> &[T] {
+            let each = all.len() / panels;
+            &all[index * each..][..each]
+        }
+        PackedPanel {
+            codes: part(&self.codes, self.panels, index),
+            fifths: part(&self.fifths, self.panels, index),
+            sub_scales: part(&self.sub_scales, self.panels, index),
+            sub_mins: part(&self.sub_mins, self.panels, index),
+            scales: part(&self.scales, self.panels, index),
+            mins: part(&self.mins, self.panels, index),
+            half_scales: part(&self.half_scales, self.panels, index),
+            half_mins: part(&self.half_mins, self.panels, index),
+        }
+    }
+}
+
+/// Whether products with this type gain by packing, on this instruction set.
+pub(crate) fn packs(isa: Isa, ty: BlockType) -> bool {
+    isa.has_lanes() && with_block!(ty, B => <B as Kernel>::PACKING.is_some())
+}
+
+/// Pack whole rows of some type that [`packs`].
+pub(crate) fn pack(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize) -> Packed {
+    let mut packed = Packed::default();
+    with_block!(ty, B => {
+        let row_blocks = columns / B::LEN;
+        isa.lanes(Pack { blocks: blocks_of::<B>(blocks), row_blocks, packed: &mut packed });
+    });
+    packed
+}
+
+/// The dot products of packed rows with every vector: `out[row * count + vector]`.
+pub(crate) fn dot_packed(
+    isa: Isa,
+    ty: BlockType,
+    packed: &Packed,
+    activations: &Activations,
+    out: &mut [f32],
+) {
+    with_block!(ty, B => {
+        isa.lanes(Products::<B> { packed, activations, out, ty: std::marker::PhantomData });
+    });
+}
+
+struct Pack<'a, B> {
+    blocks: &'a [B],
+    row_blocks: usize,
+    packed: &'a mut Packed,
+}
+
+impl<B: Kernel> LaneWork for Pack<'_, B> {
+    #[inline(always)]
+    fn run<V: Lanes>(self, v: V) {
+        let Some(packing) = B::PACKING else { return };
+        let Self { blocks, row_blocks, packed } = self;
+        let groups = row_blocks * B::LEN / 32;
+        let mut panel = Panel::EMPTY;
+        for rows in blocks.chunks(ROWS * row_blocks) {
+            for index in 0..groups.div_ceil(COLUMNS / 32) {
+                B::fill_panel(v, rows, row_blocks, index, &mut panel);
+                let codes = panel.codes.as_flattened().as_chunks::<8>().0;
+                for group in &codes[..8.min(groups - 8 * index)] {
+                    packing.pack(group, &mut packed.codes, &mut packed.fifths);
+                }
+                B::pack_scales(v, rows, row_blocks, index, packed);
+            }
+            packed.panels += 1;
+        }
+    }
+}
+
+/// One vector, and what products with it gain as weights are raised by 128.
+#[derive(Clone, Copy)]
+pub(crate) struct Raised<'a> {
+    pub(super) vector: Vector<'a>,
+    /// For each 16 codes.
+    pub(super) fine: &'a [[i32; 2]],
+}
+
+struct Products<'a, B> {
+    packed: &'a Packed,
+    activations: &'a Activations,
+    out: &'a mut [f32],
+    ty: std::marker::PhantomData<B>,
+}
+
+impl<B: Kernel> LaneWork for Products<'_, B> {
+    #[inline(always)]
+    fn run<V: Lanes>(self, v: V) {
+        let Self { packed, activations, out, .. } = self;
+        let count = activations.count();
+        if activations.is_batch() {
+            multiply_panels::<B, V>(
+                v,
+                activations,
+                out,
+                #[inline(always)]
+                |index, part, panel| B::unpack_panel(v, &packed.panel(index), part, panel),
+            );
+            return;
+        }
+        for number in 0..count {
+            let vector = activations.vector(number);
+            let fine: Vec<i32> = vector.sums.iter().map(|sum| -128 * i32::from(*sum)).collect();
+            let raised = Raised { vector, fine: fine.as_chunks().0 };
+            for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
+                let mut sums = [0.0; ROWS];
+                v.store(B::dot_packed(v, &packed.panel(index), raised), &mut sums);
+                for (out, sum) in out.chunks_exact_mut(count).zip(sums) {
+                    out[number] = sum;
+                }
+            }
+        }
+    }
+}
+
+/// The integer dot product of sixteen rows with four columns each of `lines`.
+#[inline(always)]
+pub(super) fn integers<V: Lanes>(
+    v: V,
+    mut sum: V::Wide,
+    lines: &[V::Wide],
+    codes: &[[i8; 4]],
+) -> V::Wide {
+    for (line, codes) in lines.iter().zip(codes) {
+        sum = v.dot_bytes(sum, *line, u32::from_le_bytes(codes.map(i8::cast_unsigned)));
+    }
+    sum
+}
+
+/// Unpack the codes of 256 columns, or of those that are left, for a batch.
+#[inline(always)]
+pub(super) fn unpack_codes<V: Lanes>(
+    v: V,
+    packing: &Packing,
+    packed: &PackedPanel<'_>,
+    index: usize,
+    panel: &mut Panel,
+) {
+    let lines = packed.codes.chunks_exact(packing.lines()).skip(8 * index);
+    let groups = panel.codes.as_flattened_mut().as_chunks_mut::<8>().0.iter_mut();
+    for (part, (lines, out)) in lines.zip(groups).enumerate() {
+        let fifths = if packing.fifths() { &packed.fifths[8 * index + part] } else { &[0; 8] };
+        let weights = packing.unpack(v, lines, fifths);
+        eight(
+            #[inline(always)]
+            |i| v.store_lanes(weights[i], &mut out[i]),
+        );
+    }
+}

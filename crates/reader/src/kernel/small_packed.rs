@@ -1,0 +1,132 @@
+//! Packed small blocks: products with one vector, and panels for batches.
+
+use granule_format::num::F16;
+
+use super::packed::{Packed, PackedPanel, Raised, Singles, integers};
+use super::packing::Packing;
+use super::panel::{Panel, ROWS, row_of};
+use super::small_block::SmallBlock;
+use crate::isa::Lanes;
+
+/// See [`Kernel::PACKING`](super::Kernel::PACKING).
+pub(super) const fn packing<B: SmallBlock>() -> Option<Packing> {
+    B::PACKING
+}
+
+/// Append the scales of up to eight groups of sixteen rows.
+#[inline(always)]
+pub(super) fn pack_scales<B: SmallBlock, V: Lanes>(
+    v: V,
+    rows: &[B],
+    row_blocks: usize,
+    index: usize,
+    packed: &mut Packed,
+) {
+    let groups = B::LEN / 32;
+    for group in 8 * index..(8 * index + 8).min(row_blocks * groups) {
+        let block = |row: usize| &row_of(rows, row_blocks, row)[group / groups];
+        let halves = |number: &dyn Fn(&B) -> F16| {
+            let mut all = [[0; 2]; ROWS];
+            for (row, out) in all.iter_mut().enumerate() {
+                *out = number(block(row)).to_bits().to_le_bytes();
+            }
+            all
+        };
+        if block(0).half().is_some() {
+            let half = |block: &B| block.half().unwrap_or(F16::from_bits(0));
+            packed.half_scales.push(halves(&half));
+        } else {
+            let mut scales = [[0.0; ROWS]; 2];
+            for row in 0..ROWS {
+                let [low, high] = block(row).scales(v, group % groups);
+                (scales[0][row], scales[1][row]) = (low, high);
+            }
+            packed.scales.extend(scales[..if B::FINE { 2 } else { 1 }].iter().map(|s| Singles(*s)));
+        }
+        if B::MINIMUM {
+            packed.half_mins.push(halves(&|block: &B| block.min()));
+        }
+    }
+}
+
+/// The scales of a group; the second are those of its upper half if they differ.
+#[inline(always)]
+fn scales<B: SmallBlock, V: Lanes>(v: V, panel: &PackedPanel<'_>, group: usize) -> [V::Floats; 2] {
+    if B::FINE {
+        let scales = &panel.scales[2 * group..][..2];
+        return [v.load_floats(&scales[0].0), v.load_floats(&scales[1].0)];
+    }
+    if B::HALF {
+        return [v.halves(bytes(&panel.half_scales[group])); 2];
+    }
+    [v.load_floats(&panel.scales[group].0); 2]
+}
+
+#[inline(always)]
+fn bytes(halves: &[[u8; 2]; ROWS]) -> &[u8; 32] {
+    halves.as_flattened().as_chunks().0.first().unwrap_or(&[0; 32])
+}
+
+/// The dot products of sixteen packed rows with a vector.
+#[inline(always)]
+pub(super) fn dot<B: SmallBlock, V: Lanes>(
+    v: V,
+    panel: &PackedPanel<'_>,
+    raised: Raised<'_>,
+) -> V::Floats {
+    let mut total = v.splat(0.0);
+    let Some(packing) = B::PACKING else { return total };
+    let Raised { vector, fine } = raised;
+    let codes = panel.codes.chunks_exact(packing.lines());
+    let vectors = vector.codes.as_chunks::<4>().0.as_chunks::<8>().0.iter().zip(vector.scales);
+    let vectors = vectors.zip(vector.scaled_sums).zip(fine);
+    for (group, (lines, (((x, x_scale), x_sum), [low, high]))) in codes.zip(vectors).enumerate() {
+        let fifths = if packing.fifths() { &panel.fifths[group] } else { &[0; 8] };
+        let weights = packing.unpack(v, lines, fifths);
+        let [first, second] = scales::<B, V>(v, panel, group);
+        let product = if B::FINE {
+            let low = integers(v, v.splat_lanes(*low), &weights[..4], &x[..4]);
+            let high = integers(v, v.splat_lanes(*high), &weights[4..], &x[4..]);
+            let high = v.mul(v.floats_from_lanes(high), second);
+            v.multiply_add_floats(high, v.floats_from_lanes(low), first)
+        } else {
+            let ints = integers(v, v.splat_lanes(low + high), &weights, x);
+            v.mul(v.floats_from_lanes(ints), first)
+        };
+        total = v.multiply_add_floats(total, product, v.splat(*x_scale));
+        if B::MINIMUM {
+            let mins = v.halves(bytes(&panel.half_mins[group]));
+            total = v.multiply_add_floats(total, mins, v.splat(*x_sum));
+        }
+    }
+    total
+}
+
+/// Unpack 256 columns of a packed panel for a batch; columns that are missing have scales of zero.
+#[inline(always)]
+pub(super) fn unpack_panel<B: SmallBlock, V: Lanes>(
+    v: V,
+    packed: &PackedPanel<'_>,
+    index: usize,
+    panel: &mut Panel,
+) {
+    let Some(packing) = B::PACKING else { return };
+    super::packed::unpack_codes(v, &packing, packed, index, panel);
+    let groups = packed.codes.len() / packing.lines() - 8 * index;
+    let zero = v.splat(0.0);
+    for part in 0..8 {
+        let group = 8 * index + part;
+        let found = part < groups;
+        let [low, high] = if found { scales::<B, V>(v, packed, group) } else { [zero; 2] };
+        if B::FINE {
+            v.store_as_bytes(low, &mut panel.scales[2 * part]);
+            v.store_as_bytes(high, &mut panel.scales[2 * part + 1]);
+        } else {
+            v.store_as_bytes(low, &mut panel.scales[part]);
+        }
+        if B::MINIMUM {
+            let mins = if found { v.halves(bytes(&packed.half_mins[group])) } else { zero };
+            v.store_as_bytes(mins, &mut panel.mins[part]);
+        }
+    }
+}

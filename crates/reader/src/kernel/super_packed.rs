@@ -1,0 +1,137 @@
+//! Packed super-blocks: products with one vector, and panels for batches.
+
+use super::codes::eight;
+use super::packed::{Packed, PackedPanel, Raised, Singles, integers};
+use super::packing::Packing;
+use super::panel::{Panel, ROWS, row_of};
+use super::super_block::SuperBlock;
+use crate::isa::Lanes;
+
+/// See [`Kernel::PACKING`](super::Kernel::PACKING).
+pub(super) const fn packing<B: SuperBlock>() -> Option<Packing> {
+    B::PACKING
+}
+
+const fn sub_blocks<B: SuperBlock>() -> usize {
+    if B::FINE { 16 } else { 8 }
+}
+
+/// Append the scales of a super-block of sixteen rows.
+#[inline(always)]
+pub(super) fn pack_scales<B: SuperBlock, V: Lanes>(
+    v: V,
+    rows: &[B],
+    row_blocks: usize,
+    index: usize,
+    packed: &mut Packed,
+) {
+    let (mut scales, mut mins) = ([0.0; ROWS], [0.0; ROWS]);
+    let (mut sub_scales, mut sub_mins) = ([[0; ROWS]; 16], [[[0; 2]; ROWS]; 8]);
+    for row in 0..ROWS {
+        let all = row_of(rows, row_blocks, row)[index].scales(v);
+        (scales[row], mins[row]) = (all.scale, all.min);
+        for sub_block in 0..sub_blocks::<B>() {
+            let byte = |numbers: [u64; 2]| {
+                (numbers[sub_block / 8] >> (8 * (sub_block % 8))).to_le_bytes()[0].cast_signed()
+            };
+            sub_scales[sub_block][row] = byte(all.sub_scales);
+            sub_mins[sub_block / 2][row][sub_block % 2] = byte(all.sub_mins);
+        }
+    }
+    packed.scales.push(Singles(scales));
+    packed.sub_scales.extend(&sub_scales[..sub_blocks::<B>()]);
+    if B::MINIMUMS {
+        packed.mins.push(Singles(mins));
+        packed.sub_mins.extend(&sub_mins[..sub_blocks::<B>() / 2]);
+    }
+}
+
+/// The dot products of sixteen packed rows with a vector.
+#[inline(always)]
+pub(super) fn dot<B: SuperBlock, V: Lanes>(
+    v: V,
+    panel: &PackedPanel<'_>,
+    raised: Raised<'_>,
+) -> V::Floats {
+    let mut total = v.splat(0.0);
+    let Some(packing) = B::PACKING else { return total };
+    let Raised { vector, fine } = raised;
+    let codes = panel.codes.chunks_exact(8 * packing.lines());
+    let sub_scales = panel.sub_scales.chunks_exact(sub_blocks::<B>());
+    let vectors = vector.codes.as_chunks::<4>().0.as_chunks::<64>().0.iter().zip(vector.scales);
+    let vectors = vectors.zip(fine.as_chunks::<8>().0);
+    let blocks = codes.zip(sub_scales).zip(panel.scales).zip(vectors).enumerate();
+    for (index, (((codes, sub_scales), scales), ((x, x_scale), fine))) in blocks {
+        let mut ints = v.splat_lanes(0);
+        eight(
+            #[inline(always)]
+            |group| {
+                let lines = &codes[group * packing.lines()..][..packing.lines()];
+                let fifths =
+                    if packing.fifths() { &panel.fifths[8 * index + group] } else { &[0; 8] };
+                let weights = packing.unpack(v, lines, fifths);
+                let x = &x[8 * group..][..8];
+                let [low, high] = fine[group];
+                if B::FINE {
+                    let first = integers(v, v.splat_lanes(low), &weights[..4], &x[..4]);
+                    let second = integers(v, v.splat_lanes(high), &weights[4..], &x[4..]);
+                    let scales = v.lanes_from_bytes(&sub_scales[2 * group]);
+                    ints = v.multiply_add_lanes(ints, first, scales);
+                    let scales = v.lanes_from_bytes(&sub_scales[2 * group + 1]);
+                    ints = v.multiply_add_lanes(ints, second, scales);
+                } else {
+                    let sums = integers(v, v.splat_lanes(low + high), &weights, x);
+                    let scales = v.lanes_from_bytes(&sub_scales[group]);
+                    ints = v.multiply_add_lanes(ints, sums, scales);
+                }
+            },
+        );
+        let mut product = v.mul(v.floats_from_lanes(ints), v.load_floats(&scales.0));
+        if B::MINIMUMS {
+            let pairs = sub_blocks::<B>() / 2;
+            let sub_mins = &panel.sub_mins[index * pairs..][..pairs];
+            let mut mins = v.splat_lanes(0);
+            for (pair, sub_mins) in sub_mins.iter().enumerate() {
+                let sums = vector.sums.as_chunks::<16>().0[index];
+                let [low, high] = if B::FINE {
+                    [sums[2 * pair], sums[2 * pair + 1]]
+                } else {
+                    [sums[4 * pair] + sums[4 * pair + 1], sums[4 * pair + 2] + sums[4 * pair + 3]]
+                };
+                let both = u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16;
+                mins = v.dot_words(mins, v.words_from_bytes(sub_mins), both);
+            }
+            let mins = v.mul(v.floats_from_lanes(mins), v.load_floats(&panel.mins[index].0));
+            product = v.sub(product, mins);
+        }
+        total = v.multiply_add_floats(total, product, v.splat(*x_scale));
+    }
+    total
+}
+
+/// Unpack 256 columns of a packed panel for a batch.
+#[inline(always)]
+pub(super) fn unpack_panel<B: SuperBlock, V: Lanes>(
+    v: V,
+    packed: &PackedPanel<'_>,
+    index: usize,
+    panel: &mut Panel,
+) {
+    let Some(packing) = B::PACKING else { return };
+    super::packed::unpack_codes(v, &packing, packed, index, panel);
+    let count = sub_blocks::<B>();
+    let scales = v.load_floats(&packed.scales[index].0);
+    for (sub_scales, out) in
+        packed.sub_scales[index * count..][..count].iter().zip(&mut panel.scales)
+    {
+        let sub_scales = v.floats_from_lanes(v.lanes_from_bytes(sub_scales));
+        v.store_as_bytes(v.mul(sub_scales, scales), out);
+    }
+    if B::MINIMUMS {
+        panel.min = packed.mins[index].0;
+        let pairs = &packed.sub_mins[index * (count / 2)..][..count / 2];
+        for (pair, out) in pairs.iter().zip(&mut panel.mins) {
+            v.store_lanes(v.words_from_bytes(pair), out);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::activations::{Activations, Form};
 use crate::isa::Isa;
-use crate::kernel::dot_rows;
+use crate::kernel::{PANEL_ROWS, by_panels, dot_blocks};
 use crate::rows::TILE_BYTES;
 use crate::{Error, Tensor};
 
@@ -73,7 +73,7 @@ impl Tensor<'_> {
     /// As [`matvec_with`](Self::matvec_with).
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
-        let step = self.rows_in(TILE_BYTES).next_multiple_of(16);
+        let step = self.rows_in(TILE_BYTES).next_multiple_of(PANEL_ROWS as u64);
         weights.multiply(activations, y, step as usize, |tile, out| {
             let start = tile as u64 * step;
             self.dot_tiles(start..weights.rows.min(start + step), activations, out)
@@ -88,7 +88,7 @@ impl Tensor<'_> {
         Ok(Weights { name: self.name(), ty, columns: self.row_values(), rows: self.rows() })
     }
 
-    /// The dot products of some rows with every vector, a row's together.
+    /// The dot products of some rows with every vector, in the order that [`by_panels`] tells.
     fn dot_tiles(
         self,
         rows: Range<u64>,
@@ -98,7 +98,7 @@ impl Tensor<'_> {
         let (ty, ..) = self.span(rows.clone())?;
         let mut scratch = Vec::new();
         let blocks = self.tile(rows, &mut scratch)?;
-        dot_rows(Isa::detect(), ty, blocks, activations, out);
+        dot_blocks(Isa::detect(), ty, blocks, activations, out);
         Ok(())
     }
 }
@@ -148,7 +148,8 @@ impl Weights<'_> {
         Error::Input { name: self.name.to_owned(), found, columns: self.columns }
     }
 
-    /// Have `tile` write the products of each `step` rows, a row's together, and bring them into the order of `y`.
+    /// Have `tile` write the products of each `step` rows, which are whole panels, in the order that [`by_panels`] tells, and
+    /// bring them into the order of `y`.
     pub(crate) fn multiply(
         &self,
         activations: &Activations,
@@ -178,14 +179,20 @@ impl Weights<'_> {
         if count == 1 {
             return all(y);
         }
-        let mut by_row = vec![0.0; y.len()];
-        all(&mut by_row)?;
+        let mut products = vec![0.0; y.len()];
+        all(&mut products)?;
         // a few rows at a time, so that lines of `y` are written whole
-        for (start, values) in by_row.chunks(16 * count).enumerate() {
+        let by_panels = by_panels(Isa::detect(), activations);
+        for (panel, products) in products.chunks(PANEL_ROWS * count).enumerate() {
+            let height = products.len() / count;
             for (vector, y) in y.chunks_exact_mut(rows).enumerate() {
-                let y = y[16 * start..].iter_mut();
-                for (y, values) in y.zip(values.chunks_exact(count)) {
-                    *y = values[vector];
+                let y = &mut y[PANEL_ROWS * panel..][..height];
+                if by_panels {
+                    y.copy_from_slice(&products[vector * height..][..height]);
+                } else {
+                    for (y, row) in y.iter_mut().zip(products.chunks_exact(count)) {
+                        *y = row[vector];
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use granule_format::BlockType;
 use rayon::prelude::*;
 
 use crate::isa::Isa;
-use crate::kernel::{Packed, dot_packed, dot_rows, pack, packs};
+use crate::kernel::{PANEL_ROWS, Packed, dot_blocks, dot_packed, pack, packs};
 use crate::matmul::Weights;
 use crate::{Activations, Error, Tensor};
 
@@ -72,7 +72,7 @@ impl Tensor<'_> {
 
     fn pack_for(self, isa: Isa) -> Result<PackedMatrix, Error> {
         let Weights { name, ty, columns, rows } = self.weights()?;
-        let step = self.rows_in(PART_BYTES).next_multiple_of(16);
+        let step = self.rows_in(PART_BYTES).next_multiple_of(PANEL_ROWS as u64);
         let packs = packs(isa, ty) && columns > 0;
         // rows without values may be any number
         let parts = if columns > 0 { rows.div_ceil(step) } else { 0 };
@@ -157,7 +157,7 @@ impl PackedMatrix {
                     dot_packed(Isa::detect(), self.ty, packed, activations, out)
                 }
                 Some(Part::Blocks(blocks)) => {
-                    dot_rows(Isa::detect(), self.ty, blocks, activations, out)
+                    dot_blocks(Isa::detect(), self.ty, blocks, activations, out)
                 }
                 None => out.fill(0.0), // rows without values
             }

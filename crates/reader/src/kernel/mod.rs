@@ -56,6 +56,7 @@ use granule_format::{Block, BlockType, with_block};
 pub(crate) use packed::{Packed, dot_packed, pack, packs};
 use packed::{PackedPanel, Raised};
 use packing::Packing;
+pub(crate) use panel::ROWS as PANEL_ROWS;
 use panel::{Panel, Panels, Sums};
 
 use crate::activations::{Activations, Form, Vector};
@@ -178,6 +179,34 @@ pub fn dot_rows(
     activations: &Activations,
     out: &mut [f32],
 ) {
+    dot_blocks(isa, ty, blocks, activations, out);
+    if by_panels(isa, activations) {
+        let count = activations.count();
+        for out in out.chunks_mut(PANEL_ROWS * count) {
+            let (panel, rows) = (out.to_vec(), out.len() / count);
+            for (row, out) in out.chunks_exact_mut(count).enumerate() {
+                for (vector, out) in out.iter_mut().enumerate() {
+                    *out = panel[vector * rows + row];
+                }
+            }
+        }
+    }
+}
+
+/// Whether products with these activations are written a panel of [`PANEL_ROWS`] rows after another, and in it those of a
+/// vector together. Otherwise those of a row are together.
+pub(crate) fn by_panels(isa: Isa, activations: &Activations) -> bool {
+    isa.has_lanes() && activations.is_batch() && activations.form() != Form::Float
+}
+
+/// As [`dot_rows`], in the order that [`by_panels`] tells.
+pub(crate) fn dot_blocks(
+    isa: Isa,
+    ty: BlockType,
+    blocks: &[u8],
+    activations: &Activations,
+    out: &mut [f32],
+) {
     assert_eq!(activations.form(), Form::of(ty));
     with_block!(ty, B => {
         assert!(activations.columns().is_multiple_of(B::LEN), "whole blocks");
@@ -188,7 +217,7 @@ pub fn dot_rows(
         let blocks = blocks_of::<B>(blocks);
         assert!(blocks.len().is_multiple_of(row_blocks), "whole rows");
         assert_eq!(blocks.len() / row_blocks * activations.count(), out.len());
-        if isa.has_lanes() && activations.is_batch() && activations.form() != Form::Float {
+        if by_panels(isa, activations) {
             return isa.lanes(Panels { blocks, row_blocks, activations, out });
         }
         isa.vectors(Dots { blocks, row_blocks, activations, out });

@@ -92,7 +92,7 @@ pub(crate) fn pack(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize) -> Pa
     packed
 }
 
-/// The dot products of packed rows with every vector: `out[row * count + vector]`.
+/// The dot products of packed rows with every vector, in the order that [`by_panels`](super::by_panels) tells.
 pub(crate) fn dot_packed(
     isa: Isa,
     ty: BlockType,

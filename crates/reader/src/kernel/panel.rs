@@ -11,6 +11,7 @@ use crate::strip::{COLUMNS, StripPart, WIDTH};
 pub(crate) const ROWS: usize = 16;
 
 /// 256 columns of sixteen rows. Missing columns have scales of zero, missing rows are copies of the last.
+#[repr(align(64))]
 pub(crate) struct Panel {
     /// Row by row: codes raised by 128, a scale and a minimum for each 32 or 16 of them.
     pub(super) staged: [[[u8; 64]; 4]; ROWS],
@@ -48,9 +49,15 @@ impl Panel {
 }
 
 /// The sums of sixteen rows with eight vectors.
-pub(crate) type Sums = [[f32; ROWS]; WIDTH];
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+pub(crate) struct Sums(pub(super) [[f32; ROWS]; WIDTH]);
 
-/// The dot products of some rows with a batch, for [`Isa::lanes`](crate::isa::Isa::lanes).
+impl Sums {
+    const ZERO: Self = Self([[0.0; ROWS]; WIDTH]);
+}
+
+/// The dot products of some rows with a batch, in the order of [`multiply_panels`], for [`Isa::lanes`](crate::isa::Isa::lanes).
 pub(super) struct Panels<'a, B> {
     pub(super) blocks: &'a [B],
     pub(super) row_blocks: usize,
@@ -76,7 +83,8 @@ impl<B: Kernel> LaneWork for Panels<'_, B> {
     }
 }
 
-/// The dot products of panels, of which `fill` brings 256 columns, with a batch: a row's together.
+/// The dot products of panels, of which `fill` brings 256 columns, with a batch: those of a panel together, a vector's
+/// together in them.
 #[inline(always)]
 pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     v: V,
@@ -87,19 +95,18 @@ pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     let strips = activations.strips();
     let count = activations.count();
     let mut panel = Panel::EMPTY;
-    let mut sums: Vec<Sums> = vec![[[0.0; ROWS]; WIDTH]; strips.len()];
+    let mut sums = vec![Sums::ZERO; strips.len()];
     for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
-        sums.fill([[0.0; ROWS]; WIDTH]);
+        sums.fill(Sums::ZERO);
         for part in 0..activations.columns().div_ceil(COLUMNS) {
             fill(index, part, &mut panel);
             for (strip, sums) in strips.iter().zip(&mut sums) {
                 B::multiply_panel(v, &panel, &strip.parts[part], sums);
             }
         }
-        for (row, out) in out.chunks_exact_mut(count).enumerate() {
-            for (vector, out) in out.iter_mut().enumerate() {
-                *out = sums[vector / WIDTH][vector % WIDTH][row];
-            }
+        let rows = out.len() / count;
+        for (vector, out) in out.chunks_exact_mut(rows).enumerate() {
+            out.copy_from_slice(&sums[vector / WIDTH].0[vector % WIDTH][..rows]);
         }
     }
 }

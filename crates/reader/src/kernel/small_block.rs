@@ -339,7 +339,7 @@ pub(super) fn multiply_panel<B: SmallBlock, V: Lanes>(
     let mut totals = [v.splat(0.0); WIDTH];
     eight(
         #[inline(always)]
-        |i| totals[i] = v.load_floats(&sums[i]),
+        |i| totals[i] = v.load_floats(&sums.0[i]),
     );
     each_integers(
         v,
@@ -367,6 +367,6 @@ pub(super) fn multiply_panel<B: SmallBlock, V: Lanes>(
     );
     eight(
         #[inline(always)]
-        |i| v.store(totals[i], &mut sums[i]),
+        |i| v.store(totals[i], &mut sums.0[i]),
     );
 }

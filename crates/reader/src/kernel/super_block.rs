@@ -372,10 +372,10 @@ pub(super) fn multiply_panel<B: SuperBlock, V: Lanes>(
                 let mins = v.mul(v.floats_from_lanes(mins[i]), min);
                 totals[i] = v.sub(totals[i], mins);
             }
-            let sum = v.load_floats(&sums[i]);
+            let sum = v.load_floats(&sums.0[i]);
             // the scale of all groups
             let sum = v.multiply_add_floats(sum, totals[i], v.splat(part.scales[0][i]));
-            v.store(sum, &mut sums[i]);
+            v.store(sum, &mut sums.0[i]);
         },
     );
 }

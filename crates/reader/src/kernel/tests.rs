@@ -2,7 +2,7 @@
 
 use granule_format::{Block, BlockType, with_block};
 
-use super::{dot_packed, dot_rows, pack, packs};
+use super::{by_panels, dot_packed, dot_rows, pack, packs};
 use crate::activations::{Activations, Form};
 use crate::isa::Isa;
 
@@ -69,6 +69,13 @@ fn check(ty: BlockType, rows: usize, blocks: usize, count: usize, bytes: &[u8]) 
             let packed = pack(isa, ty, &weights, columns);
             let mut out = vec![f32::NAN; rows * count];
             dot_packed(isa, ty, &packed, &activations, &mut out);
+            if by_panels(isa, &activations) {
+                let by_row = out.chunks(16 * count).flat_map(|panel| {
+                    let rows = panel.len() / count;
+                    (0..panel.len()).map(move |i| panel[i % count * rows + i / count])
+                });
+                out = by_row.collect();
+            }
             all.push(("packed", out));
         }
         for (row, weights) in weights.chunks(row_bytes).enumerate() {

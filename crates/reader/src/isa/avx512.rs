@@ -188,15 +188,21 @@ impl Lanes for Avx512 {
         fn store_lanes(lanes: __m512i, out: &mut [u8; 64]) {
             _mm512_storeu_si512(out.as_mut_ptr().cast(), lanes)
         }
-        fn shift_lanes(lanes: __m512i, bits: u32) -> __m512i {
-            _mm512_srl_epi32(lanes, _mm_cvtsi32_si128(bits.cast_signed()))
+        fn rotate_lanes(lanes: __m512i, bits: u32) -> __m512i {
+            _mm512_rorv_epi32(lanes, _mm512_set1_epi32(bits.cast_signed()))
         }
         fn look_up_lanes(table: __m512i, indices: __m512i) -> __m512i {
             _mm512_permutexvar_epi8(indices, table)
         }
-        fn add_fifths(nibbles: __m512i, base: __m512i, bits: u64) -> __m512i {
-            // (nibbles & 15) | base
-            let above = _mm512_ternarylogic_epi32::<0xf8>(base, nibbles, _mm512_set1_epi8(15));
+        fn look_up_sixes(table: __m512i, low: __m512i, high: __m512i) -> __m512i {
+            // the lowest bits of `low`, the others of `high`
+            let mask = _mm512_set1_epi8(15);
+            _mm512_permutexvar_epi8(_mm512_ternarylogic_epi32::<0xca>(mask, low, high), table)
+        }
+        fn look_up_fives(table: __m512i, low: __m512i, bits: u64) -> __m512i {
+            let base = _mm512_broadcastb_epi8(_mm512_castsi512_si128(table));
+            // (low & 15) | base
+            let above = _mm512_ternarylogic_epi32::<0xf8>(base, low, _mm512_set1_epi8(15));
             _mm512_mask_add_epi8(above, bits, above, _mm512_set1_epi8(16))
         }
         fn multiply_add_lanes(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {

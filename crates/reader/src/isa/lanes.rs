@@ -23,12 +23,16 @@ pub trait Lanes: Vectors {
     fn words_from_bytes(self, bytes: &[[i8; 2]; 16]) -> Self::Wide;
     /// Write sixteen lanes to memory, each lowest byte first.
     fn store_lanes(self, lanes: Self::Wide, out: &mut [u8; 64]);
-    /// Each lane shifted down.
-    fn shift_lanes(self, lanes: Self::Wide, bits: u32) -> Self::Wide;
+    /// The bits of each lane moved down by so many places, less than 32; the lowest come in at the top. Bits that move
+    /// to another byte are not to be used.
+    fn rotate_lanes(self, lanes: Self::Wide, bits: u32) -> Self::Wide;
     /// The entry of a table for the lowest four bits of each byte; the table has the same sixteen entries four times.
     fn look_up_lanes(self, table: Self::Wide, indices: Self::Wide) -> Self::Wide;
-    /// The lowest four bits of each byte above `base`, whose lowest four bits are 0; 16 more where a bit is set.
-    fn add_fifths(self, nibbles: Self::Wide, base: Self::Wide, bits: u64) -> Self::Wide;
+    /// The entry of a table of consecutive numbers for the lowest four bits of `low` with bits 4 and 5 of `high`.
+    fn look_up_sixes(self, table: Self::Wide, low: Self::Wide, high: Self::Wide) -> Self::Wide;
+    /// The entry of a table of consecutive numbers, the first of which is a multiple of 16, for the lowest four bits
+    /// of each byte with a fifth bit of `bits`.
+    fn look_up_fives(self, table: Self::Wide, low: Self::Wide, bits: u64) -> Self::Wide;
     /// The same number in all lanes.
     fn splat_lanes(self, number: i32) -> Self::Wide;
     /// `sum` plus the products of each lane's four unsigned bytes with the four signed bytes of `signed`.

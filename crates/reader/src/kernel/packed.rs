@@ -5,7 +5,7 @@ use granule_format::{Block, BlockType, with_block};
 
 use super::Kernel;
 use super::codes::eight;
-use super::packing::{Line, Packing};
+use super::packing::{Codes, Line, Packing};
 use super::panel::{Panel, ROWS, multiply_panels};
 use crate::activations::{Activations, Vector};
 use crate::isa::{Isa, LaneWork, Lanes};
@@ -204,7 +204,7 @@ pub(super) fn unpack_codes<V: Lanes>(
     let groups = panel.codes.as_flattened_mut().as_chunks_mut::<8>().0.iter_mut();
     for (part, (lines, out)) in lines.zip(groups).enumerate() {
         let fifths = if packing.fifths() { &packed.fifths[8 * index + part] } else { &[0; 8] };
-        let weights = packing.unpack(v, lines, fifths);
+        let weights = packing.unpack(v, Codes { lines, fifths });
         eight(
             #[inline(always)]
             |i| v.store_lanes(weights[i], &mut out[i]),

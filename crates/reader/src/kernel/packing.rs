@@ -14,10 +14,18 @@ pub(crate) struct Line(pub(crate) [u8; 64]);
 /// How the codes of a type are packed.
 #[derive(Clone, Copy)]
 pub(crate) struct Packing {
-    /// Bits of a code: 2, 4 or 5.
+    /// Bits of a code: 2, 4, 5, 6 or 8.
     bits: u32,
-    /// The values of the codes raised by 128, in order, repeated; the first of 32 consecutive ones if a code has 5 bits.
+    /// The values of the codes raised by 128, in order, repeated; from 5 bits on they are consecutive.
     levels: [u8; 64],
+}
+
+/// Where the codes of a group lie.
+#[derive(Clone, Copy)]
+pub(super) struct Codes<'a> {
+    pub(super) lines: &'a [Line],
+    /// The fifth bits of the eight lines, if codes have 5.
+    pub(super) fifths: &'a [u64; 8],
 }
 
 impl Packing {
@@ -45,14 +53,25 @@ impl Packing {
         Self::nibbles(levels)
     }
 
-    /// Codes of 5 bits for 32 consecutive values.
-    pub(crate) const fn fives(least: i8) -> Self {
-        Self { bits: 5, levels: raised([least]) }
+    /// Codes of 5, 6 or 8 bits for consecutive values.
+    pub(crate) const fn consecutive(bits: u32, least: i8) -> Self {
+        let mut levels = [0; 64];
+        let mut index = 0;
+        while index < 64 {
+            levels[index] = (least.cast_unsigned() ^ 128).wrapping_add(index as u8);
+            index += 1;
+        }
+        Self { bits, levels }
     }
 
-    /// Lines of a group.
+    /// Lines of a group, without fifth bits.
     pub(crate) const fn lines(&self) -> usize {
-        if self.bits == 2 { 2 } else { 4 }
+        match self.bits {
+            2 => 2,
+            6 => 6,
+            8 => 8,
+            _ => 4,
+        }
     }
 
     /// Whether fifth bits are kept apart.
@@ -66,24 +85,22 @@ impl Packing {
         &self,
         group: &[[u8; 64]; 8],
         lines: &mut Vec<Line>,
-        bits: &mut Vec<[u64; 8]>,
+        fifths: &mut Vec<[u64; 8]>,
     ) {
         let codes = eight_of(
             #[inline(always)]
             |i| self.codes(&group[i]),
         );
-        let (each, width) = if self.bits == 2 { (4, 2) } else { (2, 4) };
-        for codes in codes.chunks_exact(each) {
-            let mut line = [0; 64];
-            for (part, codes) in codes.iter().enumerate() {
-                for (packed, code) in line.iter_mut().zip(codes) {
-                    *packed |= (code & 15) << (width * part);
-                }
-            }
-            lines.push(Line(line));
+        match self.bits {
+            2 => lines.extend(codes.chunks(4).map(|codes| join(codes, 0, 2))),
+            8 => lines.extend(codes.map(Line)),
+            _ => lines.extend(codes.chunks(2).map(|codes| join(codes, 0, 4))),
+        }
+        if self.bits == 6 {
+            lines.extend(codes.chunks(4).map(|codes| join(codes, 4, 2)));
         }
         if self.fifths() {
-            bits.push(eight_of(
+            fifths.push(eight_of(
                 #[inline(always)]
                 |i| codes[i].iter().rev().fold(0, |bits, code| bits << 1 | u64::from(code >> 4)),
             ));
@@ -94,9 +111,9 @@ impl Packing {
     #[inline(always)]
     fn codes(&self, values: &[u8; 64]) -> [u8; 64] {
         let mut codes = [0; 64];
-        if self.bits == 5 {
+        if self.bits > 4 {
             for (code, value) in codes.iter_mut().zip(values) {
-                *code = value.wrapping_sub(self.levels[0]) & 31;
+                *code = value.wrapping_sub(self.levels[0]);
             }
             return codes;
         }
@@ -110,27 +127,40 @@ impl Packing {
 
     /// The values of a group, raised by 128.
     #[inline(always)]
-    pub(super) fn unpack<V: Lanes>(&self, v: V, lines: &[Line], bits: &[u64; 8]) -> [V::Wide; 8] {
+    pub(super) fn unpack<V: Lanes>(&self, v: V, codes: Codes<'_>) -> [V::Wide; 8] {
         let levels = v.load_lanes(&self.levels);
+        let Codes { lines, fifths } = codes;
         eight_of(
             #[inline(always)]
-            |i| match self.bits {
-                2 => v.look_up_lanes(
-                    levels,
-                    v.shift_lanes(v.load_lanes(&lines[i / 4].0), 2 * (i as u32 % 4)),
-                ),
-                4 => v.look_up_lanes(
-                    levels,
-                    v.shift_lanes(v.load_lanes(&lines[i / 2].0), 4 * (i as u32 % 2)),
-                ),
-                _ => v.add_fifths(
-                    v.shift_lanes(v.load_lanes(&lines[i / 2].0), 4 * (i as u32 % 2)),
-                    levels,
-                    bits[i],
-                ),
+            |i| {
+                let (pair, quarter) = (i as u32 % 2, i as u32 % 4);
+                let line = |index: usize| v.load_lanes(&lines[index].0);
+                match self.bits {
+                    2 => v.look_up_lanes(levels, v.rotate_lanes(line(i / 4), 2 * quarter)),
+                    4 => v.look_up_lanes(levels, v.rotate_lanes(line(i / 2), 4 * pair)),
+                    5 => v.look_up_fives(levels, v.rotate_lanes(line(i / 2), 4 * pair), fifths[i]),
+                    6 => {
+                        // bits 4 and 5 of each byte
+                        let high = v.rotate_lanes(line(4 + i / 4), (28 + 2 * quarter) % 32);
+                        v.look_up_sixes(levels, v.rotate_lanes(line(i / 2), 4 * pair), high)
+                    }
+                    _ => line(i),
+                }
             },
         )
     }
+}
+
+/// Bits of codes from `from` on in one line, those of the first code lowest.
+#[inline(always)]
+fn join(codes: &[[u8; 64]], from: u32, width: usize) -> Line {
+    let mut line = [0; 64];
+    for (part, codes) in codes.iter().enumerate() {
+        for (packed, code) in line.iter_mut().zip(codes) {
+            *packed |= (code >> from & ((1 << width) - 1)) << (width * part);
+        }
+    }
+    Line(line)
 }
 
 /// Levels in order, raised by 128 and repeated.

@@ -13,7 +13,7 @@ super_block::kernel!(small_block, Q5_0);
 
 impl SmallBlock for Q5_0 {
     const CODES: Codes = Codes::Raised(16);
-    const PACKING: Option<Packing> = Some(Packing::fives(-16));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(5, -16));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

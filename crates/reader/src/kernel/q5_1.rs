@@ -14,7 +14,7 @@ super_block::kernel!(small_block, Q5_1);
 impl SmallBlock for Q5_1 {
     const MINIMUM: bool = true;
     const CODES: Codes = Codes::Unsigned;
-    const PACKING: Option<Packing> = Some(Packing::fives(0));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(5, 0));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

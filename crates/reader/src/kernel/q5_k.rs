@@ -13,7 +13,7 @@ impl SuperBlock for Q5_K {
     const FINE: bool = false;
     const MINIMUMS: bool = true;
     const CODES: Codes = Codes::Unsigned;
-    const PACKING: Option<Packing> = Some(Packing::fives(0));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(5, 0));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -4,6 +4,7 @@ use granule_format::block::types::Q6_K;
 use zerocopy::IntoBytes;
 
 use super::codes::{Codes, bits, double_word, part};
+use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
 
@@ -12,6 +13,7 @@ super_block::kernel!(super_block, Q6_K);
 impl SuperBlock for Q6_K {
     const FINE: bool = true;
     const CODES: Codes = Codes::Raised(32);
+    const PACKING: Option<Packing> = Some(Packing::consecutive(6, -32));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -4,6 +4,7 @@ use granule_format::block::types::Q8_0;
 use granule_format::num::F16;
 
 use super::codes::Codes;
+use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
 use crate::isa::Vectors;
@@ -12,6 +13,7 @@ super_block::kernel!(small_block, Q8_0);
 
 impl SmallBlock for Q8_0 {
     const CODES: Codes = Codes::Signed;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(8, -128));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

@@ -3,7 +3,7 @@
 use granule_format::num::F16;
 
 use super::packed::{Packed, PackedPanel, Raised, Singles, integers};
-use super::packing::Packing;
+use super::packing::{Codes, Packing};
 use super::panel::{Panel, ROWS, row_of};
 use super::small_block::SmallBlock;
 use crate::isa::Lanes;
@@ -82,7 +82,7 @@ pub(super) fn dot<B: SmallBlock, V: Lanes>(
     let vectors = vectors.zip(vector.scaled_sums).zip(fine);
     for (group, (lines, (((x, x_scale), x_sum), [low, high]))) in codes.zip(vectors).enumerate() {
         let fifths = if packing.fifths() { &panel.fifths[group] } else { &[0; 8] };
-        let weights = packing.unpack(v, lines, fifths);
+        let weights = packing.unpack(v, Codes { lines, fifths });
         let [first, second] = scales::<B, V>(v, panel, group);
         let product = if B::FINE {
             let low = integers(v, v.splat_lanes(*low), &weights[..4], &x[..4]);

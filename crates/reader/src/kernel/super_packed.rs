@@ -2,7 +2,7 @@
 
 use super::codes::eight;
 use super::packed::{Packed, PackedPanel, Raised, Singles, integers};
-use super::packing::Packing;
+use super::packing::{Codes, Packing};
 use super::panel::{Panel, ROWS, row_of};
 use super::super_block::SuperBlock;
 use crate::isa::Lanes;
@@ -69,7 +69,7 @@ pub(super) fn dot<B: SuperBlock, V: Lanes>(
                 let lines = &codes[group * packing.lines()..][..packing.lines()];
                 let fifths =
                     if packing.fifths() { &panel.fifths[8 * index + group] } else { &[0; 8] };
-                let weights = packing.unpack(v, lines, fifths);
+                let weights = packing.unpack(v, Codes { lines, fifths });
                 let x = &x[8 * group..][..8];
                 let [low, high] = fine[group];
                 if B::FINE {

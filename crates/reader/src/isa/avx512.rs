@@ -191,6 +191,18 @@ impl Lanes for Avx512 {
         fn rotate_lanes(lanes: __m512i, bits: u32) -> __m512i {
             _mm512_rorv_epi32(lanes, _mm512_set1_epi32(bits.cast_signed()))
         }
+        fn mask_lanes(lanes: __m512i, mask: u8) -> __m512i {
+            _mm512_and_si512(lanes, _mm512_set1_epi8(mask.cast_signed()))
+        }
+        fn add_base(lanes: __m512i, table: __m512i) -> __m512i {
+            _mm512_add_epi8(lanes, _mm512_broadcastb_epi8(_mm512_castsi512_si128(table)))
+        }
+        fn shift_lanes(lanes: __m512i, bits: u32) -> __m512i {
+            _mm512_sra_epi32(lanes, _mm_cvtsi32_si128(bits.cast_signed()))
+        }
+        fn add_lanes(a: __m512i, b: __m512i) -> __m512i {
+            _mm512_add_epi32(a, b)
+        }
         fn look_up_lanes(table: __m512i, indices: __m512i) -> __m512i {
             _mm512_permutexvar_epi8(indices, table)
         }
@@ -207,6 +219,10 @@ impl Lanes for Avx512 {
         }
         fn multiply_add_lanes(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
             _mm512_add_epi32(sum, _mm512_mullo_epi32(a, b))
+        }
+        fn multiply_add_words(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+            // the upper words of `b` are 0
+            _mm512_dpwssd_epi32(sum, a, b)
         }
         fn splat_lanes(number: i32) -> __m512i {
             _mm512_set1_epi32(number)

@@ -26,6 +26,14 @@ pub trait Lanes: Vectors {
     /// The bits of each lane moved down by so many places, less than 32; the lowest come in at the top. Bits that move
     /// to another byte are not to be used.
     fn rotate_lanes(self, lanes: Self::Wide, bits: u32) -> Self::Wide;
+    /// The bits of each byte that are set in `mask`.
+    fn mask_lanes(self, lanes: Self::Wide, mask: u8) -> Self::Wide;
+    /// The first entry of a table of numbers added to each byte.
+    fn add_base(self, lanes: Self::Wide, table: Self::Wide) -> Self::Wide;
+    /// Signed numbers divided by a power of two.
+    fn shift_lanes(self, lanes: Self::Wide, bits: u32) -> Self::Wide;
+    /// Sums of lanes.
+    fn add_lanes(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// The entry of a table for the lowest four bits of each byte; the table has the same sixteen entries four times.
     fn look_up_lanes(self, table: Self::Wide, indices: Self::Wide) -> Self::Wide;
     /// The entry of a table of consecutive numbers for the lowest four bits of `low` with bits 4 and 5 of `high`.
@@ -41,6 +49,9 @@ pub trait Lanes: Vectors {
     fn dot_words(self, sum: Self::Wide, words: Self::Wide, pair: u32) -> Self::Wide;
     /// `sum` plus the products of lanes.
     fn multiply_add_lanes(self, sum: Self::Wide, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    /// As [`multiply_add_lanes`](Self::multiply_add_lanes), for lanes that fit into words and of which those of `b` have no
+    /// signs.
+    fn multiply_add_words(self, sum: Self::Wide, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// Write 32 bytes to memory.
     fn store_bytes(self, bytes: Self::Bytes, out: &mut [u8; 32]);
     /// Write sixteen words to the first half of `out`.

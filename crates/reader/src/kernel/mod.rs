@@ -54,7 +54,7 @@ use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
 
 pub(crate) use packed::{Packed, dot_packed, pack, packs};
-use packed::{PackedPanel, Raised};
+use packed::{PackedPanel, Prepared};
 use packing::Packing;
 pub(crate) use panel::ROWS as PANEL_ROWS;
 use panel::{Panel, Panels, Sums};
@@ -114,7 +114,7 @@ pub(crate) trait Kernel: Block {
 
     /// The dot products of sixteen packed rows with a vector.
     #[inline(always)]
-    fn dot_packed<V: Lanes>(v: V, _: &PackedPanel<'_>, _: Raised<'_>) -> V::Floats {
+    fn dot_packed<V: Lanes>(v: V, _: &PackedPanel<'_>, _: Prepared<'_>) -> V::Floats {
         v.splat(0.0)
     }
 

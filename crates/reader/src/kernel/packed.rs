@@ -132,12 +132,14 @@ impl<B: Kernel> LaneWork for Pack<'_, B> {
     }
 }
 
-/// One vector, and what products with it gain as weights are raised by 128.
+/// One vector, and what is the same for all rows that are multiplied with it.
 #[derive(Clone, Copy)]
-pub(crate) struct Raised<'a> {
+pub(crate) struct Prepared<'a> {
     pub(super) vector: Vector<'a>,
-    /// For each 16 codes.
-    pub(super) fine: &'a [[i32; 2]],
+    /// What products of each two times 16 codes gain where weights are raised.
+    pub(super) offsets: &'a [[i32; 2]],
+    /// The sums of each 32 codes, two in a number.
+    pub(super) wide_sums: &'a [[u32; 4]],
 }
 
 struct Products<'a, B> {
@@ -164,31 +166,25 @@ impl<B: Kernel> LaneWork for Products<'_, B> {
         }
         for number in 0..count {
             let vector = activations.vector(number);
-            let fine: Vec<i32> = vector.sums.iter().map(|sum| -128 * i32::from(*sum)).collect();
-            let raised = Raised { vector, fine: fine.as_chunks().0 };
+            let raised_by = B::PACKING.map_or(0, |packing| packing.raised_by());
+            let offsets: Vec<i32> =
+                vector.sums.iter().map(|sum| raised_by * i32::from(*sum)).collect();
+            let wide_sums: Vec<u32> =
+                vector.sums.as_chunks().0.iter().map(|[a, b, c, d]| pair(a + b, c + d)).collect();
+            let prepared = Prepared {
+                vector,
+                offsets: offsets.as_chunks().0,
+                wide_sums: wide_sums.as_chunks().0,
+            };
             for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
                 let mut sums = [0.0; ROWS];
-                v.store(B::dot_packed(v, &packed.panel(index), raised), &mut sums);
+                v.store(B::dot_packed(v, &packed.panel(index), prepared), &mut sums);
                 for (out, sum) in out.chunks_exact_mut(count).zip(sums) {
                     out[number] = sum;
                 }
             }
         }
     }
-}
-
-/// The integer dot product of sixteen rows with four columns each of `lines`.
-#[inline(always)]
-pub(super) fn integers<V: Lanes>(
-    v: V,
-    mut sum: V::Wide,
-    lines: &[V::Wide],
-    codes: &[[i8; 4]],
-) -> V::Wide {
-    for (line, codes) in lines.iter().zip(codes) {
-        sum = v.dot_bytes(sum, *line, u32::from_le_bytes(codes.map(i8::cast_unsigned)));
-    }
-    sum
 }
 
 /// Unpack the codes of 256 columns, or of those that are left, for a batch.
@@ -210,4 +206,10 @@ pub(super) fn unpack_codes<V: Lanes>(
             |i| v.store_lanes(weights[i], &mut out[i]),
         );
     }
+}
+
+/// Two words as one number, the first lower.
+#[inline(always)]
+pub(super) fn pair(low: i16, high: i16) -> u32 {
+    u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16
 }

@@ -16,8 +16,9 @@ pub(crate) struct Line(pub(crate) [u8; 64]);
 pub(crate) struct Packing {
     /// Bits of a code: 2, 4, 5, 6 or 8.
     bits: u32,
-    /// The values of the codes raised by 128, in order, repeated; from 5 bits on they are consecutive.
+    /// The values of the codes raised by 128, in order; repeated, or if they are consecutive, going on.
     levels: [u8; 64],
+    consecutive: bool,
 }
 
 /// Where the codes of a group lie.
@@ -29,14 +30,9 @@ pub(super) struct Codes<'a> {
 }
 
 impl Packing {
-    /// Codes of 2 bits for four values.
-    pub(crate) const fn pairs(levels: [i8; 4]) -> Self {
-        Self { bits: 2, levels: raised(levels) }
-    }
-
     /// Codes of 4 bits for sixteen values.
     pub(crate) const fn nibbles(levels: [i8; 16]) -> Self {
-        Self { bits: 4, levels: raised(levels) }
+        Self { bits: 4, levels: raised(levels), consecutive: false }
     }
 
     /// Codes of 4 bits for up to eight magnitudes and their negatives.
@@ -53,7 +49,7 @@ impl Packing {
         Self::nibbles(levels)
     }
 
-    /// Codes of 5, 6 or 8 bits for consecutive values.
+    /// Codes of 2, 4, 5, 6 or 8 bits for consecutive values.
     pub(crate) const fn consecutive(bits: u32, least: i8) -> Self {
         let mut levels = [0; 64];
         let mut index = 0;
@@ -61,7 +57,7 @@ impl Packing {
             levels[index] = (least.cast_unsigned() ^ 128).wrapping_add(index as u8);
             index += 1;
         }
-        Self { bits, levels }
+        Self { bits, levels, consecutive: true }
     }
 
     /// Lines of a group, without fifth bits.
@@ -92,12 +88,12 @@ impl Packing {
             |i| self.codes(&group[i]),
         );
         match self.bits {
-            2 => lines.extend(codes.chunks(4).map(|codes| join(codes, 0, 2))),
+            2 => lines.extend(self.join::<2>(&codes, 0)),
             8 => lines.extend(codes.map(Line)),
-            _ => lines.extend(codes.chunks(2).map(|codes| join(codes, 0, 4))),
+            _ => lines.extend(self.join::<4>(&codes, 0)),
         }
         if self.bits == 6 {
-            lines.extend(codes.chunks(4).map(|codes| join(codes, 4, 2)));
+            lines.extend(self.join::<2>(&codes, 4));
         }
         if self.fifths() {
             fifths.push(eight_of(
@@ -107,11 +103,36 @@ impl Packing {
         }
     }
 
+    /// `WIDTH` bits of all codes, from bit `from` on, in as many lines.
+    #[inline(always)]
+    fn join<const WIDTH: usize>(&self, codes: &[[u8; 64]; 8], from: u32) -> [Line; WIDTH] {
+        let mut lines = [Line([0; 64]); WIDTH];
+        for (i, codes) in codes.iter().enumerate() {
+            let (line, shift) = self.place(WIDTH, i);
+            for (packed, code) in lines[line].0.iter_mut().zip(codes) {
+                *packed |= (code >> from & ((1 << WIDTH) - 1)) << shift;
+            }
+        }
+        lines
+    }
+
+    /// The line of codes `i` of which `width` bits are kept, and their lowest bit.
+    #[inline(always)]
+    const fn place(&self, width: usize, i: usize) -> (usize, u32) {
+        let (line, part) = if self.in_place() {
+            // those of the same columns in the same bits, so that their sums can be added
+            (i % width, i / width)
+        } else {
+            (i * width / 8, i % (8 / width))
+        };
+        (line, (width * part) as u32)
+    }
+
     /// The codes of values raised by 128.
     #[inline(always)]
     fn codes(&self, values: &[u8; 64]) -> [u8; 64] {
         let mut codes = [0; 64];
-        if self.bits > 4 {
+        if self.consecutive {
             for (code, value) in codes.iter_mut().zip(values) {
                 *code = value.wrapping_sub(self.levels[0]);
             }
@@ -133,34 +154,88 @@ impl Packing {
         eight_of(
             #[inline(always)]
             |i| {
-                let (pair, quarter) = (i as u32 % 2, i as u32 % 4);
                 let line = |index: usize| v.load_lanes(&lines[index].0);
+                let bits = |width: usize| {
+                    let (index, shift) = self.place(width, i);
+                    v.rotate_lanes(line(index), shift)
+                };
                 match self.bits {
-                    2 => v.look_up_lanes(levels, v.rotate_lanes(line(i / 4), 2 * quarter)),
-                    4 => v.look_up_lanes(levels, v.rotate_lanes(line(i / 2), 4 * pair)),
-                    5 => v.look_up_fives(levels, v.rotate_lanes(line(i / 2), 4 * pair), fifths[i]),
+                    2 => v.add_base(v.mask_lanes(bits(2), 3), levels),
+                    4 if self.consecutive => v.add_base(v.mask_lanes(bits(4), 15), levels),
+                    4 => v.look_up_lanes(levels, bits(4)),
+                    5 => v.look_up_fives(levels, bits(4), fifths[i]),
                     6 => {
-                        // bits 4 and 5 of each byte
-                        let high = v.rotate_lanes(line(4 + i / 4), (28 + 2 * quarter) % 32);
-                        v.look_up_sixes(levels, v.rotate_lanes(line(i / 2), 4 * pair), high)
+                        let (index, shift) = self.place(2, i);
+                        // to bits 4 and 5 of each byte
+                        let high = v.rotate_lanes(line(4 + index), (28 + shift) % 32);
+                        v.look_up_sixes(levels, bits(4), high)
                     }
                     _ => line(i),
                 }
             },
         )
     }
-}
 
-/// Bits of codes from `from` on in one line, those of the first code lowest.
-#[inline(always)]
-fn join(codes: &[[u8; 64]], from: u32, width: usize) -> Line {
-    let mut line = [0; 64];
-    for (part, codes) in codes.iter().enumerate() {
-        for (packed, code) in line.iter_mut().zip(codes) {
-            *packed |= (code >> from & ((1 << width) - 1)) << (width * part);
-        }
+    /// What products of one vector gain for each unit of a sum of activations: minus what the codes in them are raised by.
+    pub(super) const fn raised_by(&self) -> i32 {
+        if self.in_place() { self.levels[0] as i32 - 128 } else { -128 }
     }
-    Line(line)
+
+    /// Whether products with one vector are of codes where they lie in their bytes.
+    const fn in_place(&self) -> bool {
+        self.consecutive && self.bits <= 4
+    }
+
+    /// Whether products of sixteen columns fit into 16 bits.
+    pub(super) const fn fits_words(&self) -> bool {
+        self.consecutive && self.bits == 2
+    }
+
+    /// The integer dot products of a group with 32 activations, those of the first sixteen columns and of the others, and
+    /// `offsets` for the sums of these.
+    #[inline(always)]
+    pub(super) fn dot<V: Lanes>(
+        &self,
+        v: V,
+        codes: Codes<'_>,
+        activations: &[[i8; 4]; 8],
+        offsets: [i32; 2],
+    ) -> [V::Wide; 2] {
+        let times = |sum, codes, i: usize| {
+            let activations = activations[i].map(i8::cast_unsigned);
+            v.dot_bytes(sum, codes, u32::from_le_bytes(activations))
+        };
+        if !self.in_place() {
+            let values = self.unpack(v, codes);
+            let mut sums = [v.splat_lanes(offsets[0]), v.splat_lanes(offsets[1])];
+            for i in 0..8 {
+                sums[i / 4] = times(sums[i / 4], values[i], i);
+            }
+            return sums;
+        }
+        let line = |index: usize| v.load_lanes(&codes.lines[index].0);
+        let mut sums = [v.splat_lanes(offsets[0]), v.splat_lanes(offsets[1])];
+        if self.bits == 4 {
+            let mut high = v.splat_lanes(0);
+            for i in 0..4 {
+                sums[0] = times(sums[0], v.mask_lanes(line(i), 15), i);
+                high = times(high, v.mask_lanes(line(i), 15 << 4), 4 + i);
+            }
+            sums[1] = v.add_lanes(sums[1], v.shift_lanes(high, 4));
+            return sums;
+        }
+        let zero = v.splat_lanes(0);
+        let mut parts = [sums[0], zero, zero, zero];
+        for i in 0..2 {
+            parts[0] = times(parts[0], v.mask_lanes(line(i), 3), i);
+            parts[1] = times(parts[1], v.mask_lanes(line(i), 3 << 2), 2 + i);
+            parts[2] = times(parts[2], v.mask_lanes(line(i), 3 << 4), 4 + i);
+            parts[3] = times(parts[3], v.mask_lanes(line(i), 3 << 6), 6 + i);
+        }
+        let low = v.add_lanes(parts[0], v.shift_lanes(parts[1], 2));
+        let high = v.add_lanes(v.shift_lanes(parts[2], 4), v.shift_lanes(parts[3], 6));
+        [low, v.add_lanes(sums[1], high)]
+    }
 }
 
 /// Levels in order, raised by 128 and repeated.

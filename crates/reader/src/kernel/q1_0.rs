@@ -13,7 +13,7 @@ super_block::kernel!(small_block, Q1_0);
 
 impl SmallBlock for Q1_0 {
     const CODES: Codes = Codes::Signed;
-    const PACKING: Option<Packing> = Some(Packing::pairs([-1, 1, 1, 1]));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

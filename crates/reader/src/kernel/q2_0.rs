@@ -13,7 +13,7 @@ super_block::kernel!(small_block, Q2_0);
 
 impl SmallBlock for Q2_0 {
     const CODES: Codes = Codes::Raised(1);
-    const PACKING: Option<Packing> = Some(Packing::pairs([-1, 0, 1, 2]));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

@@ -13,7 +13,7 @@ impl SuperBlock for Q2_K {
     const FINE: bool = true;
     const MINIMUMS: bool = true;
     const CODES: Codes = Codes::Unsigned;
-    const PACKING: Option<Packing> = Some(Packing::pairs([0, 1, 2, 3]));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(2, 0));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -12,7 +12,7 @@ super_block::kernel!(super_block, Q3_K);
 impl SuperBlock for Q3_K {
     const FINE: bool = true;
     const CODES: Codes = Codes::Raised(4);
-    const PACKING: Option<Packing> = Some(Packing::signed(&[0, 1, 2, 3, 4]));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(4, -4));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

@@ -13,8 +13,7 @@ super_block::kernel!(small_block, Q4_0);
 
 impl SmallBlock for Q4_0 {
     const CODES: Codes = Codes::Raised(8);
-    const PACKING: Option<Packing> =
-        Some(Packing::nibbles([-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7]));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(4, -8));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {

@@ -13,8 +13,7 @@ impl SuperBlock for Q4_K {
     const FINE: bool = false;
     const MINIMUMS: bool = true;
     const CODES: Codes = Codes::Unsigned;
-    const PACKING: Option<Packing> =
-        Some(Packing::nibbles([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(4, 0));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

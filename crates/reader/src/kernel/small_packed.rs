@@ -2,7 +2,7 @@
 
 use granule_format::num::F16;
 
-use super::packed::{Packed, PackedPanel, Raised, Singles, integers};
+use super::packed::{Packed, PackedPanel, Prepared, Singles};
 use super::packing::{Codes, Packing};
 use super::panel::{Panel, ROWS, row_of};
 use super::small_block::SmallBlock;
@@ -72,26 +72,23 @@ fn bytes(halves: &[[u8; 2]; ROWS]) -> &[u8; 32] {
 pub(super) fn dot<B: SmallBlock, V: Lanes>(
     v: V,
     panel: &PackedPanel<'_>,
-    raised: Raised<'_>,
+    prepared: Prepared<'_>,
 ) -> V::Floats {
     let mut total = v.splat(0.0);
     let Some(packing) = B::PACKING else { return total };
-    let Raised { vector, fine } = raised;
+    let Prepared { vector, offsets, .. } = prepared;
     let codes = panel.codes.chunks_exact(packing.lines());
     let vectors = vector.codes.as_chunks::<4>().0.as_chunks::<8>().0.iter().zip(vector.scales);
-    let vectors = vectors.zip(vector.scaled_sums).zip(fine);
-    for (group, (lines, (((x, x_scale), x_sum), [low, high]))) in codes.zip(vectors).enumerate() {
+    let vectors = vectors.zip(vector.scaled_sums).zip(offsets);
+    for (group, (lines, (((x, x_scale), x_sum), offsets))) in codes.zip(vectors).enumerate() {
         let fifths = if packing.fifths() { &panel.fifths[group] } else { &[0; 8] };
-        let weights = packing.unpack(v, Codes { lines, fifths });
+        let [low, high] = packing.dot(v, Codes { lines, fifths }, x, *offsets);
         let [first, second] = scales::<B, V>(v, panel, group);
         let product = if B::FINE {
-            let low = integers(v, v.splat_lanes(*low), &weights[..4], &x[..4]);
-            let high = integers(v, v.splat_lanes(*high), &weights[4..], &x[4..]);
             let high = v.mul(v.floats_from_lanes(high), second);
             v.multiply_add_floats(high, v.floats_from_lanes(low), first)
         } else {
-            let ints = integers(v, v.splat_lanes(low + high), &weights, x);
-            v.mul(v.floats_from_lanes(ints), first)
+            v.mul(v.floats_from_lanes(v.add_lanes(low, high)), first)
         };
         total = v.multiply_add_floats(total, product, v.splat(*x_scale));
         if B::MINIMUM {

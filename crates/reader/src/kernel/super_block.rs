@@ -459,9 +459,9 @@ macro_rules! kernel {
             fn dot_packed<V: $crate::isa::Lanes>(
                 v: V,
                 panel: &$crate::kernel::packed::PackedPanel<'_>,
-                raised: $crate::kernel::packed::Raised<'_>,
+                prepared: $crate::kernel::packed::Prepared<'_>,
             ) -> V::Floats {
-                $crate::kernel::$packed::dot::<Self, V>(v, panel, raised)
+                $crate::kernel::$packed::dot::<Self, V>(v, panel, prepared)
             }
 
             #[inline(always)]

@@ -1,7 +1,7 @@
 //! Packed super-blocks: products with one vector, and panels for batches.
 
-use super::codes::eight;
-use super::packed::{Packed, PackedPanel, Raised, Singles, integers};
+use super::codes::part;
+use super::packed::{Packed, PackedPanel, Prepared, Singles, pair};
 use super::packing::{Codes, Packing};
 use super::panel::{Panel, ROWS, row_of};
 use super::super_block::SuperBlock;
@@ -51,55 +51,55 @@ pub(super) fn pack_scales<B: SuperBlock, V: Lanes>(
 pub(super) fn dot<B: SuperBlock, V: Lanes>(
     v: V,
     panel: &PackedPanel<'_>,
-    raised: Raised<'_>,
+    prepared: Prepared<'_>,
 ) -> V::Floats {
     let mut total = v.splat(0.0);
     let Some(packing) = B::PACKING else { return total };
-    let Raised { vector, fine } = raised;
+    let Prepared { vector, offsets, wide_sums } = prepared;
     let codes = panel.codes.chunks_exact(8 * packing.lines());
     let sub_scales = panel.sub_scales.chunks_exact(sub_blocks::<B>());
     let vectors = vector.codes.as_chunks::<4>().0.as_chunks::<64>().0.iter().zip(vector.scales);
-    let vectors = vectors.zip(fine.as_chunks::<8>().0);
+    let vectors = vectors.zip(offsets.as_chunks::<8>().0);
     let blocks = codes.zip(sub_scales).zip(panel.scales).zip(vectors).enumerate();
-    for (index, (((codes, sub_scales), scales), ((x, x_scale), fine))) in blocks {
+    for (index, (((codes, sub_scales), scales), ((x, x_scale), offsets))) in blocks {
         let mut ints = v.splat_lanes(0);
-        eight(
-            #[inline(always)]
-            |group| {
-                let lines = &codes[group * packing.lines()..][..packing.lines()];
-                let fifths =
-                    if packing.fifths() { &panel.fifths[8 * index + group] } else { &[0; 8] };
-                let weights = packing.unpack(v, Codes { lines, fifths });
-                let x = &x[8 * group..][..8];
-                let [low, high] = fine[group];
-                if B::FINE {
-                    let first = integers(v, v.splat_lanes(low), &weights[..4], &x[..4]);
-                    let second = integers(v, v.splat_lanes(high), &weights[4..], &x[4..]);
-                    let scales = v.lanes_from_bytes(&sub_scales[2 * group]);
-                    ints = v.multiply_add_lanes(ints, first, scales);
-                    let scales = v.lanes_from_bytes(&sub_scales[2 * group + 1]);
-                    ints = v.multiply_add_lanes(ints, second, scales);
+        for group in 0..8 {
+            let lines = &codes[group * packing.lines()..][..packing.lines()];
+            let fifths = if packing.fifths() { &panel.fifths[8 * index + group] } else { &[0; 8] };
+            let codes = Codes { lines, fifths };
+            let x = part(x, group);
+            let [first, second] = packing.dot(v, codes, x, offsets[group]);
+            if B::FINE {
+                let low = v.lanes_from_bytes(&sub_scales[2 * group]);
+                let high = v.lanes_from_bytes(&sub_scales[2 * group + 1]);
+                if packing.fits_words() && B::MINIMUMS {
+                    // sub-scales have no signs where there are minimums
+                    ints = v.multiply_add_words(ints, first, low);
+                    ints = v.multiply_add_words(ints, second, high);
                 } else {
-                    let sums = integers(v, v.splat_lanes(low + high), &weights, x);
-                    let scales = v.lanes_from_bytes(&sub_scales[group]);
-                    ints = v.multiply_add_lanes(ints, sums, scales);
+                    ints = v.multiply_add_lanes(ints, first, low);
+                    ints = v.multiply_add_lanes(ints, second, high);
                 }
-            },
-        );
+            } else {
+                let sums = v.add_lanes(first, second);
+                let scales = v.lanes_from_bytes(&sub_scales[group]);
+                ints = v.multiply_add_lanes(ints, sums, scales);
+            }
+        }
         let mut product = v.mul(v.floats_from_lanes(ints), v.load_floats(&scales.0));
         if B::MINIMUMS {
             let pairs = sub_blocks::<B>() / 2;
             let sub_mins = &panel.sub_mins[index * pairs..][..pairs];
             let mut mins = v.splat_lanes(0);
-            for (pair, sub_mins) in sub_mins.iter().enumerate() {
-                let sums = vector.sums.as_chunks::<16>().0[index];
-                let [low, high] = if B::FINE {
-                    [sums[2 * pair], sums[2 * pair + 1]]
-                } else {
-                    [sums[4 * pair] + sums[4 * pair + 1], sums[4 * pair + 2] + sums[4 * pair + 3]]
-                };
-                let both = u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16;
-                mins = v.dot_words(mins, v.words_from_bytes(sub_mins), both);
+            if B::FINE {
+                let sums = part::<_, 16>(vector.sums, index).as_chunks::<2>().0;
+                for ([low, high], sub_mins) in sums.iter().zip(sub_mins) {
+                    mins = v.dot_words(mins, v.words_from_bytes(sub_mins), pair(*low, *high));
+                }
+            } else {
+                for (sums, sub_mins) in wide_sums[index].iter().zip(sub_mins) {
+                    mins = v.dot_words(mins, v.words_from_bytes(sub_mins), *sums);
+                }
             }
             let mins = v.mul(v.floats_from_lanes(mins), v.load_floats(&panel.mins[index].0));
             product = v.sub(product, mins);

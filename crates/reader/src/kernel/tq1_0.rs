@@ -14,6 +14,7 @@ impl SuperBlock for TQ1_0 {
     const CODES: Codes = Codes::Raised(1);
     const SUB_SCALES: bool = false;
     const PACKING: Option<Packing> = Some(Packing::pairs([-1, 0, 1, 2]));
+    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
 
     #[inline(always)]
     fn scales<V: Vectors>(&self, v: V) -> Scales {

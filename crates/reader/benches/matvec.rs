@@ -1,4 +1,4 @@
-//! Speed of products with a tensor of 2048 rows of 4096 weights, activations prepared each time, by one
+//! Speed of products with a tensor of 2048 rows of 4096 weights, as they are and packed, activations prepared each time, by one
 //! thread and by all of rayon's: `cargo bench -p granule-reader --bench matvec -- type=Q4_K`. The instruction set is that of
 //! `GRANULE_ISA`, or the best.
 #![allow(
@@ -47,6 +47,12 @@ fn products(criterion: &mut Criterion) {
             let id = BenchmarkId::new(format!("batch={batch}"), format!("threads={threads}"));
             group.bench_function(id, |bencher| {
                 bencher.iter(|| pool.install(|| tensor.matmul(&x, &mut y)).unwrap());
+            });
+            let packed = tensor.pack().unwrap();
+            let id =
+                BenchmarkId::new(format!("batch={batch}/packed"), format!("threads={threads}"));
+            group.bench_function(id, |bencher| {
+                bencher.iter(|| pool.install(|| packed.matmul(&x, &mut y)).unwrap());
             });
         }
         group.finish();

@@ -41,20 +41,21 @@ impl Tensor<'_> {
     /// | Q4_1 | 5 | 5 |
     /// | Q5_0 | 5.5 | 5.5 |
     /// | Q5_1 | 6 | 6 |
+    /// | Q8_0 | 8.5 | 8.5 |
     /// | Q2_K | 2.625 | 3.25 |
     /// | Q3_K | 3.4375 | 4.625 |
     /// | Q4_K | 4.5 | 4.75 |
     /// | Q5_K | 5.5 | 5.75 |
-    /// | IQ4_XS, IQ3_S, IQ3_XXS, IQ2_XXS, IQ1_S | 4.25 to 1.5625 | 4.375 |
-    /// | IQ2_S, IQ2_XS, IQ1_M | 2.5625 to 1.75 | 4.625 |
+    /// | Q6_K | 6.5625 | 6.625 |
+    /// | IQ1_S, IQ2_XXS, IQ3_XXS, IQ3_S, IQ4_XS | 1.5625 to 4.25 | 4.375 |
+    /// | IQ1_M, IQ2_XS, IQ2_S | 1.75 to 2.5625 | 4.625 |
+    /// | TQ1_0, TQ2_0 | 1.6875, 2.0625 | 2.375 |
     /// | MXFP4 | 4.25 | 5 |
     /// | NVFP4 | 4.5 | 6 |
-    /// | TQ1_0, TQ2_0 | 1.6875, 2.0625 | 2.375 |
     /// | Q1_0, Q2_0 | 1.125, 2.25 | 2.5 |
     ///
-    /// Other types, and all of them where the instruction set has no operations for it (so far, AVX-512 with VNNI, VBMI and
-    /// GFNI does), gain nothing; their blocks are copied as they are. Threads as in
-    /// [`matvec`](Self::matvec).
+    /// Weights of plain numbers gain nothing, nor does any type on processors without AVX-512 (with VNNI, VBMI and GFNI)
+    /// so far: blocks are then copied as they are. Threads as in [`matvec`](Self::matvec).
     ///
     /// ```no_run
     /// let model = granule_reader::Model::open("model.gguf")?;
@@ -167,5 +168,58 @@ impl PackedMatrix {
 
     fn weights(&self) -> Weights<'_> {
         Weights { name: &self.name, ty: self.ty, columns: self.columns, rows: self.rows }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use granule_format::container::{Shape, Writer};
+    use granule_format::{Draft, Endian, Metadata};
+
+    use super::*;
+    use crate::Model;
+
+    /// The table of [`Tensor::pack`].
+    const BITS: &[(&[BlockType], f64)] = &[
+        (&[BlockType::Q4_0, BlockType::IQ4_NL], 4.5),
+        (&[BlockType::Q4_1, BlockType::MXFP4], 5.0),
+        (&[BlockType::Q5_0], 5.5),
+        (&[BlockType::Q5_1, BlockType::NVFP4], 6.0),
+        (&[BlockType::Q8_0], 8.5),
+        (&[BlockType::Q2_K], 3.25),
+        (&[BlockType::Q3_K], 4.625),
+        (&[BlockType::Q4_K], 4.75),
+        (&[BlockType::Q5_K], 5.75),
+        (&[BlockType::Q6_K], 6.625),
+        (&[BlockType::IQ1_S, BlockType::IQ2_XXS, BlockType::IQ3_XXS], 4.375),
+        (&[BlockType::IQ3_S, BlockType::IQ4_XS], 4.375),
+        (&[BlockType::IQ1_M, BlockType::IQ2_XS, BlockType::IQ2_S], 4.625),
+        (&[BlockType::TQ1_0, BlockType::TQ2_0], 2.375),
+        (&[BlockType::Q1_0, BlockType::Q2_0], 2.5),
+    ];
+
+    #[test]
+    fn packed_weights_take_the_memory_that_is_stated() {
+        let (rows, columns) = (48, 768);
+        for ty in BlockType::ALL.iter().copied() {
+            let mut draft = Draft::new(Metadata::new(), Endian::Little).unwrap();
+            draft.add("weights", Shape::new(&[columns, rows]).unwrap(), ty.into()).unwrap();
+            let mut writer = Writer::start(Vec::new(), draft).unwrap();
+            let bytes = (rows * columns) as usize / ty.block_values() * ty.block_bytes();
+            let mut data = writer.tensor("weights").unwrap();
+            data.write(&vec![0; bytes]).unwrap();
+            data.finish().unwrap();
+            let model = Model::from_bytes(writer.finish().unwrap()).unwrap();
+            let tensor = model.tensor("weights").unwrap();
+            for isa in Isa::available() {
+                let packed = tensor.pack_for(isa).unwrap();
+                let listed = BITS.iter().find(|(types, _)| types.contains(&ty));
+                let expected = match listed {
+                    Some((_, bits)) if isa.has_lanes() => bits * (rows * columns) as f64 / 8.0,
+                    _ => bytes as f64,
+                };
+                assert_eq!(packed.bytes() as f64, expected, "{ty} {isa}");
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::fs;
 
 use granule_reader::format::container::{Shape, Writer};
 use granule_reader::format::{BlockType, Draft, Endian, Metadata};
-use granule_reader::{Activations, Error, Form, Model, Tensor};
+use granule_reader::{Activations, Error, Form, Model, PackedMatrix, Tensor};
 use half::{bf16, f16};
 
 const TYPES: &[BlockType] = &[
@@ -106,6 +106,50 @@ fn a_product_is_the_sum_over_decoded_values() {
                 }
             }
         }
+    }
+}
+
+fn packed_product(matrix: &PackedMatrix, count: usize) -> Vec<f32> {
+    let mut y = vec![f32::NAN; matrix.rows() as usize * count];
+    matrix.matmul(&x(count), &mut y).unwrap();
+    y
+}
+
+#[test]
+fn packed_weights_have_the_same_products() {
+    let little = Model::from_bytes(file(Endian::Little)).unwrap();
+    let big = Model::from_bytes(file(Endian::Big)).unwrap();
+    for ty in TYPES {
+        // the second matrix, whose 700 rows are no multiple of 16
+        let tensor = little.tensor(ty.name()).unwrap().matrix(1).unwrap();
+        let packed = tensor.pack().unwrap();
+        assert_eq!((packed.name(), packed.ty()), (tensor.name(), *ty));
+        assert_eq!((packed.row_values(), packed.rows()), (COLUMNS, ROWS as u64));
+        let from_big = big.tensor(ty.name()).unwrap().matrix(1).unwrap().pack().unwrap();
+        for count in [1, 3, 18] {
+            let mut expected = vec![f32::NAN; ROWS * count];
+            tensor.matmul(&x(count), &mut expected).unwrap();
+            let found = packed_product(&packed, count);
+            let largest = expected.iter().fold(0.0_f32, |largest, y| largest.max(y.abs()));
+            for (found, expected) in found.iter().zip(&expected) {
+                // sums of blocks may be rounded differently
+                let error = (found - expected).abs();
+                assert!(error <= 1e-5 * largest, "{ty} {count}: {found}, {expected}");
+            }
+            assert!(packed_product(&from_big, count) == found, "{ty} {count}");
+            for threads in [1, 2, 5] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let again = pool.install(|| packed_product(&tensor.pack().unwrap(), count));
+                assert!(again == found, "{ty} {count} vectors, {threads} threads");
+            }
+        }
+        let (x, mut y) = (x(2), vec![0.0; ROWS]);
+        assert!(matches!(packed.matvec(&x, &mut y), Err(Error::Input { columns: COLUMNS, .. })));
+        let error = packed.matvec(&x[..COLUMNS], &mut y[1..]).unwrap_err();
+        assert!(matches!(error, Error::Buffer { found: 699, expected: 700, .. }), "{error}");
+        let form = if ty.is_quantized() { BlockType::F32 } else { BlockType::Q4_0 };
+        let other = Activations::quantize(form, &x[..COLUMNS]).unwrap();
+        assert!(matches!(packed.matvec_with(&other, &mut y), Err(Error::Form { .. })), "{ty}");
     }
 }
 

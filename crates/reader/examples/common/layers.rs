@@ -1,12 +1,21 @@
 //! The parts that transformers are made of. Batches of vectors lie one after another in one slice.
 
 use anyhow::{Context, Result, ensure};
-use granule_reader::{Model, Tensor};
+use granule_reader::{Model, PackedMatrix, Tensor};
 
 /// A matrix, and a bias if the file has one.
 pub(crate) struct Linear<'m> {
-    weight: Tensor<'m>,
+    weight: Weight<'m>,
+    outputs: usize,
+    inputs: usize,
     bias: Option<Vec<f32>>,
+}
+
+enum Weight<'m> {
+    /// As it lies in the file.
+    Stored(Tensor<'m>),
+    /// In the order in which products are fastest.
+    Packed(PackedMatrix),
 }
 
 impl<'m> Linear<'m> {
@@ -17,19 +26,30 @@ impl<'m> Linear<'m> {
         inputs: usize,
         outputs: usize,
     ) -> Result<Self> {
-        let weight = matrix(model, &format!("{name}.weight"), inputs, outputs)?;
+        let weight = Weight::Stored(matrix(model, &format!("{name}.weight"), inputs, outputs)?);
         let bias = format!("{name}.bias");
         let bias = model.tensor(&bias).map(|_| vector(model, &bias, outputs)).transpose()?;
-        Ok(Self { weight, bias })
+        Ok(Self { weight, outputs, inputs, bias })
+    }
+
+    /// With the weights packed.
+    pub(crate) fn packed(self) -> Result<Self> {
+        let weight = match self.weight {
+            Weight::Stored(tensor) => Weight::Packed(tensor.pack()?),
+            packed => packed,
+        };
+        Ok(Self { weight, ..self })
     }
 
     /// The products with a batch of vectors.
     pub(crate) fn apply(&self, x: &[f32]) -> Result<Vec<f32>> {
-        let outputs = self.weight.rows() as usize;
-        let mut y = vec![0.0; x.len() / self.weight.row_values() * outputs];
-        self.weight.matmul(x, &mut y)?;
+        let mut y = vec![0.0; x.len() / self.inputs * self.outputs];
+        match &self.weight {
+            Weight::Stored(tensor) => tensor.matmul(x, &mut y)?,
+            Weight::Packed(matrix) => matrix.matmul(x, &mut y)?,
+        }
         if let Some(bias) = &self.bias {
-            y.chunks_exact_mut(outputs).for_each(|y| add(y, bias));
+            y.chunks_exact_mut(self.outputs).for_each(|y| add(y, bias));
         }
         Ok(y)
     }

@@ -10,7 +10,7 @@ use crate::common::Settings;
 use crate::common::layers::{Linear, add, attend, matrix, rms_norm, silu, vector};
 use crate::rope::Rope;
 
-/// A model, whose tensors stay in the file.
+/// A model, whose tensors stay in the file unless they are packed.
 pub(crate) struct Llama<'m> {
     dimensions: Dimensions,
     embedding: Tensor<'m>,
@@ -56,8 +56,8 @@ pub(crate) struct Cache {
 }
 
 impl<'m> Llama<'m> {
-    /// Find and check the tensors of a model with a vocabulary of `tokens` tokens.
-    pub(crate) fn load(model: &'m Model, tokens: usize) -> Result<Self> {
+    /// Find and check the tensors of a model with a vocabulary of `tokens` tokens, and pack them if asked to.
+    pub(crate) fn load(model: &'m Model, tokens: usize, pack: bool) -> Result<Self> {
         let settings = Settings::of(model, "llama")?;
         ensure!(settings.integer("expert_count")?.unwrap_or(0) == 0, "experts are not supported");
         let width = settings.count("embedding_length")?;
@@ -77,9 +77,13 @@ impl<'m> Llama<'m> {
             epsilon: epsilon.context("the metadata has no epsilon for the norms")?,
         };
 
+        let linear = |name: &str, inputs, outputs| {
+            let linear = Linear::load(model, name, inputs, outputs)?;
+            if pack { linear.packed() } else { Ok(linear) }
+        };
         let layer = |layer: usize| {
             let name = |part: &str| format!("blk.{layer}.{part}");
-            let linear = |part, inputs, outputs| Linear::load(model, &name(part), inputs, outputs);
+            let linear = |part, inputs, outputs| linear(&name(part), inputs, outputs);
             Ok(Layer {
                 attention_norm: vector(model, &name("attn_norm.weight"), width)?,
                 query: linear("attn_q", width, heads * head)?,
@@ -99,7 +103,7 @@ impl<'m> Llama<'m> {
             embedding: matrix(model, "token_embd.weight", width, tokens)?,
             layers: (0..settings.count("block_count")?).map(layer).collect::<Result<_>>()?,
             norm: vector(model, "output_norm.weight", width)?,
-            output: Linear::load(model, output, width, tokens)?,
+            output: linear(output, width, tokens)?,
             rope: Rope::load(model, &settings, head)?,
             dimensions,
         })

@@ -37,6 +37,9 @@ struct Arguments {
     /// Number of threads [default: one for each core]
     #[arg(long)]
     threads: Option<usize>,
+    /// Bring the weights into a faster order first, which takes about as much memory as the file is long
+    #[arg(long)]
+    pack: bool,
     /// Print the prompt's tokens, then for each new token the N likeliest with their logits
     #[arg(long, value_name = "N")]
     logits: Option<usize>,
@@ -51,7 +54,7 @@ fn main() -> Result<()> {
 fn generate(arguments: &Arguments) -> Result<()> {
     let model = common::open(&arguments.model)?;
     let tokenizer = Tokenizer::of(model.metadata())?;
-    let llama = Llama::load(&model, tokenizer.len())?;
+    let llama = Llama::load(&model, tokenizer.len(), arguments.pack)?;
     let mut sampler = Sampler::new(arguments.temperature, arguments.seed);
 
     let prompt = tokenizer.encode(&arguments.prompt)?;

@@ -13,7 +13,6 @@ impl SuperBlock for TQ2_0 {
     const FINE: bool = false;
     const CODES: Codes = Codes::Raised(1);
     const SUB_SCALES: bool = false;
-    const PACKING: Option<Packing> = Some(Packing::pairs([-1, 0, 1, 2]));
     const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
 
     #[inline(always)]

@@ -77,8 +77,18 @@ impl Vectors for Avx512 {
             // bits above the lowest five do not count, nor does the fifth, as the table is there twice
             _mm256_permutexvar_epi8(shifted_nibbles(bytes), table)
         }
+        fn lookup_nibbles_of_eights(table: &[i8; 16], bytes: &[u8; 16]) -> __m256i {
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            let bytes = _mm256_castsi128_si256(_mm_loadu_si128(bytes.as_ptr().cast()));
+            let twice = _mm256_permute4x64_epi64::<0x50>(bytes);
+            // as in `lookup_nibbles`
+            _mm256_permutexvar_epi8(_mm256_srlv_epi64(twice, _mm256_setr_epi64x(0, 4, 0, 4)), table)
+        }
         fn spread_bits(bits: u32) -> __m256i {
             _mm256_movm_epi8(bits)
+        }
+        fn add_where(a: __m256i, bits: u32, byte: u8) -> __m256i {
+            _mm256_mask_add_epi8(a, bits, a, _mm256_set1_epi8(byte.cast_signed()))
         }
         fn negate(a: __m256i, signs: u32) -> __m256i {
             _mm256_mask_sub_epi8(a, signs, _mm256_setzero_si256(), a)

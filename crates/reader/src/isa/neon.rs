@@ -202,6 +202,21 @@ impl Vectors for Neon {
                 vpaddq_s32(vpaddq_s32(e, f), vpaddq_s32(g, h)),
             ]
         }
+        fn total_halves(ints: [Ints; 4]) -> Ints {
+            let [a, b, c, d] = ints;
+            let (a, b) = (vpaddq_s32(a[0], a[1]), vpaddq_s32(b[0], b[1]));
+            let (c, d) = (vpaddq_s32(c[0], c[1]), vpaddq_s32(d[0], d[1]));
+            [vpaddq_s32(a, b), vpaddq_s32(c, d)]
+        }
+        fn add_words_times(sum: Ints, words: &[i16; 8], factor: i32) -> Ints {
+            let words = vld1q_s16(words.as_ptr());
+            let (low, high) = (vmovl_s16(vget_low_s16(words)), vmovl_high_s16(words));
+            [vmlaq_n_s32(sum[0], low, factor), vmlaq_n_s32(sum[1], high, factor)]
+        }
+        fn load_sums_twice(values: &[f32; 4]) -> Sums {
+            let values = vld1q_f32(values.as_ptr());
+            [vzip1q_f32(values, values), vzip2q_f32(values, values)]
+        }
         fn sums_from_ints(ints: Ints) -> Sums {
             [vcvtq_f32_s32(ints[0]), vcvtq_f32_s32(ints[1])]
         }
@@ -312,6 +327,11 @@ impl Vectors for Neon {
     #[inline(always)]
     fn sums_from_halves(self, numbers: [F16; 8]) -> Sums {
         self.load_sums(&numbers.map(F16::to_f32))
+    }
+
+    #[inline(always)]
+    fn sums_from_upper_bits(self, bytes: u64) -> Sums {
+        self.sums_from_halves(bytes.to_le_bytes().map(|byte| F16::from_bits(u16::from(byte) << 7)))
     }
 
     #[inline(always)]

@@ -120,7 +120,7 @@ impl Vectors for Scalar {
 
     #[inline(always)]
     fn average(self, a: [u8; 32], b: [u8; 32]) -> [u8; 32] {
-        zip(a, b, |a, b| ((u16::from(a) + u16::from(b) + 1) / 2) as u8)
+        zip(a, b, |a, b| (u16::from(a) + u16::from(b)).div_ceil(2) as u8)
     }
 
     #[inline(always)]
@@ -242,6 +242,26 @@ impl Vectors for Scalar {
     #[inline(always)]
     fn total_each(self, ints: [[i32; 8]; 8]) -> [i32; 8] {
         std::array::from_fn(|i| ints[i].iter().sum())
+    }
+
+    #[inline(always)]
+    fn total_halves(self, ints: [[i32; 8]; 4]) -> [i32; 8] {
+        std::array::from_fn(|i| ints[i / 2][4 * (i % 2)..][..4].iter().sum())
+    }
+
+    #[inline(always)]
+    fn add_words_times(self, sum: [i32; 8], words: &[i16; 8], factor: i32) -> [i32; 8] {
+        zip(sum, words.map(i32::from), |sum, word| sum + word * factor)
+    }
+
+    #[inline(always)]
+    fn sums_from_upper_bits(self, bytes: u64) -> [f32; 8] {
+        bytes.to_le_bytes().map(|byte| F16::from_bits(u16::from(byte) << 7).to_f32())
+    }
+
+    #[inline(always)]
+    fn load_sums_twice(self, values: &[f32; 4]) -> [f32; 8] {
+        std::array::from_fn(|i| values[i / 2])
     }
 
     #[inline(always)]

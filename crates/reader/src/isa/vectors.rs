@@ -68,6 +68,11 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn shift_right(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
     /// The bytes, in pairs as little-endian numbers of 16 bits, shifted up.
     fn shift_left(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
+    /// Sum of bytes and, where bit `i` is set, of `byte`, wrapping.
+    #[inline(always)]
+    fn add_where(self, a: Self::Bytes, bits: u32, byte: u8) -> Self::Bytes {
+        self.add_bytes(a, self.and(self.spread_bits(bits), self.splat_byte(byte)))
+    }
     /// Difference of unsigned bytes; 0 where it would be negative.
     fn sub_to_zero(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// The means of unsigned bytes, halves rounded up.
@@ -78,6 +83,15 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     #[inline(always)]
     fn lookup_nibbles(self, table: &[i8; 16], bytes: &[u8; 16]) -> Self::Bytes {
         self.lookup(table, self.nibbles(bytes))
+    }
+    /// As [`lookup_nibbles`](Self::lookup_nibbles) for eight bytes, then for the other eight.
+    #[inline(always)]
+    fn lookup_nibbles_of_eights(self, table: &[i8; 16], bytes: &[u8; 16]) -> Self::Bytes {
+        let [a, b] = [0, 1].map(|half| u64::from_le_bytes(bytes.as_chunks().0[half]));
+        self.lookup(
+            table,
+            self.and(self.bytes_from_u64([a, a >> 4, b, b >> 4]), self.splat_byte(15)),
+        )
     }
 
     /// Entries of a codebook for 32 groups of eight values, of which numbers of `indices` have four indices each.
@@ -200,10 +214,18 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn total(self, sums: Self::Sums) -> f32;
     /// Lane `i` is the sum of all lanes of vector `i`.
     fn total_each(self, ints: [Self::Ints; 8]) -> Self::Ints;
+    /// Lanes `2 * i` and `2 * i + 1` are the sums of the lower and the upper half of vector `i`.
+    fn total_halves(self, ints: [Self::Ints; 4]) -> Self::Ints;
+    /// `sum` plus the numbers times a factor.
+    fn add_words_times(self, sum: Self::Ints, words: &[i16; 8], factor: i32) -> Self::Ints;
     /// Integers as floats, rounded.
     fn sums_from_ints(self, ints: Self::Ints) -> Self::Sums;
     /// Eight half-precision numbers, widened.
     fn sums_from_halves(self, numbers: [F16; 8]) -> Self::Sums;
+    /// Eight half-precision numbers whose bits are those of a byte each, moved up by 7, widened.
+    fn sums_from_upper_bits(self, bytes: u64) -> Self::Sums;
+    /// Four floats from memory, each twice.
+    fn load_sums_twice(self, values: &[f32; 4]) -> Self::Sums;
     /// Eight floats from memory.
     fn load_sums(self, values: &[f32; 8]) -> Self::Sums;
     /// Product, rounded.

@@ -233,6 +233,23 @@ macro_rules! byte_operations {
                 let first = add_halves(add_lanes(a, e), add_lanes(b, f));
                 _mm256_hadd_epi32(first, add_halves(add_lanes(c, g), add_lanes(d, h)))
             }
+            fn total_halves(ints: [__m256i; 4]) -> __m256i {
+                let [a, b, c, d] = ints;
+                let halves = _mm256_hadd_epi32(add_halves(a, b), add_halves(c, d));
+                _mm256_permutevar8x32_epi32(halves, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+            }
+            fn add_words_times(sum: __m256i, words: &[i16; 8], factor: i32) -> __m256i {
+                let words = _mm256_cvtepi16_epi32(_mm_loadu_si128(words.as_ptr().cast()));
+                _mm256_add_epi32(sum, _mm256_mullo_epi32(words, _mm256_set1_epi32(factor)))
+            }
+            fn sums_from_upper_bits(bytes: u64) -> __m256 {
+                let words = _mm_cvtepu8_epi16(_mm_cvtsi64_si128(bytes.cast_signed()));
+                _mm256_cvtph_ps(_mm_slli_epi16::<7>(words))
+            }
+            fn load_sums_twice(values: &[f32; 4]) -> __m256 {
+                let values = _mm256_castps128_ps256(_mm_loadu_ps(values.as_ptr()));
+                _mm256_permutevar8x32_ps(values, _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3))
+            }
             fn sums_from_ints(ints: __m256i) -> __m256 {
                 _mm256_cvtepi32_ps(ints)
             }

@@ -31,10 +31,10 @@ impl SmallBlock for MXFP4 {
 static SCALES: [f32; 256] = every_byte!(fp4::half_e8m0);
 
 /// Minus the least of the numbers, doubled.
-const RAISED_BY: u8 = 12;
+pub(super) const RAISED_BY: u8 = 12;
 
 /// The numbers doubled and raised, so that none is below 0.
-static RAISED: [i8; 16] = {
+pub(super) static RAISED: [i8; 16] = {
     let mut raised = fp4::DOUBLED;
     let mut index = 0;
     while index < 16 {

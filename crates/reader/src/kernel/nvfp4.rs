@@ -3,10 +3,10 @@
 use granule_format::block::fp4;
 use granule_format::block::types::NVFP4;
 
-use super::codes::{Codes, double_word, every_byte};
+use super::codes::{Codes, every_byte, part, word};
 use super::packing::Packing;
 use super::small_block::SmallBlock;
-use super::super_block;
+use super::{mxfp4, super_block};
 use crate::isa::Vectors;
 
 /// Every scale, so that none has to be computed.
@@ -27,10 +27,57 @@ impl SmallBlock for NVFP4 {
     }
 
     #[inline(always)]
+    fn fine_scales<V: Vectors>(v: V, blocks: &[Self; 2]) -> V::Sums {
+        let bytes =
+            u64::from(word(&blocks[0].scales, 0)) | u64::from(word(&blocks[1].scales, 0)) << 32;
+        let numbers = bytes & 0x7f7f_7f7f_7f7f_7f7f;
+        // 127 stands for 0, 255 does not
+        let zeros = (numbers + 0x0101_0101_0101_0101) & !bytes & 0x8080_8080_8080_8080;
+        let numbers = numbers & !(zeros - (zeros >> 7));
+        // exponent and mantissa as half precision has them, but for a bias that is 7 greater
+        v.multiply_sums(v.sums_from_upper_bits(numbers), v.load_sums(&[128.0; 8]))
+    }
+
+    #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let bytes = &self.codes.as_flattened()[16 * group..];
-        let (first, second) = (double_word(bytes, 0), double_word(bytes, 1));
-        let low = v.bytes_from_u64([first, first >> 4, second, second >> 4]);
-        v.lookup(&fp4::DOUBLED, v.and(low, v.splat_byte(15)))
+        v.lookup_nibbles_of_eights(&fp4::DOUBLED, part(self.codes.as_flattened(), group))
+    }
+
+    const RAISED_BY: u8 = mxfp4::RAISED_BY;
+
+    #[inline(always)]
+    fn raised_codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+        v.lookup_nibbles_of_eights(&mxfp4::RAISED, part(self.codes.as_flattened(), group))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::FromZeros;
+
+    use super::*;
+    use crate::isa::{Isa, Work};
+
+    struct AllScales;
+
+    impl Work for AllScales {
+        type Output = ();
+
+        fn run<V: Vectors>(self, v: V) {
+            for byte in 0..=255 {
+                let block = NVFP4 { scales: [byte, 56, byte, 57], ..NVFP4::new_zeroed() };
+                let mut out = [0.0; 8];
+                let scales = v.total(NVFP4::fine_scales(v, &[block; 2]));
+                out[0] = 4.0 * SCALES[usize::from(byte)] + 2.0 * (SCALES[56] + SCALES[57]);
+                assert_eq!(scales, out[0], "{byte} {v:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn scales_of_two_blocks_are_those_of_the_table() {
+        for isa in Isa::available() {
+            isa.vectors(AllScales);
+        }
     }
 }

@@ -29,4 +29,11 @@ impl SmallBlock for Q8_0 {
     fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
         v.load_signed(&self.codes)
     }
+
+    const RAISED_BY: u8 = 128;
+
+    #[inline(always)]
+    fn raised_codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+        v.xor(v.load_signed(&self.codes), v.splat_byte(0x80))
+    }
 }

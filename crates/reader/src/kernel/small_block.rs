@@ -3,7 +3,7 @@
 use granule_format::Block;
 use granule_format::num::F16;
 
-use super::codes::{Codes, eight, eight_of, sixteen};
+use super::codes::{Codes, eight, eight_of, four, sixteen};
 use super::packing::Packing;
 use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
 use super::super_block::total;
@@ -28,6 +28,14 @@ pub(crate) trait SmallBlock: Block {
     /// The scales of the two halves of a group of 32 values; both the same unless [`FINE`](Self::FINE).
     fn scales<V: Vectors>(&self, v: V, group: usize) -> [f32; 2];
 
+    /// The scales of the halves of four groups, which are those of two blocks. Given by types with [`FINE`](Self::FINE).
+    #[inline(always)]
+    fn fine_scales<V: Vectors>(v: V, blocks: &[Self; 2]) -> V::Sums {
+        let [a, b] = [blocks[0].scales(v, 0), blocks[0].scales(v, 1)];
+        let [c, d] = [blocks[1].scales(v, 0), blocks[1].scales(v, 1)];
+        v.load_sums(&[a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]])
+    }
+
     /// The scale of the whole block, if it is stored in half precision.
     #[inline(always)]
     fn half(&self) -> Option<F16> {
@@ -46,7 +54,8 @@ pub(crate) trait SmallBlock: Block {
     /// What signed codes are raised by in [`raised_codes`](Self::raised_codes), so that none is below 0.
     const RAISED_BY: u8 = 0;
 
-    /// The codes for instruction sets that multiply [all unsigned bytes](Vectors::ALL_UNSIGNED).
+    /// The codes for instruction sets that multiply [all unsigned bytes](Vectors::ALL_UNSIGNED). Those of types with
+    /// [`FINE`](Self::FINE) are below 128, for all instruction sets.
     #[inline(always)]
     fn raised_codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
         self.codes(v, group)
@@ -56,13 +65,14 @@ pub(crate) trait SmallBlock: Block {
 /// What [`codes_for_dot`] gives.
 #[inline(always)]
 fn form_for_dot<B: SmallBlock, V: Vectors>() -> Codes {
-    if V::ALL_UNSIGNED && B::RAISED_BY > 0 { Codes::Raised(B::RAISED_BY) } else { B::CODES }
+    let raised = V::ALL_UNSIGNED && B::RAISED_BY > 0 && !B::FINE;
+    if raised { Codes::Raised(B::RAISED_BY) } else { B::CODES }
 }
 
 /// The codes as they are multiplied best.
 #[inline(always)]
 fn codes_for_dot<B: SmallBlock, V: Vectors>(v: V, block: &B, group: usize) -> V::Bytes {
-    if V::ALL_UNSIGNED { block.raised_codes(v, group) } else { block.codes(v, group) }
+    if V::ALL_UNSIGNED && !B::FINE { block.raised_codes(v, group) } else { block.codes(v, group) }
 }
 
 #[inline(always)]
@@ -134,6 +144,7 @@ struct Groups<'a, B> {
     row: &'a [B],
     codes: &'a [[i8; 32]],
     scales: &'a [f32],
+    sums: &'a [i16],
     scaled_sums: &'a [f32],
 }
 
@@ -147,9 +158,44 @@ pub(crate) fn dot<B: SmallBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_
         row,
         codes: &codes[..count],
         scales: &vector.scales[..count],
+        sums: &vector.sums[..2 * count],
         scaled_sums: &vector.scaled_sums[..count],
     };
-    if B::FINE || !V::WIDE { dot_in_fours(v, &all) } else { dot_in_eights(v, &all) }
+    match (V::WIDE, B::FINE) {
+        (false, _) => dot_in_fours(v, &all),
+        (_, true) => dot_of_halves(v, &all),
+        _ => dot_in_eights(v, &all),
+    }
+}
+
+/// Four groups at a time: the integers of their halves are added up first.
+#[inline(always)]
+fn dot_of_halves<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
+    let mut total = v.zero_sums();
+    let (pairs, rest) = all.row.as_chunks::<2>();
+    let vectors = all.codes.as_chunks::<4>().0.iter().zip(all.scales.as_chunks::<4>().0);
+    let vectors = vectors.zip(all.sums.as_chunks::<8>().0);
+    for (blocks, ((codes, scales), sums)) in pairs.iter().zip(vectors) {
+        let ints = four(
+            #[inline(always)]
+            |i| {
+                let raised = blocks[i / 2].raised_codes(v, i % 2);
+                v.dot_unsigned(raised, v.load_signed(&codes[i]))
+            },
+        );
+        let ints = v.add_words_times(v.total_halves(ints), sums, -i32::from(B::RAISED_BY));
+        let scales = v.multiply_sums(B::fine_scales(v, blocks), v.load_sums_twice(scales));
+        total = v.multiply_add_sums(total, v.sums_from_ints(ints), scales);
+    }
+    let done = 4 * pairs.len();
+    let rest = Groups {
+        row: rest,
+        codes: &all.codes[done..],
+        scales: &all.scales[done..],
+        sums: &all.sums[2 * done..],
+        scaled_sums: &all.scaled_sums[done..],
+    };
+    v.total(total) + dot_in_fours(v, &rest)
 }
 
 /// Eight groups at a time: their integers are added up first, so that one instruction serves all of their scales.
@@ -191,6 +237,7 @@ fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
         row: parts.remainder(),
         codes: &all.codes[done..],
         scales: &all.scales[done..],
+        sums: &all.sums[2 * done..],
         scaled_sums: &all.scaled_sums[done..],
     };
     (v.total(total) + v.total(offsets)) + dot_in_fours(v, &rest)
@@ -217,7 +264,7 @@ fn eight_scales<'a, B: SmallBlock + 'a, V: Vectors>(
 #[inline(always)]
 fn dot_in_fours<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
     let groups = B::LEN / 32;
-    let Groups { row, codes, scales, scaled_sums } = *all;
+    let Groups { row, codes, scales, scaled_sums, .. } = *all;
     let count = codes.len();
     let (mut a, mut b) = ((v.zero_sums(), 0.0), (v.zero_sums(), 0.0));
     let (mut c, mut d) = (a, b);

@@ -74,7 +74,8 @@ impl Tensor<'_> {
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
         let step = self.rows_in(TILE_BYTES).next_multiple_of(PANEL_ROWS as u64);
-        weights.multiply(activations, y, step as usize, |tile, out| {
+        let by_panels = by_panels(Isa::detect(), activations, false);
+        weights.multiply(activations, y, step as usize, by_panels, |tile, out| {
             let start = tile as u64 * step;
             self.dot_tiles(start..weights.rows.min(start + step), activations, out)
         })
@@ -155,6 +156,7 @@ impl Weights<'_> {
         activations: &Activations,
         y: &mut [f32],
         step: usize,
+        by_panels: bool,
         tile: impl Fn(usize, &mut [f32]) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
         self.check(activations)?;
@@ -182,7 +184,6 @@ impl Weights<'_> {
         let mut products = vec![0.0; y.len()];
         all(&mut products)?;
         // a few rows at a time, so that lines of `y` are written whole
-        let by_panels = by_panels(Isa::detect(), activations);
         for (panel, products) in products.chunks(PANEL_ROWS * count).enumerate() {
             let height = products.len() / count;
             for (vector, y) in y.chunks_exact_mut(rows).enumerate() {

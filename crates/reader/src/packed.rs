@@ -4,7 +4,7 @@ use granule_format::BlockType;
 use rayon::prelude::*;
 
 use crate::isa::Isa;
-use crate::kernel::{PANEL_ROWS, Packed, dot_blocks, dot_packed, pack, packs};
+use crate::kernel::{PANEL_ROWS, Packed, by_panels, dot_blocks, dot_packed, pack, packs};
 use crate::matmul::Weights;
 use crate::{Activations, Error, Tensor};
 
@@ -54,8 +54,8 @@ impl Tensor<'_> {
     /// | NVFP4 | 4.5 | 6 |
     /// | Q1_0, Q2_0 | 1.125, 2.25 | 2.5 |
     ///
-    /// Weights of plain numbers gain nothing, nor does any type on processors without AVX-512 (with VNNI, VBMI and GFNI)
-    /// so far: blocks are then copied as they are. Threads as in [`matvec`](Self::matvec).
+    /// Weights of plain numbers gain nothing, nor does any type so far without AVX2 or AVX-512: blocks are then copied as
+    /// they are. Threads as in [`matvec`](Self::matvec).
     ///
     /// ```no_run
     /// let model = granule_reader::Model::open("model.gguf")?;
@@ -152,7 +152,9 @@ impl PackedMatrix {
     /// # Errors
     /// As [`matvec_with`](Self::matvec_with).
     pub fn matmul_with(&self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
-        self.weights().multiply(activations, y, self.step, |part, out| {
+        let packed = matches!(self.parts.first(), Some(Part::Packed(_)));
+        let by_panels = by_panels(Isa::detect(), activations, packed);
+        self.weights().multiply(activations, y, self.step, by_panels, |part, out| {
             match self.parts.get(part) {
                 Some(Part::Packed(packed)) => {
                     dot_packed(Isa::detect(), self.ty, packed, activations, out)

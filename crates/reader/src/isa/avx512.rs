@@ -13,7 +13,7 @@ use super::lanes::{LaneWork, Lanes};
 use super::operations::operations;
 use super::vectors::{Vectors, Work};
 use super::x86::{
-    add_halves, add_lanes, average_bytes, byte_operations, pick_bytes, pick_numbers,
+    add_halves, add_lanes, average_bytes, byte_operations, lane_stores, pick_bytes, pick_numbers,
     shifted_nibbles, twice_bytes,
 };
 
@@ -158,6 +158,7 @@ impl Vectors for Avx512 {
 }
 
 impl Lanes for Avx512 {
+    lane_stores!();
     type Wide = __m512i;
 
     #[inline(always)]
@@ -237,20 +238,14 @@ impl Lanes for Avx512 {
         fn splat_lanes(number: i32) -> __m512i {
             _mm512_set1_epi32(number)
         }
-        fn dot_bytes(sum: __m512i, unsigned: __m512i, signed: u32) -> __m512i {
-            _mm512_dpbusd_epi32(sum, unsigned, _mm512_set1_epi32(signed.cast_signed()))
+        fn dot_values(sum: __m512i, values: __m512i, signed: u32) -> __m512i {
+            _mm512_dpbusd_epi32(sum, values, _mm512_set1_epi32(signed.cast_signed()))
+        }
+        fn dot_codes(sum: __m512i, codes: __m512i, signed: u32) -> __m512i {
+            _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(signed.cast_signed()))
         }
         fn dot_words(sum: __m512i, words: __m512i, pair: u32) -> __m512i {
             _mm512_dpwssd_epi32(sum, words, _mm512_set1_epi32(pair.cast_signed()))
-        }
-        fn store_bytes(bytes: __m256i, out: &mut [u8; 32]) {
-            _mm256_storeu_si256(out.as_mut_ptr().cast(), bytes)
-        }
-        fn store_words(words: __m256i, out: &mut [u8; 64]) {
-            _mm256_storeu_si256(out.as_mut_ptr().cast(), words)
-        }
-        fn store_sums(values: __m256, out: &mut [f32; 8]) {
-            _mm256_storeu_ps(out.as_mut_ptr(), values)
         }
         fn store_as_bytes(values: __m512, out: &mut [u8; 64]) {
             _mm512_storeu_ps(out.as_mut_ptr().cast(), values)

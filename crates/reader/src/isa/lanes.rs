@@ -1,9 +1,12 @@
-//! The operations that batches are multiplied with.
+//! The operations on sixteen rows of weights side by side.
 
 use super::vectors::Vectors;
 
 /// Operations on sixteen lanes of 32 bits, each of which belongs to another row of weights. The activations are the same
 /// for all of them.
+///
+/// Weights that are multiplied as bytes are *values*: signed bytes, raised by 128 where
+/// [all bytes are multiplied unsigned](Vectors::ALL_UNSIGNED).
 pub trait Lanes: Vectors {
     /// 16 times 32 bits: numbers, two words or four bytes each.
     type Wide: Copy;
@@ -43,8 +46,11 @@ pub trait Lanes: Vectors {
     fn look_up_fives(self, table: Self::Wide, low: Self::Wide, bits: u64) -> Self::Wide;
     /// The same number in all lanes.
     fn splat_lanes(self, number: i32) -> Self::Wide;
-    /// `sum` plus the products of each lane's four unsigned bytes with the four signed bytes of `signed`.
-    fn dot_bytes(self, sum: Self::Wide, unsigned: Self::Wide, signed: u32) -> Self::Wide;
+    /// `sum` plus the products of each lane's four values, as they are, with the four signed bytes of `signed`.
+    fn dot_values(self, sum: Self::Wide, values: Self::Wide, signed: u32) -> Self::Wide;
+    /// `sum` plus the products of each lane's four unsigned bytes with the four signed bytes of `signed`: all bytes where
+    /// [they are multiplied](Vectors::ALL_UNSIGNED), otherwise only those below 64.
+    fn dot_codes(self, sum: Self::Wide, codes: Self::Wide, signed: u32) -> Self::Wide;
     /// `sum` plus the products of each lane's two words with the two words of `pair`.
     fn dot_words(self, sum: Self::Wide, words: Self::Wide, pair: u32) -> Self::Wide;
     /// `sum` plus the products of lanes.

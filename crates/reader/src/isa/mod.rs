@@ -15,6 +15,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_lanes;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 mod codebook;
 mod lanes;
@@ -177,6 +179,16 @@ impl Isa {
     pub const fn has_lanes(self) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Avx512 | Level::Avx512Full => true,
+            _ => false,
+        }
+    }
+
+    /// Whether batches are multiplied fastest in panels of rows that are made for that.
+    #[inline]
+    pub(crate) const fn has_many_lanes(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
             Level::Avx512Full => true,
             _ => false,
         }
@@ -187,6 +199,9 @@ impl Isa {
     #[inline]
     pub fn lanes<W: LaneWork>(self, work: W) {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: both exist only after detection found these features.
+            Level::Avx2 | Level::Avx512 => unsafe { avx2_lanes::enter_lanes(work) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level::Avx512Full` exists only after detection found these features.
             Level::Avx512Full => unsafe { avx512::enter_lanes(work) },

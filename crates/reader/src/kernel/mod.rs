@@ -180,7 +180,7 @@ pub fn dot_rows(
     out: &mut [f32],
 ) {
     dot_blocks(isa, ty, blocks, activations, out);
-    if by_panels(isa, activations) {
+    if by_panels(isa, activations, false) {
         let count = activations.count();
         for out in out.chunks_mut(PANEL_ROWS * count) {
             let (panel, rows) = (out.to_vec(), out.len() / count);
@@ -195,8 +195,10 @@ pub fn dot_rows(
 
 /// Whether products with these activations are written a panel of [`PANEL_ROWS`] rows after another, and in it those of a
 /// vector together. Otherwise those of a row are together.
-pub(crate) fn by_panels(isa: Isa, activations: &Activations) -> bool {
-    isa.has_lanes() && activations.is_batch() && activations.form() != Form::Float
+pub(crate) fn by_panels(isa: Isa, activations: &Activations, packed: bool) -> bool {
+    // what is packed is in panels; otherwise they have to be made
+    let lanes = if packed { isa.has_lanes() } else { isa.has_many_lanes() };
+    lanes && activations.is_batch() && activations.form() != Form::Float
 }
 
 /// As [`dot_rows`], in the order that [`by_panels`] tells.
@@ -217,7 +219,7 @@ pub(crate) fn dot_blocks(
         let blocks = blocks_of::<B>(blocks);
         assert!(blocks.len().is_multiple_of(row_blocks), "whole rows");
         assert_eq!(blocks.len() / row_blocks * activations.count(), out.len());
-        if by_panels(isa, activations) {
+        if by_panels(isa, activations, false) {
             return isa.lanes(Panels { blocks, row_blocks, activations, out });
         }
         isa.vectors(Dots { blocks, row_blocks, activations, out });

@@ -166,7 +166,7 @@ impl<B: Kernel> LaneWork for Products<'_, B> {
         }
         for number in 0..count {
             let vector = activations.vector(number);
-            let raised_by = B::PACKING.map_or(0, |packing| packing.raised_by());
+            let raised_by = B::PACKING.map_or(0, |packing| packing.raised_by::<V>());
             let offsets: Vec<i32> =
                 vector.sums.iter().map(|sum| raised_by * i32::from(*sum)).collect();
             let wide_sums: Vec<u32> =
@@ -200,7 +200,7 @@ pub(super) fn unpack_codes<V: Lanes>(
     let groups = panel.codes.as_flattened_mut().as_chunks_mut::<8>().0.iter_mut();
     for (part, (lines, out)) in lines.zip(groups).enumerate() {
         let fifths = if packing.fifths() { &packed.fifths[8 * index + part] } else { &[0; 8] };
-        let weights = packing.unpack(v, Codes { lines, fifths });
+        let weights = packing.unpack(v, Codes { lines, fifths }, false);
         eight(
             #[inline(always)]
             |i| v.store_lanes(weights[i], &mut out[i]),

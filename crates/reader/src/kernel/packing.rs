@@ -18,8 +18,21 @@ pub(crate) struct Packing {
     bits: u32,
     /// The values of the codes raised by 128, in order; repeated, or if they are consecutive, going on.
     levels: [u8; 64],
+    /// The same, not raised.
+    signed_levels: [u8; 64],
     consecutive: bool,
 }
+
+/// What stands for codes that are multiplied themselves.
+static NUMBERS: [u8; 64] = {
+    let mut numbers = [0; 64];
+    let mut index = 0;
+    while index < 64 {
+        numbers[index] = index as u8;
+        index += 1;
+    }
+    numbers
+};
 
 /// Where the codes of a group lie.
 #[derive(Clone, Copy)]
@@ -32,7 +45,7 @@ pub(super) struct Codes<'a> {
 impl Packing {
     /// Codes of 4 bits for sixteen values.
     pub(crate) const fn nibbles(levels: [i8; 16]) -> Self {
-        Self { bits: 4, levels: raised(levels), consecutive: false }
+        Self::new(4, raised(levels), false)
     }
 
     /// Codes of 4 bits for up to eight magnitudes and their negatives.
@@ -57,7 +70,17 @@ impl Packing {
             levels[index] = (least.cast_unsigned() ^ 128).wrapping_add(index as u8);
             index += 1;
         }
-        Self { bits, levels, consecutive: true }
+        Self::new(bits, levels, true)
+    }
+
+    const fn new(bits: u32, levels: [u8; 64], consecutive: bool) -> Self {
+        let mut signed_levels = levels;
+        let mut index = 0;
+        while index < 64 {
+            signed_levels[index] ^= 128;
+            index += 1;
+        }
+        Self { bits, levels, signed_levels, consecutive }
     }
 
     /// Lines of a group, without fifth bits.
@@ -146,42 +169,59 @@ impl Packing {
         codes
     }
 
-    /// The values of a group, raised by 128.
+    /// The values of a group, see [`Lanes`]; or the codes of consecutive ones.
     #[inline(always)]
-    pub(super) fn unpack<V: Lanes>(&self, v: V, codes: Codes<'_>) -> [V::Wide; 8] {
-        let levels = v.load_lanes(&self.levels);
+    pub(super) fn unpack<V: Lanes>(&self, v: V, codes: Codes<'_>, as_codes: bool) -> [V::Wide; 8] {
+        let levels = v.load_lanes(match (as_codes, V::ALL_UNSIGNED) {
+            (true, _) => &NUMBERS,
+            (false, true) => &self.levels,
+            (false, false) => &self.signed_levels,
+        });
         let Codes { lines, fifths } = codes;
         eight_of(
             #[inline(always)]
             |i| {
-                let line = |index: usize| v.load_lanes(&lines[index].0);
-                let bits = |width: usize| {
-                    let (index, shift) = self.place(width, i);
-                    v.rotate_lanes(line(index), shift)
-                };
                 match self.bits {
-                    2 => v.add_base(v.mask_lanes(bits(2), 3), levels),
-                    4 if self.consecutive => v.add_base(v.mask_lanes(bits(4), 15), levels),
-                    4 => v.look_up_lanes(levels, bits(4)),
-                    5 => v.look_up_fives(levels, bits(4), fifths[i]),
+                    2 => v.add_base(v.mask_lanes(self.bits_of(v, lines, 2, i), 3), levels),
+                    4 if self.consecutive => {
+                        v.add_base(v.mask_lanes(self.bits_of(v, lines, 4, i), 15), levels)
+                    }
+                    4 => v.look_up_lanes(levels, self.bits_of(v, lines, 4, i)),
+                    5 => v.look_up_fives(levels, self.bits_of(v, lines, 4, i), fifths[i]),
                     6 => {
                         let (index, shift) = self.place(2, i);
                         // to bits 4 and 5 of each byte
-                        let high = v.rotate_lanes(line(4 + index), (28 + shift) % 32);
-                        v.look_up_sixes(levels, bits(4), high)
+                        let high = v.rotate_lanes(line(v, lines, 4 + index), (28 + shift) % 32);
+                        v.look_up_sixes(levels, self.bits_of(v, lines, 4, i), high)
                     }
-                    _ => line(i),
+                    _ => v.add_base(line(v, lines, i), levels),
                 }
             },
         )
     }
 
-    /// What products of one vector gain for each unit of a sum of activations: minus what the codes in them are raised by.
-    pub(super) const fn raised_by(&self) -> i32 {
-        if self.in_place() { self.levels[0] as i32 - 128 } else { -128 }
+    /// The line with `width` bits of codes `i`, moved so that these are the lowest.
+    #[inline(always)]
+    fn bits_of<V: Lanes>(&self, v: V, lines: &[Line], width: usize, i: usize) -> V::Wide {
+        let (index, shift) = self.place(width, i);
+        v.rotate_lanes(line(v, lines, index), shift)
     }
 
-    /// Whether products with one vector are of codes where they lie in their bytes.
+    /// What products of one vector gain for each unit of a sum of activations: minus what the codes in them are raised by.
+    pub(super) const fn raised_by<V: Lanes>(&self) -> i32 {
+        match (self.multiplied_as_codes(), V::ALL_UNSIGNED) {
+            (true, _) => self.levels[0] as i32 - 128,
+            (false, true) => -128,
+            (false, false) => 0,
+        }
+    }
+
+    /// Whether products with one vector are of codes, not of values.
+    const fn multiplied_as_codes(&self) -> bool {
+        self.consecutive && self.bits < 8
+    }
+
+    /// Whether codes are multiplied where they lie in their bytes, if all unsigned bytes can be multiplied.
     const fn in_place(&self) -> bool {
         self.consecutive && self.bits <= 4
     }
@@ -201,25 +241,35 @@ impl Packing {
         activations: &[[i8; 4]; 8],
         offsets: [i32; 2],
     ) -> [V::Wide; 2] {
-        let times = |sum, codes, i: usize| {
-            let activations = activations[i].map(i8::cast_unsigned);
-            v.dot_bytes(sum, codes, u32::from_le_bytes(activations))
-        };
-        if !self.in_place() {
-            let values = self.unpack(v, codes);
+        if !V::ALL_UNSIGNED || !self.in_place() {
+            let as_codes = self.multiplied_as_codes();
+            let values = self.unpack(v, codes, as_codes);
             let mut sums = [v.splat_lanes(offsets[0]), v.splat_lanes(offsets[1])];
             for i in 0..8 {
-                sums[i / 4] = times(sums[i / 4], values[i], i);
+                let sum = sums[i / 4];
+                sums[i / 4] = if as_codes {
+                    v.dot_codes(sum, values[i], number(activations, i))
+                } else {
+                    v.dot_values(sum, values[i], number(activations, i))
+                };
             }
             return sums;
         }
-        let line = |index: usize| v.load_lanes(&codes.lines[index].0);
+        let lines = codes.lines;
         let mut sums = [v.splat_lanes(offsets[0]), v.splat_lanes(offsets[1])];
         if self.bits == 4 {
             let mut high = v.splat_lanes(0);
             for i in 0..4 {
-                sums[0] = times(sums[0], v.mask_lanes(line(i), 15), i);
-                high = times(high, v.mask_lanes(line(i), 15 << 4), 4 + i);
+                sums[0] = v.dot_codes(
+                    sums[0],
+                    v.mask_lanes(line(v, lines, i), 15),
+                    number(activations, i),
+                );
+                high = v.dot_codes(
+                    high,
+                    v.mask_lanes(line(v, lines, i), 15 << 4),
+                    number(activations, 4 + i),
+                );
             }
             sums[1] = v.add_lanes(sums[1], v.shift_lanes(high, 4));
             return sums;
@@ -227,15 +277,39 @@ impl Packing {
         let zero = v.splat_lanes(0);
         let mut parts = [sums[0], zero, zero, zero];
         for i in 0..2 {
-            parts[0] = times(parts[0], v.mask_lanes(line(i), 3), i);
-            parts[1] = times(parts[1], v.mask_lanes(line(i), 3 << 2), 2 + i);
-            parts[2] = times(parts[2], v.mask_lanes(line(i), 3 << 4), 4 + i);
-            parts[3] = times(parts[3], v.mask_lanes(line(i), 3 << 6), 6 + i);
+            parts[0] =
+                v.dot_codes(parts[0], v.mask_lanes(line(v, lines, i), 3), number(activations, i));
+            parts[1] = v.dot_codes(
+                parts[1],
+                v.mask_lanes(line(v, lines, i), 3 << 2),
+                number(activations, 2 + i),
+            );
+            parts[2] = v.dot_codes(
+                parts[2],
+                v.mask_lanes(line(v, lines, i), 3 << 4),
+                number(activations, 4 + i),
+            );
+            parts[3] = v.dot_codes(
+                parts[3],
+                v.mask_lanes(line(v, lines, i), 3 << 6),
+                number(activations, 6 + i),
+            );
         }
         let low = v.add_lanes(parts[0], v.shift_lanes(parts[1], 2));
         let high = v.add_lanes(v.shift_lanes(parts[2], 4), v.shift_lanes(parts[3], 6));
         [low, v.add_lanes(sums[1], high)]
     }
+}
+
+#[inline(always)]
+fn line<V: Lanes>(v: V, lines: &[Line], index: usize) -> V::Wide {
+    v.load_lanes(&lines[index].0)
+}
+
+/// Four activations, the first lowest.
+#[inline(always)]
+fn number(activations: &[[i8; 4]; 8], index: usize) -> u32 {
+    u32::from_le_bytes(activations[index].map(i8::cast_unsigned))
 }
 
 /// Levels in order, raised by 128 and repeated.

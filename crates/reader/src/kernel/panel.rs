@@ -149,20 +149,20 @@ pub(super) fn each_integers<V: Lanes>(
 ) {
     let codes = panel.codes.as_flattened().as_chunks::<8>().0;
     for (group, (codes, vectors)) in codes.iter().zip(&part.codes).enumerate() {
-        let mut ints =
-            splat_each(v, if fine { &part.offsets[2 * group] } else { &part.wide_offsets[group] });
+        let offsets = if fine { &part.offsets[2 * group] } else { &part.wide_offsets[group] };
+        let mut ints = offsets_of(v, offsets);
         eight(
             #[inline(always)]
             |four| {
                 if fine && four == 4 {
                     f(2 * group, ints);
-                    ints = splat_each(v, &part.offsets[2 * group + 1]);
+                    ints = offsets_of(v, &part.offsets[2 * group + 1]);
                 }
                 let weights = v.load_lanes(&codes[four]);
                 let vectors = &vectors[four];
                 eight(
                     #[inline(always)]
-                    |i| ints[i] = v.dot_bytes(ints[i], weights, vectors[i]),
+                    |i| ints[i] = v.dot_values(ints[i], weights, vectors[i]),
                 );
             },
         );
@@ -170,10 +170,11 @@ pub(super) fn each_integers<V: Lanes>(
     }
 }
 
+/// What products gain as values are raised, if they are.
 #[inline(always)]
-fn splat_each<V: Lanes>(v: V, numbers: &[i32; WIDTH]) -> [V::Wide; WIDTH] {
+fn offsets_of<V: Lanes>(v: V, numbers: &[i32; WIDTH]) -> [V::Wide; WIDTH] {
     eight_of(
         #[inline(always)]
-        |i| v.splat_lanes(numbers[i]),
+        |i| v.splat_lanes(if V::ALL_UNSIGNED { numbers[i] } else { 0 }),
     )
 }

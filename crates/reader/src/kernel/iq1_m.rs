@@ -1,9 +1,11 @@
 //! IQ1_M: groups of 8 values from a codebook, each shifted up or down.
 
+use std::hint::black_box;
+
 use granule_format::block::types::IQ1_M;
 use granule_format::num::F16;
 
-use super::codes::{Codes, eightfold, four};
+use super::codes::{Codes, eight_of, eightfold, four};
 use super::packing::Packing;
 use super::super_block::{self, Scales, SuperBlock};
 use crate::isa::Vectors;
@@ -22,12 +24,11 @@ impl SuperBlock for IQ1_M {
             |i| self.scales[i].get(),
         );
         // each word: four sub-scales of 3 bits, below a quarter of the scale
-        let sub_scales = |word: u16| {
-            let bits = u64::from(word);
-            bits & 7 | (bits << 5 & 0x700) | (bits << 10 & 0x7_0000) | (bits << 15 & 0x700_0000)
-        };
         let eight = |low: u16, high: u16| {
-            2 * (sub_scales(low) | sub_scales(high) << 32) + 0x0101_0101_0101_0101
+            let words = u64::from(low) | u64::from(high) << 32;
+            let pairs = words & 0x3f_0000_003f | (words << 10 & 0x003f_0000_003f_0000);
+            let bytes = pairs & 0x0007_0007_0007_0007 | (pairs << 5 & 0x0700_0700_0700_0700);
+            2 * bytes + 0x0101_0101_0101_0101
         };
         let sub_scales = [eight(words[0], words[1]), eight(words[2], words[3])];
         let quarters = four(
@@ -39,27 +40,31 @@ impl SuperBlock for IQ1_M {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let bits =
-            usize::from(self.groups[2 * group]) | usize::from(self.groups[2 * group + 1]) << 8;
-        let indices = four(
+    fn all_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+        // bits of the values that are shifted down; for the whole block at once, of which the compiler makes vectors
+        let mut down = [0; 8];
+        for (i, down) in down.iter_mut().enumerate() {
+            // the top bits of four nibbles, in bytes
+            let nibbles = u32::from(self.groups[2 * i]) | u32::from(self.groups[2 * i + 1]) << 16;
+            let bits = (nibbles >> 3 | nibbles << 1) & 0x0101_0101;
+            *down = (bits << 8).wrapping_sub(bits);
+        }
+        // in memory, out of which taking them one by one is less work than out of a vector
+        let down = black_box(&down);
+        eight_of(
             #[inline(always)]
-            |i| usize::from(self.indices_low[4 * group + i]) | (bits >> (4 * i) & 7) << 8,
-        );
-        let down = (bits >> 3 & 1) | (bits >> 6 & 2) | (bits >> 9 & 4) | (bits >> 12 & 8);
-        v.add_bytes(eightfold(v, indices), v.load(&SHIFTS[down]))
+            |group| {
+                let bits = |i: usize| usize::from(self.groups[2 * group + i]);
+                let (low, high) = (bits(0), bits(1));
+                let high = [low << 8, low << 4, high << 8, high << 4];
+                let indices = four(
+                    #[inline(always)]
+                    |i| usize::from(self.indices_low[4 * group + i]) | high[i] & 0x700,
+                );
+                // 1, or -1 if the shift is down
+                let shifts = v.or(v.spread_bits(down[group]), v.splat_byte(1));
+                v.add_bytes(eightfold(v, indices), shifts)
+            },
+        )
     }
 }
-
-/// The shifts of four groups of 8 values, times 8: -1 for the groups whose bit is set.
-static SHIFTS: [[u8; 32]; 16] = {
-    let mut shifts = [[1; 32]; 16];
-    let mut index = 0;
-    while index < 16 * 32 {
-        if (index / 32) >> (index % 32 / 8) & 1 == 1 {
-            shifts[index / 32][index % 32] = 255;
-        }
-        index += 1;
-    }
-    shifts
-};

@@ -4,6 +4,8 @@
 //! `sub_min`, are exact in single precision, so decoding may form them first in any way. Dot products stay
 //! integers within a super-block: codes times activations, times sub-scales.
 
+use std::hint::black_box;
+
 use granule_format::Block;
 
 use super::codes::{Codes, eight, eight_of};
@@ -96,6 +98,8 @@ pub(crate) fn decode<B: SuperBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
         if B::MINIMUMS {
             v.store(v.mul(v.splat(min), v.floats_from_u64(sub_mins)), &mut mins);
         }
+        // in memory, out of which taking them one by one is less work than out of a vector
+        let (scales, mins) = black_box((&scales, &mins));
         let codes = block.all_codes(v);
         eight(
             #[inline(always)]

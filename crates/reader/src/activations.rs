@@ -38,6 +38,7 @@ pub struct Activations {
     pub(crate) scales: Vec<f32>,
     pub(crate) sums: Vec<i16>,
     pub(crate) scaled_sums: Vec<f32>,
+    pub(crate) paired_codes: Vec<i8>,
     /// All vectors once more in the two orders for batches, when they are first asked for.
     tiles: OnceLock<Vec<Tile>>,
     strips: OnceLock<Vec<Strip>>,
@@ -92,6 +93,9 @@ pub(crate) struct Vector<'a> {
     pub(crate) sums: &'a [i16],
     /// The sum of each 32 codes times their scale, in the form Q8_0.
     pub(crate) scaled_sums: &'a [f32],
+    /// The codes of each two blocks once more, in the form Q8_0: their first halves, then their second halves. What is
+    /// left over is missing.
+    pub(crate) paired_codes: &'a [i8],
 }
 
 impl Activations {
@@ -126,6 +130,7 @@ impl Activations {
             scales: Vec::new(),
             sums: Vec::new(),
             scaled_sums: Vec::new(),
+            paired_codes: Vec::new(),
             tiles: OnceLock::new(),
             strips: OnceLock::new(),
         };
@@ -156,6 +161,12 @@ impl Activations {
         if form == Form::Q8_0 {
             let sums = sums.as_chunks::<2>().0.iter().zip(scales);
             this.scaled_sums = sums.map(|([a, b], scale)| f32::from(a + b) * *scale).collect();
+            for codes in this.codes.chunks_exact(this.columns) {
+                for pair in codes.as_chunks::<16>().0.as_chunks::<4>().0 {
+                    let [a, b, c, d] = *pair;
+                    this.paired_codes.extend_from_slice([a, c, b, d].as_flattened());
+                }
+            }
         }
     }
 
@@ -212,6 +223,7 @@ impl Activations {
                 scales: &[],
                 sums: &[],
                 scaled_sums: &[],
+                paired_codes: &[],
             },
             _ => Vector {
                 values: &[],
@@ -220,6 +232,12 @@ impl Activations {
                 sums: &self.sums[index * (columns / 16)..][..columns / 16],
                 scaled_sums: match self.form {
                     Form::Q8_0 => &self.scaled_sums[index * (columns / 32)..][..columns / 32],
+                    _ => &[],
+                },
+                paired_codes: match self.form {
+                    Form::Q8_0 => {
+                        &self.paired_codes[index * (columns / 64 * 64)..][..columns / 64 * 64]
+                    }
                     _ => &[],
                 },
             },

@@ -7,8 +7,8 @@ use granule_format::num::F16;
 use super::operations::operations;
 use super::vectors::{Vectors, Work};
 use super::x86::{
-    add_halves, add_lanes, average_bytes, byte_operations, pick_bytes, pick_numbers,
-    shifted_nibbles, twice_bytes,
+    add_halves, add_lanes, add_neighbours, average_bytes, byte_operations, pick_bytes,
+    pick_numbers, shifted_nibbles, twice_bytes,
 };
 
 /// Proof that the CPU has AVX2, FMA, F16C and BMI2.

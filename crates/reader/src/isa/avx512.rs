@@ -13,8 +13,8 @@ use super::lanes::{LaneWork, Lanes};
 use super::operations::operations;
 use super::vectors::{Vectors, Work};
 use super::x86::{
-    add_halves, add_lanes, average_bytes, byte_operations, lane_stores, pick_bytes, pick_numbers,
-    shifted_nibbles, twice_bytes,
+    add_halves, add_lanes, add_neighbours, average_bytes, byte_operations, lane_stores, pick_bytes,
+    pick_numbers, shifted_nibbles, twice_bytes,
 };
 
 /// Proof that the CPU has AVX-512 F, BW, DQ, VL, VNNI and VBMI, GFNI, and what AVX2 needs.
@@ -77,6 +77,11 @@ impl Vectors for Avx512 {
             // bits above the lowest five do not count, nor does the fifth, as the table is there twice
             _mm256_permutexvar_epi8(shifted_nibbles(bytes), table)
         }
+        fn lookup_low(table: &[i8; 16], bytes: __m256i) -> __m256i {
+            let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
+            // as in `lookup_nibbles`
+            _mm256_permutexvar_epi8(bytes, table)
+        }
         fn lookup_nibbles_of_eights(table: &[i8; 16], bytes: &[u8; 16]) -> __m256i {
             let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
             let bytes = _mm256_castsi128_si256(_mm_loadu_si128(bytes.as_ptr().cast()));
@@ -86,9 +91,6 @@ impl Vectors for Avx512 {
         }
         fn spread_bits(bits: u32) -> __m256i {
             _mm256_movm_epi8(bits)
-        }
-        fn add_where(a: __m256i, bits: u32, byte: u8) -> __m256i {
-            _mm256_mask_add_epi8(a, bits, a, _mm256_set1_epi8(byte.cast_signed()))
         }
         fn negate(a: __m256i, signs: u32) -> __m256i {
             _mm256_mask_sub_epi8(a, signs, _mm256_setzero_si256(), a)

@@ -40,6 +40,9 @@ impl Vectors for Neon {
             let (low, high) = bytes.split_at(16);
             [vld1q_u8(low.as_ptr().cast()), vld1q_u8(high.as_ptr().cast())]
         }
+        fn load_two(first: &[u8; 16], second: &[u8; 16]) -> Bytes {
+            [vld1q_u8(first.as_ptr()), vld1q_u8(second.as_ptr())]
+        }
         fn nibbles(bytes: &[u8; 16]) -> Bytes {
             let bytes = vld1q_u8(bytes.as_ptr());
             [vandq_u8(bytes, vdupq_n_u8(15)), vshrq_n_u8::<4>(bytes)]

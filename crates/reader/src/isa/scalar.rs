@@ -48,6 +48,11 @@ impl Vectors for Scalar {
     }
 
     #[inline(always)]
+    fn load_two(self, first: &[u8; 16], second: &[u8; 16]) -> [u8; 32] {
+        std::array::from_fn(|i| if i < 16 { first[i] } else { second[i - 16] })
+    }
+
+    #[inline(always)]
     fn nibbles(self, bytes: &[u8; 16]) -> [u8; 32] {
         std::array::from_fn(|i| if i < 16 { bytes[i] & 15 } else { bytes[i - 16] >> 4 })
     }

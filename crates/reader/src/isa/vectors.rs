@@ -37,6 +37,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn load(self, bytes: &[u8; 32]) -> Self::Bytes;
     /// 32 signed bytes from memory.
     fn load_signed(self, bytes: &[i8; 32]) -> Self::Bytes;
+    /// Twice 16 bytes from memory.
+    fn load_two(self, first: &[u8; 16], second: &[u8; 16]) -> Self::Bytes;
     /// The low nibbles of 16 bytes, then their high nibbles.
     fn nibbles(self, bytes: &[u8; 16]) -> Self::Bytes;
     /// Four times eight bytes, each lowest first.
@@ -68,11 +70,6 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn shift_right(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
     /// The bytes, in pairs as little-endian numbers of 16 bits, shifted up.
     fn shift_left(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
-    /// Sum of bytes and, where bit `i` is set, of `byte`, wrapping.
-    #[inline(always)]
-    fn add_where(self, a: Self::Bytes, bits: u32, byte: u8) -> Self::Bytes {
-        self.add_bytes(a, self.and(self.spread_bits(bits), self.splat_byte(byte)))
-    }
     /// Difference of unsigned bytes; 0 where it would be negative.
     fn sub_to_zero(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// The means of unsigned bytes, halves rounded up.
@@ -83,6 +80,11 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     #[inline(always)]
     fn lookup_nibbles(self, table: &[i8; 16], bytes: &[u8; 16]) -> Self::Bytes {
         self.lookup(table, self.nibbles(bytes))
+    }
+    /// The entries of a table for the low nibbles of bytes.
+    #[inline(always)]
+    fn lookup_low(self, table: &[i8; 16], bytes: Self::Bytes) -> Self::Bytes {
+        self.lookup(table, self.and(bytes, self.splat_byte(15)))
     }
     /// As [`lookup_nibbles`](Self::lookup_nibbles) for eight bytes, then for the other eight.
     #[inline(always)]

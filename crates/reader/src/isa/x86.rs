@@ -29,6 +29,15 @@ pub(super) fn add_halves(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(blended, _mm256_alignr_epi8::<8>(b, a))
 }
 
+/// In each half, neighbours of `a` added, and those of `b`. The instruction for it is slower.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn add_neighbours(a: __m256i, b: __m256i) -> __m256i {
+    let (a, b) = (_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+    let (even, odd) = (_mm256_shuffle_ps::<0x88>(a, b), _mm256_shuffle_ps::<0xdd>(a, b));
+    _mm256_add_epi32(_mm256_castps_si256(even), _mm256_castps_si256(odd))
+}
+
 /// The bytes of each half of `bytes` that `indices` say. Not the intrinsic, of which the compiler makes two shuffles where
 /// neighbours are the same.
 #[inline]
@@ -164,6 +173,10 @@ macro_rules! byte_operations {
             fn twice(a: __m256i) -> __m256i {
                 twice_bytes(a)
             }
+            fn load_two(first: &[u8; 16], second: &[u8; 16]) -> __m256i {
+                let first = _mm256_castsi128_si256(_mm_loadu_si128(first.as_ptr().cast()));
+                _mm256_inserti128_si256::<1>(first, _mm_loadu_si128(second.as_ptr().cast()))
+            }
             fn lookup(table: &[i8; 16], indices: __m256i) -> __m256i {
                 let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
                 _mm256_shuffle_epi8(table, indices)
@@ -231,11 +244,11 @@ macro_rules! byte_operations {
             fn total_each(ints: [__m256i; 8]) -> __m256i {
                 let [a, b, c, d, e, f, g, h] = ints;
                 let first = add_halves(add_lanes(a, e), add_lanes(b, f));
-                _mm256_hadd_epi32(first, add_halves(add_lanes(c, g), add_lanes(d, h)))
+                add_neighbours(first, add_halves(add_lanes(c, g), add_lanes(d, h)))
             }
             fn total_halves(ints: [__m256i; 4]) -> __m256i {
                 let [a, b, c, d] = ints;
-                let halves = _mm256_hadd_epi32(add_halves(a, b), add_halves(c, d));
+                let halves = add_neighbours(add_halves(a, b), add_halves(c, d));
                 _mm256_permutevar8x32_epi32(halves, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
             }
             fn add_words_times(sum: __m256i, words: &[i16; 8], factor: i32) -> __m256i {

@@ -106,6 +106,29 @@ pub(crate) fn bits<V: Vectors>(
     v.and(moved, v.splat_byte(mask))
 }
 
+/// The low nibbles of twice 16 bytes, and the high ones.
+#[inline(always)]
+pub(crate) fn nibbles_of_two<V: Vectors>(
+    v: V,
+    first: &[u8; 16],
+    second: &[u8; 16],
+) -> [V::Bytes; 2] {
+    let bytes = v.load_two(first, second);
+    [v.and(bytes, v.splat_byte(15)), v.and(v.shift_right(bytes, 4), v.splat_byte(15))]
+}
+
+/// The entries of a table for the low nibbles of twice 16 bytes, and for the high ones.
+#[inline(always)]
+pub(crate) fn lookup_nibbles_of_two<V: Vectors>(
+    v: V,
+    table: &[i8; 16],
+    first: &[u8; 16],
+    second: &[u8; 16],
+) -> [V::Bytes; 2] {
+    let bytes = v.load_two(first, second);
+    [v.lookup_low(table, bytes), v.lookup_low(table, v.shift_right(bytes, 4))]
+}
+
 /// Part `index` of an array, as an array.
 #[inline(always)]
 pub(crate) fn part<T, const N: usize>(values: &[T], index: usize) -> &[T; N] {

@@ -4,7 +4,7 @@ use granule_format::block::codebook::iq4_nl::LEVELS;
 use granule_format::block::types::IQ4_NL;
 use granule_format::num::F16;
 
-use super::codes::Codes;
+use super::codes::{Codes, lookup_nibbles_of_two};
 use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
@@ -24,6 +24,14 @@ impl SmallBlock for IQ4_NL {
     #[inline(always)]
     fn half(&self) -> Option<F16> {
         Some(self.scale)
+    }
+
+    const PAIRED: bool = true;
+
+    #[inline(always)]
+    fn pair_codes<V: Vectors>(v: V, [a, b]: &[Self; 2]) -> [V::Bytes; 2] {
+        let levels = if V::ALL_UNSIGNED { &RAISED } else { &LEVELS };
+        lookup_nibbles_of_two(v, levels, &a.codes, &b.codes)
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use granule_format::block::fp4;
 use granule_format::block::types::MXFP4;
 
-use super::codes::{Codes, every_byte};
+use super::codes::{Codes, every_byte, lookup_nibbles_of_two};
 use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
@@ -19,6 +19,13 @@ impl SmallBlock for MXFP4 {
     #[inline(always)]
     fn scales<V: Vectors>(&self, _: V, _: usize) -> [f32; 2] {
         [SCALES[usize::from(self.exponent)]; 2]
+    }
+
+    const PAIRED: bool = true;
+
+    #[inline(always)]
+    fn pair_codes<V: Vectors>(v: V, [a, b]: &[Self; 2]) -> [V::Bytes; 2] {
+        lookup_nibbles_of_two(v, &RAISED, &a.codes, &b.codes)
     }
 
     #[inline(always)]

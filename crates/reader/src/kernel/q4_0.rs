@@ -3,7 +3,7 @@
 use granule_format::block::types::Q4_0;
 use granule_format::num::F16;
 
-use super::codes::Codes;
+use super::codes::{Codes, nibbles_of_two};
 use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
@@ -23,6 +23,13 @@ impl SmallBlock for Q4_0 {
     #[inline(always)]
     fn half(&self) -> Option<F16> {
         Some(self.scale)
+    }
+
+    const PAIRED: bool = true;
+
+    #[inline(always)]
+    fn pair_codes<V: Vectors>(v: V, [a, b]: &[Self; 2]) -> [V::Bytes; 2] {
+        nibbles_of_two(v, &a.codes, &b.codes)
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use granule_format::block::types::Q4_1;
 use granule_format::num::F16;
 
-use super::codes::Codes;
+use super::codes::{Codes, nibbles_of_two};
 use super::packing::Packing;
 use super::small_block::SmallBlock;
 use super::super_block;
@@ -29,6 +29,13 @@ impl SmallBlock for Q4_1 {
     #[inline(always)]
     fn min(&self) -> F16 {
         self.min
+    }
+
+    const PAIRED: bool = true;
+
+    #[inline(always)]
+    fn pair_codes<V: Vectors>(v: V, [a, b]: &[Self; 2]) -> [V::Bytes; 2] {
+        nibbles_of_two(v, &a.codes, &b.codes)
     }
 
     #[inline(always)]

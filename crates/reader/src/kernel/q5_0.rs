@@ -27,6 +27,7 @@ impl SmallBlock for Q5_0 {
 
     #[inline(always)]
     fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
-        v.add_where(v.nibbles(&self.low_bits), u32::from_le_bytes(self.high_bits), 16)
+        let high = v.and(v.spread_bits(u32::from_le_bytes(self.high_bits)), v.splat_byte(16));
+        v.or(v.nibbles(&self.low_bits), high)
     }
 }

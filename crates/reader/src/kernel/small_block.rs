@@ -51,6 +51,15 @@ pub(crate) trait SmallBlock: Block {
     /// The codes of values `32 * group` to `32 * group + 31`.
     fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes;
 
+    /// Whether there are [`pair_codes`](Self::pair_codes): of blocks of 32 values.
+    const PAIRED: bool = false;
+
+    /// The codes for products of a vector of the first halves of two blocks, and of their second halves.
+    #[inline(always)]
+    fn pair_codes<V: Vectors>(v: V, blocks: &[Self; 2]) -> [V::Bytes; 2] {
+        [codes_for_dot(v, &blocks[0], 0), codes_for_dot(v, &blocks[1], 0)]
+    }
+
     /// What signed codes are raised by in [`raised_codes`](Self::raised_codes), so that none is below 0.
     const RAISED_BY: u8 = 0;
 
@@ -146,6 +155,7 @@ struct Groups<'a, B> {
     scales: &'a [f32],
     sums: &'a [i16],
     scaled_sums: &'a [f32],
+    paired_codes: &'a [[i8; 32]],
 }
 
 #[inline(always)]
@@ -160,6 +170,7 @@ pub(crate) fn dot<B: SmallBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_
         scales: &vector.scales[..count],
         sums: &vector.sums[..2 * count],
         scaled_sums: &vector.scaled_sums[..count],
+        paired_codes: vector.paired_codes.as_chunks().0,
     };
     match (V::WIDE, B::FINE) {
         (false, _) => dot_in_fours(v, &all),
@@ -194,6 +205,7 @@ fn dot_of_halves<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
         scales: &all.scales[done..],
         sums: &all.sums[2 * done..],
         scaled_sums: &all.scaled_sums[done..],
+        paired_codes: &[],
     };
     v.total(total) + dot_in_fours(v, &rest)
 }
@@ -206,20 +218,25 @@ fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
     let mut parts = all.row.chunks_exact(8);
     let vectors = all.codes.chunks_exact(8 * groups).zip(all.scales.chunks_exact(8 * groups));
     let vectors = vectors.zip(all.scaled_sums.chunks_exact(8 * groups));
+    let mut paired = all.paired_codes.chunks_exact(8);
     for (blocks, ((codes, scales), scaled_sums)) in parts.by_ref().zip(vectors) {
         for part in 0..groups {
             let block = |i: usize| &blocks[(8 * part + i) / groups];
-            let ints = eight_of(
-                #[inline(always)]
-                |i| {
-                    let unpacked = codes_for_dot(v, block(i), (8 * part + i) % groups);
-                    integers::<B, V>(v, unpacked, &codes[8 * part + i])
-                },
-            );
+            let ints = if B::PAIRED {
+                let Some(paired) = paired.next() else { continue };
+                integers_of_pairs(v, blocks, paired)
+            } else {
+                v.total_each(eight_of(
+                    #[inline(always)]
+                    |i| {
+                        let unpacked = codes_for_dot(v, block(i), (8 * part + i) % groups);
+                        integers::<B, V>(v, unpacked, &codes[8 * part + i])
+                    },
+                ))
+            };
             let own = eight_scales(v, block);
             let products = v.multiply_sums(own, v.load_sums(&scales.as_chunks().0[part]));
-            let ints = v.sums_from_ints(v.total_each(ints));
-            total = v.multiply_add_sums(total, ints, products);
+            total = v.multiply_add_sums(total, v.sums_from_ints(ints), products);
             let by = match form_for_dot::<B, V>() {
                 Codes::Raised(by) => v.multiply_sums(own, v.load_sums(&[-f32::from(by); 8])),
                 _ if B::MINIMUM => v.sums_from_halves(eight_of(
@@ -239,8 +256,31 @@ fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
         scales: &all.scales[done..],
         sums: &all.sums[2 * done..],
         scaled_sums: &all.scaled_sums[done..],
+        paired_codes: &[],
     };
     (v.total(total) + v.total(offsets)) + dot_in_fours(v, &rest)
+}
+
+/// The integers of eight blocks: in a half of a register are those of one, so there is less to add up.
+#[inline(always)]
+fn integers_of_pairs<B: SmallBlock, V: Vectors>(
+    v: V,
+    blocks: &[B],
+    paired_codes: &[[i8; 32]],
+) -> V::Ints {
+    let pairs = blocks.as_chunks::<2>().0;
+    v.total_halves(four(
+        #[inline(always)]
+        |i| {
+            let [first, second] = B::pair_codes(v, &pairs[i]);
+            let ints = integers::<B, V>(v, first, &paired_codes[2 * i]);
+            let activations = v.load_signed(&paired_codes[2 * i + 1]);
+            match form_for_dot::<B, V>() {
+                Codes::Signed => v.add_ints(ints, v.dot_signed(second, activations)),
+                _ => v.add_dot_unsigned(ints, second, activations),
+            }
+        },
+    ))
 }
 
 #[inline(always)]

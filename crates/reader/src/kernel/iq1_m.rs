@@ -42,15 +42,15 @@ impl SuperBlock for IQ1_M {
     #[inline(always)]
     fn all_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
         // bits of the values that are shifted down; for the whole block at once, of which the compiler makes vectors
-        let mut down = [0; 8];
-        for (i, down) in down.iter_mut().enumerate() {
+        let mut down = Aligned([0; 8]);
+        for (i, down) in down.0.iter_mut().enumerate() {
             // the top bits of four nibbles, in bytes
             let nibbles = u32::from(self.groups[2 * i]) | u32::from(self.groups[2 * i + 1]) << 16;
             let bits = (nibbles >> 3 | nibbles << 1) & 0x0101_0101;
             *down = (bits << 8).wrapping_sub(bits);
         }
         // in memory, out of which taking them one by one is less work than out of a vector
-        let down = black_box(&down);
+        let Aligned(down) = black_box(&down);
         eight_of(
             #[inline(always)]
             |group| {
@@ -68,3 +68,7 @@ impl SuperBlock for IQ1_M {
         )
     }
 }
+
+/// In one line of the cache: what is written to two at once can only be read again when it has got there.
+#[repr(align(32))]
+struct Aligned([u32; 8]);

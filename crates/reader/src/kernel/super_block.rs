@@ -93,13 +93,14 @@ pub(crate) trait SuperBlock: Block {
 pub(crate) fn decode<B: SuperBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f32]) {
     for (block, out) in blocks.iter().zip(out.as_chunks_mut::<256>().0) {
         let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
-        let (mut scales, mut mins) = ([0.0; 16], [0.0; 16]);
-        v.store(v.mul(v.splat(scale), v.floats_from_u64(sub_scales)), &mut scales);
+        let (mut scales, mut mins) = (Line([0.0; 16]), Line([0.0; 16]));
+        v.store(v.mul(v.splat(scale), v.floats_from_u64(sub_scales)), &mut scales.0);
         if B::MINIMUMS {
-            v.store(v.mul(v.splat(min), v.floats_from_u64(sub_mins)), &mut mins);
+            v.store(v.mul(v.splat(min), v.floats_from_u64(sub_mins)), &mut mins.0);
         }
         // in memory, out of which taking them one by one is less work than out of a vector
-        let (scales, mins) = black_box((&scales, &mins));
+        let Line(scales) = black_box(&scales);
+        let Line(mins) = if B::MINIMUMS { black_box(&mins) } else { &mins };
         let codes = block.all_codes(v);
         eight(
             #[inline(always)]
@@ -164,6 +165,11 @@ impl Way {
 
 /// The codes of a block, or their magnitudes and what activations are to be negated with.
 type Magnitudes<V> = ([<V as Vectors>::Bytes; 8], [u32; 8]);
+
+/// A line of the cache: what is written to two at once can only be read again when it has got there, behind all that is
+/// written past the caches.
+#[repr(align(64))]
+struct Line([f32; 16]);
 
 /// The scales of a block in vectors.
 struct Unpacked<V: Vectors> {

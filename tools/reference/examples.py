@@ -7,9 +7,9 @@ Models of the architecture `llama` continue five prompts by 32 tokens, greedily,
 without its flash attention, which sums in half precision. With one of the two the tokens must be the same up to a
 near tie: where they part, both programs must find their own choice less than TIE ahead of the other's. How near
 depends on the weights: quantized ones are multiplied with activations of 8 bits, and a last bit in half precision
-that differs decides how those are rounded; llama.cpp's own logits differ by as much between its two forms. Models of
-the architecture `bert` embed texts; the cosine of both vectors must be at least COSINE. The tokens of TEXTS must be
-the same. A file with a vocabulary alone, such as those in the folder `models` of llama.cpp's sources, has texts and
+that differs decides how those are rounded; llama.cpp's own logits differ by as much between its two forms. With packed
+weights the tokens must be those without, or one of llama.cpp's two forms, likewise. Models of the architecture `bert`
+embed texts; the cosine of both vectors must be at least COSINE. The tokens of TEXTS must be the same. A file with a vocabulary alone, such as those in the folder `models` of llama.cpp's sources, has texts and
 their tokens beside it (`.inp`, `.out`, without the tokens that begin and end every text): they must be the same.
 
 Needs the PyPI packages gguf, numpy and xllamacpp (llama.cpp, prebuilt).
@@ -113,15 +113,25 @@ def compare_generate(program, path):
     for i, prompt in enumerate(PROMPTS):
         print(f"  {prompt!r}")
         compare_steps("llama.cpp with itself", flash[i][1], plain[i][1], tie)
-        explained = [compare_steps(label, steps, found[i], tie) for label, (_, steps) in (("with flash attention", flash[i]), ("without", plain[i]))]
-        if not any(explained):
-            wrong += 1
-            print("    DIFFERENT")
+        theirs = [("with flash attention", flash[i][1]), ("without", plain[i][1])]
+        wrong += not compare_with_each(theirs, found[i], tie)
+        lines = run(program, path, "--pack", "--prompt", prompt, "--tokens", str(TOKENS), "--logits", "10").splitlines()[1:]
+        packed = [parse(line) for line in lines]
+        here = [("packed, beside the order of the file", found[i])]
+        wrong += not compare_with_each(here + [("packed, " + label, steps) for label, steps in theirs], packed, tie)
         same = [(text, steps) for text, steps in (flash[i], plain[i]) if ids(steps) == ids(found[i])]
         if same and len(found[i]) == TOKENS and run(program, path, "--prompt", prompt, "--tokens", str(TOKENS)) != same[0][0] + "\n":
             wrong += 1
             print("    the tokens are the same, the texts differ")
     return wrong
+
+
+def compare_with_each(references, found, tie):
+    """Whether a continuation is the same as one of several up to a near tie."""
+    if any([compare_steps(label, expected, found, tie) for label, expected in references]):
+        return True
+    print("    DIFFERENT")
+    return False
 
 
 def parse(line):

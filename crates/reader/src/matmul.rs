@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::activations::{Activations, Form};
 use crate::isa::Isa;
-use crate::kernel::{PANEL_ROWS, by_panels, dot_blocks};
+use crate::kernel::{PANEL_ROWS, by_panels, copy_rows, dot_blocks};
 use crate::rows::TILE_BYTES;
 use crate::{Error, Tensor};
 
@@ -189,7 +189,7 @@ impl Weights<'_> {
             for (vector, y) in y.chunks_exact_mut(rows).enumerate() {
                 let y = &mut y[PANEL_ROWS * panel..][..height];
                 if by_panels {
-                    y.copy_from_slice(&products[vector * height..][..height]);
+                    copy_rows(&products[vector * height..][..height], y);
                 } else {
                     for (y, row) in y.iter_mut().zip(products.chunks_exact(count)) {
                         *y = row[vector];

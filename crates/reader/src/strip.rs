@@ -35,14 +35,13 @@ impl Strip {
     /// Up to eight vectors of codes.
     pub(crate) fn new(vectors: &[Vector<'_>]) -> Self {
         let columns = vectors.first().map_or(0, |vector| vector.codes.len());
-        let parts = (0..columns.div_ceil(COLUMNS)).map(|index| {
-            let mut part = StripPart::default();
+        let mut parts = vec![StripPart::default(); columns.div_ceil(COLUMNS)];
+        for (index, part) in parts.iter_mut().enumerate() {
             for (lane, vector) in vectors.iter().enumerate() {
                 part.fill(lane, vector, index);
             }
-            part
-        });
-        Self { parts: parts.collect() }
+        }
+        Self { parts }
     }
 }
 

@@ -56,8 +56,8 @@ use granule_format::{Block, BlockType, with_block};
 pub(crate) use packed::{Packed, dot_packed, pack, packs};
 use packed::{PackedPanel, Prepared};
 use packing::Packing;
-pub(crate) use panel::ROWS as PANEL_ROWS;
 use panel::{Panel, Panels, Sums};
+pub(crate) use panel::{ROWS as PANEL_ROWS, copy_rows};
 
 use crate::activations::{Activations, Form, Vector};
 use crate::isa::{Isa, Lanes, Vectors, Work};

@@ -106,8 +106,17 @@ pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
         }
         let rows = out.len() / count;
         for (vector, out) in out.chunks_exact_mut(rows).enumerate() {
-            out.copy_from_slice(&sums[vector / WIDTH].0[vector % WIDTH][..rows]);
+            copy_rows(&sums[vector / WIDTH].0[vector % WIDTH][..rows], out);
         }
+    }
+}
+
+/// Copy a number for each row of a panel. Whole panels are copied without the call that a length which is not known takes.
+#[inline(always)]
+pub(crate) fn copy_rows(from: &[f32], to: &mut [f32]) {
+    match (<&[f32; ROWS]>::try_from(from), <&mut [f32; ROWS]>::try_from(&mut *to)) {
+        (Ok(from), Ok(to)) => *to = *from,
+        _ => to.copy_from_slice(from),
     }
 }
 

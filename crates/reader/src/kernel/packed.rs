@@ -14,7 +14,8 @@ use crate::strip::COLUMNS;
 /// Packed weights: each field has what panels of sixteen rows need of it, one panel after another.
 #[derive(Debug, Default)]
 pub(crate) struct Packed {
-    panels: usize,
+    /// How many a panel has of each field.
+    lengths: [usize; 8],
     /// Codes of groups, and the fifth bits of them.
     pub(super) codes: Vec<Line>,
     pub(super) fifths: Vec<[u64; 8]>,
@@ -58,21 +59,32 @@ impl Packed {
             + size_of_val(&self.half_mins[..])
     }
 
+    fn all_lengths(&self) -> [usize; 8] {
+        [
+            self.codes.len(),
+            self.fifths.len(),
+            self.sub_scales.len(),
+            self.sub_mins.len(),
+            self.scales.len(),
+            self.mins.len(),
+            self.half_scales.len(),
+            self.half_mins.len(),
+        ]
+    }
+
     #[inline(always)]
     fn panel(&self, index: usize) -> PackedPanel<'_> {
-        fn part<T>(all: &[T], panels: usize, index: usize) -> &[T] {
-            let each = all.len() / panels;
-            &all[index * each..][..each]
-        }
+        let [codes, fifths, sub_scales, sub_mins, scales, mins, half_scales, half_mins] =
+            self.lengths;
         PackedPanel {
-            codes: part(&self.codes, self.panels, index),
-            fifths: part(&self.fifths, self.panels, index),
-            sub_scales: part(&self.sub_scales, self.panels, index),
-            sub_mins: part(&self.sub_mins, self.panels, index),
-            scales: part(&self.scales, self.panels, index),
-            mins: part(&self.mins, self.panels, index),
-            half_scales: part(&self.half_scales, self.panels, index),
-            half_mins: part(&self.half_mins, self.panels, index),
+            codes: &self.codes[index * codes..][..codes],
+            fifths: &self.fifths[index * fifths..][..fifths],
+            sub_scales: &self.sub_scales[index * sub_scales..][..sub_scales],
+            sub_mins: &self.sub_mins[index * sub_mins..][..sub_mins],
+            scales: &self.scales[index * scales..][..scales],
+            mins: &self.mins[index * mins..][..mins],
+            half_scales: &self.half_scales[index * half_scales..][..half_scales],
+            half_mins: &self.half_mins[index * half_mins..][..half_mins],
         }
     }
 }
@@ -127,7 +139,9 @@ impl<B: Kernel> LaneWork for Pack<'_, B> {
                 }
                 B::pack_scales(v, rows, row_blocks, index, packed);
             }
-            packed.panels += 1;
+            if packed.lengths == [0; 8] {
+                packed.lengths = packed.all_lengths();
+            }
         }
     }
 }

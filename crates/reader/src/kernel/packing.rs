@@ -313,10 +313,10 @@ fn number(activations: &[[i8; 4]; 8], index: usize) -> u32 {
 }
 
 /// Levels in order, raised by 128 and repeated.
-const fn raised<const LEVELS: usize>(levels: [i8; LEVELS]) -> [u8; 64] {
+const fn raised(levels: [i8; 16]) -> [u8; 64] {
     let mut raised = [0; 64];
     let mut index = 0;
-    while index < LEVELS {
+    while index < 16 {
         let level = levels[index].cast_unsigned() ^ 128;
         let mut place = index;
         while place > 0 && raised[place - 1] > level {
@@ -327,7 +327,7 @@ const fn raised<const LEVELS: usize>(levels: [i8; LEVELS]) -> [u8; 64] {
         index += 1;
     }
     while index < 64 {
-        raised[index] = raised[index - LEVELS];
+        raised[index] = raised[index - 16];
         index += 1;
     }
     raised

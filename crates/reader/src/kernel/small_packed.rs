@@ -32,7 +32,7 @@ pub(super) fn pack_scales<B: SmallBlock, V: Lanes>(
             }
             all
         };
-        if block(0).half().is_some() {
+        if B::HALF {
             let half = |block: &B| block.half().unwrap_or(F16::from_bits(0));
             packed.half_scales.push(halves(&half));
         } else {

@@ -20,13 +20,14 @@ pub struct PackedMatrix {
     rows: u64,
     /// Rows of a part, but the last.
     step: usize,
-    parts: Vec<Part>,
+    parts: Parts,
 }
 
 #[derive(Debug)]
-enum Part {
-    Packed(Packed),
-    Blocks(Vec<u8>),
+enum Parts {
+    Packed(Vec<Packed>),
+    /// As they lie in the file.
+    Blocks(Vec<Vec<u8>>),
 }
 
 impl Tensor<'_> {
@@ -74,20 +75,20 @@ impl Tensor<'_> {
     fn pack_for(self, isa: Isa) -> Result<PackedMatrix, Error> {
         let Weights { name, ty, columns, rows } = self.weights()?;
         let step = self.rows_in(PART_BYTES).next_multiple_of(PANEL_ROWS as u64);
-        let packs = packs(isa, ty) && columns > 0;
         // rows without values may be any number
         let parts = if columns > 0 { rows.div_ceil(step) } else { 0 };
         let parts = (0..parts).into_par_iter().map(|part| {
             let start = part * step;
             let mut blocks = Vec::new();
             self.read_rows_into(start..rows.min(start + step), &mut blocks)?;
-            Ok(if packs {
-                Part::Packed(pack(isa, ty, &blocks, columns))
-            } else {
-                Part::Blocks(blocks)
-            })
+            Ok::<_, Error>(blocks)
         });
-        let parts = parts.collect::<Result<_, Error>>()?;
+        let parts = if packs(isa, ty) {
+            let parts = parts.map(|blocks| Ok(pack(isa, ty, &blocks?, columns)));
+            Parts::Packed(parts.collect::<Result<_, Error>>()?)
+        } else {
+            Parts::Blocks(parts.collect::<Result<_, Error>>()?)
+        };
         Ok(PackedMatrix { name: name.to_owned(), ty, columns, rows, step: step as usize, parts })
     }
 }
@@ -115,11 +116,10 @@ impl PackedMatrix {
 
     /// Bytes of memory that the weights take.
     pub fn bytes(&self) -> usize {
-        let parts = self.parts.iter().map(|part| match part {
-            Part::Packed(packed) => packed.bytes(),
-            Part::Blocks(blocks) => blocks.len(),
-        });
-        parts.sum()
+        match &self.parts {
+            Parts::Packed(parts) => parts.iter().map(Packed::bytes).sum(),
+            Parts::Blocks(parts) => parts.iter().map(Vec::len).sum(),
+        }
     }
 
     /// As [`Tensor::matvec`]; the integer parts of the products are the same, sums over blocks may be rounded differently.
@@ -152,17 +152,12 @@ impl PackedMatrix {
     /// # Errors
     /// As [`matvec_with`](Self::matvec_with).
     pub fn matmul_with(&self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
-        let packed = matches!(self.parts.first(), Some(Part::Packed(_)));
-        let by_panels = by_panels(Isa::detect(), activations, packed);
+        let isa = Isa::detect();
+        let by_panels = by_panels(isa, activations, matches!(self.parts, Parts::Packed(_)));
         self.weights().multiply(activations, y, self.step, by_panels, |part, out| {
-            match self.parts.get(part) {
-                Some(Part::Packed(packed)) => {
-                    dot_packed(Isa::detect(), self.ty, packed, activations, out)
-                }
-                Some(Part::Blocks(blocks)) => {
-                    dot_blocks(Isa::detect(), self.ty, blocks, activations, out)
-                }
-                None => out.fill(0.0), // rows without values
+            match &self.parts {
+                Parts::Packed(parts) => dot_packed(isa, self.ty, &parts[part], activations, out),
+                Parts::Blocks(parts) => dot_blocks(isa, self.ty, &parts[part], activations, out),
             }
             Ok(())
         })

@@ -5,6 +5,7 @@ mod blocks;
 mod checkpoints;
 mod errors;
 mod examples;
+mod field;
 mod files;
 mod matrices;
 pub(crate) mod reference;
@@ -19,6 +20,11 @@ const COMPARISONS: &[(&str, crate::Task, &str)] = &[
         "checkpoints",
         checkpoints::compare,
         "convert checkpoints, compare with the reference's files",
+    ),
+    (
+        "field",
+        field::compare,
+        "situations that people meet: run commands, look at what comes of them",
     ),
     ("files", files::compare, "quantize whole files with both, compare the bytes"),
     ("errors", errors::compare, "the error of each type on real weights, for both"),

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -354,7 +355,7 @@ impl Bench {
         draft.add("weights", shape, ty.into())?;
         let mut writer = Writer::start(Vec::new(), draft)?;
         let mut data = writer.tensor("weights")?;
-        data.write(&blocks)?;
+        data.write_all(&blocks)?;
         data.finish()?;
         Ok(Model::from_bytes(writer.finish()?)?)
     }

@@ -162,6 +162,25 @@ fn counts_are_compared_with_the_file() {
 }
 
 #[test]
+fn no_limit_lets_nesting_overflow_the_stack() {
+    const LEVELS: usize = 1_000_000;
+    let mut metadata = Metadata::new();
+    metadata.set("deep", Array::Array(Vec::new()));
+    let mut file = Draft::new(metadata, Endian::Little).unwrap().header();
+    // arrays of one array each, instead of the type and the count at the end
+    file.truncate(file.len() - 12);
+    for _ in 0..LEVELS {
+        file.extend(9_u32.to_le_bytes());
+        file.extend(1_u64.to_le_bytes());
+    }
+    file.extend([0; 12]);
+    let limits = Limits { array_depth: u32::MAX, ..Limits::DEFAULT };
+    let error = Header::parse_prefix(&file, file.len() as u64, &limits).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Nesting(128));
+    assert!(!Header::survey(&file, &limits).faults.is_empty());
+}
+
+#[test]
 fn a_large_vocabulary_comes_back() {
     let strings: StringArray = (0..300_000).map(|i| format!("token {i}")).collect();
     let mut metadata = Metadata::new();

@@ -201,8 +201,8 @@ impl Array {
 
     /// The array without its elements, and how many there are.
     fn start(walk: &mut Walk<'_, '_>, depth: u32) -> Result<(Self, u64), Error> {
-        if depth > walk.limits.array_depth {
-            return Err(walk.cursor.error(ErrorKind::Nesting(walk.limits.array_depth)));
+        if depth > walk.limits.depth() {
+            return Err(walk.cursor.error(ErrorKind::Nesting(walk.limits.depth())));
         }
         let at = walk.cursor.position();
         let id = walk.cursor.u32()?;

@@ -279,11 +279,9 @@ impl Bench {
                 Ok(Some(result.map(|()| seconds)?))
             },
             &mut |times| {
-                let mut result = Ok(());
-                let seconds = pool.install(|| {
-                    clock::seconds_of(threads, times, || result = packed.matmul(x, &mut y_packed))
-                });
-                Ok(Some(result.map(|()| seconds)?))
+                Ok(Some(pool.install(|| {
+                    clock::seconds_of(threads, times, || packed.matmul(x, &mut y_packed))
+                })))
             },
         ])?;
         let largest = y.iter().fold(0.0_f32, |largest, y| largest.max(y.abs()));

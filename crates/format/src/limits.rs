@@ -6,11 +6,12 @@
 pub struct Limits {
     /// Longest metadata key, in bytes. The GGUF specification says 65,535.
     pub key_bytes: u64,
-    /// Deepest nesting of arrays in arrays. More than 128 is taken for 128, as every level needs some of the stack.
+    /// Deepest nesting of arrays in arrays. More than 128 counts as 128, as every level needs
+    /// some of the stack.
     pub array_depth: u32,
     /// Longest tensor name, in bytes. The GGUF specification says 64.
     pub tensor_name_bytes: u64,
-    /// Most dimensions of a tensor. More than 4 is taken for 4.
+    /// Most dimensions of a tensor. More than 4 counts as 4.
     pub dimensions: u32,
 }
 

@@ -1,5 +1,5 @@
-//! The writer in every order of calls: a file that is finished is whole, and every other order is an error that says
-//! what went wrong.
+//! The writer in every order of calls: a file that is finished is whole, and every other order is
+//! an error that says what went wrong.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -6,8 +6,9 @@ use granule_format::container::MetadataError;
 
 /// Why a file cannot be opened or a tensor cannot be read.
 ///
-/// A message says what failed and with which file; the cause is the [`source`](std::error::Error::source), whose
-/// message is not repeated. Paths are `None` for files in memory.
+/// A message says what failed and with which file; the cause is the
+/// [`source`](std::error::Error::source), whose message is not repeated. Paths are `None` for files
+/// in memory.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -36,7 +37,10 @@ pub enum Error {
         source: MetadataError,
     },
     /// The shards of a split set do not fit together.
-    #[error("{}: {what} is {found}, expected {expected}; the files of a split set belong together", Named(path.as_deref()))]
+    #[error(
+        "{}: {what} is {found}, expected {expected}; the files of a split set belong together",
+        Named(path.as_deref())
+    )]
     Shard {
         /// The shard that does not fit.
         path: Option<PathBuf>,

@@ -60,8 +60,8 @@ impl Tensor<'_> {
     /// As [`matvec`](Self::matvec).
     ///
     /// # Panics
-    /// As [`matvec`](Self::matvec); if there is not exactly one vector; and if the activations are not in the
-    /// [form](Activations::form) that the tensor's type needs.
+    /// As [`matvec`](Self::matvec); if there is not exactly one vector; and if the activations are
+    /// not in the [form](Activations::form) that the tensor's type needs.
     pub fn matvec_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         self.weights()?.check_single(activations);
         self.matmul_with(activations, y)
@@ -89,8 +89,8 @@ impl Tensor<'_> {
     /// As [`matvec`](Self::matvec).
     ///
     /// # Panics
-    /// If `y` or the vectors do not have the length that the tensor's shape asks for, or the activations are not in the
-    /// [form](Activations::form) that the tensor's type needs.
+    /// If `y` or the vectors do not have the length that the tensor's shape asks for, or the
+    /// activations are not in the [form](Activations::form) that the tensor's type needs.
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
         let step = self.rows_in(TILE_BYTES).next_multiple_of(PANEL_ROWS as u64);

@@ -61,7 +61,8 @@ impl Model {
         unsafe { Self::options().map(path) }
     }
 
-    /// Opens a file that is in memory with the default [`OpenOptions`]: see [`OpenOptions::from_bytes`].
+    /// Opens a file that is in memory with the default [`OpenOptions`]: see
+    /// [`OpenOptions::from_bytes`].
     ///
     /// # Errors
     /// As [`OpenOptions::from_bytes`].

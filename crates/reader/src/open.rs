@@ -13,7 +13,8 @@ use crate::{Error, FileMap, Model};
 ///
 /// ```
 /// use granule_reader::{Model, format::Limits};
-/// # let file = granule_reader::format::Draft::new(Default::default(), Default::default())?.header();
+/// # use granule_reader::format::Draft;
+/// # let file = Draft::new(Default::default(), Default::default())?.header();
 /// // names of tensors up to 256 bytes, as some programs write them
 /// let limits = Limits { tensor_name_bytes: 256, ..Limits::DEFAULT };
 /// let model = Model::options().limits(limits).from_bytes(file)?;
@@ -48,8 +49,8 @@ impl OpenOptions {
 
     /// Opens a file for reading at positions: only the data that is asked for is ever in memory.
     ///
-    /// If the file is one of a split set, by its metadata and its name, the others are opened too, unless it is to be
-    /// opened [`alone`](Self::alone).
+    /// If the file is one of a split set, by its metadata and its name, the others are opened too,
+    /// unless it is to be opened [`alone`](Self::alone).
     ///
     /// # Errors
     /// If a file cannot be read or is no GGUF file, or the shards do not fit together.
@@ -57,15 +58,17 @@ impl OpenOptions {
         self.open_with(path.as_ref(), &|file| Ok(Storage::File(file)))
     }
 
-    /// Maps a file, and the others of its split set: tensor data is used where it lies, without a copy.
+    /// Maps a file, and the others of its split set: tensor data is used where it lies, without a
+    /// copy.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     ///
     /// # Safety
-    /// The files must not be changed or cut short while the model exists, by this process or another. A changed file
-    /// can make data differ between two reads, and reading past the end of a shortened one kills the process (SIGBUS).
-    /// Where that cannot be promised, use [`open`](Self::open).
+    /// The files must not be changed or cut short while the model exists, by this process or
+    /// another. A changed file can make data differ between two reads, and reading past the end of
+    /// a shortened one kills the process (SIGBUS). Where that cannot be promised, use
+    /// [`open`](Self::open).
     #[allow(unsafe_code, reason = "the caller promises what the map needs")]
     pub unsafe fn map(self, path: impl AsRef<Path>) -> Result<Model, Error> {
         self.open_with(path.as_ref(), &|file| {
@@ -74,7 +77,8 @@ impl OpenOptions {
         })
     }
 
-    /// Opens a file that is in memory, such as a `Vec<u8>`, an `Arc<[u8]>` or the result of `include_bytes!`.
+    /// Opens a file that is in memory, such as a `Vec<u8>`, an `Arc<[u8]>` or the result of
+    /// `include_bytes!`.
     ///
     /// It cannot be one of a split set of several, unless it is opened [`alone`](Self::alone).
     ///

@@ -76,7 +76,8 @@ impl Tensor<'_> {
         self.pack_for(Isa::detect())
     }
 
-    /// As [`pack`](Self::pack), for an instruction set that need not be the best: products are computed with it.
+    /// As [`pack`](Self::pack), for an instruction set that need not be the best: products are
+    /// computed with it.
     ///
     /// # Errors
     /// As [`pack`](Self::pack).
@@ -142,8 +143,8 @@ impl PackedMatrix {
     /// As [`matvec`](Self::matvec), with a vector that is already prepared.
     ///
     /// # Panics
-    /// As [`matvec`](Self::matvec); if there is not exactly one vector; and if the activations are not in the
-    /// [form](Activations::form) that the type needs.
+    /// As [`matvec`](Self::matvec); if there is not exactly one vector; and if the activations are
+    /// not in the [form](Activations::form) that the type needs.
     pub fn matvec_with(&self, activations: &Activations, y: &mut [f32]) {
         self.weights().check_single(activations);
         self.matmul_with(activations, y);

@@ -1,6 +1,7 @@
 //! The instruction set that a program asks for is the one that it gets, or an error.
 //!
-//! The variable is read once a process, so every value of it is tried in a process of its own: this test, run again.
+//! The variable is read once a process, so every value of it is tried in a process of its own: this
+//! test, run again.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -20,7 +21,8 @@ fn names_are_parsed_in_any_case_and_others_are_errors() {
     }
     let error = "avx5l2".parse::<Isa>().unwrap_err();
     let expected = format!(
-        "\"avx5l2\" is not an instruction set (these are scalar, neon, avx2, avx512); this CPU has {}",
+        "\"avx5l2\" is not an instruction set (these are scalar, neon, avx2, avx512); \
+         this CPU has {}",
         available.join(", ")
     );
     assert_eq!(error.to_string(), expected);

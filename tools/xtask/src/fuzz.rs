@@ -23,9 +23,10 @@ const MOST_CORPUS_FILES: usize = 100;
 
 /// Run targets: `fuzz [TARGET ...] [--runs N] [--minimize]`.
 ///
-/// Targets that reach `unsafe` run under AddressSanitizer if there is a nightly toolchain, the others without a
-/// sanitizer. The inputs that are found are kept in `fuzz/corpus`, which is not committed. `--minimize` chooses those that cover
-/// everything that is covered, for `fixtures/fuzz`. What breaks the program is left in `fuzz/artifacts`.
+/// Targets that reach `unsafe` run under AddressSanitizer if there is a nightly toolchain, the
+/// others without a sanitizer. The inputs that are found are kept in `fuzz/corpus`, which is not
+/// committed. `--minimize` chooses those that cover everything that is covered, for
+/// `fixtures/fuzz`. What breaks the program is left in `fuzz/artifacts`.
 pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
     if !has_subcommand("fuzz") {
         bail!("cargo-fuzz is missing: `cargo install cargo-fuzz`");

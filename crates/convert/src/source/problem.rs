@@ -2,7 +2,8 @@ use crate::encode::EncodeError;
 
 /// What is wrong with a file of a checkpoint.
 ///
-/// A message tells the causes too, so they are not told again as the [`source`](std::error::Error::source).
+/// A message tells the causes too, so they are not told again as the
+/// [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {

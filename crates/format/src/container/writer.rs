@@ -20,7 +20,8 @@ pub enum WriteError {
     Size(Box<TensorInfo>),
     /// A tensor was begun that is not the next one of the file.
     #[error(
-        "tensor {found:?} is not the next of the file, {expected:?} is: write the tensors in the order of the draft"
+        "tensor {found:?} is not the next of the file, {expected:?} is: write the tensors in the \
+         order of the draft"
     )]
     Order {
         /// The next tensor of the file.
@@ -40,9 +41,11 @@ pub enum WriteError {
         /// The next tensor of the file.
         expected: String,
     },
-    /// A tensor was begun and its writer dropped without [`TensorWriter::finish`]: the file cannot be continued.
+    /// A tensor was begun and its writer dropped without [`TensorWriter::finish`]: the file cannot
+    /// be continued.
     #[error(
-        "tensor {name:?} was begun but never finished, so the file is incomplete: start it again, and call `TensorWriter::finish` for every tensor"
+        "tensor {name:?} was begun but never finished, so the file is incomplete: start it again, \
+         and call `TensorWriter::finish` for every tensor"
     )]
     Unfinished {
         /// The tensor.
@@ -66,7 +69,8 @@ pub enum WriteError {
     Io(io::Error),
 }
 
-/// Gets back a [`WriteError`] that went through [`io::Write`]; any other error becomes [`WriteError::Io`].
+/// Gets back a [`WriteError`] that went through [`io::Write`]; any other error becomes
+/// [`WriteError::Io`].
 impl From<io::Error> for WriteError {
     fn from(error: io::Error) -> Self {
         error.downcast::<Self>().unwrap_or_else(Self::Io)
@@ -84,7 +88,8 @@ impl From<WriteError> for io::Error {
 
 /// Writes a file from front to back: the whole header first, then the tensors in their order.
 ///
-/// Every tensor is begun with [`tensor`](Self::tensor), written through [`io::Write`], and finished:
+/// Every tensor is begun with [`tensor`](Self::tensor), written through [`io::Write`], and
+/// finished:
 ///
 /// ```
 /// use std::io::Write;
@@ -104,8 +109,9 @@ impl From<WriteError> for io::Error {
 /// # Ok::<(), WriteError>(())
 /// ```
 ///
-/// After an error of the writer below, or when a tensor was begun and not finished, nothing more can be written: every
-/// call says so, and [`finish`](Self::finish) never returns a file that is not whole.
+/// After an error of the writer below, or when a tensor was begun and not finished, nothing more
+/// can be written: every call says so, and [`finish`](Self::finish) never returns a file that is
+/// not whole.
 #[derive(Debug)]
 #[must_use = "the file is not whole before `finish` returns"]
 pub struct Writer<W> {
@@ -145,7 +151,8 @@ impl<W: Write> Writer<W> {
     /// [`TensorWriter::finish`].
     ///
     /// # Errors
-    /// If another tensor comes next, the tensor before was not finished, or an earlier write failed.
+    /// If another tensor comes next, the tensor before was not finished, or an earlier write
+    /// failed.
     pub fn tensor(&mut self, name: &str) -> Result<TensorWriter<'_, W>, WriteError> {
         self.check_whole()?;
         let Some(tensor) = self.draft.tensors().get(self.next) else {
@@ -183,10 +190,11 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// Writes the data of one tensor: write all its bytes through [`io::Write`], then call [`finish`](Self::finish).
+/// Writes the data of one tensor: write all its bytes through [`io::Write`], then call
+/// [`finish`](Self::finish).
 ///
-/// A write that would go past the tensor's end fails with [`WriteError::Length`] inside the [`io::Error`] and writes
-/// nothing; [`WriteError`] is made of such an error by `?`.
+/// A write that would go past the tensor's end fails with [`WriteError::Length`] inside the
+/// [`io::Error`] and writes nothing; [`WriteError`] is made of such an error by `?`.
 #[derive(Debug)]
 #[must_use = "the tensor is not whole before `finish` returns"]
 pub struct TensorWriter<'w, W> {

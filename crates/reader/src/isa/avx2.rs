@@ -11,7 +11,8 @@ use super::x86::{
     pick_numbers, shifted_nibbles, twice_bytes,
 };
 
-/// Proof that the CPU has AVX2 and what processors with it have, such as FMA and F16C: the list in `features.rs`.
+/// Proof that the CPU has AVX2 and what processors with it have, such as FMA and F16C: the list in
+/// `features.rs`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 

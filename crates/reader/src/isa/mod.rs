@@ -77,12 +77,12 @@ impl Isa {
     /// Code compiled for the target alone (`sse2` on x86-64): runs everywhere.
     pub const SCALAR: Self = Self(Level::Scalar);
 
-    /// The best instruction set of this CPU, or the one that the environment variable `GRANULE_ISA` names. Decided
-    /// once a process.
+    /// The best instruction set of this CPU, or the one that the environment variable `GRANULE_ISA`
+    /// names. Decided once a process.
     ///
     /// # Panics
-    /// If the variable names no instruction set of this CPU: what was asked for is not ignored. A program that wants to
-    /// say so in its own way calls [`from_env`](Self::from_env) first.
+    /// If the variable names no instruction set of this CPU: what was asked for is not ignored. A
+    /// program that wants to say so in its own way calls [`from_env`](Self::from_env) first.
     pub fn detect() -> Self {
         static CHOSEN: OnceLock<Isa> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
@@ -90,8 +90,8 @@ impl Isa {
         })
     }
 
-    /// The instruction set that the environment variable `GRANULE_ISA` names (`scalar`, `avx2`, `avx512` or `neon`);
-    /// the best one of this CPU if it is absent or empty.
+    /// The instruction set that the environment variable `GRANULE_ISA` names (`scalar`, `avx2`,
+    /// `avx512` or `neon`); the best one of this CPU if it is absent or empty.
     ///
     /// # Errors
     /// If it is the name of none, or of one that this CPU does not have.

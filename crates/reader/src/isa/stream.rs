@@ -1,7 +1,8 @@
 //! Writing past the caches.
 
-/// Fills `out`, which will not be read soon, by pieces of `PIECE` values: their lines of memory are not read first, and
-/// do not displace others in the caches. `fill` writes every piece, the last of which may be shorter.
+/// Fills `out`, which will not be read soon, by pieces of `PIECE` values: their lines of memory are
+/// not read first, and do not displace others in the caches. `fill` writes every piece, the last of
+/// which may be shorter.
 ///
 /// As any other write, this one is done when the function returns, or when `fill` panics.
 pub(crate) fn write_past_caches<const PIECE: usize>(
@@ -34,7 +35,8 @@ impl Drop for Fence {
     }
 }
 
-/// Copies with streaming writes, which are not ordered before the fence is dropped: until then nobody may read `to`.
+/// Copies with streaming writes, which are not ordered before the fence is dropped: until then
+/// nobody may read `to`.
 #[cfg(target_arch = "x86_64")]
 fn copy(from: &[f32], to: &mut [f32], _: &Fence) {
     use std::arch::x86_64::{_mm_loadu_ps, _mm_stream_ps};
@@ -48,9 +50,10 @@ fn copy(from: &[f32], to: &mut [f32], _: &Fence) {
     let (lines_to, rest_to) = to.as_chunks_mut::<LINE>();
     for (from, to) in lines.iter().zip(lines_to) {
         for (from, to) in from.as_chunks::<4>().0.iter().zip(to.as_chunks_mut::<4>().0) {
-            // SAFETY: 16 bytes are read and written through references to 16 bytes each; `to` is a multiple of 16
-            // bytes past the start of a line. Every x86-64 has the instructions. The only caller keeps its unique
-            // borrow of the memory until its fence is dropped, so that nothing reads it before.
+            // SAFETY: 16 bytes are read and written through references to 16 bytes each; `to` is a
+            // multiple of 16 bytes past the start of a line. Every x86-64 has the instructions. The
+            // only caller keeps its unique borrow of the memory until its fence is dropped, so that
+            // nothing reads it before.
             unsafe { _mm_stream_ps(to.as_mut_ptr(), _mm_loadu_ps(from.as_ptr())) };
         }
     }

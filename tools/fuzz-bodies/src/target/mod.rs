@@ -93,7 +93,7 @@ pub(crate) const TARGETS: &[Target] = &[
         run: products::run,
         max_bytes: 1024,
         factor: 256,
-        base: 64 * BASE, // rows and vectors may be many times as large as the blocks that they are made of
+        base: 64 * BASE, // rows and vectors may be many times as large as their blocks
         reaches_unsafe: true,
         dictionary: None,
     },

@@ -1,5 +1,5 @@
-//! Products: any bytes as rows of blocks of every type, multiplied on every instruction set, as they lie in the file
-//! and packed, and compared with sums in double precision.
+//! Products: any bytes as rows of blocks of every type, multiplied on every instruction set, as
+//! they lie in the file and packed, and compared with sums in double precision.
 
 use granule_format::{BlockType, Draft, Endian, Metadata, Shape};
 use granule_reader::dot::dot_rows;
@@ -24,7 +24,8 @@ pub(super) fn run(input: &[u8]) {
     let rows = (1 + usize::from(height) % 35).min(MOST_WORK / columns);
     let count = (1 + usize::from(batch) % 20).min(MOST_WORK / columns / rows).max(1);
 
-    // the blocks again and again: exactly as many bytes, so that a sanitizer sees a read beyond them
+    // the blocks again and again: exactly as many bytes, so that a sanitizer sees a read beyond
+    // them
     let whole = &input[..input.len() / ty.block_bytes() * ty.block_bytes()];
     let bytes = rows * row_blocks * ty.block_bytes();
     let weights: Vec<u8> = whole.iter().copied().cycle().take(bytes).collect();
@@ -44,8 +45,8 @@ pub(super) fn run(input: &[u8]) {
     }
 }
 
-/// Vectors that lose nothing when they are quantized: whole numbers up to 127, which each 32 of them reach, times a power
-/// of two.
+/// Vectors that lose nothing when they are quantized: whole numbers up to 127, which each 32 of
+/// them reach, times a power of two.
 fn vectors(seed: u8, columns: usize, count: usize) -> Vec<f32> {
     let scale = f32::from(1_u16 << (seed % 9)) / 32.0;
     let code = |i: usize| {

@@ -95,8 +95,10 @@ table! { Lanes:
         }
     }
     add_lanes => |v, case| {
-        let (a, b) = (ints::<V>(case, -(1 << 30), 1 << 30), ints::<V>(case, -(1 << 30), (1 << 30) - 1));
-        case.same::<i32, 16>(lanes(v.add_lanes(a.0, b.0)), std::array::from_fn(|i| a.1[i] + b.1[i]));
+        let a = ints::<V>(case, -(1 << 30), 1 << 30);
+        let b = ints::<V>(case, -(1 << 30), (1 << 30) - 1);
+        let found = v.add_lanes(a.0, b.0);
+        case.same::<i32, 16>(lanes(found), std::array::from_fn(|i| a.1[i] + b.1[i]));
     }
     look_up_lanes => |v, case| {
         let entries = case.bytes::<16>(0, 255);

@@ -1,11 +1,12 @@
-//! Every operation on every instruction set of this CPU, beside its definition: all lanes, the edges of what it is
-//! documented for, and random values between them.
+//! Every operation on every instruction set of this CPU is compared with its definition: all lanes,
+//! the edges of its documented domain, and random values between them.
 //!
-//! The definition of an operation of [`Vectors`] is [`Scalar`](super::scalar::Scalar)'s. Where a result may be rounded
-//! in two ways, both are computed here, and one of them must come. The operations of [`Lanes`] have no scalar form in
-//! the program; their definitions are here.
+//! The definition of an operation of [`Vectors`] is [`Scalar`](super::scalar::Scalar)'s. Where a
+//! result may be rounded in two ways, both are computed here, and one of them must come. The
+//! operations of [`Lanes`] have no scalar form in the program; their definitions are here.
 //!
-//! The tables are compared with the methods of the traits, so that an operation without a row is a failure.
+//! The tables are compared with the methods of the traits, so that an operation without a row is a
+//! failure.
 
 mod lanes;
 mod vectors;
@@ -58,7 +59,8 @@ impl Case {
         z ^ (z >> 31)
     }
 
-    /// A number from `low` to `high`: the least or the largest everywhere at first, then the edges and others mixed.
+    /// A number from `low` to `high`: the least or the largest everywhere at first, then the edges
+    /// and others mixed.
     fn number(&mut self, low: i64, high: i64) -> i64 {
         let any = self.bits();
         let edges = [low, low + 1, -1, 0, 1, high - 1, high];
@@ -203,8 +205,8 @@ impl Number for f32 {
 /// The lanes of a vector.
 fn lanes<T: Number, const N: usize>(vector: impl Copy) -> [T; N] {
     assert_eq!(size_of_val(&vector), size_of::<[T; N]>());
-    // SAFETY: the vectors of all instruction sets are nothing but numbers, and any bits are numbers of type `T`; the
-    // sizes are the same.
+    // SAFETY: the vectors of all instruction sets are nothing but numbers, and any bits are numbers
+    // of type `T`; the sizes are the same.
     unsafe { std::mem::transmute_copy(&vector) }
 }
 

@@ -11,12 +11,17 @@ mod progress;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
+use granule_reader::isa;
 
 use crate::args::Cli;
 
 fn main() -> ExitCode {
-    match cmd::run(Cli::parse().command) {
+    let command = Cli::parse().command;
+    // what was asked for is not ignored, also where nothing is computed
+    let isa = isa::Isa::from_env().with_context(|| format!("the variable {}", isa::VARIABLE));
+    match isa.and_then(|_| cmd::run(command)) {
         Ok(status) => status,
         Err(error) => {
             output::report_failure(&error);

@@ -73,7 +73,7 @@ fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     match error.downcast_ref::<granule_reader::Error>()? {
         granule_reader::Error::Io { source, .. } => io_advice(source),
-        granule_reader::Error::Format { path, source } => match source.kind {
+        granule_reader::Error::Format { path: Some(path), source } => match source.kind {
             ErrorKind::Magic(_) | ErrorKind::Truncated { .. } => kind_advice(path),
             _ => None,
         },

@@ -5,6 +5,7 @@ mod common;
 
 use common::Folder;
 use granule_format::BlockType;
+use granule_reader::isa::Isa;
 
 #[test]
 fn help_and_version_succeed() {
@@ -24,6 +25,28 @@ fn wrong_usage_has_status_2() {
         let ran = folder.run(line);
         assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{line}: {ran:?}");
         assert!(ran.stderr.contains("Usage: granule"), "{line}: {ran:?}");
+    }
+}
+
+#[test]
+fn an_instruction_set_that_is_not_there_is_said_and_listed() {
+    let folder = Folder::new();
+    let run = |name: &str| {
+        let output = folder.command("types").env("GRANULE_ISA", name).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), output.stdout.is_empty(), stderr)
+    };
+    let available: Vec<_> = Isa::available().into_iter().map(Isa::name).collect();
+    let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+    for name in ["avx5l2", "AVX2 ", "best", foreign] {
+        let (status, is_silent, stderr) = run(name);
+        assert_eq!((status, is_silent), (Some(2), true), "{name}: {stderr}");
+        assert!(stderr.contains("GRANULE_ISA") && stderr.contains(name), "{stderr}");
+        assert!(stderr.contains(&available.join(", ")), "{stderr}");
+    }
+    for name in ["", "scalar", "SCALAR", available[available.len() - 1]] {
+        let (status, is_silent, stderr) = run(name);
+        assert_eq!((status, is_silent, stderr.as_str()), (Some(0), false, ""), "{name}");
     }
 }
 

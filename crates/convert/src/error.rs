@@ -11,11 +11,13 @@ use crate::plan::PlanError;
 use crate::recipe::RecipeError;
 
 /// Why something cannot be converted.
+///
+/// A message does not repeat the cause that is the [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The operating system's error, with the file.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -146,7 +148,7 @@ pub enum Error {
         defect: Defect,
     },
     /// A tensor cannot be encoded.
-    #[error("tensor {tensor:?}: {source}")]
+    #[error("tensor {tensor:?} cannot be encoded")]
     Encode {
         /// The tensor.
         tensor: String,
@@ -181,7 +183,7 @@ pub enum Error {
     #[error(transparent)]
     Write(#[from] granule_format::WriteError),
     /// An importance matrix cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot use the importance matrix {}", path.display())]
     Importance {
         /// The file.
         path: PathBuf,

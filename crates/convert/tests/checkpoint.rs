@@ -57,7 +57,7 @@ fn write(checkpoint: &Checkpoint, endian: Endian, out: &mut dyn Write) {
             if endian == Endian::Big {
                 ty.swap_bytes(&mut rows);
             }
-            to.write(&rows).unwrap();
+            to.write_all(&rows).unwrap();
         }
         to.finish().unwrap();
     }

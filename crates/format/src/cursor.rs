@@ -2,7 +2,7 @@
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
-use crate::{Endian, Error, ErrorKind};
+use crate::{Counted, Endian, Error, ErrorKind};
 
 /// A position in the bytes of a file, of which a part is there.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Count`] if they do not.
-    pub fn check_count(&self, what: &'static str, count: u64, least: u64) -> Result<(), Error> {
+    pub fn check_count(&self, what: Counted, count: u64, least: u64) -> Result<(), Error> {
         let need = count.saturating_mul(least);
         if need > self.left() {
             return Err(self.error(ErrorKind::Count { what, count, need, left: self.left() }));

@@ -91,8 +91,8 @@ pub enum ErrorKind {
     /// More tensors, keys or array elements than the rest of the file can hold.
     #[error("{count} {what} need at least {need} bytes, {left} are left")]
     Count {
-        /// What is counted.
-        what: &'static str,
+        /// The things that are counted.
+        what: Counted,
         /// How many there are said to be.
         count: u64,
         /// The fewest bytes they can take (saturating).
@@ -184,6 +184,28 @@ pub enum ErrorKind {
         /// Length of the file.
         file: u64,
     },
+}
+
+/// Things whose number a file announces, in [`ErrorKind::Count`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Counted {
+    /// Entries of the tensor table.
+    Tensors,
+    /// Metadata entries.
+    Entries,
+    /// Elements of an array.
+    Elements,
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tensors => "tensors",
+            Self::Entries => "metadata entries",
+            Self::Elements => "array elements",
+        })
+    }
 }
 
 impl Error {

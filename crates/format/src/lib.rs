@@ -28,6 +28,6 @@ pub use container::{
     Array, Draft, Endian, Header, HeaderParser, Metadata, MetadataError, Shape, StringArray,
     TensorInfo, TensorType, Value, ValueType, WriteError, Writer,
 };
-pub use error::{Error, ErrorKind, Place};
+pub use error::{Counted, Error, ErrorKind, Place};
 pub use file_type::{FileType, UnknownFileType};
 pub use limits::Limits;

@@ -6,18 +6,26 @@
 pub struct Limits {
     /// Longest metadata key, in bytes. The GGUF specification says 65,535.
     pub key_bytes: u64,
-    /// Deepest nesting of arrays in arrays.
+    /// Deepest nesting of arrays in arrays. More than 128 counts as 128, as every level needs
+    /// some of the stack.
     pub array_depth: u32,
     /// Longest tensor name, in bytes. The GGUF specification says 64.
     pub tensor_name_bytes: u64,
-    /// Most dimensions of a tensor.
+    /// Most dimensions of a tensor. More than 4 counts as 4.
     pub dimensions: u32,
 }
 
 impl Limits {
+    /// The deepest nesting whatever [`array_depth`](Self::array_depth) says.
+    const MOST_DEPTH: u32 = 128;
+
     /// The limits of the GGUF specification.
     pub const DEFAULT: Self =
         Self { key_bytes: 65_535, array_depth: 16, tensor_name_bytes: 64, dimensions: 4 };
+
+    pub(crate) fn depth(&self) -> u32 {
+        self.array_depth.min(Self::MOST_DEPTH)
+    }
 }
 
 impl Default for Limits {

@@ -2,10 +2,13 @@
 //! damaged headers give errors.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::Write;
+
 use granule_format::container::{Endian, Shape, Writer};
 use granule_format::{
-    Array, BlockType, Draft, ErrorKind, Header, HeaderParser, Limits, Metadata, StringArray,
-    TensorType, Value,
+    Array, BlockType, Counted, Draft, ErrorKind, Header, HeaderParser, Limits, Metadata,
+    StringArray, TensorType, Value,
 };
 use proptest::prelude::*;
 
@@ -62,7 +65,7 @@ fn file(endian: Endian) -> Vec<u8> {
     let mut writer = Writer::start(Vec::new(), draft).unwrap();
     for tensor in tensors {
         let mut data = writer.tensor(&tensor.name).unwrap();
-        data.write(&vec![7; tensor.bytes().unwrap() as usize]).unwrap();
+        data.write_all(&vec![7; tensor.bytes().unwrap() as usize]).unwrap();
         data.finish().unwrap();
     }
     writer.finish().unwrap()
@@ -145,7 +148,7 @@ fn a_parser_goes_on_where_it_stopped() {
 
 #[test]
 fn counts_are_compared_with_the_file() {
-    for (at, what) in [(8, "tensors"), (16, "metadata entries")] {
+    for (at, what) in [(8, Counted::Tensors), (16, Counted::Entries)] {
         for count in [1 << 20, 1 << 60, u64::MAX] {
             let mut file = file(Endian::Little);
             file[at..at + 8].copy_from_slice(&u64::to_le_bytes(count));
@@ -156,6 +159,25 @@ fn counts_are_compared_with_the_file() {
             );
         }
     }
+}
+
+#[test]
+fn no_limit_lets_nesting_overflow_the_stack() {
+    const LEVELS: usize = 1_000_000;
+    let mut metadata = Metadata::new();
+    metadata.set("deep", Array::Array(Vec::new()));
+    let mut file = Draft::new(metadata, Endian::Little).unwrap().header();
+    // arrays of one array each, instead of the type and the count at the end
+    file.truncate(file.len() - 12);
+    for _ in 0..LEVELS {
+        file.extend(9_u32.to_le_bytes());
+        file.extend(1_u64.to_le_bytes());
+    }
+    file.extend([0; 12]);
+    let limits = Limits { array_depth: u32::MAX, ..Limits::DEFAULT };
+    let error = Header::parse_prefix(&file, file.len() as u64, &limits).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Nesting(128));
+    assert!(!Header::survey(&file, &limits).faults.is_empty());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::io::Write;
+
 use granule_format::container::{DEFAULT_ALIGNMENT, VERSION};
 use granule_format::{
     Array, BlockType, Draft, Endian, Header, Limits, Metadata, Shape, Value, ValueType, Writer,
@@ -80,7 +82,7 @@ fn the_example_is_what_is_written_and_read() {
     let mut writer = Writer::start(Vec::new(), draft).unwrap();
     let mut tensor = writer.tensor("w").unwrap();
     for value in 1..=6 {
-        tensor.write(&(value as f32).to_le_bytes()).unwrap();
+        tensor.write_all(&(value as f32).to_le_bytes()).unwrap();
     }
     tensor.finish().unwrap();
     assert_eq!(writer.finish().unwrap(), bytes);

@@ -7,6 +7,8 @@
     reason = "criterion's macro makes the public function; a benchmark"
 )]
 
+use std::io::Write;
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use granule_reader::Model;
 use granule_reader::format::container::{Shape, Writer};
@@ -52,7 +54,7 @@ fn products(criterion: &mut Criterion) {
             let id =
                 BenchmarkId::new(format!("batch={batch}/packed"), format!("threads={threads}"));
             group.bench_function(id, |bencher| {
-                bencher.iter(|| pool.install(|| packed.matmul(&x, &mut y)).unwrap());
+                bencher.iter(|| pool.install(|| packed.matmul(&x, &mut y)));
             });
         }
         group.finish();
@@ -64,7 +66,7 @@ fn model(ty: BlockType) -> Model {
     draft.add("weights", Shape::new(&[COLUMNS as u64, ROWS as u64]).unwrap(), ty.into()).unwrap();
     let mut writer = Writer::start(Vec::new(), draft).unwrap();
     let mut data = writer.tensor("weights").unwrap();
-    data.write(&vec![0x2a; ROWS * COLUMNS / ty.block_values() * ty.block_bytes()]).unwrap();
+    data.write_all(&vec![0x2a; ROWS * COLUMNS / ty.block_values() * ty.block_bytes()]).unwrap();
     data.finish().unwrap();
     Model::from_bytes(writer.finish().unwrap()).unwrap()
 }

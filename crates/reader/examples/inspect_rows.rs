@@ -44,7 +44,8 @@ fn main() -> Result<()> {
     );
     for tensor in tensors {
         let (start, end) = (arguments.rows.0, arguments.rows.1.unwrap_or(tensor.rows()));
-        ensure!(start <= end, "rows {start}..{end} of {}", tensor.name());
+        let (name, rows) = (tensor.name(), tensor.rows());
+        ensure!(start <= end && end <= rows, "rows {start}..{end} of {name}, which has {rows}");
         let label = format!("{} ({}, {})", tensor.name(), tensor.ty(), tensor.shape());
         let mut all = Statistics::new();
         let step = if arguments.each { 1 } else { (VALUES / tensor.row_values().max(1)).max(1) };

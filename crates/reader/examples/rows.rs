@@ -16,9 +16,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let model = Model::open(file)?;
     let tensor = model.tensor(&name).ok_or("there is no such tensor")?;
     println!("{name}: {}, {}", tensor.ty(), tensor.shape());
+    let end = first.checked_add(count).filter(|end| *end <= tensor.rows());
+    let Some(end) = end else { return Err(format!("there are {} rows", tensor.rows()).into()) };
     // one row at a time: memory for one row, however large the tensor is
     let mut row = vec![0.0; tensor.row_values()];
-    for index in first..first + count {
+    for index in first..end {
         tensor.decode_rows(index..index + 1, &mut row)?;
         println!("{index}: {row:?}");
     }

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 use granule_format::BlockType;
 use granule_format::num::F16;
 
-use crate::Error;
 use crate::isa::Isa;
 use crate::strip::{Strip, WIDTH};
 use crate::tile::{TILE, Tile};
@@ -24,9 +23,8 @@ use crate::tile::{TILE, Tile};
 /// ```
 /// use granule_reader::{Activations, format::BlockType};
 /// let x = vec![0.5; 512];
-/// let once = Activations::quantize(BlockType::Q4_K, &x)?;
+/// let once = Activations::quantize(BlockType::Q4_K, &x);
 /// assert_eq!((once.columns(), once.count()), (512, 1));
-/// # Ok::<(), granule_reader::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Activations {
@@ -101,25 +99,24 @@ pub(crate) struct Vector<'a> {
 impl Activations {
     /// Prepare one vector for weights of type `ty`.
     ///
-    /// # Errors
-    /// [`Error::PartialBlock`] if its length is not whole blocks of `ty`.
-    pub fn quantize(ty: BlockType, x: &[f32]) -> Result<Self, Error> {
+    /// # Panics
+    /// If its length is not whole blocks of `ty`.
+    pub fn quantize(ty: BlockType, x: &[f32]) -> Self {
         Self::quantize_batch(ty, x, x.len())
     }
 
     /// Prepare the vectors of `columns` values that follow each other in `x`.
     ///
-    /// # Errors
-    /// [`Error::PartialBlock`] if `columns` is not whole blocks of `ty`; [`Error::Batch`] if `x` is not whole
-    /// vectors.
-    pub fn quantize_batch(ty: BlockType, x: &[f32], columns: usize) -> Result<Self, Error> {
-        if !columns.is_multiple_of(ty.block_values()) {
-            return Err(Error::PartialBlock { ty, values: columns });
-        }
-        let count = x.len().checked_div(columns).unwrap_or(0);
-        if count * columns != x.len() {
-            return Err(Error::Batch { found: x.len(), columns });
-        }
+    /// # Panics
+    /// If `columns` is not whole blocks of `ty`, or `x` is not whole vectors.
+    pub fn quantize_batch(ty: BlockType, x: &[f32], columns: usize) -> Self {
+        let (block, found) = (ty.block_values(), x.len());
+        assert!(
+            columns.is_multiple_of(block),
+            "{columns} values are not whole blocks of {ty}, which have {block}"
+        );
+        let count = found.checked_div(columns).unwrap_or(0);
+        assert!(count * columns == found, "{found} values are not whole vectors of {columns}");
         let form = Form::of(ty);
         let mut this = Self {
             form,
@@ -136,9 +133,9 @@ impl Activations {
         };
         match form {
             Form::Float => this.values = x.to_vec(),
-            _ => this.quantize_values(x),
+            Form::Q8_0 | Form::Q8_K => this.quantize_values(x),
         }
-        Ok(this)
+        this
     }
 
     fn quantize_values(&mut self, x: &[f32]) {
@@ -203,11 +200,6 @@ impl Activations {
     /// Number of vectors.
     pub fn count(&self) -> usize {
         self.count
-    }
-
-    /// Number of values of all vectors.
-    pub(crate) fn codes_or_values(&self) -> usize {
-        self.values.len() + self.codes.len()
     }
 
     /// # Panics
@@ -333,7 +325,7 @@ mod tests {
     fn codes_are_near_and_sums_are_theirs() {
         let x: Vec<f32> = (0..1024).map(wave).collect();
         for ty in [BlockType::Q4_0, BlockType::Q4_K] {
-            let all = Activations::quantize_batch(ty, &x, 512).unwrap();
+            let all = Activations::quantize_batch(ty, &x, 512);
             for (index, x) in x.chunks(512).enumerate() {
                 let vector = all.vector(index);
                 let block = all.form().block_values();
@@ -355,19 +347,23 @@ mod tests {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let mut x = vec![1.0; 512];
                 x[300] = bad;
-                let scales = Activations::quantize(ty, &x).unwrap().scales;
+                let scales = Activations::quantize(ty, &x).scales;
                 assert_eq!(scales.iter().filter(|scale| scale.is_nan()).count(), 1);
             }
-            let tiny = Activations::quantize(ty, &[1e-45; 256]).unwrap();
+            let tiny = Activations::quantize(ty, &[1e-45; 256]);
             assert!(tiny.scales.iter().all(|scale| scale.is_finite()));
         }
     }
 
     #[test]
-    fn what_is_not_whole_blocks_is_an_error() {
-        let error = Activations::quantize(BlockType::Q4_K, &[0.0; 255]).unwrap_err();
-        assert!(matches!(error, Error::PartialBlock { values: 255, .. }), "{error}");
-        let error = Activations::quantize_batch(BlockType::F32, &[0.0; 7], 3).unwrap_err();
-        assert!(matches!(error, Error::Batch { found: 7, columns: 3 }), "{error}");
+    #[should_panic = "255 values are not whole blocks of Q4_K, which have 256"]
+    fn a_vector_is_whole_blocks() {
+        Activations::quantize(BlockType::Q4_K, &[0.0; 255]);
+    }
+
+    #[test]
+    #[should_panic = "7 values are not whole vectors of 3"]
+    fn a_batch_is_whole_vectors() {
+        Activations::quantize_batch(BlockType::F32, &[0.0; 7], 3);
     }
 }

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`Model`] | an open file or split set: read at positions, mapped, or in memory |
+//! | [`OpenOptions`] | limits, and other options of opening |
 //! | [`Tensor`] | a view of a tensor: its bytes, and the values of any range of its rows |
 //! | [`PackedMatrix`] | weights repacked for products |
 //! | [`Activations`] | vectors to multiply with, quantized once |
@@ -22,6 +23,7 @@ mod kernel;
 mod map;
 mod matmul;
 mod model;
+mod open;
 mod packed;
 pub mod positioned;
 mod rows;
@@ -35,5 +37,6 @@ pub use error::Error;
 pub use granule_format as format;
 pub use map::FileMap;
 pub use model::{Model, Shard};
+pub use open::OpenOptions;
 pub use packed::PackedMatrix;
 pub use tensor::Tensor;

@@ -25,9 +25,9 @@ impl FileMap {
     #[allow(unsafe_code, reason = "the caller promises what the map needs")]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
+        let io = Error::io(Some(path));
+        let file = File::open(path).map_err(&io)?;
+        if file.metadata().map_err(&io)?.is_dir() {
             return Err(io(io::ErrorKind::IsADirectory.into()));
         }
         // SAFETY: the caller of this function promises that the file stays as it is.

@@ -18,12 +18,20 @@ impl Tensor<'_> {
     /// The dot product of one row with one vector.
     ///
     /// # Errors
-    /// As [`matvec_with`](Self::matvec_with), if there is no such row, or if there is not exactly one vector.
+    /// As [`matvec`](Self::matvec).
+    ///
+    /// # Panics
+    /// If there is no such row; and as [`matvec_with`](Self::matvec_with).
     pub fn dot(self, row: u64, activations: &Activations) -> Result<f32, Error> {
-        self.weights()?.check(activations)?;
-        self.check_length(activations.count(), 1)?;
+        let weights = self.weights()?;
+        weights.check(activations);
+        weights.check_single(activations);
+        let rows = row..row.saturating_add(1);
+        if activations.columns() == 0 {
+            return self.span(rows).map(|_| 0.0);
+        }
         let mut out = [0.0];
-        self.dot_tiles(row..row.saturating_add(1), activations, &mut out)?;
+        self.dot_tiles(rows, activations, &mut out)?;
         Ok(out[0])
     }
 
@@ -38,19 +46,24 @@ impl Tensor<'_> {
     /// [`rayon::ThreadPool::install`] to choose their number. Results do not depend on it.
     ///
     /// # Errors
-    /// [`Error::UnknownType`] if the type is unknown, [`Error::Input`] or [`Error::Buffer`] if `x` or `y` does not
-    /// have the length that the tensor's shape asks for, [`Error::Io`] if the rows cannot be read.
+    /// [`Error::UnknownType`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
+    ///
+    /// # Panics
+    /// If `x` or `y` does not have the length that the tensor's shape asks for.
     pub fn matvec(self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
-        self.matvec_with(&self.weights()?.activations(x, 1)?, y)
+        self.matvec_with(&self.weights()?.activations(x, 1), y)
     }
 
     /// As [`matvec`](Self::matvec), with a vector that is already prepared.
     ///
     /// # Errors
-    /// As [`matvec`](Self::matvec), and [`Error::Form`] if the activations are not in the form that the tensor's type
-    /// needs.
+    /// As [`matvec`](Self::matvec).
+    ///
+    /// # Panics
+    /// As [`matvec`](Self::matvec); if there is not exactly one vector; and if the activations are
+    /// not in the [form](Activations::form) that the tensor's type needs.
     pub fn matvec_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
-        self.weights()?.check_single(activations)?;
+        self.weights()?.check_single(activations);
         self.matmul_with(activations, y)
     }
 
@@ -62,15 +75,22 @@ impl Tensor<'_> {
     ///
     /// # Errors
     /// As [`matvec`](Self::matvec).
+    ///
+    /// # Panics
+    /// As [`matvec`](Self::matvec).
     pub fn matmul(self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
-        self.matmul_with(&weights.batch(x)?, y)
+        self.matmul_with(&weights.batch(x), y)
     }
 
     /// As [`matmul`](Self::matmul), with vectors that are already prepared.
     ///
     /// # Errors
-    /// As [`matvec_with`](Self::matvec_with).
+    /// As [`matvec`](Self::matvec).
+    ///
+    /// # Panics
+    /// If `y` or the vectors do not have the length that the tensor's shape asks for, or the
+    /// activations are not in the [form](Activations::form) that the tensor's type needs.
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
         let step = self.rows_in(TILE_BYTES).next_multiple_of(PANEL_ROWS as u64);
@@ -115,56 +135,70 @@ pub(crate) struct Weights<'a> {
 
 impl Weights<'_> {
     /// Prepare as many vectors as there are in `x`.
-    pub(crate) fn batch(&self, x: &[f32]) -> Result<Activations, Error> {
+    pub(crate) fn batch(&self, x: &[f32]) -> Activations {
         self.activations(x, x.len().checked_div(self.columns).unwrap_or(0))
     }
 
     /// Prepare `count` vectors of the length of a row.
-    pub(crate) fn activations(&self, x: &[f32], count: usize) -> Result<Activations, Error> {
+    ///
+    /// # Panics
+    /// If `x` does not have that length.
+    pub(crate) fn activations(&self, x: &[f32], count: usize) -> Activations {
         if count.checked_mul(self.columns) != Some(x.len()) {
-            return Err(self.input(x.len()));
+            self.misfit(x.len());
         }
         Activations::quantize_batch(self.ty, x, self.columns)
     }
 
-    pub(crate) fn check(&self, activations: &Activations) -> Result<(), Error> {
+    /// # Panics
+    /// If the vectors have another length than rows, or another form than the type needs.
+    pub(crate) fn check(&self, activations: &Activations) {
         if activations.columns() != self.columns {
-            return Err(self.input(activations.columns()));
+            self.misfit(activations.columns());
         }
-        let (found, expected) = (activations.form(), Form::of(self.ty));
-        if found != expected {
-            return Err(Error::Form { name: self.name.to_owned(), found, expected });
-        }
-        Ok(())
+        let (name, form, expected) = (self.name, activations.form(), Form::of(self.ty));
+        assert!(
+            form == expected,
+            "the activations are in the form {form:?}, tensor {name:?} needs {expected:?}"
+        );
     }
 
-    pub(crate) fn check_single(&self, activations: &Activations) -> Result<(), Error> {
-        if activations.count() != 1 && activations.columns() != 0 {
-            return Err(self.input(activations.codes_or_values()));
-        }
-        Ok(())
+    /// # Panics
+    /// If there is not exactly one vector.
+    pub(crate) fn check_single(&self, activations: &Activations) {
+        let (name, count) = (self.name, activations.count());
+        // vectors without values are not counted
+        assert!(
+            count == 1 || activations.columns() == 0,
+            "one vector is multiplied with tensor {name:?}, the activations have {count}"
+        );
     }
 
-    fn input(&self, found: usize) -> Error {
-        Error::Input { name: self.name.to_owned(), found, columns: self.columns }
+    fn misfit(&self, found: usize) -> ! {
+        let (name, columns) = (self.name, self.columns);
+        panic!("{found} values do not fit tensor {name:?}, which has rows of {columns}");
     }
 
     /// Have `tile` write the products of each `step` rows, which are whole panels, in the order that [`by_panels`] tells, and
     /// bring them into the order of `y`.
-    pub(crate) fn multiply(
+    ///
+    /// # Panics
+    /// If the activations or `y` do not fit.
+    pub(crate) fn multiply<E: Send>(
         &self,
         activations: &Activations,
         y: &mut [f32],
         step: usize,
         by_panels: bool,
-        tile: impl Fn(usize, &mut [f32]) -> Result<(), Error> + Sync,
-    ) -> Result<(), Error> {
-        self.check(activations)?;
-        let count = activations.count();
+        tile: impl Fn(usize, &mut [f32]) -> Result<(), E> + Sync,
+    ) -> Result<(), E> {
+        self.check(activations);
+        let (name, count, found) = (self.name, activations.count(), y.len());
         let expected = (count as u64).saturating_mul(self.rows);
-        if y.len() as u64 != expected {
-            return Err(Error::Buffer { name: self.name.to_owned(), found: y.len(), expected });
-        }
+        assert!(
+            found as u64 == expected,
+            "a buffer of {found} values for {expected} products with tensor {name:?}"
+        );
         if y.is_empty() {
             return Ok(());
         }

@@ -1,5 +1,7 @@
 //! Weights in an order of their own, for programs that multiply them often.
 
+use std::convert::Infallible;
+
 use granule_format::BlockType;
 use rayon::prelude::*;
 
@@ -21,6 +23,8 @@ pub struct PackedMatrix {
     /// Rows of a part, but the last.
     step: usize,
     parts: Parts,
+    /// The instruction set that the order was made for, which multiplies.
+    isa: Isa,
 }
 
 #[derive(Debug)]
@@ -62,7 +66,7 @@ impl Tensor<'_> {
     /// let model = granule_reader::Model::open("model.gguf")?;
     /// let weights = model.tensor("blk.0.ffn_up.weight").expect("a language model").pack()?;
     /// let (x, mut y) = (vec![1.0; weights.row_values()], vec![0.0; weights.rows() as usize]);
-    /// weights.matvec(&x, &mut y)?;
+    /// weights.matvec(&x, &mut y);
     /// # Ok::<(), granule_reader::Error>(())
     /// ```
     ///
@@ -72,7 +76,12 @@ impl Tensor<'_> {
         self.pack_for(Isa::detect())
     }
 
-    fn pack_for(self, isa: Isa) -> Result<PackedMatrix, Error> {
+    /// As [`pack`](Self::pack), for an instruction set that need not be the best: products are
+    /// computed with it.
+    ///
+    /// # Errors
+    /// As [`pack`](Self::pack).
+    pub fn pack_for(self, isa: Isa) -> Result<PackedMatrix, Error> {
         let Weights { name, ty, columns, rows } = self.weights()?;
         let step = self.rows_in(PART_BYTES).next_multiple_of(PANEL_ROWS as u64);
         // rows without values may be any number
@@ -89,7 +98,8 @@ impl Tensor<'_> {
         } else {
             Parts::Blocks(parts.collect::<Result<_, Error>>()?)
         };
-        Ok(PackedMatrix { name: name.to_owned(), ty, columns, rows, step: step as usize, parts })
+        let (name, step) = (name.to_owned(), step as usize);
+        Ok(PackedMatrix { name, ty, columns, rows, step, parts, isa })
     }
 }
 
@@ -124,43 +134,50 @@ impl PackedMatrix {
 
     /// As [`Tensor::matvec`]; the integer parts of the products are the same, sums over blocks may be rounded differently.
     ///
-    /// # Errors
-    /// [`Error::Input`] or [`Error::Buffer`] if `x` or `y` does not have the length that the shape asks for.
-    pub fn matvec(&self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
-        self.matvec_with(&self.weights().activations(x, 1)?, y)
+    /// # Panics
+    /// If `x` or `y` does not have the length that the shape asks for.
+    pub fn matvec(&self, x: &[f32], y: &mut [f32]) {
+        self.matvec_with(&self.weights().activations(x, 1), y);
     }
 
     /// As [`matvec`](Self::matvec), with a vector that is already prepared.
     ///
-    /// # Errors
-    /// As [`matvec`](Self::matvec), and [`Error::Form`] if the activations are not in the form that the type needs.
-    pub fn matvec_with(&self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
-        self.weights().check_single(activations)?;
-        self.matmul_with(activations, y)
+    /// # Panics
+    /// As [`matvec`](Self::matvec); if there is not exactly one vector; and if the activations are
+    /// not in the [form](Activations::form) that the type needs.
+    pub fn matvec_with(&self, activations: &Activations, y: &mut [f32]) {
+        self.weights().check_single(activations);
+        self.matmul_with(activations, y);
     }
 
     /// As [`Tensor::matmul`]: `y[vector * rows + row]` is the dot product of a row with a vector.
     ///
-    /// # Errors
+    /// # Panics
     /// As [`matvec`](Self::matvec).
-    pub fn matmul(&self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
-        self.matmul_with(&self.weights().batch(x)?, y)
+    pub fn matmul(&self, x: &[f32], y: &mut [f32]) {
+        self.matmul_with(&self.weights().batch(x), y);
     }
 
     /// As [`matmul`](Self::matmul), with vectors that are already prepared.
     ///
-    /// # Errors
-    /// As [`matvec_with`](Self::matvec_with).
-    pub fn matmul_with(&self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
-        let isa = Isa::detect();
+    /// # Panics
+    /// As [`Tensor::matmul_with`].
+    pub fn matmul_with(&self, activations: &Activations, y: &mut [f32]) {
+        let Self { isa, ty, .. } = *self;
         let by_panels = by_panels(isa, activations, matches!(self.parts, Parts::Packed(_)));
-        self.weights().multiply(activations, y, self.step, by_panels, |part, out| {
-            match &self.parts {
-                Parts::Packed(parts) => dot_packed(isa, self.ty, &parts[part], activations, out),
-                Parts::Blocks(parts) => dot_blocks(isa, self.ty, &parts[part], activations, out),
-            }
-            Ok(())
-        })
+        let Ok(()) = self.weights().multiply::<Infallible>(
+            activations,
+            y,
+            self.step,
+            by_panels,
+            |part, out| {
+                match &self.parts {
+                    Parts::Packed(parts) => dot_packed(isa, ty, &parts[part], activations, out),
+                    Parts::Blocks(parts) => dot_blocks(isa, ty, &parts[part], activations, out),
+                }
+                Ok(())
+            },
+        );
     }
 
     fn weights(&self) -> Weights<'_> {
@@ -170,6 +187,8 @@ impl PackedMatrix {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use granule_format::container::{Shape, Writer};
     use granule_format::{Draft, Endian, Metadata};
 
@@ -204,7 +223,7 @@ mod tests {
             let mut writer = Writer::start(Vec::new(), draft).unwrap();
             let bytes = (rows * columns) as usize / ty.block_values() * ty.block_bytes();
             let mut data = writer.tensor("weights").unwrap();
-            data.write(&vec![0; bytes]).unwrap();
+            data.write_all(&vec![0; bytes]).unwrap();
             data.finish().unwrap();
             let model = Model::from_bytes(writer.finish().unwrap()).unwrap();
             let tensor = model.tensor("weights").unwrap();

@@ -8,7 +8,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use crate::decode::decode;
-use crate::isa::{Isa, Stream};
+use crate::isa::{Isa, write_past_caches};
 use crate::{Error, Tensor};
 
 /// Bytes of blocks that are read and decoded at a time: few enough that they stay in a core's cache.
@@ -25,8 +25,10 @@ impl Tensor<'_> {
     /// Values of 32 MiB and more are written past the caches.
     ///
     /// # Errors
-    /// If the type is unknown, there are no such rows, `out` does not have exactly their number of
-    /// values, or they cannot be read.
+    /// [`Error::UnknownType`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
+    ///
+    /// # Panics
+    /// If there are no such rows, or `out` does not have exactly their number of values.
     pub fn decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
         let decode = decoder(out.len());
@@ -37,6 +39,9 @@ impl Tensor<'_> {
     /// [`rayon::ThreadPool::install`] for how to choose their number.
     ///
     /// # Errors
+    /// As [`decode_rows`](Self::decode_rows).
+    ///
+    /// # Panics
     /// As [`decode_rows`](Self::decode_rows).
     pub fn par_decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
@@ -52,6 +57,9 @@ impl Tensor<'_> {
     ///
     /// # Errors
     /// As [`decode_rows`](Self::decode_rows).
+    ///
+    /// # Panics
+    /// As [`decode_rows`](Self::decode_rows).
     pub fn decode_rows_f16(self, rows: Range<u64>, out: &mut [f16]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
         let mut values = Vec::new();
@@ -65,6 +73,9 @@ impl Tensor<'_> {
     /// As [`decode_rows`](Self::decode_rows), rounded to BF16.
     ///
     /// # Errors
+    /// As [`decode_rows`](Self::decode_rows).
+    ///
+    /// # Panics
     /// As [`decode_rows`](Self::decode_rows).
     pub fn decode_rows_bf16(self, rows: Range<u64>, out: &mut [bf16]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
@@ -80,13 +91,15 @@ impl Tensor<'_> {
     /// embedding look-up does. A row may be asked for more than once.
     ///
     /// # Errors
+    /// As [`decode_rows`](Self::decode_rows).
+    ///
+    /// # Panics
     /// As [`decode_rows`](Self::decode_rows); nothing is written before all numbers are checked.
     pub fn gather_rows(self, rows: &[u64], out: &mut [f32]) -> Result<(), Error> {
         for row in rows {
             self.span(*row..row.saturating_add(1))?;
         }
-        let expected = (rows.len() as u64).saturating_mul(self.info().shape.row());
-        self.check_length(out.len(), expected)?;
+        self.check_length(out.len(), rows.len() as u64);
         let mut scratch = Vec::new();
         for (row, out) in rows.iter().zip(out.chunks_exact_mut(self.row_values().max(1))) {
             let (ty, ..) = self.span(*row..*row + 1)?;
@@ -97,14 +110,16 @@ impl Tensor<'_> {
 
     fn check_buffer(self, rows: &Range<u64>, found: usize) -> Result<(), Error> {
         self.span(rows.clone())?;
-        self.check_length(found, (rows.end - rows.start).saturating_mul(self.info().shape.row()))
+        self.check_length(found, rows.end - rows.start);
+        Ok(())
     }
 
-    pub(crate) fn check_length(self, found: usize, expected: u64) -> Result<(), Error> {
-        if found as u64 == expected {
-            return Ok(());
-        }
-        Err(Error::Buffer { name: self.name().to_owned(), found, expected })
+    fn check_length(self, found: usize, rows: u64) {
+        let (name, values) = (self.name(), self.info().shape.row());
+        assert!(
+            found as u64 == rows.saturating_mul(values),
+            "a buffer of {found} values for {rows} rows of {values} of tensor {name:?}"
+        );
     }
 
     /// Decode checked rows, tile by tile.
@@ -132,25 +147,20 @@ impl Tensor<'_> {
     }
 }
 
-/// Decodes blocks to a buffer of which so many values are to be decoded.
+/// Decodes blocks to a part of a buffer of `values` values.
 fn decoder(values: usize) -> impl FnMut(Isa, BlockType, &[u8], &mut [f32]) {
-    let streamed = values >= STREAMED / size_of::<f32>();
-    let mut stream = Stream::new();
-    let mut buffer = streamed.then(|| Box::new(Buffer([0.0; STREAMED_AT_ONCE])));
+    let is_streamed = values >= STREAMED / size_of::<f32>();
     move |isa, ty, blocks, out| {
-        let Some(buffer) = &mut buffer else { return decode(isa, ty, blocks, out) };
-        let bytes = STREAMED_AT_ONCE / ty.block_values() * ty.block_bytes();
-        for (blocks, out) in blocks.chunks(bytes).zip(out.chunks_mut(STREAMED_AT_ONCE)) {
-            let buffer = &mut buffer.0[..out.len()];
-            decode(isa, ty, blocks, buffer);
-            stream.copy(buffer, out);
+        if !is_streamed {
+            return decode(isa, ty, blocks, out);
         }
+        let bytes = STREAMED_AT_ONCE / ty.block_values() * ty.block_bytes();
+        let mut blocks = blocks.chunks(bytes);
+        write_past_caches::<STREAMED_AT_ONCE>(out, |out| {
+            decode(isa, ty, blocks.next().expect("as many pieces of blocks as of values"), out);
+        });
     }
 }
-
-/// Whole lines of the cache, or writing to two of them at a time takes most of the time.
-#[repr(align(64))]
-struct Buffer([f32; STREAMED_AT_ONCE]);
 
 #[cfg(test)]
 mod tests {

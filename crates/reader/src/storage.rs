@@ -16,7 +16,7 @@ pub(crate) enum Storage {
     /// Mapped; see [`Model::map`](crate::Model::map) for what the caller has promised.
     Map(FileMap),
     /// In memory.
-    Bytes(Vec<u8>),
+    Bytes(Box<dyn AsRef<[u8]> + Send + Sync>),
 }
 
 impl Storage {
@@ -25,7 +25,7 @@ impl Storage {
         match self {
             Self::File(_) => None,
             Self::Map(map) => Some(map),
-            Self::Bytes(bytes) => Some(bytes),
+            Self::Bytes(bytes) => Some((**bytes).as_ref()),
         }
     }
 

@@ -71,7 +71,10 @@ impl<'m> Tensor<'m> {
     /// little-endian.
     ///
     /// # Errors
-    /// If the type is unknown, there are no such rows, or they cannot be read.
+    /// [`Error::UnknownType`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
+    ///
+    /// # Panics
+    /// If the tensor does not have these [`rows`](Self::rows).
     pub fn read_rows(self, rows: Range<u64>) -> Result<Cow<'m, [u8]>, Error> {
         let (ty, start, length) = self.span(rows)?;
         let mut blocks = self.shard.storage.read(start, length).map_err(|e| self.io(e))?;
@@ -84,6 +87,9 @@ impl<'m> Tensor<'m> {
     /// The blocks of some rows, little-endian, in `out`, which is replaced.
     ///
     /// # Errors
+    /// As [`read_rows`](Self::read_rows).
+    ///
+    /// # Panics
     /// As [`read_rows`](Self::read_rows).
     pub fn read_rows_into(self, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
         let (ty, start, length) = self.span(rows)?;
@@ -98,15 +104,13 @@ impl<'m> Tensor<'m> {
     /// The view of one matrix of a tensor of three or more dimensions, such as the weights of one
     /// expert: its rows are numbered from 0. A tensor of one or two dimensions is its only matrix.
     ///
-    /// # Errors
-    /// [`Error::Matrix`] if there is no such matrix.
-    pub fn matrix(self, index: u64) -> Result<Self, Error> {
-        if index >= self.matrices() {
-            let (name, matrices) = (self.info.name.clone(), self.matrices());
-            return Err(Error::Matrix { name, asked: index, matrices });
-        }
+    /// # Panics
+    /// If there is no such matrix: see [`matrices`](Self::matrices).
+    pub fn matrix(self, index: u64) -> Self {
+        let (name, matrices) = (self.name(), self.matrices());
+        assert!(index < matrices, "matrix {index} of tensor {name:?}, which has {matrices}");
         let rows = self.matrix_rows();
-        Ok(Self { first_row: self.first_row + index * rows, rows, ..self })
+        Self { first_row: self.first_row + index * rows, rows, ..self }
     }
 
     /// Number of matrices: the product of all dimensions but the first two; 1 for a [`matrix`](Self::matrix).
@@ -148,17 +152,19 @@ impl<'m> Tensor<'m> {
     }
 
     /// Type of the blocks, and where the rows lie in the file: first byte and length.
+    ///
+    /// # Panics
+    /// If there are no such rows.
     pub(crate) fn span(self, rows: Range<u64>) -> Result<(BlockType, u64, usize), Error> {
+        let (name, all) = (self.name(), self.rows());
+        let is_in = rows.start <= rows.end && rows.end <= all;
+        assert!(is_in, "rows {rows:?} of tensor {name:?}, which has {all}");
         let ty = match self.info.ty {
             TensorType::Known(ty) => ty,
             TensorType::Unknown(id) => {
-                return Err(Error::UnknownType { name: self.info.name.clone(), id });
+                return Err(Error::UnknownType { name: name.to_owned(), id });
             }
         };
-        if rows.start > rows.end || rows.end > self.rows() {
-            let (name, asked) = (self.info.name.clone(), rows);
-            return Err(Error::Rows { name, asked, rows: self.rows() });
-        }
         // opening has checked that the whole tensor lies inside the file, so nothing overflows
         let row = self.info.row_bytes().expect("rows are whole blocks");
         let length = (rows.end - rows.start) * row;
@@ -173,6 +179,6 @@ impl<'m> Tensor<'m> {
     }
 
     fn io(self, source: std::io::Error) -> Error {
-        Error::Io { path: self.shard.path().to_owned(), source }
+        Error::io(self.shard.path())(source)
     }
 }

@@ -4,10 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::io::Write;
 
 use granule_reader::format::container::{Shape, Writer};
 use granule_reader::format::{BlockType, Draft, Endian, Metadata};
-use granule_reader::{Activations, Error, Form, Model, PackedMatrix, Tensor};
+use granule_reader::{Activations, Model, PackedMatrix, Tensor};
 use half::{bf16, f16};
 
 const TYPES: &[BlockType] = &[
@@ -42,7 +43,7 @@ fn file(endian: Endian) -> Vec<u8> {
             info.ty.known().unwrap().swap_bytes(&mut bytes);
         }
         let mut data = writer.tensor(&info.name).unwrap();
-        data.write(&bytes).unwrap();
+        data.write_all(&bytes).unwrap();
         data.finish().unwrap();
     }
     writer.finish().unwrap()
@@ -111,7 +112,7 @@ fn a_product_is_the_sum_over_decoded_values() {
 
 fn packed_product(matrix: &PackedMatrix, count: usize) -> Vec<f32> {
     let mut y = vec![f32::NAN; matrix.rows() as usize * count];
-    matrix.matmul(&x(count), &mut y).unwrap();
+    matrix.matmul(&x(count), &mut y);
     y
 }
 
@@ -121,11 +122,11 @@ fn packed_weights_have_the_same_products() {
     let big = Model::from_bytes(file(Endian::Big)).unwrap();
     for ty in TYPES {
         // the second matrix, whose 700 rows are no multiple of 16
-        let tensor = little.tensor(ty.name()).unwrap().matrix(1).unwrap();
+        let tensor = little.tensor(ty.name()).unwrap().matrix(1);
         let packed = tensor.pack().unwrap();
         assert_eq!((packed.name(), packed.ty()), (tensor.name(), *ty));
         assert_eq!((packed.row_values(), packed.rows()), (COLUMNS, ROWS as u64));
-        let from_big = big.tensor(ty.name()).unwrap().matrix(1).unwrap().pack().unwrap();
+        let from_big = big.tensor(ty.name()).unwrap().matrix(1).pack().unwrap();
         for count in [1, 3, 18] {
             let mut expected = vec![f32::NAN; ROWS * count];
             tensor.matmul(&x(count), &mut expected).unwrap();
@@ -144,12 +145,19 @@ fn packed_weights_have_the_same_products() {
             }
         }
         let (x, mut y) = (x(2), vec![0.0; ROWS]);
-        assert!(matches!(packed.matvec(&x, &mut y), Err(Error::Input { columns: COLUMNS, .. })));
-        let error = packed.matvec(&x[..COLUMNS], &mut y[1..]).unwrap_err();
-        assert!(matches!(error, Error::Buffer { found: 699, expected: 700, .. }), "{error}");
+        let name = tensor.name();
+        let message = panics(|| packed.matvec(&x, &mut y));
+        let expected = format!("1024 values do not fit tensor {name:?}, which has rows of 512");
+        assert_eq!(message, expected);
+        let message = panics(|| packed.matvec(&x[..COLUMNS], &mut y[1..]));
+        assert_eq!(
+            message,
+            format!("a buffer of 699 values for 700 products with tensor {name:?}")
+        );
         let form = if ty.is_quantized() { BlockType::F32 } else { BlockType::Q4_0 };
-        let other = Activations::quantize(form, &x[..COLUMNS]).unwrap();
-        assert!(matches!(packed.matvec_with(&other, &mut y), Err(Error::Form { .. })), "{ty}");
+        let other = Activations::quantize(form, &x[..COLUMNS]);
+        let message = panics(|| packed.matvec_with(&other, &mut y));
+        assert!(message.starts_with("the activations are in the form"), "{ty}: {message}");
     }
 }
 
@@ -160,19 +168,24 @@ fn a_matrix_is_a_part_of_the_tensor() {
     assert_eq!((tensor.matrices(), tensor.rows()), (2, 2 * ROWS as u64));
     let all = product(tensor, 1);
     for index in 0..2 {
-        let matrix = tensor.matrix(index).unwrap();
+        let matrix = tensor.matrix(index);
         assert_eq!((matrix.matrices(), matrix.rows()), (1, ROWS as u64));
         assert_eq!(product(matrix, 1), all[ROWS * index as usize..][..ROWS]);
         let bytes = tensor.bytes().unwrap();
         let half = bytes.len() / 2;
         assert_eq!(matrix.bytes().unwrap(), &bytes[half * index as usize..][..half]);
-        let activations = Activations::quantize(BlockType::Q4_K, &x(1)).unwrap();
+        let activations = Activations::quantize(BlockType::Q4_K, &x(1));
         let last = matrix.dot(ROWS as u64 - 1, &activations).unwrap();
         assert_eq!(last.to_bits(), all[ROWS * (index as usize + 1) - 1]);
-        assert!(matches!(matrix.matrix(1), Err(Error::Matrix { asked: 1, matrices: 1, .. })));
-        assert!(matrix.decode_rows(ROWS as u64..ROWS as u64 + 1, &mut [0.0; COLUMNS]).is_err());
+        let message = panics(|| _ = matrix.matrix(1));
+        assert_eq!(message, "matrix 1 of tensor \"Q4_K\", which has 1");
+        // a row of the tensor, but not of this matrix
+        let row = ROWS as u64..ROWS as u64 + 1;
+        let message = panics(|| matrix.decode_rows(row, &mut [0.0; COLUMNS]).unwrap());
+        assert_eq!(message, "rows 700..701 of tensor \"Q4_K\", which has 700");
     }
-    assert!(matches!(tensor.matrix(2), Err(Error::Matrix { asked: 2, matrices: 2, .. })));
+    let message = panics(|| _ = tensor.matrix(2));
+    assert_eq!(message, "matrix 2 of tensor \"Q4_K\", which has 2");
 }
 
 #[test]
@@ -199,39 +212,61 @@ fn rows_can_be_gathered_rounded_and_decoded_by_threads() {
     }
 }
 
+/// The message of the panic that `misuse` must end in.
+fn panics(misuse: impl FnOnce()) -> String {
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(misuse)).unwrap_err();
+    match payload.downcast::<String>() {
+        Ok(message) => *message,
+        Err(payload) => (*payload.downcast::<&str>().unwrap()).to_owned(),
+    }
+}
+
 #[test]
-fn what_does_not_fit_is_an_error() {
+fn misuse_panics_and_says_what_does_not_fit() {
     let model = Model::from_bytes(file(Endian::Little)).unwrap();
     let tensor = model.tensor("Q4_K").unwrap();
     let rows = tensor.rows() as usize;
     let (x, mut y) = (x(2), vec![0.0; 2 * rows]);
     for length in [0, 1, COLUMNS - 1, COLUMNS + 1, 2 * COLUMNS] {
-        let error = tensor.matvec(&x[..length], &mut y[..rows]).unwrap_err();
-        assert!(matches!(error, Error::Input { columns: COLUMNS, .. }), "{length}: {error}");
+        let message = panics(|| tensor.matvec(&x[..length], &mut y[..rows]).unwrap());
+        let expected = format!("{length} values do not fit tensor \"Q4_K\", which has rows of 512");
+        assert_eq!(message, expected);
     }
-    let error = tensor.matmul(&x[..COLUMNS + 1], &mut y).unwrap_err();
-    assert!(matches!(error, Error::Input { columns: COLUMNS, .. }), "{error}");
+    let message = panics(|| tensor.matmul(&x[..COLUMNS + 1], &mut y).unwrap());
+    assert_eq!(message, "513 values do not fit tensor \"Q4_K\", which has rows of 512");
     for length in [0, rows - 1, rows + 1, 2 * rows] {
-        let error = tensor.matvec(&x[..COLUMNS], &mut y[..length]).unwrap_err();
-        assert!(matches!(error, Error::Buffer { .. }), "{length}: {error}");
+        let message = panics(|| tensor.matvec(&x[..COLUMNS], &mut y[..length]).unwrap());
+        let expected =
+            format!("a buffer of {length} values for 1400 products with tensor \"Q4_K\"");
+        assert_eq!(message, expected);
     }
-    let other = Activations::quantize(BlockType::Q4_0, &x[..COLUMNS]).unwrap();
-    let error = tensor.matvec_with(&other, &mut y[..rows]).unwrap_err();
-    let (found, expected) = (Form::Q8_0, Form::Q8_K);
-    assert!(
-        matches!(error, Error::Form { found: f, expected: e, .. } if f == found && e == expected)
-    );
-    let two = Activations::quantize_batch(BlockType::Q4_K, &x, COLUMNS).unwrap();
-    assert!(tensor.matvec_with(&two, &mut y).is_err());
-    assert!(tensor.dot(0, &two).is_err());
-    let one = Activations::quantize(BlockType::Q4_K, &x[..COLUMNS]).unwrap();
+    let other = Activations::quantize(BlockType::Q4_0, &x[..COLUMNS]);
+    let message = panics(|| tensor.matvec_with(&other, &mut y[..rows]).unwrap());
+    assert_eq!(message, "the activations are in the form Q8_0, tensor \"Q4_K\" needs Q8_K");
+    let two = Activations::quantize_batch(BlockType::Q4_K, &x, COLUMNS);
+    let expected = "one vector is multiplied with tensor \"Q4_K\", the activations have 2";
+    assert_eq!(panics(|| tensor.matvec_with(&two, &mut y).unwrap()), expected);
+    assert_eq!(panics(|| drop(tensor.dot(0, &two))), expected);
+    let one = Activations::quantize(BlockType::Q4_K, &x[..COLUMNS]);
     for row in [tensor.rows(), u64::MAX] {
-        assert!(matches!(tensor.dot(row, &one), Err(Error::Rows { .. })));
-        assert!(matches!(tensor.gather_rows(&[0, row], &mut [0.0; 1024]), Err(Error::Rows { .. })));
+        let expected =
+            format!("rows {row}..{} of tensor \"Q4_K\", which has 1400", row.saturating_add(1));
+        assert_eq!(panics(|| drop(tensor.dot(row, &one))), expected);
+        // before anything is written
+        let mut out = [7.0; 2 * COLUMNS];
+        assert_eq!(panics(|| tensor.gather_rows(&[0, row], &mut out).unwrap()), expected);
+        assert!(out.iter().all(|value| *value == 7.0));
     }
-    assert!(matches!(tensor.gather_rows(&[0], &mut y[..7]), Err(Error::Buffer { .. })));
-    assert!(matches!(tensor.par_decode_rows(0..1, &mut y[..7]), Err(Error::Buffer { .. })));
-    assert!(matches!(tensor.decode_rows_f16(0..1, &mut []), Err(Error::Buffer { .. })));
+    let expected = "a buffer of 7 values for 1 rows of 512 of tensor \"Q4_K\"";
+    assert_eq!(panics(|| tensor.gather_rows(&[0], &mut y[..7]).unwrap()), expected);
+    assert_eq!(panics(|| tensor.par_decode_rows(0..1, &mut y[..7]).unwrap()), expected);
+    assert_eq!(panics(|| tensor.decode_rows_f16(0..1, &mut [f16::ZERO; 7]).unwrap()), expected);
+    assert_eq!(panics(|| tensor.decode_rows_bf16(0..1, &mut [bf16::ZERO; 7]).unwrap()), expected);
+    for rows in [1..0, 1399..1401, 1400..1401, u64::MAX - 1..u64::MAX] {
+        let message = format!("rows {rows:?} of tensor \"Q4_K\", which has 1400");
+        assert_eq!(panics(|| drop(tensor.read_rows(rows.clone()))), message);
+        assert_eq!(panics(|| tensor.read_rows_into(rows, &mut Vec::new()).unwrap()), message);
+    }
     tensor.matmul(&[], &mut []).unwrap();
     tensor.gather_rows(&[], &mut []).unwrap();
 }

@@ -1,15 +1,16 @@
-//! The three ways of opening a file give the same tensors, and what does not fit is an error.
+//! The ways of opening a file give the same tensors, and what does not fit is an error.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use granule_reader::format::container::{
     SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, Shape, ShardName, Writer,
 };
-use granule_reader::format::{BlockType, Draft, Endian, Metadata};
-use granule_reader::{Error, Model};
+use granule_reader::format::{BlockType, Draft, Endian, ErrorKind, Limits, Metadata};
+use granule_reader::{Error, Model, OpenOptions};
 
 /// A file with these tensors; the bytes of each are 0, 1, 2, ...
 fn file(metadata: Metadata, endian: Endian, tensors: &[(&str, &[u64], BlockType)]) -> Vec<u8> {
@@ -25,7 +26,7 @@ fn file(metadata: Metadata, endian: Endian, tensors: &[(&str, &[u64], BlockType)
             info.ty.known().unwrap().swap_bytes(&mut bytes);
         }
         let mut data = writer.tensor(&info.name).unwrap();
-        data.write(&bytes).unwrap();
+        data.write_all(&bytes).unwrap();
         data.finish().unwrap();
     }
     writer.finish().unwrap()
@@ -88,16 +89,103 @@ fn a_range_of_rows_is_that_part_of_the_tensor() {
 }
 
 #[test]
-fn what_does_not_fit_is_an_error() {
-    let model = Model::from_bytes(file(Metadata::new(), Endian::Little, TENSORS)).unwrap();
-    let tensor = model.tensor("norm").unwrap();
-    let mut out = [0.0; 5];
-    for rows in [0..2, 1..2, 5..6, u64::MAX - 1..u64::MAX] {
-        let error = tensor.decode_rows(rows, &mut out).unwrap_err();
-        assert!(matches!(error, Error::Rows { rows: 1, .. }), "{error}");
+fn limits_hold_for_every_way_of_opening() {
+    let long = "n".repeat(65);
+    let bytes = file(Metadata::new(), Endian::Little, &[(&long, &[32], BlockType::Q4_0)]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    fs::write(&path, &bytes).unwrap();
+    let ways: [(&str, &dyn Fn(OpenOptions) -> Result<Model, Error>); 4] = [
+        ("open", &|options| options.open(&path)),
+        ("alone", &|options| options.alone(true).open(&path)),
+        // SAFETY: the test does not change the file that it maps.
+        ("map", &|options| unsafe { options.map(&path) }),
+        ("from_bytes", &|options| options.from_bytes(bytes.clone())),
+    ];
+    for (way, open) in ways {
+        let error = open(Model::options()).unwrap_err();
+        let Error::Format { source, .. } = &error else { panic!("{way}: {error}") };
+        assert_eq!(source.kind, ErrorKind::LongName { bytes: 65, most: 64 }, "{way}");
+        let limits = Limits { tensor_name_bytes: 65, ..Limits::DEFAULT };
+        let model = open(Model::options().limits(limits)).unwrap();
+        assert!(model.tensor(&long).is_some(), "{way}");
     }
-    let error = tensor.decode_rows(0..1, &mut out[..4]).unwrap_err();
-    assert!(matches!(error, Error::Buffer { found: 4, expected: 5, .. }), "{error}");
+}
+
+#[test]
+fn bytes_of_any_owner_can_be_opened() {
+    let bytes = file(Metadata::new(), Endian::Little, TENSORS);
+    let expected = decode_all(&Model::from_bytes(bytes.clone()).unwrap());
+    let shared: std::sync::Arc<[u8]> = bytes.clone().into();
+    assert_eq!(decode_all(&Model::from_bytes(shared).unwrap()), expected);
+    let forever: &'static [u8] = bytes.leak();
+    let model = Model::from_bytes(forever).unwrap();
+    assert_eq!(decode_all(&model), expected);
+    assert_eq!((model.shards()[0].path(), model.shards()[0].bytes()), (None, Some(forever)));
+}
+
+#[test]
+fn one_file_of_a_set_can_be_opened_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    write_set(folder.path(), [0, 1], 2, 4);
+    let path = folder.path().join("model-00002-of-00002.gguf");
+    let bytes = fs::read(&path).unwrap();
+    let options = Model::options().alone(true);
+    // SAFETY: the test does not change the file that it maps.
+    let mapped = unsafe { options.map(&path) }.unwrap();
+    let all = [options.open(&path).unwrap(), mapped, options.from_bytes(bytes.clone()).unwrap()];
+    for model in all {
+        assert_eq!((model.shards().len(), model.tensors().len()), (1, 2));
+    }
+    let error = Model::from_bytes(bytes).unwrap_err();
+    let expected = "the file in memory: number of files given is 2, expected 1; \
+                    the files of a split set belong together";
+    assert_eq!(error.to_string(), expected);
+}
+
+/// The messages of an error and its causes.
+fn chain(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_cause_is_told_once_and_every_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (absent, wrong) = (folder.path().join("absent.gguf"), folder.path().join("wrong.gguf"));
+    fs::write(&wrong, "text").unwrap();
+    let mut metadata = Metadata::new();
+    metadata.set(SHARD_COUNT, "two");
+    let odd = file(metadata, Endian::Little, &[]);
+    let magic = "not a GGUF file: it begins with [74, 65, 78, 74], expected 47 47 55 46 (\"GGUF\") \
+                 (at byte 0)";
+    for (opened, expected) in [
+        (Model::open(&absent), [format!("cannot read {}", absent.display()), String::new()]),
+        (Model::open(&wrong), [format!("cannot open {}", wrong.display()), magic.to_owned()]),
+        (
+            Model::from_bytes(b"text".to_vec()),
+            ["cannot open the file in memory".to_owned(), magic.to_owned()],
+        ),
+        (
+            Model::from_bytes(odd),
+            [
+                "cannot open the file in memory".to_owned(),
+                "the metadata value of \"split.count\" has type string, expected an integer"
+                    .to_owned(),
+            ],
+        ),
+    ] {
+        let found = chain(&opened.unwrap_err());
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found[0], expected[0]);
+        // the system has its own words
+        assert!(expected[1].is_empty() || found[1] == expected[1], "{found:?}");
+        assert!(!found[0].contains(&found[1]) && !found[1].contains(&found[0]), "{found:?}");
+    }
+}
+
+#[test]
+fn a_tensor_that_is_not_there_is_none() {
+    let model = Model::from_bytes(file(Metadata::new(), Endian::Little, TENSORS)).unwrap();
     assert!(model.tensor("absent").is_none());
 }
 
@@ -121,7 +209,7 @@ fn a_file_that_shrinks_after_opening_is_an_error() {
     let model = Model::open(&path).unwrap();
     fs::File::options().write(true).open(&path).unwrap().set_len(500).unwrap();
     let error = model.tensor("blk.1.w").unwrap().decode_rows(0..3, &mut [0.0; 768]).unwrap_err();
-    assert!(matches!(&error, Error::Io { path: at, .. } if *at == path), "{error}");
+    assert!(matches!(&error, Error::Io { path: Some(at), .. } if *at == path), "{error}");
 }
 
 fn write_set(folder: &Path, numbers: [u16; 2], count: u16, total: i32) {

@@ -32,6 +32,8 @@ pub struct Target {
     pub factor: usize,
     /// Bytes of heap that may be taken whatever the input is.
     pub base: usize,
+    /// Whether it reaches the `unsafe` code of the reader, so that a sanitizer can find something.
+    pub reaches_unsafe: bool,
     /// The dictionary of `fuzz/`, if one helps.
     pub dictionary: Option<&'static str>,
 }

@@ -16,6 +16,7 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
         "convert" => converted(),
         "shards" => sets(),
         "blocks" => blocks(),
+        "products" => products(),
         "importance" => matrices(),
         "plan" => plans(),
         "safetensors" => weights(),
@@ -132,6 +133,18 @@ fn blocks() -> Vec<Vec<u8>> {
         }
     }
     seeds
+}
+
+/// Blocks of every type with different numbers of them in a row, rows, and vectors.
+fn products() -> Vec<Vec<u8>> {
+    let heads = [[0, 0, 0, 0], [1, 16, 0, 3], [2, 33, 4, 5], [4, 15, 19, 7]];
+    let with_head = |(i, blocks): (usize, Vec<u8>)| {
+        let mut seed = vec![blocks[0]];
+        seed.extend(heads[i % heads.len()]);
+        seed.extend_from_slice(&blocks[1..]);
+        seed
+    };
+    blocks().into_iter().enumerate().map(with_head).collect()
 }
 
 fn matrices() -> Vec<Vec<u8>> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -22,8 +23,10 @@ const MOST_CORPUS_FILES: usize = 100;
 
 /// Run targets: `fuzz [TARGET ...] [--runs N] [--minimize]`.
 ///
-/// The inputs that are found are kept in `fuzz/corpus`, which is not committed. `--minimize` chooses those that cover
-/// everything that is covered, for `fixtures/fuzz`. What breaks the program is left in `fuzz/artifacts`.
+/// Targets that reach `unsafe` run under AddressSanitizer if there is a nightly toolchain, the
+/// others without a sanitizer. The inputs that are found are kept in `fuzz/corpus`, which is not
+/// committed. `--minimize` chooses those that cover everything that is covered, for
+/// `fixtures/fuzz`. What breaks the program is left in `fuzz/artifacts`.
 pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
     if !has_subcommand("fuzz") {
         bail!("cargo-fuzz is missing: `cargo install cargo-fuzz`");
@@ -51,8 +54,10 @@ pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
         }
         rows.push(row);
     }
-    println!("\n| target | executions | seconds | inputs that cover something new | findings |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "\n| target | sanitizer | executions | seconds | inputs that cover something new | findings |"
+    );
+    println!("|---|---|---|---|---|---|");
     rows.iter().for_each(|row| println!("{row}"));
     Ok(())
 }
@@ -69,7 +74,7 @@ fn run(target: &Target, runs: u64) -> anyhow::Result<String> {
     let begin = Instant::now();
     let mut process = cargo_fuzz(target, &[&corpus, &committed])
         .args([&format!("-runs={runs}"), "-timeout=20", "-rss_limit_mb=2048"])
-        .args(["-print_final_stats=1", "-reload=0"])
+        .args(["-print_final_stats=1", "-reload=0", "-detect_leaks=0"])
         .stderr(Stdio::piped())
         .spawn()?;
     let (mut executions, mut is_finding) = (None, false);
@@ -79,7 +84,9 @@ fn run(target: &Target, runs: u64) -> anyhow::Result<String> {
         if let Some(number) = line.strip_prefix("stat::number_of_executed_units:") {
             executions = Some(number.trim().to_owned());
         }
-        is_finding |= line.contains("panicked at") || line.contains("ERROR: libFuzzer");
+        is_finding |= ["panicked at", "ERROR: libFuzzer", "ERROR: AddressSanitizer"]
+            .iter()
+            .any(|text| line.contains(text));
         if is_finding || line.contains("pulse") {
             println!("  {line}");
         }
@@ -88,7 +95,8 @@ fn run(target: &Target, runs: u64) -> anyhow::Result<String> {
     let (seconds, executions) = (begin.elapsed().as_secs(), executions.unwrap_or_default());
     ensure!(status.success(), "a finding after {executions} executions ({status}), see above");
     let inputs = fs::read_dir(&corpus)?.count();
-    Ok(format!("| {} | {executions} | {seconds} | {inputs} | 0 |", target.name))
+    let sanitizer = sanitizer(target);
+    Ok(format!("| {} | {sanitizer} | {executions} | {seconds} | {inputs} | 0 |", target.name))
 }
 
 /// Choose inputs that cover what all of them cover, and replace the committed ones.
@@ -132,13 +140,32 @@ fn choose(target: &Target) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The sanitizer that a target runs under, as cargo-fuzz calls it.
+fn sanitizer(target: &Target) -> &'static str {
+    static HAS_NIGHTLY: LazyLock<bool> = LazyLock::new(|| {
+        let has = Command::new("rustup").args(["run", "nightly", "rustc", "--version"]).output();
+        has.is_ok_and(|output| output.status.success())
+    });
+    if target.reaches_unsafe && *HAS_NIGHTLY { "address" } else { "none" }
+}
+
 /// `cargo fuzz run` with what every run of the target needs.
 fn cargo_fuzz(target: &Target, folders: &[&Path]) -> Command {
-    let mut command = Command::new(program());
+    let sanitizer = sanitizer(target);
+    let mut command = if sanitizer == "none" {
+        let mut command = Command::new(program());
+        // the instrumentation needs switches that only other compilers have without this
+        command.env("RUSTC_BOOTSTRAP", "1");
+        command
+    } else {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly", "cargo"]);
+        // what lives to the end of the process is the pool of threads, and tables
+        command.env("ASAN_OPTIONS", "detect_leaks=0");
+        command
+    };
     command.current_dir(root());
-    // the instrumentation needs switches that only other compilers have without this
-    command.env("RUSTC_BOOTSTRAP", "1");
-    command.args(["fuzz", "run", "--sanitizer", "none", target.name]).args(folders).arg("--");
+    command.args(["fuzz", "run", "--sanitizer", sanitizer, target.name]).args(folders).arg("--");
     command.arg(format!("-max_len={}", target.max_bytes));
     if let Some(dictionary) = target.dictionary {
         command.arg(format!("-dict={}", root().join("fuzz").join(dictionary).display()));

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -218,7 +219,7 @@ pub(crate) fn write_with(draft: Draft, mut fill: impl FnMut(&mut [u8])) -> Vec<u
         let mut out = writer.tensor(&tensor.name).expect("the order of the draft");
         let mut bytes = vec![0; tensor.bytes().expect("a known type") as usize];
         fill(&mut bytes);
-        out.write(&bytes).expect("memory");
+        out.write_all(&bytes).expect("memory");
         out.finish().expect("all bytes");
     }
     writer.finish().expect("all tensors")

@@ -50,7 +50,7 @@ impl Source for GgufSource {
     }
 
     fn files(&self) -> Vec<&Path> {
-        self.model.shards().iter().map(|shard| shard.path()).collect()
+        self.model.shards().iter().filter_map(|shard| shard.path()).collect()
     }
 
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {

@@ -1,12 +1,15 @@
 use crate::encode::EncodeError;
 
 /// What is wrong with a file of a checkpoint.
+///
+/// A message tells the causes too, so they are not told again as the
+/// [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The text is not JSON, or not of the expected form.
     #[error("not the JSON that is expected here: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// The model card's front matter is not YAML.
     #[error("the front matter is not YAML: {0}")]
     Yaml(String),
@@ -403,12 +406,12 @@ pub enum Problem {
     #[error("the description of the architecture: {0}")]
     Description(String),
     /// Rows cannot be encoded.
-    #[error("from row {row} on: {source}")]
+    #[error("from row {row} on: {error}")]
     Encode {
         /// The first of the rows.
         row: u64,
         /// What is wrong.
-        source: EncodeError,
+        error: EncodeError,
     },
     /// The folder has none of the tokenizer files that are read.
     #[error("no tokenizer: one of these is needed: {0}")]
@@ -432,6 +435,12 @@ pub enum Problem {
         /// Size of the vocabulary.
         vocabulary: u64,
     },
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
 }
 
 fn blocks(block: &[u64]) -> String {

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::block::REMOVED;
 use crate::error::Place;
-use crate::{Error, ErrorKind, Limits};
+use crate::{Counted, Error, ErrorKind, Limits};
 
 /// Everything in a file but the tensors' data: metadata and the table of tensors.
 ///
@@ -479,7 +479,7 @@ impl Counts {
     }
 
     /// A key's length, type, a value of one byte.
-    const fn least_entry_bytes(narrow: bool) -> u64 {
+    pub(super) const fn least_entry_bytes(narrow: bool) -> u64 {
         if narrow { 9 } else { 13 }
     }
 
@@ -487,10 +487,10 @@ impl Counts {
     pub(super) fn read(walk: &mut Walk<'_, '_>) -> Result<Self, Error> {
         let narrow = walk.cursor.narrow;
         let tensors = walk.cursor.count()?;
-        walk.cursor.check_count("tensors", tensors, Self::least_tensor_bytes(narrow))?;
+        walk.cursor.check_count(Counted::Tensors, tensors, Self::least_tensor_bytes(narrow))?;
         let entries = walk.cursor.count()?;
         let least = Self::least_entry_bytes(narrow);
-        walk.cursor.check_count("metadata entries", entries, least)?;
+        walk.cursor.check_count(Counted::Entries, entries, least)?;
         Ok(Self { tensors, entries })
     }
 }

@@ -7,7 +7,7 @@ use super::walk::Walk;
 use super::{Endian, Header};
 use crate::cursor::Cursor;
 use crate::error::Place;
-use crate::{Error, ErrorKind, Limits};
+use crate::{Counted, Error, ErrorKind, Limits};
 
 /// What could be read of a damaged header, and every fault that was met.
 #[derive(Clone, Debug)]
@@ -117,14 +117,15 @@ fn survey(
 /// One of the counts is too large. If it is only the number of tensors, the metadata can still be
 /// read; how many entries it has.
 fn entries_behind_bad_count(walk: &mut Walk<'_, '_>, error: Error) -> Result<u64, Error> {
-    let of_entries = matches!(error.kind, ErrorKind::Count { what: "metadata entries", .. });
+    let of_entries = matches!(error.kind, ErrorKind::Count { what: Counted::Entries, .. });
     if of_entries {
         return Err(error);
     }
     walk.fault(error)?;
     walk.cursor.count()?;
     let entries = walk.cursor.count()?;
-    walk.cursor.check_count("metadata entries", entries, 9)?;
+    let least = Counts::least_entry_bytes(walk.cursor.narrow);
+    walk.cursor.check_count(Counted::Entries, entries, least)?;
     Ok(entries)
 }
 

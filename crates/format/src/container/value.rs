@@ -4,7 +4,7 @@ use byteorder::{BigEndian, LittleEndian, WriteBytesExt};
 
 use super::walk::Walk;
 use super::{Endian, StringArray};
-use crate::{Error, ErrorKind};
+use crate::{Counted, Error, ErrorKind};
 
 /// Builds the value types from one table: name, number in the file, Rust type.
 macro_rules! values {
@@ -201,8 +201,8 @@ impl Array {
 
     /// The array without its elements, and how many there are.
     fn start(walk: &mut Walk<'_, '_>, depth: u32) -> Result<(Self, u64), Error> {
-        if depth > walk.limits.array_depth {
-            return Err(walk.cursor.error(ErrorKind::Nesting(walk.limits.array_depth)));
+        if depth > walk.limits.depth() {
+            return Err(walk.cursor.error(ErrorKind::Nesting(walk.limits.depth())));
         }
         let at = walk.cursor.position();
         let id = walk.cursor.u32()?;
@@ -210,7 +210,7 @@ impl Array {
             return Err(Error::new(ErrorKind::ValueType(id), at));
         };
         let count = walk.cursor.count()?;
-        walk.cursor.check_count("array elements", count, ty.least_bytes(walk.cursor.narrow))?;
+        walk.cursor.check_count(Counted::Elements, count, ty.least_bytes(walk.cursor.narrow))?;
         Ok((Self::new(ty), count))
     }
 }

@@ -18,82 +18,185 @@ pub enum WriteError {
     /// A tensor's size cannot be computed: unknown type, partial blocks, or too large.
     #[error("tensor {:?}: rows of {} values are not whole blocks of {}, or it is too large", .0.name, .0.shape.row(), .0.ty)]
     Size(Box<TensorInfo>),
-    /// Tensors are written in another order than announced, or too few of them.
-    #[error("tensor {found:?} was to be written, the next of the file is {expected:?}")]
+    /// A tensor was begun that is not the next one of the file.
+    #[error(
+        "tensor {found:?} is not the next of the file, {expected:?} is: write the tensors in the \
+         order of the draft"
+    )]
     Order {
-        /// The next tensor of the file, if there is one.
-        expected: Option<String>,
-        /// The tensor that was to be written, nothing at the end.
-        found: Option<String>,
+        /// The next tensor of the file.
+        expected: String,
+        /// The tensor that was begun.
+        found: String,
     },
-    /// A tensor got fewer or more bytes than its shape and type take.
-    #[error("tensor {name:?} takes {expected} bytes, {found} were written")]
+    /// A tensor was begun after the last one of the file.
+    #[error("tensor {found:?} was begun, but all tensors of the file are written")]
+    AllWritten {
+        /// The tensor that was begun.
+        found: String,
+    },
+    /// The file was to be finished before all tensors were written.
+    #[error("the file cannot be finished: tensor {expected:?} and those after it are missing")]
+    Missing {
+        /// The next tensor of the file.
+        expected: String,
+    },
+    /// A tensor was begun and its writer dropped without [`TensorWriter::finish`]: the file cannot
+    /// be continued.
+    #[error(
+        "tensor {name:?} was begun but never finished, so the file is incomplete: start it again, \
+         and call `TensorWriter::finish` for every tensor"
+    )]
+    Unfinished {
+        /// The tensor.
+        name: String,
+    },
+    /// A tensor would get more bytes than its shape and type need, or was finished with fewer.
+    #[error("tensor {name:?} has {expected} bytes, {found} were given")]
     Length {
         /// The tensor.
         name: String,
         /// Bytes by shape and type.
         expected: u64,
-        /// Bytes that came.
+        /// Bytes that were given.
         found: u64,
     },
-    /// The operating system's error.
+    /// An earlier write failed, so it is not known where in the file the next byte would go.
+    #[error("an earlier write failed, so the file is incomplete: start it again")]
+    Failed,
+    /// The error of the writer below.
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+/// Gets back a [`WriteError`] that went through [`io::Write`]; any other error becomes
+/// [`WriteError::Io`].
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        error.downcast::<Self>().unwrap_or_else(Self::Io)
+    }
+}
+
+impl From<WriteError> for io::Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Io(error) => error,
+            other => Self::new(io::ErrorKind::InvalidInput, other),
+        }
+    }
 }
 
 /// Writes a file from front to back: the whole header first, then the tensors in their order.
+///
+/// Every tensor is begun with [`tensor`](Self::tensor), written through [`io::Write`], and
+/// finished:
+///
+/// ```
+/// use std::io::Write;
+///
+/// use granule_format::container::Shape;
+/// use granule_format::{BlockType, Draft, Endian, Metadata, WriteError, Writer};
+///
+/// let mut draft = Draft::new(Metadata::new(), Endian::Little)?;
+/// draft.add("w", Shape::new(&[2]).expect("one dimension"), BlockType::F32.into())?;
+/// let mut writer = Writer::start(Vec::new(), draft)?;
+/// let mut tensor = writer.tensor("w")?;
+/// tensor.write_all(&1.5_f32.to_le_bytes())?;
+/// tensor.write_all(&2.5_f32.to_le_bytes())?;
+/// tensor.finish()?;
+/// let file: Vec<u8> = writer.finish()?;
+/// # assert!(granule_format::Header::parse(&file).is_ok());
+/// # Ok::<(), WriteError>(())
+/// ```
+///
+/// After an error of the writer below, or when a tensor was begun and not finished, nothing more
+/// can be written: every call says so, and [`finish`](Self::finish) never returns a file that is
+/// not whole.
 #[derive(Debug)]
+#[must_use = "the file is not whole before `finish` returns"]
 pub struct Writer<W> {
     out: W,
     draft: Draft,
     next: usize,
+    state: State,
+}
+
+/// What was written last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The header, or a whole tensor with its padding.
+    Whole,
+    /// The beginning of the next tensor, which may be all of it without the padding.
+    InTensor,
+    /// Nobody knows: the writer below failed.
+    Failed,
 }
 
 impl<W: Write> Writer<W> {
     /// Write the header.
     ///
     /// # Errors
-    /// The operating system's.
+    /// That of the writer below.
     pub fn start(mut out: W, draft: Draft) -> Result<Self, WriteError> {
-        out.write_all(&draft.header())?;
-        Ok(Self { out, draft, next: 0 })
+        out.write_all(&draft.header()).map_err(WriteError::Io)?;
+        Ok(Self { out, draft, next: 0, state: State::Whole })
+    }
+
+    /// The tensors in the order in which they have to be written.
+    pub fn tensors(&self) -> &[TensorInfo] {
+        self.draft.tensors()
     }
 
     /// Begin the data of the next tensor, which must be the one with this name. Write all its bytes, then call
     /// [`TensorWriter::finish`].
     ///
     /// # Errors
-    /// If another tensor comes next.
+    /// If another tensor comes next, the tensor before was not finished, or an earlier write
+    /// failed.
     pub fn tensor(&mut self, name: &str) -> Result<TensorWriter<'_, W>, WriteError> {
-        let next = self.draft.tensors().get(self.next);
-        match next {
-            Some(tensor) if tensor.name == name => {
-                let bytes = tensor.bytes().expect("the draft has checked the size");
-                Ok(TensorWriter { writer: self, bytes, written: 0 })
-            }
-            _ => Err(WriteError::Order {
-                expected: next.map(|tensor| tensor.name.clone()),
-                found: Some(name.to_owned()),
-            }),
+        self.check_whole()?;
+        let Some(tensor) = self.draft.tensors().get(self.next) else {
+            return Err(WriteError::AllWritten { found: name.to_owned() });
+        };
+        if tensor.name != name {
+            let (expected, found) = (tensor.name.clone(), name.to_owned());
+            return Err(WriteError::Order { expected, found });
         }
+        let bytes = tensor.bytes().expect("the draft has checked the size");
+        self.state = State::InTensor;
+        Ok(TensorWriter { writer: self, bytes, written: 0 })
     }
 
     /// The writer below, once every tensor is written. It is not flushed.
     ///
     /// # Errors
-    /// If a tensor is missing.
+    /// If a tensor is missing or was not finished, or an earlier write failed.
     pub fn finish(self) -> Result<W, WriteError> {
+        self.check_whole()?;
         match self.draft.tensors().get(self.next) {
-            Some(tensor) => {
-                Err(WriteError::Order { expected: Some(tensor.name.clone()), found: None })
-            }
+            Some(tensor) => Err(WriteError::Missing { expected: tensor.name.clone() }),
             None => Ok(self.out),
+        }
+    }
+
+    fn check_whole(&self) -> Result<(), WriteError> {
+        match self.state {
+            State::Whole => Ok(()),
+            State::InTensor => {
+                Err(WriteError::Unfinished { name: self.draft.tensors()[self.next].name.clone() })
+            }
+            State::Failed => Err(WriteError::Failed),
         }
     }
 }
 
-/// Takes the data of one tensor.
+/// Writes the data of one tensor: write all its bytes through [`io::Write`], then call
+/// [`finish`](Self::finish).
+///
+/// A write that would go past the tensor's end fails with [`WriteError::Length`] inside the
+/// [`io::Error`] and writes nothing; [`WriteError`] is made of such an error by `?`.
 #[derive(Debug)]
+#[must_use = "the tensor is not whole before `finish` returns"]
 pub struct TensorWriter<'w, W> {
     writer: &'w mut Writer<W>,
     bytes: u64,
@@ -101,34 +204,63 @@ pub struct TensorWriter<'w, W> {
 }
 
 impl<W: Write> TensorWriter<'_, W> {
-    /// Append bytes of the tensor's data.
-    ///
-    /// # Errors
-    /// If the tensor would get more bytes than it takes, and the operating system's.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.written += bytes.len() as u64;
-        if self.written > self.bytes {
-            return Err(self.length());
-        }
-        Ok(self.writer.out.write_all(bytes)?)
+    /// Bytes that the tensor still needs.
+    pub fn missing_bytes(&self) -> u64 {
+        self.bytes - self.written
     }
 
     /// Pad the data to the alignment.
     ///
     /// # Errors
-    /// If bytes are missing, and the operating system's.
+    /// If bytes are missing, if an earlier write failed, and that of the writer below.
     pub fn finish(self) -> Result<(), WriteError> {
+        if self.writer.state == State::Failed {
+            return Err(WriteError::Failed);
+        }
         if self.written != self.bytes {
-            return Err(self.length());
+            return Err(self.length(self.written));
         }
         let padding = self.bytes.next_multiple_of(self.writer.draft.alignment()) - self.bytes;
-        io::copy(&mut io::Read::take(io::repeat(0), padding), &mut self.writer.out)?;
+        // until all of it is written, nobody knows how much is
+        self.writer.state = State::Failed;
+        io::copy(&mut io::Read::take(io::repeat(0), padding), &mut self.writer.out)
+            .map_err(WriteError::Io)?;
         self.writer.next += 1;
+        self.writer.state = State::Whole;
         Ok(())
     }
 
-    fn length(&self) -> WriteError {
+    fn length(&self, found: u64) -> WriteError {
         let name = self.writer.draft.tensors()[self.writer.next].name.clone();
-        WriteError::Length { name, expected: self.bytes, found: self.written }
+        WriteError::Length { name, expected: self.bytes, found }
+    }
+}
+
+impl<W: Write> Write for TensorWriter<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.writer.state == State::Failed {
+            return Err(WriteError::Failed.into());
+        }
+        if bytes.len() as u64 > self.missing_bytes() {
+            return Err(self.length(self.written.saturating_add(bytes.len() as u64)).into());
+        }
+        // if this panics or fails, nobody knows how much was written
+        self.writer.state = State::Failed;
+        let written = match self.writer.out.write(bytes) {
+            Ok(count) => {
+                assert!(count <= bytes.len(), "more bytes are said to be written than were given");
+                self.written += count as u64;
+                Ok(count)
+            }
+            // nothing was written, and callers try again
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => return Err(error),
+        };
+        self.writer.state = State::InTensor;
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.out.flush()
     }
 }

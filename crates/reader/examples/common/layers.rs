@@ -46,7 +46,7 @@ impl<'m> Linear<'m> {
         let mut y = vec![0.0; x.len() / self.inputs * self.outputs];
         match &self.weight {
             Weight::Stored(tensor) => tensor.matmul(x, &mut y)?,
-            Weight::Packed(matrix) => matrix.matmul(x, &mut y)?,
+            Weight::Packed(matrix) => matrix.matmul(x, &mut y),
         }
         if let Some(bias) = &self.bias {
             y.chunks_exact_mut(self.outputs).for_each(|y| add(y, bias));

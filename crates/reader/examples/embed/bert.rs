@@ -71,6 +71,8 @@ impl<'m> Bert<'m> {
         };
         let mut kind = vec![0.0; width];
         if let Some(kinds) = model.tensor("token_types.weight") {
+            let fits = kinds.row_values() == width && kinds.rows() > 0;
+            ensure!(fits, "token_types.weight has the shape {}", kinds.shape());
             kinds.decode_rows(0..1, &mut kind)?;
         }
         Ok(Self {
@@ -92,6 +94,8 @@ impl<'m> Bert<'m> {
         ensure!(count > 0, "a text without tokens");
         ensure!(count <= context, "a text has {count} tokens, the model takes {context}");
         let rows: Vec<u64> = tokens.iter().copied().map(u64::from).collect();
+        let known = self.embedding.rows();
+        ensure!(rows.iter().all(|row| *row < known), "a token is beyond the {known} embeddings");
         let mut x = vec![0.0; count * self.width];
         self.embedding.gather_rows(&rows, &mut x)?;
         let mut positions = vec![0.0; x.len()];

@@ -120,6 +120,8 @@ impl<'m> Llama<'m> {
         cache.keys.resize(self.layers.len(), Vec::new());
         cache.values.resize(self.layers.len(), Vec::new());
         let rows: Vec<u64> = tokens.iter().copied().map(u64::from).collect();
+        let known = self.embedding.rows();
+        ensure!(rows.iter().all(|row| *row < known), "a token is beyond the {known} embeddings");
         let mut x = vec![0.0; rows.len() * width];
         self.embedding.gather_rows(&rows, &mut x)?;
 

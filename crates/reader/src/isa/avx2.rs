@@ -11,21 +11,24 @@ use super::x86::{
     pick_numbers, shifted_nibbles, twice_bytes,
 };
 
-/// Proof that the CPU has AVX2, FMA, F16C and BMI2.
+/// Proof that the CPU has AVX2 and what processors with it have, such as FMA and F16C: the list in
+/// `features.rs`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
-/// Do something, compiled for AVX2.
-#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-pub(super) fn enter<W: Work>(work: W) -> W::Output {
-    work.run(Avx2(()))
+compiled_for! { avx2:
+    /// Do something, compiled for AVX2.
+    pub(super) fn enter<W: Work>(work: W) -> W::Output {
+        work.run(Avx2(()))
+    }
 }
 
 impl Avx2 {
-    /// The proof, for code that is compiled for AVX2.
-    #[target_feature(enable = "avx2,fma,f16c,bmi2")]
-    pub(super) fn new() -> Self {
-        Self(())
+    compiled_for! { avx2:
+        /// The proof, for code that is compiled for AVX2.
+        pub(super) fn new() -> Self {
+            Self(())
+        }
     }
 }
 

@@ -8,10 +8,11 @@ use super::operations::operations;
 use super::vectors::Vectors;
 use super::x86::lane_stores;
 
-/// Do something with lanes, compiled for AVX2.
-#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-pub(super) fn enter_lanes<W: LaneWork>(work: W) {
-    work.run(Avx2::new())
+compiled_for! { avx2:
+    /// Do something with lanes, compiled for AVX2.
+    pub(super) fn enter_lanes<W: LaneWork>(work: W) {
+        work.run(Avx2::new())
+    }
 }
 
 /// The same operation on both registers.

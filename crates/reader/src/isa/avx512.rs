@@ -21,20 +21,18 @@ use super::x86::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx512(());
 
-/// Do something, compiled for AVX-512 with VNNI, VBMI and GFNI.
-#[target_feature(
-    enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,gfni"
-)]
-pub(super) fn enter<W: Work>(work: W) -> W::Output {
-    work.run(Avx512(()))
+compiled_for! { avx512_full:
+    /// Do something, compiled for AVX-512 with VNNI, VBMI and GFNI.
+    pub(super) fn enter<W: Work>(work: W) -> W::Output {
+        work.run(Avx512(()))
+    }
 }
 
-/// As [`enter`], for what is done with lanes.
-#[target_feature(
-    enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,gfni"
-)]
-pub(super) fn enter_lanes<W: LaneWork>(work: W) {
-    work.run(Avx512(()))
+compiled_for! { avx512_full:
+    /// As [`enter`], for what is done with lanes.
+    pub(super) fn enter_lanes<W: LaneWork>(work: W) {
+        work.run(Avx512(()))
+    }
 }
 
 impl Vectors for Avx512 {
@@ -61,11 +59,9 @@ impl Vectors for Avx512 {
         low: &[u8; 64],
         high: u64,
     ) -> [__m256i; 8] {
-        let (low, low_2) = low.split_at(32);
-        let (low, low_2) =
-            (low.try_into().unwrap_or(&[0; 32]), low_2.try_into().unwrap_or(&[0; 32]));
-        let first = self.look_up(&book.packed, self.nine_bits(low, high as u32));
-        let second = self.look_up(&book.packed, self.nine_bits(low_2, (high >> 32) as u32));
+        let low = low.as_chunks().0;
+        let first = self.look_up(&book.packed, self.nine_bits(&low[0], high as u32));
+        let second = self.look_up(&book.packed, self.nine_bits(&low[1], (high >> 32) as u32));
         let [a, b, c, d] = self.expand_fours(&book.levels, first);
         let [e, f, g, h] = self.expand_fours(&book.levels, second);
         [a, b, c, d, e, f, g, h]

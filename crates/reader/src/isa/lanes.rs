@@ -46,7 +46,8 @@ pub trait Lanes: Vectors {
     fn look_up_fives(self, table: Self::Wide, low: Self::Wide, bits: u64) -> Self::Wide;
     /// The same number in all lanes.
     fn splat_lanes(self, number: i32) -> Self::Wide;
-    /// `sum` plus the products of each lane's four values, as they are, with the four signed bytes of `signed`.
+    /// `sum` plus the products of each lane's four values, as they are, with the four signed bytes of `signed`, which
+    /// are above -128.
     fn dot_values(self, sum: Self::Wide, values: Self::Wide, signed: u32) -> Self::Wide;
     /// `sum` plus the products of each lane's four unsigned bytes with the four signed bytes of `signed`: all bytes where
     /// [they are multiplied](Vectors::ALL_UNSIGNED), otherwise only those below 64.

@@ -7,10 +7,14 @@
 //!
 //! Compiling for more instructions changes no result: Rust neither reorders floating-point sums nor
 //! contracts a multiplication and an addition into one rounding.
-
 //!
 //! Where plain loops are not enough, [`Isa::vectors`] crosses the boundary with [`Vectors`] in hand: the operations
 //! that the kernels are written in, once for all instruction sets.
+
+// first, as its macros are for all that follow
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
+#[macro_use]
+mod features;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -19,33 +23,40 @@ mod avx2_lanes;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod codebook;
+mod error;
 mod lanes;
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
 mod neon;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod operations;
 mod scalar;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod vectors;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::OnceLock;
 
 pub use codebook::{Eights, Fours};
+pub use error::IsaError;
 pub use lanes::{LaneWork, Lanes};
-pub(crate) use stream::Stream;
+pub(crate) use stream::write_past_caches;
 pub use vectors::{Vectors, Work};
 
 /// An instruction set that this CPU is known to have: holding one is the proof.
+///
+/// It is parsed from its [name](Self::name), in upper or lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Isa(Level);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Level {
     Scalar,
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
     Neon,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -59,52 +70,62 @@ enum Level {
 /// The environment variable that overrides [`Isa::detect`].
 pub const VARIABLE: &str = "GRANULE_ISA";
 
+/// The names of the instruction sets of all processors.
+const NAMES: [&str; 4] = ["scalar", "neon", "avx2", "avx512"];
+
 impl Isa {
     /// Code compiled for the target alone (`sse2` on x86-64): runs everywhere.
     pub const SCALAR: Self = Self(Level::Scalar);
 
     /// The best instruction set of this CPU, or the one that the environment variable `GRANULE_ISA`
-    /// (`scalar`, `avx2`, `avx512`, `neon`) names if the CPU has it. Decided once a process.
+    /// names. Decided once a process.
+    ///
+    /// # Panics
+    /// If the variable names no instruction set of this CPU: what was asked for is not ignored. A
+    /// program that wants to say so in its own way calls [`from_env`](Self::from_env) first.
     pub fn detect() -> Self {
         static CHOSEN: OnceLock<Isa> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
-            let asked = std::env::var(VARIABLE).ok().and_then(|name| Self::from_name(&name));
-            asked.unwrap_or_else(|| *Self::available().last().unwrap_or(&Self::SCALAR))
+            Self::from_env().unwrap_or_else(|error| panic!("the variable {VARIABLE}: {error}"))
         })
+    }
+
+    /// The instruction set that the environment variable `GRANULE_ISA` names (`scalar`, `avx2`,
+    /// `avx512` or `neon`); the best one of this CPU if it is absent or empty.
+    ///
+    /// # Errors
+    /// If it is the name of none, or of one that this CPU does not have.
+    pub fn from_env() -> Result<Self, IsaError> {
+        match std::env::var_os(VARIABLE) {
+            Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
+            _ => Ok(*Self::available().last().expect("at least `scalar`")),
+        }
     }
 
     /// All instruction sets of this CPU, from the plainest to the best. Tests run under each of them.
     pub fn available() -> Vec<Self> {
         let mut list = vec![Self::SCALAR];
-        #[cfg(target_arch = "aarch64")]
-        if std::arch::is_aarch64_feature_detected!("neon") {
+        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+        if is_detected!(neon) {
             list.push(Self(Level::Neon));
         }
         #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::is_x86_feature_detected as has;
-            let avx2 = has!("avx2") && has!("fma") && has!("f16c") && has!("bmi2");
-            if avx2 {
-                list.push(Self(Level::Avx2));
-            }
-            if avx2 && has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl") {
-                let full = has!("avx512vnni") && has!("avx512vbmi") && has!("gfni");
-                list.push(Self(if full { Level::Avx512Full } else { Level::Avx512 }));
-            }
+        if is_detected!(avx2) {
+            list.push(Self(Level::Avx2));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if is_detected!(avx512) {
+            let full = is_detected!(avx512_full);
+            list.push(Self(if full { Level::Avx512Full } else { Level::Avx512 }));
         }
         list
-    }
-
-    /// The instruction set with this name, if the CPU has it.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::available().into_iter().find(|isa| isa.name() == name)
     }
 
     /// `scalar`, `avx2`, `avx512` or `neon`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Level::Scalar => "scalar",
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
             Level::Neon => "neon",
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
@@ -117,7 +138,7 @@ impl Isa {
     pub const fn register_bytes(self) -> usize {
         match self.0 {
             Level::Scalar => 16,
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
             Level::Neon => 16,
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => 32,
@@ -145,7 +166,7 @@ impl Isa {
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
         match self.0 {
             Level::Scalar => work(),
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
             // SAFETY: a `Level::Neon` exists only after detection found the feature.
             Level::Neon => unsafe { neon(work) },
             #[cfg(target_arch = "x86_64")]
@@ -162,7 +183,7 @@ impl Isa {
     pub fn vectors<W: Work>(self, work: W) -> W::Output {
         match self.0 {
             Level::Scalar => work.run(scalar::Scalar),
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
             // SAFETY: a `Level::Neon` exists only after detection found the feature.
             Level::Neon => unsafe { neon::enter(work) },
             #[cfg(target_arch = "x86_64")]
@@ -194,8 +215,10 @@ impl Isa {
         }
     }
 
-    /// Do `work` with the operations of this instruction set on lanes, compiled for it; nothing if it does not
-    /// [have them](Self::has_lanes).
+    /// Do `work` with the operations of this instruction set on lanes, compiled for it.
+    ///
+    /// # Panics
+    /// If it does not [have them](Self::has_lanes).
     #[inline]
     pub fn lanes<W: LaneWork>(self, work: W) {
         match self.0 {
@@ -205,7 +228,27 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level::Avx512Full` exists only after detection found these features.
             Level::Avx512Full => unsafe { avx512::enter_lanes(work) },
-            _ => drop(work),
+            _ => {
+                drop(work);
+                panic!("{self} has no operations on lanes");
+            }
+        }
+    }
+}
+
+impl FromStr for Isa {
+    type Err = IsaError;
+
+    fn from_str(name: &str) -> Result<Self, IsaError> {
+        let is_name = |other: &str| other.eq_ignore_ascii_case(name);
+        let available = Self::available();
+        if let Some(isa) = available.iter().find(|isa| is_name(isa.name())) {
+            return Ok(*isa);
+        }
+        let available = available.into_iter().map(Self::name).collect();
+        match NAMES.into_iter().find(|other| is_name(other)) {
+            Some(name) => Err(IsaError::Absent { name, available }),
+            None => Err(IsaError::Unknown { name: name.to_owned(), available }),
         }
     }
 }
@@ -216,22 +259,23 @@ impl fmt::Display for Isa {
     }
 }
 
-#[cfg(target_arch = "aarch64")]
-#[target_feature(enable = "neon")]
-fn neon<R>(work: impl FnOnce() -> R) -> R {
-    work()
+#[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+compiled_for! { neon:
+    fn neon<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
-fn avx2<R>(work: impl FnOnce() -> R) -> R {
-    work()
+compiled_for! { avx2:
+    fn avx2<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(
-    enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl"
-)]
-fn avx512<R>(work: impl FnOnce() -> R) -> R {
-    work()
+compiled_for! { avx512:
+    fn avx512<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
 }

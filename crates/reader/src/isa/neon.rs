@@ -11,10 +11,11 @@ use super::vectors::{Vectors, Work};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Neon(());
 
-/// Do something, compiled for NEON.
-#[target_feature(enable = "neon")]
-pub(super) fn enter<W: Work>(work: W) -> W::Output {
-    work.run(Neon(()))
+compiled_for! { neon:
+    /// Do something, compiled for NEON.
+    pub(super) fn enter<W: Work>(work: W) -> W::Output {
+        work.run(Neon(()))
+    }
 }
 
 type Bytes = [uint8x16_t; 2];

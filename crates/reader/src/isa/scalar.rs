@@ -1,4 +1,5 @@
-//! The operations on plain arrays, for every target; other instruction sets are compared with them.
+//! The operations on plain arrays, for every target: the definitions that those of other instruction sets are
+//! compared with.
 
 use granule_format::num::F16;
 

@@ -9,7 +9,8 @@ use super::codebook::{Eights, Fours};
 ///
 /// Vectors have the same number of lanes everywhere, whatever the registers are, so that a kernel is written
 /// once and its integer parts give the same numbers everywhere. Where a result depends on the instruction set, the
-/// operation says so.
+/// operation says so. Sums of integers are asked for only where they fit their lanes, shifts only by less than the number
+/// of bits.
 pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Whether the operations are instructions of the CPU. Otherwise blocks are decoded by their definitions, which
     /// the compiler does better than arrays that stand for vectors, and vectors are multiplied with one at a time.

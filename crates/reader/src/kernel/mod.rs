@@ -162,11 +162,10 @@ impl<B: Kernel> Work for Decode<'_, B> {
 /// ```
 /// use granule_reader::{Activations, dot::dot_rows, format::BlockType, isa::Isa};
 /// let rows = [1.0_f32, 2.0, 3.0, 4.0].map(f32::to_le_bytes);
-/// let x = Activations::quantize(BlockType::F32, &[10.0, 1.0])?;
+/// let x = Activations::quantize(BlockType::F32, &[10.0, 1.0]);
 /// let mut y = [0.0; 2];
 /// dot_rows(Isa::detect(), BlockType::F32, rows.as_flattened(), &x, &mut y);
 /// assert_eq!(y, [12.0, 34.0]);
-/// # Ok::<(), granule_reader::Error>(())
 /// ```
 ///
 /// # Panics

@@ -291,7 +291,7 @@ fn eight_scales<'a, B: SmallBlock + 'a, V: Vectors>(
     if block(0).half().is_some() {
         return v.sums_from_halves(eight_of(
             #[inline(always)]
-            |i| block(i).half().unwrap_or(F16::from_bits(0)),
+            |i| block(i).half().expect("as the first block has one"),
         ));
     }
     v.load_sums(&eight_of(

@@ -33,7 +33,7 @@ pub(super) fn pack_scales<B: SmallBlock, V: Lanes>(
             all
         };
         if B::HALF {
-            let half = |block: &B| block.half().unwrap_or(F16::from_bits(0));
+            let half = |block: &B| block.half().expect("`HALF` says so");
             packed.half_scales.push(halves(&half));
         } else {
             let mut scales = [[0.0; ROWS]; 2];
@@ -64,7 +64,7 @@ fn scales<B: SmallBlock, V: Lanes>(v: V, panel: &PackedPanel<'_>, group: usize) 
 
 #[inline(always)]
 fn bytes(halves: &[[u8; 2]; ROWS]) -> &[u8; 32] {
-    halves.as_flattened().as_chunks().0.first().unwrap_or(&[0; 32])
+    &halves.as_flattened().as_chunks().0[0]
 }
 
 /// The dot products of sixteen packed rows with a vector.

@@ -10,6 +10,7 @@ mod importance;
 mod open;
 mod pickle;
 mod plan;
+mod products;
 mod rewrite;
 mod safetensors;
 mod sentencepiece;
@@ -30,6 +31,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 64, // three headers, and two as text
         base: BASE,
+        reaches_unsafe: false,
         dictionary: GGUF,
     },
     Target {
@@ -38,6 +40,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 2048,
         factor: 32,
         base: BASE,
+        reaches_unsafe: false,
         dictionary: GGUF,
     },
     Target {
@@ -46,6 +49,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 64,
         base: 4 * BASE,
+        reaches_unsafe: false,
         dictionary: GGUF,
     },
     Target {
@@ -54,6 +58,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 64,
         base: BASE,
+        reaches_unsafe: false,
         dictionary: GGUF,
     },
     Target {
@@ -62,6 +67,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 512,
         base: 4 * BASE,
+        reaches_unsafe: true,
         dictionary: GGUF,
     },
     Target {
@@ -70,6 +76,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 64,
         base: 4 * BASE,
+        reaches_unsafe: false,
         dictionary: GGUF,
     },
     Target {
@@ -78,6 +85,16 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 1024,
         factor: 256,
         base: BASE,
+        reaches_unsafe: true,
+        dictionary: None,
+    },
+    Target {
+        name: "products",
+        run: products::run,
+        max_bytes: 1024,
+        factor: 256,
+        base: 64 * BASE, // rows and vectors may be many times as large as their blocks
+        reaches_unsafe: true,
         dictionary: None,
     },
     Target {
@@ -86,6 +103,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 64,
         base: BASE,
+        reaches_unsafe: false,
         dictionary: GGUF,
     },
     Target {
@@ -94,6 +112,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 512,
         base: 64 * BASE,
+        reaches_unsafe: false,
         dictionary: GGUF,
     },
     Target {
@@ -102,6 +121,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 64,
         base: 64 * BASE,
+        reaches_unsafe: false,
         dictionary: JSON,
     },
     Target {
@@ -110,6 +130,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 2048,
         factor: 64,
         base: 16 * BASE,
+        reaches_unsafe: false,
         dictionary: JSON,
     },
     Target {
@@ -118,6 +139,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 256,
         base: 16 * BASE,
+        reaches_unsafe: false,
         dictionary: Some("pickle.dict"),
     },
     Target {
@@ -126,6 +148,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 4096,
         factor: 256,
         base: 256 << 20, // a vocabulary may be as large as `config.json` says, up to a limit
+        reaches_unsafe: false,
         dictionary: JSON,
     },
     Target {
@@ -134,6 +157,7 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 2048,
         factor: 256,
         base: 128 * BASE,
+        reaches_unsafe: false,
         dictionary: None,
     },
 ];

@@ -46,7 +46,7 @@ pub(super) fn run(input: &[u8]) {
         let bytes = [&mapped, &from_bytes].map(|model| model.tensor_at(index).bytes());
         assert_eq!(bytes[0], bytes[1]);
         let rows = from_path.tensor_at(index).rows();
-        for rows in [0..0, 0..rows, rows..rows, rows..u64::MAX] {
+        for rows in [0..0, 0..rows, rows..rows] {
             let one = mapped.tensor_at(index).read_rows(rows.clone());
             let two = from_bytes.tensor_at(index).read_rows(rows);
             assert_eq!(one.map_err(|e| kind(&e)), two.map_err(|e| kind(&e)));

@@ -1,5 +1,7 @@
 //! Reading, writing and reading again: nothing is lost, and writing once more changes nothing.
 
+use std::io::Write;
+
 use granule_format::container::Endian;
 use granule_format::{Draft, Header, TensorInfo, Writer};
 
@@ -36,7 +38,7 @@ fn write(file: &[u8], header: &Header) -> Option<Vec<u8>> {
     let mut writer = Writer::start(Vec::new(), draft).expect("memory takes everything");
     for tensor in header.tensors() {
         let mut out = writer.tensor(&tensor.name).expect("the order is that of the table");
-        out.write(data(file, header, tensor)).expect("no more bytes than announced");
+        out.write_all(data(file, header, tensor)).expect("no more bytes than announced");
         out.finish().expect("no fewer bytes than announced");
     }
     Some(writer.finish().expect("all tensors are written"))

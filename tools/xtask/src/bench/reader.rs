@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -278,11 +279,9 @@ impl Bench {
                 Ok(Some(result.map(|()| seconds)?))
             },
             &mut |times| {
-                let mut result = Ok(());
-                let seconds = pool.install(|| {
-                    clock::seconds_of(threads, times, || result = packed.matmul(x, &mut y_packed))
-                });
-                Ok(Some(result.map(|()| seconds)?))
+                Ok(Some(pool.install(|| {
+                    clock::seconds_of(threads, times, || packed.matmul(x, &mut y_packed))
+                })))
             },
         ])?;
         let largest = y.iter().fold(0.0_f32, |largest, y| largest.max(y.abs()));
@@ -354,7 +353,7 @@ impl Bench {
         draft.add("weights", shape, ty.into())?;
         let mut writer = Writer::start(Vec::new(), draft)?;
         let mut data = writer.tensor("weights")?;
-        data.write(&blocks)?;
+        data.write_all(&blocks)?;
         data.finish()?;
         Ok(Model::from_bytes(writer.finish()?)?)
     }

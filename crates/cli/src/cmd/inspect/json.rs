@@ -43,7 +43,7 @@ fn files(view: &View<'_>) -> Json {
         .iter()
         .map(|file| {
             json!({
-                "path": file.path().display().to_string(),
+                "path": file.path().expect("it was opened by its path").display().to_string(),
                 "version": file.header().version(),
                 "byte_order": file.header().endian().to_string(),
                 "bytes": file.header().file_bytes(),

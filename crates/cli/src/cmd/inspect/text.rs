@@ -36,7 +36,7 @@ fn files(view: &View<'_>) -> String {
         let header = file.header();
         text += &format!(
             "{}: GGUF version {}, {}, {}, data from byte {}, alignment {}\n",
-            printable(&file.path().display().to_string()),
+            printable(&file.path().expect("it was opened by its path").display().to_string()),
             header.version(),
             header.endian(),
             size(header.file_bytes()),

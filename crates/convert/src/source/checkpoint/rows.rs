@@ -107,5 +107,5 @@ fn convert(
     let row_bytes = ty.row_bytes(shape.row()).expect("the type was chosen for the row") as usize;
     out.resize(values.len() / columns * row_bytes, 0);
     encode_rows(Isa::detect(), ty, &values, columns, None, out)
-        .map_err(|source| fail(Problem::Encode { row: first_row, source }))
+        .map_err(|error| fail(Problem::Encode { row: first_row, error }))
 }

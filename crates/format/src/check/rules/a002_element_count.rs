@@ -6,10 +6,10 @@
 //! **How to fix.** Get the file again. If the number is right, the file is cut off.
 
 use super::{Check, note};
-use crate::error::{ErrorKind, Place};
+use crate::error::{Counted, ErrorKind, Place};
 
 pub(super) const CHECK: Check = Check::Fault(|error| match (&error.kind, &error.place) {
-    (ErrorKind::Count { what: "array elements", count, left, .. }, Place::Element(_)) => {
+    (ErrorKind::Count { what: Counted::Elements, count, left, .. }, Place::Element(_)) => {
         let found = format_args!("{count} elements");
         Some(note(found, format_args!("as many as fit {left} bytes")))
     }

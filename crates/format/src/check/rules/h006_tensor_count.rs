@@ -5,10 +5,10 @@
 //! **How to fix.** Get the file again. If the number is right, the file is cut off.
 
 use super::{Check, note};
-use crate::error::ErrorKind;
+use crate::error::{Counted, ErrorKind};
 
 pub(super) const CHECK: Check = Check::Fault(|error| match error.kind {
-    ErrorKind::Count { what: "tensors", count, left, .. } => {
+    ErrorKind::Count { what: Counted::Tensors, count, left, .. } => {
         let found = format_args!("{count} tensors");
         Some(note(found, format_args!("as many as fit {left} bytes")))
     }

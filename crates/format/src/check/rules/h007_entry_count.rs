@@ -5,10 +5,10 @@
 //! **How to fix.** Get the file again. If the number is right, the file is cut off.
 
 use super::{Check, note};
-use crate::error::ErrorKind;
+use crate::error::{Counted, ErrorKind};
 
 pub(super) const CHECK: Check = Check::Fault(|error| match error.kind {
-    ErrorKind::Count { what: "metadata entries", count, left, .. } => {
+    ErrorKind::Count { what: Counted::Entries, count, left, .. } => {
         let found = format_args!("{count} entries");
         Some(note(found, format_args!("as many as fit {left} bytes")))
     }

@@ -104,9 +104,12 @@ pub fn by_id(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id.eq_ignore_ascii_case(id))
 }
 
-/// The rule with this id, which exists.
+/// The rule with this id.
+///
+/// # Panics
+/// If there is none.
 pub(super) fn any(id: &str) -> &'static Rule {
-    by_id(id).unwrap_or(&RULES[0])
+    by_id(id).expect("a rule with this id")
 }
 
 /// Bytes of the page at the top of a file: the lines that begin with `//!`, without that.

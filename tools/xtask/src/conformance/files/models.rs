@@ -141,7 +141,7 @@ impl Shapes {
         let mut writer = Writer::start(Vec::new(), draft)?;
         for tensor in tensors {
             let mut out = writer.tensor(&tensor.name)?;
-            out.write(&random(&tensor, rng)?)?;
+            out.write_all(&random(&tensor, rng)?)?;
             out.finish()?;
         }
         Ok(fs::write(path, writer.finish()?)?)
@@ -236,7 +236,7 @@ impl Matrix {
             let sums: Vec<f32> = counts.iter().flat_map(|_| weights(rng, *row as usize)).collect();
             for (part, values) in [("in_sum2", sums), ("counts", counts)] {
                 let mut out = writer.tensor(&format!("{name}.{part}"))?;
-                out.write(
+                out.write_all(
                     &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>(),
                 )?;
                 out.finish()?;

@@ -170,10 +170,7 @@ impl Model {
 impl Shard {
     fn open(path: &Path, store: &Store) -> Result<Self, Error> {
         let io = |source: io::Error| Error::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
-        if file.metadata().map_err(io)?.is_dir() {
-            return Err(io(io::ErrorKind::IsADirectory.into()));
-        }
+        let file = crate::file::open(path).map_err(io)?;
         Self::new(path, store(file).map_err(io)?)
     }
 

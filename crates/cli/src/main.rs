@@ -1,6 +1,6 @@
 //! The `granule` program: converts, inspects and checks GGUF files.
 //!
-//! Exit status: 0 done, 1 findings, 2 failure (wrong usage included).
+//! Exit status: 0 done, 1 findings, 2 failure (wrong usage included), 128 and its number if a signal ended a run.
 #![deny(unsafe_code)]
 
 mod args;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             output::report_failure(&error);
-            ExitCode::from(2)
+            ExitCode::from(interrupt::status(&error).unwrap_or(2))
         }
     }
 }

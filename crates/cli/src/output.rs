@@ -1,6 +1,5 @@
 //! What goes to the terminal: standard output, failures, tables, numbers for people.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -40,6 +39,11 @@ pub(crate) fn report_failure(error: &anyhow::Error) {
 /// Say what is odd but no failure, on standard error.
 pub(crate) fn warn(text: &str) {
     let _ = writeln!(io::stderr().lock(), "granule: warning: {}", printable(text));
+}
+
+/// Say what the program does, on standard error.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "granule: {}", printable(text));
 }
 
 /// The error and its causes; causes that the text before already tells are left out.
@@ -84,7 +88,7 @@ fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
 /// What a file is that is not a GGUF file.
 fn kind_advice(path: &Path) -> Option<&'static str> {
     let mut first = Vec::new();
-    File::open(path).ok()?.take(4096).read_to_end(&mut first).ok()?;
+    granule_reader::file::open(path).ok()?.take(4096).read_to_end(&mut first).ok()?;
     match FileKind::of(&first) {
         FileKind::Gguf | FileKind::Unknown => None,
         kind => Some(kind.advice()),

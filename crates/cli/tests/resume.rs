@@ -64,12 +64,15 @@ fn wait_for(folder: &Folder, name: &str, child: &mut Child) {
 /// Continue, and compare with what is expected; the number of tensors that did not have to be done again.
 #[track_caller]
 fn resume(folder: &Folder, expected: &[u8]) -> u64 {
-    let ran = folder.run(&format!("{COMMAND} --resume"));
+    let ran = folder.run(COMMAND);
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(fs::read(folder.path("out.gguf")).unwrap() == expected, "other bytes");
     assert_eq!(folder.names(), ["model.gguf", "out.gguf"]);
     let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    json["tensors_resumed"].as_u64().unwrap()
+    let resumed = json["tensors_resumed"].as_u64().unwrap();
+    let said = format!("granule: continuing: {resumed} of 24 tensors are complete\n");
+    assert_eq!(ran.stderr, if resumed > 0 { said } else { ran.stderr.clone() });
+    resumed
 }
 
 #[test]
@@ -112,27 +115,57 @@ fn what_the_journal_names_is_not_done_again() {
     assert!(resumed > 0 || finished, "nothing was taken over");
 }
 
-#[test]
-fn interrupted_from_the_keyboard() {
-    let (expected, _) = undisturbed();
-    let folder = folder();
-    let mut child = start(&folder);
-    wait_for(&folder, ".out.gguf.part", &mut child);
+/// Send a signal.
+fn send(child: &Child, signal: &str) {
     let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    if output.status.success() {
-        return; // it was faster
-    }
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    assert!(message.contains("interrupted") && message.contains("--resume"), "{message}");
-    assert!(!folder.path("out.gguf").exists());
-    resume(&folder, &expected);
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
 }
 
 #[test]
-fn leftovers_are_removed_with_a_warning_or_belong_to_another_command() {
+fn signals_end_a_run_in_good_order() {
+    let (expected, _) = undisturbed();
+    for (signal, status) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
+        if signal == "-HUP" && cfg!(not(target_os = "linux")) {
+            continue;
+        }
+        let folder = folder();
+        let mut child = start(&folder);
+        wait_for(&folder, ".out.gguf.resume", &mut child);
+        send(&child, signal);
+        let output = child.wait_with_output().unwrap();
+        if output.status.success() {
+            continue; // it was faster
+        }
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{signal}: {message}");
+        assert!(message.contains("interrupted; the same command continues"), "{message}");
+        assert!(!folder.path("out.gguf").exists());
+        assert!(resume(&folder, &expected) > 0, "{signal}");
+    }
+}
+
+#[test]
+fn signals_that_are_ignored_stay_ignored() {
+    let (expected, _) = undisturbed();
+    for signal in ["HUP", "INT"] {
+        if cfg!(not(target_os = "linux")) {
+            return;
+        }
+        let folder = folder();
+        let mut command = Command::new("sh");
+        let text = format!("trap '' {signal}; exec $GRANULE {COMMAND}");
+        command.args(["-c", &text]).env("GRANULE", env!("CARGO_BIN_EXE_granule"));
+        command.current_dir(folder.path(".")).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        wait_for(&folder, ".out.gguf.part", &mut child);
+        send(&child, &format!("-{signal}"));
+        assert!(child.wait().unwrap().success(), "{signal}");
+        assert!(fs::read(folder.path("out.gguf")).unwrap() == expected);
+    }
+}
+
+#[test]
+fn what_another_command_left_is_refused_or_discarded() {
     let (expected, _) = undisturbed();
     let folder = folder();
     let mut child = start(&folder);
@@ -141,9 +174,13 @@ fn leftovers_are_removed_with_a_warning_or_belong_to_another_command() {
     if child.wait().unwrap().success() {
         return; // it was faster
     }
-    let message = folder.run("convert model.gguf -t Q4_0 -o out.gguf --resume").failure();
-    assert!(message.contains("other options") && message.contains(".out.gguf.part"), "{message}");
-    let ran = folder.run(COMMAND);
+    for option in ["", "--resume"] {
+        let other = folder.run(&format!("convert model.gguf -t Q4_0 -o out.gguf {option}"));
+        let message = other.failure();
+        assert!(message.contains(".out.gguf.part") && message.contains("--restart"), "{message}");
+        assert!(message.contains("the metadata and the names, shapes, types"), "{message}");
+    }
+    let ran = folder.run(&format!("{COMMAND} --restart"));
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(ran.stderr.contains("warning") && ran.stderr.contains("removed"), "{ran:?}");
     assert_eq!(fs::read(folder.path("out.gguf")).unwrap(), expected);

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use crate::source::Problem;
 
 use granule_format::{BlockType, Defect};
+use granule_reader::file::SpecialFile;
 
 use crate::encode::EncodeError;
 use crate::importance::ImportanceError;
 use crate::plan::PlanError;
 use crate::recipe::RecipeError;
+use crate::verify::Cause;
 
 /// Why something cannot be converted.
 ///
@@ -27,6 +29,15 @@ pub enum Error {
     /// A GGUF file cannot be read.
     #[error(transparent)]
     Read(#[from] granule_reader::Error),
+    /// An output has no path.
+    #[error("the path of an output is empty; give the name of a file")]
+    NoPath,
+    /// An output would be standard output.
+    #[error(
+        "-: standard output cannot be written to, because every tensor is written at its own place; \
+         give the name of a file (./- for one with this name)"
+    )]
+    StandardOutput,
     /// The folder for an output does not exist.
     #[error("{}: the folder {} does not exist; create it first", path.display(), folder.display())]
     NoFolder {
@@ -35,9 +46,48 @@ pub enum Error {
         /// Its folder.
         folder: PathBuf,
     },
-    /// An output would replace a folder.
-    #[error("{}: this is a folder; give the name of a file", path.display())]
-    OutputIsFolder {
+    /// What would be the folder of an output is none.
+    #[error("{}: {} is {}", path.display(), folder.display(), no_folder(*kind))]
+    NotAFolder {
+        /// The output, or the folder for outputs.
+        path: PathBuf,
+        /// What would be its folder.
+        folder: PathBuf,
+        /// What it is; `None` for a file, and a link if it leads nowhere.
+        kind: Option<SpecialFile>,
+    },
+    /// The folder of an output cannot be written to.
+    #[error(
+        "{}: nothing can be written to the folder {} ({source}); name another output with -o",
+        path.display(), folder.display()
+    )]
+    NotWritable {
+        /// The output.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An output would replace a folder, a device, a FIFO or a socket.
+    #[error("{}: {}", path.display(), special(link.as_deref(), *kind))]
+    OutputIsSpecial {
+        /// The output.
+        path: PathBuf,
+        /// Where it leads to, if it is a symbolic link.
+        link: Option<PathBuf>,
+        /// What there is.
+        kind: SpecialFile,
+    },
+    /// The path of an output is a symbolic link without end.
+    #[error("{}: the symbolic links lead in a circle", path.display())]
+    LinkLoop {
+        /// The output.
+        path: PathBuf,
+    },
+    /// The path of an output leads to another file than when the run began.
+    #[error("{}: this leads to another file than when the run began; convert again", path.display())]
+    OutputMoved {
         /// The output.
         path: PathBuf,
     },
@@ -47,8 +97,8 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
-    /// Two outputs have the same path.
-    #[error("{}: two outputs would have this name", path.display())]
+    /// Two outputs are the same file.
+    #[error("{}: two outputs would be this file", path.display())]
     OutputTwice {
         /// The output.
         path: PathBuf,
@@ -59,30 +109,38 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
-    /// Something that is no file has the temporary name of an output.
-    #[error("{}: {} is in the way; remove it", path.display(), part.display())]
+    /// Something else has the temporary name of an output.
+    #[error("{}: {} has the name of a temporary file; rename or remove it", path.display(), part.display())]
     InTheWay {
         /// The output.
         path: PathBuf,
-        /// Its temporary name.
+        /// What has its temporary name.
         part: PathBuf,
     },
     /// What an interrupted run has left is not of this run.
     #[error(
-        "{}: {} is of a run with another source, other options or another version, and cannot be continued; without --resume it is replaced",
-        path.display(), part.display()
+        "{}: an interrupted run has left {}, which this run cannot continue, because {} changed since; \
+         --restart discards it",
+        path.display(), part.display(), differs.join(" and ")
     )]
     OtherRun {
         /// The output.
         path: PathBuf,
         /// Its temporary name.
         part: PathBuf,
+        /// What decides the bytes and is not the same.
+        differs: Vec<&'static str>,
     },
     /// The run was told to stop.
-    #[error(
-        "interrupted; the same command with --resume continues with the tensors that are complete"
-    )]
-    Interrupted,
+    #[error("interrupted; {}", if *kept {
+        "the same command continues with the tensors that are complete"
+    } else {
+        "nothing was complete, and nothing is left"
+    })]
+    Interrupted {
+        /// Whether anything was left for another run.
+        kept: bool,
+    },
     /// The outputs do not fit the disk.
     #[error("{}: {needed} bytes are needed, {free} are free; free some space or write elsewhere", folder.display())]
     Space {
@@ -93,18 +151,20 @@ pub enum Error {
         /// Bytes that are free.
         free: u64,
     },
-    /// A finished file does not hold what its source says.
+    /// A file does not hold what its source says.
     #[error(
-        "{}: tensor {tensor:?}{} is not what the source says: the file was damaged on its way to the disk, or changed since; convert again",
+        "{}: tensor {tensor:?}{} is not what the source says; {cause}",
         path.display(), row.map_or(String::new(), |row| format!(", row {row},"))
     )]
     Differs {
         /// The file.
         path: PathBuf,
-        /// The tensor.
+        /// The tensor; empty if it is the header.
         tensor: String,
         /// The row, over all dimensions but the first; `None` if the tensor is missing or has another shape or type.
         row: Option<u64>,
+        /// How that can have come about.
+        cause: Cause,
     },
     /// The threads cannot be started.
     #[error("the threads cannot be started: {0}")]
@@ -227,4 +287,22 @@ impl Error {
 
 fn of(tensor: Option<&str>) -> String {
     tensor.map(|name| format!("tensor {name:?}: ")).unwrap_or_default()
+}
+
+fn special(link: Option<&Path>, kind: SpecialFile) -> String {
+    let leads =
+        link.map_or("this is".to_owned(), |link| format!("this leads to {},", link.display()));
+    let advice = match kind {
+        SpecialFile::Directory => "; give the name of a file",
+        _ => ", which a file cannot replace; give another name",
+    };
+    format!("{leads} {kind}{advice}")
+}
+
+fn no_folder(kind: Option<SpecialFile>) -> String {
+    match kind {
+        None => "a file, not a folder".to_owned(),
+        Some(SpecialFile::Link) => "a symbolic link that leads nowhere".to_owned(),
+        Some(kind) => format!("{kind}, not a folder"),
+    }
 }

@@ -1,6 +1,5 @@
 //! The small JSON files of a checkpoint.
 
-use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -10,19 +9,19 @@ use crate::Error;
 
 /// A file that must be there.
 pub(crate) fn read_json(path: &Path) -> Result<Value, Error> {
-    let text = fs::read(path).map_err(Error::io(path))?;
+    let text = granule_reader::file::read(path).map_err(Error::io(path))?;
     parse(&text).map_err(|error| Error::in_file(path, error))
 }
 
 /// A file that must be there and hold an object.
 pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
-    let text = fs::read(path).map_err(Error::io(path))?;
+    let text = granule_reader::file::read(path).map_err(Error::io(path))?;
     parse(&text).map_err(|error| Error::in_file(path, error))
 }
 
 /// A file that may be absent.
 pub(crate) fn read_object_if_there(path: &Path) -> Result<Option<Map<String, Value>>, Error> {
-    if path.is_file() { read_object(path).map(Some) } else { Ok(None) }
+    if path.exists() { read_object(path).map(Some) } else { Ok(None) }
 }
 
 /// Parse a file as Python would have written it: what is no number or has no end becomes null.

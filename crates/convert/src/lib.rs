@@ -40,6 +40,10 @@ pub use plan::{Plan, PlanError, PlannedTensor};
 pub use recipe::{Recipe, RecipeError};
 pub use source::{Checkpoint, CheckpointOptions, OutType, Source, SourceTensor};
 
+/// The sources of this crate and of those that decode and pack for it, as a hash, with their versions: what makes
+/// other bytes of the same input has another.
+const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANULE_BUILD"));
+
 /// The examples of the README compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

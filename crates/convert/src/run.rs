@@ -22,10 +22,15 @@ use granule_reader::isa::Isa;
 
 use crate::encode::{EncodeError, encode_rows};
 use crate::importance::of_matrix;
-use crate::output::{self, Output};
+use crate::output::{self, Leftover, Output};
+use crate::verify::{self, Cause, Rows, Verified};
 use crate::{Error, Source};
+use identity::Stamps;
 use progress::Progress;
 use step::{Step, steps};
+
+pub(crate) use identity::Identity;
+pub use output::check_output;
 
 /// Values that a thread works on at a time, unless one row is longer.
 pub const CHUNK_VALUES: u64 = 1 << 17;
@@ -62,9 +67,13 @@ pub struct RunOptions {
     pub threads: Option<usize>,
     /// The instruction set; `None` takes the best. The bytes do not depend on it.
     pub isa: Option<Isa>,
-    /// Continue what an interrupted run with the same source, files and targets has left: tensors that it completed
-    /// are not done again. If this run fails, too, what it has completed is left for another one.
-    pub resume: bool,
+    /// Discard what an interrupted run has left. Without it a run continues what one with the same source, files and
+    /// targets has left: tensors that it completed are not done again. What another run has left is an error then.
+    pub restart: bool,
+    /// Compare rows of every tensor with the source before the files get their names.
+    pub verify: bool,
+    /// Files that no output may replace, besides those of the source.
+    pub inputs: Vec<PathBuf>,
     /// How often complete tensors are brought to the disk and noted for a run that continues this one, should
     /// it be killed; `None` is every [`NOTE_EVERY`], less often if that takes the disk long.
     pub note_every: Option<Duration>,
@@ -76,10 +85,17 @@ pub struct RunOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// What an interrupted run had left for this output was removed, because it was not to be continued.
+    /// What an interrupted run had left for this output was removed: it cannot be continued, or is not to be.
     LeftoverRemoved {
         /// The output.
         path: &'a Path,
+    },
+    /// The run continues what an interrupted one has left.
+    Continued {
+        /// Tensors of all outputs that are complete.
+        complete: usize,
+        /// Tensors of all outputs.
+        tensors: usize,
     },
     /// The outputs exist under temporary names and the work begins.
     Started {
@@ -100,8 +116,10 @@ pub enum Event<'a> {
         /// Values that are done, of all tensors together.
         values: u64,
     },
-    /// All rows are written; the files are flushed and renamed.
+    /// All rows are written; the files are flushed, perhaps verified, and renamed.
     Finishing,
+    /// Rows of the files, which still have their temporary names, are compared with the source.
+    Verifying,
 }
 
 /// What a run did.
@@ -117,6 +135,8 @@ pub struct Summary {
     pub data_bytes: u64,
     /// Tensors of the files that an interrupted run had completed.
     pub resumed: usize,
+    /// What was compared with the source, if that was asked for.
+    pub verified: Option<Verified>,
     /// Time that it took.
     pub elapsed: Duration,
 }
@@ -125,7 +145,8 @@ pub struct Summary {
 ///
 /// # Errors
 /// If an output cannot be written, a source cannot be read, a tensor has values that cannot be
-/// encoded, or the run is told to stop. None of the files exists then; what was under their names before still is.
+/// encoded, a file is not what the source says ([`RunOptions::verify`]), or the run is told to stop. None of the files
+/// exists then; what was under their names before still is.
 ///
 /// # Panics
 /// If a target names a tensor or file that does not exist, or one with another shape.
@@ -137,10 +158,9 @@ pub fn run(
     on: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Summary, Error> {
     let begin = Instant::now();
-    let paths: Vec<_> = files.iter().map(|file| file.path.as_path()).collect();
-    output::check_paths(&paths, &source.files())?;
-    let mut outputs = open(source, files, targets, options, on)?;
-    output::check_space(outputs.iter().map(|output| (output.path(), output.missing_bytes())))?;
+    let stamps = Stamps::of(source.files())?;
+    let mut outputs = open(source, &stamps, files, targets, options, on)?;
+    output::check_space(outputs.iter().map(|output| (output.place(), output.missing_bytes())))?;
     outputs.iter().try_for_each(Output::begin)?;
 
     let pool = rayon::ThreadPoolBuilder::new()
@@ -150,6 +170,9 @@ pub fn run(
     let is_done = |target: &Target<'_>| outputs[target.file].is_done(target.tensor);
     let steps = steps(source, targets.iter().filter(|target| !is_done(target)))?;
     let resumed = targets.iter().filter(|target| is_done(target)).count();
+    if outputs.iter().any(Output::is_continued) {
+        on(Event::Continued { complete: resumed, tensors: targets.len() });
+    }
     let work = Work {
         source,
         outputs: outputs.iter().collect(),
@@ -172,33 +195,60 @@ pub fn run(
     pool.broadcast(|_| work.work());
     let values = work.values.load(Ordering::Relaxed);
     let source_bytes = work.steps.iter().map(|step| step.rows() * step.source_row_bytes).sum();
-    if let Some(error) = work.end(options.resume) {
-        if matches!(error, Error::Interrupted) {
-            outputs.iter_mut().for_each(Output::keep);
-        }
-        return Err(error);
+    let kept = outputs.iter().any(Output::is_continued);
+    match work.end(kept, options.verify) {
+        Some(Error::Interrupted { .. }) => return Err(interrupted(&mut outputs)),
+        Some(error) => return Err(error),
+        None => {}
     }
 
     on(Event::Finishing);
+    outputs.iter().try_for_each(Output::flush)?;
+    let mut verified = None;
+    if options.verify {
+        on(Event::Verifying);
+        let found = pool.install(|| verify_outputs(source, &outputs, targets, options));
+        match found {
+            Ok(found) => verified = Some(found),
+            Err(Error::Interrupted { .. }) => return Err(interrupted(&mut outputs)),
+            Err(mut error) => {
+                if let Error::Differs { cause: Cause::Written { changed, .. }, .. } = &mut error {
+                    *changed = stamps.changed().map(Path::to_owned);
+                    outputs.iter_mut().for_each(Output::discard);
+                }
+                return Err(error);
+            }
+        }
+    }
     let tensors = outputs.iter().flat_map(|output| output.draft().tensors());
     let data_bytes = tensors.filter_map(|tensor| tensor.bytes()).sum();
-    let files = finish(outputs)?;
-    Ok(Summary { values, source_bytes, files, data_bytes, resumed, elapsed: begin.elapsed() })
+    let files = publish(outputs)?;
+    let elapsed = begin.elapsed();
+    Ok(Summary { values, source_bytes, files, data_bytes, resumed, verified, elapsed })
 }
 
-/// Open the outputs, and see what earlier runs have left of them.
+/// Open the outputs, and see what earlier runs have left of them. Nothing is changed before all have been looked at.
 fn open(
     source: &dyn Source,
+    stamps: &Stamps,
     files: Vec<OutputFile>,
     targets: &[Target<'_>],
     options: &RunOptions,
     on: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Vec<Output>, Error> {
-    let identities = identity::identities(source, &files, targets)?;
+    let inputs = [source.inputs(), options.inputs.clone()].concat();
+    let inputs: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
+    let paths: Vec<_> = files.iter().map(|file| file.path.as_path()).collect();
+    let places = output::places(&paths, &inputs)?;
+    let identities = identity::identities(source, stamps, &files, targets);
+    let leftovers = places.into_iter().zip(identities);
+    let leftovers: Vec<_> = leftovers
+        .map(|(place, identity)| Leftover::find(place, identity, options.restart))
+        .collect::<Result<_, _>>()?;
     let mut outputs = Vec::with_capacity(files.len());
-    for (file, identity) in files.into_iter().zip(identities) {
-        let (output, leftover) = Output::open(&file.path, file.draft, &identity, options.resume)?;
-        if leftover.removed {
+    for (file, leftover) in files.into_iter().zip(leftovers) {
+        let (output, removed) = Output::open(leftover, file.draft)?;
+        if removed {
             on(Event::LeftoverRemoved { path: output.path() });
         }
         outputs.push(output);
@@ -206,11 +256,54 @@ fn open(
     Ok(outputs)
 }
 
-/// Flush all files, then give them their names: a set of them is incomplete only for a moment.
-fn finish(mut outputs: Vec<Output>) -> Result<Vec<(PathBuf, u64)>, Error> {
+/// Leave what is complete for another run.
+fn interrupted(outputs: &mut [Output]) -> Error {
+    let kept = outputs.iter_mut().map(Output::keep).fold(false, |any, kept| any || kept);
+    Error::Interrupted { kept }
+}
+
+/// Compare the files with the source.
+fn verify_outputs(
+    source: &dyn Source,
+    outputs: &[Output],
+    targets: &[Target<'_>],
+    options: &RunOptions,
+) -> Result<Verified, Error> {
+    let cause = |continued| Cause::Written { continued, changed: None };
+    if let Some(output) = outputs.iter().find(|output| !output.has_header()) {
+        let (path, tensor) = (output.path().to_owned(), String::new());
+        return Err(Error::Differs { path, tensor, row: None, cause: cause(false) });
+    }
+    let rows = targets.iter().map(|target| {
+        let output = &outputs[target.file];
+        let tensor = output.tensor(target.tensor);
+        Rows {
+            path: output.path(),
+            name: &tensor.name,
+            shape: tensor.shape,
+            ty: tensor.ty,
+            source: target.source,
+            weights: target.weights,
+            cause: cause(output.is_done(target.tensor)),
+            read: Box::new(|row, out| output.read_row(target.tensor, row, out)),
+        }
+    });
+    verify::compare(source, &rows.collect::<Vec<_>>(), options.stop.as_deref())
+}
+
+/// Give all files their names: a set of them is incomplete only for a moment, and another run completes it if that
+/// fails.
+fn publish(mut outputs: Vec<Output>) -> Result<Vec<(PathBuf, u64)>, Error> {
     let several = outputs.len() > 1;
-    outputs.iter().try_for_each(|output| output.flush(several))?;
-    outputs.iter_mut().try_for_each(Output::publish)?;
+    if several {
+        outputs.iter().try_for_each(Output::note_complete)?;
+    }
+    if let Err(error) = outputs.iter_mut().try_for_each(Output::publish) {
+        if several {
+            outputs.iter_mut().for_each(|output| _ = output.keep());
+        }
+        return Err(error);
+    }
     let mut files = Vec::with_capacity(outputs.len());
     for output in outputs {
         files.push((output.path().to_owned(), output.bytes()));
@@ -269,18 +362,17 @@ impl Work<'_> {
         }
     }
 
-    /// Why not all is done, if so. What is complete is noted if the files are `kept` for another run.
-    fn end(self, kept: bool) -> Option<Error> {
+    /// Why not all is done, if so. What is complete is noted if the run was stopped, if the files are `kept` although it
+    /// failed, and if it can still be stopped because the files are going to be `verified`.
+    fn end(self, kept: bool, verified: bool) -> Option<Error> {
         let stopped = self.stopped.into_inner();
         let failed = self.failed.into_inner().unwrap_or_else(|poison| poison.into_inner());
-        let error = failed.map(|(_, error)| error).or(stopped.then_some(Error::Interrupted))?;
-        if (stopped || kept)
-            && let Err(error) = self.progress.note(&self.steps, &self.outputs)
-            && stopped
-        {
-            return Some(error);
+        let error = failed.map(|(_, error)| error);
+        if stopped || verified || kept && error.is_some() {
+            let noted = self.progress.note(&self.steps, &self.outputs);
+            return error.or(noted.err()).or(stopped.then_some(Error::Interrupted { kept: true }));
         }
-        Some(error)
+        error
     }
 
     fn has_failed(&self) -> bool {

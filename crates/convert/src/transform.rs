@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 /// A dimension: how many, and how many values of the checkpoint lie from one to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Axis {
     pub(crate) count: u64,
     pub(crate) stride: u64,
 }
 
 /// The values of a tensor of the checkpoint in another order, or some of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     offset: u64,
     /// Outermost first; as few as there can be, but at least one.

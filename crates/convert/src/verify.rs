@@ -1,16 +1,18 @@
-//! Comparing finished files with their source.
+//! Comparing files with their source.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use granule_format::{BlockType, TensorType};
+use granule_format::{BlockType, Shape, TensorType};
 use granule_reader::decode::decode;
 use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
 use crate::encode::encode_rows;
 use crate::importance::of_matrix;
-use crate::plan::{Plan, PlannedTensor};
+use crate::plan::Plan;
 use crate::source::GgufSource;
 use crate::{Error, Importance, Source};
 
@@ -48,8 +50,45 @@ impl Loss {
     }
 }
 
+/// How a file can have come to differ from its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It was about to get its name, and was removed.
+    Written {
+        /// An interrupted run had completed the tensor.
+        continued: bool,
+        /// A source file that has changed since the run began.
+        changed: Option<PathBuf>,
+    },
+    /// It was finished before.
+    Finished,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self {
+            Self::Finished => {
+                return f.write_str(
+                    "the file was made from another source, with other options or by another version, \
+                     or was changed or damaged since; convert again",
+                );
+            }
+            Self::Written { changed: Some(path), .. } => {
+                &format!("{} changed during the run", path.display())
+            }
+            Self::Written { continued: true, .. } => {
+                "what an interrupted run had left was changed or damaged"
+            }
+            Self::Written { .. } => "memory or the disk may be faulty",
+        };
+        write!(f, "{why}; nothing was replaced, the new file was removed; convert again")
+    }
+}
+
 /// Compare [`SAMPLED_ROWS`] rows of every tensor of finished files with the source: read back from the file, each must be
 /// what the row of the source is encoded to. First and last row are among them, the others are evenly spread.
+/// [`RunOptions::verify`](crate::run::RunOptions::verify) does the same before the files get their names.
 ///
 /// Each plan has the path that it was carried out with. `threads` as in [`RunOptions`](crate::run::RunOptions).
 ///
@@ -71,46 +110,97 @@ pub fn verify(
     let mut verified = Verified::default();
     for (plan, path) in plans {
         let paths = plan.paths(path);
-        let file = GgufSource::open(&paths[0])?;
+        let file = &GgufSource::open(&paths[0])?;
         let places = file.tensors().iter().enumerate();
         let places: HashMap<_, _> =
             places.map(|(index, tensor)| (tensor.name.as_str(), index)).collect();
-        let compare = |tensor: &PlannedTensor| {
+        let targets = plan.targets(0, importance);
+        let rows = plan.tensors().iter().zip(&targets).map(|(tensor, target)| {
             let path = &paths[tensor.shard as usize];
-            let differs =
-                |row| Error::Differs { path: path.clone(), tensor: tensor.name.clone(), row };
-            let place = *places.get(tensor.name.as_str()).ok_or_else(|| differs(None))?;
-            let found = &file.tensors()[place];
-            if found.shape != tensor.shape || found.ty != tensor.target {
-                return Err(differs(None));
-            }
-            let weights = tensor.weighted.then(|| {
-                let entry = importance.and_then(|matrix| matrix.get(&tensor.source_name));
-                entry.expect("the importance matrix that the plan was made with")
+            let place = places.get(tensor.name.as_str()).copied().filter(|place| {
+                let found = &file.tensors()[*place];
+                found.shape == tensor.shape && found.ty == tensor.target
             });
-            let mut buffers = Buffers::default();
-            for row in sample(tensor.shape.rows().unwrap_or(0)) {
-                source.read_rows(tensor.source, row..row + 1, &mut buffers.source)?;
-                file.read_rows(place, row..row + 1, &mut buffers.found)?;
-                if !buffers.agree(tensor, row, weights)? {
-                    return Err(differs(Some(row)));
-                }
-            }
-            Ok(buffers)
-        };
-        let results: Result<Vec<_>, Error> =
-            pool.install(|| plan.tensors().par_iter().map(compare).collect());
-        for (tensor, buffers) in plan.tensors().iter().zip(results?) {
-            verified.tensors += 1;
-            verified.rows += buffers.rows;
-            if let (TensorType::Known(ty), false) = (tensor.target, tensor.is_copied()) {
-                let loss = verified.errors.entry(ty).or_default();
-                loss.squared_error += buffers.loss.squared_error;
-                loss.squared_values += buffers.loss.squared_values;
-            }
-        }
+            let name = &*tensor.name;
+            let cause = Cause::Finished;
+            let Some(place) = place else {
+                let (path, tensor) = (path.clone(), tensor.name.clone());
+                return Err(Error::Differs { path, tensor, row: None, cause });
+            };
+            let (shape, ty) = (tensor.shape, tensor.target);
+            let (source, weights) = (tensor.source, target.weights);
+            let read: Read<'_> = Box::new(move |row, out| file.read_rows(place, row..row + 1, out));
+            Ok(Rows { path, name, shape, ty, source, weights, cause, read })
+        });
+        let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
+        verified.add(&pool.install(|| compare(source, &rows, None))?);
     }
     Ok(verified)
+}
+
+/// Reads a row of a file as blocks, little-endian.
+pub(crate) type Read<'r> = Box<dyn Fn(u64, &mut Vec<u8>) -> Result<(), Error> + Sync + 'r>;
+
+/// The rows of a tensor in a file, and what they are made of.
+pub(crate) struct Rows<'r> {
+    pub(crate) path: &'r Path,
+    pub(crate) name: &'r str,
+    pub(crate) shape: Shape,
+    pub(crate) ty: TensorType,
+    /// Index of the tensor in the source.
+    pub(crate) source: usize,
+    pub(crate) weights: Option<&'r [f32]>,
+    /// What to say if they differ.
+    pub(crate) cause: Cause,
+    pub(crate) read: Read<'r>,
+}
+
+/// Compare sampled rows of all tensors with the source, unless told to `stop`.
+pub(crate) fn compare(
+    source: &dyn Source,
+    tensors: &[Rows<'_>],
+    stop: Option<&AtomicBool>,
+) -> Result<Verified, Error> {
+    let compare = |tensor: &Rows<'_>| {
+        let stored = source.tensors()[tensor.source].ty;
+        let mut buffers = Buffers::default();
+        for row in sample(tensor.shape.rows().unwrap_or(0)) {
+            if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(Error::Interrupted { kept: true });
+            }
+            source.read_rows(tensor.source, row..row + 1, &mut buffers.source)?;
+            (tensor.read)(row, &mut buffers.found)?;
+            if !buffers.agree(tensor, stored, row)? {
+                let (path, name) = (tensor.path.to_owned(), tensor.name.to_owned());
+                let cause = tensor.cause.clone();
+                return Err(Error::Differs { path, tensor: name, row: Some(row), cause });
+            }
+        }
+        let mut verified = Verified { tensors: 1, rows: buffers.rows, errors: BTreeMap::new() };
+        if let (TensorType::Known(ty), true) = (tensor.ty, tensor.ty != stored) {
+            verified.errors.insert(ty, buffers.loss);
+        }
+        Ok(verified)
+    };
+    let results: Vec<Result<Verified, Error>> = tensors.par_iter().map(compare).collect();
+    let mut verified = Verified::default();
+    // the first of the errors in the order of the file
+    for result in results {
+        verified.add(&result?);
+    }
+    Ok(verified)
+}
+
+impl Verified {
+    fn add(&mut self, other: &Self) {
+        self.tensors += other.tensors;
+        self.rows += other.rows;
+        for (ty, loss) in &other.errors {
+            let sum = self.errors.entry(*ty).or_default();
+            sum.squared_error += loss.squared_error;
+            sum.squared_values += loss.squared_values;
+        }
+    }
 }
 
 /// The rows to look at.
@@ -135,18 +225,12 @@ struct Buffers {
 
 impl Buffers {
     /// Whether the row that was found is the source's row, encoded.
-    fn agree(
-        &mut self,
-        tensor: &PlannedTensor,
-        row: u64,
-        weights: Option<&[f32]>,
-    ) -> Result<bool, Error> {
+    fn agree(&mut self, tensor: &Rows<'_>, stored: TensorType, row: u64) -> Result<bool, Error> {
         self.rows += 1;
-        if tensor.is_copied() || tensor.shape.row() == 0 {
+        if tensor.ty == stored || tensor.shape.row() == 0 {
             return Ok(self.source == self.found);
         }
-        let (TensorType::Known(stored), TensorType::Known(target)) = (tensor.stored, tensor.target)
-        else {
+        let (TensorType::Known(stored), TensorType::Known(target)) = (stored, tensor.ty) else {
             unreachable!("unknown types are only copied")
         };
         let isa = Isa::detect();
@@ -156,10 +240,11 @@ impl Buffers {
         decode(isa, stored, &self.source, &mut self.values);
         decode(isa, target, &self.found, &mut self.decoded);
         let rows_of_matrix = tensor.shape.dimensions().get(1).copied().unwrap_or(1).max(1);
-        let weights = weights.map(|weights| of_matrix(weights, row / rows_of_matrix, columns));
+        let weights =
+            tensor.weights.map(|weights| of_matrix(weights, row / rows_of_matrix, columns));
         self.encoded.resize(self.found.len(), 0);
         encode_rows(isa, target, &self.values, columns, weights.as_deref(), &mut self.encoded)
-            .map_err(|source| Error::Encode { tensor: tensor.name.clone(), source })?;
+            .map_err(|source| Error::Encode { tensor: tensor.name.to_owned(), source })?;
         for (value, decoded) in self.values.iter().zip(&self.decoded) {
             self.loss.squared_error += f64::from(decoded - value).powi(2);
             self.loss.squared_values += f64::from(*value).powi(2);

@@ -166,7 +166,7 @@ fn what_can_be_known_is_said_before_any_work() {
     let source = Memory::new(SHAPES);
     let to = |path: &Path| convert(&source, path, BlockType::Q4_0, 1).unwrap_err();
     assert!(matches!(to(&folder.path().join("none/out.gguf")), Error::NoFolder { .. }));
-    assert!(matches!(to(folder.path()), Error::OutputIsFolder { .. }));
+    assert!(matches!(to(folder.path()), Error::OutputIsSpecial { .. }));
     let huge = Memory::new(&[&[1 << 20, 1 << 35]]);
     let error = convert(&huge, &folder.path().join("out"), BlockType::F32, 1).unwrap_err();
     assert!(matches!(error, Error::Space { .. }), "{error}");

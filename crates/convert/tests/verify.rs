@@ -7,12 +7,15 @@ mod memory;
 
 use std::fs;
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use granule_convert::plan::run_all;
 use granule_convert::recipe::Split;
-use granule_convert::run::RunOptions;
-use granule_convert::verify::{SAMPLED_ROWS, verify};
+use granule_convert::run::{Event, RunOptions, Summary};
+use granule_convert::verify::{Cause, SAMPLED_ROWS, verify};
 use granule_convert::{Error, Plan, Recipe};
 use granule_format::{BlockType, Endian};
 use granule_reader::Model;
@@ -94,4 +97,123 @@ fn damage_is_found() {
     make(&source, &self::plan(&source, "Q8_0"), &path);
     let found = verify(&source, &[(&plan, &path)], None, None).unwrap_err();
     assert!(matches!(found, Error::Differs { row: None, .. }), "{found}");
+}
+
+/// Run plans with `--verify`; `at` is called when the files are complete under their temporary names.
+fn make_verified(
+    source: &Memory,
+    plans: &[(&Plan, &Path)],
+    options: RunOptions,
+    at: &(dyn Fn() + Sync),
+) -> Result<Summary, Error> {
+    let options = RunOptions { verify: true, threads: Some(1), ..options };
+    run_all(source, plans, None, &options, &|event| {
+        if event == Event::Verifying {
+            at();
+        }
+    })
+}
+
+/// Change a byte of the last tensor of a file that is not finished.
+fn damage(path: &Path) {
+    let name = format!(".{}.part", path.file_name().unwrap().to_str().unwrap());
+    let part = path.with_file_name(name);
+    let mut bytes = fs::read(&part).unwrap();
+    // past the padding
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[last] ^= 1;
+    fs::write(part, bytes).unwrap();
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_does_not_verify_gets_no_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let source = source();
+    let (small, large) = (plan(&source, "Q4_0"), plan(&source, "Q8_0").with_endian(Endian::Big));
+    let [first, second] = ["first.gguf", "second.gguf"].map(path);
+    fs::write(&first, "old").unwrap();
+    let plans = [(&small, first.as_path()), (&large, second.as_path())];
+    for bad in [&first, &second] {
+        let made = make_verified(&source, &plans, RunOptions::default(), &|| {
+            assert_eq!(fs::read(&first).unwrap(), b"old", "verified too late");
+            damage(bad);
+        });
+        let Err(Error::Differs { path, cause, .. }) = &made else { panic!("{made:?}") };
+        assert_eq!(path, bad);
+        assert_eq!(*cause, Cause::Written { continued: false, changed: None });
+        let message = made.unwrap_err().to_string();
+        assert!(message.contains("memory or the disk") && message.contains("nothing was replaced"));
+        assert_eq!(names(folder.path()), ["first.gguf"], "{message}");
+        assert_eq!(fs::read(&first).unwrap(), b"old");
+    }
+    let summary = make_verified(&source, &plans, RunOptions::default(), &|| ()).unwrap();
+    let verified = summary.verified.unwrap();
+    assert_eq!(verified, verify(&source, &plans, None, None).unwrap());
+    assert_eq!(verified.tensors, 2 * SHAPES.len());
+    assert_eq!(names(folder.path()), ["first.gguf", "second.gguf"]);
+}
+
+#[test]
+fn a_damaged_header_does_not_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let source = source();
+    let made =
+        make_verified(&source, &[(&plan(&source, "Q4_0"), &path)], RunOptions::default(), &|| {
+            let part = folder.path().join(".model.gguf.part");
+            let mut bytes = fs::read(&part).unwrap();
+            bytes[30] ^= 1;
+            fs::write(part, bytes).unwrap();
+        });
+    assert!(matches!(made, Err(Error::Differs { row: None, .. })), "{made:?}");
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+fn the_cause_is_told_where_it_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let origin: PathBuf = folder.path().join("origin");
+    fs::write(&origin, "one").unwrap();
+    let mut source = source();
+    source.files = vec![origin.clone()];
+    let plan = plan(&source, "Q4_0");
+    let plans = [(&plan, path.as_path())];
+
+    let made = make_verified(&source, &plans, RunOptions::default(), &|| {
+        damage(&path);
+        fs::write(&origin, "other").unwrap();
+    });
+    let message = made.unwrap_err().to_string();
+    assert!(message.contains("origin changed during the run"), "{message}");
+
+    // stopped while it verifies: everything is complete, and is damaged then
+    let stop = Arc::new(AtomicBool::new(false));
+    let note_every = Some(Duration::ZERO);
+    let options = RunOptions { stop: Some(Arc::clone(&stop)), note_every, ..RunOptions::default() };
+    let stopped = make_verified(&source, &plans, options, &|| stop.store(true, Ordering::Relaxed));
+    assert!(matches!(stopped, Err(Error::Interrupted { kept: true })), "{stopped:?}");
+    let left = fs::read(folder.path().join(".model.gguf.part")).unwrap();
+    damage(&path);
+    let made = make_verified(&source, &plans, RunOptions::default(), &|| ());
+    let Err(Error::Differs { cause: Cause::Written { continued: true, changed: None }, .. }) = made
+    else {
+        panic!("{made:?}")
+    };
+    let message = made.unwrap_err().to_string();
+    assert!(message.contains("an interrupted run had left"), "{message}");
+    assert_eq!(names(folder.path()), ["origin"], "it is known to be wrong");
+
+    let summary = make_verified(&source, &plans, RunOptions::default(), &|| ()).unwrap();
+    assert_eq!(summary.resumed, 0);
+    assert_eq!(fs::read(&path).unwrap(), left);
 }

@@ -31,3 +31,6 @@ pub use container::{
 pub use error::{Counted, Error, ErrorKind, Place};
 pub use file_type::{FileType, UnknownFileType};
 pub use limits::Limits;
+
+/// The version of this crate.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

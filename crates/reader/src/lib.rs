@@ -9,6 +9,7 @@
 //! | [`Activations`] | vectors to multiply with, quantized once |
 //! | [`decode`] | decoding rows for one instruction set |
 //! | [`dot`] | dot products of rows for one instruction set |
+//! | [`file`] | opening paths that must lead to regular files |
 //! | [`positioned`] | reading and writing at positions of a file |
 //! | [`isa`] | instruction sets: detection, and the boundary that compiles code for them |
 #![deny(unsafe_code)]
@@ -17,6 +18,7 @@ mod activations;
 pub mod decode;
 pub mod dot;
 mod error;
+pub mod file;
 #[allow(unsafe_code, reason = "entering code that is compiled for a detected instruction set")]
 pub mod isa;
 mod kernel;
@@ -40,3 +42,6 @@ pub use model::{Model, Shard};
 pub use open::OpenOptions;
 pub use packed::PackedMatrix;
 pub use tensor::Tensor;
+
+/// The version of this crate.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

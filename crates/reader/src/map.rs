@@ -26,10 +26,7 @@ impl FileMap {
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let io = Error::io(Some(path));
-        let file = File::open(path).map_err(&io)?;
-        if file.metadata().map_err(&io)?.is_dir() {
-            return Err(io(io::ErrorKind::IsADirectory.into()));
-        }
+        let file = crate::file::open(path).map_err(&io)?;
         // SAFETY: the caller of this function promises that the file stays as it is.
         unsafe { Self::of(&file) }.map_err(io)
     }

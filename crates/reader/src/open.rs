@@ -127,10 +127,7 @@ impl OpenOptions {
 
     fn shard(self, path: &Path, store: &Store) -> Result<Shard, Error> {
         let io = Error::io(Some(path));
-        let file = File::open(path).map_err(&io)?;
-        if file.metadata().map_err(&io)?.is_dir() {
-            return Err(io(io::ErrorKind::IsADirectory.into()));
-        }
+        let file = crate::file::open(path).map_err(&io)?;
         let storage = store(file).map_err(&io)?;
         let header = match &storage {
             Storage::File(file) => self.read_header(path, file)?,

@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod faults;
 mod fuzz;
+mod kills;
 mod neon;
 mod run;
 
@@ -30,6 +31,7 @@ const TASKS: &[(&str, Task, &str)] = &[
         faults::faults,
         "let every system call of a conversion fail (needs strace; not part of ci)",
     ),
+    ("kills", kills::kills, "kill conversions while commands change (not part of ci)"),
     ("neon", neon::neon, "the reader's tests on AArch64, under qemu (not part of ci)"),
     ("deny", ci::deny, "licences and advisories (skipped where cargo-deny is not installed)"),
 ];

@@ -47,3 +47,9 @@ pub(crate) fn has_subcommand(name: &str) -> bool {
 pub(crate) fn program() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
 }
+
+/// The program, as `cargo build --release` leaves it.
+pub(crate) fn program_of_release() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| root().join("target")).join("release/granule")
+}

@@ -6,14 +6,12 @@ mod options;
 mod report;
 mod tensor_types;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use granule_convert::plan::run_all;
-use granule_convert::run::{Event, RunOptions};
-use granule_convert::verify::verify;
+use granule_convert::run::{Event, RunOptions, check_output};
 use granule_convert::{Importance, Plan, PlanError};
 use granule_format::Endian;
 
@@ -40,6 +38,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let wanted = Wanted::of(args)?;
+    // before anything is read: the output must not be a device or the like
+    if let Some(output) = wanted.output.as_deref().filter(|output| !output.is_dir()) {
+        check_output(output)?;
+    }
     let input = Input::open(args, &wanted)?;
     let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;
     let jobs = jobs(args, &wanted, &input, importance.as_ref())?;
@@ -56,31 +58,42 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let progress = Progress::new(!(args.quiet || args.json));
     let options = RunOptions {
         threads: wanted.threads,
-        resume: args.resume,
+        restart: args.restart,
+        verify: args.verify,
+        inputs: args.inputs(),
         stop: Some(interrupt::flag()),
         ..RunOptions::default()
     };
     let plans: Vec<_> = jobs.iter().map(|job| (&job.plan, job.path.as_path())).collect();
     let result = run_all(input.source(), &plans, importance.as_ref(), &options, &|event| {
         progress.on(&event);
-        if let (Event::LeftoverRemoved { path }, false) = (&event, args.quiet) {
-            let path = path.display();
-            output::warn(&format!("{path}: what an interrupted run had left was removed"));
+        if !args.quiet {
+            say(&event);
         }
     });
     progress.finish();
     let summary = result?;
-    let verified = args
-        .verify
-        .then(|| verify(input.source(), &plans, importance.as_ref(), wanted.threads))
-        .transpose()?;
-
     if args.json {
-        output::print_json(&report::json(&input, &jobs, &summary, verified.as_ref()))?;
+        output::print_json(&report::json(&input, &jobs, &summary))?;
     } else if !args.quiet {
-        output::print(&report::text(&jobs, &summary, verified.as_ref()))?;
+        output::print(&report::text(&jobs, &summary))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Say what a run does with what an interrupted one has left.
+fn say(event: &Event<'_>) {
+    match event {
+        Event::LeftoverRemoved { path } => {
+            let path = path.display();
+            output::warn(&format!("{path}: what an interrupted run had left was removed"));
+        }
+        Event::Continued { complete, tensors } => {
+            let tensors = output::counted(*tensors, "tensor");
+            output::note(&format!("continuing: {complete} of {tensors} are complete"));
+        }
+        _ => {}
+    }
 }
 
 fn jobs(
@@ -119,7 +132,7 @@ fn jobs(
 
 fn saved_plan(path: &Path, input: &Input, importance: Option<&Importance>) -> anyhow::Result<Plan> {
     let name = || path.display().to_string();
-    let json = fs::read_to_string(path).with_context(name)?;
+    let json = granule_reader::file::read_to_string(path).with_context(name)?;
     Plan::from_json(&json, input.source(), importance).with_context(name)
 }
 

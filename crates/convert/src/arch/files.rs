@@ -19,7 +19,7 @@ const POOLING: &[(&str, &str, u32)] = &[
 /// The number of `pooling_type` that `modules.json` leads to; `None` if there is no such module.
 pub(super) fn pooling(folder: &Path) -> Result<Option<u32>, Error> {
     let modules = folder.join("modules.json");
-    if !modules.is_file() {
+    if !modules.exists() {
         return Ok(None);
     }
     let modules = read_json(&modules)?;
@@ -53,7 +53,7 @@ pub(super) fn pooling(folder: &Path) -> Result<Option<u32>, Error> {
 /// to them, else those of `tokenizer.json` with the added ones.
 pub(super) fn token_count(scope: &Scope<'_>) -> Result<Option<u64>, Error> {
     let path = scope.folder.join("tokenizer.json");
-    if scope.folder.join("tokenizer.model").is_file() || !path.is_file() {
+    if scope.folder.join("tokenizer.model").exists() || !path.exists() {
         return Ok(scope.config.get("vocab_size").and_then(Value::as_u64));
     }
     let json = read_object(&path)?;

@@ -21,7 +21,6 @@ mod pattern;
 mod rope;
 mod rules;
 
-use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
@@ -207,7 +206,7 @@ impl Arch {
     /// # Errors
     /// If it cannot be read, or is none; the error names the place.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
         let arch = description::parse(&text);
         arch.map_err(|why| Error::in_file(path, Problem::Description(why)))
     }
@@ -282,7 +281,7 @@ mod tests {
         }
         let listed: HashSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/arch/models");
-        for entry in fs::read_dir(folder).expect("the folder is there") {
+        for entry in std::fs::read_dir(folder).expect("the folder is there") {
             let name = entry.expect("readable").file_name().into_string().expect("ASCII");
             assert!(listed.contains(&name) || name == GROUPS.0, "{name} is not in the table");
         }

@@ -41,7 +41,7 @@ pub struct Output {
 }
 
 /// What is done to the values of a tensor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// Nothing.

@@ -33,7 +33,7 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::arch::{self, Arch, Config, Rope};
 use crate::json::read_object;
-use crate::output::{Part, check_space};
+use crate::output::{Part, Place, check_folder, check_space, places};
 use invert::Saved;
 use shards::Shard;
 
@@ -71,6 +71,8 @@ pub struct Export {
     config: Option<String>,
     arch: Option<Arc<Arch>>,
     notes: Vec<String>,
+    /// Files that are read besides the model.
+    inputs: Vec<PathBuf>,
 }
 
 /// A tensor of the checkpoint.
@@ -93,6 +95,7 @@ impl Export {
     /// If the file cannot be read, the config does not fit it, a tensor has no inverse, or there are weights in the
     /// folder already.
     pub fn plan(file: &Path, folder: &Path, options: &ExportOptions) -> Result<Self, Error> {
+        check_folder(folder)?;
         let model = Model::open(file)?;
         if model.tensors().len() == 0 {
             return Err(ExportError::NoTensors { path: file.to_owned() }.into());
@@ -145,7 +148,13 @@ impl Export {
         let config = raw.map(|raw| format!("{:#}\n", Value::Object(raw)));
         let folder = folder.to_owned();
         let (types, main) = (types.types, types.main);
-        Ok(Self { model, folder, saved, types, main, shards, config, arch, notes })
+        let inputs = options.config.iter().chain(&options.arch_file).cloned().collect();
+        let export =
+            Self { model, folder, saved, types, main, shards, config, arch, notes, inputs };
+        if export.folder.exists() {
+            export.places()?;
+        }
+        Ok(export)
     }
 
     /// The architecture whose rules are inverted; `None` if the tensors keep the file's names.
@@ -205,16 +214,18 @@ impl Export {
     ) -> Result<(), Error> {
         fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
         no_weights(&self.folder)?;
-        let files: Vec<(PathBuf, u64)> = self.files().collect();
-        check_space(files.iter().map(|(path, bytes)| (path.as_path(), *bytes)))?;
+        let places = self.places()?;
+        let sizes = self.files().map(|(_, bytes)| bytes);
+        check_space(places.iter().zip(sizes))?;
         let pool = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
         let pool = pool.map_err(Error::Threads)?;
         let done = AtomicU64::new(0);
+        let mut places = places.into_iter();
         let mut parts = Vec::new();
-        for (shard, (path, bytes)) in self.shards.iter().zip(&files) {
-            let part = Part::create(path)?;
+        for ((shard, (_, bytes)), place) in self.shards.iter().zip(self.files()).zip(&mut places) {
+            let part = Part::create(place)?;
             part.write(0, &shard.header)?;
-            part.set_bytes(*bytes)?;
+            part.set_bytes(bytes)?;
             for (index, start) in &shard.tensors {
                 let start = shard.header.len() as u64 + start;
                 let tensor = (&self.saved[*index], self.types[*index]);
@@ -226,15 +237,30 @@ impl Export {
             part.flush()?;
             parts.push(part);
         }
-        let config = self.config.as_deref().map(|text| (CONFIG, text.to_owned()));
-        let index = shards::index(&self.shards, &self.saved).map(|text| (shards::INDEX, text));
-        for (name, text) in config.into_iter().chain(index) {
-            let part = Part::create(&self.folder.join(name))?;
+        for ((_, text), place) in self.texts().into_iter().zip(places) {
+            let part = Part::create(place)?;
             part.write(0, text.as_bytes())?;
             part.flush()?;
             parts.push(part);
         }
         parts.into_iter().try_for_each(Part::publish)
+    }
+
+    /// The files without tensors, by name, with their text.
+    fn texts(&self) -> Vec<(&'static str, String)> {
+        let config = self.config.as_deref().map(|text| (CONFIG, text.to_owned()));
+        let index = shards::index(&self.shards, &self.saved).map(|text| (shards::INDEX, text));
+        config.into_iter().chain(index).collect()
+    }
+
+    /// Where the files go: those with tensors, then the others.
+    fn places(&self) -> Result<Vec<Place>, Error> {
+        let texts = self.texts().into_iter().map(|(name, _)| self.folder.join(name));
+        let outputs: Vec<PathBuf> = self.files().map(|(path, _)| path).chain(texts).collect();
+        let outputs: Vec<&Path> = outputs.iter().map(PathBuf::as_path).collect();
+        let shards = self.model.shards().iter().filter_map(|shard| shard.path());
+        let inputs: Vec<&Path> = shards.chain(self.inputs.iter().map(PathBuf::as_path)).collect();
+        places(&outputs, &inputs)
     }
 }
 
@@ -254,7 +280,7 @@ fn arranged(
     let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
     let name = model.metadata().text("general.architecture").ok().flatten().unwrap_or_default();
     let there = folder.join(CONFIG);
-    let given = options.config.clone().or_else(|| there.is_file().then(|| there.clone()));
+    let given = options.config.clone().or_else(|| there.exists().then(|| there.clone()));
     if let Some(path) = given {
         let raw = read_object(&path)?;
         let config = Config::filled(path.clone(), raw.clone(), file.as_ref())?;
@@ -264,7 +290,7 @@ fn arranged(
             return Err(ExportError::OtherArchitecture { path, config, file }.into());
         }
         let saved = inverted(&arch, config, folder, model, notes)?;
-        return Ok(Some((arch, saved, (!there.is_file()).then_some(raw))));
+        return Ok(Some((arch, saved, (!there.exists()).then_some(raw))));
     }
     // several descriptions may have the name: the first that all tensors fit
     let all = file.iter().chain(arch::all()).filter(|arch| arch.name == name);

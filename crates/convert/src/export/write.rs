@@ -39,7 +39,7 @@ pub(super) fn write(
     let step = if rows { STRIP } else { TRANSPOSED_STRIP };
     (0..values.div_ceil(step)).into_par_iter().try_for_each(|strip| {
         if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-            return Err(Error::Interrupted);
+            return Err(Error::Interrupted { kept: false });
         }
         let (first, end) = (strip * step, values.min((strip + 1) * step));
         let mut numbers = vec![if saved.lost() > 0 { 0.0 } else { UNSET }; (end - first) as usize];

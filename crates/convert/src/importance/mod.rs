@@ -9,7 +9,6 @@ mod gguf;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use crate::Error;
@@ -90,7 +89,8 @@ impl Importance {
     /// # Errors
     /// If it cannot be read, or is not an importance matrix.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        let bytes = granule_reader::file::read(path)
+            .map_err(|source| Error::Io { path: path.to_owned(), source })?;
         Self::parse(&bytes, &path.to_string_lossy())
             .map_err(|source| Error::Importance { path: path.to_owned(), source })
     }

@@ -1,6 +1,5 @@
 //! The front matter of a model card: YAML between `---` lines at the top of `README.md`.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -12,10 +11,10 @@ use crate::source::Problem;
 /// The front matter of the folder's model card; empty if there is none.
 pub(super) fn read(folder: &Path) -> Result<Map<String, Value>, Error> {
     let path = folder.join("README.md");
-    if !path.is_file() {
+    if !path.exists() {
         return Ok(Map::new());
     }
-    let text = fs::read(&path).map_err(Error::io(&path))?;
+    let text = granule_reader::file::read(&path).map_err(Error::io(&path))?;
     parse(&String::from_utf8_lossy(&text))
         .map_err(|error| Error::in_file(&path, Problem::Yaml(error)))
 }

@@ -1,14 +1,19 @@
-//! What an interrupted run leaves beside its temporary file: which tensors are complete.
+//! What an interrupted run leaves next to its temporary file: which tensors are complete.
 //!
-//! The first line says of which run it is, each of the others names a tensor by its number in the file. A line is
+//! The first line says which run it is, each of the others names a tensor by its number in the file. A line is
 //! written when the bytes of the tensor are on the disk, so what the lines say holds after a power failure, too.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// The first word of a journal; the number says how to read it.
-const HEAD: &str = "granule-journal-1";
+use crate::run::Identity;
+
+/// The first word of a journal, up to the number that says how to read it.
+const HEAD: &str = "granule-journal-";
+
+/// How journals are written.
+const VERSION: u32 = 2;
 
 /// The line that says that all tensors are complete, and the file may have its name already.
 const COMPLETE: &str = "complete";
@@ -20,7 +25,7 @@ const LONGEST_BYTES: u64 = 1 << 28;
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
-    identity: String,
+    identity: Identity,
     file: Option<File>,
 }
 
@@ -40,19 +45,24 @@ pub(super) struct Entries {
 pub(super) enum Found {
     /// Nothing, or nothing that can be used.
     Nothing,
-    /// The journal of a run with other input or options.
-    OtherRun,
+    /// The journal of a run that would have written other bytes, and why: what decides them and differs.
+    OtherRun(Vec<&'static str>),
     /// The journal of this run.
     Entries(Entries),
 }
 
 impl Journal {
     /// A journal at `path` for the run that `identity` stands for.
-    pub(super) fn new(path: PathBuf, identity: &str) -> Self {
-        Self { path, identity: identity.to_owned(), file: None }
+    pub(super) const fn new(path: PathBuf, identity: Identity) -> Self {
+        Self { path, identity, file: None }
     }
 
-    /// Read what is there. Lines behind one that cannot be read do not count: the run was killed while it
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Read what is there. Lines after one that cannot be read do not count: the run was killed while it
     /// wrote them.
     pub(super) fn read(&self) -> io::Result<Found> {
         let file = match File::open(&self.path) {
@@ -62,12 +72,18 @@ impl Journal {
         let mut bytes = Vec::new();
         file.take(LONGEST_BYTES).read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
-        // what is behind the last line break may be half a number
+        // what follows the last line break may be half a number
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let mut lines = whole.split('\n');
-        if lines.next() != Some(self.first_line().trim_end()) {
-            let other = whole.starts_with(HEAD);
-            return Ok(if other { Found::OtherRun } else { Found::Nothing });
+        let first = lines.next().unwrap_or_default();
+        let Some((version, identity)) = first.strip_prefix(HEAD).and_then(|l| l.split_once(' '))
+        else {
+            return Ok(Found::Nothing);
+        };
+        let written = (version == VERSION.to_string()).then_some(identity);
+        let differs = self.identity.differences(written);
+        if !differs.is_empty() {
+            return Ok(Found::OtherRun(differs));
         }
         let bytes = self.first_line().len() as u64;
         let mut entries = Entries { bytes, ..Entries::default() };
@@ -93,8 +109,8 @@ impl Journal {
         self.append(&format!("{COMPLETE}\n"))
     }
 
-    /// Go on behind what was read.
-    pub(super) fn continue_behind(&mut self, entries: &Entries) -> io::Result<()> {
+    /// Go on after what was read.
+    pub(super) fn continue_after(&mut self, entries: &Entries) -> io::Result<()> {
         let file = OpenOptions::new().append(true).open(&self.path)?;
         file.set_len(entries.bytes)?;
         self.file = Some(file);
@@ -126,7 +142,7 @@ impl Journal {
     }
 
     fn first_line(&self) -> String {
-        format!("{HEAD} {}\n", self.identity)
+        format!("{HEAD}{VERSION} {}\n", self.identity)
     }
 }
 
@@ -143,29 +159,34 @@ pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// What stands for a run, told from others by a letter.
+    fn run(letter: char) -> Identity {
+        Identity::of_test(letter)
+    }
+
     #[test]
     fn lines_are_found_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        let mut journal = Journal::new(path.clone(), "abc");
+        let mut journal = Journal::new(path.clone(), run('a'));
         assert_eq!(journal.read().unwrap(), Found::Nothing);
         assert!(journal.is_empty());
         journal.add(&[3, 12]).unwrap();
         journal.add(&[0]).unwrap();
-        let read = |identity| match Journal::new(path.clone(), identity).read().unwrap() {
+        let read = |letter| match Journal::new(path.clone(), run(letter)).read().unwrap() {
             Found::Entries(entries) => Some(entries),
             _ => None,
         };
-        let entries = read("abc").unwrap();
+        let entries = read('a').unwrap();
         assert_eq!((&entries.tensors[..], entries.complete), (&[3, 12, 0][..], false));
-        assert_eq!(read("abd"), None);
+        assert_eq!(read('b'), None);
         journal.complete().unwrap();
-        assert!(read("abc").unwrap().complete);
-        let mut other = Journal::new(path.clone(), "abc");
-        other.continue_behind(&entries).unwrap();
+        assert!(read('a').unwrap().complete);
+        let mut other = Journal::new(path.clone(), run('a'));
+        other.continue_after(&entries).unwrap();
         other.add(&[7]).unwrap();
-        assert_eq!(read("abc").unwrap().tensors, [3, 12, 0, 7]);
-        assert!(!read("abc").unwrap().complete);
+        assert_eq!(read('a').unwrap().tensors, [3, 12, 0, 7]);
+        assert!(!read('a').unwrap().complete);
         journal.remove().unwrap();
         journal.remove().unwrap();
         assert!(!path.exists());
@@ -175,31 +196,49 @@ mod tests {
     fn every_truncation_says_less_and_nothing_wrong() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
-        Journal::new(path.clone(), "abc").add(&[123, 45, 6]).unwrap();
+        Journal::new(path.clone(), run('a')).add(&[123, 45, 6]).unwrap();
         let bytes = fs::read(&path).unwrap();
+        let first = Journal::new(path.clone(), run('a')).first_line();
         for length in 0..bytes.len() {
             fs::write(&path, &bytes[..length]).unwrap();
-            match Journal::new(path.clone(), "abc").read().unwrap() {
+            match Journal::new(path.clone(), run('a')).read().unwrap() {
                 Found::Entries(entries) => {
                     assert_eq!(entries.tensors, [123, 45, 6][..entries.tensors.len()]);
                 }
-                Found::Nothing => assert!(length <= HEAD.len() + 5),
-                Found::OtherRun => panic!("{length}"),
+                Found::Nothing => assert!(length < first.len()),
+                Found::OtherRun(_) => panic!("{length}"),
             }
         }
         // zeros where the disk did not get the line
         let cases = [(&b"123\n\0\0\0\n45\n"[..], &[123][..], 4), (b"-1\n2\n", &[], 0)];
         for (bytes, tensors, readable) in cases {
-            fs::write(&path, [b"granule-journal-1 abc\n", bytes].concat()).unwrap();
-            let found = Journal::new(path.clone(), "abc").read().unwrap();
+            fs::write(&path, [first.as_bytes(), bytes].concat()).unwrap();
+            let found = Journal::new(path.clone(), run('a')).read().unwrap();
             assert_eq!(
                 found,
                 Found::Entries(Entries {
                     tensors: tensors.to_vec(),
                     complete: false,
-                    bytes: "granule-journal-1 abc\n".len() as u64 + readable,
+                    bytes: first.len() as u64 + readable,
                 })
             );
+        }
+    }
+
+    #[test]
+    fn other_runs_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let first = Journal::new(path.clone(), run('a')).first_line();
+        for (line, found) in [
+            (first.replace("-2 ", "-1 "), Found::OtherRun(vec![Identity::BUILD])),
+            ("granule-journal-1 0123\n5\n".to_owned(), Found::OtherRun(vec![Identity::BUILD])),
+            ("granule-journal-2 x\n".to_owned(), Found::OtherRun(Identity::parts().collect())),
+            ("another file\n".to_owned(), Found::Nothing),
+            (String::new(), Found::Nothing),
+        ] {
+            fs::write(&path, line).unwrap();
+            assert_eq!(Journal::new(path.clone(), run('a')).read().unwrap(), found);
         }
     }
 }

@@ -1,118 +1,139 @@
 //! Files that appear under their name only when they are complete.
 //!
-//! `model.gguf` is written as `.model.gguf.part`. A run that fails removes it; a run that is killed cannot, so it stays with
-//! a journal `.model.gguf.resume` beside it, and the next run for the same output either continues it or removes both.
+//! `model.gguf` is written as `.model.gguf.part`, in the folder of the file that a link leads to. A run that fails
+//! removes it; a run that is killed cannot, so it stays with a journal `.model.gguf.resume` next to it, and the next run
+//! for the same output continues it.
 
-mod check;
 mod journal;
 mod part;
+mod permissions;
+mod place;
+mod space;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use granule_format::{Draft, TensorInfo};
+use granule_format::{Draft, Endian, TensorInfo, TensorType};
 use granule_reader::positioned::{read_exact_at, write_all_at};
 
 use crate::Error;
-use journal::{Found, Journal, remove_if_there};
+use crate::run::Identity;
+use journal::{Entries, Found, Journal, remove_if_there};
 
-pub(crate) use check::{paths as check_paths, space as check_space};
 pub(crate) use part::Part;
+pub use place::check_output;
+pub(crate) use place::{Place, check_folder, places};
+pub(crate) use space::check_space;
 
-/// A file that is being written, under a temporary name in the folder of its path.
+/// A file that is being written, under a temporary name in the folder where it is going to be.
 ///
 /// Dropping it removes the temporary file, unless it is to be [kept](Self::keep); a file that was at the path before
 /// stays as it was.
 #[derive(Debug)]
 pub(crate) struct Output {
-    path: PathBuf,
-    part: PathBuf,
+    place: Place,
     file: File,
     draft: Draft,
     data_offset: u64,
     journal: std::sync::Mutex<Journal>,
     /// For each tensor whether an earlier run has completed it.
     done: Vec<bool>,
+    /// This run goes on with what an earlier one has left.
+    continued: bool,
     /// The file has its name.
     named: bool,
     /// What is complete is to be left for another run.
     kept: bool,
 }
 
-/// What a run leaves that was killed.
+/// What an earlier run has left of an output, locked for this run.
+#[derive(Debug)]
 pub(crate) struct Leftover {
-    /// There was one, and it was removed.
-    pub(crate) removed: bool,
+    place: Place,
+    journal: Journal,
+    /// The temporary file.
+    part: Option<File>,
+    /// What the journal of this very run says.
+    entries: Option<Entries>,
+}
+
+impl Leftover {
+    /// Look for what was left, and change nothing. With `restart` it does not matter of which run it is.
+    ///
+    /// # Errors
+    /// If another run is writing there, what is left is of another run, and the operating system's.
+    pub(crate) fn find(place: Place, identity: Identity, restart: bool) -> Result<Self, Error> {
+        let part = lock_leftover(&place)?;
+        let journal = Journal::new(place.journal(), identity);
+        not_in_the_way(&place, journal.path())?;
+        let mut entries = None;
+        if !restart {
+            match journal.read().map_err(|source| place.io(source))? {
+                Found::Entries(found) => entries = Some(found),
+                Found::OtherRun(differs) if part.is_some() => {
+                    let (path, part) = (place.path.clone(), place.part());
+                    return Err(Error::OtherRun { path, part, differs });
+                }
+                Found::OtherRun(_) | Found::Nothing => {}
+            }
+        }
+        Ok(Self { place, journal, part, entries })
+    }
 }
 
 impl Output {
-    /// Take the temporary name of `path`. With `resume` the tensors that an earlier run of the same `identity` has completed
-    /// are taken over, and the file is [kept](Self::keep); else what is left of an earlier run is removed.
+    /// Continue what an earlier run has left, or begin anew and remove it; whether something was removed.
     ///
     /// # Errors
-    /// If another run is writing there, what is left is of another run and `resume` wants to continue it, and
-    /// the operating system's.
-    pub(crate) fn open(
-        path: &Path,
-        draft: Draft,
-        identity: &str,
-        resume: bool,
-    ) -> Result<(Self, Leftover), Error> {
-        let io = |source| Error::Io { path: path.to_owned(), source };
-        let part = beside(path, "part");
-        let mut journal = Journal::new(beside(path, "resume"), identity);
+    /// If another run has begun to write there, and the operating system's.
+    pub(crate) fn open(leftover: Leftover, draft: Draft) -> Result<(Self, bool), Error> {
+        let Leftover { place, mut journal, mut part, entries } = leftover;
         let header = draft.header();
-        let bytes = header.len() as u64 + draft.data_bytes();
-        let mut left = lock_leftover(path, &part)?;
-        let removed = left.is_some();
-
-        if resume {
-            let found = journal.read().map_err(io)?;
-            if found == Found::OtherRun {
-                return Err(Error::OtherRun { path: path.to_owned(), part });
-            }
-            if let Found::Entries(entries) = found {
-                // killed after it got its name?
-                let named = left.is_none() && entries.complete;
-                let file = if named { File::open(path).ok() } else { left.take() };
-                if let Some(file) = file.filter(|file| begins_with(file, &header, bytes)) {
-                    journal.continue_behind(&entries).map_err(io)?;
-                    let mut done = vec![entries.complete; draft.tensors().len()];
-                    for tensor in entries.tensors {
-                        if let Some(done) = done.get_mut(tensor) {
-                            *done = true;
-                        }
-                    }
-                    let (path, journal) = (path.to_owned(), journal.into());
-                    let data_offset = header.len() as u64;
-                    let kept = true;
-                    let output =
-                        Self { path, part, file, draft, data_offset, journal, done, named, kept };
-                    return Ok((output, Leftover { removed: false }));
+        let (data_offset, tensors) = (header.len() as u64, draft.tensors().len());
+        let bytes = data_offset + draft.data_bytes();
+        let new = |place, file, journal: Journal, draft, done| Self {
+            place,
+            file,
+            draft,
+            data_offset,
+            journal: journal.into(),
+            done,
+            continued: false,
+            named: false,
+            kept: false,
+        };
+        let removed = part.is_some();
+        if let Some(entries) = entries {
+            // killed after it got its name?
+            let named = part.is_none() && entries.complete;
+            let file = if named { File::open(&place.file).ok() } else { part.take() };
+            if let Some(file) = file.filter(|file| begins_with(file, &header, bytes)) {
+                if let (Some(old), false) = (&place.old, named) {
+                    permissions::narrow_file(&file, old).map_err(|source| place.io(source))?;
                 }
+                journal.continue_after(&entries).map_err(|source| place.io(source))?;
+                let mut done = vec![entries.complete; tensors];
+                for tensor in entries.tensors {
+                    if let Some(done) = done.get_mut(tensor) {
+                        *done = true;
+                    }
+                }
+                let mut output = new(place, file, journal, draft, done);
+                (output.continued, output.kept, output.named) = (true, true, named);
+                return Ok((output, false));
             }
         }
 
-        drop(left);
-        remove_if_there(&part).and_then(|()| journal.remove()).map_err(io)?;
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&part);
-        let file = file.map_err(io)?;
-        let output = Self {
-            path: path.to_owned(),
-            part,
-            file,
-            data_offset: header.len() as u64,
-            done: vec![false; draft.tensors().len()],
-            draft,
-            journal: journal.into(),
-            named: false,
-            kept: resume,
-        };
-        if try_lock(&output.file).map_err(io)? {
-            Ok((output, Leftover { removed }))
+        drop(part);
+        let gone = remove_if_there(&place.part()).and_then(|()| journal.remove());
+        gone.map_err(|source| place.io(source))?;
+        let file = place.create()?;
+        let output = new(place, file, journal, draft, vec![false; tensors]);
+        if try_lock(&output.file).map_err(|source| output.io(source))? {
+            Ok((output, removed))
         } else {
-            Err(Error::Busy { path: path.to_owned() })
+            Err(Error::Busy { path: output.place.path.clone() })
         }
     }
 
@@ -125,9 +146,14 @@ impl Output {
         self.file.set_len(self.bytes()).map_err(|source| self.io(source))
     }
 
-    /// Where it appears when it is complete.
+    /// Where it appears when it is complete, as the path was given.
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.place.path
+    }
+
+    /// Where it is made.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The tensor at an index of the draft.
@@ -145,6 +171,11 @@ impl Output {
         self.done[tensor]
     }
 
+    /// Whether this run goes on with what an earlier one has left.
+    pub(crate) const fn is_continued(&self) -> bool {
+        self.continued
+    }
+
     /// Length of the file in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.data_offset + self.draft.data_bytes()
@@ -160,10 +191,29 @@ impl Output {
         self.bytes().saturating_sub(done.sum())
     }
 
-    /// Write bytes of a tensor's data, `start` bytes behind its begin.
+    /// Write bytes of a tensor's data, from byte `start` of it on.
     pub(crate) fn write(&self, tensor: usize, start: u64, bytes: &[u8]) -> Result<(), Error> {
         let start = self.data_offset + self.tensor(tensor).offset + start;
         write_all_at(&self.file, bytes, start).map_err(|source| self.io(source))
+    }
+
+    /// Read a row of a tensor back, little-endian.
+    pub(crate) fn read_row(&self, tensor: usize, row: u64, out: &mut Vec<u8>) -> Result<(), Error> {
+        let info = self.tensor(tensor);
+        let TensorType::Known(ty) = info.ty else { unreachable!("a draft has known types") };
+        let bytes = ty.row_bytes(info.shape.row()).unwrap_or(0);
+        out.resize(bytes as usize, 0);
+        let start = self.data_offset + info.offset + row * bytes;
+        read_exact_at(&self.file, out, start).map_err(|source| self.io(source))?;
+        if self.draft.endian() == Endian::Big {
+            ty.swap_bytes(out);
+        }
+        Ok(())
+    }
+
+    /// Whether the file has the header and the length that it is to have.
+    pub(crate) fn has_header(&self) -> bool {
+        begins_with(&self.file, &self.draft.header(), self.bytes())
     }
 
     /// Note that tensors are complete, once they are on the disk.
@@ -171,13 +221,15 @@ impl Output {
         self.file.sync_data().and_then(|()| self.journal().add(tensors)).map_err(|e| self.io(e))
     }
 
-    /// Bring the file to the disk. With `note` a run that is killed from now on need not write it again.
-    pub(crate) fn flush(&self, note: bool) -> Result<(), Error> {
-        if self.named {
-            return Ok(());
-        }
-        self.file.sync_all().map_err(|source| self.io(source))?;
-        if note { self.journal().complete().map_err(|source| self.io(source)) } else { Ok(()) }
+    /// Bring the file to the disk.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        if self.named { Ok(()) } else { self.file.sync_all().map_err(|source| self.io(source)) }
+    }
+
+    /// Note that the file is complete and on the disk: a run that is killed from now on need not write it again, even
+    /// if it has its name by then.
+    pub(crate) fn note_complete(&self) -> Result<(), Error> {
+        if self.named { Ok(()) } else { self.journal().complete().map_err(|e| self.io(e)) }
     }
 
     /// Give the file its name.
@@ -185,9 +237,9 @@ impl Output {
         if self.named {
             return Ok(());
         }
-        fs::rename(&self.part, &self.path).map_err(|source| self.io(source))?;
+        self.place.publish(&self.file)?;
         self.named = true;
-        sync_folder(folder(&self.path)).map_err(|source| self.io(source))
+        sync_folder(self.place.folder()).map_err(|source| self.io(source))
     }
 
     /// Remove the journal of a file that has its name.
@@ -195,9 +247,15 @@ impl Output {
         self.journal().remove().map_err(|source| self.io(source))
     }
 
-    /// Leave the temporary file for another run, if there is anything that it could take over.
-    pub(crate) fn keep(&mut self) {
+    /// Leave the temporary file for another run, if there is anything that it could take over; whether there is.
+    pub(crate) fn keep(&mut self) -> bool {
         self.kept = true;
+        !self.journal().is_empty()
+    }
+
+    /// Leave nothing: the file is known to be wrong.
+    pub(crate) const fn discard(&mut self) {
+        self.kept = false;
     }
 
     fn journal(&self) -> std::sync::MutexGuard<'_, Journal> {
@@ -205,7 +263,7 @@ impl Output {
     }
 
     fn io(&self, source: io::Error) -> Error {
-        Error::Io { path: self.path.clone(), source }
+        self.place.io(source)
     }
 }
 
@@ -217,28 +275,34 @@ impl Drop for Output {
                 let _ = self.journal().remove();
             }
         } else if !self.kept || self.journal().is_empty() {
-            let _ = remove_if_there(&self.part);
+            let _ = remove_if_there(&self.place.part());
             let _ = self.journal().remove();
         }
     }
 }
 
 /// Open and lock what an earlier run has left; `None` if there is nothing.
-fn lock_leftover(path: &Path, part: &Path) -> Result<Option<File>, Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    match fs::symlink_metadata(part) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(io(error)),
-        Ok(about) if !about.is_file() => {
-            return Err(Error::InTheWay { path: path.to_owned(), part: part.to_owned() });
-        }
-        Ok(_) => {}
+fn lock_leftover(place: &Place) -> Result<Option<File>, Error> {
+    let part = place.part();
+    if !not_in_the_way(place, &part)? {
+        return Ok(None);
     }
-    let file = OpenOptions::new().read(true).write(true).open(part).map_err(io)?;
-    if try_lock(&file).map_err(io)? {
+    let file = OpenOptions::new().read(true).write(true).open(part);
+    let file = file.map_err(|source| place.io(source))?;
+    if try_lock(&file).map_err(|source| place.io(source))? {
         Ok(Some(file))
     } else {
-        Err(Error::Busy { path: path.to_owned() })
+        Err(Error::Busy { path: place.path.clone() })
+    }
+}
+
+/// That under a hidden name there is a regular file, which a run may have left, or nothing; whether there is one.
+fn not_in_the_way(place: &Place, hidden: &Path) -> Result<bool, Error> {
+    match fs::symlink_metadata(hidden) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(place.io(error)),
+        Ok(about) if about.is_file() => Ok(true),
+        Ok(_) => Err(Error::InTheWay { path: place.path.clone(), part: hidden.to_owned() }),
     }
 }
 

@@ -1,62 +1,186 @@
-use std::path::Path;
+//! What tells the runs apart that make different files at the same path.
+
+use std::fmt::{Display, Formatter, Result as FmtResult};
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use granule_format::{Endian, TensorType};
+use granule_format::{Draft, Endian};
 use sha2::{Digest, Sha256};
 
 use super::{OutputFile, Target};
 use crate::{Error, Source};
 
-/// What tells the runs apart that make different files at the same path: a hash of the version, the header, the
-/// source's files (names, sizes, times of change), the tensors that are read and their weights.
+/// What decides the bytes of an output: the word for it in journals, and what it is called in messages.
+const PARTS: [(&str, &str); 6] = [
+    ("build", "the version or build of this program"),
+    ("files", "the source files (their names, sizes or times of change)"),
+    ("reading", "what is read of the source, and how it is arranged, joined or changed"),
+    ("metadata", "the metadata"),
+    ("tensors", "the names, shapes, types or byte order of the tensors"),
+    ("weights", "the importance weights"),
+];
+
+/// Number of the parts in [`PARTS`].
+const BUILD: usize = 0;
+const FILES: usize = 1;
+const READING: usize = 2;
+const METADATA: usize = 3;
+const TENSORS: usize = 4;
+const WEIGHTS: usize = 5;
+
+/// A hash of each of the parts that decide the bytes of an output.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Identity([String; PARTS.len()]);
+
+impl Identity {
+    /// What the build is called in messages.
+    #[cfg(test)]
+    pub(crate) const BUILD: &str = PARTS[BUILD].1;
+
+    /// What all parts are called in messages.
+    pub(crate) fn parts() -> impl Iterator<Item = &'static str> {
+        PARTS.iter().map(|(_, name)| *name)
+    }
+
+    /// What is not the same in a run whose identity is `written`, as [`Display`] writes it. Only the build is known to
+    /// differ if that cannot be told (`None`).
+    pub(crate) fn differences(&self, written: Option<&str>) -> Vec<&'static str> {
+        let Some(written) = written else { return vec![PARTS[BUILD].1] };
+        let words: Vec<&str> = written.split(' ').collect();
+        let own = self.words();
+        let alike = |index: usize| words.get(index) == Some(&&*own[index]);
+        Self::parts()
+            .enumerate()
+            .filter(|(index, _)| !alike(*index))
+            .map(|(_, name)| name)
+            .collect()
+    }
+
+    fn words(&self) -> Vec<String> {
+        PARTS.iter().zip(&self.0).map(|((word, _), hash)| format!("{word}={hash}")).collect()
+    }
+
+    /// An identity that differs from that of another letter in the metadata.
+    #[cfg(test)]
+    pub(crate) fn of_test(letter: char) -> Self {
+        let mut identity = Self(std::array::from_fn(|part| format!("{part:08x}")));
+        identity.0[METADATA] = letter.to_string();
+        identity
+    }
+}
+
+impl Display for Identity {
+    fn fmt(&self, f: &mut Formatter<'_>) -> FmtResult {
+        f.write_str(&self.words().join(" "))
+    }
+}
+
+/// The identities of the files that a run writes.
 pub(super) fn identities(
     source: &dyn Source,
+    stamps: &Stamps,
     files: &[OutputFile],
     targets: &[Target<'_>],
-) -> Result<Vec<String>, Error> {
-    let mut start = Sha256::new();
-    start.update(env!("CARGO_PKG_VERSION"));
-    for path in source.files() {
-        add_file(&mut start, path)?;
-    }
-    let mut hashes: Vec<Sha256> = vec![start; files.len()];
-    for (hash, file) in hashes.iter_mut().zip(files) {
-        hash.update([u8::from(file.draft.endian() == Endian::Big)]);
-        add_bytes(hash, &file.draft.header());
-    }
-    for target in targets {
-        let hash = &mut hashes[target.file];
-        let tensor = &source.tensors()[target.source];
-        add_number(hash, target.tensor as u64);
-        add_bytes(hash, tensor.name.as_bytes());
-        if let TensorType::Known(ty) = tensor.ty {
-            add_number(hash, ty.id().into());
+) -> Vec<Identity> {
+    let mut inputs = Digester::default();
+    stamps.0.iter().for_each(|(path, stamp)| (path.file_name(), stamp).hash(&mut inputs));
+    let inputs = inputs.0.finalize();
+
+    let mut identities = Vec::new();
+    for (number, file) in files.iter().enumerate() {
+        let mut parts: [Digester; PARTS.len()] = Default::default();
+        let versions = [granule_format::VERSION, granule_reader::VERSION];
+        (crate::BUILD, versions).hash(&mut parts[BUILD]);
+        parts[FILES].write(&inputs);
+        let metadata = Draft::new(file.draft.metadata().clone(), Endian::Little);
+        let metadata = metadata.expect("a draft has these metadata");
+        parts[METADATA].write(&metadata.header());
+        (file.draft.endian() == Endian::Big).hash(&mut parts[TENSORS]);
+        for tensor in file.draft.tensors() {
+            let about = (&tensor.name, tensor.shape.dimensions(), tensor.ty.id(), tensor.offset);
+            about.hash(&mut parts[TENSORS]);
         }
-        tensor.shape.dimensions().iter().for_each(|length| add_number(hash, *length));
-        let weights = target.weights.unwrap_or_default();
-        add_number(hash, weights.len() as u64);
-        weights.iter().for_each(|weight| hash.update(weight.to_le_bytes()));
+        for target in targets.iter().filter(|target| target.file == number) {
+            let tensor = &source.tensors()[target.source];
+            let about = (&tensor.name, tensor.shape.dimensions(), tensor.ty.id());
+            (target.tensor, about).hash(&mut parts[READING]);
+            source.fingerprint(target.source, &mut parts[READING]);
+            let weights = target.weights.map(|weights| {
+                let mut hash = Digester::default();
+                weights.iter().for_each(|weight| hash.write(&weight.to_le_bytes()));
+                <[u8; 32]>::from(hash.0.finalize())
+            });
+            (target.tensor, weights).hash(&mut parts[WEIGHTS]);
+        }
+        identities.push(Identity(parts.map(Digester::hex)));
     }
-    let hex = |hash: Sha256| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(hashes.into_iter().map(hex).collect())
+    identities
 }
 
-fn add_file(hash: &mut Sha256, path: &Path) -> Result<(), Error> {
-    let about = path.metadata().map_err(Error::io(path))?;
-    // without times, sizes have to do
-    let changed = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    let changed = changed.duration_since(UNIX_EPOCH).unwrap_or_default();
-    add_bytes(hash, path.file_name().unwrap_or_default().as_encoded_bytes());
-    add_number(hash, about.len());
-    hash.update(changed.as_nanos().to_le_bytes());
-    Ok(())
+/// The source files of a run, and what changes about them when they change.
+#[derive(Debug)]
+pub(super) struct Stamps(Vec<(PathBuf, Stamp)>);
+
+/// Length, times and number of a file.
+#[derive(Debug, Hash, PartialEq)]
+struct Stamp {
+    bytes: u64,
+    /// Nanoseconds; 0 where the system has no times.
+    modified: u128,
+    /// What the system changes with the content or the inode, which programs cannot set back, and the inode.
+    inode: Option<(i64, i64, u64)>,
 }
 
-fn add_bytes(hash: &mut Sha256, bytes: &[u8]) {
-    add_number(hash, bytes.len() as u64);
-    hash.update(bytes);
+impl Stamps {
+    /// Look at the files.
+    pub(super) fn of<'p>(files: impl IntoIterator<Item = &'p Path>) -> Result<Self, Error> {
+        let stamp = |path: &'p Path| Ok((path.to_owned(), Stamp::of(path)?));
+        files.into_iter().map(stamp).collect::<Result<_, Error>>().map(Self)
+    }
+
+    /// A file that is not as it was.
+    pub(super) fn changed(&self) -> Option<&Path> {
+        let changed =
+            |(path, stamp): &&(PathBuf, Stamp)| Stamp::of(path).ok().as_ref() != Some(stamp);
+        self.0.iter().find(changed).map(|(path, _)| path.as_path())
+    }
 }
 
-fn add_number(hash: &mut Sha256, number: u64) {
-    hash.update(number.to_le_bytes());
+impl Stamp {
+    fn of(path: &Path) -> Result<Self, Error> {
+        let about = path.metadata().map_err(Error::io(path))?;
+        let modified = about.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+        let modified = modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        #[cfg(unix)]
+        let inode = {
+            use std::os::unix::fs::MetadataExt;
+            Some((about.ctime(), about.ctime_nsec(), about.ino()))
+        };
+        #[cfg(not(unix))]
+        let inode = None;
+        Ok(Self { bytes: about.len(), modified, inode })
+    }
+}
+
+/// SHA-256 of what is hashed.
+#[derive(Default)]
+struct Digester(Sha256);
+
+impl Digester {
+    /// The first half, which no two things that differ have in common.
+    fn hex(self) -> String {
+        self.0.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Hasher for Digester {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.clone().finalize();
+        u64::from_le_bytes(std::array::from_fn(|index| digest[index]))
+    }
 }

@@ -6,7 +6,7 @@ use granule_format::{Block, BlockType};
 macro_rules! data_types {
     ($( $(#[$doc:meta])* $name:ident = $text:literal, $torch:literal, $bytes:literal, $block:expr; )*) => {
         /// How the values of a tensor of a checkpoint are stored.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum DataType {
             $( $(#[$doc])* $name, )*
             /// Blocks of 32 values, as GGUF has them: no number by itself, and kept as it is.

@@ -19,11 +19,8 @@ pub(crate) struct DataFile {
 impl DataFile {
     /// Open a file for reading.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = granule_reader::file::open(path).map_err(Error::io(path))?;
         let about = file.metadata().map_err(Error::io(path))?;
-        if about.is_dir() {
-            return Err(Error::io(path)(io::ErrorKind::IsADirectory.into()));
-        }
         Ok(Self { path: path.to_owned(), bytes: about.len(), file })
     }
 

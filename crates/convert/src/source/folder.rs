@@ -57,7 +57,7 @@ pub(super) struct Files {
 pub(super) fn find(folder: &Path, warnings: &mut Vec<String>) -> Result<Files, Error> {
     let fail = |problem| Error::in_file(folder, problem);
     let present = list(folder)?;
-    let is_index = |kind: &Kind| folder.join(kind.index).is_file();
+    let is_index = |kind: &Kind| folder.join(kind.index).exists();
     let Some(place) =
         KINDS.iter().position(|kind| kind.names(&present).next().is_some() || is_index(kind))
     else {
@@ -93,7 +93,7 @@ pub(super) fn find(folder: &Path, warnings: &mut Vec<String>) -> Result<Files, E
             warnings.push(format!("{name:?} is not read: {:?} does not name it", kind.index));
         }
         for name in &names {
-            if !folder.join(name).is_file() {
+            if !folder.join(name).exists() {
                 let tensors = map.iter().filter(|(_, file)| *file == name);
                 let tensor = tensors.map(|(tensor, _)| tensor.as_str()).min().unwrap_or_default();
                 let problem = Problem::MissingShard { shard: name.clone() };

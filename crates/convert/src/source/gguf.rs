@@ -1,3 +1,4 @@
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
 use std::path::Path;
 
@@ -55,6 +56,12 @@ impl Source for GgufSource {
 
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
         Ok(self.model.tensor_at(index).read_rows_into(rows, out)?)
+    }
+
+    fn fingerprint(&self, index: usize, mut into: &mut dyn Hasher) {
+        let tensor = self.model.tensor_at(index);
+        let offset = tensor.info().offset;
+        (self.shard(index), tensor.name(), tensor.ty().id(), offset).hash(&mut into);
     }
 
     fn shards(&self) -> u32 {

@@ -23,8 +23,9 @@ mod weights;
 #[allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 mod weights_test;
 
+use std::hash::Hasher;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use granule_format::{Metadata, Shape, TensorType};
 
@@ -54,6 +55,19 @@ pub trait Source: Sync {
     /// # Panics
     /// If there is no such tensor or no such row.
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error>;
+
+    /// Feed `into` everything that decides the bytes that [`read_rows`](Self::read_rows) gives for the tensor at `index`,
+    /// except for the content of [`files`](Self::files): a conversion that was interrupted is continued only if this is the
+    /// same as before. Where and how rows are read, in which order, and what is done to their values.
+    ///
+    /// # Panics
+    /// If there is no such tensor.
+    fn fingerprint(&self, index: usize, into: &mut dyn Hasher);
+
+    /// Files that no output may replace: [`files`](Self::files), and what else describes the model.
+    fn inputs(&self) -> Vec<PathBuf> {
+        self.files().into_iter().map(Path::to_owned).collect()
+    }
 
     /// How many files the tensors are in: those of a split set, else 1.
     fn shards(&self) -> u32 {

@@ -17,7 +17,7 @@ const CODES: usize = 16;
 const BLOCK: usize = 17;
 
 /// The two tensors.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Blocks {
     /// A block's codes in the last dimension.
     codes: StoredTensor,

@@ -12,7 +12,7 @@ use crate::Error;
 const BATCH: u64 = 64;
 
 /// Codes with what belongs to them, by the layout.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Packed {
     layout: Layout,
     /// Bits of a code.
@@ -21,7 +21,7 @@ pub(super) struct Packed {
     columns: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Layout {
     /// compressed-tensors: words along the rows, a scale for so many columns.
     Groups { codes: StoredTensor, scales: StoredTensor, zeros: Option<StoredTensor>, group: u64 },

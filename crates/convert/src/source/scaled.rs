@@ -7,7 +7,7 @@ use super::stored::{Data, StoredTensor};
 use crate::Error;
 
 /// Numbers and their scales.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Scaled {
     numbers: StoredTensor,
     scales: StoredTensor,

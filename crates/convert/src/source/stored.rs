@@ -10,7 +10,7 @@ use crate::Error;
 
 /// A tensor of a checkpoint. Its data looks as if it lay in one piece: little-endian values, the last dimension
 /// varying fastest.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct StoredTensor {
     /// Its name in the checkpoint.
     pub(crate) name: String,
@@ -34,7 +34,7 @@ pub(super) struct Entry {
 }
 
 /// Where the data comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum Data {
     /// From a file as it is; where it begins, in bytes.
     Range(u64),

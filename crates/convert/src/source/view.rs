@@ -10,7 +10,7 @@ const WINDOW: u64 = 1 << 20;
 const GAP: u64 = 512;
 
 /// A part of a file as numbers with strides.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct View {
     /// Where the number with all indices 0 begins, in bytes.
     pub(super) offset: u64,

@@ -100,7 +100,7 @@ impl Weights {
     /// What `hf_quant_config.json` stands for where `config.json` says nothing: the method has the producer's name.
     fn producer(&self) -> Result<Option<Value>, Error> {
         let path = self.folder.join("hf_quant_config.json");
-        if !path.is_file() {
+        if !path.exists() {
             return Ok(None);
         }
         let json = read_json(&path)?;

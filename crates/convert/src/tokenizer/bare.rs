@@ -1,7 +1,6 @@
 //! Tokenizers of a vocabulary without `tokenizer.json`: `vocab.json` with `merges.txt`, or `vocab.txt`. What
 //! is made of them is the text of a `tokenizer.json`, as the library's converters make it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -15,12 +14,12 @@ use crate::source::Problem;
 
 /// Whether there is a vocabulary of BPE.
 pub(super) fn has_merges(folder: &Path) -> bool {
-    folder.join("vocab.json").is_file() && folder.join("merges.txt").is_file()
+    folder.join("vocab.json").exists() && folder.join("merges.txt").exists()
 }
 
 /// Whether there is a vocabulary of pieces of words.
 pub(super) fn has_words(folder: &Path) -> bool {
-    folder.join("vocab.txt").is_file()
+    folder.join("vocab.txt").exists()
 }
 
 /// The file of the vocabulary, and the text of the tokenizer.
@@ -171,7 +170,7 @@ fn words(path: &Path) -> Result<Map<String, Value>, Error> {
 
 /// A text file with every end of line as a line feed.
 pub(super) fn read_text(path: &Path) -> Result<String, Error> {
-    let text = fs::read(path).map_err(Error::io(path))?;
+    let text = granule_reader::file::read(path).map_err(Error::io(path))?;
     let text = String::from_utf8(text).map_err(|_| {
         Error::in_file(path, Problem::Tokenizer("the text is not UTF-8".to_owned()))
     })?;

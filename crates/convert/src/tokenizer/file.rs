@@ -1,4 +1,3 @@
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -17,10 +16,10 @@ impl TokenizerFile {
     /// Read it; `None` if the folder has none.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join("tokenizer.json");
-        if !path.is_file() {
+        if !path.exists() {
             return Ok(None);
         }
-        let bytes = fs::read(&path).map_err(Error::io(&path))?;
+        let bytes = granule_reader::file::read(&path).map_err(Error::io(&path))?;
         let object = serde_json::from_slice(&bytes)
             .map_err(|error| Error::in_file(&path, Problem::Json(error)))?;
         Ok(Some(Self { path, object, bytes }))

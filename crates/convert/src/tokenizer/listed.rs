@@ -39,7 +39,7 @@ impl Listed {
         take_special_tokens_map(input.folder, config)?;
         let mut flagless = Vec::new();
         let path = input.folder.join("added_tokens.json");
-        if path.is_file() {
+        if path.exists() {
             let specials = special_texts(config);
             for (text, id) in read_object(&path)? {
                 if let Some(id) = id.as_u64() {

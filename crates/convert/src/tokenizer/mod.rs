@@ -154,7 +154,7 @@ impl TokenizerKind {
     /// Whether the checkpoint has a tokenizer of this kind.
     fn is_there(self, input: &Input<'_>) -> Result<bool, Error> {
         Ok(match self {
-            Self::SentencePiece => input.folder.join("tokenizer.model").is_file(),
+            Self::SentencePiece => input.folder.join("tokenizer.model").exists(),
             Self::ByteFallbackBpe => byte_fallback::is_there(input),
             Self::ByteLevelBpe => byte_level::is_there(input),
             Self::Unigram => unigram::is_there(input)?,
@@ -239,7 +239,7 @@ impl Input<'_> {
         }
         let mut wanted = files.join(", ");
         for (file, advice) in UNREAD {
-            if self.folder.join(file).is_file() {
+            if self.folder.join(file).exists() {
                 wanted.push_str(&format!("; the folder has {file}: {advice}"));
             }
         }

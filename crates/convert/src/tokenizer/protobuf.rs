@@ -1,6 +1,5 @@
 //! SentencePiece models: protocol buffers, of which the pieces and what concerns whole texts are read.
 
-use std::fs;
 use std::path::Path;
 
 use super::TokenType;
@@ -51,7 +50,7 @@ impl Model {
     /// # Errors
     /// If the file cannot be read or is damaged.
     pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(Error::io(path))?;
+        let bytes = granule_reader::file::read(path).map_err(Error::io(path))?;
         Self::parse(&bytes).map_err(|at| Error::in_file(path, Problem::SentencePiece(at)))
     }
 

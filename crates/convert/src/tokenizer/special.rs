@@ -396,7 +396,7 @@ fn template(folder: &Path, config: &Map<String, Value>) -> Result<Value, Error> 
         return Ok(template.clone());
     }
     let path = folder.join("chat_template.jinja");
-    if path.is_file() {
+    if path.exists() {
         let default = read_text(&path)?;
         let mut others = Vec::new();
         if let Ok(entries) = fs::read_dir(folder.join("additional_chat_templates")) {
@@ -415,14 +415,14 @@ fn template(folder: &Path, config: &Map<String, Value>) -> Result<Value, Error> 
         return Ok(list.into());
     }
     let path = folder.join("chat_template.json");
-    let json = if path.is_file() { read_object(&path)? } else { Map::new() };
+    let json = if path.exists() { read_object(&path)? } else { Map::new() };
     Ok(json.get("chat_template").cloned().unwrap_or(Value::Null))
 }
 
 /// The merges of `merges.txt`, if there is one.
 fn merges_file(folder: &Path) -> Result<Option<StringArray>, Error> {
     let path = folder.join("merges.txt");
-    if !path.is_file() {
+    if !path.exists() {
         return Ok(None);
     }
     let text = read_text(&path)?;

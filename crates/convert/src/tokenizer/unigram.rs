@@ -66,7 +66,7 @@ struct Text {
 
 fn model_file(input: &Input<'_>) -> Option<PathBuf> {
     let names = files(input.has(&Quirk::FairseqIds)).iter();
-    names.map(|name| input.folder.join(name)).find(|path| path.is_file())
+    names.map(|name| input.folder.join(name)).find(|path| path.exists())
 }
 
 fn from_model(

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 //! A source whose values are computed.
 
+use std::hash::Hasher;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use granule_convert::{Error, Source, SourceTensor};
@@ -14,6 +15,9 @@ pub(crate) struct Memory {
     metadata: Metadata,
     pub(crate) tensors: Vec<SourceTensor>,
     pub(crate) bad: Option<(usize, usize, f32)>,
+    /// Where it says that it comes from, and how it is read.
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) reading: u32,
     /// Values that were read.
     pub(crate) read: AtomicU64,
 }
@@ -29,6 +33,8 @@ impl Memory {
             metadata: Metadata::new(),
             tensors: tensors.collect(),
             bad: None,
+            files: Vec::new(),
+            reading: 0,
             read: AtomicU64::new(0),
         }
     }
@@ -56,7 +62,11 @@ impl Source for Memory {
     }
 
     fn files(&self) -> Vec<&Path> {
-        Vec::new()
+        self.files.iter().map(PathBuf::as_path).collect()
+    }
+
+    fn fingerprint(&self, _: usize, into: &mut dyn Hasher) {
+        into.write_u32(self.reading);
     }
 
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {

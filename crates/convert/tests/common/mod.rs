@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "fixtures are well formed")]
 //! Sources without data, for tests of plans.
 
+use std::hash::Hasher;
 use std::ops::Range;
 use std::path::Path;
 
@@ -65,6 +66,8 @@ impl Source for Paper {
     fn files(&self) -> Vec<&Path> {
         Vec::new()
     }
+
+    fn fingerprint(&self, _: usize, _: &mut dyn Hasher) {}
 
     fn read_rows(&self, _: usize, _: Range<u64>, _: &mut Vec<u8>) -> Result<(), Error> {
         panic!("a plan reads no data")

@@ -4,7 +4,7 @@ use anyhow::bail;
 use granule_convert::source::GgufSource;
 use granule_convert::{Checkpoint, CheckpointOptions, Source};
 
-use super::name;
+use super::name::{self, Hub};
 use super::options::{Args, Wanted};
 
 /// An open source.
@@ -45,9 +45,18 @@ impl Input {
 
     /// What the model is called.
     pub(super) fn model(&self, args: &Args) -> String {
-        match self {
-            Self::Checkpoint(source) => source.file_stem().to_owned(),
-            Self::Gguf(_) => name::model_of(&args.source),
+        let hub = Hub::holds(&args.source);
+        match (self, hub) {
+            // the folder of a checkpoint in the cache is named after a commit
+            (Self::Checkpoint(source), Some(Hub { model: Some(model), .. }))
+                if args.model_name.is_none() =>
+            {
+                let stem = source.file_stem();
+                format!("{model}-{}", stem.rsplit('-').next().unwrap_or(stem))
+            }
+            (Self::Checkpoint(source), _) => source.file_stem().to_owned(),
+            (Self::Gguf(_), Some(Hub { model: Some(model), is_blob: true })) => model,
+            (Self::Gguf(_), _) => name::model_of(&args.source),
         }
     }
 

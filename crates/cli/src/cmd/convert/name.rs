@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use granule_format::FileType;
 use granule_format::container::ShardName;
 
-/// Where to write: `wanted`; in the folder `wanted`; in the folder `source`, beside the file `source`.
+/// Where to write: `wanted`; in the folder `wanted`; in the folder `source`; next to the file `source`. In the
+/// [cache of the hub](Hub) only what was asked for is written: the current folder takes the place of the last two.
 /// A name of its own is `model` (what the model is called) with the file type in place of the one that it ends in; as it is
 /// without a file type.
 pub(super) fn output(
@@ -21,8 +22,46 @@ pub(super) fn output(
     match wanted {
         Some(folder) if folder.is_dir() => folder.join(name()),
         Some(file) => file.to_owned(),
+        None if Hub::holds(source).is_some() => name().into(),
         None if source.is_dir() => source.join(name()),
         None => source.with_file_name(name()),
+    }
+}
+
+/// The cache of the Hugging Face hub, which other programs keep in order: `models--ORG--NAME/snapshots/COMMIT` has links
+/// into `models--ORG--NAME/blobs`.
+#[derive(Debug)]
+pub(super) struct Hub {
+    /// NAME, if the folder says so.
+    pub(super) model: Option<String>,
+    /// Whether the path is one of the files that links lead to: its name is a hash.
+    pub(super) is_blob: bool,
+}
+
+impl Hub {
+    /// The cache, if a source is in one.
+    pub(super) fn holds(source: &Path) -> Option<Self> {
+        let folder = match source.is_dir() {
+            true => source,
+            // a file, which may itself be a link into a cache
+            false => match source.parent() {
+                Some(folder) if folder != Path::new("") => folder,
+                _ => Path::new("."),
+            },
+        };
+        let folder = folder.canonicalize().ok()?;
+        folder.ancestors().find_map(|inner| {
+            let is_blob = match inner.file_name()?.to_str()? {
+                "snapshots" => false,
+                "blobs" => true,
+                _ => return None,
+            };
+            let repository = inner.parent()?;
+            let name = repository.file_name()?.to_str()?;
+            let model = name.strip_prefix("models--").and_then(|name| name.rsplit("--").next());
+            let is_cache = ["blobs", "snapshots"].iter().all(|name| repository.join(name).is_dir());
+            (is_cache || model.is_some()).then(|| Self { model: model.map(str::to_owned), is_blob })
+        })
     }
 }
 
@@ -44,7 +83,10 @@ fn without_type(model: &str) -> &str {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -73,5 +115,39 @@ mod tests {
         assert_eq!(of(None, folder, Some(FileType::Q8_0)), quantized);
         assert_eq!(of(None, folder, None), folder.join("Model-1B-BF16.gguf"));
         assert_eq!(of(Some(file), folder, Some(FileType::Q8_0)), file);
+    }
+
+    #[test]
+    fn the_cache_of_the_hub_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let commit = "models--org--Model-1B/snapshots/0123abcd";
+        let create = |name: &str| fs::create_dir_all(path(name)).unwrap();
+        [
+            commit,
+            "models--org--Model-1B/blobs",
+            "own/snapshots/x",
+            "mirror/snapshots/1",
+            "mirror/blobs",
+        ]
+        .map(create);
+        for (source, model, is_blob) in [
+            (commit.to_owned(), Some("Model-1B"), false),
+            (format!("{commit}/model.gguf"), Some("Model-1B"), false),
+            (format!("{commit}/../0123abcd"), Some("Model-1B"), false),
+            ("models--org--Model-1B/blobs/ab12".to_owned(), Some("Model-1B"), true),
+            ("mirror/snapshots/1".to_owned(), None, false),
+        ] {
+            let source = path(&source);
+            let hub = Hub::holds(&source).unwrap();
+            assert_eq!((hub.model.as_deref(), hub.is_blob), (model, is_blob), "{source:?}");
+            let found = output(None, &source, "Model-1B-BF16", Some(FileType::Q8_0));
+            assert_eq!(found, Path::new("Model-1B-Q8_0.gguf"));
+            let found = output(Some(folder.path()), &source, "Model-1B-BF16", None);
+            assert_eq!(found, path("Model-1B-BF16.gguf"));
+        }
+        for source in ["own/snapshots/x", "own", "model.gguf", "models--org--Model-1B"] {
+            assert!(Hub::holds(&path(source)).is_none(), "{source}");
+        }
     }
 }

@@ -28,7 +28,8 @@ pub(crate) struct Args {
     /// As llama-quantize takes them: OUTPUT, TYPE, THREADS
     #[arg(value_name = "[OUTPUT] TYPE [THREADS]", num_args = 0..=3, hide = true)]
     rest: Vec<OsString>,
-    /// The file to write, or a folder to write it to [default: a name of its own beside the source]
+    /// The file to write, or a folder to write it to [default: a name of its own next to the source, or in the current
+    /// folder if the source is in the cache of the Hugging Face hub]
     #[arg(short, long, visible_alias = "outfile", value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
     /// The file type: what most tensors are quantized to. Given several times, the source is read once for all
@@ -141,10 +142,13 @@ pub(crate) struct Args {
     /// Show what would become of every tensor, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Continue what an interrupted run of the same command has left
+    /// Continue an interrupted run of the same command: this is the default
     #[arg(long, conflicts_with = "dry_run")]
-    pub(crate) resume: bool,
-    /// Read the files again when they are finished, and compare rows of every tensor with the source
+    resume: bool,
+    /// Discard what an interrupted run has left, and begin anew
+    #[arg(long, conflicts_with_all = ["dry_run", "resume"])]
+    pub(crate) restart: bool,
+    /// Compare rows of every tensor with the source before the files get their names
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) verify: bool,
     /// Run a plan that `--dry-run --json` has printed
@@ -166,6 +170,12 @@ impl Args {
             max_tensors: self.split_max_tensors,
             no_tensor_first: self.no_tensor_first_split,
         }
+    }
+
+    /// Files that are read besides the source.
+    pub(crate) fn inputs(&self) -> Vec<PathBuf> {
+        let files = [&self.imatrix, &self.plan, &self.arch, &self.metadata];
+        files.into_iter().flatten().chain(&self.tensor_types.files).cloned().collect()
     }
 
     /// An option that was given and says nothing about GGUF files.
@@ -280,7 +290,7 @@ fn recipe(file_type: FileType, args: &Args) -> Recipe {
     recipe.leave_output_tensor = args.leave_output_tensor;
     recipe.output_tensor_type = args.output_tensor_type;
     recipe.token_embedding_type = args.token_embedding_type;
-    recipe.tensor_types = args.tensor_types.0.clone();
+    recipe.tensor_types = args.tensor_types.entries.clone();
     recipe.prune_layers = args.prune_layers.clone().unwrap_or_default();
     recipe.keep_split = args.keep_split;
     recipe.split = args.split();

@@ -148,7 +148,7 @@ fn why_kept(kept: &Kept) -> String {
 }
 
 /// What was done, in a few lines for each result.
-pub(super) fn text(jobs: &[Job], summary: &Summary, verified: Option<&Verified>) -> String {
+pub(super) fn text(jobs: &[Job], summary: &Summary) -> String {
     let mut text = String::new();
     for (job, files) in by_job(jobs, summary) {
         for (path, bytes) in files {
@@ -174,7 +174,7 @@ pub(super) fn text(jobs: &[Job], summary: &Summary, verified: Option<&Verified>)
         count(rate(summary.values, seconds)),
         size(rate(summary.source_bytes, seconds)),
     );
-    text + &verified.map_or(String::new(), as_verified)
+    text + &summary.verified.as_ref().map_or(String::new(), as_verified)
 }
 
 /// What was read again, and how much encoding has cost.
@@ -194,12 +194,7 @@ fn as_verified(verified: &Verified) -> String {
 }
 
 /// What was done, for programs.
-pub(super) fn json(
-    input: &Input,
-    jobs: &[Job],
-    summary: &Summary,
-    verified: Option<&Verified>,
-) -> Json {
+pub(super) fn json(input: &Input, jobs: &[Job], summary: &Summary) -> Json {
     let results: Vec<Json> =
         by_job(jobs, summary).map(|(job, files)| result(&job.plan, files)).collect();
     json!({
@@ -208,7 +203,7 @@ pub(super) fn json(
         "weights_read": summary.values,
         "tensors_resumed": summary.resumed,
         "seconds": summary.elapsed.as_secs_f64(),
-        "verified": verified.map(|verified| json!({
+        "verified": summary.verified.as_ref().map(|verified| json!({
             "tensors": verified.tensors,
             "rows": verified.rows,
             "relative_errors": verified

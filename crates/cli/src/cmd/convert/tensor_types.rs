@@ -1,7 +1,6 @@
 //! `--tensor-type` and `--tensor-type-file`: the first pattern wins, so the order counts, and a
 //! file's entries stand where the file is named.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -10,7 +9,11 @@ use granule_convert::recipe::TensorTypeOverride;
 
 /// The patterns in their order.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TensorTypes(pub(crate) Vec<TensorTypeOverride>);
+pub(crate) struct TensorTypes {
+    pub(crate) entries: Vec<TensorTypeOverride>,
+    /// The files that some of them come from.
+    pub(crate) files: Vec<PathBuf>,
+}
 
 const ONE: &str = "tensor-type";
 const FILE: &str = "tensor-type-file";
@@ -55,7 +58,9 @@ impl FromArgMatches for TensorTypes {
             }
         }
         placed.sort_by_key(|(at, _)| *at);
-        Ok(Self(placed.into_iter().flat_map(|(_, entries)| entries).collect()))
+        let entries = placed.into_iter().flat_map(|(_, entries)| entries).collect();
+        let files = matches.get_many(FILE).into_iter().flatten().cloned().collect();
+        Ok(Self { entries, files })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -69,6 +74,6 @@ fn read(path: &PathBuf) -> Result<Vec<TensorTypeOverride>, clap::Error> {
         let message = format!("--{FILE} {}: {problem}\n", path.display());
         clap::Error::raw(ErrorKind::ValueValidation, message)
     };
-    let text = fs::read_to_string(path).map_err(|error| fail(&error))?;
+    let text = granule_reader::file::read_to_string(path).map_err(|error| fail(&error))?;
     text.split_whitespace().map(|entry| entry.parse().map_err(|error| fail(&error))).collect()
 }

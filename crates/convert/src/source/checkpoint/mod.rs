@@ -6,10 +6,13 @@ mod mapping;
 mod out_type;
 mod rows;
 
+use std::hash::{Hash, Hasher};
+use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use granule_format::container::MAGIC;
 use granule_format::{Metadata, TensorType, Value};
 
 use super::weights::Weights;
@@ -18,7 +21,7 @@ use crate::Error;
 use crate::arch::{self, Arch, Config, Position, Rope};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::tokenizer;
-use mapping::Assembled;
+use mapping::{Assembled, Piece};
 
 pub use out_type::OutType;
 
@@ -54,6 +57,7 @@ pub struct Checkpoint {
     metadata: Metadata,
     tensors: Vec<SourceTensor>,
     assembled: Vec<Assembled>,
+    folder: PathBuf,
     warnings: Vec<String>,
     file_stem: String,
 }
@@ -139,7 +143,8 @@ impl Checkpoint {
 
         let file_stem = author.file_stem((!options.vocabulary_only).then_some(mixture));
         let (tensors, assembled) = mapped.into_iter().unzip();
-        Ok(Self { arch: found, weights, metadata, tensors, assembled, warnings, file_stem })
+        let folder = folder.clone();
+        Ok(Self { arch: found, weights, metadata, tensors, assembled, folder, warnings, file_stem })
     }
 
     /// The architecture.
@@ -178,4 +183,49 @@ impl Source for Checkpoint {
         };
         rows::read(&self.weights, &self.assembled[index], tensor.shape, ty, rows, out)
     }
+
+    fn fingerprint(&self, index: usize, mut into: &mut dyn Hasher) {
+        match &self.assembled[index] {
+            Assembled::Stored { pieces, change } => {
+                change.hash(&mut into);
+                pieces.len().hash(&mut into);
+                for Piece { tensor, view } in pieces {
+                    (&self.weights.tensors()[*tensor], view).hash(&mut into);
+                }
+            }
+            Assembled::Computed(values) => {
+                values.iter().for_each(|value| value.to_bits().hash(&mut into));
+            }
+        }
+    }
+
+    fn inputs(&self) -> Vec<PathBuf> {
+        let mut inputs: Vec<PathBuf> = self.weights.files().map(Path::to_owned).collect();
+        describing(&self.folder, true, &mut inputs);
+        inputs
+    }
+}
+
+/// Everything in the folder of a checkpoint, and one level below, that is no GGUF file: the files that describe a model
+/// are many, and none is an output.
+fn describing(folder: &Path, below: bool, files: &mut Vec<PathBuf>) {
+    // the folder has been read a moment ago
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if path.is_dir() {
+            if below {
+                describing(&path, false, files);
+            }
+        } else if !hidden && !is_gguf(&path) {
+            files.push(path);
+        }
+    }
+}
+
+/// Whether a file is a GGUF file, by its first bytes.
+fn is_gguf(path: &Path) -> bool {
+    let mut first = [0; MAGIC.len()];
+    granule_reader::file::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok())
+        && first == MAGIC
 }

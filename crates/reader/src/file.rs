@@ -1,0 +1,158 @@
+//! Opening paths that must lead to regular files.
+//!
+//! Opening a FIFO waits for its other end, and opening a device can have effects. So the kind is looked at before
+//! anything is opened.
+
+use std::fs::{self, File, FileType};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// What a path can lead to that is not a regular file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpecialFile {
+    /// A directory.
+    Directory,
+    /// A FIFO, or an anonymous pipe.
+    Fifo,
+    /// A socket.
+    Socket,
+    /// A character device.
+    CharacterDevice,
+    /// A block device.
+    BlockDevice,
+    /// A symbolic link that was not followed.
+    Link,
+    /// Something that this version does not know.
+    Other,
+}
+
+impl SpecialFile {
+    /// The kind of a file; `None` for a regular file.
+    pub fn of(kind: FileType) -> Option<Self> {
+        match kind {
+            kind if kind.is_file() => None,
+            kind if kind.is_dir() => Some(Self::Directory),
+            kind if kind.is_symlink() => Some(Self::Link),
+            kind => Some(of_system(kind)),
+        }
+    }
+}
+
+impl std::fmt::Display for SpecialFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Directory => "a folder",
+            Self::Fifo => "a FIFO (pipe)",
+            Self::Socket => "a socket",
+            Self::CharacterDevice => "a character device",
+            Self::BlockDevice => "a block device",
+            Self::Link => "a symbolic link",
+            Self::Other => "something special",
+        })
+    }
+}
+
+/// The path does not lead to a regular file. It comes wrapped in an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is {0}, not a file")]
+pub struct NotAFile(pub SpecialFile);
+
+impl From<NotAFile> for io::Error {
+    fn from(error: NotAFile) -> Self {
+        let kind = match error.0 {
+            SpecialFile::Directory => io::ErrorKind::IsADirectory,
+            _ => io::ErrorKind::InvalidInput,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Open a regular file, or a link to one, for reading.
+///
+/// # Errors
+/// [`NotAFile`] if the path leads to something else, which is not opened then; the operating system's.
+pub fn open(path: &Path) -> io::Result<File> {
+    check(&fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    // the path may lead elsewhere by now
+    check(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// All bytes of a regular file, or of one that a link leads to.
+///
+/// # Errors
+/// As [`open`], and the operating system's.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same as text.
+///
+/// # Errors
+/// As [`read`], and if the bytes are not UTF-8.
+pub fn read_to_string(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn check(about: &fs::Metadata) -> io::Result<()> {
+    SpecialFile::of(about.file_type()).map_or(Ok(()), |kind| Err(NotAFile(kind).into()))
+}
+
+#[cfg(unix)]
+fn of_system(kind: FileType) -> SpecialFile {
+    use std::os::unix::fs::FileTypeExt;
+    match kind {
+        kind if kind.is_fifo() => SpecialFile::Fifo,
+        kind if kind.is_socket() => SpecialFile::Socket,
+        kind if kind.is_char_device() => SpecialFile::CharacterDevice,
+        kind if kind.is_block_device() => SpecialFile::BlockDevice,
+        _ => SpecialFile::Other,
+    }
+}
+
+#[cfg(not(unix))]
+fn of_system(_: FileType) -> SpecialFile {
+    SpecialFile::Other
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+        let _socket = UnixListener::bind(path("socket")).unwrap();
+        fs::write(path("file"), "text").unwrap();
+        for name in ["fifo", "file"] {
+            symlink(name, path(&format!("link to {name}"))).unwrap();
+        }
+        for (name, kind) in [
+            ("fifo", SpecialFile::Fifo),
+            ("link to fifo", SpecialFile::Fifo),
+            ("socket", SpecialFile::Socket),
+            (".", SpecialFile::Directory),
+        ] {
+            let error = read(&path(name)).unwrap_err();
+            let found = error.get_ref().and_then(|error| error.downcast_ref::<NotAFile>());
+            assert_eq!(found, Some(&NotAFile(kind)), "{name}: {error}");
+        }
+        for name in ["file", "link to file"] {
+            assert_eq!(read_to_string(&path(name)).unwrap(), "text");
+        }
+        assert_eq!(open(&path("absent")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -21,6 +21,7 @@ pub(crate) struct Cli {
 /// The table of commands: one file each in `cmd/`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Arch(cmd::arch::Args),
     Check(cmd::check::Args),
     #[command(visible_alias = "quantize")]
     Convert(Box<cmd::convert::Args>),

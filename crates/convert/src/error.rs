@@ -9,6 +9,7 @@ use granule_reader::file::SpecialFile;
 use crate::encode::EncodeError;
 use crate::importance::ImportanceError;
 use crate::plan::PlanError;
+use crate::range;
 use crate::recipe::RecipeError;
 use crate::verify::Cause;
 
@@ -191,6 +192,24 @@ pub enum Error {
         /// What it is.
         value: f32,
     },
+    /// A finite value of a tensor is beyond the range of a type of plain numbers.
+    #[error(
+        "tensor {tensor:?}, row {row}, column {column}: {value} is beyond the range of {ty} (up to {}); \
+         {}, or give this tensor another type with `--tensor-type`",
+        range::largest(*ty), range::advice(*ty)
+    )]
+    Range {
+        /// The tensor.
+        tensor: String,
+        /// The row, over all dimensions but the first.
+        row: u64,
+        /// The column.
+        column: u64,
+        /// The value.
+        value: f32,
+        /// The type to convert to.
+        ty: BlockType,
+    },
     /// Values of a tensor are beyond the range of the type.
     #[error(
         "tensor {tensor:?}, row {row}, columns from {column} on: the values do not fit {ty} ({defect}); choose another type for this tensor"
@@ -215,7 +234,7 @@ pub enum Error {
         /// What is wrong.
         source: EncodeError,
     },
-    /// A tensor that is copied has an invalid block.
+    /// A tensor that is copied has an invalid block in its source.
     #[error("tensor {tensor:?}, row {row}, block {block} ({ty}): {defect}; the source is damaged")]
     Defect {
         /// The tensor.

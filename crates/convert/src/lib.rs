@@ -25,6 +25,7 @@ mod metadata;
 pub mod mixture;
 mod output;
 pub mod plan;
+mod range;
 pub mod recipe;
 pub mod run;
 pub mod source;

@@ -430,7 +430,7 @@ impl Work<'_> {
             out.resize(count / ty.block_values() * ty.block_bytes(), 0);
             let weights = target.weights.map(|weights| of_matrix(weights, matrix, row));
             encode_rows(self.isa, ty, values, row, weights.as_deref(), out)
-                .map_err(|error| encode_error(name(), rows.start, step.row, error))?;
+                .map_err(|error| encode_error(name(), values, rows.start, step.row, error))?;
             out
         };
         let start = rows.start * ty.row_bytes(step.row).unwrap_or(0);
@@ -444,12 +444,22 @@ impl Work<'_> {
 }
 
 /// The error with places counted in the tensor, not in the rows that were encoded together.
-fn encode_error(tensor: String, first_row: u64, row_values: u64, error: EncodeError) -> Error {
+fn encode_error(
+    tensor: String,
+    values: &[f32],
+    first_row: u64,
+    row_values: u64,
+    error: EncodeError,
+) -> Error {
     let place = |index: usize| (first_row + index as u64 / row_values, index as u64 % row_values);
     match error {
         EncodeError::NotFinite { index, value } => {
             let (row, column) = place(index);
             Error::NotFinite { tensor, row, column, value }
+        }
+        EncodeError::OutOfRange { index, ty, .. } if ty.block_values() == 1 => {
+            let (row, column) = place(index);
+            Error::Range { tensor, row, column, value: values[index], ty }
         }
         EncodeError::OutOfRange { index, ty, defect } => {
             let (row, column) = place(index);

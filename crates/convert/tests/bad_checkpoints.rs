@@ -328,8 +328,8 @@ fn a_description_can_leave_tensors_out_and_refuse_models() {
     let names = |more: &str| {
         let description = include_str!("../src/arch/models/llama.toml");
         let arch = copy.path("arch.toml");
-        fs::write(&arch, description.replace("tokenizers = ", &format!("{more}\ntokenizers = ")))
-            .unwrap();
+        let more = format!("keys = [\"no_norm\"]\n{more}\ntokenizers = ");
+        fs::write(&arch, description.replace("tokenizers = ", &more)).unwrap();
         let options = CheckpointOptions { arch_file: Some(arch), ..CheckpointOptions::default() };
         let names = |opened: Checkpoint| opened.tensors().iter().map(|t| t.name.clone()).collect();
         let opened = Checkpoint::open(&copy.folder, &options);

@@ -80,8 +80,8 @@ fn chains_have_every_message_once() {
         source: granule_convert::encode::EncodeError::NoEncoder(BlockType::Q8_K),
     };
     let errors: [(Error, usize); 6] = [
-        (Importance::open(&absent).unwrap_err(), 2),
-        (Importance::open(&wrong).unwrap_err(), 2),
+        (Importance::read(&absent).unwrap_err(), 2),
+        (Importance::read(&wrong).unwrap_err(), 2),
         (GgufSource::open(&absent).err().unwrap(), 2),
         (GgufSource::open(&wrong).err().unwrap(), 2),
         (encode, 2),

@@ -157,7 +157,13 @@ fn values_beyond_the_range_are_an_error() {
     let mut source = Memory::new(SHAPES);
     source.bad = Some((2, 64 * 6 + 33, 1e6));
     let error = convert(&source, &folder.path().join("out"), BlockType::F16, 2).unwrap_err();
-    assert!(matches!(error, Error::OutOfRange { row: 6, column: 33, .. }), "{error}");
+    assert!(
+        matches!(error, Error::Range { row: 6, column: 33, value: 1e6, ty: BlockType::F16, .. }),
+        "{error}"
+    );
+    let said = error.to_string();
+    assert!(said.contains("65504") && said.contains("BF16"), "{said}");
+    assert!(!said.contains("damaged"), "{said}");
 }
 
 #[test]

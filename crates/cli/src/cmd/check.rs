@@ -59,11 +59,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.json {
         output::print_json(&documents)?;
     }
-    Ok(match (failed, valid) {
+    Ok(status(failed, valid))
+}
+
+/// The exit status where files are looked at one by one.
+pub(super) fn status(failed: bool, valid: bool) -> ExitCode {
+    match (failed, valid) {
         (true, _) => ExitCode::from(2),
         (false, true) => ExitCode::SUCCESS,
         (false, false) => ExitCode::from(1),
-    })
+    }
 }
 
 fn check(path: &Path, structure_only: bool) -> anyhow::Result<Report> {
@@ -114,16 +119,20 @@ fn text(path: &Path, report: &Report) -> String {
     if report.kind != FileKind::Gguf {
         text += &format!("{path}: {}\n", report.kind.advice());
     }
-    let verdict = match (report.errors(), report.warnings()) {
+    text += &format!("{path}: {}\n", verdict(report.errors(), report.warnings()));
+    text
+}
+
+/// Whether a file is valid, and how many findings there are.
+pub(super) fn verdict(errors: usize, warnings: usize) -> String {
+    match (errors, warnings) {
         (0, 0) => "valid".to_owned(),
         (0, warnings) => format!("valid, {}", counted(warnings, "warning")),
         (errors, 0) => format!("invalid: {}", counted(errors, "error")),
         (errors, warnings) => {
             format!("invalid: {}, {}", counted(errors, "error"), counted(warnings, "warning"))
         }
-    };
-    text += &format!("{path}: {verdict}\n");
-    text
+    }
 }
 
 /// The report with the file's name in front; `valid` follows `--strict`.

@@ -1,5 +1,6 @@
 //! The commands, one file each: `Args` says what it takes, `run` does it.
 
+pub(crate) mod arch;
 pub(crate) mod check;
 pub(crate) mod convert;
 pub(crate) mod explain;
@@ -14,6 +15,7 @@ use crate::args::Command;
 /// Run a command. Errors are failures (exit status 2); findings are not.
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Arch(args) => arch::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Explain(args) => explain::run(&args),

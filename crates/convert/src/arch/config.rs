@@ -13,6 +13,8 @@ use crate::source::Problem;
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     path: PathBuf,
+    /// The folder as it was given.
+    given: PathBuf,
     /// As it stands in the file.
     pub(crate) raw: Map<String, Value>,
     /// With defaults, and with what is nested for the text part of a larger model at the top.
@@ -42,7 +44,12 @@ impl Config {
             fill(&mut text, &path, file)?;
             full.extend(text);
         }
-        Ok(Self { path, raw, full })
+        Ok(Self { path, given: PathBuf::new(), raw, full })
+    }
+
+    /// The same of a folder that was given by this path: a part of it may be the model's name.
+    pub(crate) fn given_as(self, folder: &Path) -> Self {
+        Self { given: folder.to_owned(), ..self }
     }
 
     /// The same without defaults.
@@ -68,6 +75,7 @@ impl Config {
     ) -> Scope<'a> {
         Scope {
             folder,
+            given: &self.given,
             path: &self.path,
             raw: &self.raw,
             config: &self.full,
@@ -85,6 +93,7 @@ impl Config {
     pub(super) fn bare_scope<'a>(&'a self, numbers: &'a super::Numbers) -> Scope<'a> {
         Scope {
             folder: Path::new(""),
+            given: &self.given,
             path: &self.path,
             raw: &self.raw,
             config: &self.full,
@@ -180,6 +189,7 @@ fn fill(map: &mut Map<String, Value>, path: &Path, file: Option<&Arc<Arch>>) -> 
         }
         let scope = Scope {
             folder: Path::new(""),
+            given: Path::new(""),
             path,
             raw: map,
             config: map,

@@ -48,11 +48,46 @@ pub(crate) fn write_entries(
                 if let Some(number) = files::pooling(scope.folder)? {
                     out.set(&name("pooling_type"), number);
                 }
+                if let Some(pooling) = config.get("classifier_pooling") {
+                    let key = "classifier_pooling";
+                    let number = pooling.as_str().and_then(files::classifier_pooling);
+                    let wrong = || config.wrong(key, pooling, "\"mean\" or \"cls\"");
+                    out.set(&name("classifier.pooling_type"), number.ok_or_else(wrong)?);
+                }
             }
             Item::FileType => out.set("general.file_type", Meta::U32(file_type)),
         }
     }
+    if position == Position::Main {
+        warnings.extend(lost_scaling(arch, rope));
+        let pools = items.iter().any(|item| matches!(item, Item::Pooling));
+        warnings.extend(files::lost_modules(scope.folder, pools));
+    }
     Ok(())
+}
+
+/// How rotary embedding is stretched, if the files of the architecture do not say it.
+fn lost_scaling(arch: &Arch, rope: &Rope<'_>) -> Option<String> {
+    let computes = |start| arch.computed.iter().any(|tensor| tensor.name.starts_with(start));
+    let writes = || {
+        let items = [&arch.early_metadata, &arch.metadata, &arch.late_metadata];
+        items.into_iter().flatten().any(|item| matches!(item, Item::RopeScaling))
+    };
+    let kept = match rope.kind()?.to_ascii_lowercase().as_str() {
+        "default" | "dynamic" => true, // nothing to keep, or said already
+        "llama3" => computes("rope_freqs."),
+        "su" | "longrope" => computes("rope_factors_"),
+        _ => computes("rope_factors_") || writes(),
+    };
+    (!kept).then(|| {
+        format!(
+            "config.json: {} of type {:?} is not written, because files of the architecture {} do \
+             not hold it: texts longer than the model was first trained for will not work",
+            rope.source(),
+            rope.kind().unwrap_or_default(),
+            arch.name
+        )
+    })
 }
 
 /// The value that is written in the place of an entry. The last entry for a key decides the value, and it stands
@@ -129,6 +164,7 @@ mod tests {
             name = "a"
             classes = ["A"]
             tokenizers = ["unigram"]
+            keys = ["absent"]
             metadata = [
                 { key = "late", u32 = "absent or skip" },
                 { key = "changed", u32 = 1 },

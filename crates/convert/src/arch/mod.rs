@@ -5,7 +5,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `description` | reading the files |
+//! | `description`, `mistake` | reading the files, and what is wrong with them |
 //! | `rules` | what becomes of tensors |
 //! | `pattern` | how the numbers of a tensor are rearranged |
 //! | `expression` | short expressions over the config |
@@ -17,6 +17,7 @@ mod description;
 mod entries;
 mod expression;
 mod files;
+mod mistake;
 mod pattern;
 mod rope;
 mod rules;
@@ -32,6 +33,7 @@ pub(crate) use config::Config;
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
 pub(crate) use expression::Scope;
+pub use mistake::{Mistake, Severity};
 pub use pattern::Pattern;
 pub(crate) use rope::Rope;
 pub use rules::{Change, LeftOut, Output, Rename, TensorRule};
@@ -94,10 +96,14 @@ pub struct Arch {
     pub classes: Vec<String>,
     /// Those of the classes that are saved without head: their tensors lack the `model.` in front.
     pub headless: Vec<String>,
+    /// What the names of tensors may lack in front, whatever the class.
+    pub optional_prefix: Option<String>,
     /// Whether it describes a checkpoint of these classes, where others have the same.
     pub when: Option<Expression>,
     /// What must hold for the description to be right.
     pub requires: Vec<Expression>,
+    /// What is told about a checkpoint although it can be converted.
+    pub doubts: Vec<Doubt>,
     /// Whether `config.json` is taken as it is, without the defaults of any class.
     pub raw_config: bool,
     /// What the classes of these values of `model_type` fill in where the config is silent.
@@ -110,6 +116,8 @@ pub struct Arch {
     pub metadata: Vec<Item>,
     /// Metadata that come after all others, just before those of the tokenizer.
     pub late_metadata: Vec<Item>,
+    /// The keys of the metadata without which llama.cpp does not load a file.
+    pub loader_needs: Vec<String>,
     /// What the tensors become.
     pub tensors: Vec<TensorRule>,
     /// What is replaced in the names of tensors before they are looked up.
@@ -124,6 +132,15 @@ pub struct Arch {
     pub tokenizers: Vec<TokenizerKind>,
     /// What no file says about the tokenizer.
     pub quirks: Vec<Quirk>,
+}
+
+/// A warning about some checkpoints.
+#[derive(Clone, Debug)]
+pub struct Doubt {
+    /// Whether it concerns a checkpoint.
+    pub when: Expression,
+    /// The warning.
+    pub text: String,
 }
 
 /// The defaults of a value of `model_type`.
@@ -190,7 +207,7 @@ pub struct Computed {
 
 static BUILT_IN: LazyLock<Vec<Arc<Arch>>> = LazyLock::new(|| {
     let read = |(name, text): &(&str, &str)| {
-        description::parse(text).unwrap_or_else(|why| panic!("{name}: {why}"))
+        description::parse(text).unwrap_or_else(|why| panic!("{name}: {why:?}"))
     };
     FILES.iter().map(|file| Arc::new(read(file))).collect()
 });
@@ -198,6 +215,18 @@ static BUILT_IN: LazyLock<Vec<Arc<Arch>>> = LazyLock::new(|| {
 /// The architectures that are built in.
 pub fn all() -> &'static [Arc<Arch>] {
     &BUILT_IN
+}
+
+impl Item {
+    /// The keys that it may write, besides an entry's.
+    const fn keys(&self) -> &'static [&'static str] {
+        match self {
+            Self::Entry(_) | Self::FileType => &[],
+            Self::RopeScaling => &["rope.scaling.type", "rope.scaling.factor"],
+            Self::RopeBases => &["rope.freq_base"],
+            Self::Pooling => &["pooling_type"],
+        }
+    }
 }
 
 impl Arch {
@@ -208,12 +237,20 @@ impl Arch {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
         let arch = description::parse(&text);
-        arch.map_err(|why| Error::in_file(path, Problem::Description(why)))
+        arch.map_err(|mistakes| Error::in_file(path, Problem::Description(mistakes)))
     }
 
-    /// The name under which rules know a tensor of a checkpoint. That of a model saved without head lacks the
-    /// `model.` in front.
-    pub(crate) fn rule_name(&self, name: &str, headless: bool) -> String {
+    /// Everything that is wrong with the description in a file, in the order of its lines.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn check(path: &Path) -> Result<Vec<Mistake>, Error> {
+        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
+        Ok(description::read(&text).1)
+    }
+
+    /// The name under which rules know a tensor of a checkpoint, if it lacks nothing in front.
+    pub(crate) fn rule_name(&self, name: &str) -> String {
         let mut name = name.replace("language_model.", "");
         if let Some(start) = name.strip_suffix("e_score_correction_bias") {
             name = format!("{start}e_score_correction.bias");
@@ -221,10 +258,12 @@ impl Arch {
         for rename in &self.renames {
             name = rename.pattern.replace(&name, &rename.with).into_owned();
         }
-        if headless {
-            name.insert_str(0, "model.");
-        }
         name
+    }
+
+    /// The same for a name that lacks what names may lack.
+    pub(crate) fn prefixed(&self, name: &str) -> Option<String> {
+        Some(format!("{}{name}", self.optional_prefix.as_ref()?))
     }
 
     /// The way back: the name in a checkpoint of what rules call so.
@@ -275,9 +314,8 @@ mod tests {
     #[test]
     fn every_description_is_good() {
         for (name, text) in FILES {
-            if let Err(why) = description::parse(text) {
-                panic!("{name}: {why}");
-            }
+            let (arch, mistakes) = description::read(text);
+            assert!(arch.is_some() && mistakes.is_empty(), "{name}: {mistakes:#?}");
         }
         let listed: HashSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/arch/models");

@@ -75,6 +75,12 @@ impl Pattern {
         Ok(Self { text: text.trim().to_owned(), left, right })
     }
 
+    /// The sizes in it, and the bounds of parts.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let names = self.left.iter().flatten();
+        names.flat_map(|name| name.size.iter().chain(name.part.iter().flatten().flatten()))
+    }
+
     /// What it does to a tensor with these dimensions, outermost first: the dimensions in the file, outermost
     /// first, and where its values come from.
     pub(crate) fn apply<'a>(

@@ -5,6 +5,21 @@ use serde_json::{Map, Value};
 
 use super::Config;
 use crate::Error;
+use crate::source::Problem;
+
+/// The keys that hold everything about it.
+const SCALING_KEYS: &[&str] = &["rope_parameters", "rope_scaling"];
+
+/// The keys for the length of the longest text.
+const CONTEXT_KEYS: &[&str] = &["max_position_embeddings", "n_ctx", "n_positions", "max_length"];
+
+/// The numbers of rope type `llama3`, and what the reference takes where the config has none.
+const LLAMA3_DEFAULTS: &[(&str, f64)] = &[
+    ("factor", 8.0),
+    ("low_freq_factor", 1.0),
+    ("high_freq_factor", 4.0),
+    ("original_max_position_embeddings", 8192.0),
+];
 
 const BASE_KEYS: &[&str] = &[
     "global_rope_theta",
@@ -32,7 +47,7 @@ pub(crate) struct Rope<'c> {
 impl<'c> Rope<'c> {
     /// Gather it.
     pub(crate) fn new(config: &'c Config) -> Self {
-        let (_, found) = config.first(&["rope_parameters", "rope_scaling"]).unzip();
+        let (_, found) = config.first(SCALING_KEYS).unzip();
         let mut all = found.and_then(Value::as_object).cloned().unwrap_or_default();
         if !all.contains_key("full_attention") && !all.contains_key("sliding_attention") {
             if let Some((_, base)) = config.first(LOCAL_BASE_KEYS) {
@@ -68,8 +83,35 @@ impl<'c> Rope<'c> {
         self.all.get("full_attention").and_then(Value::as_object).unwrap_or(&self.all)
     }
 
-    fn kind(&self) -> Option<&str> {
+    /// The name of the way in which it is stretched.
+    pub(super) fn kind(&self) -> Option<&str> {
         self.full().get("rope_type").and_then(Value::as_str)
+    }
+
+    /// The key of the config that says how it is stretched.
+    pub(super) fn source(&self) -> &'static str {
+        self.config.first(SCALING_KEYS).map_or(SCALING_KEYS[1], |(key, _)| key)
+    }
+
+    /// Say which numbers of rope type `llama3` are guesses.
+    fn warn_of_defaults(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
+        for (key, default) in LLAMA3_DEFAULTS {
+            if self.float(key)?.is_none() {
+                warnings.push(format!(
+                    "config.json: {} of type \"llama3\" has no {key:?}: {default} is taken for it, \
+                     the number of Llama 3.1",
+                    self.source()
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A number of rope type `llama3`.
+    fn llama3(&self, key: &str) -> Result<f64, Error> {
+        let default = LLAMA3_DEFAULTS.iter().find(|(known, _)| *known == key);
+        let default = default.expect("a row of the table").1;
+        Ok(self.float(key)?.unwrap_or(default))
     }
 
     fn float(&self, key: &str) -> Result<Option<f64>, Error> {
@@ -91,14 +133,25 @@ impl<'c> Rope<'c> {
                 out.set(&name("rope.scaling.type"), kind);
                 out.set(&name("rope.scaling.factor"), factor as f32);
                 if kind == "yarn" {
-                    self.write_yarn(config, name, out)?;
+                    self.write_yarn(config, name, out, warnings)?;
                 }
             }
+            ("linear" | "yarn", None) => warnings.push(format!(
+                "config.json: {} of type {kind:?} has no \"factor\"; nothing is written for it",
+                self.source()
+            )),
             ("su" | "longrope", _) => out.set(&name("rope.scaling.type"), "longrope"),
-            ("" | "default" | "dynamic", _) => {}
-            _ if kind.eq_ignore_ascii_case("llama3") => {} // a tensor holds it
+            ("" | "default", _) => {}
+            ("dynamic", _) => warnings.push(format!(
+                "config.json: nothing is written for {} of type \"dynamic\", which GGUF files \
+                 cannot say; texts beyond the length in the file need options of the program that \
+                 runs the model",
+                self.source()
+            )),
+            // a tensor holds it
+            _ if kind.eq_ignore_ascii_case("llama3") => self.warn_of_defaults(warnings)?,
             _ => warnings.push(format!(
-                "config.json: rope_type {kind:?} is unknown or lacks its factor; nothing is written for it"
+                "config.json: the rope_type {kind:?} is unknown; nothing is written for it"
             )),
         }
         if let Some(Value::Array(sections)) = self.all.get("mrope_section") {
@@ -119,10 +172,26 @@ impl<'c> Rope<'c> {
         config: &Config,
         name: &impl Fn(&str) -> String,
         out: &mut Metadata,
+        warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let key = "original_max_position_embeddings";
-        let original = self.full().get(key).unwrap_or(&Value::Null);
-        let original = config.unsigned_32(key, original)?;
+        let original = match self.full().get(key).filter(|value| !value.is_null()) {
+            Some(original) => config.unsigned_32(key, original)?,
+            // What the model's library does.
+            None => {
+                let Some((context, length)) = config.first(CONTEXT_KEYS) else {
+                    let keys = vec![key.to_owned(), CONTEXT_KEYS[0].to_owned()];
+                    return Err(Error::in_file(config.path(), Problem::MissingKey(keys)));
+                };
+                let length = config.unsigned_32(context, length)?;
+                warnings.push(format!(
+                    "config.json: {} of type \"yarn\" has no {key:?}: {context:?} ({length}) is \
+                     taken for it, as the model's library does",
+                    self.source()
+                ));
+                length
+            }
+        };
         out.set(&name("rope.scaling.original_context_length"), original);
         let attention = match self.float("attention_factor")? {
             None if !self.full().contains_key("attention_factor") => self.float("attn_factor")?,
@@ -169,10 +238,10 @@ impl<'c> Rope<'c> {
             return Ok(None);
         }
         let base = self.float("rope_theta")?.unwrap_or(10_000.0) as f32;
-        let factor = self.float("factor")?.unwrap_or(8.0);
-        let low = self.float("low_freq_factor")?.unwrap_or(1.0);
-        let high = self.float("high_freq_factor")?.unwrap_or(4.0);
-        let context = self.float("original_max_position_embeddings")?.unwrap_or(8192.0);
+        let factor = self.llama3("factor")?;
+        let low = self.llama3("low_freq_factor")?;
+        let high = self.llama3("high_freq_factor")?;
+        let context = self.llama3("original_max_position_embeddings")?;
         let longest = (context / low) as f32;
         let shortest = (context / high) as f32;
         let factors = (0..head).step_by(2).map(|i| {
@@ -280,6 +349,42 @@ mod tests {
                  rope.scaling.yarn_beta_fast=F32(32.0) {base}"
             )
         );
-        assert_eq!(write(json!({"rope_type": "spiral", "factor": 2})), (base.to_owned(), 1));
+        for odd in [
+            json!({"rope_type": "spiral", "factor": 2}),
+            json!({"rope_type": "yarn"}),
+            json!({"rope_type": "linear", "factor": null}),
+            json!({"rope_type": "dynamic", "factor": 2}),
+        ] {
+            assert_eq!(write(odd), (base.to_owned(), 1));
+        }
+        let partial = json!({"rope_type": "llama3", "factor": 8, "high_freq_factor": 4});
+        assert_eq!(write(partial), (base.to_owned(), 2));
+    }
+
+    #[test]
+    fn yarn_without_original_length_means_the_length_of_the_model() {
+        let write = |config: Value| {
+            let config = Config::of(config);
+            let (mut out, mut warnings) = (Metadata::new(), Vec::new());
+            let rope = Rope::new(&config);
+            rope.write_scaling(&config, &str::to_owned, &mut out, &mut warnings)?;
+            let key = "rope.scaling.original_context_length";
+            Ok::<_, Error>((out.get(key).cloned(), warnings.join("\n")))
+        };
+        for rope in [
+            json!({"rope_type": "yarn", "factor": 4}),
+            json!({"type": "yarn", "factor": 4, "original_max_position_embeddings": null}),
+        ] {
+            let config = json!({"rope_scaling": rope, "max_position_embeddings": 4096});
+            let (original, warnings) = write(config).unwrap();
+            assert_eq!(original, Some(4096_u32.into()));
+            assert!(warnings.contains("no \"original_max_position_embeddings\""), "{warnings}");
+        }
+        let rope = json!({"rope_type": "yarn", "factor": 4});
+        let error = write(json!({ "rope_scaling": rope })).unwrap_err().to_string();
+        assert!(error.contains("max_position_embeddings is missing"), "{error}");
+        let rope = json!({"type": "yarn", "factor": 4, "original_max_position_embeddings": "4k"});
+        let error = write(json!({ "rope_scaling": rope })).unwrap_err().to_string();
+        assert!(error.contains("is \"4k\", expected an integer"), "{error}");
     }
 }

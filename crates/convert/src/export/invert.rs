@@ -321,7 +321,8 @@ impl<'a> Inverter<'a> {
     fn saved_name(&self, source: &NamePattern, place: Place) -> String {
         let name = source.fill(place);
         let saved = self.arch.saved_name(&name, self.headless);
-        let leads = self.arch.rule_name(&saved, self.headless) == name;
+        let back = self.arch.rule_name(&saved);
+        let leads = back == name || self.arch.prefixed(&back).as_deref() == Some(&name);
         if leads { saved } else { name }
     }
 

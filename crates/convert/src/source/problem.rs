@@ -1,4 +1,8 @@
+use granule_format::BlockType;
+
+use crate::arch::Mistake;
 use crate::encode::EncodeError;
+use crate::range;
 
 /// What is wrong with a file of a checkpoint.
 ///
@@ -403,8 +407,24 @@ pub enum Problem {
     #[error("blocks of {0} cannot be rearranged as the architecture wants it")]
     Blocks(&'static str),
     /// The description of an architecture is wrong.
-    #[error("the description of the architecture: {0}")]
-    Description(String),
+    #[error("the description of the architecture: {}", mistakes(.0))]
+    Description(Vec<Mistake>),
+    /// A finite value is beyond the range of the type that it is to become.
+    #[error(
+        "{value}, in row {row} and column {column} of the file's tensor, is beyond the range of {ty} \
+         (up to {}); {}",
+        range::largest(*ty), range::advice(*ty)
+    )]
+    Range {
+        /// The row in the file, over all dimensions but the first.
+        row: u64,
+        /// The column.
+        column: u64,
+        /// The value.
+        value: f32,
+        /// The type.
+        ty: BlockType,
+    },
     /// Rows cannot be encoded.
     #[error("from row {row} on: {error}")]
     Encode {
@@ -422,6 +442,20 @@ pub enum Problem {
     /// The bytes of `tokenizer.model` do not parse.
     #[error("not a SentencePiece model: damaged at byte {0}")]
     SentencePiece(usize),
+    /// Two tokens have the same text.
+    #[error(
+        "the tokens {first} and {second} have the same text, {text:?}: llama.cpp does not load such a \
+         file. Give one of them another text or id in the tokenizer's files (added tokens are in \
+         tokenizer_config.json, added_tokens.json and tokenizer.json)"
+    )]
+    TokenTwice {
+        /// The text.
+        text: String,
+        /// The smaller id.
+        first: usize,
+        /// The larger id.
+        second: usize,
+    },
     /// A token has an id beyond the vocabulary.
     #[error(
         "token {token:?} has the id {id}, but config.json says that the vocabulary has {vocabulary} \
@@ -440,6 +474,17 @@ pub enum Problem {
 impl From<serde_json::Error> for Problem {
     fn from(error: serde_json::Error) -> Self {
         Self::Json(error)
+    }
+}
+
+/// The first mistake, and how to see the others.
+fn mistakes(all: &[Mistake]) -> String {
+    match all {
+        [] => "no mistakes".to_owned(),
+        [only] => only.to_string(),
+        [first, more @ ..] => {
+            format!("{first}; and {} more, which `granule arch check FILE` lists", more.len())
+        }
     }
 }
 

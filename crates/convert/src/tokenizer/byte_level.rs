@@ -17,6 +17,6 @@ pub(super) fn is_there(input: &Input<'_>) -> bool {
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
     let library = Library::open(input, warnings)?;
     let pre = pre::name(&library, input.pre, warnings)?;
-    let tokens = ids::tokens(&library, input)?;
-    Ok(Vocabulary { merges: true, ..Vocabulary::new("gpt2", pre, tokens) })
+    let (tokens, beyond) = ids::tokens(&library, input)?;
+    Ok(Vocabulary { merges: true, beyond, ..Vocabulary::new("gpt2", pre, tokens) })
 }

@@ -6,17 +6,23 @@ use crate::Error;
 use crate::source::Problem;
 
 /// Every id from 0 to the end of the vocabulary: as many as the config says, else as many as there are
-/// tokens.
-pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<Tokens, Error> {
+/// tokens. The texts of tokens beyond it come second.
+pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
     let texts = library.texts();
     let added_tokens = library.added();
-    let size = input.vocabulary(&["vocab_size"])?.map_or(texts.len() as u64, |size| size as u64);
-    if let Some((id, token)) = texts.last_key_value()
-        && *id >= size
+    let size = match input.vocabulary(&["vocab_size"])? {
+        Some(size) => size as u64,
+        None => texts.last_key_value().map_or(0, |(last, _)| last + 1),
+    };
+    // Of a damaged file a token is beyond the end because it is not in its place.
+    let misplaced = texts.range(size..).find(|(id, _)| !added_tokens.contains_key(id));
+    if let Some((id, token)) = misplaced
+        && (0..*id).any(|id| !texts.contains_key(&id))
     {
         let problem = Problem::TokenId { token: token.clone(), id: *id, vocabulary: size };
         return Err(Error::in_file(library.path(), problem));
     }
+    let beyond = texts.range(size..).map(|(_, text)| text.clone()).collect();
     let mut tokens = Tokens::default();
     for id in 0..size {
         match (texts.get(&id), added_tokens.get(&id)) {
@@ -31,5 +37,5 @@ pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<Tokens, Err
             }
         }
     }
-    Ok(tokens)
+    Ok((tokens, beyond))
 }

@@ -9,11 +9,13 @@
 //! | `library`, `class`, `listed` | the tokenizer that the transformers library makes of the files |
 //! | `ids` | its vocabulary, id by id |
 //! | `pre` | recognising how text is cut before BPE |
-//! | `special` | ids of special tokens, what is put around a text, chat templates |
+//! | `special` | ids of special tokens, what is put around a text |
+//! | `chat` | chat templates |
 
 mod bare;
 mod byte_fallback;
 mod byte_level;
+mod chat;
 mod class;
 mod file;
 mod ids;
@@ -30,6 +32,7 @@ mod tests;
 mod unigram;
 mod word_piece;
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use granule_format::{Array, Metadata, StringArray, Value};
@@ -75,6 +78,8 @@ struct Vocabulary {
     limited: bool,
     /// Whether there are merges.
     merges: bool,
+    /// Tokens beyond the end of the vocabulary.
+    beyond: Vec<String>,
 }
 
 /// Tokens and what belongs to each, at the same index.
@@ -84,6 +89,8 @@ struct Tokens {
     types: Vec<TokenType>,
     /// Empty where the kind of tokenizer has none.
     scores: Vec<f32>,
+    /// Ids, old and new texts of tokens that added ones have replaced.
+    replaced: Vec<(usize, String, String)>,
 }
 
 /// What a token is; the numbers are those of SentencePiece.
@@ -98,7 +105,8 @@ enum TokenType {
     Byte = 6,
 }
 
-/// Read the tokenizer of a checkpoint: `tokenizer.*` in the order in which it is written.
+/// Read the tokenizer of a checkpoint: `tokenizer.*` in the order in which it is written. `rows` is how many
+/// tokens the model has embeddings for, and so how many the file must have, if that is known.
 ///
 /// # Errors
 /// If there is none of a kind that the architecture knows, or it does not fit the config.
@@ -107,19 +115,20 @@ pub(crate) fn read(
     config: &Config,
     folder: &Path,
     options: &CheckpointOptions,
+    rows: Option<u64>,
     warnings: &mut Vec<String>,
 ) -> Result<Metadata, Error> {
     let pre = options.pre_tokenizer.as_deref();
-    read_kinds(&arch.tokenizers, &arch.quirks, config, folder, pre, warnings)
+    read_kinds((&arch.tokenizers, &arch.quirks), config, folder, pre, rows, warnings)
 }
 
 /// The same for these kinds, in the order in which they are tried, and these quirks.
 fn read_kinds(
-    kinds: &[TokenizerKind],
-    quirks: &[Quirk],
+    (kinds, quirks): (&[TokenizerKind], &[Quirk]),
     config: &Config,
     folder: &Path,
     pre: Option<&str>,
+    rows: Option<u64>,
     warnings: &mut Vec<String>,
 ) -> Result<Metadata, Error> {
     let tokenizer_config = read_object_if_there(&folder.join("tokenizer_config.json"))?;
@@ -133,16 +142,20 @@ fn read_kinds(
     let mut vocabulary = kind.read(&input, warnings)?;
     let first = std::mem::take(&mut vocabulary.first);
     first.into_iter().for_each(|(key, value)| out.set(key, value));
+    let left_out = vocabulary.fit(rows, warnings);
     out.set("tokenizer.ggml.model", vocabulary.model);
     out.set("tokenizer.ggml.pre", vocabulary.pre);
-    let limit = vocabulary.limited.then_some(vocabulary.tokens.texts.len() as u64);
+    vocabulary.tokens.warn_of_replaced(warnings);
+    vocabulary.tokens.check_texts(folder)?;
+    let limited = vocabulary.limited || left_out;
+    let limit = limited.then_some(vocabulary.tokens.texts.len() as u64);
     let named = input.named(&vocabulary.tokens, warnings);
     vocabulary.tokens.write(&mut out);
     vocabulary.behind.into_iter().for_each(|(key, value)| out.set(key, value));
 
-    let mut special = Special::read(&input, special::KINDS, limit)?;
+    let mut special = Special::read(&input, special::KINDS, limit, warnings)?;
     if vocabulary.merges {
-        special.take_merges(&input)?;
+        special.take_merges(&input, &vocabulary.beyond)?;
     }
     named.into_iter().for_each(|(kind, id)| special.set_default(kind, id));
     special.write(&mut out);
@@ -165,8 +178,9 @@ impl TokenizerKind {
     fn read(self, input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
         match self {
             Self::SentencePiece => {
-                let tokens = sentencepiece::tokens(input, warnings)?;
-                Ok(Vocabulary { limited: true, ..Vocabulary::new("llama", "default", tokens) })
+                let (tokens, beyond) = sentencepiece::tokens(input)?;
+                let vocabulary = Vocabulary::new("llama", "default", tokens);
+                Ok(Vocabulary { limited: true, beyond, ..vocabulary })
             }
             Self::ByteFallbackBpe => byte_fallback::read(input, warnings),
             Self::ByteLevelBpe => byte_level::read(input, warnings),
@@ -300,7 +314,8 @@ impl Input<'_> {
                     out.set("tokenizer.ggml.add_bos_token", *add);
                 }
                 Quirk::EndOfTurn { vocabulary: size, id } if concerns(size) => {
-                    let mut special = Special::read(self, special::FILLING_KINDS, None)?;
+                    let warnings = &mut Vec::new(); // said already
+                    let mut special = Special::read(self, special::FILLING_KINDS, None, warnings)?;
                     special.set_default("eot", *id);
                     special.write(out);
                 }
@@ -345,7 +360,33 @@ impl Vocabulary {
     fn new(model: &'static str, pre: impl Into<String>, tokens: Tokens) -> Self {
         let (first, behind) = (Entries::new(), Entries::new());
         let pre = pre.into();
-        Self { first, model, pre, tokens, behind, limited: false, merges: false }
+        let beyond = Vec::new();
+        Self { first, model, pre, tokens, behind, limited: false, merges: false, beyond }
+    }
+
+    /// Make as many tokens as the model has embeddings for, and say which are left out; whether any are.
+    fn fit(&mut self, rows: Option<u64>, warnings: &mut Vec<String>) -> bool {
+        let found = self.tokens.texts.len();
+        if let Some(rows) = rows.and_then(|rows| usize::try_from(rows).ok()).filter(|_| found > 0) {
+            let real = |index: usize| self.tokens.types[index] != TokenType::Unused;
+            let beyond = (rows..found).filter(|index| real(*index));
+            let beyond =
+                beyond.map(|index| String::from_utf8_lossy(&self.tokens.texts[index]).into_owned());
+            self.beyond.splice(..0, beyond.collect::<Vec<_>>());
+            self.tokens.resize(rows);
+        }
+        let [first, more @ ..] = &self.beyond[..] else { return false };
+        let more = match more.len() {
+            0 => "is".to_owned(),
+            1 => "and 1 more token are".to_owned(),
+            more => format!("and {more} more tokens are"),
+        };
+        warnings.push(format!(
+            "the token {first:?} {more} left out: the vocabulary of the model ends before, at {} \
+             tokens",
+            self.tokens.texts.len()
+        ));
+        true
     }
 }
 
@@ -353,6 +394,46 @@ impl Tokens {
     fn push(&mut self, text: impl Into<Vec<u8>>, ty: TokenType) {
         self.texts.push(text.into());
         self.types.push(ty);
+    }
+
+    /// Cut the list, or fill it up with unused tokens.
+    fn resize(&mut self, size: usize) {
+        let scores = !self.scores.is_empty();
+        self.texts.truncate(size);
+        for id in self.texts.len()..size {
+            self.texts.push(format!("[PAD{id}]").into_bytes());
+        }
+        self.types.resize(size, TokenType::Unused);
+        if scores {
+            self.scores.resize(size, sentencepiece::UNUSED_SCORE);
+        }
+    }
+
+    /// Say which tokens other files have replaced: a text that nothing stands for any more is rarely meant.
+    fn warn_of_replaced(&self, warnings: &mut Vec<String>) {
+        let Some((id, old, new)) = self.replaced.first() else { return };
+        let more = match self.replaced.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and so on for {more} more)"),
+        };
+        warnings.push(format!(
+            "token {id}, {old:?}, is replaced by the added token {new:?}{more}: texts with {old:?} are \
+             encoded otherwise than the model has learnt"
+        ));
+    }
+
+    /// Every text must stand for one token: llama.cpp stops at a file in which two have the same.
+    fn check_texts(&self, folder: &Path) -> Result<(), Error> {
+        let mut seen = HashMap::with_capacity(self.texts.len());
+        for (second, text) in self.texts.iter().enumerate() {
+            if let Some(first) = seen.insert(text.as_slice(), second)
+                && !text.is_empty()
+            {
+                let text = String::from_utf8_lossy(text).into_owned();
+                return Err(Error::in_file(folder, Problem::TokenTwice { text, first, second }));
+            }
+        }
+        Ok(())
     }
 
     fn write(self, out: &mut Metadata) {

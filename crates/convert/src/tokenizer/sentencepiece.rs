@@ -18,22 +18,17 @@ const ADDED_SCORE: f32 = -1000.0;
 /// The size of the vocabulary; the first is of models whose layers have vocabularies of their own.
 const SIZE_KEYS: &[&str] = &["vocab_size_per_layer_input", "vocab_size"];
 
-/// The pieces, then what `added_tokens.json` and `tokenizer_config.json` put in their places.
-pub(super) fn tokens(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Tokens, Error> {
+/// The pieces, then what `added_tokens.json` and `tokenizer_config.json` put in their places. The texts of
+/// tokens beyond the vocabulary come second.
+pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
     let path = input.folder.join("tokenizer.model");
     let model = Model::read(&path)?;
     let size = input.vocabulary(SIZE_KEYS)?.filter(|size| *size > 0);
     let size = size.unwrap_or(model.pieces.len());
     let as_they_stand = input.has(&Quirk::AddedTokens);
-    if as_they_stand && model.pieces.len() > size {
-        let token = String::from_utf8_lossy(&model.pieces[size].text).into_owned();
-        let problem = Problem::TokenId { token, id: size as u64, vocabulary: size as u64 };
-        return Err(Error::in_file(&path, problem));
-    }
     let mut tokens = Tokens::unused(size);
-    let mut ignored = model.pieces.len().saturating_sub(size);
-    tokens.put_pieces(model);
-    ignored += put_added_file(&mut tokens, input)?;
+    let mut beyond = tokens.put_pieces(model);
+    beyond.extend(put_added_file(&mut tokens, input)?);
 
     let file = input.folder.join("tokenizer_config.json");
     let none = Map::new();
@@ -45,17 +40,13 @@ pub(super) fn tokens(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<To
             return Err(Error::in_file(&file, Problem::Tokenizer(text)));
         };
         let special = is_special(token);
-        let (text, ty) = if as_they_stand {
+        let written = if as_they_stand {
             (text.to_owned(), plain_type(special))
         } else {
             added(text.to_owned(), special)
         };
-        if !tokens.put_added(id, &text, ty) {
-            if as_they_stand {
-                let problem = Problem::TokenId { token: text, id, vocabulary: size as u64 };
-                return Err(Error::in_file(&file, problem));
-            }
-            ignored += 1;
+        if !tokens.put_added(id, text, written) {
+            beyond.push(text.to_owned());
         }
     }
     if let (true, Some(json)) = (as_they_stand, &input.json) {
@@ -66,30 +57,25 @@ pub(super) fn tokens(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<To
             let (Some(id), Some(text)) = (id, text) else {
                 return Err(json.fail("an entry of \"added_tokens\" has no id or no content"));
             };
-            if !tokens.put_added(id, text, plain_type(is_special(token))) {
-                let token = text.to_owned();
-                let problem = Problem::TokenId { token, id, vocabulary: size as u64 };
-                return Err(Error::in_file(&json.path, problem));
+            let written = (text.to_owned(), plain_type(is_special(token)));
+            if !tokens.put_added(id, text, written) && !beyond.iter().any(|other| other == text) {
+                beyond.push(text.to_owned());
             }
         }
     }
-    if ignored > 0 {
-        warnings.push(format!(
-            "{ignored} tokens are left out: by config.json the vocabulary has {size}"
-        ));
-    }
-    Ok(tokens)
+    Ok((tokens, beyond))
 }
 
-/// Put the tokens of `added_tokens.json` in their places; how many are beyond the vocabulary.
-pub(super) fn put_added_file(tokens: &mut Tokens, input: &Input<'_>) -> Result<usize, Error> {
+/// Put the tokens of `added_tokens.json` in their places; those that are beyond the vocabulary.
+pub(super) fn put_added_file(tokens: &mut Tokens, input: &Input<'_>) -> Result<Vec<String>, Error> {
     let path = input.folder.join("added_tokens.json");
     let map = read_object_if_there(&path)?.unwrap_or_default();
-    let mut beyond = 0;
+    let mut beyond = Vec::new();
     for (text, id) in &map {
-        let inside =
-            id.as_u64().is_some_and(|id| tokens.put_added(id, text, TokenType::UserDefined));
-        beyond += usize::from(!inside);
+        let written = (text.clone(), TokenType::UserDefined);
+        if !id.as_u64().is_some_and(|id| tokens.put_added(id, text, written)) {
+            beyond.push(text.clone());
+        }
     }
     Ok(beyond)
 }
@@ -109,15 +95,17 @@ impl Tokens {
             texts: (0..size).map(|id| format!("[PAD{id}]").into_bytes()).collect(),
             types: vec![TokenType::Unused; size],
             scores: vec![UNUSED_SCORE; size],
+            replaced: Vec::new(),
         }
     }
 
-    /// The pieces of a model, as many as there is room for.
-    pub(super) fn put_pieces(&mut self, model: Model) {
-        let size = self.texts.len();
-        for (id, piece) in model.pieces.into_iter().take(size).enumerate() {
+    /// The pieces of a model, as many as there is room for; the texts of the others.
+    pub(super) fn put_pieces(&mut self, mut model: Model) -> Vec<String> {
+        let beyond = model.pieces.split_off(self.texts.len().min(model.pieces.len()));
+        for (id, piece) in model.pieces.into_iter().enumerate() {
             self.put(id, piece.text, piece.score, piece.ty);
         }
+        beyond.iter().map(|piece| String::from_utf8_lossy(&piece.text).into_owned()).collect()
     }
 
     /// Replace a token that exists.
@@ -127,12 +115,18 @@ impl Tokens {
         self.types[id] = ty;
     }
 
-    /// Put a token in its place, if the vocabulary has it.
-    fn put_added(&mut self, id: u64, text: &str, ty: TokenType) -> bool {
-        let id = usize::try_from(id).ok().filter(|id| *id < self.texts.len());
-        if let Some(id) = id {
-            self.put(id, text.as_bytes().to_vec(), ADDED_SCORE, ty);
+    /// Put a token in its place, if the vocabulary has it: how it is written, and its text in the files.
+    fn put_added(&mut self, id: u64, text: &str, (written, ty): (String, TokenType)) -> bool {
+        let Some(id) = usize::try_from(id).ok().filter(|id| *id < self.texts.len()) else {
+            return false;
+        };
+        let old = &self.texts[id];
+        let same = old == text.as_bytes() || *old == written.as_bytes();
+        if self.types[id] != TokenType::Unused && !same {
+            let old = String::from_utf8_lossy(old).into_owned();
+            self.replaced.push((id, old, text.to_owned()));
         }
-        id.is_some()
+        self.put(id, written.into_bytes(), ADDED_SCORE, ty);
+        true
     }
 }

@@ -1,6 +1,6 @@
 //! Special tokens: their ids, which of them are put around a text, chat templates.
 
-use std::fs;
+use std::collections::HashSet;
 use std::path::Path;
 
 use granule_format::{Array, Metadata, StringArray};
@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 
 use super::Input;
 use super::bare::read_text;
+use super::chat::template;
 use super::file::TokenizerFile;
 use super::library::truth;
 use crate::Error;
-use crate::json::read_object;
 use crate::source::Problem;
 
 /// The kinds of special tokens, in the order in which they are looked for.
@@ -55,6 +55,7 @@ impl Special {
         input: &Input<'_>,
         kinds: &[&'static str],
         limit: Option<u64>,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, Error> {
         let mut special = Self { kinds: kinds.to_vec(), limit, ..Self::default() };
         let mut config = Some(input.tokenizer_config.clone()).filter(|config| !config.is_empty());
@@ -66,8 +67,8 @@ impl Special {
             special.take_post_processor(&json.object, &mut around);
             config = around.config;
         }
+        special.template = template(input.folder, config.as_ref(), warnings)?;
         if let Some(config) = &config {
-            special.template = template(input.folder, config)?;
             special.take_config(config, input.json.as_ref())?;
         }
         special.take_model_config(input)?;
@@ -84,32 +85,24 @@ impl Special {
         }
     }
 
-    /// The merges of `tokenizer.json`, or of `merges.txt`.
-    pub(super) fn take_merges(&mut self, input: &Input<'_>) -> Result<(), Error> {
-        let list = input.json.as_ref().and_then(|json| Some((json, json.model("merges")?)));
-        let list = list.and_then(|(json, list)| Some((json, list.as_array()?)));
-        let Some((json, list)) = list.filter(|(_, list)| !list.is_empty()) else {
-            self.merges = merges_file(input.folder)?;
-            return Ok(());
-        };
-        // In the newer form, pairs, a part may hold a space, which is written as in byte-level text.
-        let merge = |merge: &Value| match merge {
-            Value::String(text) => Some(text.clone()),
-            Value::Array(pair) => match pair.as_slice() {
-                [Value::String(a), Value::String(b)] => {
-                    Some(format!("{} {}", a.replace(' ', "\u{120}"), b.replace(' ', "\u{120}")))
-                }
-                _ => None,
-            },
-            _ => None,
-        };
-        let mut merges = StringArray::default();
-        for item in list {
-            let text = merge(item);
-            let fail = || json.fail("\"merges\" is no list of pairs of texts");
-            merges.push(text.ok_or_else(fail)?);
+    /// The merges of `tokenizer.json`, or of `merges.txt`, without those of tokens `beyond` the vocabulary.
+    pub(super) fn take_merges(
+        &mut self,
+        input: &Input<'_>,
+        beyond: &[String],
+    ) -> Result<(), Error> {
+        self.merges = all_merges(input)?;
+        if !beyond.is_empty() {
+            let beyond: HashSet<&str> = beyond.iter().map(String::as_str).collect();
+            let left = |merge: &&[u8]| {
+                let merge = String::from_utf8_lossy(merge);
+                let (a, b) = merge.split_once(' ').unwrap_or((&*merge, ""));
+                let whole = format!("{a}{b}");
+                ![a, b, &*whole].iter().any(|text| beyond.contains(text))
+            };
+            let merges = self.merges.take();
+            self.merges = merges.map(|merges| merges.iter().filter(left).collect());
         }
-        self.merges = Some(merges);
         Ok(())
     }
 
@@ -390,33 +383,31 @@ impl Around {
     }
 }
 
-/// The chat template: text, a list of named ones, or null.
-fn template(folder: &Path, config: &Map<String, Value>) -> Result<Value, Error> {
-    if let Some(template) = config.get("chat_template") {
-        return Ok(template.clone());
+/// The merges of `tokenizer.json`, or of `merges.txt`.
+fn all_merges(input: &Input<'_>) -> Result<Option<StringArray>, Error> {
+    let list = input.json.as_ref().and_then(|json| Some((json, json.model("merges")?)));
+    let list = list.and_then(|(json, list)| Some((json, list.as_array()?)));
+    let Some((json, list)) = list.filter(|(_, list)| !list.is_empty()) else {
+        return merges_file(input.folder);
+    };
+    // In the newer form, pairs, a part may hold a space, which is written as in byte-level text.
+    let merge = |merge: &Value| match merge {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(pair) => match pair.as_slice() {
+            [Value::String(a), Value::String(b)] => {
+                Some(format!("{} {}", a.replace(' ', "\u{120}"), b.replace(' ', "\u{120}")))
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let mut merges = StringArray::default();
+    for item in list {
+        let text = merge(item);
+        let fail = || json.fail("\"merges\" is no list of pairs of texts");
+        merges.push(text.ok_or_else(fail)?);
     }
-    let path = folder.join("chat_template.jinja");
-    if path.exists() {
-        let default = read_text(&path)?;
-        let mut others = Vec::new();
-        if let Ok(entries) = fs::read_dir(folder.join("additional_chat_templates")) {
-            others.extend(entries.flatten().map(|entry| entry.path()));
-            others.retain(|path| path.extension().is_some_and(|end| end == "jinja"));
-            others.sort();
-        }
-        if others.is_empty() {
-            return Ok(default.into());
-        }
-        let mut list = vec![serde_json::json!({"name": "default", "template": default})];
-        for path in others {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            list.push(serde_json::json!({"name": name, "template": read_text(&path)?}));
-        }
-        return Ok(list.into());
-    }
-    let path = folder.join("chat_template.json");
-    let json = if path.exists() { read_object(&path)? } else { Map::new() };
-    Ok(json.get("chat_template").cloned().unwrap_or(Value::Null))
+    Ok(Some(merges))
 }
 
 /// The merges of `merges.txt`, if there is one.

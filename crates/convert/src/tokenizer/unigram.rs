@@ -41,8 +41,9 @@ pub(super) fn is_there(input: &Input<'_>) -> Result<bool, Error> {
 
 /// The tokens, and how text is normalized.
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
+    let mut beyond = Vec::new();
     let (tokens, text) = match (model_file(input), &input.json) {
-        (Some(path), _) => from_model(input, path, warnings)?,
+        (Some(path), _) => from_model(input, path, &mut beyond)?,
         (None, Some(json)) => from_json(input, json, warnings)?,
         (None, None) => Default::default(),
     };
@@ -53,7 +54,7 @@ pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Voca
         let characters = Entry::Array(Array::U8(text.characters));
         behind.push(("tokenizer.ggml.precompiled_charsmap", characters));
     }
-    Ok(Vocabulary { behind, limited: true, ..Vocabulary::new("t5", "default", tokens) })
+    Ok(Vocabulary { behind, limited: true, beyond, ..Vocabulary::new("t5", "default", tokens) })
 }
 
 /// How text is normalized.
@@ -72,7 +73,7 @@ fn model_file(input: &Input<'_>) -> Option<PathBuf> {
 fn from_model(
     input: &Input<'_>,
     path: PathBuf,
-    warnings: &mut Vec<String>,
+    beyond: &mut Vec<String>,
 ) -> Result<(Tokens, Text), Error> {
     let mut model = Model::read(&path)?;
     if model.algorithm != Algorithm::Unigram {
@@ -104,20 +105,9 @@ fn from_model(
         }
         return Ok((tokens, text));
     }
-    let size = size.unwrap_or(pieces);
-    if pieces > size {
-        let token = String::from_utf8_lossy(&model.pieces[size].text).into_owned();
-        let problem = Problem::TokenId { token, id: size as u64, vocabulary: size as u64 };
-        return Err(Error::in_file(&path, problem));
-    }
-    let mut tokens = Tokens::unused(size);
-    tokens.put_pieces(model);
-    let ignored = sentencepiece::put_added_file(&mut tokens, input)?;
-    if ignored > 0 {
-        warnings.push(format!(
-            "{ignored} tokens are left out: by config.json the vocabulary has {size}"
-        ));
-    }
+    let mut tokens = Tokens::unused(size.unwrap_or(pieces));
+    beyond.extend(tokens.put_pieces(model));
+    beyond.extend(sentencepiece::put_added_file(&mut tokens, input)?);
     Ok((tokens, text))
 }
 

@@ -17,7 +17,7 @@ pub(super) fn is_there(input: &Input<'_>) -> bool {
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
     let library = Library::open(input, warnings)?;
     let pre = pre::name(&library, input.pre, warnings)?;
-    let mut tokens = ids::tokens(&library, input)?;
+    let (mut tokens, beyond) = ids::tokens(&library, input)?;
     for (text, ty) in tokens.texts.iter_mut().zip(&tokens.types) {
         if *ty == TokenType::Control {
             continue;
@@ -30,5 +30,5 @@ pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Voca
         }
     }
     let first = input.token_type_count()?.into_iter().collect();
-    Ok(Vocabulary { first, limited: true, ..Vocabulary::new("bert", pre, tokens) })
+    Ok(Vocabulary { first, limited: true, beyond, ..Vocabulary::new("bert", pre, tokens) })
 }

@@ -1,481 +1,396 @@
 //! Reading the description of an architecture; `spec/architectures.md` is its reference.
+//!
+//! A description is read strictly: every name in it must be known, so that a slip of the pen is an
+//! error with its line, not a key that is missing from a file.
+
+mod names;
+mod rules;
+mod text;
 
 use std::collections::HashMap;
-use std::fmt;
-use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use toml::Spanned;
 
-use crate::arch::rules::NamePattern;
-use crate::arch::{
-    Arch, Change, Computed, Entry, EntryKind, Expression, GROUPS, Item, LeftOut, ModelType, Output,
-    Pattern, Rename, TensorRule,
-};
-use crate::tokenizer::{Quirk, TokenizerKind};
-
-/// A description as it stands in its file, or a part of one that several have in common.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Text {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    classes: Vec<String>,
-    #[serde(default)]
-    headless: Vec<String>,
-    when: Option<Expression>,
-    #[serde(default)]
-    requires: Vec<Expression>,
-    #[serde(default)]
-    raw_config: bool,
-    #[serde(default, rename = "use")]
-    groups: Vec<String>,
-    #[serde(default)]
-    tokenizers: Vec<TokenizerKind>,
-    #[serde(default)]
-    quirks: Vec<Quirk>,
-    #[serde(default)]
-    defaults: Pairs<Pairs<Expression>>,
-    #[serde(default)]
-    aliases: HashMap<String, Pairs<String>>,
-    #[serde(default)]
-    numbers: Pairs<Expression>,
-    #[serde(default)]
-    early_metadata: Vec<ItemText>,
-    #[serde(default)]
-    metadata: Vec<ItemText>,
-    #[serde(default)]
-    late_metadata: Vec<ItemText>,
-    #[serde(default)]
-    tensors: Pairs<Pairs<RuleForm>>,
-    #[serde(default)]
-    rename: Pairs<String>,
-    #[serde(default)]
-    saved: Pairs<String>,
-    #[serde(default)]
-    left_out: Vec<LeftOutText>,
-    #[serde(default)]
-    left_out_zeros: Vec<LeftOutText>,
-    #[serde(default)]
-    computed: Pairs<ComputedText>,
-}
-
-/// One of the metadata, or the name of some.
-#[derive(Clone)]
-enum ItemText {
-    Name(String),
-    Entry(Box<EntryText>),
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryText {
-    key: String,
-    u32: Option<Expression>,
-    f32: Option<Expression>,
-    bool: Option<Expression>,
-    string: Option<Expression>,
-}
-
-/// Tensors that are left out; their names alone are enough.
-#[derive(Clone)]
-struct LeftOutText(LeftOutTable);
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LeftOutTable {
-    name: String,
-    when: Option<Expression>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct ComputedText {
-    values: Expression,
-    length: Option<Expression>,
-}
-
-/// What becomes of a tensor; its dimensions alone are enough.
-#[derive(Clone)]
-struct RuleForm(RuleText);
-
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct RuleText {
-    shape: String,
-    #[serde(default)]
-    rearrange: Texts,
-    #[serde(default)]
-    change: Change,
-    #[serde(default)]
-    into: Vec<OutputText>,
-    bias: Option<Expression>,
-    when: Option<Expression>,
-    needed: Option<Expression>,
-    #[serde(default)]
-    advised: bool,
-    #[serde(default)]
-    early: bool,
-    #[serde(default)]
-    spare: bool,
-    unless_equal: Option<String>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct OutputText {
-    to: String,
-    #[serde(default)]
-    rearrange: Texts,
-}
-
-/// A text, or a list of them.
-#[derive(Clone, Default, Deserialize)]
-#[serde(from = "TextsForm")]
-struct Texts(Vec<String>);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum TextsForm {
-    One(String),
-    Some(Vec<String>),
-}
-
-/// A table whose order counts.
-#[derive(Clone)]
-struct Pairs<T>(Vec<(String, T)>);
+use super::mistake::{Mistake, Severity, did_you_mean};
+use super::{Arch, Computed, Doubt, Entry, EntryKind, GROUPS, Item, LeftOut, ModelType, Rename};
+use names::Names;
+use text::{ComputedText, DoubtText, EntryText, ItemText, LeftOutTable, LeftOutText, Text};
 
 static GROUP_TEXTS: LazyLock<HashMap<String, Text>> =
     LazyLock::new(|| toml::from_str(GROUPS.1).unwrap_or_else(|why| panic!("{}: {why}", GROUPS.0)));
 
-/// Read a description.
-pub(super) fn parse(text: &str) -> Result<Arch, String> {
-    let file: Text = toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start].lines().count().max(1));
-        match line {
-            Some(line) => format!("line {line}: {}", error.message()),
-            None => error.message().to_owned(),
-        }
-    })?;
-    let group = |name: &String| {
-        let group = GROUP_TEXTS.get(name);
-        group.ok_or_else(|| format!("there is no group {name:?} to use"))
-    };
-    let always = ALWAYS.to_owned();
-    let groups = std::iter::once(&always).chain(&file.groups);
-    let mut groups = groups.map(group).collect::<Result<Vec<_>, _>>()?;
-    groups.push(&file);
-
-    let mut numbers: Vec<(String, Expression)> = Vec::new();
-    let mut rules: Vec<TensorRule> = Vec::new();
-    let mut renames = Vec::new();
-    let mut saved = Vec::new();
-    let mut left_out = Vec::new();
-    let mut requires = Vec::new();
-    let mut computed = Vec::new();
-    for group in groups {
-        for (name, number) in &group.numbers.0 {
-            numbers.retain(|(other, _)| other != name);
-            numbers.push((name.clone(), number.clone()));
-        }
-        for (section, texts) in &group.tensors.0 {
-            for (names, text) in &texts.0 {
-                for rule in rules_of(section, names, &text.0)? {
-                    add_rule(&mut rules, rule);
-                }
-            }
-        }
-        for (pattern, with) in &group.rename.0 {
-            let pattern = Regex::new(pattern).map_err(|why| format!("rename: {why}"))?;
-            renames.push(Rename { pattern, with: with.clone() });
-        }
-        for (pattern, with) in &group.saved.0 {
-            let pattern = Regex::new(pattern).map_err(|why| format!("saved: {why}"))?;
-            saved.push(Rename { pattern, with: with.clone() });
-        }
-        for (texts, zeros) in [(&group.left_out, false), (&group.left_out_zeros, true)] {
-            for LeftOutText(LeftOutTable { name, when }) in texts {
-                left_out.push(LeftOut::new(name, when.clone(), zeros)?);
-            }
-        }
-        requires.extend_from_slice(&group.requires);
-        for (name, text) in &group.computed.0 {
-            let ComputedText { values, length } = text.clone();
-            computed.push(Computed { name: name.clone(), values, length });
-        }
-    }
-    for (empty, what) in [
-        (file.name.is_empty(), "name"),
-        (file.classes.is_empty(), "classes"),
-        (file.tokenizers.is_empty(), "tokenizers"),
-    ] {
-        if empty {
-            return Err(format!("{what:?} is missing"));
-        }
-    }
-    let defaults = file.defaults.0.iter().map(|(name, values)| {
-        let aliases = file.aliases.get(name).cloned().unwrap_or_default().0;
-        ModelType { name: name.clone(), aliases, values: values.0.clone() }
-    });
-    let defaults = defaults.collect();
-    Ok(Arch {
-        name: file.name,
-        classes: file.classes,
-        headless: file.headless,
-        when: file.when,
-        requires,
-        raw_config: file.raw_config,
-        defaults,
-        numbers,
-        early_metadata: items(&file.early_metadata)?,
-        metadata: items(&file.metadata)?,
-        late_metadata: items(&file.late_metadata)?,
-        tensors: rules,
-        renames,
-        saved,
-        left_out,
-        computed,
-        tokenizers: file.tokenizers,
-        quirks: file.quirks,
-    })
-}
-
 /// The group that every description uses.
 const ALWAYS: &str = "always";
 
-/// The rules that a line of a description stands for: one, or one for the weights and one for the bias.
-fn rules_of(section: &str, names: &str, text: &RuleText) -> Result<Vec<TensorRule>, String> {
-    let (from, to) = match section.split_once("->") {
-        Some((from, to)) => (from.trim(), to.trim()),
-        None => (section, section),
-    };
-    let (sources, target) = match names.split_once("->") {
-        Some((sources, target)) => (sources.trim(), Some(target.trim())),
-        None => (names.trim(), None),
-    };
-    let fail = |why: String| format!("tensor {from}{sources}: {why}");
-    let pattern = |source: &str| NamePattern::parse(&format!("{from}{}", source.trim()));
-    let patterns = |texts: &Texts| {
-        texts.0.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>()
-    };
-    let output = |target: &str, rearrange: &Texts| {
-        let patterns = patterns(rearrange)?;
-        Ok::<_, String>(Output { target: format!("{to}{target}"), patterns })
-    };
-    let mut outputs = Vec::new();
-    if let Some(target) = target {
-        outputs.push(output(target, &text.rearrange).map_err(fail)?);
-    }
-    for text in &text.into {
-        outputs.push(output(&text.to, &text.rearrange).map_err(fail)?);
-    }
-    if outputs.is_empty() {
-        return Err(fail("neither \"->\" nor \"into\" says what it becomes".to_owned()));
-    }
-    let sources = sources.split(" + ").map(pattern).collect::<Result<Vec<_>, _>>().map_err(fail)?;
-    let shape = match text.shape.trim() {
-        "" => Vec::new(),
-        shape => Expression::parse_list(shape).map_err(fail)?,
-    };
-    let layered = |name: &str| name.contains("{layer}");
-    let rule = TensorRule {
-        sources,
-        shape,
-        outputs,
-        change: text.change,
-        when: text.when.clone(),
-        needed: text.needed.clone().unwrap_or_else(|| Expression::literal(true.into())),
-        advised: text.advised,
-        early: text.early,
-        spare: text.spare,
-        unless_equal: text.unless_equal.clone(),
-    };
-    for output in &rule.outputs {
-        let places = rule.sources[0].layers.is_some();
-        if layered(&output.target) != places {
-            return Err(fail(format!(
-                "{:?} must have a layer if the source has one",
-                output.target
-            )));
-        }
-        if output.target.replace("{layer}", "").contains('{') {
-            return Err(fail(format!("{:?}: only {{layer}} can be in there", output.target)));
-        }
-    }
-    let Some(needed) = &text.bias else { return Ok(vec![rule]) };
-    let bias = bias(&rule, needed).map_err(fail)?;
-    Ok(vec![rule, bias])
+/// Items of the metadata that are no group.
+const ITEMS: &[(&str, Item)] = &[
+    ("rope-scaling", Item::RopeScaling),
+    ("rope-bases", Item::RopeBases),
+    ("pooling", Item::Pooling),
+    ("file-type", Item::FileType),
+];
+
+/// Read a description.
+///
+/// # Errors
+/// All mistakes because of which it is refused.
+pub(super) fn parse(text: &str) -> Result<Arch, Vec<Mistake>> {
+    let (arch, mut mistakes) = read(text);
+    mistakes.retain(|mistake| mistake.severity == Severity::Error);
+    arch.ok_or(mistakes)
 }
 
-/// The rule for the bias that belongs to weights.
-fn bias(rule: &TensorRule, needed: &Expression) -> Result<TensorRule, String> {
-    let end = || "only what ends in .weight has a bias".to_owned();
-    let source = |name: &NamePattern| name.with_end(".weight", ".bias").ok_or_else(end);
-    let mut bias = rule.clone();
-    bias.sources = rule.sources.iter().map(source).collect::<Result<_, _>>()?;
-    bias.needed = needed.clone();
-    // Norms have as many dimensions as their biases.
-    let matrix = bias.shape.len() > 1;
-    if matrix {
-        bias.shape.pop();
-    }
-    for output in &mut bias.outputs {
-        output.target = output.target.strip_suffix(".weight").ok_or_else(end)?.to_owned() + ".bias";
-        for pattern in output.patterns.iter_mut().filter(|_| matrix) {
-            *pattern = pattern.of_bias()?;
-        }
-    }
-    Ok(bias)
+/// The description, if it can be used, and all mistakes, in the order of their lines.
+pub(super) fn read(text: &str) -> (Option<Arch>, Vec<Mistake>) {
+    let file: Text = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(error) => return (None, vec![syntax(text, &error)]),
+    };
+    let mut reading = Reading { mistakes: Vec::new(), names: Names::default() };
+    let arch = reading.whole(&Part { text: &file, source: text, group: None });
+    let Reading { mut mistakes, names } = reading;
+    names.check(&arch, &mut mistakes);
+    mistakes.sort_by_key(|mistake| mistake.line);
+    mistakes.dedup();
+    let refused = mistakes.iter().any(|mistake| mistake.severity == Severity::Error);
+    ((!refused).then_some(arch), mistakes)
 }
 
-/// Add a rule; it replaces those for the same tensor under the same condition.
-fn add_rule(rules: &mut Vec<TensorRule>, rule: TensorRule) {
-    let names = |rule: &TensorRule| {
-        let when = rule.when.as_ref().map(Expression::to_string);
-        let names: Vec<_> = rule.sources.iter().map(|name| name.text().to_owned()).collect();
-        (names, when)
+/// The line of a place in a text.
+fn line_of(text: &str, at: usize) -> usize {
+    let before = &text.as_bytes()[..at.min(text.len())];
+    1 + before.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// What TOML or the forms of its values do not allow.
+fn syntax(text: &str, error: &toml::de::Error) -> Mistake {
+    let line = error.span().map(|span| line_of(text, span.start));
+    let message = error.message();
+    // The message lists what is known: "unknown field `chnge`, expected one of `change`, .."
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let suggestion = match quoted.next() {
+        Some(unknown) if message.starts_with("unknown ") => did_you_mean(unknown, quoted),
+        _ => String::new(),
     };
-    let key = names(&rule);
-    match rules
-        .iter_mut()
-        .find(|other| names(other).0 == key.0 && (names(other).1 == key.1 || key.1.is_none()))
-    {
-        Some(other) => *other = rule,
-        None => rules.push(rule),
+    Mistake::error(line, format!("{message}{suggestion}"))
+}
+
+/// A part of a description: the file itself, or a group that it uses.
+struct Part<'a> {
+    text: &'a Text,
+    /// What the places count in.
+    source: &'a str,
+    /// The name of the group, and the line that asks for it.
+    group: Option<(&'a str, Option<usize>)>,
+}
+
+/// Where something stands.
+#[derive(Clone, Debug)]
+struct Place {
+    line: Option<usize>,
+    group: Option<String>,
+}
+
+impl Part<'_> {
+    fn place(&self, span: &Range<usize>) -> Place {
+        match self.group {
+            Some((group, line)) => Place { line, group: Some(group.to_owned()) },
+            None => Place { line: Some(line_of(self.source, span.start)), group: None },
+        }
     }
 }
 
-/// Metadata with the groups among them written out.
-fn items(texts: &[ItemText]) -> Result<Vec<Item>, String> {
-    let mut items: Vec<Item> = Vec::new();
-    for text in texts {
-        match text {
-            ItemText::Entry(entry) => items.push(Item::Entry(EntryText::clone(entry).try_into()?)),
-            ItemText::Name(name) => match name.as_str() {
-                "rope-scaling" => items.push(Item::RopeScaling),
-                "rope-bases" => items.push(Item::RopeBases),
-                "pooling" => items.push(Item::Pooling),
-                "file-type" => items.push(Item::FileType),
-                _ => {
-                    let group = GROUP_TEXTS.get(name);
-                    let group = group.ok_or_else(|| format!("there are no metadata {name:?}"))?;
-                    items.extend(self::items(&group.metadata)?);
+impl Place {
+    fn error(&self, message: impl std::fmt::Display) -> Mistake {
+        Mistake::error(self.line, self.text(message))
+    }
+
+    fn warning(&self, message: impl std::fmt::Display) -> Mistake {
+        Mistake::warning(self.line, self.text(message))
+    }
+
+    fn text(&self, message: impl std::fmt::Display) -> String {
+        match &self.group {
+            Some(group) => format!("group {group:?}: {message}"),
+            None => message.to_string(),
+        }
+    }
+}
+
+/// What has been read of a description.
+struct Reading {
+    mistakes: Vec<Mistake>,
+    names: Names,
+}
+
+impl Reading {
+    fn whole(&mut self, file: &Part<'_>) -> Arch {
+        let text = file.text;
+        let groups: Vec<_> =
+            text.groups.iter().filter_map(|name| group_of(self, file, name)).collect();
+        let always =
+            Part { text: &GROUP_TEXTS[ALWAYS], source: GROUPS.1, group: Some((ALWAYS, None)) };
+        let mut parts = vec![&always];
+        parts.extend(&groups);
+        parts.push(file);
+
+        let mut arch = Arch {
+            name: text.name.clone(),
+            classes: text.classes.iter().map(|class| class.get_ref().clone()).collect(),
+            headless: text.headless.iter().map(|class| class.get_ref().clone()).collect(),
+            optional_prefix: None,
+            when: text.when.as_ref().map(|when| when.get_ref().clone()),
+            requires: Vec::new(),
+            doubts: Vec::new(),
+            raw_config: text.raw_config,
+            defaults: self.defaults(file),
+            numbers: Vec::new(),
+            early_metadata: self.items(file, &text.early_metadata),
+            metadata: self.items(file, &text.metadata),
+            late_metadata: self.items(file, &text.late_metadata),
+            loader_needs: Vec::new(),
+            tensors: Vec::new(),
+            renames: Vec::new(),
+            saved: Vec::new(),
+            left_out: Vec::new(),
+            computed: Vec::new(),
+            tokenizers: text.tokenizers.clone(),
+            quirks: text.quirks.clone(),
+        };
+        for part in parts {
+            self.take(part, &mut arch);
+        }
+        for (empty, what) in [
+            (text.name.is_empty(), "name"),
+            (text.classes.is_empty(), "classes"),
+            (text.tokenizers.is_empty(), "tokenizers"),
+        ] {
+            if empty {
+                self.mistakes.push(Mistake::error(None, format!("{what:?} is missing")));
+            }
+        }
+        for class in &text.headless {
+            if !arch.classes.contains(class.get_ref()) {
+                let known = arch.classes.iter().map(String::as_str);
+                let suggestion = did_you_mean(class.get_ref(), known);
+                let message = format!("{:?} is none of \"classes\"{suggestion}", class.get_ref());
+                self.mistakes.push(file.place(&class.span()).error(message));
+            }
+        }
+        if let Some(when) = &text.when {
+            self.names.see(file.place(&when.span()), when.get_ref(), false);
+        }
+        arch
+    }
+
+    /// What a part adds; it replaces what those before it say about the same thing.
+    fn take(&mut self, part: &Part<'_>, arch: &mut Arch) {
+        let Text { keys, loader_needs, numbers, tensors, computed, requires, warnings, .. } =
+            part.text;
+        keys.iter().for_each(|key| self.names.key(key.get_ref()));
+        for key in loader_needs {
+            arch.loader_needs.push(key.get_ref().clone());
+            self.names.needs(part.place(&key.span()), key.get_ref());
+        }
+        if let Some(prefix) = &part.text.optional_prefix {
+            arch.optional_prefix = Some(prefix.clone());
+        }
+        for (name, number) in &numbers.0 {
+            let (name, place) = (name.get_ref(), part.place(&name.span()));
+            self.names.define(place, name, part.group.is_none());
+            self.names.see_inside(part.place(&number.span()), number.get_ref(), name);
+            arch.numbers.retain(|(other, _)| other != name);
+            arch.numbers.push((name.clone(), number.get_ref().clone()));
+        }
+        for (section, rules) in &tensors.0 {
+            for (names, text) in &rules.0 {
+                self.rules(part, section.get_ref(), names, &text.0, &mut arch.tensors);
+            }
+        }
+        for (what, texts, to) in [
+            ("rename", &part.text.rename, &mut arch.renames),
+            ("saved", &part.text.saved, &mut arch.saved),
+        ] {
+            for (pattern, with) in &texts.0 {
+                match rename(pattern.get_ref(), with.get_ref()) {
+                    Ok(rename) => to.push(rename),
+                    Err(why) => {
+                        let place = part.place(&pattern.span());
+                        self.mistakes.push(place.error(format!("{what}: {why}")));
+                    }
                 }
-            },
+            }
+        }
+        for (texts, zeros) in [(&part.text.left_out, false), (&part.text.left_out_zeros, true)] {
+            for text in texts {
+                let LeftOutText(LeftOutTable { name, when }) = text.get_ref();
+                let place = part.place(&text.span());
+                if let Some(when) = when {
+                    self.names.see(part.place(&when.span()), when.get_ref(), false);
+                }
+                let when = when.as_ref().map(|when| when.get_ref().clone());
+                match LeftOut::new(name, when, zeros) {
+                    Ok(left_out) => arch.left_out.push(left_out),
+                    Err(why) => self.mistakes.push(place.error(why)),
+                }
+            }
+        }
+        for requirement in requires {
+            self.names.see(part.place(&requirement.span()), requirement.get_ref(), false);
+            arch.requires.push(requirement.get_ref().clone());
+        }
+        for DoubtText { when, text } in warnings {
+            self.names.see(part.place(&when.span()), when.get_ref(), false);
+            arch.doubts.push(Doubt { when: when.get_ref().clone(), text: text.clone() });
+        }
+        for (name, ComputedText { values, length }) in &computed.0 {
+            for expression in std::iter::once(values).chain(length) {
+                self.names.see(part.place(&expression.span()), expression.get_ref(), false);
+            }
+            arch.computed.push(Computed {
+                name: name.get_ref().clone(),
+                values: values.get_ref().clone(),
+                length: length.as_ref().map(|length| length.get_ref().clone()),
+            });
         }
     }
-    Ok(items)
-}
 
-impl TryFrom<EntryText> for Entry {
-    type Error = String;
+    fn defaults(&mut self, file: &Part<'_>) -> Vec<ModelType> {
+        let Text { defaults, aliases, .. } = file.text;
+        let types = defaults.0.iter().map(|(ty, _)| ty.get_ref().as_str());
+        for (ty, pairs) in &aliases.0 {
+            if !types.clone().any(|known| known == ty.get_ref()) {
+                let suggestion = did_you_mean(ty.get_ref(), types.clone());
+                let message =
+                    format!("aliases of {:?}, which has no defaults{suggestion}", ty.get_ref());
+                self.mistakes.push(file.place(&ty.span()).error(message));
+            }
+            for (_, key) in &pairs.0 {
+                self.names.set_default(file.place(&key.span()), key.get_ref());
+            }
+        }
+        let mut all = Vec::new();
+        for (ty, values) in &defaults.0 {
+            for (key, value) in &values.0 {
+                self.names.set_default(file.place(&key.span()), key.get_ref());
+                self.names.see_default(file.place(&value.span()), value.get_ref());
+            }
+            let own = aliases.0.iter().find(|(name, _)| name.get_ref() == ty.get_ref());
+            let own = own.map_or(&[][..], |(_, pairs)| &pairs.0[..]).iter();
+            let text = |text: &Spanned<String>| text.get_ref().clone();
+            all.push(ModelType {
+                name: text(ty),
+                aliases: own.map(|(alias, key)| (text(alias), text(key))).collect(),
+                values: values
+                    .0
+                    .iter()
+                    .map(|(key, it)| (text(key), it.get_ref().clone()))
+                    .collect(),
+            });
+        }
+        all
+    }
 
-    fn try_from(text: EntryText) -> Result<Self, String> {
+    /// Metadata with the groups among them written out.
+    fn items(&mut self, part: &Part<'_>, texts: &[Spanned<ItemText>]) -> Vec<Item> {
+        let mut items: Vec<Item> = Vec::new();
+        for text in texts {
+            let place = part.place(&text.span());
+            match text.get_ref() {
+                ItemText::Entry(entry) => match self.entry(part, entry) {
+                    Ok(entry) => items.push(Item::Entry(entry)),
+                    Err(why) => self.mistakes.push(place.error(why)),
+                },
+                ItemText::Name(name) => {
+                    if let Some((_, item)) = ITEMS.iter().find(|(known, _)| known == name) {
+                        self.names.write_item(item);
+                        items.push(item.clone());
+                        continue;
+                    }
+                    let group = GROUP_TEXTS.get_key_value(name);
+                    let Some((name, text)) = group.filter(|(_, text)| !text.metadata.is_empty())
+                    else {
+                        let known = GROUP_TEXTS.iter().filter(|(_, it)| !it.metadata.is_empty());
+                        let known = known.map(|(name, _)| name.as_str());
+                        let known = known.chain(ITEMS.iter().map(|(name, _)| *name));
+                        let suggestion = did_you_mean(name, known);
+                        let message = format!("there are no metadata {name:?}{suggestion}");
+                        self.mistakes.push(place.error(message));
+                        continue;
+                    };
+                    let group = Part { text, source: GROUPS.1, group: Some((name, place.line)) };
+                    text.keys.iter().for_each(|key| self.names.key(key.get_ref()));
+                    items.extend(self.items(&group, &text.metadata));
+                }
+            }
+        }
+        items
+    }
+
+    fn entry(&mut self, part: &Part<'_>, text: &EntryText) -> Result<Entry, String> {
         let kinds = [
-            (EntryKind::Integer, text.u32),
-            (EntryKind::Float, text.f32),
-            (EntryKind::Bool, text.bool),
-            (EntryKind::Text, text.string),
+            (EntryKind::Integer, &text.u32),
+            (EntryKind::Float, &text.f32),
+            (EntryKind::Bool, &text.bool),
+            (EntryKind::Text, &text.string),
         ];
-        let mut found = kinds.into_iter().filter_map(|(kind, value)| Some((kind, value?)));
-        match (found.next(), found.next()) {
-            (Some((kind, value)), None) => Ok(Self { key: text.key, kind, value }),
-            _ => Err(format!("{}: one of u32, f32, bool, string says the value", text.key)),
+        let key = text.key.get_ref();
+        let mut found = kinds.into_iter().filter_map(|(kind, value)| Some((kind, value.as_ref()?)));
+        let (Some((kind, value)), None) = (found.next(), found.next()) else {
+            return Err(format!("{key}: one of u32, f32, bool, string says the value"));
+        };
+        self.names.see(part.place(&value.span()), value.get_ref(), false);
+        self.names.write(part.place(&text.key.span()), key);
+        Ok(Entry { key: key.clone(), kind, value: value.get_ref().clone() })
+    }
+}
+
+/// The group of this name, of which rules and numbers are used.
+fn group_of<'a>(
+    reading: &mut Reading,
+    file: &Part<'_>,
+    name: &'a Spanned<String>,
+) -> Option<Part<'a>> {
+    // A group with metadata alone would add nothing.
+    let adds = |text: &Text| {
+        !(text.numbers.0.is_empty()
+            && text.tensors.0.is_empty()
+            && text.computed.0.is_empty()
+            && text.rename.0.is_empty())
+    };
+    let place = file.place(&name.span());
+    if let Some(text) = GROUP_TEXTS.get(name.get_ref()).filter(|text| adds(text)) {
+        return Some(Part { text, source: GROUPS.1, group: Some((name.get_ref(), place.line)) });
+    }
+    let message = match GROUP_TEXTS.contains_key(name.get_ref()) {
+        true => format!("the group {:?} is one of metadata: name it there", name.get_ref()),
+        false => {
+            let known = GROUP_TEXTS.iter().filter(|(_, text)| adds(text)).map(|(name, _)| &**name);
+            let suggestion = did_you_mean(name.get_ref(), known);
+            format!("there is no group {:?} to use{suggestion}", name.get_ref())
+        }
+    };
+    reading.mistakes.push(place.error(message));
+    None
+}
+
+/// A replacement, of which every `$1` must stand for a group of the expression.
+fn rename(pattern: &str, with: &str) -> Result<Rename, String> {
+    let pattern = Regex::new(pattern).map_err(|why| why.to_string())?;
+    let groups = pattern.captures_len();
+    for after in with.split('$').skip(1) {
+        let end = after.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(after.len());
+        let number = after[..end].parse::<usize>();
+        // `$1a` would be a group named "1a", which stands for nothing.
+        let alone = !after[end..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if !number.is_ok_and(|number| number < groups && alone) {
+            return Err(format!("{with:?}: ${after} stands for none of the {} groups", groups - 1));
         }
     }
-}
-
-impl<'de> Deserialize<'de> for ItemText {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        text_or_table(from, "the name of a group, or a table with a key", Self::Name, |entry| {
-            Self::Entry(Box::new(entry))
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for LeftOutText {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let always = |name| Self(LeftOutTable { name, when: None });
-        text_or_table(from, "the name of tensors, or a table with one", always, Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for RuleForm {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let shape = |shape| Self(RuleText { shape, ..RuleText::default() });
-        text_or_table(from, "dimensions, or a table with a shape", shape, Self)
-    }
-}
-
-impl From<TextsForm> for Texts {
-    fn from(form: TextsForm) -> Self {
-        match form {
-            TextsForm::One(text) => Self(vec![text]),
-            TextsForm::Some(texts) => Self(texts),
-        }
-    }
-}
-
-/// What is a text or a table: the errors of either are better than those of an untagged enum.
-fn text_or_table<'de, D: Deserializer<'de>, T: DeserializeOwned, R>(
-    from: D,
-    expected: &'static str,
-    text: fn(String) -> R,
-    table: fn(T) -> R,
-) -> Result<R, D::Error> {
-    struct Form<T, R> {
-        expected: &'static str,
-        text: fn(String) -> R,
-        table: fn(T) -> R,
-    }
-    impl<'de, T: DeserializeOwned, R> Visitor<'de> for Form<T, R> {
-        type Value = R;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.expected)
-        }
-
-        fn visit_str<E>(self, text: &str) -> Result<R, E> {
-            Ok((self.text)(text.to_owned()))
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<R, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map)).map(self.table)
-        }
-    }
-    from.deserialize_any(Form { expected, text, table })
-}
-
-impl<T> Default for Pairs<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Form<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Form<T> {
-            type Value = Pairs<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<T>, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        from.deserialize_map(Form(PhantomData))
-    }
+    Ok(Rename { pattern, with: with.to_owned() })
 }
 
 #[cfg(test)]

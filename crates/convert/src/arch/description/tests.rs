@@ -1,9 +1,11 @@
 use super::*;
+use crate::arch::TensorRule;
+use crate::arch::rules::NamePattern;
 
 const HEAD: &str = "name = 'x'\nclasses = ['X']\ntokenizers = ['byte-level-bpe']\n";
 
 fn rules(text: &str) -> Vec<String> {
-    let arch = parse(&format!("{HEAD}{text}")).unwrap_or_else(|why| panic!("{why}"));
+    let arch = parse(&format!("{HEAD}{text}")).unwrap_or_else(|why| panic!("{why:#?}"));
     let rule = |rule: &TensorRule| {
         let sources: Vec<_> = rule.sources.iter().map(NamePattern::text).collect();
         let targets: Vec<_> = rule.outputs.iter().map(|output| output.target.as_str()).collect();
@@ -16,6 +18,7 @@ fn rules(text: &str) -> Vec<String> {
 #[test]
 fn a_line_is_a_rule_or_two() {
     let text = r#"
+        keys = ["width", "biased"]
         [tensors."h.{layer}. -> blk.{layer}."]
         "n.weight -> attn_norm.weight" = { shape = "width", bias = true }
         "q.weight -> attn_q.weight" = { shape = "2 * width, width", bias = "biased", rearrange = "(a b=2) c -> (b a) c" }
@@ -39,13 +42,14 @@ fn a_line_is_a_rule_or_two() {
 fn a_description_replaces_what_its_groups_say() {
     let text = r#"
         use = ["norms", "attention-sizes"]
+        keys = ["a"]
         metadata = ["text-model", { key = "context_length", u32 = 5 }, { key = "more", f32 = "a" }]
         [numbers]
         head = 7
         [tensors."model.layers.{layer}. -> blk.{layer}."]
         "input_layernorm.weight -> other.weight" = "3"
     "#;
-    let arch = parse(&format!("{HEAD}{text}")).unwrap_or_else(|why| panic!("{why}"));
+    let arch = parse(&format!("{HEAD}{text}")).unwrap_or_else(|why| panic!("{why:#?}"));
     let heads: Vec<_> = arch.numbers.iter().filter(|(name, _)| name == "head").collect();
     assert!(heads.len() == 1 && heads[0].1.to_string() == "7", "{heads:?}");
     assert_eq!(arch.tensors.len(), 2);
@@ -60,34 +64,188 @@ fn a_description_replaces_what_its_groups_say() {
     assert_eq!(entries.last(), Some(&("more", "a".to_owned())));
 }
 
+/// A description in which something is misspelt, the line, and words of the message.
+type Slip = (&'static str, usize, &'static [&'static str]);
+
+/// Behind `HEAD`, which has three lines.
+const SLIPS: &[Slip] = &[
+    // What TOML or the forms of its values refuse.
+    ("wrong = 1", 4, &["unknown field `wrong`"]),
+    ("\n\nmetdata = []", 6, &["metdata", "did you mean \"metadata\"?"]),
+    ("name =", 4, &[]),
+    ("quirks = ['nothing']", 4, &["nothing"]),
+    ("quirks = [\n  'space-prefx',\n]", 5, &["did you mean \"space-prefix\"?"]),
+    ("metadata = [\n  { key = 'a', u23 = 1 },\n]", 5, &["did you mean \"u32\"?"]),
+    ("[tensors.'']\n'a -> c' = { shape = '1', chnge = 'x' }", 5, &["did you mean \"change\"?"]),
+    ("[tensors.'']\n'a -> c' = { shape = '1', change = 'add-on' }", 5, &["\"add-one\"?"]),
+    ("[tensors.'']\n'a -> c' = { change = 'add-one' }", 5, &["missing field `shape`"]),
+    // Expressions.
+    ("[numbers]\na = '1 +'", 5, &["expression \"1 +\""]),
+    ("metadata = [\n  { key = 'a', u32 = 'lenn(layers)' },\n]", 5, &["did you mean \"len\"?"]),
+    ("metadata = [\n  { key = 'a', u32 = 'len()' },\n]", 5, &["0 arguments, expected 1"]),
+    (
+        "use = ['attention-sizes']\nmetadata = [\n  { key = 'a', u32 = 'heads or skip' },\n  { key = 'b', u32 = 'haed or skip' },\n]",
+        7,
+        &["\"haed or skip\"", "the name \"haed\" is unknown", "did you mean \"head\"?"],
+    ),
+    (
+        "keys = ['width']\nmetadata = [\n  { key = 'a', f32 = 'widht' },\n]",
+        6,
+        &["did you mean \"width\"?"],
+    ),
+    ("metadata = [{ key = 'a', f32 = 'rope.rope_thet' }]", 4, &["\"rope.rope_thet\" is unknown"]),
+    (
+        "keys = ['sliding_window']\nmetadata = [{ key = 'a', u32 = 'raw.sliding_windw' }]",
+        5,
+        &["did you mean \"raw.sliding_window\"?"],
+    ),
+    ("requires = [\n  'layrs == 2',\n]", 5, &["did you mean \"layers\"?"]),
+    ("when = 'experst'", 4, &["did you mean \"experts\"?"]),
+    ("[numbers]\na = 'unheard'", 5, &["\"unheard\" is unknown: it is no number"]),
+    ("[defaults.x]\na = 1\nb = '2 * c'", 6, &["did you mean \"a\"?"]),
+    ("left-out = [\n  'a',\n  { name = 'b', when = 'layrs' },\n]", 6, &["\"layers\"?"]),
+    ("[computed.t]\nvalues = 'layrs'", 5, &["\"layers\"?"]),
+    ("[computed.t]\nvalues = '[layers]'\nlength = 'layrs'", 6, &["\"layers\"?"]),
+    // Numbers.
+    (
+        "use = ['gated', 'attention-sizes']\n[numbers]\ndnse = 'layer < 3'",
+        6,
+        &["nothing uses the number \"dnse\"", "did you mean \"dense\"?"],
+    ),
+    ("[numbers]\nlayers = 'a'\na = 'b'\nb = 'a'", 6, &["defined by itself: a -> b -> a"]),
+    ("requires = ['layer == 1']", 4, &["needs the number of a layer"]),
+    (
+        "requires = ['even']\n[numbers]\neven = 'layer % 2 == 0'",
+        4,
+        &["needs the number of a layer"],
+    ),
+    // Groups and metadata.
+    ("use = [\n  'norms',\n  'attenton',\n]", 6, &["no group \"attenton\"", "\"attention\"?"]),
+    ("use = ['text-model']", 4, &["name it there"]),
+    ("use = ['attention']", 4, &["group \"attention\"", "\"queries\" is unknown"]),
+    ("metadata = [\n  'text-modl',\n]", 5, &["did you mean \"text-model\"?"]),
+    ("metadata = [\n  'file-typ',\n]", 5, &["did you mean \"file-type\"?"]),
+    ("metadata = ['norms']", 4, &["there are no metadata \"norms\""]),
+    ("metadata = [\n  { key = 'a' },\n]", 5, &["one of u32"]),
+    ("metadata = [{ key = 'a', u32 = 1, f32 = 1 }]", 4, &["one of u32"]),
+    // Classes.
+    ("headless = ['Y']", 4, &["\"Y\" is none of \"classes\""]),
+    ("requires = [\"contains(architectures, 'Z')\"]", 4, &["\"Z\" is none of \"classes\""]),
+    ("[defaults.x]\nhidden_size = 1\n[aliases.y]\na = 'hidden_size'", 6, &["has no defaults"]),
+    // Tensors.
+    ("[tensors.'']\n\n'a.weight' = '1'", 6, &["tensor a.weight", "what it becomes"]),
+    ("[tensors.'']\n'a..b -> c' = '1'", 5, &["a..b"]),
+    ("[tensors.'']\n'a -> c' = { shape = '1', bias = true }", 5, &[".weight"]),
+    ("[tensors.'']\n'a.{layer}.b -> c' = '1'", 5, &["must have a layer"]),
+    ("[tensors.'']\n'a.{layr}.b -> c.{layer}' = '1'", 5, &["{layr}"]),
+    ("[tensors.'']\n'a.{layer:layrs}.b -> c.{layer}' = '1'", 5, &["\"layers\"?"]),
+    ("[tensors.'']\n'a -> b' = '1'\n'c -> d' = '1, layrs'", 6, &["did you mean \"layers\"?"]),
+    ("[tensors.'']\n'a -> b' = '1'\n'c -> d' = '1 +'", 6, &["expression \"1 +\""]),
+    ("[tensors.'']\n'a -> c' = { shape = '1', rearrange = 'a' }", 5, &["\"->\""]),
+    (
+        "[tensors.'']\n'a -> c' = { shape = '1', rearrange = [\n  'x -> x',\n  'x y -> x',\n] }",
+        7,
+        &["y is not on the right"],
+    ),
+    (
+        "[tensors.'']\n'a' = { shape = '1', into = [\n  { to = 'b', rearrange = 'x[:layrs] -> x' },\n] }",
+        6,
+        &["did you mean \"layers\"?"],
+    ),
+    ("[tensors.'']\n'a -> c' = { shape = '1', when = 'experst' }", 5, &["\"experts\"?"]),
+    ("[tensors.'']\n'a -> c' = { shape = '1', needed = 'experst' }", 5, &["\"experts\"?"]),
+    (
+        "[tensors.'']\n'a.weight -> c.weight' = { shape = '1', bias = 'experst' }",
+        5,
+        &["\"experts\"?"],
+    ),
+    (
+        "[tensors.'']\n'a -> output.weight' = { shape = '1', unless-equal = 'outptu.weight' }",
+        5,
+        &["no rule makes", "did you mean \"output.weight\"?"],
+    ),
+    (
+        "[tensors.'']\n'a.weight -> c.weight' = { shape = '1, 2', bias = true, rearrange = 'a b -> b a' }",
+        5,
+        &["bias"],
+    ),
+    ("[rename]\n'(' = ''", 5, &["rename"]),
+    ("[saved]\n'a' = 'b'\n'^(c)' = '$2'", 6, &["saved", "$2"]),
+];
+
 #[test]
-fn mistakes_are_named() {
-    for (text, why) in [
-        ("wrong = 1", "wrong"),
-        ("metadata = [\n{ key = 'a' }]", "one of u32"),
-        ("metadata = ['nothing']", "nothing"),
-        ("use = ['nothing']", "nothing"),
-        ("[numbers]\na = '1 +'", "line 5"),
-        ("[tensors.'']\n'a.weight' = '1'", "what it becomes"),
-        ("[tensors.'']\n'a..b -> c' = '1'", "a..b"),
-        ("[tensors.'']\n'a -> c' = { shape = '1', bias = true }", ".weight"),
-        ("[tensors.'']\n'a.{layer}.b -> c' = '1'", "layer"),
-        ("[tensors.'']\n'a -> c' = { shape = '1', rearrange = 'a' }", "->"),
-        ("[tensors.'']\n'a -> c' = { shape = '1', chnge = 'x' }", "chnge"),
-        (
-            "[tensors.'']\n'a.weight -> c.weight' = { shape = '1, 2', bias = true, rearrange = 'a b -> b a' }",
-            "bias",
-        ),
-        ("[rename]\n'(' = ''", "rename"),
-        ("quirks = ['nothing']", "nothing"),
-    ] {
-        let error = parse(&format!("{HEAD}{text}")).map(|_| ()).unwrap_err();
-        assert!(error.contains(why), "{text}: {error}");
+fn what_is_misspelt_is_an_error_with_its_line() {
+    for (text, line, words) in SLIPS {
+        let text = format!("{HEAD}{text}");
+        let mistakes = parse(&text).map(|_| ()).expect_err(&text);
+        let fits = |mistake: &Mistake| {
+            mistake.line == Some(*line) && words.iter().all(|word| mistake.message.contains(word))
+        };
+        assert!(mistakes.iter().any(fits), "{text}\nexpected {line} {words:?}: {mistakes:#?}");
     }
     for (text, why) in
         [("", "name"), ("name = 'x'", "classes"), ("name = 'x'\nclasses = ['X']", "tokenizers")]
     {
-        let error = parse(text).map(|_| ()).unwrap_err();
-        assert!(error.contains(why), "{text}: {error}");
+        let mistakes = parse(text).map(|_| ()).unwrap_err();
+        assert!(
+            mistakes.iter().any(|mistake| mistake.message.contains(why)),
+            "{text}: {mistakes:?}"
+        );
     }
+}
+
+/// What may be meant so, but probably is not.
+#[test]
+fn what_is_nearly_another_name_is_a_warning() {
+    for (text, line, words) in [
+        (
+            "metadata = [\n  { key = 'embeding_length', u32 = 1 },\n]",
+            5,
+            ["key \"embeding_length\"", "did you mean \"embedding_length\"?"],
+        ),
+        (
+            "[tensors.'a.{layer}. -> blk.{layer}.']\n'b -> attn_nrom.weight' = '1'",
+            5,
+            ["tensor name", "did you mean \"blk.{layer}.attn_norm.weight\"?"],
+        ),
+        (
+            "[defaults.x]\nrope_thata = 1",
+            5,
+            ["nothing uses the default \"rope_thata\"", "did you mean \"rope_theta\"?"],
+        ),
+        (
+            "loader-needs = ['expert_cuont']\nmetadata = ['text-model']",
+            4,
+            ["no entry of the metadata writes", "did you mean \"expert_count\"?"],
+        ),
+    ] {
+        let text = format!("{HEAD}{text}");
+        let (arch, mistakes) = read(&text);
+        assert!(arch.is_some(), "{text}: {mistakes:#?}");
+        let fits = |mistake: &Mistake| {
+            mistake.severity == Severity::Warning
+                && mistake.line == Some(line)
+                && words.iter().all(|word| mistake.message.contains(word))
+        };
+        assert!(mistakes.iter().any(fits), "{text}: {mistakes:#?}");
+    }
+}
+
+#[test]
+fn all_mistakes_are_found_at_once_in_the_order_of_lines() {
+    let text =
+        "use = ['attenton']\nmetadata = [\n  { key = 'a', u32 = 'layrs' },\n  'text-modl',\n]";
+    let (arch, mut mistakes) = read(&format!("{HEAD}{text}"));
+    mistakes.retain(|mistake| mistake.severity == Severity::Error);
+    assert!(arch.is_none());
+    let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [Some(4), Some(6), Some(7)], "{mistakes:#?}");
+}
+
+#[test]
+fn the_example_of_the_specification_is_good() {
+    let page = include_str!("../../../../../spec/architectures.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let (arch, mistakes) = read(example.expect("there is an example"));
+    assert!(arch.is_some() && mistakes.is_empty(), "{mistakes:#?}");
 }

@@ -36,6 +36,9 @@ enum What {
     EachLayer,
     RopeFactors,
     Tokens,
+    Token,
+    Named,
+    Lower,
 }
 
 /// The table of functions.
@@ -49,7 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "has", arguments: 1..=1, what: What::Has },
     // `any(a, b, ...)`: whether one of them holds.
     Function { name: "any", arguments: 1..=16, what: What::Any },
-    // `contains(list, x)`: whether the list has the item.
+    // `contains(list, x)`: whether the list has the item, or the text the part.
     Function { name: "contains", arguments: 2..=2, what: What::Contains },
     // To an integer: towards 0, upwards.
     Function { name: "trunc", arguments: 1..=1, what: What::Truncate },
@@ -68,6 +71,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
     // `tokens()`: the number of tokens that the tokenizer's files have.
     Function { name: "tokens", arguments: 0..=0, what: What::Tokens },
+    // `token(text)`: the id of the token with this text.
+    Function { name: "token", arguments: 1..=1, what: What::Token },
+    // `named(a, b, ...)`: whether the model's name has one of these in it, whatever the case.
+    Function { name: "named", arguments: 1..=16, what: What::Named },
+    // `lower(text)`: the text in lower case.
+    Function { name: "lower", arguments: 1..=1, what: What::Lower },
 ];
 
 /// Definitions may refer to each other this deeply.
@@ -81,6 +90,8 @@ const MOST_LAYERS: u64 = 65_536;
 pub(crate) struct Scope<'a> {
     /// The folder of the checkpoint.
     pub(in crate::arch) folder: &'a Path,
+    /// The same as it was given.
+    pub(in crate::arch) given: &'a Path,
     /// The file that errors name.
     pub(in crate::arch) path: &'a Path,
     pub(in crate::arch) raw: &'a Map<String, Value>,
@@ -342,6 +353,9 @@ impl<'a> Scope<'a> {
             }
             What::Contains => {
                 let (list, item) = (argument(0)?, argument(1)?);
+                if let (Some(text), Some(part)) = (list.as_str(), item.as_str()) {
+                    return Ok(text.contains(part).into());
+                }
                 let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
                 items.iter().any(|other| same(other, &item)).into()
             }
@@ -395,6 +409,19 @@ impl<'a> Scope<'a> {
             What::Tokens => match self.tokens {
                 Some(tokens) => tokens.into(),
                 None => files::token_count(self)?.map_or(Value::Null, Value::from),
+            },
+            What::Token => match argument(0)?.as_str() {
+                Some(text) => files::token_id(self, text)?.map_or(Value::Null, Value::from),
+                None => Value::Null,
+            },
+            What::Named => {
+                let names = (0..arguments.len()).map(argument).collect::<Result<Vec<_>, _>>()?;
+                let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+                files::is_named(self, &names).into()
+            }
+            What::Lower => match argument(0)?.as_str() {
+                Some(text) => text.to_lowercase().into(),
+                None => Value::Null,
             },
         })
     }

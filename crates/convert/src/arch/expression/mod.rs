@@ -17,6 +17,7 @@
 
 mod evaluate;
 mod keys;
+mod names;
 mod parse;
 
 use std::fmt;

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::evaluate::FUNCTIONS;
 use super::{Node, Operator};
+use crate::arch::mistake::did_you_mean;
 
 /// Deeper ones are refused.
 const MOST_DEPTH: usize = 32;
@@ -179,10 +180,19 @@ impl<'t> Parser<'t> {
             _ if self.rest.starts_with('(') => {
                 self.expect("(")?;
                 let function = FUNCTIONS.iter().find(|function| function.name == word);
-                let function = function.ok_or_else(|| format!("there is no function {word:?}"))?;
+                let function = function.ok_or_else(|| {
+                    let known = FUNCTIONS.iter().map(|function| function.name);
+                    format!("there is no function {word:?}{}", did_you_mean(word, known))
+                })?;
                 let arguments = self.list(")")?;
                 if !function.arguments.contains(&arguments.len()) {
-                    return Err(format!("{word} takes another number of arguments"));
+                    let (least, most) = (function.arguments.start(), function.arguments.end());
+                    let wanted = match least == most {
+                        true => least.to_string(),
+                        false => format!("{least} to {most}"),
+                    };
+                    let found = arguments.len();
+                    return Err(format!("{word} has {found} arguments, expected {wanted}"));
                 }
                 Node::Call(function, arguments)
             }
@@ -233,7 +243,8 @@ mod tests {
             ("a b", "left over"),
             ("(a", "is missing"),
             ("f(a)", "no function"),
-            ("len()", "number of arguments"),
+            ("len()", "len has 0 arguments, expected 1"),
+            ("lenn(a)", "did you mean \"len\""),
             ("'a", "quote"),
             ("1.2.3", "no number"),
             ("a ||", "left over"),

@@ -37,18 +37,16 @@ pub(super) struct Piece {
 /// Map all tensors, in the order of the file.
 pub(super) fn map(
     arch: &Arch,
-    class: &str,
     scope: Scope<'_>,
     weights: &Weights,
     out_type: Writable,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Mapped>, Error> {
-    let headless = arch.headless.iter().any(|name| name == class);
-    let mut mapper = Mapper::new(arch, scope, weights, out_type, headless)?;
+    let mut mapper = Mapper::new(arch, scope, weights, out_type)?;
     mapper.compute()?;
     let left_out = mapper.left_out()?;
     for (index, tensor) in weights.tensors().iter().enumerate() {
-        let name = mapper.renamed(&tensor.name);
+        let name = mapper.known_name(&tensor.name, &left_out);
         match part(&left_out, &name) {
             Part::Text => mapper.take(index, &name)?,
             Part::Redundant => {}
@@ -80,7 +78,8 @@ struct Mapper<'a> {
     scope: Scope<'a>,
     weights: &'a Weights,
     out_type: Writable,
-    headless: bool,
+    /// Whether names lack their prefix.
+    bare: bool,
     rules: Vec<Active<'a>>,
     /// The tensor of the checkpoint for a rule, the number of the source in it, and a place.
     found: HashMap<(usize, usize, Place), usize>,
@@ -98,7 +97,6 @@ impl<'a> Mapper<'a> {
         scope: Scope<'a>,
         weights: &'a Weights,
         out_type: Writable,
-        headless: bool,
     ) -> Result<Self, Error> {
         let mut rules: Vec<Active<'a>> = Vec::new();
         for rule in &arch.tensors {
@@ -126,7 +124,7 @@ impl<'a> Mapper<'a> {
             scope,
             weights,
             out_type,
-            headless,
+            bare: false,
             rules,
             found: HashMap::new(),
             seen: HashMap::new(),
@@ -152,9 +150,32 @@ impl<'a> Mapper<'a> {
         Error::of_tensor(self.weights.path(tensor), &tensor.name, problem)
     }
 
-    /// The name under which rules know a tensor.
-    fn renamed(&self, name: &str) -> String {
-        self.arch.rule_name(name, self.headless)
+    /// The name under which rules know a tensor. A checkpoint of the bare model lacks the prefix that the
+    /// whole model's has, and some checkpoints lack it in spite of what their config says.
+    fn known_name(&mut self, name: &str, left_out: &[(&LeftOut, Option<u64>)]) -> String {
+        let name = self.arch.rule_name(name);
+        let known = |name: &str| {
+            self.fits(name).next().is_some() || left_out.iter().any(|(it, n)| it.fits(name, *n))
+        };
+        match self.arch.prefixed(&name) {
+            Some(prefixed) if !known(&name) && known(&prefixed) => {
+                self.bare = true;
+                prefixed
+            }
+            _ => name,
+        }
+    }
+
+    /// The rules for a name: their number, the number of the source, and the numbers in the name. Rules under
+    /// a condition come first.
+    fn fits<'n>(&'n self, name: &'n str) -> impl Iterator<Item = (usize, usize, Place)> + 'n {
+        let rules = || self.rules.iter().enumerate();
+        let special = rules().filter(|(_, active)| active.rule.when.is_some());
+        let usual = rules().filter(|(_, active)| active.rule.when.is_none());
+        special.chain(usual).flat_map(move |(number, active)| {
+            let sources = active.rule.sources.iter().enumerate();
+            sources.filter_map(move |(source, pattern)| Some((number, source, pattern.fit(name)?)))
+        })
     }
 
     /// Take a tensor of the checkpoint, and write what is complete with it.
@@ -192,12 +213,9 @@ impl<'a> Mapper<'a> {
 
     /// The rule for a tensor, the number of the source in it, and the numbers in its name.
     fn rule_for(&self, tensor: &StoredTensor, name: &str) -> Result<(usize, usize, Place), Error> {
-        let mut fits = self.rules.iter().enumerate().flat_map(|(number, active)| {
-            let sources = active.rule.sources.iter().enumerate();
-            sources.filter_map(move |(source, pattern)| Some((number, source, pattern.fit(name)?)))
-        });
         let arch = || self.arch.name.clone();
-        let (number, source, place) = fits
+        let (number, source, place) = self
+            .fits(name)
             .next()
             .ok_or_else(|| self.fail(tensor, Problem::Unmapped { arch: arch(), beyond: None }))?;
         let active = &self.rules[number];
@@ -389,8 +407,8 @@ impl<'a> Mapper<'a> {
                         continue;
                     }
                     let name = pattern.fill(place);
-                    let name =
-                        if self.headless { name.trim_start_matches("model.") } else { &name };
+                    let prefix = self.arch.optional_prefix.as_deref().filter(|_| self.bare);
+                    let name = prefix.and_then(|it| name.strip_prefix(it)).unwrap_or(&name);
                     if !rule.advised {
                         let arch = self.arch.name.clone();
                         let problem = Problem::MissingTensor { arch };
@@ -409,3 +427,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "mapping_test.rs"]
+mod tests;

@@ -69,9 +69,10 @@ impl Checkpoint {
     /// If a file is missing or damaged, the architecture is unknown, or config, weights and tokenizer do
     /// not fit together; the error names the file and the tensor.
     pub fn open(folder: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
+        let given = folder;
         let folder = &folder.canonicalize().map_err(Error::io(folder))?;
         let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
-        let config = Config::read(folder, file.as_ref())?;
+        let config = Config::read(folder, file.as_ref())?.given_as(given);
         let found = arch::find(file.as_ref(), &config, folder)?;
         let arch = &*found;
         let config = if arch.raw_config { config.without_defaults() } else { config };
@@ -98,9 +99,14 @@ impl Checkpoint {
                 return Err(Error::in_file(config.path(), problem));
             }
         }
+        for doubt in &arch.doubts {
+            if scope.holds(&doubt.when)? {
+                warnings.push(doubt.text.clone());
+            }
+        }
         let mut mapped = Vec::new();
         if !options.vocabulary_only {
-            mapped = mapping::map(arch, config.class()?, scope, &weights, out_type, &mut warnings)?;
+            mapped = mapping::map(arch, scope, &weights, out_type, &mut warnings)?;
             let of = fuse::Context { weights: &weights, out_type };
             if options.fuse_qkv {
                 mapped = fuse::queries_keys_values(mapped, of);
@@ -110,7 +116,9 @@ impl Checkpoint {
             }
         }
 
-        let vocabulary = tokenizer::read(arch, &config, folder, options, &mut warnings)?;
+        let embedding = mapped.iter().find(|(tensor, _)| tensor.name == "token_embd.weight");
+        let rows = embedding.and_then(|(tensor, _)| tensor.shape.rows());
+        let vocabulary = tokenizer::read(arch, &config, folder, options, rows, &mut warnings)?;
 
         let parameters = Parameters::count(mapped.iter().map(|(tensor, _)| tensor));
         let author = Authorship::gather(
@@ -140,6 +148,7 @@ impl Checkpoint {
         metadata.set("general.quantization_version", Value::U32(metadata::QUANTIZATION_VERSION));
         write(Position::Late, &mut metadata)?;
         vocabulary.iter().for_each(|entry| metadata.set(&entry.key, entry.value.clone()));
+        warn_of_missing_keys(arch, &metadata, &mut warnings);
 
         let file_stem = author.file_stem((!options.vocabulary_only).then_some(mixture));
         let (tensors, assembled) = mapped.into_iter().unzip();
@@ -160,6 +169,19 @@ impl Checkpoint {
     /// The name of the file without `.gguf` that the reference would choose.
     pub fn file_stem(&self) -> &str {
         &self.file_stem
+    }
+}
+
+/// Name the keys that programs need and that the config says nothing about.
+fn warn_of_missing_keys(arch: &Arch, metadata: &Metadata, warnings: &mut Vec<String>) {
+    for key in &arch.loader_needs {
+        let key = format!("{}.{key}", arch.name);
+        if metadata.get(&key).is_none() {
+            warnings.push(format!(
+                "config.json says nothing about {key:?}, without which llama.cpp does not load the \
+                 file: add what the model was trained with to config.json"
+            ));
+        }
     }
 }
 

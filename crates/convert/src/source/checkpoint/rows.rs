@@ -10,6 +10,7 @@ use super::mapping::{Assembled, Piece};
 use crate::Error;
 use crate::arch::Change;
 use crate::encode::encode_rows;
+use crate::range;
 use crate::source::Problem;
 use crate::source::data_type::{DataType, narrow};
 use crate::source::weights::{StoredTensor, Weights};
@@ -99,11 +100,15 @@ fn convert(
     if change != Change::Keep && !halves {
         values.iter_mut().for_each(|value| *value = changed(*value));
     }
+    let columns = shape.row() as usize;
     if !ty.is_quantized() {
+        if let Some(index) = range::first_beyond(ty, &values) {
+            let (row, column) = (first_row + (index / columns) as u64, (index % columns) as u64);
+            return Err(fail(Problem::Range { row, column, value: values[index], ty }));
+        }
         narrow(&values, ty, out);
         return Ok(());
     }
-    let columns = shape.row() as usize;
     let row_bytes = ty.row_bytes(shape.row()).expect("the type was chosen for the row") as usize;
     out.resize(values.len() / columns * row_bytes, 0);
     encode_rows(Isa::detect(), ty, &values, columns, None, out)

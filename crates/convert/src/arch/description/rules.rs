@@ -1,0 +1,186 @@
+//! The rules for tensors, as a description writes them.
+
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::text::{RuleText, Texts};
+use super::{Part, Reading};
+use crate::arch::rules::NamePattern;
+use crate::arch::{Expression, Output, Pattern, TensorRule};
+
+/// What is wrong with a rule, and where.
+struct Wrong {
+    at: Range<usize>,
+    why: String,
+}
+
+impl Reading {
+    /// Add the rules that a line of a description stands for.
+    pub(super) fn rules(
+        &mut self,
+        part: &Part<'_>,
+        section: &str,
+        names: &Spanned<String>,
+        text: &RuleText,
+        to: &mut Vec<TensorRule>,
+    ) {
+        match rules_of(section, names, text) {
+            Ok(rules) => {
+                self.see_rule(part, names, text, &rules);
+                rules.into_iter().for_each(|rule| add_rule(to, rule));
+            }
+            Err(Wrong { at, why }) => {
+                let tensor = names.get_ref().split("->").next().unwrap_or_default().trim();
+                self.mistakes.push(part.place(&at).error(format!("tensor {tensor}: {why}")));
+            }
+        }
+    }
+
+    /// Look at all names in a rule.
+    fn see_rule(
+        &mut self,
+        part: &Part<'_>,
+        names: &Spanned<String>,
+        text: &RuleText,
+        rules: &[TensorRule],
+    ) {
+        let rule = &rules[0];
+        let line = part.place(&names.span());
+        let layered = rule.sources[0].layers.is_some();
+        for source in &rule.sources {
+            for count in [&source.layers, &source.experts].into_iter().flatten() {
+                self.names.see(line.clone(), count, false);
+            }
+        }
+        rule.shape.iter().for_each(|size| self.names.see(line.clone(), size, layered));
+        let outputs = text.into.iter().map(|output| &output.rearrange).chain([&text.rearrange]);
+        for (at, pattern) in outputs.flat_map(|texts| &texts.0) {
+            // It has been read before, so that it is good.
+            let pattern = Pattern::parse(pattern);
+            for size in pattern.iter().flat_map(Pattern::expressions) {
+                self.names.see(part.place(at), size, layered);
+            }
+        }
+        for condition in [&text.bias, &text.needed].into_iter().flatten() {
+            self.names.see(part.place(&condition.span()), condition.get_ref(), layered);
+        }
+        if let Some(when) = &text.when {
+            self.names.see(part.place(&when.span()), when.get_ref(), false);
+        }
+        if let Some(twin) = &text.unless_equal {
+            self.names.twin(part.place(&twin.span()), twin.get_ref());
+        }
+        for output in rules.iter().flat_map(|rule| &rule.outputs) {
+            self.names.target(line.clone(), &output.target);
+        }
+    }
+}
+
+/// The rules that a line of a description stands for: one, or one for the weights and one for the
+/// bias.
+fn rules_of(
+    section: &str,
+    names: &Spanned<String>,
+    text: &RuleText,
+) -> Result<Vec<TensorRule>, Wrong> {
+    let (from, to) = match section.split_once("->") {
+        Some((from, to)) => (from.trim(), to.trim()),
+        None => (section, section),
+    };
+    let (sources, target) = match names.get_ref().split_once("->") {
+        Some((sources, target)) => (sources.trim(), Some(target.trim())),
+        None => (names.get_ref().trim(), None),
+    };
+    let fail = |why: String| Wrong { at: names.span(), why };
+    let pattern = |source: &str| NamePattern::parse(&format!("{from}{}", source.trim()));
+    let output = |target: &str, rearrange: &Texts| {
+        let patterns = rearrange
+            .0
+            .iter()
+            .map(|(at, text)| Pattern::parse(text).map_err(|why| Wrong { at: at.clone(), why }));
+        let patterns = patterns.collect::<Result<_, _>>()?;
+        Ok::<_, Wrong>(Output { target: format!("{to}{target}"), patterns })
+    };
+    let mut outputs = Vec::new();
+    if let Some(target) = target {
+        outputs.push(output(target, &text.rearrange)?);
+    }
+    for text in &text.into {
+        outputs.push(output(text.to.get_ref(), &text.rearrange)?);
+    }
+    if outputs.is_empty() {
+        return Err(fail("neither \"->\" nor \"into\" says what it becomes".to_owned()));
+    }
+    let sources = sources.split(" + ").map(pattern).collect::<Result<Vec<_>, _>>().map_err(fail)?;
+    let shape = match text.shape.trim() {
+        "" => Vec::new(),
+        shape => Expression::parse_list(shape).map_err(fail)?,
+    };
+    let condition = |text: &Option<Spanned<Expression>>| Some(text.as_ref()?.get_ref().clone());
+    let rule = TensorRule {
+        sources,
+        shape,
+        outputs,
+        change: text.change,
+        when: condition(&text.when),
+        needed: condition(&text.needed).unwrap_or_else(|| Expression::literal(true.into())),
+        advised: text.advised,
+        early: text.early,
+        spare: text.spare,
+        unless_equal: text.unless_equal.as_ref().map(|twin| twin.get_ref().clone()),
+    };
+    let places = rule.sources[0].layers.is_some();
+    for output in &rule.outputs {
+        if output.target.contains("{layer}") != places {
+            return Err(fail(format!(
+                "{:?} must have a layer if the source has one",
+                output.target
+            )));
+        }
+        if output.target.replace("{layer}", "").contains('{') {
+            return Err(fail(format!("{:?}: only {{layer}} can be in there", output.target)));
+        }
+    }
+    let Some(needed) = &text.bias else { return Ok(vec![rule]) };
+    let bias = bias(&rule, needed.get_ref()).map_err(fail)?;
+    Ok(vec![rule, bias])
+}
+
+/// The rule for the bias that belongs to weights.
+fn bias(rule: &TensorRule, needed: &Expression) -> Result<TensorRule, String> {
+    let end = || "only what ends in .weight has a bias".to_owned();
+    let source = |name: &NamePattern| name.with_end(".weight", ".bias").ok_or_else(end);
+    let mut bias = rule.clone();
+    bias.sources = rule.sources.iter().map(source).collect::<Result<_, _>>()?;
+    bias.needed = needed.clone();
+    // Norms have as many dimensions as their biases.
+    let matrix = bias.shape.len() > 1;
+    if matrix {
+        bias.shape.pop();
+    }
+    for output in &mut bias.outputs {
+        output.target = output.target.strip_suffix(".weight").ok_or_else(end)?.to_owned() + ".bias";
+        for pattern in output.patterns.iter_mut().filter(|_| matrix) {
+            *pattern = pattern.of_bias()?;
+        }
+    }
+    Ok(bias)
+}
+
+/// Add a rule; it replaces those for the same tensor under the same condition.
+fn add_rule(rules: &mut Vec<TensorRule>, rule: TensorRule) {
+    let names = |rule: &TensorRule| {
+        let when = rule.when.as_ref().map(Expression::to_string);
+        let names: Vec<_> = rule.sources.iter().map(|name| name.text().to_owned()).collect();
+        (names, when)
+    };
+    let key = names(&rule);
+    match rules
+        .iter_mut()
+        .find(|other| names(other).0 == key.0 && (names(other).1 == key.1 || key.1.is_none()))
+    {
+        Some(other) => *other = rule,
+        None => rules.push(rule),
+    }
+}

@@ -1,0 +1,114 @@
+//! The names in an expression.
+
+use serde_json::Value;
+
+use super::{Expression, Node};
+use crate::arch::Numbers;
+
+/// Definitions may refer to each other this deeply.
+const MOST_DEPTH: u32 = 32;
+
+impl Expression {
+    /// The names of numbers and keys, as often as they stand there.
+    pub(in crate::arch) fn names(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.node.visit(&mut |node| {
+            if let Node::Name(name) = node {
+                names.push(name.as_str());
+            }
+        });
+        names
+    }
+
+    /// The classes that it looks for in the config: `contains(architectures, 'Class')`.
+    pub(in crate::arch) fn classes(&self) -> Vec<&str> {
+        let mut classes = Vec::new();
+        self.node.visit(&mut |node| {
+            if let Node::Call(function, arguments) = node
+                && function.name == "contains"
+                && let [Node::Name(list), Node::Literal(Value::String(class))] = &arguments[..]
+                && list == "architectures"
+            {
+                classes.push(class.as_str());
+            }
+        });
+        classes
+    }
+
+    /// Whether its value needs the number of a layer, perhaps through definitions.
+    pub(in crate::arch) fn asks_for_layer(&self, numbers: &Numbers) -> bool {
+        fn walk(node: &Node, numbers: &Numbers, inside: Option<&str>, depth: u32) -> bool {
+            match node {
+                Node::Name(name) if name == "layer" => true,
+                Node::Name(name) => {
+                    let number = numbers.iter().find(|(key, _)| key == name);
+                    number.filter(|(key, _)| depth > 0 && inside != Some(key.as_str())).is_some_and(
+                        |(key, number)| walk(&number.node, numbers, Some(key), depth - 1),
+                    )
+                }
+                // It gives each layer its number.
+                Node::Call(function, _) if function.name == "each_layer" => false,
+                _ => node.children().into_iter().any(|child| walk(child, numbers, inside, depth)),
+            }
+        }
+        walk(&self.node, numbers, None, MOST_DEPTH)
+    }
+
+    /// The definitions through which `name`, which this defines, refers to itself; itself last.
+    pub(in crate::arch) fn way_back_to(
+        &self,
+        name: &str,
+        numbers: &Numbers,
+    ) -> Option<Vec<String>> {
+        fn walk<'a>(
+            node: &'a Node,
+            goal: &str,
+            numbers: &'a Numbers,
+            way: &mut Vec<&'a str>,
+        ) -> bool {
+            if let Node::Name(name) = node {
+                // In its own definition, a number's name is that of a key.
+                let inside = way.last().copied().unwrap_or(goal);
+                let number = numbers.iter().find(|(key, _)| key == name && key != inside);
+                let Some((name, number)) = number else { return false };
+                if name == goal {
+                    way.push(name);
+                    return true;
+                }
+                if way.contains(&name.as_str()) {
+                    return false;
+                }
+                way.push(name);
+                let found = walk(&number.node, goal, numbers, way);
+                if !found {
+                    way.pop();
+                }
+                return found;
+            }
+            node.children().into_iter().any(|child| walk(child, goal, numbers, way))
+        }
+        let mut way = Vec::new();
+        let found = walk(&self.node, name, numbers, &mut way);
+        found.then(|| way.into_iter().map(str::to_owned).collect())
+    }
+}
+
+impl Node {
+    /// The parts of which it consists.
+    fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Literal(_) | Self::Skip | Self::Name(_) => Vec::new(),
+            Self::Not(node) => vec![node],
+            Self::Item(a, b) | Self::Or(a, b) | Self::And(a, b) | Self::Binary(_, a, b) => {
+                vec![a, b]
+            }
+            Self::List(nodes) | Self::Call(_, nodes) => nodes.iter().collect(),
+        }
+    }
+
+    /// Look at it and everything in it.
+    fn visit<'a>(&'a self, on: &mut impl FnMut(&'a Self)) {
+        on(self);
+        self.children().into_iter().for_each(|child| child.visit(on));
+    }
+}

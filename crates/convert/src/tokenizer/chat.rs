@@ -1,0 +1,158 @@
+//! Chat templates: which of several files' is taken.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::bare::read_text;
+use crate::Error;
+use crate::json::read_object;
+
+/// The template: text, a list of named ones, or null.
+///
+/// As in the reference, that of `tokenizer_config.json` counts, even if it is null, and without that file
+/// there is none. Programs that read the checkpoint itself prefer the file of its own, so that a template
+/// that is passed over is told.
+pub(super) fn template(
+    folder: &Path,
+    config: Option<&Map<String, Value>>,
+    warnings: &mut Vec<String>,
+) -> Result<Value, Error> {
+    let Some(config) = config else {
+        if let Ok(Some((name, _))) = file(folder) {
+            warnings.push(format!(
+                "the chat template in {name} is left out, because tokenizer_config.json is missing or \
+                 empty"
+            ));
+        }
+        return Ok(Value::Null);
+    };
+    let Some(template) = config.get("chat_template") else {
+        return Ok(file(folder)?.map_or(Value::Null, |(_, template)| template));
+    };
+    if !matches!(template, Value::Null | Value::String(_) | Value::Array(_)) {
+        warnings.push(format!(
+            "tokenizer_config.json: \"chat_template\" is {}, expected a text or a list of named ones; \
+             the output has no chat template",
+            kind(template)
+        ));
+        return Ok(Value::Null);
+    }
+    // What another file holds does not matter unless it is a template.
+    if let Ok(Some((name, other))) = file(folder)
+        && let Some(other) = default(&other)
+    {
+        match default(template) {
+            Some(own) if own == other => {}
+            Some(_) => warnings.push(format!(
+                "the chat templates in tokenizer_config.json and {name} differ: that of \
+                 tokenizer_config.json is taken. To have the other, remove \"chat_template\" from \
+                 tokenizer_config.json"
+            )),
+            None => warnings.push(format!(
+                "tokenizer_config.json has an empty \"chat_template\", which counts: the output has \
+                 no chat template. To have that of {name}, remove the key"
+            )),
+        }
+    }
+    Ok(template.clone())
+}
+
+/// The template that is used unless another one is asked for by its name.
+fn default(template: &Value) -> Option<&str> {
+    let named = |choice: &&Value| choice.get("name").is_some_and(|name| name == "default");
+    let text = match template {
+        Value::Array(list) => list.iter().find(named)?.get("template")?.as_str(),
+        _ => template.as_str(),
+    };
+    text.filter(|text| !text.is_empty())
+}
+
+/// The template of a file of its own, and the file's name.
+fn file(folder: &Path) -> Result<Option<(&'static str, Value)>, Error> {
+    let name = "chat_template.jinja";
+    let path = folder.join(name);
+    if path.exists() {
+        let default = read_text(&path)?;
+        let mut others = Vec::new();
+        if let Ok(entries) = fs::read_dir(folder.join("additional_chat_templates")) {
+            others.extend(entries.flatten().map(|entry| entry.path()));
+            others.retain(|path| path.extension().is_some_and(|end| end == "jinja"));
+            others.sort();
+        }
+        if others.is_empty() {
+            return Ok(Some((name, default.into())));
+        }
+        let mut list = vec![serde_json::json!({"name": "default", "template": default})];
+        for path in others {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            list.push(serde_json::json!({"name": name, "template": read_text(&path)?}));
+        }
+        return Ok(Some((name, list.into())));
+    }
+    let name = "chat_template.json";
+    let path = folder.join(name);
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(read_object(&path)?.remove("chat_template").map(|template| (name, template)))
+}
+
+/// What a JSON value is.
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The template that is taken, and the warnings, of `tokenizer_config.json` and `chat_template.jinja`.
+    fn taken(config: Option<Value>, jinja: Option<&str>) -> (Value, String) {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(jinja) = jinja {
+            fs::write(folder.path().join("chat_template.jinja"), jinja).unwrap();
+        }
+        let mut warnings = Vec::new();
+        let config = config.as_ref().and_then(Value::as_object);
+        let template = template(folder.path(), config, &mut warnings).unwrap();
+        (template, warnings.join("\n"))
+    }
+
+    #[test]
+    fn a_template_that_is_passed_over_is_told() {
+        let named = json!([{"name": "default", "template": "x"}]);
+        for (config, jinja, expected, warning) in [
+            (Some(json!({})), Some("NEW"), json!("NEW"), ""),
+            (Some(json!({})), None, Value::Null, ""),
+            (Some(json!({"chat_template": "OLD"})), None, json!("OLD"), ""),
+            (Some(json!({"chat_template": "OLD"})), Some("OLD"), json!("OLD"), ""),
+            (Some(json!({"chat_template": "OLD"})), Some("NEW"), json!("OLD"), "differ"),
+            (Some(json!({"chat_template": ""})), Some("NEW"), json!(""), "empty"),
+            (Some(json!({"chat_template": null})), Some("NEW"), Value::Null, "empty"),
+            (Some(json!({"chat_template": ""})), None, json!(""), ""),
+            (Some(json!({"chat_template": named.clone()})), Some("x"), named.clone(), ""),
+            (Some(json!({"chat_template": named.clone()})), Some("y"), named.clone(), "differ"),
+            (Some(json!({"chat_template": {"a": 1}})), None, Value::Null, "an object"),
+            (Some(json!({"chat_template": 3})), Some("NEW"), Value::Null, "a number"),
+            (None, Some("NEW"), Value::Null, "missing"),
+            (Some(json!({"chat_template": "OLD"})), Some(""), json!("OLD"), ""),
+            (None, None, Value::Null, ""),
+        ] {
+            let (found, warnings) = taken(config.clone(), jinja);
+            assert_eq!(found, expected, "{config:?} {jinja:?}");
+            assert_eq!(warnings.is_empty(), warning.is_empty(), "{config:?} {jinja:?}: {warnings}");
+            assert!(warnings.contains(warning), "{config:?} {jinja:?}: {warnings}");
+        }
+    }
+}

@@ -7,9 +7,6 @@ pub enum Problem {
     /// The text is not JSON, or not of the expected form.
     #[error("not the JSON that is expected here: {0}")]
     Json(#[from] serde_json::Error),
-    /// The model card's front matter is not YAML.
-    #[error("the front matter is not YAML: {0}")]
-    Yaml(String),
     /// The file is too short for its own header.
     #[error(
         "the header of a safetensors file would take {need} bytes, the file has {file}: it is \

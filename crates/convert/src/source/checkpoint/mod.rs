@@ -120,6 +120,7 @@ impl Checkpoint {
         let mut write = |position, metadata: &mut Metadata| {
             let context = (&scope, &rope);
             arch::write_entries(
+            &mut warnings,
                 (arch, position),
                 &config,
                 context,

@@ -54,11 +54,41 @@ pub enum Problem {
     },
     /// The checkpoint is quantized in a way that is not read.
     #[error(
-        "the checkpoint is quantized by {0}, which is not read; of quantized checkpoints those of fp8, \
-         mxfp4, modelopt (FP8), compressed-tensors (one group of integers or FP8), gptq (2, 4 or 8 bits) \
-         and bitnet are. Take the model's unquantized checkpoint"
+        "the checkpoint is quantized by {method}{}, which is not read; of quantized checkpoints \
+         those of fp8, mxfp4, modelopt (FP8), compressed-tensors (FP8, integers), gptq (2, 4 or 8 \
+         bits) and bitnet are. Take the model's unquantized checkpoint",
+        .tensor.as_ref().map(|name| format!(" (tensor {name:?})")).unwrap_or_default()
     )]
-    Quantization(String),
+    Quantization {
+        /// How it is quantized.
+        method: String,
+        /// A tensor that shows it, if the error is not about this tensor.
+        tensor: Option<String>,
+    },
+    /// How a tensor is quantized can be seen, but not what it needs to be read.
+    #[error("the checkpoint is quantized by {method}, but nothing says {lacks}")]
+    QuantizationUnsaid {
+        /// How it is quantized.
+        method: &'static str,
+        /// What is missing, and where it is to be.
+        lacks: &'static str,
+    },
+    /// The weights of an adapter stand next to those of the model.
+    #[error(
+        "a LoRA, or another adapter of PEFT, is not merged into the weights: load the model with \
+         PEFT, call merge_and_unload(), save the result and convert that"
+    )]
+    Unmerged,
+    /// A scale is no number to multiply with.
+    #[error(
+        "scale {index} is {value}: the file is damaged, or no number was written; download it again"
+    )]
+    Scale {
+        /// Which of them, counted from 0.
+        index: u64,
+        /// What it is.
+        value: f32,
+    },
     /// Of two tensors that belong together one is missing.
     #[error("the tensor {other:?}, which belongs to it, is missing")]
     NoPartner {

@@ -14,7 +14,6 @@ use super::quantized::{self, Fault};
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
 use crate::Error;
-use crate::json::read_json;
 
 /// The open files and what is in them. Nothing of the data has been read.
 #[derive(Debug, Default)]
@@ -68,7 +67,7 @@ impl Weights {
     /// Make one tensor of those that only together are one: small numbers and what belongs to them become
     /// [`F32`](DataType::F32) under the name that the weight has elsewhere, codes of MXFP4 and their scales
     /// [`Mxfp4`](DataType::Mxfp4) under the name of the codes (`.._blocks`). `config` is the whole `config.json`,
-    /// at `path`.
+    /// at `path`. What is odd is said in `warnings`.
     ///
     /// # Errors
     /// If tensors do not fit together, or the checkpoint is quantized in a way that is not read.
@@ -77,18 +76,14 @@ impl Weights {
         config: &Map<String, Value>,
         path: &Path,
     ) -> Result<(), Error> {
-        let quantization = |config: &Map<String, Value>| {
-            config.get("quantization_config").filter(|value| value.is_object()).cloned()
-        };
-        let of_text = config.get("text_config").and_then(Value::as_object);
-        let quantization = of_text
-            .and_then(quantization)
-            .or_else(|| quantization(config))
-            .map_or_else(|| self.producer(), |found| Ok(Some(found)))?;
+        let gptq = self.tensors.iter().any(|tensor| tensor.name.ends_with(".qweight"));
+        let entry = quantized::Entry::find(config, path, &self.folder, gptq)?;
         let tensors = mem::take(&mut self.tensors);
-        let joined = quantized::join(tensors, quantization.as_ref(), &self.files);
+        let joined = quantized::join(tensors, entry.as_ref(), &self.files, warnings);
         self.tensors = joined.map_err(|fault| match fault {
-            Fault::Config(problem) => Error::in_file(path, problem),
+            Fault::Entry(problem) => {
+                Error::in_file(entry.as_ref().map_or(path, |entry| entry.path()), problem)
+            }
             Fault::Tensor(file, name, problem) => {
                 Error::of_tensor(self.files[file].path(), &name, problem)
             }
@@ -97,19 +92,9 @@ impl Weights {
         Ok(())
     }
 
-    /// What `hf_quant_config.json` stands for where `config.json` says nothing: the method has the producer's name.
-    fn producer(&self) -> Result<Option<Value>, Error> {
-        let path = self.folder.join("hf_quant_config.json");
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let json = read_json(&path)?;
-        let name = json["producer"]["name"].as_str().filter(|name| !name.is_empty());
-        Ok(name.map(|name| serde_json::json!({ "quant_method": name.to_lowercase() })))
-    }
-
     /// The 16-bit type of the first tensor with two or more dimensions that has one, in the order of the files
     /// and before [`join_quantized`](Self::join_quantized).
+        warnings: &mut Vec<String>,
     pub(crate) const fn half(&self) -> Option<DataType> {
         self.half
     }

@@ -80,7 +80,9 @@ impl Checkpoint {
             }
             opened => opened?,
         };
-        weights.join_quantized(&config.raw, config.path())?;
+        if !options.vocabulary_only {
+            weights.join_quantized(&config.raw, config.path(), &mut warnings)?;
+        }
         let out_type = options.out_type.resolve(&weights);
         let quantization =
             config.get("quantization_config").and_then(|how| how.get("quant_method"));

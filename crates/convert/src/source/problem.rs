@@ -1,3 +1,6 @@
+use std::path::PathBuf;
+
+use super::FolderKind;
 use crate::encode::EncodeError;
 
 /// What is wrong with a file of a checkpoint.
@@ -159,16 +162,41 @@ pub enum Problem {
         /// Bytes behind the header.
         found: u64,
     },
-    /// The folder has no weights.
+    /// The folder has no config.
+    #[error("no config.json: not the folder of a checkpoint{}", hint(.kind.as_ref()))]
+    NoConfig {
+        /// What it is, if that is known.
+        kind: Option<FolderKind>,
+    },
+    /// A file is a link, and there is nothing where it leads.
+    #[error("this is a link to {}, which is not there: download the file again", target.display())]
+    BrokenLink {
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// A file of a checkpoint was named, and the folder that holds it is none of a checkpoint.
     #[error(
-        "no model*.safetensors and no pytorch_model*.bin here{}",
-        .other.as_ref().map(|name| format!(
-            "; {name:?} has the layout of its maker: take the model's checkpoint for Hugging Face's library"
-        )).unwrap_or_default()
+        "this is {what}, and its folder has no config.json: put the model's config.json and the \
+         tokenizer's files (tokenizer.json, tokenizer_config.json, ...) next to it"
     )]
+    Alone {
+        /// What the file is.
+        what: &'static str,
+    },
+    /// A file with weights was named that is not one of those that are read.
+    #[error(
+        "the checkpoint in its folder has its weights in {first:?}, not in this file: name the \
+         folder to convert that checkpoint"
+    )]
+    NotRead {
+        /// The first of the files that are read.
+        first: String,
+    },
+    /// The folder has no weights.
+    #[error("no model*.safetensors and no pytorch_model*.bin{}", hint(.kind.as_ref()))]
     NoWeights {
-        /// A file in the layout of another library.
-        other: Option<String>,
+        /// What it is, if that is known.
+        kind: Option<FolderKind>,
     },
     /// The folder has weights of two models, or of one twice.
     #[error("two checkpoints are here, {first:?} and {second:?}: move one of them away")]
@@ -466,5 +494,13 @@ fn blocks(block: &[u64]) -> String {
 }
 
 fn limit(beyond: Option<(u64, &str)>) -> String {
-    beyond.map(|(n, what)| format!("; by config.json there are {n} {what}")).unwrap_or_default()
+    let limit = |(n, what): (u64, &str)| match n {
+        1 => format!("; by config.json there is 1 {}", what.trim_end_matches('s')),
+        n => format!("; by config.json there are {n} {what}"),
+    };
+    beyond.map(limit).unwrap_or_default()
+}
+
+fn hint(kind: Option<&FolderKind>) -> String {
+    kind.map(|kind| format!("; {kind}")).unwrap_or_default()
 }

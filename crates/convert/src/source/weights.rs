@@ -13,6 +13,7 @@ use super::problem::Problem;
 use super::quantized::{self, Fault};
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
+use super::wrapper;
 use crate::Error;
 
 /// The open files and what is in them. Nothing of the data has been read.
@@ -37,26 +38,59 @@ impl Weights {
     pub(crate) fn open(folder: &Path, warnings: &mut Vec<String>) -> Result<Self, Error> {
         let Files { kind, names, map } = folder::find(folder, warnings)?;
         let mut weights = Self { folder: folder.to_owned(), ..Self::default() };
-        let mut owner: HashMap<String, usize> = HashMap::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut overlaid = None;
         for (number, name) in names.iter().enumerate() {
             let path = folder.join(name);
             let file = DataFile::open(&path)?;
             for Entry { name: tensor, ty, shape, data } in (kind.read)(&file)? {
                 let fail = |problem| Error::of_tensor(&path, &tensor, problem);
-                if let Some(other) = owner.insert(tensor.clone(), number) {
-                    return Err(fail(Problem::TwoShards { other: names[other].clone() }));
-                }
-                if map.as_ref().is_some_and(|map| map.get(&tensor) != Some(name)) {
+                let listed = map.as_ref().map(|map| map.get(&tensor));
+                if listed == Some(None) {
                     return Err(fail(Problem::NotInIndex { index: kind.index }));
                 }
-                weights.tensors.push(StoredTensor { name: tensor, ty, shape, file: number, data });
+                let stored = StoredTensor { name: tensor.clone(), ty, shape, file: number, data };
+                let Some(place) = places.get(&tensor) else {
+                    places.insert(tensor, weights.tensors.len());
+                    weights.tensors.push(stored);
+                    continue;
+                };
+                let before = &mut weights.tensors[*place];
+                if listed.is_none() {
+                    let other = names[before.file].clone();
+                    return Err(fail(Problem::TwoShards { other }));
+                }
+                // The index decides; the tensor keeps the place of the first, as in the reference.
+                let other = names[before.file].clone();
+                if listed == Some(Some(name)) {
+                    *before = stored;
+                }
+                let said = || (tensor, other, name.clone());
+                overlaid.get_or_insert_with(|| (0, said())).0 += 1;
             }
             weights.files.push(file);
         }
-        if let Some((tensor, shard)) = first_absent(map.as_ref(), &owner) {
+        if let Some((tensor, shard)) = first_elsewhere(map.as_ref(), &names, &places, &weights) {
             let problem = Problem::NotInShard { shard: shard.clone() };
             return Err(Error::of_tensor(&folder.join(kind.index), tensor, problem));
         }
+        if let Some((count, (tensor, first, second))) = overlaid {
+            let file = map.as_ref().and_then(|map| map.get(&tensor)).cloned().unwrap_or_default();
+            let more = match count {
+                1 => String::new(),
+                2 => ", and another tensor is in two files".to_owned(),
+                n => format!(", and {} other tensors are in two files", n - 1),
+            };
+            warnings.push(format!(
+                "tensor {tensor:?} is in {first:?} and in {second:?}{more}: {:?} decides, which \
+                 names {file:?}",
+                kind.index
+            ));
+        }
+        wrapper::strip(&mut weights.tensors, warnings).map_err(|(index, problem)| {
+            let tensor = &weights.tensors[index];
+            Error::of_tensor(weights.path(tensor), &tensor.name, problem)
+        })?;
         let matrices = weights.tensors.iter().filter(|tensor| tensor.shape.len() >= 2);
         weights.half = matrices
             .map(|tensor| tensor.ty)
@@ -75,6 +109,7 @@ impl Weights {
         &mut self,
         config: &Map<String, Value>,
         path: &Path,
+        warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let gptq = self.tensors.iter().any(|tensor| tensor.name.ends_with(".qweight"));
         let entry = quantized::Entry::find(config, path, &self.folder, gptq)?;
@@ -94,7 +129,6 @@ impl Weights {
 
     /// The 16-bit type of the first tensor with two or more dimensions that has one, in the order of the files
     /// and before [`join_quantized`](Self::join_quantized).
-        warnings: &mut Vec<String>,
     pub(crate) const fn half(&self) -> Option<DataType> {
         self.half
     }
@@ -176,10 +210,15 @@ impl Weights {
 /// Values, or blocks, that are compared at a time.
 const COMPARED: u64 = 1 << 18;
 
-/// The first tensor, by name, that the index lists and no file holds.
-fn first_absent<'m>(
+/// The first tensor, by name, that the file which the index names for it does not hold.
+fn first_elsewhere<'m>(
     map: Option<&'m HashMap<String, String>>,
-    owner: &HashMap<String, usize>,
+    names: &[String],
+    places: &HashMap<String, usize>,
+    weights: &Weights,
 ) -> Option<(&'m String, &'m String)> {
-    map?.iter().filter(|(name, _)| !owner.contains_key(*name)).min()
+    let is_there = |(tensor, shard): &(&String, &String)| {
+        places.get(*tensor).is_some_and(|place| names[weights.tensors[*place].file] == **shard)
+    };
+    map?.iter().filter(|entry| !is_there(entry)).min()
 }

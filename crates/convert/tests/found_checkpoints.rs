@@ -134,7 +134,9 @@ fn a_file_of_a_checkpoint_stands_for_its_folder() {
 fn folders_that_are_something_else_are_named() {
     let adapter = r#"{"peft_type": "LORA", "base_model_name_or_path": "org/base"}"#;
     let snapshot = "snapshots/0123abcd/config.json";
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    /// Files with what is in them, and texts that the error must have.
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: &[Case<'_>] = &[
         (&[], &["empty"]),
         (&[("model.safetensors", "")], &["weights (model.safetensors) alone", "tokenizer"]),
         (

@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
 }
 
 /// A hash of all files in the folders: their names below the folder, and their content.
-fn hash(folders: &[PathBuf]) -> io::Result<u128> {
+pub(crate) fn hash(folders: &[PathBuf]) -> io::Result<u128> {
     let mut hash = FNV_OFFSET;
     for folder in folders {
         let mut files = Vec::new();

@@ -134,7 +134,8 @@ fn failures_name_what_is_missing() {
     let message = folder.run("convert copy -t Q4_0").failure();
     assert!(message.contains("model.safetensors"), "{message}");
     let message = folder.run("convert copy/model.safetensors -t Q4_0").failure();
-    assert!(message.contains("checkpoint"), "{message}");
-    let message = folder.run("convert copy/model.safetensors --outtype f16").failure();
+    assert!(message.contains("truncated"), "{message}");
+    fs::write(folder.path("copy/notes.txt"), "no GGUF file").unwrap();
+    let message = folder.run("convert copy/notes.txt --outtype f16").failure();
     assert!(message.contains("--outtype") && message.contains("folder"), "{message}");
 }

@@ -1,5 +1,9 @@
 //! The small JSON files of a checkpoint.
+//!
+//! Editors and shells put a byte order mark in front of text, and some write UTF-16; both are read.
+//! Python's `NaN` and `Infinity` are read as null.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -9,19 +13,43 @@ use crate::Error;
 
 /// A file that must be there.
 pub(crate) fn read_json(path: &Path) -> Result<Value, Error> {
-    let text = granule_reader::file::read(path).map_err(Error::io(path))?;
-    parse(&text).map_err(|error| Error::in_file(path, error))
+    parse(&read_text(path)?).map_err(|error| Error::in_file(path, error))
 }
 
 /// A file that must be there and hold an object.
 pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
-    let text = granule_reader::file::read(path).map_err(Error::io(path))?;
-    parse(&text).map_err(|error| Error::in_file(path, error))
+    parse(&read_text(path)?).map_err(|error| Error::in_file(path, error))
 }
 
 /// A file that may be absent.
 pub(crate) fn read_object_if_there(path: &Path) -> Result<Option<Map<String, Value>>, Error> {
     if path.exists() { read_object(path).map(Some) } else { Ok(None) }
+}
+
+/// The bytes of a file as UTF-8, without a byte order mark. Not checked to be valid.
+pub(crate) fn read_text(path: &Path) -> Result<Vec<u8>, Error> {
+    let bytes = granule_reader::file::read(path).map_err(Error::io(path))?;
+    Ok(match without_mark(&bytes) {
+        Cow::Borrowed(text) if text.len() == bytes.len() => bytes,
+        text => text.into_owned(),
+    })
+}
+
+/// The text after its byte order mark, if it has one; UTF-16 becomes UTF-8.
+pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let utf16 = |pairs: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = pairs.as_chunks().0.iter().map(|pair| unit(*pair));
+        let text: String = char::decode_utf16(units)
+            .map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect();
+        Cow::Owned(text.into_bytes())
+    };
+    match bytes {
+        [0xef, 0xbb, 0xbf, text @ ..] => Cow::Borrowed(text),
+        [0xff, 0xfe, pairs @ ..] => utf16(pairs, u16::from_le_bytes),
+        [0xfe, 0xff, pairs @ ..] => utf16(pairs, u16::from_be_bytes),
+        text => Cow::Borrowed(text),
+    }
 }
 
 /// Parse a file as Python would have written it: what is no number or has no end becomes null.
@@ -68,5 +96,24 @@ mod tests {
         for wrong in [&b"{\"a\": Inf}"[..], b"{\"a\": Infinity", b"\"Infinity\\", b"NaNa"] {
             assert!(parse::<Value>(wrong).is_err());
         }
+    }
+
+    #[test]
+    fn byte_order_marks_are_no_part_of_the_text() {
+        let text = "{\"ä\": \"😀\"}";
+        let utf16 = |mark: [u8; 2], bytes: fn(u16) -> [u8; 2]| {
+            mark.into_iter().chain(text.encode_utf16().flat_map(bytes)).collect::<Vec<u8>>()
+        };
+        for bytes in [
+            text.as_bytes().to_vec(),
+            [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+            utf16([0xff, 0xfe], u16::to_le_bytes),
+            utf16([0xfe, 0xff], u16::to_be_bytes),
+        ] {
+            assert_eq!(without_mark(&bytes), text.as_bytes(), "{bytes:02x?}");
+        }
+        assert_eq!(without_mark(b"\xef\xbb"), &b"\xef\xbb"[..]);
+        let lone = without_mark(b"\xff\xfe\x00\xd8{");
+        assert_eq!(lone, "\u{fffd}".as_bytes());
     }
 }

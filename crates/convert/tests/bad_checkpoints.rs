@@ -2,75 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "common/folder.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod folder;
 
+use std::fs;
+
+use folder::{Copy, FILE, INDEX, SHARDED, SINGLE};
 use granule_convert::{Checkpoint, CheckpointOptions, OutType, Source};
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 
-/// Five files with an index.
-const SHARDED: &str = "Tiny-Llama2-SPM-110K-chat-v1.1";
-/// One file.
-const SINGLE: &str = "llama2-spm-256";
 /// Two layers with four experts each, three files with an index.
 const EXPERTS: &str = "Mixtral-tiny-4x100K-Instruct-v0.1";
 
-const FILE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-
-/// A copy of a fixture that may be damaged.
-struct Copy {
-    _root: TempDir,
-    folder: PathBuf,
-}
-
 impl Copy {
-    fn of(name: &str) -> Self {
-        let from =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints").join(name);
-        let root = TempDir::new().unwrap();
-        let folder = root.path().join(name);
-        fs::create_dir(&folder).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
-            }
-        }
-        Self { _root: root, folder }
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.folder.join(file)
-    }
-
-    fn open(&self) -> Result<Checkpoint, granule_convert::Error> {
-        Checkpoint::open(&self.folder, &CheckpointOptions::default())
-    }
-
-    /// The error must have all of these texts in it.
-    #[track_caller]
-    fn refused(&self, texts: &[&str]) {
-        match self.open() {
-            Ok(_) => panic!("opened, expected an error with {texts:?}"),
-            Err(error) => {
-                let error = error.to_string();
-                for text in texts {
-                    assert!(error.contains(text), "{error:?} lacks {text:?}");
-                }
-                assert!(error.lines().count() <= 2, "{error}");
-            }
-        }
-    }
-
-    fn json(&self, file: &str, change: impl FnOnce(&mut Map<String, Value>)) {
-        let path = self.path(file);
-        let mut json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        change(&mut json);
-        fs::write(path, Value::Object(json).to_string()).unwrap();
-    }
-
     fn config(&self, key: &str, value: Value) {
         self.json("config.json", |config| drop(config.insert(key.to_owned(), value)));
     }
@@ -257,7 +202,7 @@ fn tensors_are_those_of_the_architecture() {
 
     let copy = Copy::of(SINGLE);
     copy.config("num_hidden_layers", json!(1));
-    copy.refused(&[FILE, "model.layers.1.", "1 layers"]);
+    copy.refused(&[FILE, "model.layers.1.", "1 layer"]);
     copy.config("num_hidden_layers", json!(3));
     copy.refused(&["model.layers.2.", "lacks it"]);
 

@@ -102,7 +102,9 @@ pub(super) fn token_id(scope: &Scope<'_>, text: &str) -> Result<Option<u64>, Err
 pub(super) fn is_named(scope: &Scope<'_>, names: &[&str]) -> bool {
     let class = scope.raw.get("architectures").and_then(|list| list.get(0));
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let folder = scope.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // the folder may have been given as `.`
+    let folder = scope.folder.canonicalize().unwrap_or_else(|_| scope.folder.to_owned());
+    let folder = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let given = scope.given.to_string_lossy().into_owned();
     let hints = [folder, given, text(scope.raw.get("model_type")), text(class)];
     let hints = hints.map(|hint| hint.to_lowercase());

@@ -5,18 +5,21 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::Error;
-use crate::source::Problem;
-
-/// The front matter of the folder's model card; empty if there is none.
-pub(super) fn read(folder: &Path) -> Result<Map<String, Value>, Error> {
+/// The front matter of the folder's model card. It is empty if there is no card, or if the card
+/// cannot be read: then `warnings` says so, and the conversion goes on without a description.
+pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Map<String, Value> {
     let path = folder.join("README.md");
     if !path.exists() {
-        return Ok(Map::new());
+        return Map::new();
     }
-    let text = granule_reader::file::read(&path).map_err(Error::io(&path))?;
-    parse(&String::from_utf8_lossy(&text))
-        .map_err(|error| Error::in_file(&path, Problem::Yaml(error)))
+    let parsed = match granule_reader::file::read(&path) {
+        Ok(text) => parse(&String::from_utf8_lossy(&text)),
+        Err(error) => Err(error.to_string()),
+    };
+    parsed.unwrap_or_else(|problem| {
+        warnings.push(format!("{}: {problem}; the model card is left out", path.display()));
+        Map::new()
+    })
 }
 
 fn parse(text: &str) -> Result<Map<String, Value>, String> {
@@ -35,7 +38,12 @@ fn parse(text: &str) -> Result<Map<String, Value>, String> {
         matter.push_str(&line.replace('\t', "  "));
         matter.push('\n');
     }
-    let documents = YamlLoader::load_from_str(&matter).map_err(|error| error.to_string())?;
+    let documents = YamlLoader::load_from_str(&matter).map_err(|error| {
+        // The first line of the file is the `---`.
+        let (line, column) = (error.marker().line() + 1, error.marker().col() + 1);
+        let what = error.info();
+        format!("line {line}, column {column}: the front matter is not YAML: {what}")
+    })?;
     match documents.into_iter().next().map(to_json) {
         Some(Value::Object(map)) => Ok(map),
         _ => Ok(Map::new()),
@@ -73,7 +81,8 @@ mod tests {
         assert!(parse("\n---\na: b\n---\n").unwrap().is_empty());
         assert!(parse("---\n---\na: b\n").unwrap().is_empty());
         assert!(parse("---\n- a\n---\n").unwrap().is_empty());
-        assert!(parse("---\na: [b\n---\n").is_err());
+        let problem = parse("---\na: b\n\tc: d\n---\n").unwrap_err();
+        assert!(problem.starts_with("line 3, column 4: "), "{problem}");
     }
 
     #[test]

@@ -55,26 +55,33 @@ const GENERATION_FIELDS: &[(&str, &[&str])] = &[
 ];
 
 impl Authorship {
-    /// Gather it from a folder; `config` is `config.json` as it stands there.
+    /// Gather it from a folder; `config` is `config.json` as it stands there. A model card or a
+    /// generation config that cannot be read is left out, and `warnings` says so.
     pub(crate) fn gather(
         folder: &Path,
         config: &Map<String, Value>,
         name: Option<&str>,
         overrides: Option<&Path>,
         parameters: &Parameters,
+        warnings: &mut Vec<String>,
     ) -> Result<Self, Error> {
         let mut about = Self::default();
-        about.take_card(&card::read(folder)?, parameters.total);
+        about.take_card(&card::read(folder, warnings), parameters.total);
         let path = config.get("_name_or_path").and_then(Value::as_str);
         if let Some(id) = path.filter(|path| path.matches('/').count() <= 1) {
             about.take_name(id, parameters.total);
         }
-        if let Some(folder_name) = folder.file_name() {
-            about.take_name(&folder_name.to_string_lossy(), parameters.total);
+        let folder_name = own_name(folder)?;
+        if !folder_name.is_empty() {
+            about.take_name(&folder_name, parameters.total);
         }
-        // As in the reference, a generation config that cannot be read says nothing.
+        // As in the reference, a generation config that cannot be read is no error.
         let generation = read_object_if_there(&folder.join("generation_config.json"));
-        about.take_first(&generation.ok().flatten().unwrap_or_default(), GENERATION_FIELDS);
+        let generation = generation.unwrap_or_else(|error| {
+            warnings.push(format!("{error}; it is left out"));
+            None
+        });
+        about.take_first(&generation.unwrap_or_default(), GENERATION_FIELDS);
         if let Some(path) = overrides {
             about.take_overrides(&read_object(path)?);
         }
@@ -82,7 +89,6 @@ impl Authorship {
             about.fields.insert("name".to_owned(), name.into());
         }
         if about.text("name").is_none() {
-            let folder_name = folder.file_name().unwrap_or_default().to_string_lossy();
             about.fields.insert("name".to_owned(), folder_name.into());
         }
         if about.text("size_label").is_none() && parameters.total > 0 {
@@ -152,6 +158,20 @@ impl Authorship {
             }
         }
     }
+}
+
+/// The folder's own name: the last part of its path as it was given, or of the real path if that
+/// ends in dots.
+fn own_name(folder: &Path) -> Result<String, Error> {
+    let real;
+    let name = match folder.file_name() {
+        Some(name) => name,
+        None => {
+            real = folder.canonicalize().map_err(Error::io(folder))?;
+            real.file_name().unwrap_or_default()
+        }
+    };
+    Ok(name.to_string_lossy().into_owned())
 }
 
 /// A list, or a single text as a list.

@@ -53,6 +53,7 @@ impl Plan {
         source: &dyn Source,
         importance: Option<&Importance>,
     ) -> Result<Self, Error> {
+        let json = json.trim_start_matches('\u{feff}'); // editors put a byte order mark there
         let saved: Saved =
             serde_json::from_str(json).map_err(|error| PlanError::Format(error.to_string()))?;
         if saved.granule_plan != VERSION {

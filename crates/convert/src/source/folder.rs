@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::Problem;
 use super::file::DataFile;
+use super::located::not_broken;
 use super::stored::Entry;
+use super::survey::survey;
 use super::{safetensors, torch};
 use crate::Error;
 use crate::json::read_json;
@@ -61,8 +63,7 @@ pub(super) fn find(folder: &Path, warnings: &mut Vec<String>) -> Result<Files, E
     let Some(place) =
         KINDS.iter().position(|kind| kind.names(&present).next().is_some() || is_index(kind))
     else {
-        let other = present.into_iter().find(|name| name.starts_with("consolidated."));
-        return Err(fail(Problem::NoWeights { other }));
+        return Err(fail(Problem::NoWeights { kind: survey(folder) }));
     };
     let kind = &KINDS[place];
     for other in &KINDS[place + 1..] {
@@ -78,6 +79,7 @@ pub(super) fn find(folder: &Path, warnings: &mut Vec<String>) -> Result<Files, E
         Some(map) => map.values().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
         None => kind.names(&present).cloned().collect(),
     };
+    names.iter().try_for_each(|name| not_broken(&folder.join(name)))?;
     if let (Some(map), [_, ..]) = (&map, &names[..]) {
         for name in kind.names(&present).filter(|name| !names.contains(name)) {
             if *name == kind.single() {
@@ -104,7 +106,10 @@ pub(super) fn find(folder: &Path, warnings: &mut Vec<String>) -> Result<Files, E
         kind.check_sets(folder, &names)?;
     }
     if names.is_empty() {
-        return Err(fail(Problem::NoWeights { other: None }));
+        return Err(fail(Problem::NoWeights { kind: None }));
+    }
+    if let Some(file) = present.iter().find(|name| name.starts_with("adapter_model.")) {
+        warnings.push(format!("{file:?} is an adapter, which is not read: merge it before"));
     }
     Ok(Files { kind, names, map })
 }
@@ -159,12 +164,14 @@ impl Kind {
     }
 }
 
-/// The names of all files of a folder that are text.
+/// The names of all files of a folder that are UTF-8.
 fn list(folder: &Path) -> Result<BTreeSet<String>, Error> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
-        names.extend(entry.file_name().into_string());
+        if !entry.path().is_dir() {
+            names.extend(entry.file_name().into_string());
+        }
     }
     Ok(names)
 }

@@ -9,6 +9,7 @@ pub(crate) mod data_type;
 mod file;
 mod folder;
 mod gguf;
+mod located;
 mod mxfp4;
 mod packed;
 mod problem;
@@ -16,12 +17,14 @@ mod quantized;
 mod safetensors;
 mod scaled;
 mod stored;
+mod survey;
 mod torch;
 mod view;
 mod weights;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 mod weights_test;
+mod wrapper;
 
 use std::hash::Hasher;
 use std::ops::Range;
@@ -34,6 +37,7 @@ use crate::Error;
 pub use checkpoint::{Checkpoint, CheckpointOptions, OutType};
 pub use gguf::GgufSource;
 pub use problem::Problem;
+pub use survey::FolderKind;
 
 /// Metadata and tensors that can be read row by row, from many threads at once.
 pub trait Source: Sync {

@@ -1,5 +1,8 @@
+use std::path::PathBuf;
+
 use granule_format::BlockType;
 
+use super::FolderKind;
 use crate::arch::Mistake;
 use crate::encode::EncodeError;
 use crate::range;
@@ -14,9 +17,6 @@ pub enum Problem {
     /// The text is not JSON, or not of the expected form.
     #[error("not the JSON that is expected here: {0}")]
     Json(serde_json::Error),
-    /// The model card's front matter is not YAML.
-    #[error("the front matter is not YAML: {0}")]
-    Yaml(String),
     /// The file is too short for its own header.
     #[error(
         "the header of a safetensors file would take {need} bytes, the file has {file}: it is \
@@ -64,11 +64,41 @@ pub enum Problem {
     },
     /// The checkpoint is quantized in a way that is not read.
     #[error(
-        "the checkpoint is quantized by {0}, which is not read; of quantized checkpoints those of fp8, \
-         mxfp4, modelopt (FP8), compressed-tensors (one group of integers or FP8), gptq (2, 4 or 8 bits) \
-         and bitnet are. Take the model's unquantized checkpoint"
+        "the checkpoint is quantized by {method}{}, which is not read; of quantized checkpoints \
+         those of fp8, mxfp4, modelopt (FP8), compressed-tensors (FP8, integers), gptq (2, 4 or 8 \
+         bits) and bitnet are. Take the model's unquantized checkpoint",
+        .tensor.as_ref().map(|name| format!(" (tensor {name:?})")).unwrap_or_default()
     )]
-    Quantization(String),
+    Quantization {
+        /// How it is quantized.
+        method: String,
+        /// A tensor that shows it, if the error is not about this tensor.
+        tensor: Option<String>,
+    },
+    /// How a tensor is quantized can be seen, but not what it needs to be read.
+    #[error("the checkpoint is quantized by {method}, but nothing says {lacks}")]
+    QuantizationUnsaid {
+        /// How it is quantized.
+        method: &'static str,
+        /// What is missing, and where it is to be.
+        lacks: &'static str,
+    },
+    /// The weights of an adapter stand next to those of the model.
+    #[error(
+        "a LoRA, or another adapter of PEFT, is not merged into the weights: load the model with \
+         PEFT, call merge_and_unload(), save the result and convert that"
+    )]
+    Unmerged,
+    /// A scale is no number to multiply with.
+    #[error(
+        "scale {index} is {value}: the file is damaged, or no number was written; download it again"
+    )]
+    Scale {
+        /// Which of them, counted from 0.
+        index: u64,
+        /// What it is.
+        value: f32,
+    },
     /// Of two tensors that belong together one is missing.
     #[error("the tensor {other:?}, which belongs to it, is missing")]
     NoPartner {
@@ -139,16 +169,41 @@ pub enum Problem {
         /// Bytes behind the header.
         found: u64,
     },
-    /// The folder has no weights.
+    /// The folder has no config.
+    #[error("no config.json: not the folder of a checkpoint{}", hint(.kind.as_ref()))]
+    NoConfig {
+        /// What it is, if that is known.
+        kind: Option<FolderKind>,
+    },
+    /// A file is a link, and there is nothing where it leads.
+    #[error("this is a link to {}, which is not there: download the file again", target.display())]
+    BrokenLink {
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// A file of a checkpoint was named, and the folder that holds it is none of a checkpoint.
     #[error(
-        "no model*.safetensors and no pytorch_model*.bin here{}",
-        .other.as_ref().map(|name| format!(
-            "; {name:?} has the layout of its maker: take the model's checkpoint for Hugging Face's library"
-        )).unwrap_or_default()
+        "this is {what}, and its folder has no config.json: put the model's config.json and the \
+         tokenizer's files (tokenizer.json, tokenizer_config.json, ...) next to it"
     )]
+    Alone {
+        /// What the file is.
+        what: &'static str,
+    },
+    /// A file with weights was named that is not one of those that are read.
+    #[error(
+        "the checkpoint in its folder has its weights in {first:?}, not in this file: name the \
+         folder to convert that checkpoint"
+    )]
+    NotRead {
+        /// The first of the files that are read.
+        first: String,
+    },
+    /// The folder has no weights.
+    #[error("no model*.safetensors and no pytorch_model*.bin{}", hint(.kind.as_ref()))]
     NoWeights {
-        /// A file in the layout of another library.
-        other: Option<String>,
+        /// What it is, if that is known.
+        kind: Option<FolderKind>,
     },
     /// The folder has weights of two models, or of one twice.
     #[error("two checkpoints are here, {first:?} and {second:?}: move one of them away")]
@@ -493,5 +548,13 @@ fn blocks(block: &[u64]) -> String {
 }
 
 fn limit(beyond: Option<(u64, &str)>) -> String {
-    beyond.map(|(n, what)| format!("; by config.json there are {n} {what}")).unwrap_or_default()
+    let limit = |(n, what): (u64, &str)| match n {
+        1 => format!("; by config.json there is 1 {}", what.trim_end_matches('s')),
+        n => format!("; by config.json there are {n} {what}"),
+    };
+    beyond.map(limit).unwrap_or_default()
+}
+
+fn hint(kind: Option<&FolderKind>) -> String {
+    kind.map(|kind| format!("; {kind}")).unwrap_or_default()
 }

@@ -41,8 +41,68 @@ pub(super) fn scale(
     })
 }
 
-/// See [`Scaled::runs`]. `None` if the shapes do not fit.
+/// Blocks that scales are for where nothing says the size: the same in both dimensions.
+pub(super) const BLOCKS: &[u64] = &[16, 32, 64, 128, 256, 512];
+
+/// Whether scales of this shape are for numbers of that shape.
+pub(super) fn fits(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> bool {
+    runs(numbers, scales, block).is_some()
+}
+
+/// What is wrong with the values of scales.
+pub(super) enum Bad {
+    /// One of them.
+    Scale(Problem),
+    /// They cannot be read.
+    File(Error),
+}
+
+/// Every scale must be finite, and not zero if it is a divisor.
+pub(super) fn check_scales(
+    scales: &StoredTensor,
+    divisor: bool,
+    files: &[DataFile],
+) -> Result<(), Bad> {
+    let good = |value: f32| value.is_finite() && !(divisor && value == 0.0);
+    match first(scales, files, |value| !good(value)).map_err(Bad::File)? {
+        Some((index, value)) => Err(Bad::Scale(Problem::Scale { index, value })),
+        None => Ok(()),
+    }
+}
+
+/// Whether all values of a tensor are zero.
+pub(super) fn all_zero(tensor: &StoredTensor, files: &[DataFile]) -> Result<bool, Error> {
+    first(tensor, files, |value| value != 0.0).map(|found| found.is_none())
+}
+
+/// The first value of a tensor for which this holds, and its number.
+fn first(
+    tensor: &StoredTensor,
+    files: &[DataFile],
+    holds: impl Fn(f32) -> bool,
+) -> Result<Option<(u64, f32)>, Error> {
+    const AT_ONCE: u64 = 1 << 16;
+    let (all, size) = (tensor.values(), tensor.ty.bytes());
+    let mut bytes = Vec::new();
+    for start in (0..all).step_by(AT_ONCE as usize) {
+        bytes.resize((AT_ONCE.min(all - start) * size) as usize, 0);
+        tensor.read(files, start * size, &mut bytes)?;
+        let values = tensor.ty.widen(&bytes);
+        if let Some(at) = values.iter().position(|value| holds(*value)) {
+            return Ok(Some((start + at as u64, values[at])));
+        }
+    }
+    Ok(None)
+}
+
+/// See [`Scaled::runs`]. `None` if the shapes do not fit. Where scales for blocks are expected, some
+/// may be for whole rows.
 fn runs(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> Option<Vec<Option<u64>>> {
+    let in_blocks = block.and_then(|block| block_runs(numbers, scales, Some(block)));
+    in_blocks.or_else(|| block_runs(numbers, scales, None))
+}
+
+fn block_runs(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> Option<Vec<Option<u64>>> {
     if scales.iter().all(|length| *length == 1) {
         return (scales.len() <= numbers.len()).then(|| vec![None; numbers.len()]);
     }
@@ -165,6 +225,8 @@ mod tests {
             (&[300, 129], &[1, 129], None, Some(&[None, Some(1)])),
             (&[300, 129], &[129], None, None),
             (&[300, 129], &[1, 300, 1], None, None),
+            (&[300, 129], &[0], None, None),
+            (&[300, 129], &[300, 1], BLOCK, Some(&[Some(1), None])),
             (&[300, 129], &[3, 2], Some(&[128, 0]), None),
             (&[300, 129], &[3, 2], Some(&[1, 128, 128]), None),
         ];

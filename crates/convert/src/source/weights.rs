@@ -13,8 +13,8 @@ use super::problem::Problem;
 use super::quantized::{self, Fault};
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
+use super::wrapper;
 use crate::Error;
-use crate::json::read_json;
 
 /// The open files and what is in them. Nothing of the data has been read.
 #[derive(Debug, Default)]
@@ -38,26 +38,59 @@ impl Weights {
     pub(crate) fn open(folder: &Path, warnings: &mut Vec<String>) -> Result<Self, Error> {
         let Files { kind, names, map } = folder::find(folder, warnings)?;
         let mut weights = Self { folder: folder.to_owned(), ..Self::default() };
-        let mut owner: HashMap<String, usize> = HashMap::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut overlaid = None;
         for (number, name) in names.iter().enumerate() {
             let path = folder.join(name);
             let file = DataFile::open(&path)?;
             for Entry { name: tensor, ty, shape, data } in (kind.read)(&file)? {
                 let fail = |problem| Error::of_tensor(&path, &tensor, problem);
-                if let Some(other) = owner.insert(tensor.clone(), number) {
-                    return Err(fail(Problem::TwoShards { other: names[other].clone() }));
-                }
-                if map.as_ref().is_some_and(|map| map.get(&tensor) != Some(name)) {
+                let listed = map.as_ref().map(|map| map.get(&tensor));
+                if listed == Some(None) {
                     return Err(fail(Problem::NotInIndex { index: kind.index }));
                 }
-                weights.tensors.push(StoredTensor { name: tensor, ty, shape, file: number, data });
+                let stored = StoredTensor { name: tensor.clone(), ty, shape, file: number, data };
+                let Some(place) = places.get(&tensor) else {
+                    places.insert(tensor, weights.tensors.len());
+                    weights.tensors.push(stored);
+                    continue;
+                };
+                let before = &mut weights.tensors[*place];
+                if listed.is_none() {
+                    let other = names[before.file].clone();
+                    return Err(fail(Problem::TwoShards { other }));
+                }
+                // The index decides; the tensor keeps the place of the first, as in the reference.
+                let other = names[before.file].clone();
+                if listed == Some(Some(name)) {
+                    *before = stored;
+                }
+                let said = || (tensor, other, name.clone());
+                overlaid.get_or_insert_with(|| (0, said())).0 += 1;
             }
             weights.files.push(file);
         }
-        if let Some((tensor, shard)) = first_absent(map.as_ref(), &owner) {
+        if let Some((tensor, shard)) = first_elsewhere(map.as_ref(), &names, &places, &weights) {
             let problem = Problem::NotInShard { shard: shard.clone() };
             return Err(Error::of_tensor(&folder.join(kind.index), tensor, problem));
         }
+        if let Some((count, (tensor, first, second))) = overlaid {
+            let file = map.as_ref().and_then(|map| map.get(&tensor)).cloned().unwrap_or_default();
+            let more = match count {
+                1 => String::new(),
+                2 => ", and another tensor is in two files".to_owned(),
+                n => format!(", and {} other tensors are in two files", n - 1),
+            };
+            warnings.push(format!(
+                "tensor {tensor:?} is in {first:?} and in {second:?}{more}: {:?} decides, which \
+                 names {file:?}",
+                kind.index
+            ));
+        }
+        wrapper::strip(&mut weights.tensors, warnings).map_err(|(index, problem)| {
+            let tensor = &weights.tensors[index];
+            Error::of_tensor(weights.path(tensor), &tensor.name, problem)
+        })?;
         let matrices = weights.tensors.iter().filter(|tensor| tensor.shape.len() >= 2);
         weights.half = matrices
             .map(|tensor| tensor.ty)
@@ -68,7 +101,7 @@ impl Weights {
     /// Make one tensor of those that only together are one: small numbers and what belongs to them become
     /// [`F32`](DataType::F32) under the name that the weight has elsewhere, codes of MXFP4 and their scales
     /// [`Mxfp4`](DataType::Mxfp4) under the name of the codes (`.._blocks`). `config` is the whole `config.json`,
-    /// at `path`.
+    /// at `path`. What is odd is said in `warnings`.
     ///
     /// # Errors
     /// If tensors do not fit together, or the checkpoint is quantized in a way that is not read.
@@ -76,36 +109,22 @@ impl Weights {
         &mut self,
         config: &Map<String, Value>,
         path: &Path,
+        warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
-        let quantization = |config: &Map<String, Value>| {
-            config.get("quantization_config").filter(|value| value.is_object()).cloned()
-        };
-        let of_text = config.get("text_config").and_then(Value::as_object);
-        let quantization = of_text
-            .and_then(quantization)
-            .or_else(|| quantization(config))
-            .map_or_else(|| self.producer(), |found| Ok(Some(found)))?;
+        let gptq = self.tensors.iter().any(|tensor| tensor.name.ends_with(".qweight"));
+        let entry = quantized::Entry::find(config, path, &self.folder, gptq)?;
         let tensors = mem::take(&mut self.tensors);
-        let joined = quantized::join(tensors, quantization.as_ref(), &self.files);
+        let joined = quantized::join(tensors, entry.as_ref(), &self.files, warnings);
         self.tensors = joined.map_err(|fault| match fault {
-            Fault::Config(problem) => Error::in_file(path, problem),
+            Fault::Entry(problem) => {
+                Error::in_file(entry.as_ref().map_or(path, |entry| entry.path()), problem)
+            }
             Fault::Tensor(file, name, problem) => {
                 Error::of_tensor(self.files[file].path(), &name, problem)
             }
             Fault::Other(error) => error,
         })?;
         Ok(())
-    }
-
-    /// What `hf_quant_config.json` stands for where `config.json` says nothing: the method has the producer's name.
-    fn producer(&self) -> Result<Option<Value>, Error> {
-        let path = self.folder.join("hf_quant_config.json");
-        if !path.exists() {
-            return Ok(None);
-        }
-        let json = read_json(&path)?;
-        let name = json["producer"]["name"].as_str().filter(|name| !name.is_empty());
-        Ok(name.map(|name| serde_json::json!({ "quant_method": name.to_lowercase() })))
     }
 
     /// The 16-bit type of the first tensor with two or more dimensions that has one, in the order of the files
@@ -191,10 +210,15 @@ impl Weights {
 /// Values, or blocks, that are compared at a time.
 const COMPARED: u64 = 1 << 18;
 
-/// The first tensor, by name, that the index lists and no file holds.
-fn first_absent<'m>(
+/// The first tensor, by name, that the file which the index names for it does not hold.
+fn first_elsewhere<'m>(
     map: Option<&'m HashMap<String, String>>,
-    owner: &HashMap<String, usize>,
+    names: &[String],
+    places: &HashMap<String, usize>,
+    weights: &Weights,
 ) -> Option<(&'m String, &'m String)> {
-    map?.iter().filter(|(name, _)| !owner.contains_key(*name)).min()
+    let is_there = |(tensor, shard): &(&String, &String)| {
+        places.get(*tensor).is_some_and(|place| names[weights.tensors[*place].file] == **shard)
+    };
+    map?.iter().filter(|entry| !is_there(entry)).min()
 }

@@ -27,7 +27,7 @@ fn open(folder: &Path) -> Result<Weights, Error> {
     let mut weights = Weights::open(folder, &mut Vec::new())?;
     let path = folder.join("config.json");
     let config = if path.is_file() { read_json(&path)? } else { Value::Null };
-    weights.join_quantized(config.as_object().unwrap_or(&Map::new()), &path)?;
+    weights.join_quantized(config.as_object().unwrap_or(&Map::new()), &path, &mut Vec::new())?;
     Ok(weights)
 }
 
@@ -162,7 +162,8 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
         let mut weights = Weights::open(folder.path(), &mut Vec::new()).unwrap();
         let config = serde_json::json!({ "quantization_config": config });
         let config = config.as_object().unwrap();
-        let error = weights.join_quantized(config, Path::new("config.json")).unwrap_err();
+        let error =
+            weights.join_quantized(config, Path::new("config.json"), &mut Vec::new()).unwrap_err();
         for text in texts {
             assert!(error.to_string().contains(text), "{error} lacks {text:?}");
         }
@@ -177,8 +178,12 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
     );
     refused(file, blocks(Value::Null), &["model.a.weight_scale_inv", "[3, 3]"]);
     refused(file, blocks("8x8".into()), &["config.json", "weight_block_size"]);
-    refused(file, serde_json::json!({"quant_method": "awq"}), &["config.json", "awq"]);
     let file = "gptq-4/model.safetensors";
+    refused(
+        file,
+        serde_json::json!({"quant_method": "awq"}),
+        &["config.json", "awq", "layers.0.a.qweight"],
+    );
     let gptq = |bits: u32| serde_json::json!({"quant_method": "gptq", "bits": bits});
     refused(file, gptq(3), &["config.json", "gptq, 3 bits"]);
     refused(
@@ -199,12 +204,21 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
 #[test]
 fn the_producer_names_the_method_where_the_config_does_not() {
     let folder = folder_of(&[("fp8-modelopt/model.safetensors", "model.safetensors")]);
-    assert!(open(folder.path()).unwrap().tensors().len() > 3);
+    let types = || {
+        let weights = open(folder.path()).unwrap();
+        weights.tensors().iter().map(|tensor| tensor.ty.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(types(), ["F32", "F32", "BF16"], "the tensors say enough");
     let producer = r#"{"producer": {"name": "ModelOpt", "version": "0.29"}, "quantization": {}}"#;
     fs::write(folder.path().join("hf_quant_config.json"), producer).unwrap();
-    let weights = open(folder.path()).unwrap();
-    let types: Vec<_> = weights.tensors().iter().map(|tensor| tensor.ty.name()).collect();
-    assert_eq!(types, ["F32", "F32", "BF16"]);
+    assert_eq!(types(), ["F32", "F32", "BF16"]);
+
+    // A method that is not read.
+    let folder = folder_of(&[("gptq-4/model.safetensors", "model.safetensors")]);
+    let producer = r#"{"producer": {"name": "Other"}}"#;
+    fs::write(folder.path().join("hf_quant_config.json"), producer).unwrap();
+    let error = open(folder.path()).map(drop).unwrap_err().to_string();
+    assert!(error.contains("hf_quant_config.json") && error.contains("by other"), "{error}");
 }
 
 /// Open a damaged copy of a file of a fixture and read all that can be read.

@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::Error;
+use crate::json::read_text;
 use crate::source::Problem;
 
 /// `tokenizer.json`.
@@ -19,7 +20,7 @@ impl TokenizerFile {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = granule_reader::file::read(&path).map_err(Error::io(&path))?;
+        let bytes = read_text(&path)?;
         let object = serde_json::from_slice(&bytes)
             .map_err(|error| Error::in_file(&path, Problem::Json(error)))?;
         Ok(Some(Self { path, object, bytes }))

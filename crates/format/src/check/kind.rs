@@ -47,15 +47,19 @@ kinds! {
         file itself.", |file| file.starts_with(b"version https://git-lfs");
     Html, "A web page, saved under the name of a model: download the file itself; it may need a \
         login or the accepted licence.", is_html;
-    Safetensors, "A safetensors checkpoint: convert it with `granule convert`.", is_safetensors;
-    Json, "A JSON text, perhaps an error message or the index of a checkpoint.", |file| {
+    Safetensors, "A safetensors file, part of a checkpoint: `granule convert` accepts the folder \
+        that also holds its config.json.", is_safetensors;
+    Json, "A JSON text, perhaps an error message or a part of a checkpoint, in place of which \
+        `granule convert` accepts the folder.", |file| {
         matches!(file.trim_ascii_start().first(), Some(b'{' | b'['))
             && str::from_utf8(&file[..file.len().min(64)]).is_ok()
     };
-    Zip, "A ZIP archive, perhaps a PyTorch checkpoint: unpack it, or convert it with \
-        `granule convert`.", |file| file.starts_with(b"PK\x03\x04") || file.starts_with(b"PK\x05\x06");
-    Pickle, "A Python pickle, perhaps an old PyTorch checkpoint: convert it, and only if its source is \
-        trusted.", |file| matches!(file, [0x80, 2..=5, ..]);
+    Zip, "A ZIP archive, perhaps weights that PyTorch saved: `granule convert` accepts the folder \
+        that also holds their config.json; unpack any other archive.", |file| {
+            file.starts_with(b"PK\x03\x04") || file.starts_with(b"PK\x05\x06")
+        };
+    Pickle, "A Python pickle, perhaps weights from before PyTorch 1.6: load it with `torch.load`, \
+        if its source is trusted, and save it again.", |file| matches!(file, [0x80, 2..=5, ..]);
     Ggml, "A GGML file, older than GGUF and without a version: convert the original checkpoint again.",
         |file| has_old_magic(file, b"ggml") || file.starts_with(b"GGML");
     Ggmf, "A GGMF file, older than GGUF: convert the original checkpoint again.",
@@ -84,13 +88,18 @@ fn is_html(file: &[u8]) -> bool {
     [&b"<!doctype html"[..], b"<html", b"<head", b"<?xml"].iter().any(|tag| start.starts_with(tag))
 }
 
-/// The length of the header, then the header: a JSON object.
+/// The length of the header, then the header: a JSON object. Of a long one only the beginning may
+/// be here.
 fn is_safetensors(file: &[u8]) -> bool {
     file.get(..8)
         .and_then(|length| length.try_into().ok())
         .map(u64::from_le_bytes)
-        .is_some_and(|length| length <= file.len() as u64 && file.get(8) == Some(&b'{'))
+        .is_some_and(|length| (2..=LONGEST_HEADER).contains(&length))
+        && matches!(&file[8..], [b'{', b'"' | b'}' | b' ' | b'\n', ..])
 }
+
+/// The most bytes that the header of a safetensors file takes.
+const LONGEST_HEADER: u64 = 100_000_000;
 
 impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,6 +120,7 @@ mod tests {
             (b"version https://git-lfs.github.com/spec/v1\noid", FileKind::LfsPointer),
             (b"\n<!DOCTYPE html><html>", FileKind::Html),
             (b"\x02\0\0\0\0\0\0\0{}", FileKind::Safetensors),
+            (b"\0\x80\0\0\0\0\0\0{\"model.norm.weight\":{", FileKind::Safetensors),
             (b"{\"error\": 404}", FileKind::Json),
             (b"PK\x03\x04....", FileKind::Zip),
             (b"\x80\x02\x8a\x0a", FileKind::Pickle),
@@ -121,6 +131,14 @@ mod tests {
             (b"hello", FileKind::Unknown),
         ] {
             assert_eq!(FileKind::of(file), kind, "{file:02x?}");
+        }
+    }
+
+    #[test]
+    fn advice_holds_for_every_command() {
+        for kind in [FileKind::Safetensors, FileKind::Json, FileKind::Zip, FileKind::Pickle] {
+            let advice = kind.advice();
+            assert!(!advice.contains("convert it") && advice.ends_with('.'), "{advice}");
         }
     }
 }

@@ -15,9 +15,9 @@ pub(super) enum Input {
 }
 
 impl Input {
-    /// Open a folder as a checkpoint, anything else as a GGUF file.
+    /// Open a folder, or a file of a checkpoint, as a checkpoint, anything else as a GGUF file.
     pub(super) fn open(args: &Args, wanted: &Wanted) -> anyhow::Result<Self> {
-        if !args.source.is_dir() {
+        if !args.source.is_dir() && !Checkpoint::has_file(&args.source) {
             if let Some(option) = args.checkpoint_option() {
                 bail!("{}: {option} is for the folder of a checkpoint", args.source.display());
             }

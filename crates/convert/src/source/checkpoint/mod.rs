@@ -15,6 +15,7 @@ use std::sync::Arc;
 use granule_format::container::MAGIC;
 use granule_format::{Metadata, TensorType, Value};
 
+use super::located::{checkpoint_file, locate};
 use super::weights::Weights;
 use super::{Problem, Source, SourceTensor};
 use crate::Error;
@@ -63,16 +64,16 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Open the checkpoint in a folder.
+    /// Open the checkpoint in a folder. `path` names the folder, or one of the checkpoint's files.
     ///
     /// # Errors
     /// If a file is missing or damaged, the architecture is unknown, or config, weights and tokenizer do
     /// not fit together; the error names the file and the tensor.
-    pub fn open(folder: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
-        let given = folder;
-        let folder = &folder.canonicalize().map_err(Error::io(folder))?;
+    pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
+        let located = locate(path)?;
+        let folder = &*located.folder;
         let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
-        let config = Config::read(folder, file.as_ref())?.given_as(given);
+        let config = Config::read(folder, file.as_ref())?.given_as(path);
         let found = arch::find(file.as_ref(), &config, folder)?;
         let arch = &*found;
         let config = if arch.raw_config { config.without_defaults() } else { config };
@@ -85,7 +86,10 @@ impl Checkpoint {
             }
             opened => opened?,
         };
-        weights.join_quantized(&config.raw, config.path())?;
+        located.announce(weights.files(), &mut warnings)?;
+        if !options.vocabulary_only {
+            weights.join_quantized(&config.raw, config.path(), &mut warnings)?;
+        }
         let out_type = options.out_type.resolve(&weights);
         let quantization =
             config.get("quantization_config").and_then(|how| how.get("quant_method"));
@@ -127,6 +131,7 @@ impl Checkpoint {
             options.model_name.as_deref(),
             options.metadata.as_deref(),
             &parameters,
+            &mut warnings,
         )?;
         let mut metadata = Metadata::new();
         let mut write = |position, metadata: &mut Metadata| {
@@ -152,8 +157,13 @@ impl Checkpoint {
 
         let file_stem = author.file_stem((!options.vocabulary_only).then_some(mixture));
         let (tensors, assembled) = mapped.into_iter().unzip();
-        let folder = folder.clone();
+        let folder = folder.to_owned();
         Ok(Self { arch: found, weights, metadata, tensors, assembled, folder, warnings, file_stem })
+    }
+
+    /// Whether a file, which is not a GGUF file, is one of those that checkpoints consist of.
+    pub fn has_file(path: &Path) -> bool {
+        checkpoint_file(path).is_some()
     }
 
     /// The architecture.

@@ -45,6 +45,11 @@ impl Config {
         Ok(Self { path, raw, full })
     }
 
+    /// What a config holds, without any defaults.
+    pub(super) fn bare(path: PathBuf, raw: Map<String, Value>) -> Self {
+        Self { path, full: raw.clone(), raw }
+    }
+
     /// The same without defaults.
     pub(crate) fn without_defaults(self) -> Self {
         let mut full = self.raw.clone();

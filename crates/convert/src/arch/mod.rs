@@ -9,6 +9,7 @@
 //! | `rules` | what becomes of tensors |
 //! | `pattern` | how the numbers of a tensor are rearranged |
 //! | `expression` | short expressions over the config |
+//! | `needed` | which tensors a GGUF file must have |
 //! | `config`, `rope`, `files` | `config.json` with defaults, what it says about rotary embedding, other files |
 //! | `entries` | writing the metadata |
 
@@ -17,6 +18,7 @@ mod description;
 mod entries;
 mod expression;
 mod files;
+mod needed;
 mod pattern;
 mod rope;
 mod rules;
@@ -32,6 +34,7 @@ use crate::tokenizer::{Quirk, TokenizerKind};
 pub(crate) use config::Config;
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
+pub use needed::needed;
 pub(crate) use expression::Scope;
 pub use pattern::Pattern;
 pub(crate) use rope::Rope;

@@ -17,13 +17,15 @@ mod scan;
 #[cfg(test)]
 mod testing;
 mod view;
+mod vocabulary;
+mod whole;
 
 pub use kind::FileKind;
 pub use report::{Field, Finding, Report, Severity};
 pub use rules::{RULES, Rule};
 pub use scan::Piece;
 
-use crate::container::{Header, Survey};
+use crate::container::{Header, Metadata, Survey};
 use crate::error::Place;
 use crate::{Error, Limits};
 use report::Sink;
@@ -42,7 +44,14 @@ pub struct Options<'a> {
     /// The other files of the split set, if somebody looked for them: those for which
     /// [`is_sibling`] holds. Whether shards are missing is only said when this is given.
     pub siblings: Option<&'a [Sibling<'a>]>,
+    /// Tells which tensors a model cannot do without. Nothing of the kind is said without it.
+    pub needed: Option<Needed>,
 }
+
+/// Calls back with the name of each tensor that readers need to load a model with this metadata, of
+/// those outside of blocks and of those in the blocks with these numbers. Of an architecture that it
+/// does not know it names none.
+pub type Needed = fn(&Metadata, &[u64], &mut dyn FnMut(&str));
 
 /// Another file of a split set.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +104,7 @@ impl<'a> Checker<'a> {
             sink.push(of_fault(&fault.error, fault.times));
         }
         if let Some(header) = &survey.header {
-            let view = View::new(file, header, options);
+            let view = View::new(file, header, survey.all_tensors, options);
             for rule in RULES {
                 let out = &mut Out { sink: &mut sink, rule };
                 match rule.check {

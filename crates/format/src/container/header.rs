@@ -424,7 +424,7 @@ fn read_shape(walk: &mut Walk<'_, '_>) -> Result<Option<(Shape, TensorType, u64)
     const MOST_SKIPPED: u32 = 64;
     let at = walk.cursor.position();
     let count = walk.cursor.u32()?;
-    let most = walk.limits.dimensions.min(4);
+    let most = walk.limits.dimensions.min(Shape::MOST as u32);
     if count > most {
         let error = Error::new(ErrorKind::Dimensions { dimensions: count, most }, at);
         if count > MOST_SKIPPED {
@@ -432,13 +432,13 @@ fn read_shape(walk: &mut Walk<'_, '_>) -> Result<Option<(Shape, TensorType, u64)
         }
         walk.fault(error)?;
     }
-    let mut dimensions = Vec::with_capacity(4);
+    let mut dimensions = Vec::with_capacity(Shape::LEGAL);
     for _ in 0..count {
         dimensions.push(walk.cursor.count()?);
     }
     let ty = TensorType::from_id(walk.cursor.u32()?);
     let offset = walk.cursor.u64()?;
-    Ok(Shape::new(&dimensions).map(|shape| (shape, ty, offset)))
+    Ok(Shape::as_stored(&dimensions).map(|shape| (shape, ty, offset)))
 }
 
 /// What precedes the value of a metadata entry.

@@ -24,8 +24,6 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
     }
     let groups = view.hyper("attention.head_count_kv").and_then(|(_, value)| numbers(value));
     let groups = groups.unwrap_or_default();
-    // one number holds for every block
-    let at = |list: &[i128], i: usize| list.get(if list.len() == 1 { 0 } else { i }).copied();
     for i in 0..heads.len().max(groups.len()) {
         if let (Some(heads), Some(groups)) = (at(&heads, i), at(&groups, i))
             && groups > 0
@@ -36,8 +34,13 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
     }
 });
 
+/// The number for block `i`: one number holds for every block.
+pub(super) fn at(list: &[i128], i: usize) -> Option<i128> {
+    list.get(if list.len() == 1 { 0 } else { i }).copied()
+}
+
 /// A number, or the numbers of an array; `None` if they are not integers.
-fn numbers(value: &Value) -> Option<Vec<i128>> {
+pub(super) fn numbers(value: &Value) -> Option<Vec<i128>> {
     match value {
         Value::Array(Array::U32(items)) => Some(items.iter().map(|n| i128::from(*n)).collect()),
         Value::Array(array) => {

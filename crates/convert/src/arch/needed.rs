@@ -63,7 +63,8 @@ impl<'a> Known<'a> {
                 // without the key there are no experts
                 None if key == "expert_count" => Value::from(0),
                 Some(Meta::Bool(truth)) => Value::from(*truth),
-                Some(value) => match value.as_integer().and_then(|value| i64::try_from(value).ok()) {
+                Some(value) => match value.as_integer().and_then(|value| i64::try_from(value).ok())
+                {
                     Some(number) => Value::from(number),
                     None => continue,
                 },
@@ -82,7 +83,8 @@ impl<'a> Known<'a> {
     fn judged(&self) -> Vec<&'a TensorRule> {
         let is_judged = |rule: &&TensorRule| {
             let names = rule.needed.names(&self.arch.numbers);
-            let is_known = names.is_some_and(|names| names.iter().all(|name| self.keys.contains(name)));
+            let is_known =
+                names.is_some_and(|names| names.iter().all(|name| self.keys.contains(name)));
             is_known
                 && rule.when.is_none()
                 && rule.unless_equal.is_none()
@@ -92,11 +94,7 @@ impl<'a> Known<'a> {
     }
 
     /// The names of the tensors of a layer that are needed, or of those outside of layers.
-    fn needed(
-        &self,
-        rules: &[&'a TensorRule],
-        layer: Option<u64>,
-    ) -> impl Iterator<Item = String> {
+    fn needed(&self, rules: &[&'a TensorRule], layer: Option<u64>) -> impl Iterator<Item = String> {
         let scope = self.config.scope(Path::new(""), self.arch, None).at(layer);
         let here = rules.iter().filter(move |rule| {
             rule.sources[0].layers.is_some() == layer.is_some()
@@ -127,7 +125,8 @@ mod tests {
     #[test]
     fn what_llama_needs() {
         let model = ["token_embd.weight", "output_norm.weight"];
-        let attention = ["norm", "q", "k", "v", "output"].map(|part| format!("blk.3.attn_{part}.weight"));
+        let attention =
+            ["norm", "q", "k", "v", "output"].map(|part| format!("blk.3.attn_{part}.weight"));
         let dense = ["norm", "gate", "up", "down"].map(|part| format!("blk.3.ffn_{part}.weight"));
         let experts = ["norm", "gate_inp", "gate_exps", "up_exps", "down_exps"]
             .map(|part| format!("blk.3.ffn_{part}.weight"));
@@ -137,7 +136,13 @@ mod tests {
         };
         let expected = |parts: &[&[String]]| {
             let model = model.map(str::to_owned);
-            sorted([&model[..], &attention].iter().chain(parts).flat_map(|part| part.to_vec()).collect())
+            sorted(
+                [&model[..], &attention]
+                    .iter()
+                    .chain(parts)
+                    .flat_map(|part| part.to_vec())
+                    .collect(),
+            )
         };
         assert_eq!(sorted(names("llama", &[], &[3])), expected(&[&dense]));
         assert_eq!(sorted(names("llama", &[("expert_count", 4)], &[3])), expected(&[&experts]));

@@ -55,6 +55,12 @@ pub trait Source: Sync {
     /// If there is no such tensor or no such row.
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error>;
 
+    /// Whether this is the file that a converter would write, and no file yet. What is invalid about a
+    /// file that exists is its own affair; a new one must be valid.
+    fn is_new(&self) -> bool {
+        false
+    }
+
     /// How many files the tensors are in: those of a split set, else 1.
     fn shards(&self) -> u32 {
         1

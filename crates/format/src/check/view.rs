@@ -86,9 +86,7 @@ impl<'v> View<'v> {
     /// Behind the data of all tensors and its padding, in bytes from the start of the file; `None` if
     /// the size of a tensor is not known.
     pub(crate) fn data_end(&self) -> Option<u64> {
-        let is_known = self.all_tensors && self.layout.len() == self.header.tensors().len();
-        let data = self.layout.iter().map(|placed| placed.padded_end).max().unwrap_or(0);
-        is_known.then(|| self.header.data_offset().saturating_add(data))
+        self.header.data_end().filter(|_| self.all_tensors)
     }
 
     /// Where the tensor table begins, in bytes from the start of the file.

@@ -375,6 +375,15 @@ impl Header {
         self.data_offset
     }
 
+    /// Behind the data of all tensors and its padding, in bytes from the start of the file; `None` if
+    /// the size of a tensor is not known.
+    pub fn data_end(&self) -> Option<u64> {
+        let end = |tensor: &TensorInfo| self.padded(tensor.offset.checked_add(tensor.bytes()?)?);
+        let mut ends = self.tensors.iter().map(end);
+        let data = ends.try_fold(0, |last, end| end.map(|end: u64| end.max(last)))?;
+        self.data_offset.checked_add(data)
+    }
+
     /// Length of the file in bytes.
     pub const fn file_bytes(&self) -> u64 {
         self.file_bytes

@@ -69,8 +69,13 @@ fn same_entry(one: &Error, other: &Error) -> bool {
 impl Header {
     /// Read as much as can be read and collect the faults instead of stopping at the first.
     pub fn survey(file: &[u8], limits: &Limits) -> Survey {
+        Self::survey_prefix(file, file.len() as u64, limits)
+    }
+
+    /// The same, from the first bytes of a file of `file_bytes` bytes: the whole header at least.
+    pub(crate) fn survey_prefix(file: &[u8], file_bytes: u64, limits: &Limits) -> Survey {
         let mut faults = Faults::default();
-        let cursor = Cursor::new(file, file.len() as u64);
+        let cursor = Cursor::new(file, file_bytes);
         let mut walk = Walk::new(cursor, limits, Some(&mut faults));
         let (mut header, mut metadata_complete) = (None, false);
         let stop = survey(&mut walk, &mut header, &mut metadata_complete)

@@ -40,7 +40,8 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
     let Some(whole) = view.whole().filter(|_| !is_recurrent(view)) else { return };
     for stack in &whole.stacks {
         for (number, missing) in holes(view, stack) {
-            let missing = missing.into_iter().map(|name| format!("{}{number}.{name}", stack.prefix));
+            let missing =
+                missing.into_iter().map(|name| format!("{}{number}.{name}", stack.prefix));
             for name in missing.filter(|name| !is_needed(view, whole, number, name)) {
                 let expected = "this tensor, as the other blocks have it";
                 let note = note("nothing", expected);
@@ -89,9 +90,11 @@ fn holes<'v>(view: &View<'v>, stack: &Stack<'v>) -> Vec<(u64, Vec<&'v str>)> {
         let Some(some) = fuller.next() else { continue };
         let rest: Vec<_> = fuller.collect();
         let lacking = some.iter().filter(|name| names.binary_search(name).is_err());
-        let lacking = lacking.filter(|name| rest.iter().all(|more| more.binary_search(name).is_ok()));
-        let is_first_norm =
-            |name: &&str| *number == 0 && NOT_IN_THE_FIRST.iter().any(|norm| name.starts_with(norm));
+        let lacking =
+            lacking.filter(|name| rest.iter().all(|more| more.binary_search(name).is_ok()));
+        let is_first_norm = |name: &&str| {
+            *number == 0 && NOT_IN_THE_FIRST.iter().any(|norm| name.starts_with(norm))
+        };
         let lacking: Vec<_> = lacking.copied().filter(|name| !is_first_norm(name)).collect();
         if !lacking.is_empty() {
             holes.push((*number, lacking));
@@ -168,9 +171,7 @@ mod tests {
 
     #[test]
     fn what_need_not_be_in_every_block() {
-        let with = |blocks: &[&str], name: &str| {
-            model(blocks).tensor(name, &[8], BlockType::F32)
-        };
+        let with = |blocks: &[&str], name: &str| model(blocks).tensor(name, &[8], BlockType::F32);
         for name in [
             "blk.0.attn_rel_b.weight",
             "blk.0.rope_freqs.weight",

@@ -113,7 +113,8 @@ mod tests {
         set_gives_with(&set("blk.0.a.weight", "blk.0.attn_q.weight"), options(), &["S023"]);
         let [first, (_, second)] = set("blk.0.a.weight", "blk.0.attn_q.weight");
         let second = second.key("x", 1_u32);
-        let whole = [first.clone(), (names[1], second.tensor("embedding.weight", &[8], BlockType::F32))];
+        let whole =
+            [first.clone(), (names[1], second.tensor("embedding.weight", &[8], BlockType::F32))];
         // one tensor more than the keys say
         set_gives_with(&whole, options(), &["X004"]);
         // without the others nothing can be said

@@ -25,7 +25,9 @@ mod tests {
         let row = |dimensions: &[u64]| Forge::model().row(b"b", dimensions, 0, &[0; 32]);
         row(&[8, 1, 1, 1, 1]).row(b"c", &[8], 100, &[0; 32]).gives(&["T006", "T013"]);
         // its bytes are no gap, however many dimensions it has
-        for dimensions in [&[2, 1, 2, 1, 2][..], &[1, 1, 1, 1, 1, 2, 2, 2], &[8, 1, 1, 1, 1, 1, 1, 1, 1]] {
+        for dimensions in
+            [&[2, 1, 2, 1, 2][..], &[1, 1, 1, 1, 1, 2, 2, 2], &[8, 1, 1, 1, 1, 1, 1, 1, 1]]
+        {
             row(dimensions).tensor("c", &[8], BlockType::F32).gives(&["T006"]);
         }
         Forge::model().tensor("b", &[8, 1, 1, 1], BlockType::F32).gives(&[]);

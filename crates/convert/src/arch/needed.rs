@@ -179,4 +179,26 @@ mod tests {
         needed(&metadata, &[0, u64::MAX], &mut |_| names += 1);
         assert!(names > 0);
     }
+
+    #[test]
+    fn dump_temporarily() {
+        let archs: std::collections::BTreeSet<_> =
+            all().iter().map(|arch| arch.name.clone()).collect();
+        for arch in archs {
+            for keys in [
+                &[][..],
+                &[("expert_count", 4)],
+                &[
+                    ("expert_count", 4),
+                    ("leading_dense_block_count", 1),
+                    ("attention.q_lora_rank", 4),
+                    ("moe_every_n_layers", 2),
+                ],
+            ] {
+                for name in names(&arch, keys, &[0, 1]) {
+                    println!("DUMP {arch} {name}");
+                }
+            }
+        }
+    }
 }

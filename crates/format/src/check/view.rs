@@ -24,6 +24,7 @@ pub(crate) struct View<'v> {
     /// Tells the tensors that architectures need.
     pub(crate) needed: Option<Needed>,
     whole: OnceCell<Option<Whole<'v>>>,
+    has_most: OnceCell<bool>,
     vocabulary: OnceCell<Option<Vocabulary<'v>>>,
 }
 
@@ -68,6 +69,7 @@ impl<'v> View<'v> {
             all_tensors,
             needed: options.needed,
             whole: OnceCell::new(),
+            has_most: OnceCell::new(),
             vocabulary: OnceCell::new(),
         }
     }
@@ -75,6 +77,11 @@ impl<'v> View<'v> {
     /// The tensors of the whole model, if this is the first or only file of one and all are known.
     pub(crate) fn whole(&self) -> Option<&Whole<'v>> {
         self.whole.get_or_init(|| Whole::new(self)).as_ref()
+    }
+
+    /// Whether most of the tensors that the model needs are there: what `find` says, which is asked once.
+    pub(crate) fn has_most(&self, find: impl FnOnce() -> bool) -> bool {
+        *self.has_most.get_or_init(find)
     }
 
     /// The tokens by their strings.

@@ -12,11 +12,11 @@
 
 use std::collections::BTreeMap;
 
+use super::s017_head_count::Numbers;
 use super::{Check, note};
 use crate::check::Field;
 use crate::check::view::View;
 use crate::check::whole::{Stack, Whole};
-use crate::{Array, Value};
 
 /// A model with more kinds of blocks is none.
 const MOST_KINDS: usize = 64;
@@ -67,11 +67,12 @@ fn is_needed(view: &View<'_>, whole: &Whole<'_>, number: u64, name: &str) -> boo
 
 /// The blocks that lack tensors, and the ends of the names of these.
 fn holes<'v>(view: &View<'v>, stack: &Stack<'v>) -> Vec<(u64, Vec<&'v str>)> {
-    let varied: Vec<&Array> = KINDS.iter().filter_map(|key| array(view, key)).collect();
+    let varied: Vec<_> = KINDS.iter().filter_map(|key| Numbers::of(view.hyper(key)?.1)).collect();
     // blocks of one kind, and how many there are; the number of one of them
     let mut kinds = BTreeMap::<(Vec<Option<i128>>, Vec<&str>), (u64, usize)>::new();
     for (number, tensors) in stack.blocks() {
-        let numbers = varied.iter().map(|array| at(array, number)).collect();
+        let block = usize::try_from(number).unwrap_or(usize::MAX);
+        let numbers = varied.iter().map(|numbers| numbers.at(block)).collect();
         let names = tensors.iter().map(|tensor| tensor.1).filter(|name| is_compared(name));
         kinds.entry((numbers, names.collect())).or_insert((number, 0)).1 += 1;
         if kinds.len() > MOST_KINDS {
@@ -113,17 +114,6 @@ fn is_compared(name: &str) -> bool {
 /// Whether all of `names` are in `more`; both are sorted.
 fn is_part(names: &[&str], more: &[&str]) -> bool {
     names.iter().all(|name| more.binary_search(name).is_ok())
-}
-
-fn array<'v>(view: &View<'v>, key: &str) -> Option<&'v Array> {
-    match view.hyper(key)?.1 {
-        Value::Array(array) => Some(array),
-        _ => None,
-    }
-}
-
-fn at(array: &Array, number: u64) -> Option<i128> {
-    array.get(usize::try_from(number).ok()?)?.as_integer()
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
-//! A tensor is missing that readers of the architecture need. (Only said of architectures that
-//! descriptions exist for, and of a split set only if all its files are there.)
+//! A tensor is missing that readers of the architecture need.
+//!
+//! This is only said of architectures that descriptions exist for, of a split set only if all its files
+//! are there, and of files that have at least half of the tensors that are needed: others are not whole
+//! models, and are not meant to be.
 //!
 //! **Why it is bad.** Readers refuse the file.
 //!
@@ -26,17 +29,38 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
 });
 
 /// Calls back with the name of each tensor that is needed, in one of these blocks or outside of
-/// blocks, and not there. A model without blocks is not looked at, nor are blocks that are not there.
+/// blocks, and not there. Blocks that are not there are not looked at.
 pub(super) fn missing(
     view: &View<'_>,
     whole: &Whole<'_>,
     layers: &[u64],
     found: &mut dyn FnMut(&str),
 ) {
+    if view.has_most(|| has_most(view, whole)) {
+        each(view, whole, layers, &mut |name, is_there| {
+            if !is_there {
+                found(name);
+            }
+        });
+    }
+}
+
+/// Whether most of the tensors that are needed are there.
+fn has_most(view: &View<'_>, whole: &Whole<'_>) -> bool {
+    let (mut there, mut all) = (0_u64, 0);
+    each(view, whole, &whole.layers(), &mut |_, is_there| {
+        there += u64::from(is_there);
+        all += 1;
+    });
+    2 * there >= all
+}
+
+/// Calls back with the name of each tensor that is needed, and whether it is there.
+fn each(view: &View<'_>, whole: &Whole<'_>, layers: &[u64], found: &mut dyn FnMut(&str, bool)) {
     let Some(needed) = view.needed.filter(|_| !whole.stacks.is_empty()) else { return };
     needed(view.header.metadata(), layers, &mut |name| {
-        if whole.get(name).is_none() && whole.has_block_of(name) && !is_joined(whole, name) {
-            found(name);
+        if whole.has_block_of(name) {
+            found(name, whole.get(name).is_some() || is_joined(whole, name));
         }
     });
 }
@@ -89,7 +113,9 @@ mod tests {
         names_give("test", &full, &[]);
         names_give("test", &full[1..], &["S023"]);
         names_give("test", &full[..2], &["S023"]);
-        names_give("test", &["blk.0.x.weight"], &["S023"; 3]);
+        names_give("test", &["embedding.weight", "blk.0.a.weight", "blk.1.a.weight"], &["S023"; 2]);
+        // not a whole model, nor meant to be
+        names_give("test", &["embedding.weight", "blk.0.x.weight"], &[]);
         names_give("other", &full[1..], &[]);
         // no blocks at all: not a model of this kind
         names_give("test", &["x"], &[]);

@@ -8,8 +8,8 @@
 //! **How to fix.** Convert the checkpoint again, and look whether all its files are there. If blocks
 //! were removed on purpose, write the right number.
 
+use super::s017_head_count::Numbers;
 use super::{Check, note};
-use crate::Value;
 use crate::check::Field;
 use crate::check::view::View;
 use crate::check::whole::Stack;
@@ -42,10 +42,13 @@ fn missing(view: &View<'_>, stack: &Stack<'_>, count: u64) -> (u64, u64, Option<
     let predictors = view.hyper("nextn_predict_layers").and_then(|(_, value)| value.as_integer());
     let predictors = predictors.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
     let needed = count.saturating_sub(predictors);
+    let sizes: Vec<_> = SIZES.iter().filter_map(|key| Numbers::of(view.hyper(key)?.1)).collect();
     let (mut present, mut missing, mut first, mut next) = (0, 0, None, 0);
     for number in stack.numbers().chain([needed]) {
         for number in next..number.min(needed) {
-            if !is_empty(view, number) {
+            let is_zero = |sizes: &Numbers<'_>| sizes.at(number as usize) == Some(0);
+            let is_empty = sizes.len() == SIZES.len() && sizes.iter().all(is_zero);
+            if !is_empty {
                 missing += 1;
                 first = first.or(Some(number));
             }
@@ -57,14 +60,8 @@ fn missing(view: &View<'_>, stack: &Stack<'_>, count: u64) -> (u64, u64, Option<
     if predictors > 0 && present == 0 { (0, 0, None) } else { (present, missing, first) }
 }
 
-/// Whether the block has no tensors by the metadata.
-fn is_empty(view: &View<'_>, number: u64) -> bool {
-    ["attention.head_count", "feed_forward_length"].iter().all(|key| {
-        let Some((_, Value::Array(array))) = view.hyper(key) else { return false };
-        let item = usize::try_from(number).ok().and_then(|number| array.get(number));
-        item.and_then(|item| item.as_integer()) == Some(0)
-    })
-}
+/// Numbers for each block: where they are all 0, the block has no tensors.
+const SIZES: &[&str] = &["attention.head_count", "feed_forward_length"];
 
 #[cfg(test)]
 mod tests {

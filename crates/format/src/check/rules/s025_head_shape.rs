@@ -12,7 +12,7 @@
 //! **How to fix.** Write the right numbers; most often the file was edited, or converted by a program that
 //! does not know the architecture.
 
-use super::s017_head_count::{at, numbers};
+use super::s017_head_count::Numbers;
 use super::{Check, note};
 use crate::TensorInfo;
 use crate::check::view::View;
@@ -70,38 +70,38 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
 });
 
 /// The numbers and lengths of heads by the metadata.
-struct Heads {
-    queries: Vec<i128>,
-    keys: Vec<i128>,
+struct Heads<'v> {
+    queries: Numbers<'v>,
+    keys: Numbers<'v>,
     key_length: i128,
     value_length: i128,
 }
 
-impl Heads {
+impl<'v> Heads<'v> {
     /// Nothing if the metadata do not say it all, or other rules say what is wrong with them.
-    fn new(view: &View<'_>) -> Option<Self> {
-        let list = |key: &str| numbers(view.hyper(key)?.1).filter(|list| !list.is_empty());
+    fn new(view: &View<'v>) -> Option<Self> {
+        let list = |key: &str| Numbers::of(view.hyper(key)?.1);
         let queries = list("attention.head_count")?;
         let keys = match view.hyper("attention.head_count_kv") {
             Some(_) => list("attention.head_count_kv")?,
-            None => queries.clone(),
+            None => queries,
         };
         let width = view.hyper("embedding_length").and_then(|(_, value)| value.as_integer());
         let length = |key: &str| match view.hyper(key) {
             Some((_, value)) => value.as_integer().filter(|length| *length > 0),
-            None => width?.checked_div(queries[0]),
+            None => width?.checked_div(queries.at(0)?),
         };
         let key_length = length("attention.key_length")?;
         let value_length = length("attention.value_length")?;
-        let all = [&queries[..], &keys, &[key_length, value_length]].concat();
         // no product of such numbers overflows
-        let is_sane = all.iter().all(|number| (0..1 << 32).contains(number));
+        let all = queries.iter().chain(keys.iter()).chain([key_length, value_length]);
+        let is_sane = all.into_iter().all(|number| (0..1 << 32).contains(&number));
         is_sane.then_some(Self { queries, keys, key_length, value_length })
     }
 
     fn rows(&self, block: u64) -> Option<Rows> {
         let block = usize::try_from(block).ok()?;
-        let (queries, keys) = (at(&self.queries, block)?, at(&self.keys, block)?);
+        let (queries, keys) = (self.queries.at(block)?, self.keys.at(block)?);
         Some(Rows {
             queries: queries * self.key_length,
             keys: keys * self.key_length,

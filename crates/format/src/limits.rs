@@ -26,8 +26,7 @@ impl Limits {
 
     /// Limits for programs that only show what is in a file: published files of diffusion models
     /// have tensors of five dimensions, and names of more than 64 bytes.
-    pub const INSPECT: Self =
-        Self { tensor_name_bytes: 65_535, dimensions: 8, ..Self::DEFAULT };
+    pub const INSPECT: Self = Self { tensor_name_bytes: 65_535, dimensions: 8, ..Self::DEFAULT };
 
     pub(crate) fn depth(&self) -> u32 {
         self.array_depth.min(Self::MOST_DEPTH)

@@ -6,9 +6,10 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Folder, assert_golden, gguf, metadata, one_entry, write_split_set};
+use common::{Folder, assert_golden, gguf, metadata, one_entry, write, write_split_set};
 use granule_format::check::RULES;
 use granule_format::container::Endian;
+use granule_format::{Draft, Header, Metadata};
 use serde_json::Value;
 
 fn fixtures() -> PathBuf {
@@ -136,4 +137,119 @@ fn every_rule_is_explained() {
     assert_eq!(folder.run("explain --json").json().as_array().unwrap().len(), RULES.len());
     let message = folder.run("explain X999").failure();
     assert!(message.contains("X999") && message.contains("granule explain"), "{message}");
+}
+
+/// A checkpoint as a file, and that file with changes.
+struct Converted {
+    folder: Folder,
+    file: Vec<u8>,
+}
+
+impl Converted {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let checkpoint = fixtures().join("../checkpoints/llama2-spm-256");
+        let source = checkpoint.display();
+        folder.run(&format!("convert {source} --outtype f16 -o good.gguf -q")).ok();
+        let file = fs::read(folder.path("good.gguf")).unwrap();
+        Self { folder, file }
+    }
+
+    /// Write the file with other metadata and only some of the tensors, and check it: the rules.
+    fn rules(
+        &self,
+        change: impl FnOnce(&mut Metadata),
+        keep: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        self.write("changed.gguf", change, keep);
+        let json: Value =
+            serde_json::from_str(&self.folder.run("check changed.gguf --json").stdout).unwrap();
+        let findings = json[0]["findings"].as_array().unwrap();
+        findings.iter().map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect()
+    }
+
+    fn write(&self, name: &str, change: impl FnOnce(&mut Metadata), keep: impl Fn(&str) -> bool) {
+        let header = Header::parse(&self.file).unwrap();
+        let mut metadata = header.metadata().clone();
+        change(&mut metadata);
+        let mut draft = Draft::new(metadata, Endian::Little).unwrap();
+        for tensor in header.tensors().iter().filter(|tensor| keep(&tensor.name)) {
+            draft.add(&tensor.name, tensor.shape, tensor.ty).unwrap();
+        }
+        self.folder.write(name, write(draft));
+    }
+}
+
+#[test]
+fn what_readers_need_to_load_a_model() {
+    let model = Converted::new();
+    assert_eq!(model.folder.run("check good.gguf --strict").ok(), "good.gguf: valid\n");
+    let all = |_: &str| true;
+    let set =
+        |key: &'static str, value: u32| move |metadata: &mut Metadata| metadata.set(key, value);
+    assert_eq!(model.rules(|_| {}, all), [""; 0]);
+    assert_eq!(model.rules(|_| {}, |name| name != "blk.1.ffn_up.weight"), ["S023"]);
+    assert_eq!(model.rules(|_| {}, |name| name != "output_norm.weight"), ["S023"]);
+    assert_eq!(model.rules(|_| {}, |name| !name.ends_with("attn_v.weight")), ["S023", "S023"]);
+    assert_eq!(model.rules(set("llama.block_count", 3), all), ["S024"]);
+    assert_eq!(model.rules(|_| {}, |name| !name.starts_with("blk.1.")), ["S024"]);
+    let heads = model.rules(set("llama.attention.head_count", 2), all);
+    assert!(!heads.is_empty() && heads.iter().all(|rule| rule == "S025"), "{heads:?}");
+    let tokenizer = |metadata: &mut Metadata| {
+        let keys: Vec<_> = metadata.iter().map(|entry| entry.key.clone()).collect();
+        for key in keys.iter().filter(|key| key.starts_with("tokenizer.")) {
+            metadata.remove(key);
+        }
+    };
+    assert_eq!(model.rules(tokenizer, all), ["S026"]);
+    let bpe = |metadata: &mut Metadata| metadata.set("tokenizer.ggml.model", "gpt2");
+    assert_eq!(model.rules(bpe, all), ["S020"]);
+}
+
+#[test]
+fn a_file_that_lacks_tensors_is_converted_with_a_warning() {
+    let model = Converted::new();
+    model.write("hole.gguf", |_| {}, |name| name != "blk.1.ffn_up.weight");
+    for file_type in ["Q8_0", "COPY"] {
+        let ran = model.folder.run(&format!("convert hole.gguf -t {file_type} -o out.gguf"));
+        assert_eq!(ran.status, 0, "{ran:?}");
+        let warning = ran.stderr.lines().find(|line| line.contains("blk.1.ffn_up.weight"));
+        assert!(
+            warning.is_some_and(|line| line.contains("warning") && line.contains("S023")),
+            "{ran:?}"
+        );
+    }
+    let ran = model
+        .folder
+        .run("convert good.gguf -t Q8_0 --override-kv llama.block_count=int:3 -o no.gguf");
+    let message = ran.failure();
+    assert!(message.contains("llama.block_count") && message.contains("S024"), "{message}");
+    assert!(!model.folder.names().contains(&"no.gguf".to_owned()));
+}
+
+#[test]
+fn shards_without_their_names_and_joined_shards() {
+    let folder = Folder::new();
+    write_split_set(&folder, "m", 2);
+    let parts = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"];
+    let parts = parts.map(|part| fs::read(folder.path(part)).unwrap());
+    folder.write("cat.gguf", parts.concat());
+    folder.write("sha256-0123", &parts[1]);
+    for (name, words) in [
+        ("cat.gguf", ["shard 1 of 2", "granule convert PART -t COPY"]),
+        ("sha256-0123", ["shard 2 of 2", "NAME-00002-of-00002.gguf"]),
+    ] {
+        let checked = folder.run(&format!("check {name}"));
+        assert_eq!(checked.status, 1, "{checked:?}");
+        assert!(checked.stdout.contains("error X009"), "{checked:?}");
+        let messages = [
+            checked.stdout,
+            folder.run(&format!("inspect {name}")).failure(),
+            folder.run(&format!("convert {name} -t COPY -o out.gguf")).failure(),
+        ];
+        for message in messages {
+            assert!(words.iter().all(|word| message.contains(word)), "{name}: {message}");
+        }
+        assert_eq!(folder.run(&format!("inspect {name} --alone")).status, 0);
+    }
 }

@@ -185,3 +185,51 @@ fn a_full_disk_behind_standard_output_is_a_failure() {
     assert_eq!(output.status.code(), Some(2));
     assert!(message.contains("standard output") && message.contains("No space left"), "{message}");
 }
+
+/// As published files of video models have them.
+#[test]
+fn five_dimensions_and_long_names() {
+    let folder = Folder::new();
+    let long = "a".repeat(90);
+    folder.write("wan.gguf", wide(&[("patch.weight", &[2, 2, 1, 4, 2]), (&long, &[8])]));
+    let text = folder.run("inspect wan.gguf").ok();
+    assert!(text.contains("2 x 2 x 1 x 4 x 2") && text.contains(&long), "{text}");
+    let json = folder.run("inspect wan.gguf --json").json();
+    assert_eq!(json["tensors"][0]["shape"], json!([2, 2, 1, 4, 2]));
+    assert_eq!(json["totals"]["values"], 40);
+
+    folder.write("wan.gguf", wide(&[("patch.weight", &[2, 2, 1, 4, 2]), ("b", &[8])]));
+    let checked = folder.run("check wan.gguf");
+    assert_eq!(checked.status, 1);
+    assert_eq!(checked.stdout.lines().count(), 2, "{checked:?}");
+    assert!(checked.stdout.contains("error T006"), "{checked:?}");
+    let message = folder.run("convert wan.gguf -t Q8_0 -o out.gguf").failure();
+    assert!(message.contains("\"patch.weight\"") && message.contains("5 dimensions"), "{message}");
+    assert_eq!(folder.names(), ["wan.gguf"]);
+}
+
+/// A file with these tensors of F32, whatever their dimensions.
+fn wide(tensors: &[(&str, &[u64])]) -> Vec<u8> {
+    let mut file = b"GGUF".to_vec();
+    file.extend(3_u32.to_le_bytes());
+    file.extend((tensors.len() as u64).to_le_bytes());
+    file.extend(1_u64.to_le_bytes());
+    let string = |file: &mut Vec<u8>, text: &str| {
+        file.extend((text.len() as u64).to_le_bytes());
+        file.extend(text.as_bytes());
+    };
+    string(&mut file, "general.architecture");
+    file.extend(8_u32.to_le_bytes());
+    string(&mut file, "wan");
+    let mut data = 0_u64;
+    for (name, dimensions) in tensors {
+        string(&mut file, name);
+        file.extend((dimensions.len() as u32).to_le_bytes());
+        dimensions.iter().for_each(|dimension| file.extend(dimension.to_le_bytes()));
+        file.extend(0_u32.to_le_bytes());
+        file.extend(data.to_le_bytes());
+        data += (4 * dimensions.iter().product::<u64>()).next_multiple_of(32);
+    }
+    file.resize(file.len().next_multiple_of(32) + data as usize, 0);
+    file
+}

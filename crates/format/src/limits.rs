@@ -11,7 +11,8 @@ pub struct Limits {
     pub array_depth: u32,
     /// Longest tensor name, in bytes. The GGUF specification says 64.
     pub tensor_name_bytes: u64,
-    /// Most dimensions of a tensor. More than 4 counts as 4.
+    /// Most dimensions of a tensor. The GGUF specification says 4; more than
+    /// [`Shape::MOST`](crate::Shape::MOST) cannot be represented.
     pub dimensions: u32,
 }
 
@@ -22,6 +23,10 @@ impl Limits {
     /// The limits of the GGUF specification.
     pub const DEFAULT: Self =
         Self { key_bytes: 65_535, array_depth: 16, tensor_name_bytes: 64, dimensions: 4 };
+
+    /// Limits for programs that only show what is in a file: published files of diffusion models
+    /// have tensors of five dimensions, and names of more than 64 bytes.
+    pub const INSPECT: Self = Self { tensor_name_bytes: 65_535, dimensions: 8, ..Self::DEFAULT };
 
     pub(crate) fn depth(&self) -> u32 {
         self.array_depth.min(Self::MOST_DEPTH)

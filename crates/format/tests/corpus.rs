@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use granule_format::check::{FileKind, Options, Report, Severity, Sibling, is_sibling};
-use granule_format::{Header, check};
+use granule_format::{Header, Metadata, check};
 use serde_json::Value;
 
 struct Case {
@@ -48,8 +48,12 @@ impl Case {
             .iter()
             .map(|(name, header)| Sibling { name, header: header.as_ref() })
             .collect();
-        let options =
-            Options { name: Some(&self.name), siblings: Some(&siblings), ..Options::default() };
+        let options = Options {
+            name: Some(&self.name),
+            siblings: Some(&siblings),
+            needed: Some(needed),
+            ..Options::default()
+        };
         check(&self.bytes, &options)
     }
 
@@ -59,6 +63,15 @@ impl Case {
             "warning" => "warned",
             _ => "valid",
         }
+    }
+}
+
+/// Some of what the descriptions of architectures say, which this crate does not have.
+fn needed(metadata: &Metadata, layers: &[u64], found: &mut dyn FnMut(&str)) {
+    if metadata.text("general.architecture") == Ok(Some("llama")) {
+        found("token_embd.weight");
+        found("output_norm.weight");
+        layers.iter().for_each(|layer| found(&format!("blk.{layer}.attn_norm.weight")));
     }
 }
 

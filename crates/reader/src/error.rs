@@ -51,6 +51,18 @@ pub enum Error {
         /// What the others or its name say.
         expected: u64,
     },
+    /// The file is one of a split set, and its name does not tell where the others are.
+    #[error("{}: {}", Named(path.as_deref()), lone_shard(*number, *count, *joined))]
+    LoneShard {
+        /// The file.
+        path: Option<PathBuf>,
+        /// Which of the files it is, from 1.
+        number: u64,
+        /// How many files there are.
+        count: u64,
+        /// Whether another GGUF file was joined to its end.
+        joined: bool,
+    },
     /// A tensor is in two shards.
     #[error("{}: tensor {name:?} is also in another file of the split set", Named(path.as_deref()))]
     TensorInTwoShards {
@@ -85,4 +97,19 @@ impl fmt::Display for Named<'_> {
             None => f.write_str("the file in memory"),
         }
     }
+}
+
+/// What the file is, and what to do.
+fn lone_shard(number: u64, count: u64, joined: bool) -> String {
+    let what = format!("the file is shard {number} of {count} of a split set");
+    if joined {
+        return format!(
+            "{what}, with other files joined to its end; take the single files: \
+             `granule convert PART -t COPY` makes one file of them"
+        );
+    }
+    format!(
+        "{what}, but its name does not say so; name it NAME-{number:05}-of-{count:05}.gguf and put the \
+         other files of the set next to it"
+    )
 }

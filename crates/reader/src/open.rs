@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use granule_format::container::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
+use granule_format::container::{MAGIC, SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
 use granule_format::{ErrorKind, Header, HeaderParser, Limits};
 
 use crate::model::Shard;
@@ -105,7 +105,7 @@ impl OpenOptions {
         }
         let name = path.file_name().and_then(|name| name.to_str()).and_then(ShardName::parse);
         let Some(name) = name else {
-            return Err(misfit(&named, "number of files that its name says", 1, count));
+            return Err(lone(&named, count)?);
         };
         let mut shards = Vec::new();
         for (i, file) in name.all().enumerate() {
@@ -178,6 +178,15 @@ fn expect(shard: &Shard, key: &str, what: &'static str, expected: u64) -> Result
         Some(found) if found != expected => Err(misfit(shard, what, found, expected)),
         _ => Ok(()),
     }
+}
+
+/// The error that the file is one of `count`, and its name does not tell where the others are.
+fn lone(shard: &Shard, count: u64) -> Result<Error, Error> {
+    let number = number(shard, SHARD_NUMBER)?.unwrap_or(0).saturating_add(1);
+    let end = shard.header().data_end();
+    let magic = end.and_then(|end| shard.storage.read(end, MAGIC.len()).ok());
+    let joined = magic.is_some_and(|magic| *magic == MAGIC);
+    Ok(Error::LoneShard { path: shard.path().map(Path::to_owned), number, count, joined })
 }
 
 fn misfit(shard: &Shard, what: &'static str, found: u64, expected: u64) -> Error {

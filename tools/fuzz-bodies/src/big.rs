@@ -18,6 +18,9 @@ pub const KINDS: &[Kind] = &[
     ("one key many times", equal_keys),
     ("one name many times", equal_names),
     ("faults in a value", faults),
+    ("tokens and merges", tokens),
+    ("one token many times", equal_tokens),
+    ("blocks of one tensor", blocks),
 ];
 
 /// A file of a vocabulary with this many tokens, their scores and types, and a tensor.
@@ -140,5 +143,55 @@ fn faults(count: usize) -> Vec<u8> {
         file.extend(1_u64.to_le_bytes());
         file.push(0xff);
     }
+    file
+}
+
+/// A file with the architecture `llama`, `tensors` tensors and so many more entries.
+fn start_model(tensors: usize, entries: usize) -> Vec<u8> {
+    let mut file = start(tensors, entries + 1);
+    text_entry(&mut file, "general.architecture", "llama");
+    file
+}
+
+fn text_entry(file: &mut Vec<u8>, key: &str, value: &str) {
+    string(file, key);
+    file.extend(8_u32.to_le_bytes());
+    string(file, value);
+}
+
+fn strings_entry(file: &mut Vec<u8>, key: &str, count: usize, item: impl Fn(usize) -> String) {
+    string(file, key);
+    file.extend(9_u32.to_le_bytes());
+    file.extend(8_u32.to_le_bytes());
+    file.extend((count as u64).to_le_bytes());
+    (0..count).for_each(|i| string(file, &item(i)));
+}
+
+/// The shortest tokens, and merges none of which names one.
+fn tokens(count: usize) -> Vec<u8> {
+    let mut file = start_model(0, 3);
+    text_entry(&mut file, "tokenizer.ggml.model", "gpt2");
+    strings_entry(&mut file, "tokenizer.ggml.tokens", count, |i| format!("{i:x}"));
+    strings_entry(&mut file, "tokenizer.ggml.merges", count, |i| format!("{i:x} {i:x}"));
+    file
+}
+
+fn equal_tokens(count: usize) -> Vec<u8> {
+    let mut file = start_model(0, 1);
+    strings_entry(&mut file, "tokenizer.ggml.tokens", count, |_| "a".to_owned());
+    file
+}
+
+/// Each block has one tensor without dimensions, and each of these another name.
+fn blocks(count: usize) -> Vec<u8> {
+    let mut file = start_model(count, 1);
+    string(&mut file, "llama.block_count");
+    file.extend(4_u32.to_le_bytes());
+    file.extend(65_535_u32.to_le_bytes());
+    for i in 0..count {
+        string(&mut file, &format!("blk.{i}.{i:x}.weight"));
+        file.extend([0; 16]);
+    }
+    file.resize(file.len().next_multiple_of(32) + 32, 0);
     file
 }

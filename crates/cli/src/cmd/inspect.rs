@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use granule_format::container::Entry;
-use granule_format::{TensorInfo, TensorType};
+use granule_format::{Limits, TensorInfo, TensorType};
 use granule_reader::{Model, Shard};
 
 use crate::output;
@@ -46,7 +46,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let model = if args.alone { Model::open_alone(&args.file)? } else { Model::open(&args.file)? };
+    let options = Model::options().limits(Limits::INSPECT).alone(args.alone);
+    let model = options.open(&args.file)?;
     let view = View::new(args, &model);
     if args.json {
         output::print_json(&json::document(&view))?;

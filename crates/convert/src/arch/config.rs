@@ -52,6 +52,11 @@ impl Config {
         Self { given: folder.to_owned(), ..self }
     }
 
+    /// What a config holds, without any defaults.
+    pub(super) fn bare(path: PathBuf, raw: Map<String, Value>) -> Self {
+        Self { path, given: PathBuf::new(), full: raw.clone(), raw }
+    }
+
     /// The same without defaults.
     pub(crate) fn without_defaults(self) -> Self {
         let mut full = self.raw.clone();

@@ -9,6 +9,7 @@
 //! | `rules` | what becomes of tensors |
 //! | `pattern` | how the numbers of a tensor are rearranged |
 //! | `expression` | short expressions over the config |
+//! | `needed` | which tensors a GGUF file must have |
 //! | `config`, `rope`, `files` | `config.json` with defaults, what it says about rotary embedding, other files |
 //! | `entries` | writing the metadata |
 
@@ -18,6 +19,7 @@ mod entries;
 mod expression;
 mod files;
 mod mistake;
+mod needed;
 mod pattern;
 mod rope;
 mod rules;
@@ -34,6 +36,7 @@ pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
 pub(crate) use expression::Scope;
 pub use mistake::{Mistake, Severity};
+pub use needed::needed;
 pub use pattern::Pattern;
 pub(crate) use rope::Rope;
 pub use rules::{Change, LeftOut, Output, Rename, TensorRule};

@@ -4,8 +4,8 @@ use granule_format::{BlockType, Endian, FileType, Shape, TensorType, Value};
 
 use super::metadata::{Facts, apply, edits, guess, shard_edits};
 use super::prune::Prune;
-use super::split;
 use super::{Plan, PlanError, PlannedTensor, Reason, Warning, importance_values, tensor_bytes};
+use super::{split, validity};
 use crate::encode::{Weighting, encoder};
 use crate::importance::{Importance, is_zero};
 use crate::mixture::category::{Category, LAYER_EMBEDDING, OUTPUT};
@@ -44,6 +44,7 @@ pub(super) fn decide(
     );
 
     let mut decider = Decider::new(recipe, &model, importance.map(|(matrix, _)| matrix))?;
+    decider.unknown = assumed.unknown_architecture;
     let mut planned = Vec::with_capacity(tensors.len());
     for tensor in &tensors {
         planned.push(decider.decide(tensor)?);
@@ -82,7 +83,9 @@ pub(super) fn decide(
         .collect();
     let recipe = recipe.clone();
     let endian = Endian::Little;
-    Ok((Plan { recipe, edits, metadata, tensors: planned, shards, endian, warnings }, problems))
+    let mut plan = Plan { recipe, edits, metadata, tensors: planned, shards, endian, warnings };
+    problems.extend(validity::check(&mut plan, source));
+    Ok((plan, problems))
 }
 
 /// See [`Plan::as_is`].
@@ -115,7 +118,12 @@ pub(super) fn as_is(source: &dyn Source, split: &Split) -> Result<Plan, Error> {
     recipe.split = *split;
     let metadata = apply(&edits, source.metadata().clone());
     let endian = Endian::Little;
-    Ok(Plan { recipe, edits, metadata, tensors, shards, endian, warnings: Vec::new() })
+    let warnings = Vec::new();
+    let mut plan = Plan { recipe, edits, metadata, tensors, shards, endian, warnings };
+    match validity::check(&mut plan, source).into_iter().next() {
+        Some(problem) => Err(problem.into()),
+        None => Ok(plan),
+    }
 }
 
 /// A tensor of the source under its new name.
@@ -169,6 +177,8 @@ struct Pattern<'r> {
 struct Decider<'m> {
     recipe: &'m Recipe,
     model: &'m Model,
+    /// Whether the architecture is not known.
+    unknown: bool,
     importance: Option<&'m Importance>,
     mixture: Option<Mixture<'m>>,
     patterns: Vec<Pattern<'m>>,
@@ -203,6 +213,7 @@ impl<'m> Decider<'m> {
         Ok(Self {
             recipe,
             model,
+            unknown: false,
             importance,
             mixture: default.map(|default| Mixture::new(model, recipe.file_type, default)),
             patterns,
@@ -219,7 +230,7 @@ impl<'m> Decider<'m> {
 
     fn decide(&mut self, tensor: &Named<'_>) -> Result<PlannedTensor, PlanError> {
         let name = tensor.name.as_ref();
-        let shape = without_trailing_ones(&tensor.source.shape);
+        let shape = self.written_shape(&tensor.source.shape);
         let stored = tensor.source.ty;
         let reason = self.keeps(name, &shape, stored);
         let convertible = reason.is_none();
@@ -267,6 +278,12 @@ impl<'m> Decider<'m> {
             target_bytes,
             shard: 0,
         })
+    }
+
+    /// The dimensions in the result. The reference drops dimensions of 1 at the end; it refuses
+    /// architectures that it does not know, and programs for those often compare shapes.
+    fn written_shape(&self, shape: &Shape) -> Shape {
+        if self.unknown { *shape } else { without_trailing_ones(shape) }
     }
 
     /// Why the tensor keeps its type, if it does.

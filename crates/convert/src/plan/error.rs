@@ -1,5 +1,7 @@
 use granule_format::{BlockType, Shape, TensorType};
 
+use super::Invalid;
+
 /// Why a plan cannot be made or run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -136,6 +138,9 @@ pub enum PlanError {
         /// Why it has none.
         why: &'static str,
     },
+    /// What would be written is no valid GGUF file, or none that programs can load.
+    #[error("the result would not be valid: {0}")]
+    Invalid(Invalid),
     /// A tensor's place in the model, which its type depends on, is not known.
     #[error("tensor {tensor:?} belongs to block {number}, the model has {blocks}")]
     NoSuchBlock {

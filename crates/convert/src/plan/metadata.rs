@@ -61,8 +61,7 @@ pub(super) fn edits(facts: &Facts<'_>) -> Result<Vec<Edit>, PlanError> {
         append("general.quantization_version", Scalar::U32(2)),
         append("general.file_type", Scalar::U32(file_type(facts))),
     ];
-    edits
-        .extend([SHARD_NUMBER, SHARD_COUNT, SHARD_TENSORS].map(|key| Edit::Remove(key.to_owned())));
+    edits.extend(SPLIT_KEYS.map(|key| Edit::Remove(key.to_owned())));
     for wanted in &recipe.override_kv {
         let value = scalar(&wanted.value);
         let possible = matches!(value, Scalar::U32(alignment) if alignment.is_power_of_two());
@@ -91,6 +90,9 @@ pub(super) fn edits(facts: &Facts<'_>) -> Result<Vec<Edit>, PlanError> {
     }
     Ok(edits)
 }
+
+/// The keys that describe a split set.
+pub(super) const SPLIT_KEYS: [&str; 3] = [SHARD_NUMBER, SHARD_COUNT, SHARD_TENSORS];
 
 /// The keys that say which file of a set this is.
 pub(super) fn shard_edits(number: u32, count: u32, tensors: usize) -> [Edit; 3] {

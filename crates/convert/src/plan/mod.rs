@@ -7,10 +7,12 @@ mod metadata;
 mod prune;
 mod saved;
 mod split;
+mod validity;
 
 pub use error::PlanError;
 pub use execute::run_all;
 pub use metadata::{Edit, Scalar};
+pub use validity::Invalid;
 
 use granule_format::{BlockType, Draft, Endian, FileType, Metadata, Shape, TensorType};
 use serde::{Deserialize, Serialize};
@@ -104,6 +106,8 @@ pub enum Warning {
     NoSuchBlock(u64),
     /// What would be an error but for `--allow-missing`.
     Allowed(String),
+    /// The source is no valid file, and so the result is none; or it lacks tensors. In words.
+    SourceInvalid(String),
 }
 
 impl Plan {
@@ -111,7 +115,9 @@ impl Plan {
     ///
     /// # Errors
     /// If the recipe cannot be carried out on this source with this importance matrix. Nothing but names,
-    /// shapes and types was looked at; what is wrong with the values shows when the plan runs.
+    /// shapes and types was looked at; what is wrong with the values shows when the plan runs. The files
+    /// that would be written are checked by the rules of [`granule_format::check`]: if they are not valid,
+    /// that is an error, unless the source is a file that has the same fault already.
     pub fn new(
         source: &dyn Source,
         recipe: &Recipe,

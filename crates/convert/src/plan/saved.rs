@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use super::split::MOST_SHARDS;
 use super::{
     Edit, Plan, PlanError, PlannedTensor, Warning, importance_values, metadata, tensor_bytes,
+    validity,
 };
 use crate::importance::Importance;
 use crate::mixture::eligible::without_trailing_ones;
@@ -70,7 +71,7 @@ impl Plan {
             check_weights(tensor, importance)?;
         }
         let metadata = metadata::apply(&saved.metadata, source.metadata().clone());
-        Ok(Self {
+        let mut plan = Self {
             recipe: saved.recipe,
             edits: saved.metadata,
             metadata,
@@ -78,7 +79,11 @@ impl Plan {
             shards: saved.shards,
             endian: if saved.big_endian { Endian::Big } else { Endian::Little },
             warnings: saved.warnings,
-        })
+        };
+        match validity::check(&mut plan, source).into_iter().next() {
+            Some(problem) => Err(problem.into()),
+            None => Ok(plan),
+        }
     }
 }
 

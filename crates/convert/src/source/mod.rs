@@ -73,6 +73,12 @@ pub trait Source: Sync {
         self.files().into_iter().map(Path::to_owned).collect()
     }
 
+    /// Whether this is the file that a converter would write, and no file yet. What is invalid about a
+    /// file that exists is its own affair; a new one must be valid.
+    fn is_new(&self) -> bool {
+        false
+    }
+
     /// How many files the tensors are in: those of a split set, else 1.
     fn shards(&self) -> u32 {
         1

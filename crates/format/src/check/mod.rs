@@ -17,13 +17,15 @@ mod scan;
 #[cfg(test)]
 mod testing;
 mod view;
+mod vocabulary;
+mod whole;
 
 pub use kind::FileKind;
 pub use report::{Field, Finding, Report, Severity};
 pub use rules::{RULES, Rule};
 pub use scan::Piece;
 
-use crate::container::{Header, Survey};
+use crate::container::{Draft, Header, Metadata, ShardName, Survey};
 use crate::error::Place;
 use crate::{Error, Limits};
 use report::Sink;
@@ -42,7 +44,14 @@ pub struct Options<'a> {
     /// The other files of the split set, if somebody looked for them: those for which
     /// [`is_sibling`] holds. Whether shards are missing is only said when this is given.
     pub siblings: Option<&'a [Sibling<'a>]>,
+    /// Tells which tensors a model cannot do without. Nothing of the kind is said without it.
+    pub needed: Option<Needed>,
 }
+
+/// Calls back with the name of each tensor that readers need to load a model with this metadata, of
+/// those outside of blocks and of those in the blocks with these numbers. Of an architecture that it
+/// does not know it names none.
+pub type Needed = fn(&Metadata, &[u64], &mut dyn FnMut(&str));
 
 /// Another file of a split set.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +80,36 @@ pub fn check(file: &[u8], options: &Options<'_>) -> Report {
     checker.finish()
 }
 
+/// Check files that are to be written, before there is any data: what is wrong with their headers, with
+/// what these say about the model, and with the files as a split set. Several files are one.
+///
+/// Name and siblings in the options are not looked at.
+pub fn check_drafts(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
+    /// A larger set is not compared file by file with every other.
+    const MOST_COMPARED: usize = 1000;
+    let files: Vec<_> = drafts.iter().map(|draft| (draft.header(), draft.data_bytes())).collect();
+    let surveys = files.iter().map(|(header, data)| {
+        Header::survey_prefix(header, header.len() as u64 + data, &options.limits)
+    });
+    let surveys: Vec<_> = surveys.collect();
+    let count = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
+    let set = ShardName { stem: "model".to_owned(), number: 1, count };
+    let names: Vec<_> = set.all().collect();
+    let is_set = (2..=MOST_COMPARED).contains(&drafts.len());
+    let siblings = names.iter().zip(&surveys).skip(1);
+    let siblings: Vec<_> =
+        siblings.map(|(name, survey)| Sibling { name, header: survey.header.as_ref() }).collect();
+    let alone = Options { name: None, siblings: None, ..*options };
+    let name = names.first().map(String::as_str);
+    let first = Options { name, siblings: Some(&siblings), ..alone };
+    let mut findings = Vec::new();
+    for (index, ((header, _), survey)) in files.iter().zip(&surveys).enumerate() {
+        let options = if is_set && index == 0 { &first } else { &alone };
+        findings.extend(structure(header, survey, options).sorted());
+    }
+    findings
+}
+
 /// The documentation of the rule with this id, in Markdown: what it says, why it matters, what to
 /// do. The id may be in lower case.
 pub fn explain(id: &str) -> Option<&'static str> {
@@ -90,22 +129,7 @@ impl<'a> Checker<'a> {
     /// Check everything but the blocks' contents.
     pub fn new(file: &'a [u8], options: &Options<'_>) -> Self {
         let survey = Header::survey(file, &options.limits);
-        let mut sink = Sink::default();
-        for fault in &survey.faults {
-            sink.push(of_fault(&fault.error, fault.times));
-        }
-        if let Some(header) = &survey.header {
-            let view = View::new(file, header, options);
-            for rule in RULES {
-                let out = &mut Out { sink: &mut sink, rule };
-                match rule.check {
-                    Check::Header(check) => check(&view, out),
-                    Check::Metadata(check) if survey.metadata_complete => check(&view, out),
-                    Check::Table(check) if survey.complete => check(&view, out),
-                    _ => {}
-                }
-            }
-        }
+        let sink = structure(file, &survey, options);
         Self { file, structure_only: options.structure_only, survey, sink }
     }
 
@@ -140,6 +164,26 @@ impl<'a> Checker<'a> {
             findings: self.sink.sorted(),
         }
     }
+}
+
+/// What is wrong with everything but the blocks' contents.
+fn structure(file: &[u8], survey: &Survey, options: &Options<'_>) -> Sink {
+    let mut sink = Sink::default();
+    for fault in &survey.faults {
+        sink.push(of_fault(&fault.error, fault.times));
+    }
+    let Some(header) = &survey.header else { return sink };
+    let view = View::new(file, header, survey.all_tensors, options);
+    for rule in RULES {
+        let out = &mut Out { sink: &mut sink, rule };
+        match rule.check {
+            Check::Header(check) => check(&view, out),
+            Check::Metadata(check) if survey.metadata_complete => check(&view, out),
+            Check::Table(check) if survey.complete => check(&view, out),
+            _ => {}
+        }
+    }
+    sink
 }
 
 /// The finding that a fault of the reader is.

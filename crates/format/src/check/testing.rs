@@ -191,6 +191,12 @@ pub(crate) fn strings(texts: &[&str]) -> Value {
 /// Check a split set of these files, all but the first as siblings of the first.
 #[track_caller]
 pub(crate) fn set_gives(files: &[(&str, Forge)], expected: &[&str]) {
+    set_gives_with(files, Options::default(), expected);
+}
+
+/// The same with these options; name and siblings are set.
+#[track_caller]
+pub(crate) fn set_gives_with(files: &[(&str, Forge)], options: Options<'_>, expected: &[&str]) {
     let bytes: Vec<_> = files.iter().map(|(_, forge)| forge.bytes()).collect();
     let headers: Vec<_> = bytes.iter().map(|bytes| crate::Header::parse(bytes).ok()).collect();
     let siblings: Vec<_> = files
@@ -200,7 +206,7 @@ pub(crate) fn set_gives(files: &[(&str, Forge)], expected: &[&str]) {
         .map(|((name, _), header)| super::Sibling { name, header: header.as_ref() })
         .collect();
     let (name, siblings) = (Some(files[0].0), Some(&siblings[..]));
-    gives(&check(&bytes[0], &Options { name, siblings, ..Options::default() }), expected);
+    gives(&check(&bytes[0], &Options { name, siblings, ..options }), expected);
 }
 
 /// Shard `number` of `count`, in sets of `total` tensors, with this one tensor.

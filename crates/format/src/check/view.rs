@@ -1,7 +1,11 @@
 //! A file as the rules see it.
 
+use std::cell::OnceCell;
+
 use super::report::shortened;
-use super::{Options, Sibling};
+use super::vocabulary::{TOKENS, Vocabulary};
+use super::whole::Whole;
+use super::{Needed, Options, Sibling};
 use crate::container::{Entry, EntrySpan, Header, SHARD_COUNT, ShardName, TensorInfo, Value};
 
 /// A file whose header could be read, at least as far as the rule that gets it needs.
@@ -13,6 +17,15 @@ pub(crate) struct View<'v> {
     /// The name of the file taken apart, if it is that of a shard.
     pub(crate) name: Option<ShardName>,
     pub(crate) siblings: Option<&'v [Sibling<'v>]>,
+    /// The name of the file, whatever it is, if it is known.
+    pub(crate) file_name: Option<&'v str>,
+    /// Whether the header has every tensor of the table.
+    pub(crate) all_tensors: bool,
+    /// Tells the tensors that architectures need.
+    pub(crate) needed: Option<Needed>,
+    whole: OnceCell<Option<Whole<'v>>>,
+    has_most: OnceCell<bool>,
+    vocabulary: OnceCell<Option<Vocabulary<'v>>>,
 }
 
 /// A tensor and where its data lies, in bytes from the start of the data section.
@@ -29,7 +42,12 @@ pub(crate) struct Placed<'v> {
 }
 
 impl<'v> View<'v> {
-    pub(crate) fn new(file: &'v [u8], header: &'v Header, options: &Options<'v>) -> Self {
+    pub(crate) fn new(
+        file: &'v [u8],
+        header: &'v Header,
+        all_tensors: bool,
+        options: &Options<'v>,
+    ) -> Self {
         let mut layout: Vec<_> = entries(header)
             .filter_map(|(tensor, entry)| {
                 let start = tensor.offset;
@@ -41,7 +59,46 @@ impl<'v> View<'v> {
             .collect();
         layout.sort_by_key(|placed| (placed.start, placed.end));
         let name = options.name.and_then(ShardName::parse);
-        Self { file, header, layout, name, siblings: options.siblings }
+        Self {
+            file,
+            header,
+            layout,
+            name,
+            siblings: options.siblings,
+            file_name: options.name,
+            all_tensors,
+            needed: options.needed,
+            whole: OnceCell::new(),
+            has_most: OnceCell::new(),
+            vocabulary: OnceCell::new(),
+        }
+    }
+
+    /// The tensors of the whole model, if this is the first or only file of one and all are known.
+    pub(crate) fn whole(&self) -> Option<&Whole<'v>> {
+        self.whole.get_or_init(|| Whole::new(self)).as_ref()
+    }
+
+    /// Whether most of the tensors that the model needs are there: what `find` says, which is asked once.
+    pub(crate) fn has_most(&self, find: impl FnOnce() -> bool) -> bool {
+        *self.has_most.get_or_init(find)
+    }
+
+    /// The tokens by their strings.
+    pub(crate) fn vocabulary(&self) -> Option<&Vocabulary<'v>> {
+        let vocabulary = || self.header.metadata().strings(TOKENS).ok()?.map(Vocabulary::new);
+        self.vocabulary.get_or_init(vocabulary).as_ref()
+    }
+
+    /// Behind the data of all tensors and its padding, in bytes from the start of the file; `None` if
+    /// the size of a tensor is not known.
+    pub(crate) fn data_end(&self) -> Option<u64> {
+        self.header.data_end().filter(|_| self.all_tensors)
+    }
+
+    /// Where the tensor table begins, in bytes from the start of the file.
+    pub(crate) fn table_start(&self) -> u64 {
+        self.header.entry_spans().last().map_or(24, |span| span.end)
     }
 
     /// The metadata entries and where they lie.
@@ -81,7 +138,7 @@ impl<'v> View<'v> {
 
     /// The vocabulary's size by `tokenizer.ggml.tokens`.
     pub(crate) fn tokens(&self) -> Option<u64> {
-        let tokens = self.header.metadata().array("tokenizer.ggml.tokens").ok()??;
+        let tokens = self.header.metadata().array(TOKENS).ok()??;
         Some(tokens.len() as u64)
     }
 

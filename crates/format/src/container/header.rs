@@ -375,6 +375,15 @@ impl Header {
         self.data_offset
     }
 
+    /// Behind the data of all tensors and its padding, in bytes from the start of the file; `None` if
+    /// the size of a tensor is not known.
+    pub fn data_end(&self) -> Option<u64> {
+        let end = |tensor: &TensorInfo| self.padded(tensor.offset.checked_add(tensor.bytes()?)?);
+        let mut ends = self.tensors.iter().map(end);
+        let data = ends.try_fold(0, |last, end| end.map(|end: u64| end.max(last)))?;
+        self.data_offset.checked_add(data)
+    }
+
     /// Length of the file in bytes.
     pub const fn file_bytes(&self) -> u64 {
         self.file_bytes
@@ -424,7 +433,7 @@ fn read_shape(walk: &mut Walk<'_, '_>) -> Result<Option<(Shape, TensorType, u64)
     const MOST_SKIPPED: u32 = 64;
     let at = walk.cursor.position();
     let count = walk.cursor.u32()?;
-    let most = walk.limits.dimensions.min(4);
+    let most = walk.limits.dimensions.min(Shape::MOST as u32);
     if count > most {
         let error = Error::new(ErrorKind::Dimensions { dimensions: count, most }, at);
         if count > MOST_SKIPPED {
@@ -432,13 +441,13 @@ fn read_shape(walk: &mut Walk<'_, '_>) -> Result<Option<(Shape, TensorType, u64)
         }
         walk.fault(error)?;
     }
-    let mut dimensions = Vec::with_capacity(4);
+    let mut dimensions = Vec::with_capacity(Shape::LEGAL);
     for _ in 0..count {
         dimensions.push(walk.cursor.count()?);
     }
     let ty = TensorType::from_id(walk.cursor.u32()?);
     let offset = walk.cursor.u64()?;
-    Ok(Shape::new(&dimensions).map(|shape| (shape, ty, offset)))
+    Ok(Shape::as_stored(&dimensions).map(|shape| (shape, ty, offset)))
 }
 
 /// What precedes the value of a metadata entry.

@@ -48,8 +48,8 @@ impl Draft {
     /// Append a tensor; its data follows that of the one before.
     ///
     /// # Errors
-    /// If the name is empty, taken or has control characters, the type is unknown, rows are not whole blocks, or the size
-    /// does not fit.
+    /// If the name is empty, taken or has control characters, there are more than four dimensions,
+    /// the type is unknown, rows are not whole blocks, or the size does not fit.
     pub fn add(
         &mut self,
         name: &str,
@@ -62,6 +62,9 @@ impl Draft {
             || self.names.contains(name)
         {
             return Err(WriteError::Name(name.to_owned()));
+        }
+        if shape.dimensions().len() > Shape::LEGAL {
+            return Err(WriteError::Dimensions(Box::new(tensor)));
         }
         let end = tensor
             .bytes()

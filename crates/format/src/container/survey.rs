@@ -19,6 +19,9 @@ pub struct Survey {
     pub metadata_complete: bool,
     /// Whether the tensor table was read to its end; then the metadata was, too.
     pub complete: bool,
+    /// Whether the header has every tensor of the table. Those with more dimensions than
+    /// [`Shape::MOST`](crate::Shape::MOST) are left out.
+    pub all_tensors: bool,
     /// The faults in the order in which they were met.
     pub faults: Vec<Fault>,
 }
@@ -66,13 +69,20 @@ fn same_entry(one: &Error, other: &Error) -> bool {
 impl Header {
     /// Read as much as can be read and collect the faults instead of stopping at the first.
     pub fn survey(file: &[u8], limits: &Limits) -> Survey {
+        Self::survey_prefix(file, file.len() as u64, limits)
+    }
+
+    /// The same, from the first bytes of a file of `file_bytes` bytes: the whole header at least.
+    pub(crate) fn survey_prefix(file: &[u8], file_bytes: u64, limits: &Limits) -> Survey {
         let mut faults = Faults::default();
-        let cursor = Cursor::new(file, file.len() as u64);
+        let cursor = Cursor::new(file, file_bytes);
         let mut walk = Walk::new(cursor, limits, Some(&mut faults));
         let (mut header, mut metadata_complete) = (None, false);
         let stop = survey(&mut walk, &mut header, &mut metadata_complete)
             .map_err(|error| walk.placed(error));
-        let complete = stop == Ok(true);
+        let complete = matches!(stop, Ok(Some(_)));
+        let listed = header.as_ref().map_or(0, |header: &Header| header.tensors().len() as u64);
+        let all_tensors = stop == Ok(Some(listed));
         if let Err(error) = stop {
             faults.note(error);
         }
@@ -84,16 +94,17 @@ impl Header {
         {
             faults.note(Error::new(kind, 8));
         }
-        Survey { header, metadata_complete, complete, faults: faults.list }
+        Survey { header, metadata_complete, complete, all_tensors, faults: faults.list }
     }
 }
 
-/// Whether the whole header was read; an error is the fault that stopped the reading.
+/// How many tensors the table has, if the whole header was read; an error is the fault that stopped
+/// the reading.
 fn survey(
     walk: &mut Walk<'_, '_>,
     header: &mut Option<Header>,
     metadata_complete: &mut bool,
-) -> Result<bool, Error> {
+) -> Result<Option<u64>, Error> {
     let header = header.insert(Header::start(walk)?);
     let at_counts = walk.cursor.clone();
     let (tensors, entries) = match Counts::read(walk) {
@@ -109,9 +120,9 @@ fn survey(
     };
     header.read_entries(walk, entries)?;
     *metadata_complete = true;
-    let Some(tensors) = tensors else { return Ok(false) };
+    let Some(tensors) = tensors else { return Ok(None) };
     header.read_table(walk, tensors)?;
-    Ok(true)
+    Ok(Some(tensors))
 }
 
 /// One of the counts is too large. If it is only the number of tensors, the metadata can still be

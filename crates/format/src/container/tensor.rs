@@ -54,17 +54,31 @@ impl fmt::Display for TensorType {
     }
 }
 
-/// The dimensions of a tensor, the length of a row first: at most four.
+/// The dimensions of a tensor, the length of a row first.
+///
+/// The format allows four. Some published files have five; they can be shown, with
+/// [`Limits::INSPECT`](crate::Limits::INSPECT), but not written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
-    dimensions: [u64; 4],
+    dimensions: [u64; Self::MOST],
     count: u8,
 }
 
 impl Shape {
+    /// Most dimensions that the format allows.
+    pub const LEGAL: usize = 4;
+
+    /// Most dimensions that can be represented.
+    pub const MOST: usize = 8;
+
     /// These dimensions, the length of a row first; `None` if there are more than four.
     pub fn new(dimensions: &[u64]) -> Option<Self> {
-        let mut all = [1; 4];
+        if dimensions.len() > Self::LEGAL { None } else { Self::as_stored(dimensions) }
+    }
+
+    /// The dimensions that a file has, even if they are too many; `None` above [`MOST`](Self::MOST).
+    pub(crate) fn as_stored(dimensions: &[u64]) -> Option<Self> {
+        let mut all = [1; Self::MOST];
         all.get_mut(..dimensions.len())?.copy_from_slice(dimensions);
         Some(Self { dimensions: all, count: dimensions.len() as u8 })
     }

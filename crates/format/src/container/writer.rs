@@ -15,6 +15,9 @@ pub enum WriteError {
     /// A tensor name is empty, has control characters or is taken.
     #[error("the tensor name {0:?} is empty, has control characters or appears twice")]
     Name(String),
+    /// A tensor has more dimensions than the format allows.
+    #[error("tensor {:?} has {} dimensions ({}), at most {} are allowed", .0.name, .0.shape.dimensions().len(), .0.shape, super::Shape::LEGAL)]
+    Dimensions(Box<TensorInfo>),
     /// A tensor's size cannot be computed: unknown type, partial blocks, or too large.
     #[error("tensor {:?}: rows of {} values are not whole blocks of {}, or it is too large", .0.name, .0.shape.row(), .0.ty)]
     Size(Box<TensorInfo>),

@@ -48,6 +48,9 @@ fn in_words(warning: &Warning) -> String {
             format!("block {block} was to be left out, but does not exist")
         }
         Warning::Allowed(what) => what.clone(),
+        Warning::SourceInvalid(what) => {
+            format!("the source has a fault, and so has the result: {what}")
+        }
         other => format!("{other:?}"),
     }
 }

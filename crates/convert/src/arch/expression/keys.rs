@@ -48,6 +48,51 @@ impl Expression {
     }
 }
 
+impl Expression {
+    /// All names that the value may depend on, those in definitions too, without `layer`; `None` if it
+    /// also depends on something without a name, as the files of a tokenizer.
+    pub(crate) fn dependencies<'a>(&'a self, numbers: &'a Numbers) -> Option<Vec<&'a str>> {
+        let mut names = Vec::new();
+        all_names(&self.node, numbers, None, MOST_DEPTH, &mut names).then_some(names)
+    }
+}
+
+/// Whether all that the value depends on has names.
+fn all_names<'a>(
+    node: &'a Node,
+    numbers: &'a Numbers,
+    inside: Option<&str>,
+    depth: u32,
+    names: &mut Vec<&'a str>,
+) -> bool {
+    if depth == 0 {
+        return false;
+    }
+    let mut all = |node: &'a Node| all_names(node, numbers, inside, depth - 1, names);
+    match node {
+        Node::Literal(_) | Node::Skip => true,
+        Node::Name(name) if name == "layer" => true,
+        Node::Name(name) => {
+            let number = numbers.iter().find(|(key, _)| key == name);
+            match number.filter(|(key, _)| inside != Some(key.as_str())) {
+                Some((key, number)) => {
+                    all_names(&number.node, numbers, Some(key), depth - 1, names)
+                }
+                None => {
+                    names.push(name);
+                    true
+                }
+            }
+        }
+        Node::Not(node) => all(node),
+        Node::Item(a, b) | Node::Or(a, b) | Node::And(a, b) | Node::Binary(_, a, b) => {
+            all(a) && all(b)
+        }
+        Node::List(nodes) => nodes.iter().all(all),
+        Node::Call(_, arguments) => !arguments.is_empty() && arguments.iter().all(all),
+    }
+}
+
 fn collect<'a>(
     node: &'a Node,
     numbers: &'a Numbers,
@@ -125,6 +170,17 @@ mod tests {
         ] {
             assert_eq!(parse(text).calculates(&numbers), calculates, "{text}");
         }
+        for (text, names) in [
+            ("a + b.c * layer", Some(&["a", "b.c"][..])),
+            ("if(layers, not contains(list, 3), skip)", Some(&["n_layers", "n_layer", "list"])),
+            ("head_dim", Some(&["head_dim", "width", "heads"])),
+            ("[a[b], 2] or any(a == b, has(c))", Some(&["a", "b", "a", "b", "c"])),
+            ("3", Some(&[])),
+            ("a + tokens()", None),
+        ] {
+            assert_eq!(parse(text).dependencies(&numbers).as_deref(), names, "{text}");
+        }
+        assert!(parse("loop").dependencies(&numbers).is_some_and(|names| names == ["loop"]));
         for (text, is_key) in [("a", true), ("a or b", false), ("loop", false), ("layer", false)] {
             assert_eq!(parse(text).is_key(&numbers), is_key, "{text}");
         }

@@ -204,6 +204,10 @@ impl Source for Checkpoint {
         &self.tensors
     }
 
+    fn is_new(&self) -> bool {
+        true
+    }
+
     fn files(&self) -> Vec<&Path> {
         self.weights.files().collect()
     }

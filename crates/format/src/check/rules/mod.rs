@@ -66,8 +66,13 @@ pub(crate) struct Out<'s> {
 
 impl Out<'_> {
     fn add(&mut self, offset: u64, field: Field, note: Note) {
+        self.times(offset, field, note, 1);
+    }
+
+    /// A finding that stands for so many in the same part.
+    fn times(&mut self, offset: u64, field: Field, note: Note, times: u64) {
         let (found, expected) = (note.found, note.expected);
-        self.sink.push(Finding { rule: self.rule, offset, field, found, expected, times: 1 });
+        self.sink.push(Finding { rule: self.rule, offset, field, found, expected, times });
     }
 
     /// A finding in the value of a key.
@@ -223,6 +228,14 @@ mod s015_embedding_width;
 mod s016_block_count;
 mod s017_head_count;
 mod s018_integer_key;
+mod s019_repeated_token;
+mod s020_no_merges;
+mod s021_merge_without_token;
+mod s022_tensor_of_one_block_missing;
+mod s023_needed_tensor_missing;
+mod s024_block_missing;
+mod s025_head_shape;
+mod s026_no_tokenizer;
 mod t001_long_name;
 mod t002_name_of_64;
 mod t003_empty_name;
@@ -253,6 +266,7 @@ mod x005_shard_missing;
 mod x006_shards_disagree;
 mod x007_tensor_in_two_shards;
 mod x008_shard_number;
+mod x009_shard_alone;
 
 rules! {
     "H001" Error h001_header_cut;
@@ -329,6 +343,14 @@ rules! {
     "S016" Error s016_block_count;
     "S017" Error s017_head_count;
     "S018" Error s018_integer_key;
+    "S019" Error s019_repeated_token;
+    "S020" Error s020_no_merges;
+    "S021" Warning s021_merge_without_token;
+    "S022" Warning s022_tensor_of_one_block_missing;
+    "S023" Error s023_needed_tensor_missing;
+    "S024" Error s024_block_missing;
+    "S025" Error s025_head_shape;
+    "S026" Warning s026_no_tokenizer;
     "X001" Error x001_split_types;
     "X002" Error x002_split_number;
     "X003" Error x003_split_half;
@@ -337,6 +359,7 @@ rules! {
     "X006" Error x006_shards_disagree;
     "X007" Error x007_tensor_in_two_shards;
     "X008" Error x008_shard_number;
+    "X009" Error x009_shard_alone;
     "D001" Error d001_nan;
     "D002" Error d002_infinity;
     "D003" Error d003_scale;

@@ -31,11 +31,9 @@ mod tests {
     #[test]
     fn counts() {
         let model = |count: u32| {
-            Forge::model().key("test.block_count", count).tensor(
-                "blk.2.ffn_up.weight",
-                &[8],
-                BlockType::F32,
-            )
+            let names = ["blk.0.a.weight", "blk.1.a.weight", "blk.2.a.weight"];
+            let forge = Forge::model().key("test.block_count", count);
+            names.iter().fold(forge, |forge, name| forge.tensor(name, &[8], BlockType::F32))
         };
         for count in [0, 2, 65_536] {
             model(count).gives(&["S016"]);

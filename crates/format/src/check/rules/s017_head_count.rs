@@ -6,11 +6,11 @@
 //! **How to fix.** Write the right numbers.
 
 use super::Check;
-use crate::{Array, Value};
+use crate::{Array, Value, ValueType};
 
 pub(super) const CHECK: Check = Check::Header(|view, out| {
     let Some((key, value)) = view.hyper("attention.head_count") else { return };
-    let Some(heads) = numbers(value) else { return };
+    let Some(heads) = Numbers::of(value) else { return };
     let is_recurrent = view.architecture().is_some_and(|name| {
         let is_state = |key: &str| {
             let rest = key.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
@@ -18,16 +18,14 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
         };
         view.header.metadata().iter().any(|entry| is_state(&entry.key))
     });
-    let has_some = heads.iter().any(|count| *count > 0) || is_recurrent;
-    if !has_some || heads.iter().any(|count| *count < 0) {
+    let has_some = heads.iter().any(|count| count > 0) || is_recurrent;
+    if !has_some || heads.iter().any(|count| count < 0) {
         return out.value_is(view, &key, "at least 1");
     }
-    let groups = view.hyper("attention.head_count_kv").and_then(|(_, value)| numbers(value));
-    let groups = groups.unwrap_or_default();
-    // one number holds for every block
-    let at = |list: &[i128], i: usize| list.get(if list.len() == 1 { 0 } else { i }).copied();
+    let groups = view.hyper("attention.head_count_kv");
+    let Some(groups) = groups.and_then(|(_, value)| Numbers::of(value)) else { return };
     for i in 0..heads.len().max(groups.len()) {
-        if let (Some(heads), Some(groups)) = (at(&heads, i), at(&groups, i))
+        if let (Some(heads), Some(groups)) = (heads.at(i), groups.at(i))
             && groups > 0
             && heads % groups != 0
         {
@@ -36,14 +34,43 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
     }
 });
 
-/// A number, or the numbers of an array; `None` if they are not integers.
-fn numbers(value: &Value) -> Option<Vec<i128>> {
-    match value {
-        Value::Array(Array::U32(items)) => Some(items.iter().map(|n| i128::from(*n)).collect()),
-        Value::Array(array) => {
-            (0..array.len()).map(|i| array.get(i).and_then(|item| item.as_integer())).collect()
+/// One number for all blocks, or one for each.
+#[derive(Clone, Copy)]
+pub(super) enum Numbers<'v> {
+    One(i128),
+    Each(&'v Array),
+}
+
+impl<'v> Numbers<'v> {
+    /// The number or numbers that a value holds; `None` if they are not integers.
+    pub(super) fn of(value: &'v Value) -> Option<Self> {
+        use ValueType::{Array, Bool, F32, F64, String};
+        match value {
+            Value::Array(array) => match array.element_type() {
+                String | Array | Bool | F32 | F64 => array.is_empty().then_some(Self::Each(array)),
+                _ => Some(Self::Each(array)),
+            },
+            other => Some(Self::One(other.as_integer()?)),
         }
-        other => Some(vec![other.as_integer()?]),
+    }
+
+    fn len(self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Each(array) => array.len(),
+        }
+    }
+
+    /// The number for block `i`. An array of one number holds for every block.
+    pub(super) fn at(self, i: usize) -> Option<i128> {
+        match self {
+            Self::One(number) => Some(number),
+            Self::Each(array) => array.get(if array.len() == 1 { 0 } else { i })?.as_integer(),
+        }
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = i128> {
+        (0..self.len()).filter_map(move |i| self.at(i))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::container::Shape;
 use crate::error::ErrorKind;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match &error.kind {
-    ErrorKind::TensorTooLarge(dimensions) => match Shape::new(dimensions)?.values() {
+    ErrorKind::TensorTooLarge(dimensions) => match Shape::as_stored(dimensions)?.values() {
         None => Some(note(format_args!("dimensions {dimensions:?}"), "a product that fits")),
         Some(_) => None,
     },

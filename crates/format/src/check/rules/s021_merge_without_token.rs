@@ -1,0 +1,65 @@
+//! A merge of the tokenizer joins two strings, and one of them, or what they make, is no token. Or
+//! there is no space in it that says where it is to be split.
+//!
+//! **Why it is bad.** Texts are cut in another way than the model has learned, or into single bytes.
+//! The file can be loaded.
+//!
+//! **How to fix.** Convert the checkpoint again: merges and tokens are those of different tokenizers,
+//! or tokens were removed.
+
+use super::{Check, note};
+use crate::check::Field;
+use crate::check::report::shortened;
+use crate::check::vocabulary::{MERGES, Vocabulary, halves, has_merges, shown};
+
+pub(super) const CHECK: Check = Check::Header(|view, out| {
+    let metadata = view.header.metadata();
+    let Some(vocabulary) = view.vocabulary().filter(|_| has_merges(metadata)) else { return };
+    let Ok(Some(merges)) = metadata.strings(MERGES) else { return };
+    let mut joined = Vec::new();
+    let mut first = None;
+    let mut times = 0;
+    for merge in merges.iter() {
+        if !names_tokens(vocabulary, merge, &mut joined) {
+            times += 1;
+            first.get_or_insert(merge);
+        }
+    }
+    if let Some(merge) = first {
+        let found = format_args!("{:?}", shortened(&shown(merge)));
+        let note = note(found, "two tokens that make a third");
+        out.times(view.value_offset(MERGES), Field::metadata(MERGES), note, times);
+    }
+});
+
+fn names_tokens(vocabulary: &Vocabulary<'_>, merge: &[u8], joined: &mut Vec<u8>) -> bool {
+    let Some((left, right)) = halves(merge) else { return false };
+    joined.clear();
+    joined.extend_from_slice(left);
+    joined.extend_from_slice(right);
+    vocabulary.has(left) && vocabulary.has(right) && vocabulary.has(joined)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::check::testing::{Forge, strings};
+
+    #[test]
+    fn tokens() {
+        let model = |model: &str, merges: &[&str]| {
+            Forge::model()
+                .key("tokenizer.ggml.model", model)
+                .key("tokenizer.ggml.tokens", strings(&["a", "b", "c", "ab", "abc"]))
+                .key("tokenizer.ggml.merges", strings(merges))
+        };
+        model("gpt2", &["a b", "ab c"]).gives(&[]);
+        for merge in ["a x", "x a", "a c", "ab", "", "a b c"] {
+            model("gpt2", &["a b", merge]).gives(&["S021"]);
+            model("gemma4", &["a b", merge]).gives(&["S021"]);
+        }
+        let report = model("gpt2", &["a b", "a c", "b a"]).report();
+        assert_eq!(report.findings[0].times, 2);
+        // other kinds of tokenizer have no use for them
+        model("llama", &["a c"]).gives(&[]);
+    }
+}

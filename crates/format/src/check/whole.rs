@@ -1,0 +1,131 @@
+//! The tensors of a whole language model, block by block.
+
+use super::view::View;
+use crate::container::{Header, TensorInfo, Value};
+
+/// The names of blocks: what precedes the number, and the keys that count them, the first that is there.
+const STACKS: &[(&str, &[&str])] = &[
+    ("blk.", &["block_count"]),
+    ("enc.blk.", &["block_count"]),
+    ("dec.blk.", &["decoder_block_count", "block_count"]),
+];
+
+/// Values of `general.architecture` that stand for something else than a model.
+const NO_MODELS: &[&str] = &["clip", "controlvector", "imatrix", "adapter"];
+
+/// The tensors of a model that is wholly known: of a split set only if all its files are.
+#[derive(Debug)]
+pub(crate) struct Whole<'v> {
+    /// By their names.
+    tensors: Vec<&'v TensorInfo>,
+    /// The blocks that have tensors, in the order of [`STACKS`].
+    pub(crate) stacks: Vec<Stack<'v>>,
+}
+
+/// Blocks that are numbered together.
+#[derive(Debug)]
+pub(crate) struct Stack<'v> {
+    /// What precedes the number in the names.
+    pub(crate) prefix: &'static str,
+    /// The keys that count the blocks: the first that is there counts.
+    pub(crate) count_keys: &'static [&'static str],
+    /// The number of the block and the rest of the name of each tensor, sorted.
+    tensors: Vec<(u64, &'v str)>,
+}
+
+impl<'v> Whole<'v> {
+    /// The tensors of the model that begins in this file, if they are all known and it is a model:
+    /// no adapter, no projector of another model, no later file of a split set.
+    pub(crate) fn new(view: &View<'v>) -> Option<Self> {
+        let architecture = view.architecture()?;
+        let is_model = match view.get("general.type") {
+            Some(Value::String(kind)) => kind == "model",
+            _ => true,
+        };
+        if !is_model || NO_MODELS.contains(&architecture) || !view.all_tensors {
+            return None;
+        }
+        let mut tensors: Vec<_> = view.header.tensors().iter().collect();
+        if view.is_shard() {
+            // the metadata are those of the first file
+            if view.name.as_ref()?.number != 1 {
+                return None;
+            }
+            let others = view.whole_set()?;
+            tensors.extend(others.iter().flat_map(|(_, header)| Header::tensors(header)));
+        }
+        tensors.sort_unstable_by_key(|tensor| &tensor.name);
+        let stack = |&(prefix, count_keys): &(&'static str, &'static [&'static str])| {
+            let in_block = |tensor: &&'v TensorInfo| in_block(&tensor.name, prefix);
+            let mut tensors: Vec<_> = tensors.iter().filter_map(in_block).collect();
+            tensors.sort_unstable();
+            Stack { prefix, count_keys, tensors }
+        };
+        let stacks = STACKS.iter().map(stack).filter(|stack| !stack.tensors.is_empty()).collect();
+        Some(Self { tensors, stacks })
+    }
+
+    /// The tensor with this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&'v TensorInfo> {
+        let at = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
+        Some(self.tensors[at])
+    }
+
+    /// The numbers of all blocks, those of one stack or another.
+    pub(crate) fn layers(&self) -> Vec<u64> {
+        let mut layers: Vec<u64> = self.stacks.iter().flat_map(Stack::numbers).collect();
+        layers.sort_unstable();
+        layers.dedup();
+        layers
+    }
+
+    /// Whether the block that a tensor of this name would belong to is there, or there is none.
+    pub(crate) fn has_block_of(&self, name: &str) -> bool {
+        STACKS.iter().all(|(prefix, _)| match in_block(name, prefix) {
+            Some((number, _)) => {
+                let stack = self.stacks.iter().find(|stack| stack.prefix == *prefix);
+                stack.is_some_and(|stack| stack.has(number))
+            }
+            None => true,
+        })
+    }
+}
+
+impl<'v> Stack<'v> {
+    /// The blocks by their numbers: each with the rests of the names of its tensors, sorted.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, &[(u64, &'v str)])> {
+        self.tensors.chunk_by(|one, other| one.0 == other.0).map(|block| (block[0].0, block))
+    }
+
+    /// The numbers of the blocks that have tensors, in their order.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.blocks().map(|(number, _)| number)
+    }
+
+    /// Whether the block with this number has a tensor.
+    pub(crate) fn has(&self, number: u64) -> bool {
+        let at = self.tensors.partition_point(|tensor| tensor.0 < number);
+        self.tensors.get(at).is_some_and(|tensor| tensor.0 == number)
+    }
+}
+
+/// The number of the block and the rest of the name, if it begins with `prefix`.
+fn in_block<'n>(name: &'n str, prefix: &str) -> Option<(u64, &'n str)> {
+    let (number, rest) = name.strip_prefix(prefix)?.split_once('.')?;
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit())
+        && (number.len() == 1 || !number.starts_with('0'));
+    Some((number.parse().ok().filter(|_| is_plain)?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        assert_eq!(in_block("blk.12.attn_q.weight", "blk."), Some((12, "attn_q.weight")));
+        for other in ["enc.blk.1.a", "blk.01.a", "blk.+1.a", "blk.1", "blk..a", "blk.x.a"] {
+            assert_eq!(in_block(other, "blk."), None, "{other}");
+        }
+    }
+}

@@ -215,12 +215,12 @@ fn scales_that_are_no_numbers_or_fit_nothing_are_named() {
         (&[0], vec![], "[0]"),
         (&[1, 256, 1], vec![1.0; 256], "[1, 256, 1]"),
     ] {
+        let [quantized, _] = pair("F8_E4M3", "weight_scale", TENSOR_1);
+        quantized.tensors(|tensors| {
+            tensors.insert(scale.clone(), Stored::f32(shape, &values));
+        });
         for entry in entries() {
-            let [quantized, _] = pair("F8_E4M3", "weight_scale", TENSOR_1);
             quantized.quantization(entry);
-            quantized.tensors(|tensors| {
-                tensors.insert(scale.clone(), Stored::f32(shape, &values));
-            });
             quantized.refused(&[FILE, scale, text]);
         }
     }

@@ -1,4 +1,4 @@
-//! The command line as a whole: the list of commands, and flags that several of them share.
+//! The command line as a whole: the list of commands.
 
 use clap::{Parser, Subcommand};
 
@@ -10,8 +10,9 @@ use crate::cmd;
     name = "granule",
     version,
     arg_required_else_help = true,
-    after_help = "Exit status: 0 done, 1 findings (check), 2 failure, \
-                  130 interrupted (143 by SIGTERM, 129 by SIGHUP). Sizes are decimal: 1 MB is 1,000,000 bytes."
+    after_help = "Exit status: 0 done; 1 findings (check) or no match (inspect --filter); 2 failure; \
+                  130 interrupted (143 by SIGTERM, 129 by SIGHUP). \
+                  Sizes are decimal: 1 MB is 1,000,000 bytes."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -29,4 +30,19 @@ pub(crate) enum Command {
     Export(cmd::export::Args),
     Inspect(cmd::inspect::Args),
     Types(cmd::types::Args),
+}
+
+impl Command {
+    /// Its name on the command line.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Arch(_) => "arch",
+            Self::Check(_) => "check",
+            Self::Convert(_) => "convert",
+            Self::Explain(_) => "explain",
+            Self::Export(_) => "export",
+            Self::Inspect(_) => "inspect",
+            Self::Types(_) => "types",
+        }
+    }
 }

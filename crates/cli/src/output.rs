@@ -1,14 +1,18 @@
 //! What goes to the terminal: standard output, failures, tables, numbers for people.
 
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
 use anyhow::Context;
-use granule_format::ErrorKind;
-use granule_format::check::FileKind;
 use serde::Serialize;
 
-/// Write to standard output. A reader that has seen enough and closed the pipe (`| head`) is no failure.
+use crate::advice;
+
+/// The number under `schema` in the JSON of every command, as `docs/program.md` describes it. What
+/// only gains keys keeps its number.
+pub(crate) const SCHEMA: u32 = 1;
+
+/// Write to standard output. A reader that has seen enough and closed the pipe (`| head`) is no
+/// failure.
 ///
 /// # Errors
 /// Any other fault, such as a full disk.
@@ -22,7 +26,7 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Write a value as indented JSON with a line break behind it.
+/// Write a value as indented JSON with a line break after it.
 ///
 /// # Errors
 /// As [`print()`].
@@ -30,15 +34,38 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// Say why the command failed, in one or two lines on standard error.
-pub(crate) fn report_failure(error: &anyhow::Error) {
-    // nothing is left to be done where standard error cannot be written either
-    let _ = writeln!(io::stderr().lock(), "granule: error: {}", failure_text(error));
+/// Say on standard error why `command` failed: what is wrong, and on a second line what to do about
+/// it.
+pub(crate) fn report_failure(error: &anyhow::Error, command: &str) {
+    report_error(&failure_text(error, command));
 }
 
-/// Say what is odd but no failure, on standard error.
+/// Say on standard error what is wrong; the text may have several lines.
+pub(crate) fn report_error(text: &str) {
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    say("error", "\x1b[1;31m", &lines.join("\n"));
+}
+
+/// Say on standard error what is odd but no failure.
 pub(crate) fn warn(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "granule: warning: {}", printable(text));
+    say("warning", "\x1b[1;33m", &printable(text));
+}
+
+/// The one form of all messages: `granule: error: ...`. The word has a colour where standard error
+/// is a terminal that wants it.
+fn say(word: &str, colour: &str, text: &str) {
+    // nothing is left to be done where standard error cannot be written either
+    let _ = writeln!(anstream::stderr().lock(), "granule: {colour}{word}:\x1b[0m {text}");
+}
+
+/// The error and its causes, then what to do.
+fn failure_text(error: &anyhow::Error, command: &str) -> String {
+    let mut text = in_words(error);
+    if let Some(advice) = error.chain().find_map(|cause| advice::on(cause, command)) {
+        text += "\n";
+        text += &advice;
+    }
+    text
 }
 
 /// Say what the program does, on standard error.
@@ -47,7 +74,7 @@ pub(crate) fn note(text: &str) {
 }
 
 /// The error and its causes; causes that the text before already tells are left out.
-fn failure_text(error: &anyhow::Error) -> String {
+pub(crate) fn in_words(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.contains(&cause) {
@@ -58,49 +85,7 @@ fn failure_text(error: &anyhow::Error) -> String {
         }
         text += &cause;
     }
-    let mut text = text.split('\n').map(printable).collect::<Vec<_>>().join("\n");
-    if let Some(advice) = error.chain().find_map(advice) {
-        text += "\n";
-        text += advice;
-    }
     text
-}
-
-/// What to do about an error that says only what is wrong.
-fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    if let Some(error) = error.downcast_ref::<granule_convert::Error>() {
-        return match error {
-            granule_convert::Error::Io { source, .. } => io_advice(source),
-            granule_convert::Error::Read(error) => advice(error),
-            _ => None,
-        };
-    }
-    match error.downcast_ref::<granule_reader::Error>()? {
-        granule_reader::Error::Io { source, .. } => io_advice(source),
-        granule_reader::Error::Format { path: Some(path), source } => match source.kind {
-            ErrorKind::Magic(_) | ErrorKind::Truncated { .. } => kind_advice(path),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// What a file is that is not a GGUF file.
-fn kind_advice(path: &Path) -> Option<&'static str> {
-    let mut first = Vec::new();
-    granule_reader::file::open(path).ok()?.take(4096).read_to_end(&mut first).ok()?;
-    match FileKind::of(&first) {
-        FileKind::Gguf | FileKind::Unknown => None,
-        kind => Some(kind.advice()),
-    }
-}
-
-fn io_advice(error: &io::Error) -> Option<&'static str> {
-    match error.kind() {
-        io::ErrorKind::IsADirectory => Some("Name a GGUF file in the folder."),
-        io::ErrorKind::StorageFull => Some("Free some space or write elsewhere."),
-        _ => None,
-    }
 }
 
 /// The text with everything escaped that could act on a terminal: names and values come from
@@ -232,15 +217,13 @@ mod tests {
     fn nothing_from_a_file_acts_on_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\r\n\u{202e}ä\"'\\"), "a\\u{1b}[2Jb\\r\\n\\u{202e}ä\"'\\");
         assert_eq!(abridged("äöü", 2), "äö...");
-        let error = anyhow::anyhow!("name \x1b[31m");
-        assert_eq!(failure_text(&error), "name \\u{1b}[31m");
     }
 
     #[test]
     fn causes_are_told_once() {
         let error = anyhow::anyhow!("the disk is full").context("x.gguf: the disk is full");
         assert_eq!(
-            failure_text(&error.context("converting")),
+            failure_text(&error.context("converting"), "convert"),
             "converting: x.gguf: the disk is full"
         );
     }

@@ -134,9 +134,14 @@ fn every_rule_is_explained() {
     let json = folder.run("explain D003 --json").json();
     assert_eq!((&json["rule"], &json["severity"]), (&"D003".into(), &"error".into()));
     assert!(json["page"].as_str().unwrap().contains("How to fix"));
-    assert_eq!(folder.run("explain --json").json().as_array().unwrap().len(), RULES.len());
+    let list = folder.run("explain --json").json();
+    assert_eq!(list["rules"].as_array().unwrap().len(), RULES.len());
     let message = folder.run("explain X999").failure();
-    assert!(message.contains("X999") && message.contains("granule explain"), "{message}");
+    assert!(message.contains("X999"), "{message}");
+    let message = folder.run("explain D0003").failure();
+    assert!(message.contains("did you mean D003"), "{message}");
+    let message = folder.run("explain everything").failure();
+    assert!(message.contains("`granule explain` lists them"), "{message}");
 }
 
 /// A checkpoint as a file, and that file with changes.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::Folder;
+use common::{Folder, copy_checkpoint};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -51,9 +51,6 @@ fn the_files_of_the_reference() {
             if let (Some(at), Some(path)) = (metadata, &path) {
                 options[at + 1] = path.to_str().unwrap();
             }
-            if !options.contains(&"--outtype") && !options.contains(&"--vocab-only") {
-                options.extend(["--outtype", "auto"]);
-            }
             let folder = Folder::new();
             options.extend(["-o", ".", "--quiet"]);
             assert_ok(&convert(&folder, &checkpoint, &options));
@@ -96,6 +93,87 @@ fn named_after_the_model() {
     let full = index["cases"][0]["files"][0]["name"].as_str().unwrap();
     let stem = full.strip_suffix("-F32.gguf").unwrap();
     assert_eq!(folder.names(), [format!("{stem}-Q4_K_M.gguf"), format!("{stem}-Q8_0.gguf")]);
+}
+
+/// Without a type: what the reference's converter does, named as it names it.
+#[test]
+fn without_a_type_it_is_the_converter() {
+    let folder = Folder::new();
+    for name in ["llama2-spm-256", "Tiny-Llama2-SPM-110K-chat-v1.1", "mistral-fast-tok"] {
+        copy_checkpoint(&folder, name, name);
+        let before = names(&folder.path(name));
+        let json = folder.run(&format!("convert {name} --json")).json();
+        assert_eq!(json["warnings"], Value::Array(Vec::new()));
+        let after = names(&folder.path(name));
+        let new: Vec<_> = after.into_iter().filter(|file| !before.contains(file)).collect();
+        let index = fs::read(checkpoints().join(name).join("expected/index.json")).unwrap();
+        let index: Value = serde_json::from_slice(&index).unwrap();
+        // the case of the collection that says nothing of a type, if it has one
+        let cases = index["cases"].as_array().unwrap();
+        let auto = |case: &&Value| {
+            let args: Vec<_> = case["args"].as_array().unwrap().iter().collect();
+            args.is_empty() || args == ["--outtype", "auto"]
+        };
+        let expected = &cases.iter().find(auto).unwrap_or_else(|| panic!("{name}"))["files"][0];
+        assert_eq!(new, [expected["name"].as_str().unwrap()]);
+        let path = folder.path(name).join(&new[0]);
+        assert_eq!(sha256(&path), expected["sha256"], "{name}");
+        fs::remove_file(&path).unwrap();
+        // the positions of llama-quantize without a type, and the options of the converter
+        for line in
+            ["x.gguf", "-o x.gguf", "--outfile x.gguf --outtype auto", "x.gguf --outtype auto"]
+        {
+            folder.run(&format!("convert {name} {line} --quiet")).ok();
+            assert_eq!(sha256(&folder.path("x.gguf")), expected["sha256"], "{name} {line}");
+            fs::remove_file(folder.path("x.gguf")).unwrap();
+        }
+    }
+    // a slip in a type is not an output
+    let message = folder.run("convert llama2-spm-256 Q4_KM").failure();
+    assert!(message.contains("did you mean Q4_K_M") && message.contains("needs -o"), "{message}");
+    let message = folder.run("convert llama2-spm-256 --outtype f16 Q4_KM").failure();
+    assert!(message.contains("did you mean Q4_K_M"), "{message}");
+    // a type after --outtype is one
+    folder.run("convert llama2-spm-256 --outtype f32 x.gguf Q8_0 --quiet").ok();
+    folder.run("convert llama2-spm-256 --outtype f32 -t Q8_0 -o y.gguf --quiet").ok();
+    assert_eq!(sha256(&folder.path("x.gguf")), sha256(&folder.path("y.gguf")));
+    // what quantizes needs a type
+    for options in ["--pure", "--tensor-type attn=q8_0", "--override-kv a=int:1", "--no-fallback"] {
+        let message = folder.run(&format!("convert llama2-spm-256 {options}")).failure();
+        let option = options.split(' ').next().unwrap();
+        assert!(message.contains(&format!("{option} needs a file type")), "{message}");
+    }
+}
+
+#[test]
+fn the_type_is_filled_in() {
+    let folder = Folder::new();
+    copy_checkpoint(&folder, "llama2-spm-256", "ck");
+    for (options, name) in [
+        ("-o m-{ftype}.gguf --outtype f16", "m-f16.gguf"),
+        ("--outfile m-{FTYPE}.gguf --outtype q8_0", "m-Q8_0.gguf"),
+        ("-o m-{outtype}-{OUTTYPE}.gguf -t Q4_K_M", "m-q4_k_m-Q4_K_M.gguf"),
+        ("m-{ftype}.gguf -t F32", "m-f32.gguf"),
+        ("-o ck/{ftype}.gguf", "ck/bf16.gguf"),
+        ("-o v-{ftype}.gguf --vocab-only", "v-bf16.gguf"),
+        ("-o {{ftype}}.gguf --outtype f32", "{ftype}.gguf"),
+    ] {
+        folder.run(&format!("convert ck {options} --quiet")).ok();
+        assert!(folder.path(name).is_file(), "{options}: {:?}", folder.names());
+        fs::remove_file(folder.path(name)).unwrap();
+    }
+    let message = folder.run("convert ck -o m-{type}.gguf").failure();
+    assert!(message.contains("m-{type}.gguf") && message.contains("{ftype}"), "{message}");
+    assert_eq!(folder.names(), ["ck"]);
+}
+
+/// The names in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{Folder, assert_golden, model, one_entry, shape, write_split_set, write_with};
+use common::{Folder, assert_golden, matrix, model, one_entry, shape, write_split_set, write_with};
 use granule_format::container::Endian;
 use granule_format::{BlockType, Draft, FileType};
 use serde_json::{Value, json};
@@ -56,6 +56,9 @@ fn the_ways_to_say_the_same() {
         "quantize model-F32.gguf b.gguf 15 2",
         "quantize --output b.gguf model-F32.gguf Q4_K",
         "convert model-F32.gguf b.gguf -t Q4_K_M",
+        "convert model-F32.gguf b.gguf 2 -t Q4_K_M",
+        "convert model-F32.gguf -t Q4_K_M -o b.gguf 2",
+        "convert model-F32.gguf b.gguf -t Q4_K_M -j 0",
         "convert model-F32.gguf --outfile b.gguf --type q4_k_m --threads 2 --quiet",
         "convert -t Q4_K_M -j 1 model-F32.gguf -o b.gguf --json",
     ] {
@@ -71,9 +74,17 @@ fn the_ways_to_say_the_same() {
 fn positions_that_make_no_sense() {
     let folder = folder();
     for (line, part) in [
-        ("convert model-F32.gguf", "-t TYPE"),
-        ("quantize model-F32.gguf out.gguf", "\"out.gguf\" is not a file type"),
-        ("quantize model-F32.gguf out.gguf Q4_9", "\"Q4_9\" is not a file type"),
+        ("convert model-F32.gguf", "no file type given: pass -t TYPE"),
+        ("quantize model-F32.gguf out.gguf", "no file type given: pass -t TYPE"),
+        ("quantize model-F32.gguf out.gguf Q4_9", "\"Q4_9\" is not a file type; did you mean Q4_0"),
+        (
+            "quantize model-F32.gguf Q4_KM",
+            "\"Q4_KM\" is not a file type; did you mean Q4_K_M or Q4_K?",
+        ),
+        ("quantize model-F32.gguf best", "\"best\" is not a file type; `granule convert --help`"),
+        ("convert model-F32.gguf -t Q4_0 Q8_0", "two file types: Q4_0 and Q8_0"),
+        ("convert model-F32.gguf -t Q4_0 out.gguf Q8_0", "two file types: Q4_0 and Q8_0"),
+        ("convert model-F32.gguf --plan p.json Q8_0", "two file types: that of the plan, and Q8_0"),
         ("quantize model-F32.gguf Q4_0 many", "\"many\" is not a number of threads"),
         ("quantize model-F32.gguf out.gguf -o x.gguf -t Q4_0", "two outputs"),
         ("quantize model-F32.gguf Q4_0 2 -j 3", "given twice"),
@@ -136,6 +147,15 @@ fn several_types_in_one_run_are_the_files_of_several_runs() {
     }
     let message = folder.run("convert model-F32.gguf -t Q4_0 -t Q8_0 -o x.gguf").failure();
     assert!(message.contains("several types need a folder"), "{message}");
+    let message = folder.run("convert model-F32.gguf -t Q4_0 -t Q8_0 -o {ftype}/x.gguf").failure();
+    assert!(message.contains("several types need a folder"), "{message}");
+    folder.run("convert model-F32.gguf -t Q4_0 -t Q8_0 -o x-{ftype}.{FTYPE}").ok();
+    for (name, other) in [("x-q4_0.Q4_0", "model-Q4_0.gguf"), ("x-q8_0.Q8_0", "model-Q8_0.gguf")] {
+        assert!(fs::read(folder.path(name)).unwrap() == fs::read(folder.path(other)).unwrap());
+    }
+    let message = folder.run("convert model-F32.gguf -t Q4_0 -o x-{ftpye}.gguf").failure();
+    assert!(message.contains("x-{ftpye}.gguf") && message.contains("{ftype}"), "{message}");
+    assert!(!folder.path("x-{ftpye}.gguf").exists());
     fs::create_dir(folder.path("out")).unwrap();
     folder.run("convert model-F32.gguf -t Q4_0 -t Q8_0 -o out").ok();
     assert!(folder.path("out/model-Q8_0.gguf").exists());
@@ -156,6 +176,7 @@ fn json_summary() {
     assert_eq!(result["bits_per_weight"], bits);
     assert!(json["seconds"].as_f64().unwrap() > 0.0);
     assert_eq!(json["warnings"], json!([]));
+    assert_eq!(json["schema"], 1);
 }
 
 #[test]
@@ -337,22 +358,9 @@ fn wrong_values_of_options_are_wrong_usage() {
     ] {
         let ran = folder.run(&format!("convert model-F32.gguf -o a.gguf -t Q4_0 {options}"));
         assert_eq!((ran.status, ran.stdout.as_str()), (2, ""), "{options}: {ran:?}");
-        assert!(ran.stderr.starts_with("error: "), "{options}: {ran:?}");
+        assert!(ran.stderr.starts_with("granule: error: "), "{options}: {ran:?}");
     }
     assert!(!folder.path("a.gguf").exists());
-}
-
-/// An importance matrix in the older form with equal weights.
-fn matrix(entries: &[(&str, usize, f32)]) -> Vec<u8> {
-    let mut bytes = (entries.len() as i32).to_le_bytes().to_vec();
-    for (name, values, weight) in entries {
-        bytes.extend((name.len() as i32).to_le_bytes());
-        bytes.extend(name.as_bytes());
-        bytes.extend(1_i32.to_le_bytes());
-        bytes.extend((*values as i32).to_le_bytes());
-        bytes.extend(weight.to_le_bytes().repeat(*values));
-    }
-    bytes
 }
 
 #[test]

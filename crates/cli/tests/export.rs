@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::Folder;
+use common::{Folder, copy_checkpoint};
 use serde_json::Value;
 
 fn checkpoints() -> PathBuf {
@@ -188,4 +188,56 @@ fn what_cannot_be_done_is_said_before_anything_is_written() {
     let said = folder.run("export a.gguf -o new --config other.json").failure();
     assert!(said.contains("architecture \"qwen3\""), "{said}");
     assert!(!folder.path("new").exists());
+}
+
+/// A folder that was named where a GGUF file is wanted: what is in it decides the advice.
+#[test]
+fn a_folder_is_not_a_file() {
+    let folder = Folder::new();
+    copy_checkpoint(&folder, "llama2-spm-256", "ck");
+    fs::create_dir(folder.path("none")).unwrap();
+    fs::create_dir(folder.path("files")).unwrap();
+    folder.write("files/b.gguf", "");
+    folder.write("files/a.gguf", "");
+    for (name, part) in [
+        ("ck", "A checkpoint: make a GGUF file of it first with `granule convert ck`."),
+        ("none", "There is no GGUF file in the folder."),
+        ("files", "Name a GGUF file in the folder, such as files/a.gguf."),
+    ] {
+        for line in [format!("export {name} -o out"), format!("inspect {name}")] {
+            let message = folder.run(&line).failure();
+            assert!(message.starts_with(&format!("granule: error: {name}: ")), "{message}");
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    assert!(!folder.path("out").exists());
+}
+
+#[test]
+fn json_of_what_is_written() {
+    let folder = Folder::new();
+    copy_checkpoint(&folder, "llama2-spm-256", "ck");
+    folder.run("convert ck -t Q8_0 -o q.gguf --quiet").ok();
+    let ran = folder.run("export q.gguf -o out --dry-run --json");
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&plan["schema"], &plan["type"]), (&1.into(), &"F16".into()));
+    let embedding = plan["tensors"].as_array().unwrap().iter();
+    let mut embedding = embedding.filter(|tensor| tensor["name"] == "model.embed_tokens.weight");
+    assert_eq!(embedding.next().unwrap()["from"], serde_json::json!(["token_embd.weight"]));
+    assert!(!folder.path("out").exists());
+    let ran = folder.run("export q.gguf -o out --json");
+    let done: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(done["files"], plan["files"]);
+    assert_eq!(done.get("tensors"), None);
+    assert_eq!(done["architecture"], "llama");
+    for file in done["files"].as_array().unwrap() {
+        let bytes = fs::metadata(folder.path(file["path"].as_str().unwrap())).unwrap().len();
+        assert_eq!(file["bytes"], bytes);
+    }
+    // the warnings are in the document, and on standard error unless it is to be quiet
+    let warnings = done["warnings"].as_array().unwrap();
+    assert_eq!(ran.stderr.matches("granule: warning: ").count(), warnings.len());
+    fs::remove_dir_all(folder.path("out")).unwrap();
+    assert_eq!(folder.run("export q.gguf -o out --json --quiet").json(), done);
 }

@@ -40,6 +40,90 @@ fn sections_and_filter() {
     assert_eq!(totals.get("metadata"), None);
 }
 
+/// The filter is the regular expression of `--tensor-type`.
+#[test]
+fn the_filter_is_a_regular_expression() {
+    let folder = folder();
+    let names = |filter: &str| {
+        let mut command = folder.command("inspect tiny.gguf --tensors --json --filter");
+        let output = command.arg(filter).output().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        json["tensors"].as_array().unwrap().len()
+    };
+    let found: Vec<_> = ["norm", "^output", r"blk\.\d", "norm$", "", "(q|embd)"].map(names).into();
+    assert_eq!(found, [2, 1, 2, 0, 4, 2]);
+    let message = folder.run("inspect tiny.gguf --filter blk(").failure();
+    assert!(message.contains("--filter: \"blk(\"") && message.contains("unclosed"), "{message}");
+}
+
+#[test]
+fn a_filter_that_matches_nothing_says_so() {
+    let folder = folder();
+    for (options, part) in [
+        ("", "no key and no tensor name matches --filter \"nosuch\""),
+        ("--json", "no key and no tensor name"),
+        ("--tensors", "no tensor name matches"),
+        ("--metadata", "no key matches"),
+        ("--totals", "no tensor name matches"),
+    ] {
+        let ran = folder.run(&format!("inspect tiny.gguf --filter nosuch {options}"));
+        assert_eq!(ran.status, 1, "{ran:?}");
+        assert!(ran.stderr.contains(part), "{ran:?}");
+        assert!(ran.stderr.starts_with("granule: warning: "), "{ran:?}");
+    }
+    folder.run("inspect tiny.gguf --filter general").ok();
+    assert_eq!(folder.run("inspect tiny.gguf --tensors --filter general").status, 1);
+    folder.write("other.gguf", version_1());
+    folder.run("inspect tiny.gguf other.gguf --filter output").ok();
+}
+
+#[test]
+fn several_files() {
+    let folder = folder();
+    folder.write("one.gguf", version_1());
+    let text = folder.run("inspect tiny.gguf one.gguf --totals").ok();
+    let parts = ["tiny.gguf", "one.gguf"]
+        .map(|name| (name, folder.run(&format!("inspect {name} --totals")).ok()))
+        .map(|(name, text)| format!("==> {name} <==\n{text}"));
+    assert_eq!(text, parts.join("\n"));
+    let json = folder.run("inspect tiny.gguf one.gguf --json").json();
+    for (json, name) in json.as_array().unwrap().iter().zip(["tiny.gguf", "one.gguf"]) {
+        assert_eq!(*json, folder.run(&format!("inspect {name} --json")).json());
+    }
+    // one that fails does not hide the others
+    folder.write("noise.gguf", "noise and more noise");
+    for names in ["noise.gguf one.gguf", "one.gguf noise.gguf", "one.gguf none.gguf"] {
+        let ran = folder.run(&format!("inspect {names}"));
+        assert_eq!(ran.status, 2, "{ran:?}");
+        assert!(
+            ran.stdout.contains("==> one.gguf <==") && ran.stdout.contains("Totals"),
+            "{ran:?}"
+        );
+        assert!(ran.stderr.starts_with("granule: error: no"), "{ran:?}");
+        let ran = folder.run(&format!("inspect {names} --json"));
+        assert_eq!(ran.status, 2, "{ran:?}");
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(json.as_array().unwrap().len(), 2);
+        let failed =
+            json.as_array().unwrap().iter().find(|one| one.get("error").is_some()).unwrap();
+        assert!(failed["path"].as_str().unwrap().starts_with("no"), "{failed}");
+    }
+}
+
+/// A pattern of the shell names every file of a set.
+#[test]
+fn a_split_set_is_shown_once() {
+    let folder = Folder::new();
+    write_split_set(&folder, "model", 3);
+    let all = folder.names().join(" ");
+    let text = folder.run(&format!("inspect {all}")).ok();
+    assert_eq!(text.matches("Totals").count(), 1, "{text}");
+    let json = folder.run(&format!("inspect {all} --json")).json();
+    assert_eq!(json.as_array().unwrap().len(), 1);
+    let json = folder.run(&format!("inspect {all} --alone --json")).json();
+    assert_eq!(json.as_array().unwrap().len(), 3);
+}
+
 #[test]
 fn full_shows_arrays_and_texts_whole() {
     let folder = folder();

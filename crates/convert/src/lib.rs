@@ -13,6 +13,7 @@
 //! | [`export`] | the way back: GGUF files to checkpoints |
 //! | [`verify`] | comparing finished files with their source |
 //! | [`encode`] | one encoder a block type: choosing codes and scales |
+//! | [`nearest`] | known names that a misspelt one was probably meant to be |
 #![forbid(unsafe_code)]
 
 pub mod arch;
@@ -23,6 +24,7 @@ pub mod importance;
 mod json;
 mod metadata;
 pub mod mixture;
+pub mod nearest;
 mod output;
 pub mod plan;
 mod range;

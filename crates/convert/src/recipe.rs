@@ -9,6 +9,7 @@ use granule_format::{BlockType, FileType, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::mixture::fallback::can_be_chosen;
+use crate::nearest::{did_you_mean, nearest};
 use crate::text;
 
 /// What to make of a model: a file type, and everything that changes the result.
@@ -164,13 +165,13 @@ pub enum OverrideValue {
 #[non_exhaustive]
 pub enum RecipeError {
     /// There is no type of this name.
-    #[error("{0:?} is not a tensor type; `granule types` lists them")]
+    #[error("{0:?} is not a tensor type{near}", near = near_types(.0))]
     UnknownType(String),
     /// Tensors cannot be converted to this type.
     #[error("tensors cannot be converted to {0}")]
     NotAChoice(BlockType),
     /// A pattern with a type has another form.
-    #[error("{0:?} is not PATTERN=TYPE")]
+    #[error("{0:?} is not REGEX=TYPE (for example ffn_down=Q6_K)")]
     TensorType(String),
     /// The pattern is not a regular expression.
     #[error("the pattern {pattern:?} is not a regular expression: {problem}")]
@@ -186,14 +187,23 @@ pub enum RecipeError {
         /// What was given.
         text: String,
         /// What is wrong with it.
-        problem: &'static str,
+        problem: String,
     },
     /// A list of blocks has another form.
-    #[error("{0:?} is not a list of block numbers such as 1,3,4")]
+    #[error("{0:?} is not a list of layer numbers such as 1,3,4")]
     Layers(String),
     /// A size has another form.
     #[error("{0:?} is not a size such as 500M or 2G (K, M and G are powers of 1000)")]
     Size(String),
+}
+
+/// What a name that no tensor type has was probably meant to be; else where they are listed.
+fn near_types(name: &str) -> String {
+    let types = BlockType::ALL.iter().filter(|ty| can_be_chosen(**ty)).map(|ty| ty.name());
+    match nearest(name, types).as_slice() {
+        [] => "; `granule types` lists them".to_owned(),
+        names => did_you_mean(names),
+    }
 }
 
 /// The type with this name, if tensors can be converted to it.
@@ -255,7 +265,12 @@ impl TensorTypeOverride {
         regex::Regex::new(&self.pattern).map_err(|error| RecipeError::Pattern {
             pattern: self.pattern.clone(),
             // the last line says what is wrong, those before point at the place
-            problem: error.to_string().lines().last().unwrap_or_default().to_owned(),
+            problem: error
+                .to_string()
+                .lines()
+                .last()
+                .map(|line| line.strip_prefix("error: ").unwrap_or(line).to_owned())
+                .unwrap_or_default(),
         })
     }
 }
@@ -266,6 +281,21 @@ impl fmt::Display for TensorTypeOverride {
     }
 }
 
+/// The types of overrides that other programs' names, or slips, stand for.
+fn near_override_types(ty: &str) -> Vec<&'static str> {
+    const OTHER_NAMES: &[(&str, &[&str])] = &[
+        ("int", &["integer", "i32", "u32", "int32", "uint32", "i64", "u64", "u8", "u16"]),
+        ("float", &["f32", "f64", "float32", "double", "number"]),
+        ("bool", &["boolean", "flag"]),
+        ("str", &["string", "text"]),
+    ];
+    let lower = ty.to_lowercase();
+    match OTHER_NAMES.iter().find(|(_, others)| others.contains(&lower.as_str())) {
+        Some((name, _)) => vec![*name],
+        None => nearest(ty, OTHER_NAMES.iter().map(|(name, _)| *name)),
+    }
+}
+
 /// Longest key and longest text of a metadata override, in bytes: what `llama-quantize` takes.
 const LONGEST_OVERRIDE: usize = 127;
 
@@ -273,13 +303,19 @@ impl FromStr for MetadataOverride {
     type Err = RecipeError;
 
     fn from_str(text: &str) -> Result<Self, RecipeError> {
-        let fail = |problem| RecipeError::Metadata { text: text.to_owned(), problem };
+        let fail = |problem: &str| RecipeError::Metadata {
+            text: text.to_owned(),
+            problem: problem.to_owned(),
+        };
         let (key, rest) = text.split_once('=').ok_or_else(|| fail("there is no `=`"))?;
         if key.is_empty() || key.len() > LONGEST_OVERRIDE {
             return Err(fail("the key has 1 to 127 bytes"));
         }
-        let form = || fail("the type is int, float, bool or str, followed by a colon");
-        let (ty, value) = rest.split_once(':').ok_or_else(form)?;
+        let (ty, value) = rest.split_once(':').ok_or_else(|| {
+            fail(
+                "the value has no type: write KEY=int:VALUE, or float, bool or str in place of int",
+            )
+        })?;
         let value = match ty {
             // the sign is dropped, as llama-quantize does
             "int" => value
@@ -303,7 +339,10 @@ impl FromStr for MetadataOverride {
                 return Err(fail("the text has at most 127 bytes"));
             }
             "str" => OverrideValue::Text(value.to_owned()),
-            _ => return Err(form()),
+            _ => {
+                let near = did_you_mean(&near_override_types(ty));
+                return Err(fail(&format!("{ty:?} is not int, float, bool or str{near}")));
+            }
         };
         Ok(Self { key: key.to_owned(), value })
     }
@@ -372,6 +411,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<TensorTypeOverride>(), Err(expected));
         }
+        for (text, part) in [
+            ("a=q4_x", "\"q4_x\" is not a tensor type; did you mean Q4_0, Q4_1 or Q4_K?"),
+            ("a=iq4", "\"iq4\" is not a tensor type; did you mean IQ4_NL or IQ4_XS?"),
+            ("a=fp16", "\"fp16\" is not a tensor type; did you mean F16?"),
+            ("a=best", "\"best\" is not a tensor type; `granule types` lists them"),
+        ] {
+            let error = text.parse::<TensorTypeOverride>().unwrap_err();
+            assert_eq!(error.to_string(), part);
+        }
         let error = "a(=q8_0".parse::<TensorTypeOverride>().unwrap_err();
         assert!(error.to_string().contains("unclosed group"), "{error}");
     }
@@ -405,6 +453,16 @@ mod tests {
             &long,
         ] {
             assert!(text.parse::<MetadataOverride>().is_err(), "{text}");
+        }
+        for (text, part) in [
+            ("a=u32:1", "\"u32\" is not int, float, bool or str; did you mean int?"),
+            ("a=string:x", "did you mean str?"),
+            ("a=flaot:1", "did you mean float?"),
+            ("a=json:{}", "\"json\" is not int, float, bool or str"),
+            ("a=7", "write KEY=int:VALUE"),
+        ] {
+            let error = text.parse::<MetadataOverride>().unwrap_err().to_string();
+            assert!(error.ends_with(part) || error.contains(part), "{error}");
         }
     }
 

@@ -57,7 +57,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             Ok(mistakes) => mistakes,
             // the other files are checked all the same
             Err(error) => {
-                output::report_failure(&error.into());
+                output::report_failure(&error.into(), "arch");
                 failed = true;
                 continue;
             }

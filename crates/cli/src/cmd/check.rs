@@ -13,24 +13,25 @@ use crate::output::{self, counted};
 
 /// Check files; exit status 1 if one is invalid
 ///
-/// Everything that is wrong is reported, not the first fault only. `granule explain RULE` says what a rule is about. Of a
-/// split set, each file is checked by itself, and the names and headers of the others are looked at.
+/// Reports everything that is wrong, not the first fault only; `granule explain RULE` says what a
+/// rule is about. Each file of a split set is checked by itself, together with the names and
+/// headers of the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The files must not be cut short while they are checked.")]
 pub(crate) struct Args {
     /// GGUF files
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Warnings count as errors
+    /// Count warnings as errors
     #[arg(long)]
     strict: bool,
-    /// Leave the contents of the tensors alone
+    /// Skip the contents of the tensors
     #[arg(long)]
     structure_only: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Print nothing; the exit status tells
+    /// Print nothing: the exit status tells
     #[arg(short, long, conflicts_with = "json")]
     quiet: bool,
 }
@@ -44,7 +45,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Ok(report) => report,
             // the other files are checked all the same
             Err(error) => {
-                output::report_failure(&error);
+                output::report_failure(&error, "check");
                 failed = true;
                 continue;
             }

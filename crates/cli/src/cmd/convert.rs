@@ -1,5 +1,7 @@
 //! `granule convert`, also called `granule quantize`: checkpoints and GGUF files to GGUF files.
 
+mod fill;
+mod idle;
 mod input;
 mod name;
 mod options;
@@ -34,7 +36,8 @@ struct Job {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.print_supported_models {
-        output::print(&report::supported_models())?;
+        idle::refuse_besides_models(args)?;
+        report::supported_models(args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let wanted = Wanted::of(args)?;
@@ -45,14 +48,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let input = Input::open(args, &wanted)?;
     let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;
     let jobs = jobs(args, &wanted, &input, importance.as_ref())?;
+    let plans: Vec<&Plan> = jobs.iter().map(|job| &job.plan).collect();
+    let notes = idle::notes(args, &input, &plans);
     if args.dry_run {
-        return dry_run(args, &input, &jobs);
+        return dry_run(args, &input, &jobs, &notes);
     }
     if let Some(problem) = jobs.iter().find_map(|job| job.problems.first()) {
         return Err(problem.clone().into());
     }
     if !args.quiet {
-        report::warn(&input, &jobs);
+        report::warn(&input, &jobs, &notes);
     }
 
     let progress = Progress::new(!(args.quiet || args.json));
@@ -74,7 +79,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     progress.finish();
     let summary = result?;
     if args.json {
-        output::print_json(&report::json(&input, &jobs, &summary))?;
+        let warnings = report::warnings(&input, &jobs, &notes);
+        output::print_json(&report::json(warnings, &jobs, &summary))?;
     } else if !args.quiet {
         output::print(&report::text(&jobs, &summary))?;
     }
@@ -111,23 +117,30 @@ fn jobs(
         jobs.push(Plan::preview(input.source(), &recipe, importance)?);
     }
     if jobs.is_empty() {
+        input.has_a_type(args)?;
         jobs.push((Plan::as_is(input.source(), &args.split())?, Vec::new()));
     }
     if let (Some(output), 2..) = (&wanted.output, jobs.len())
-        && !output.is_dir()
+        && !(output.is_dir() || fill::is_pattern(output))
     {
-        bail!("{}: several types need a folder to be written to", output.display());
+        bail!(
+            "{}: several types need a folder to be written to, or {{ftype}} in the name",
+            output.display()
+        );
     }
     let model = input.model(args);
     let with_path = |(plan, problems): (Plan, _)| {
-        let output = wanted.output.as_deref();
         let quantized = args.plan.is_some() || !wanted.file_types.is_empty();
         let file_type = quantized.then(|| plan.file_type());
-        let path = name::output(output, &args.source, &model, file_type);
+        let filled = match &wanted.output {
+            Some(path) if !path.is_dir() => Some(fill::fill(path, input.type_name(file_type))?),
+            other => other.clone(),
+        };
+        let path = name::output(filled.as_deref(), &args.source, &model, file_type);
         let plan = if args.bigendian { plan.with_endian(Endian::Big) } else { plan };
-        Job { plan, path, problems }
+        Ok(Job { plan, path, problems })
     };
-    Ok(jobs.into_iter().map(with_path).collect())
+    jobs.into_iter().map(with_path).collect()
 }
 
 fn saved_plan(path: &Path, input: &Input, importance: Option<&Importance>) -> anyhow::Result<Plan> {
@@ -137,7 +150,7 @@ fn saved_plan(path: &Path, input: &Input, importance: Option<&Importance>) -> an
 }
 
 /// Show the plans, and everything that stands in their way.
-fn dry_run(args: &Args, input: &Input, jobs: &[Job]) -> anyhow::Result<ExitCode> {
+fn dry_run(args: &Args, input: &Input, jobs: &[Job], notes: &[String]) -> anyhow::Result<ExitCode> {
     if args.json && jobs.len() > 1 {
         bail!("a saved plan is for one type; give one with -t");
     }
@@ -146,11 +159,11 @@ fn dry_run(args: &Args, input: &Input, jobs: &[Job]) -> anyhow::Result<ExitCode>
         output::print(&text)?;
     }
     if !args.quiet {
-        report::warn(input, jobs);
+        report::warn(input, jobs, notes);
     }
     let problems: Vec<_> = jobs.iter().flat_map(|job| &job.problems).collect();
     for problem in &problems {
-        output::report_failure(&anyhow::Error::new((*problem).clone()));
+        output::report_failure(&anyhow::Error::new((*problem).clone()), "convert");
     }
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }

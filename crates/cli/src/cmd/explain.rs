@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+use granule_convert::nearest::{did_you_mean, nearest};
 use granule_format::check::{RULES, rules};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::output::{self, Align, Table};
 
@@ -29,10 +30,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn one(id: &str, json: bool) -> anyhow::Result<()> {
     let rule = rules::by_id(id.trim());
     let Some(rule) = rule else {
-        bail!("there is no rule {id:?}; `granule explain` lists them");
+        let ids = RULES.iter().flat_map(|rule| [rule.id, rule.name]);
+        let near = match nearest(id.trim(), ids).as_slice() {
+            [] => "; `granule explain` lists them".to_owned(),
+            names => did_you_mean(names),
+        };
+        bail!("there is no rule {id:?}{near}");
     };
     if json {
-        let mut document = serde_json::to_value(rule).context("the rule")?;
+        let mut document = json!({ "schema": output::SCHEMA });
+        if let (Some(document), Value::Object(fields)) =
+            (document.as_object_mut(), serde_json::to_value(rule)?)
+        {
+            document.extend(fields);
+        }
         document["page"] = rule.page.into();
         return output::print_json(&document);
     }
@@ -47,7 +58,7 @@ fn one(id: &str, json: bool) -> anyhow::Result<()> {
 
 fn all(json: bool) -> anyhow::Result<()> {
     if json {
-        return output::print_json(&json!(RULES));
+        return output::print_json(&json!({ "schema": output::SCHEMA, "rules": RULES }));
     }
     let mut table =
         Table::new(&[("rule", Align::Left), ("severity", Align::Left), ("what", Align::Left)]);

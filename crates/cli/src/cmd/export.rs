@@ -4,50 +4,63 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use granule_convert::export::{Export, ExportOptions, ExportType};
+use granule_convert::export::{Export, ExportOptions, ExportType, ExportedTensor};
+use granule_convert::nearest::{did_you_mean, nearest};
 use granule_convert::recipe::parse_size;
 use granule_convert::run::Event;
+use serde_json::{Value as Json, json};
 
-use crate::interrupt;
 use crate::output::{self, printable, size};
 use crate::progress::Progress;
+use crate::{interrupt, threads};
 
 /// Write the tensors of a GGUF file as a checkpoint: safetensors files
 ///
-/// For the architectures that `granule convert --print-supported-models` lists, names and layout are those of the model's
-/// own checkpoint: converted again, it gives the same file. Others keep the names of the GGUF file. Quantized tensors are
-/// decoded. Tokenizer files are not written; copy them from the model.
+/// For the architectures that `granule convert --print-supported-models` lists, names and layout
+/// are those of the model's own checkpoint: converted again, it gives the same file. Others keep
+/// the names of the GGUF file. Quantized tensors are decoded. Tokenizer files are not written; copy
+/// them from the model.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The GGUF file, or any of a split set
+    /// The GGUF file, or any file of a split set
     source: PathBuf,
-    /// The folder to write to; it may exist, without weights in it
+    /// Write to this folder; it may exist, without weights in it
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// F32, F16 or BF16 for all tensors [default: the file's 16-bit type, F16 if it is quantized; what that would round stays F32]
+    /// Write all tensors as F32, F16 or BF16 [default: auto]
+    ///
+    /// auto is the file's 16-bit type, F16 if the file is quantized; tensors that this would round
+    /// stay F32.
     #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = export_type)]
     ty: Option<ExportType>,
-    /// Write several files, each with at most so many bytes of tensors; K, M and G are powers of 1000
+    /// Write several files, each with at most SIZE bytes of tensors (e.g. 500M)
+    ///
+    /// K, M and G are powers of 1000.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "5G")]
     max_shard_size: NonZeroU64,
-    /// The model's config.json [default: that of DIR; if it has none, one is made of the metadata]
+    /// Use this config.json of the model [default: that of DIR]
+    ///
+    /// Without either, one is made from the metadata.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A description of an architecture, tried before those that are built in
+    /// Try this description of an architecture first (format: spec/architectures.md)
     #[arg(long, value_name = "FILE")]
     arch: Option<PathBuf>,
     /// Keep the names and the layout of the GGUF file
     #[arg(long, conflicts_with_all = ["config", "arch"])]
     plain: bool,
-    /// Threads to work with [default: one for each core]
-    #[arg(short = 'j', long, value_name = "COUNT")]
+    /// Work with COUNT threads [default, and 0: one for each core]
+    #[arg(short = 'j', long, value_name = "COUNT", value_parser = threads::parse)]
     threads: Option<usize>,
-    /// Say what would be written, and write nothing
+    /// Show what would be written, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Say nothing but errors
+    /// Show nothing but errors (and with --json the JSON)
     #[arg(short, long)]
     quiet: bool,
+    /// Print JSON: the files that were written, with --dry-run also the tensors
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -58,33 +71,44 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         arch_file: args.arch.clone(),
         plain: args.plain,
     };
+    let threads = threads::bounded(args.threads, args.quiet);
     let export = Export::plan(&args.source, &args.output, &options)?;
-    if args.dry_run {
-        output::print(&plan(&export))?;
-    }
     if !args.quiet {
         export.notes().iter().for_each(|note| output::warn(note));
     }
-    if args.dry_run {
-        return Ok(ExitCode::SUCCESS);
+    if !args.dry_run {
+        write(&export, threads, !(args.quiet || args.json))?;
     }
-    let progress = Progress::new(!args.quiet);
-    let tensors = export.tensors().count();
-    progress.on(&Event::Started { values: export.values(), tensors, resumed: 0 });
-    let stop = interrupt::flag();
-    let done = export.run(args.threads, Some(&stop), &|values| {
-        progress.on(&Event::Progress { values });
-    });
-    progress.finish();
-    done?;
-    if !args.quiet {
+    if args.json {
+        output::print_json(&document(&export, args.dry_run))?;
+    } else if args.dry_run {
+        output::print(&plan(&export))?;
+    } else if !args.quiet {
         output::print(&summary(&export))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn write(export: &Export, threads: Option<usize>, show_progress: bool) -> anyhow::Result<()> {
+    let progress = Progress::new(show_progress);
+    let tensors = export.tensors().count();
+    progress.on(&Event::Started { values: export.values(), tensors, resumed: 0 });
+    let stop = interrupt::flag();
+    let done = export.run(threads, Some(&stop), &|values| {
+        progress.on(&Event::Progress { values });
+    });
+    progress.finish();
+    Ok(done?)
+}
+
 fn export_type(name: &str) -> Result<ExportType, String> {
-    ExportType::from_name(name).ok_or_else(|| "F32, F16, BF16 or auto".to_owned())
+    ExportType::from_name(name).ok_or_else(|| {
+        let near = match nearest(name, ["F32", "F16", "BF16", "auto"]).as_slice() {
+            [] => "; it can be F32, F16, BF16 or auto".to_owned(),
+            names => did_you_mean(names),
+        };
+        format!("{name:?} is not a type of checkpoints{near}")
+    })
 }
 
 /// The tensors, one a line.
@@ -102,6 +126,34 @@ fn plan(export: &Export) -> String {
         );
     }
     text
+}
+
+/// What was or would be written, for programs.
+fn document(export: &Export, with_tensors: bool) -> Json {
+    let files: Vec<Json> = export
+        .files()
+        .map(|(path, bytes)| json!({ "path": path.display().to_string(), "bytes": bytes }))
+        .collect();
+    let mut document = json!({
+        "schema": output::SCHEMA,
+        "files": files,
+        "writes_config": export.writes_config(),
+        "architecture": export.arch().map(|arch| arch.name.as_str()),
+        "type": export.ty().name(),
+        "warnings": export.notes(),
+    });
+    if with_tensors {
+        let tensor = |tensor: ExportedTensor<'_>| {
+            json!({
+                "name": tensor.name,
+                "shape": tensor.shape,
+                "type": tensor.ty.name(),
+                "from": tensor.from,
+            })
+        };
+        document["tensors"] = export.tensors().map(tensor).collect();
+    }
+    document
 }
 
 /// What was written.

@@ -4,25 +4,28 @@ mod json;
 mod text;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use granule_format::container::Entry;
+use granule_format::container::{Entry, SHARD_COUNT};
 use granule_format::{Limits, TensorInfo, TensorType};
 use granule_reader::{Model, Shard};
+use regex::Regex;
 
 use crate::output;
 
-/// Show header, metadata, tensors and totals of a GGUF file
+/// Show header, metadata, tensors and totals of GGUF files
 ///
-/// Of a split set any file may be named; metadata are those of the first, tensors those of all.
+/// Name any file of a split set: its metadata are those of the first file, its tensors those of
+/// all, and a set is shown once, however many of its files are named. A file that cannot be read
+/// does not keep the others from being shown.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Without --metadata, --tensors and --totals all three are shown.")]
 pub(crate) struct Args {
-    /// A GGUF file, or any file of a split set
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Print JSON
+    /// GGUF files, or a file of each split set
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print JSON: an object for one file, an array of them for several
     #[arg(long)]
     json: bool,
     /// Show the metadata
@@ -34,27 +37,97 @@ pub(crate) struct Args {
     /// Show the totals of each tensor type
     #[arg(long)]
     totals: bool,
-    /// Only keys and tensors whose name contains TEXT (totals are those of these tensors)
-    #[arg(long, value_name = "TEXT")]
-    filter: Option<String>,
-    /// Show long texts and arrays whole
+    /// Show only keys and tensors whose name matches (e.g. 'blk\.0\.')
+    ///
+    /// The exit status is 1 if none does. REGEX is searched in the names, as that of `convert
+    /// --tensor-type`; case counts. Totals are those of the tensors that match.
+    #[arg(long, value_name = "REGEX", value_parser = filter)]
+    filter: Option<Regex>,
+    /// Show long strings and arrays whole
     #[arg(long)]
     full: bool,
-    /// Look at this file only, even if it belongs to a split set
+    /// Show this file only, even if it belongs to a split set
     #[arg(long)]
     alone: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let options = Model::options().limits(Limits::INSPECT).alone(args.alone);
-    let model = options.open(&args.file)?;
-    let view = View::new(args, &model);
-    if args.json {
-        output::print_json(&json::document(&view))?;
-    } else {
-        output::print(&text::render(&view))?;
+    let several = args.files.len() > 1;
+    let all = !(args.metadata || args.tensors || args.totals);
+    if args.full && !(all || args.metadata) {
+        output::warn("--full has no effect: no metadata are shown");
+    }
+    let (mut first, mut failed, mut matched, mut in_set) = (true, false, false, false);
+    let mut documents = Vec::new();
+    let mut shown: Vec<PathBuf> = Vec::new();
+    for path in &args.files {
+        let options = Model::options().limits(Limits::INSPECT).alone(args.alone);
+        let model = match options.open(path) {
+            Ok(model) => model,
+            // the other files are shown all the same
+            Err(error) => {
+                let error = error.into();
+                output::report_failure(&error, "inspect");
+                failed = true;
+                if args.json {
+                    documents.push(json::failure(path, &error));
+                }
+                continue;
+            }
+        };
+        if shown.contains(path) {
+            continue;
+        }
+        let files = model.shards();
+        in_set |= files.len() > 1 || model.metadata().get(SHARD_COUNT).is_some();
+        let set = files.iter().filter(|_| files.len() > 1);
+        shown.extend(set.filter_map(|file| file.path().map(Path::to_owned)));
+        let view = View::new(args, &model);
+        matched |= !view.is_empty();
+        if args.json {
+            documents.push(json::document(&view));
+        } else {
+            let named = output::printable(&path.display().to_string());
+            let heading = match (several, first) {
+                (false, _) => String::new(),
+                (true, true) => format!("==> {named} <==\n"),
+                (true, false) => format!("\n==> {named} <==\n"),
+            };
+            first = false;
+            output::print(&(heading + &text::render(&view)))?;
+        }
+    }
+    if args.json && several {
+        output::print_json(&documents)?;
+    } else if let (false, Some(only)) = (failed, documents.pop()) {
+        output::print_json(&only)?;
+    }
+    if failed {
+        return Ok(ExitCode::from(2));
+    }
+    if args.alone && !in_set {
+        output::warn("--alone has no effect: no file belongs to a split set");
+    }
+    if let Some(filter) = args.filter.as_ref().filter(|_| !matched) {
+        let what = match (all || args.metadata, all || args.tensors || args.totals) {
+            (true, true) => "no key and no tensor name",
+            (true, false) => "no key",
+            _ => "no tensor name",
+        };
+        output::warn(&format!("{what} matches --filter {:?} (case counts)", filter.as_str()));
+        return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn filter(pattern: &str) -> Result<Regex, String> {
+    // the last line says what is wrong, those before point at the place
+    Regex::new(pattern).map_err(|error| {
+        let problem = error.to_string();
+        let problem = problem.lines().last().unwrap_or_default();
+        let problem = problem.strip_prefix("error: ").unwrap_or(problem);
+        format!("{pattern:?} is not a regular expression: {problem}")
+    })
 }
 
 /// What is to be shown of the files.
@@ -100,10 +173,10 @@ struct Sum {
 impl<'m> View<'m> {
     fn new(args: &Args, model: &'m Model) -> Self {
         let all = !(args.metadata || args.tensors || args.totals);
-        let filter = args.filter.as_deref().unwrap_or_default();
+        let matches = |name: &str| args.filter.as_ref().is_none_or(|filter| filter.is_match(name));
         let tensors: Vec<_> =
-            tensors_of(model.shards()).filter(|tensor| tensor.info.name.contains(filter)).collect();
-        let metadata = model.metadata().iter().filter(|entry| entry.key.contains(filter));
+            tensors_of(model.shards()).filter(|tensor| matches(&tensor.info.name)).collect();
+        let metadata = model.metadata().iter().filter(|entry| matches(&entry.key));
         Self {
             files: model.shards(),
             totals: (all || args.totals).then(|| Totals::of(&tensors)),
@@ -111,6 +184,13 @@ impl<'m> View<'m> {
             tensors: (all || args.tensors).then_some(tensors),
             full: args.full,
         }
+    }
+
+    /// Whether nothing has come through the filter.
+    fn is_empty(&self) -> bool {
+        self.metadata.as_ref().is_none_or(Vec::is_empty)
+            && self.tensors.as_ref().is_none_or(Vec::is_empty)
+            && self.totals.as_ref().is_none_or(|totals| totals.all.tensors == 0)
     }
 }
 

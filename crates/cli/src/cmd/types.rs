@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use granule_convert::encode::{Weighting, encoder};
 use granule_format::BlockType;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::output::{self, Align, Table};
 
-/// List the block types: number, size, and what can be done with each
+/// List the block types: number, size, and whether they can be decoded and encoded
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print JSON
@@ -32,7 +33,7 @@ struct Row {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let rows: Vec<Row> = BlockType::ALL.iter().map(|ty| row(*ty)).collect();
     if args.json {
-        output::print_json(&rows)?;
+        output::print_json(&json!({ "schema": output::SCHEMA, "types": rows }))?;
     } else {
         output::print(&table(&rows))?;
     }

@@ -259,3 +259,29 @@ pub(crate) fn one_entry(key: &str, value: impl Into<Value>) -> Metadata {
     metadata.set(key, value);
     metadata
 }
+
+/// An importance matrix in the older form with equal weights.
+pub(crate) fn matrix(entries: &[(&str, usize, f32)]) -> Vec<u8> {
+    let mut bytes = (entries.len() as i32).to_le_bytes().to_vec();
+    for (name, values, weight) in entries {
+        bytes.extend((name.len() as i32).to_le_bytes());
+        bytes.extend(name.as_bytes());
+        bytes.extend(1_i32.to_le_bytes());
+        bytes.extend((*values as i32).to_le_bytes());
+        bytes.extend(weight.to_le_bytes().repeat(*values));
+    }
+    bytes
+}
+
+/// Copy a checkpoint of the collection to `to` in the folder: its files, without what is expected of it.
+pub(crate) fn copy_checkpoint(folder: &Folder, name: &str, to: &str) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints").join(name);
+    fs::create_dir_all(folder.path(to)).expect("a folder");
+    for entry in fs::read_dir(from).expect("the checkpoint") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            let name = path.file_name().expect("a name");
+            fs::copy(&path, folder.path(to).join(name)).expect("the file can be copied");
+        }
+    }
+}

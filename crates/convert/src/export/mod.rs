@@ -290,6 +290,7 @@ fn arranged(
             return Err(ExportError::OtherArchitecture { path, config, file }.into());
         }
         let saved = inverted(&arch, config, folder, model, notes)?;
+        notes.extend(unused(options, file.as_ref(), Some(&arch)));
         return Ok(Some((arch, saved, (!there.exists()).then_some(raw))));
     }
     // several descriptions may have the name: the first that all tensors fit
@@ -311,6 +312,7 @@ fn arranged(
                         .to_owned(),
                 );
                 notes.append(&mut own);
+                notes.extend(unused(options, file.as_ref(), Some(arch)));
                 return Ok(Some((arch.clone(), saved, Some(raw))));
             }
             Err(why) => _ = problem.get_or_insert(why),
@@ -319,12 +321,24 @@ fn arranged(
     match problem {
         Some(problem) => Err(problem),
         None => {
+            notes.extend(unused(options, file.as_ref(), None));
             notes.push(format!(
                 "architecture {name:?} is not known: the tensors keep the names and the layout of the file"
             ));
             Ok(None)
         }
     }
+}
+
+/// A note that the description that was given is not the one that is used.
+fn unused(
+    options: &ExportOptions,
+    file: Option<&Arc<Arch>>,
+    used: Option<&Arc<Arch>>,
+) -> Option<String> {
+    let (path, file) = options.arch_file.as_ref().zip(file)?;
+    let other = used.is_none_or(|used| !Arc::ptr_eq(file, used));
+    other.then(|| format!("--arch {} has no effect: it does not fit the file", path.display()))
 }
 
 fn inverted(

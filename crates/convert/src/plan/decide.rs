@@ -28,6 +28,7 @@ pub(super) fn decide(
         (!recipe.prune_layers.is_empty()).then(|| Prune::new(&recipe.prune_layers, names.clone()));
     let tensors = in_order(source, recipe, prune.as_ref());
 
+    let matrix = importance;
     let used =
         |importance: &Importance| importance.names().filter(|name| recipe.weighs(name)).count();
     let importance = importance.map(|matrix| (matrix, used(matrix))).filter(|(_, used)| *used > 0);
@@ -55,7 +56,8 @@ pub(super) fn decide(
     } else {
         split::assign(&mut planned, &recipe.split)?
     };
-    let (mut problems, allowed) = decider.problems();
+    let idle = absent_layers(recipe, prune.as_ref()).chain(idle_filters(recipe, matrix));
+    let (mut problems, allowed) = decider.problems(idle.collect());
 
     let facts = Facts {
         recipe,
@@ -76,9 +78,7 @@ pub(super) fn decide(
         }
     };
     let metadata = apply(&edits, source.metadata().clone());
-    let absent = prune.iter().flat_map(|prune| prune.absent(&recipe.prune_layers));
     let warnings = warnings(recipe, &model, &assumed)
-        .chain(absent.map(Warning::NoSuchBlock))
         .chain(allowed.iter().map(|problem| Warning::Allowed(problem.to_string())))
         .collect();
     let recipe = recipe.clone();
@@ -429,10 +429,12 @@ impl<'m> Decider<'m> {
         false
     }
 
-    /// What stands in the way of running the plan; and what would, were it not allowed.
-    fn problems(self) -> (Vec<PlanError>, Vec<PlanError>) {
+    /// What stands in the way of running the plan; and what would, were it not allowed. `idle` are options without
+    /// effect that tensors do not tell.
+    fn problems(self, idle: Vec<PlanError>) -> (Vec<PlanError>, Vec<PlanError>) {
         let allow_missing = self.recipe.allow_missing;
         let mut missing = self.without_effect();
+        missing.extend(idle);
         let mut problems = self.problems;
         problems.extend(self.requantized);
         let needs = self.needs_matrix.map(|(tensor, ty, tensors)| PlanError::NeedsImportance {
@@ -501,6 +503,39 @@ impl<'m> Decider<'m> {
         list.extend(single(ty, used, TOKEN_EMBEDDING_TYPE, why));
         list
     }
+}
+
+/// Layers that were to be dropped, and that the model does not have.
+fn absent_layers<'r>(
+    recipe: &'r Recipe,
+    prune: Option<&'r Prune>,
+) -> impl Iterator<Item = PlanError> + 'r {
+    prune.into_iter().flat_map(|prune| prune.absent(&recipe.prune_layers)).map(|layer| {
+        let option = format!("--prune-layers {layer}");
+        PlanError::NoEffect { option, why: "the model has no layer of this number" }
+    })
+}
+
+/// Filters of importance that nothing comes through, or that nothing is there for.
+fn idle_filters<'r>(
+    recipe: &'r Recipe,
+    importance: Option<&'r Importance>,
+) -> impl Iterator<Item = PlanError> + 'r {
+    let filters = [
+        ("--include-weights", &recipe.include_weights),
+        ("--exclude-weights", &recipe.exclude_weights),
+    ];
+    let each = filters
+        .into_iter()
+        .flat_map(|(option, texts)| texts.iter().map(move |text| (option, text)));
+    each.filter_map(move |(option, text)| {
+        let why = match importance {
+            None => "there is no importance matrix (--imatrix FILE)",
+            Some(matrix) if matrix.names().any(|name| name.contains(text.as_str())) => return None,
+            Some(_) => "no name in the importance matrix contains it (case counts)",
+        };
+        Some(PlanError::NoEffect { option: format!("{option} {text:?}"), why })
+    })
 }
 
 const TOKEN_EMBEDDING_TYPE: &str = "--token-embedding-type";

@@ -125,7 +125,9 @@ pub enum PlanError {
         found: u64,
     },
     /// A pattern is found in no tensor name.
-    #[error("no tensor name contains {pattern:?} (case counts); --allow-missing goes on without")]
+    #[error(
+        "--tensor-type {pattern:?} matches no tensor name (case counts); --allow-missing goes on without"
+    )]
     Unmatched {
         /// The pattern.
         pattern: String,

@@ -102,8 +102,6 @@ pub enum Warning {
     UnknownArchitecture(String),
     /// The metadata does not say how many blocks the model has: they were counted from the names.
     CountedBlocks(u32),
-    /// A block that was to be left out does not exist.
-    NoSuchBlock(u64),
     /// What would be an error but for `--allow-missing`.
     Allowed(String),
     /// The source is no valid file, and so the result is none; or it lacks tensors. In words.

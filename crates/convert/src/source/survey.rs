@@ -209,7 +209,8 @@ fn hub_cache(folder: &Path) -> FolderKind {
     let named = named.unwrap_or_default();
     let model = named.strip_prefix("models--").unwrap_or(&named).replacen("--", "/", 1);
     let snapshots = folder.join("snapshots");
-    let newest = granule_reader::file::read_to_string(&folder.join("refs/main")).unwrap_or_default();
+    let newest =
+        granule_reader::file::read_to_string(&folder.join("refs/main")).unwrap_or_default();
     let newest = newest.trim();
     let present = list(&snapshots).map(|(_, folders)| folders).unwrap_or_default();
     let snapshot = present.get(newest).or_else(|| present.first());

@@ -144,6 +144,10 @@ fn read_kinds(
     first.into_iter().for_each(|(key, value)| out.set(key, value));
     let left_out = vocabulary.fit(rows, warnings);
     out.set("tokenizer.ggml.model", vocabulary.model);
+    if let Some(pre) = pre.filter(|pre| *pre != vocabulary.pre) {
+        let model = vocabulary.model;
+        warnings.push(format!("--pre {pre} has no effect: {model:?} has no pre-tokenizers"));
+    }
     out.set("tokenizer.ggml.pre", vocabulary.pre);
     vocabulary.tokens.warn_of_replaced(warnings);
     vocabulary.tokens.check_texts(folder)?;

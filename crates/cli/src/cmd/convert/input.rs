@@ -3,7 +3,9 @@
 use anyhow::bail;
 use granule_convert::source::GgufSource;
 use granule_convert::{Checkpoint, CheckpointOptions, Source};
+use granule_format::FileType;
 
+use super::idle;
 use super::name::{self, Hub};
 use super::options::{Args, Wanted};
 
@@ -18,7 +20,7 @@ impl Input {
     /// Open a folder, or a file of a checkpoint, as a checkpoint, anything else as a GGUF file.
     pub(super) fn open(args: &Args, wanted: &Wanted) -> anyhow::Result<Self> {
         if !args.source.is_dir() && !Checkpoint::has_file(&args.source) {
-            if let Some(option) = args.checkpoint_option() {
+            if let Some(option) = idle::for_checkpoints(args) {
                 bail!("{}: {option} is for the folder of a checkpoint", args.source.display());
             }
             return Ok(Self::Gguf(Box::new(GgufSource::open(&args.source)?)));
@@ -57,6 +59,30 @@ impl Input {
             (Self::Checkpoint(source), _) => source.file_stem().to_owned(),
             (Self::Gguf(_), Some(Hub { model: Some(model), is_blob: true })) => model,
             (Self::Gguf(_), _) => name::model_of(&args.source),
+        }
+    }
+
+    /// A GGUF file needs a type to be converted to; a checkpoint has one.
+    ///
+    /// # Errors
+    /// If it is a GGUF file.
+    pub(super) fn has_a_type(&self, args: &Args) -> anyhow::Result<()> {
+        match self {
+            Self::Checkpoint(_) => Ok(()),
+            Self::Gguf(_) => bail!(
+                "{}: no file type given: pass -t TYPE (for example -t Q4_K_M; --help lists them)",
+                args.source.display()
+            ),
+        }
+    }
+
+    /// The name of the type of the result where nothing is quantized, else of what it is quantized
+    /// to.
+    pub(super) fn type_name(&self, quantized: Option<FileType>) -> &'static str {
+        match (self, quantized) {
+            (_, Some(file_type)) => file_type.name(),
+            (Self::Checkpoint(source), None) => source.mixture(),
+            (Self::Gguf(_), None) => FileType::COPY.name(),
         }
     }
 

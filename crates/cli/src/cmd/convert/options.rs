@@ -1,141 +1,162 @@
 //! The command line of `convert`, and what it asks for.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
+use granule_convert::nearest::{did_you_mean, nearest};
 use granule_convert::recipe::{
     MetadataOverride, Split, parse_layers, parse_size, parse_tensor_type,
 };
 use granule_convert::{OutType, Recipe};
 use granule_format::{BlockType, FileType};
 
+use super::idle;
 use super::tensor_types::TensorTypes;
+use crate::threads;
+
+/// In the place of the source, where none is needed.
+pub(super) const NO_SOURCE: &str = ".";
 
 /// Convert a checkpoint or a GGUF file to a (quantized) GGUF file
 ///
-/// A checkpoint is a folder as Hugging Face libraries save it; of a split set of GGUF files any may be named. Options have
-/// the names that llama-quantize and convert_hf_to_gguf.py give them, and `granule quantize IN [OUT] TYPE [THREADS]` is understood.
+/// A checkpoint is a folder as Hugging Face's libraries save it. Without a type it is converted as
+/// convert_hf_to_gguf.py does it: to its own 16-bit type. Of a split set of GGUF files, name any.
+/// Options have the names that llama-quantize and convert_hf_to_gguf.py give them, and the order of
+/// llama-quantize is understood: IN [OUT] TYPE [THREADS].
 #[derive(Debug, clap::Args)]
 #[command(after_help = file_types())]
+#[command(override_usage = "granule convert [OPTIONS] SOURCE [OUTPUT] [TYPE] [THREADS]")]
 pub(crate) struct Args {
     /// The folder of a checkpoint, or a GGUF file
     #[arg(required = false, required_unless_present = "print_supported_models")]
-    #[arg(default_value_if("print_supported_models", "true", Some(".")))]
+    #[arg(default_value_if("print_supported_models", "true", Some(NO_SOURCE)))]
     pub(crate) source: PathBuf,
-    /// As llama-quantize takes them: OUTPUT, TYPE, THREADS
+    /// In the order of llama-quantize: OUTPUT, TYPE, THREADS
     #[arg(value_name = "[OUTPUT] TYPE [THREADS]", num_args = 0..=3, hide = true)]
-    rest: Vec<OsString>,
-    /// The file to write, or a folder to write it to [default: a name of its own next to the source, or in the current
-    /// folder if the source is in the cache of the Hugging Face hub]
+    pub(super) rest: Vec<OsString>,
+    /// Write to this file or folder (e.g. model-{ftype}.gguf)
+    ///
+    /// The default is a name made from the model's and the type, next to the source, or in the
+    /// current folder if the source is in the cache of the Hugging Face hub. {ftype} in the name of
+    /// a file stands for the type in lower case, {FTYPE} for upper case (e.g. model-{FTYPE}.gguf);
+    /// write {{ and }} for braces.
     #[arg(short, long, visible_alias = "outfile", value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
-    /// The file type: what most tensors are quantized to. Given several times, the source is read once for all
-    #[arg(short = 't', long = "type", value_name = "TYPE")]
-    file_types: Vec<FileType>,
-    /// The type that a checkpoint is converted to, as convert_hf_to_gguf.py does it; with -t, before it is quantized
-    /// [default: its own 16-bit type]
+    /// Quantize to this file type (e.g. Q4_K_M); repeat it for several results
+    ///
+    /// The source is read once for all of them.
+    #[arg(short = 't', long = "type", value_name = "TYPE", value_parser = file_type)]
+    pub(super) file_types: Vec<FileType>,
+    /// Convert a checkpoint to this type first (e.g. f16) [default: auto]
+    ///
+    /// One of auto, f32, f16, bf16, q8_0, tq1_0, tq2_0; auto is the checkpoint's own 16-bit type.
+    /// Without -t this is the type of the file, as with convert_hf_to_gguf.py; with -t the tensors
+    /// have it before they are quantized.
     #[arg(long, value_name = "TYPE", value_parser = out_type)]
-    outtype: Option<OutType>,
-    /// Threads to work with [default: one for each core]
-    #[arg(short = 'j', long, value_name = "COUNT")]
-    threads: Option<usize>,
+    pub(super) outtype: Option<OutType>,
+    /// Work with COUNT threads [default, and 0: one for each core]
+    #[arg(short = 'j', long, value_name = "COUNT", value_parser = threads::parse)]
+    pub(super) threads: Option<usize>,
 
-    /// Importance matrix (.gguf or .dat): weights for the error of each column
+    /// Weight the error of each column by this importance matrix (.gguf or .dat)
     #[arg(long, value_name = "FILE", help_heading = "Quantization")]
     pub(crate) imatrix: Option<PathBuf>,
     /// Use the importance matrix only for tensors whose name contains TEXT
     #[arg(long, value_name = "TEXT", conflicts_with = "exclude_weights")]
     #[arg(help_heading = "Quantization")]
-    include_weights: Vec<String>,
+    pub(super) include_weights: Vec<String>,
     /// Do not use the importance matrix for tensors whose name contains TEXT
     #[arg(long, value_name = "TEXT", help_heading = "Quantization")]
-    exclude_weights: Vec<String>,
-    /// No mixture: every tensor that can be quantized gets the default type
+    pub(super) exclude_weights: Vec<String>,
+    /// Give every tensor that can be quantized the same type
     #[arg(long, help_heading = "Quantization")]
-    pure: bool,
-    /// Leave output.weight as it is
+    pub(super) pure: bool,
+    /// Keep the type of output.weight
     #[arg(long, help_heading = "Quantization")]
-    leave_output_tensor: bool,
-    /// The type of output.weight, or of the token embedding that takes its place
+    pub(super) leave_output_tensor: bool,
+    /// Set the type of output.weight, or of the token embedding that serves as output
     #[arg(long, value_name = "TYPE", value_parser = parse_tensor_type)]
     #[arg(help_heading = "Quantization")]
-    output_tensor_type: Option<BlockType>,
-    /// The type of the token embedding
+    pub(super) output_tensor_type: Option<BlockType>,
+    /// Set the type of the token embedding
     #[arg(long, value_name = "TYPE", value_parser = parse_tensor_type)]
     #[arg(help_heading = "Quantization")]
-    token_embedding_type: Option<BlockType>,
+    pub(super) token_embedding_type: Option<BlockType>,
     #[command(flatten)]
-    tensor_types: TensorTypes,
-    /// Quantize tensors that are quantized already (the loss adds up)
+    pub(super) tensor_types: TensorTypes,
+    /// Quantize tensors that are quantized already (the losses add up)
     #[arg(long, help_heading = "Quantization")]
-    allow_requantize: bool,
-    /// Fail where rows are not whole blocks of the type, instead of taking another type
+    pub(super) allow_requantize: bool,
+    /// Fail where rows are not whole blocks of the type; else another type is chosen
     #[arg(long, help_heading = "Quantization")]
-    no_fallback: bool,
-    /// Go on where an option matches nothing, or the importance matrix lacks a tensor
+    pub(super) no_fallback: bool,
+    /// Continue where an option matches nothing, or the matrix lacks a tensor
     #[arg(long, help_heading = "Quantization")]
-    allow_missing: bool,
+    pub(super) allow_missing: bool,
 
-    /// As llama-quantize takes it: without effect, since memory is bounded anyway
+    /// Accepted from llama-quantize: memory is bounded without it
     #[arg(long, value_name = "MIB", hide = true)]
-    max_buffer_size: Option<u64>,
-    /// As convert_hf_to_gguf.py takes them: without effect, for the same reason
+    pub(super) max_buffer_size: Option<u64>,
+    /// Accepted from convert_hf_to_gguf.py, like the next two
     #[arg(long, hide = true)]
-    use_temp_file: bool,
+    pub(super) use_temp_file: bool,
     #[arg(long, hide = true)]
-    no_lazy: bool,
+    pub(super) no_lazy: bool,
     #[arg(long, hide = true)]
-    verbose: bool,
+    pub(super) verbose: bool,
 
-    /// Leave out these blocks, such as 1,3,4; the others close ranks
-    #[arg(long, value_name = "BLOCKS", value_parser = parse_layers, help_heading = "Model")]
-    prune_layers: Option<BTreeSet<u64>>,
-    /// Set a metadata entry; TYPE is int, float, bool or str
+    /// Drop these layers (e.g. 1,3,4) and renumber the rest
+    #[arg(long, value_name = "LAYERS", value_parser = parse_layers, help_heading = "Model")]
+    pub(super) prune_layers: Option<BTreeSet<u64>>,
+    /// Set metadata (e.g. general.name=str:Tiny); TYPE is int, float, bool or str
     #[arg(long, value_name = "KEY=TYPE:VALUE", help_heading = "Model")]
-    override_kv: Vec<MetadataOverride>,
+    pub(super) override_kv: Vec<MetadataOverride>,
     /// Write as many files as the source has
     #[arg(long, help_heading = "Model")]
-    keep_split: bool,
-    /// Write several files, each with at most so many bytes of tensors; K, M and G are powers of 1000
+    pub(super) keep_split: bool,
+    /// Write several files, each with at most SIZE bytes of tensors (e.g. 5G)
+    ///
+    /// K, M and G are powers of 1000.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     #[arg(help_heading = "Model", conflicts_with = "keep_split")]
-    split_max_size: Option<NonZeroU64>,
-    /// Write several files, each with at most so many tensors
-    #[arg(long, value_name = "COUNT", help_heading = "Model", conflicts_with = "keep_split")]
-    split_max_tensors: Option<NonZeroU64>,
+    pub(super) split_max_size: Option<NonZeroU64>,
+    /// Write several files, each with at most COUNT tensors
+    #[arg(long, value_name = "COUNT", value_parser = count)]
+    #[arg(help_heading = "Model", conflicts_with = "keep_split")]
+    pub(super) split_max_tensors: Option<NonZeroU64>,
     /// Write the metadata to a first file without tensors
     #[arg(long, help_heading = "Model", conflicts_with = "keep_split")]
-    no_tensor_first_split: bool,
+    pub(super) no_tensor_first_split: bool,
 
     /// Write numbers with their most significant byte first, for big-endian machines
     #[arg(long, help_heading = "Model")]
     pub(crate) bigendian: bool,
 
-    /// The model's name, for a checkpoint
+    /// Set the model's name
     #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
     pub(crate) model_name: Option<String>,
-    /// A JSON file with metadata that replace those of a checkpoint
+    /// Replace metadata of the checkpoint (general.*) by those of a JSON file
     #[arg(long, value_name = "FILE", help_heading = "Checkpoint")]
     pub(crate) metadata: Option<PathBuf>,
-    /// The description of an architecture that is not built in, as the file spec/architectures.md has it
+    /// Try this description of an architecture first (format: spec/architectures.md)
     #[arg(long, value_name = "FILE", help_heading = "Checkpoint")]
     pub(crate) arch: Option<PathBuf>,
-    /// The name of the pre-tokenizer, where that of a checkpoint is not recognised
+    /// Set the name of the pre-tokenizer where it is not recognised (e.g. llama-bpe)
     #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
     pub(crate) pre: Option<String>,
-    /// Join queries, keys and values of a layer to one tensor
+    /// Join queries, keys and values of each layer to one tensor
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) fuse_qkv: bool,
-    /// Join the two inner matrices of every expert
+    /// Join the gate and up matrices of each expert
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) fuse_gate_up_exps: bool,
-    /// List the classes of models that can be converted
+    /// List the classes of models that can be converted, and exit
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) print_supported_models: bool,
-    /// Convert metadata and tokenizer of a checkpoint, no tensors
+    /// Convert metadata and tokenizer only, without tensors
     #[arg(long, conflicts_with = "file_types", help_heading = "Checkpoint")]
     pub(crate) vocab_only: bool,
 
@@ -144,20 +165,20 @@ pub(crate) struct Args {
     pub(crate) dry_run: bool,
     /// Continue an interrupted run of the same command: this is the default
     #[arg(long, conflicts_with = "dry_run")]
-    resume: bool,
+    pub(super) resume: bool,
     /// Discard what an interrupted run has left, and begin anew
     #[arg(long, conflicts_with_all = ["dry_run", "resume"])]
     pub(crate) restart: bool,
     /// Compare rows of every tensor with the source before the files get their names
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) verify: bool,
-    /// Run a plan that `--dry-run --json` has printed
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file_types", "outtype", "vocab_only"])]
+    /// Run a plan that --dry-run --json has printed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file_types", "vocab_only"])]
     pub(crate) plan: Option<PathBuf>,
-    /// Show nothing but errors
+    /// Show nothing but errors (and with --json the JSON)
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Print the summary (with --dry-run the plan) as JSON
+    /// Print JSON: the summary, with --dry-run the plan
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -177,21 +198,6 @@ impl Args {
         let files = [&self.imatrix, &self.plan, &self.arch, &self.metadata];
         files.into_iter().flatten().chain(&self.tensor_types.files).cloned().collect()
     }
-
-    /// An option that was given and says nothing about GGUF files.
-    pub(crate) fn checkpoint_option(&self) -> Option<&'static str> {
-        let given = [
-            ("--outtype", self.outtype.is_some()),
-            ("--model-name", self.model_name.is_some()),
-            ("--metadata", self.metadata.is_some()),
-            ("--arch", self.arch.is_some()),
-            ("--pre", self.pre.is_some()),
-            ("--fuse-qkv", self.fuse_qkv),
-            ("--fuse-gate-up-exps", self.fuse_gate_up_exps),
-            ("--vocab-only", self.vocab_only),
-        ];
-        given.into_iter().find_map(|(option, given)| given.then_some(option))
-    }
 }
 
 /// The end of the help: what TYPE can be.
@@ -200,14 +206,36 @@ fn file_types() -> String {
     format!("File types: {}", names.join(" "))
 }
 
+fn file_type(name: &str) -> Result<FileType, String> {
+    name.parse().map_err(|_| {
+        let known = |ty: &FileType| std::iter::once(ty.name()).chain(ty.aliases().iter().copied());
+        let near = match nearest(name, FileType::ALL.iter().flat_map(known)).as_slice() {
+            [] => "; `granule convert --help` lists them".to_owned(),
+            names => did_you_mean(names),
+        };
+        format!("{name:?} is not a file type{near}")
+    })
+}
+
+fn count(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a number of at least 1"))
+}
+
 fn out_type(name: &str) -> Result<OutType, String> {
     OutType::from_name(name).ok_or_else(|| {
-        format!("expected one of {}", OutType::names().collect::<Vec<_>>().join(", "))
+        let names: Vec<String> = OutType::names().collect();
+        let hint = match nearest(name, names.iter().map(String::as_str)).as_slice() {
+            // the types of -t are often meant
+            _ if FileType::from_name(name).is_some() => format!("; to quantize, pass -t {name}"),
+            [] => format!("; it can be {}", names.join(", ")),
+            near => did_you_mean(near),
+        };
+        format!("{name:?} is not a type that a checkpoint is converted to{hint}")
     })
 }
 
 /// What options and positions together ask for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) output: Option<PathBuf>,
     pub(crate) file_types: Vec<FileType>,
@@ -224,55 +252,74 @@ impl Wanted {
             out_type: args.outtype.unwrap_or_default(),
             threads: args.threads,
         };
-        let converts = args.plan.is_some() || args.outtype.is_some() || args.vocab_only;
-        wanted.take_positions(&args.rest, converts)?;
+        let words = args.rest.iter().map(OsString::as_os_str);
+        let converts = args.outtype.is_some() || args.vocab_only || args.source.is_dir();
+        wanted.take_positions(words, args.plan.is_some(), converts)?;
         // what becomes 32 or 16 bits needs no other 16 bits on the way
         if let (None, [only]) = (args.outtype, wanted.file_types.as_slice())
             && let Some(BlockType::F32 | BlockType::F16 | BlockType::BF16) = only.default_type()
         {
             wanted.out_type = OutType::from_name(only.name()).unwrap_or_default();
         }
-        if wanted.file_types.is_empty() && !converts {
-            bail!("to which type? Give one with -t TYPE, such as -t Q4_K_M (--help lists them)");
-        }
+        wanted.threads = threads::bounded(wanted.threads, args.quiet);
+        idle::refuse(args, &wanted)?;
         Ok(wanted)
     }
 
-    /// `[OUTPUT] [TYPE [THREADS]]`: what no option has given. A word that is the name of a type is one.
-    fn take_positions(&mut self, rest: &[OsString], converts: bool) -> anyhow::Result<()> {
-        let mut rest = rest.iter();
-        let mut next = rest.next();
-        let has_type = converts || !self.file_types.is_empty();
-        let type_of =
-            |word: &OsString| word.to_str().and_then(|text| text.parse::<FileType>().ok());
-        if let Some(word) = next
-            && (has_type || type_of(word).is_none())
-        {
-            // one word alone can only be a type
-            if !has_type && rest.len() == 0 {
-                word.to_string_lossy().parse::<FileType>()?;
+    /// `[OUTPUT] [TYPE] [THREADS]`, as far as no option has given them. A word that is the name of
+    /// a type is one, a number where no type is missing is one of threads; the first other word is
+    /// the output. `plan` tells whether a plan has the type, `converts` whether the source needs
+    /// none.
+    fn take_positions<'w>(
+        &mut self,
+        words: impl Iterator<Item = &'w OsStr>,
+        plan: bool,
+        converts: bool,
+    ) -> anyhow::Result<()> {
+        let mut words = words.peekable();
+        let by_option = !self.file_types.is_empty();
+        let type_of = |word: &OsStr| word.to_str()?.parse::<FileType>().ok();
+        let is_number = |word: &OsStr| {
+            word.to_str().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        let starts_later = |word: &OsStr| match is_number(word) {
+            // 15 is a type, too
+            true => by_option || plan || type_of(word).is_some(),
+            false => type_of(word).is_some(),
+        };
+        if let Some(word) = words.next_if(|word| !starts_later(word)) {
+            // a type with a slip must not become the name of a file
+            if words.peek().is_none() && !by_option && !plan && !is_path(word) {
+                let text = word.to_string_lossy();
+                file_type(&text).map_err(|problem| {
+                    let or = if converts { " (as an output it needs -o)" } else { "" };
+                    anyhow!("{problem}{or}")
+                })?;
             }
-            if let Some(output) = &self.output {
+            if let Some(output) = self.output.replace(word.into()) {
                 bail!("two outputs: {} and {}", output.display(), word.to_string_lossy());
             }
-            self.output = Some(word.into());
-            next = rest.next();
         }
-        if let Some(word) = next.filter(|_| !has_type) {
-            self.file_types.push(word.to_string_lossy().parse()?);
-            next = rest.next();
+        let has_type = by_option || plan;
+        if let Some(word) = words.next_if(|word| !has_type || !is_number(word)) {
+            let text = word.to_string_lossy();
+            let ty = file_type(&text).map_err(|problem| match has_type {
+                true => anyhow!("one word too many: {text:?}"),
+                false => anyhow!(problem),
+            })?;
+            match self.file_types.first() {
+                Some(first) => bail!("two file types: {first} and {ty}; pass each with -t"),
+                None if plan => bail!("two file types: that of the plan, and {ty}"),
+                None => self.file_types.push(ty),
+            }
         }
-        if let Some(word) = next {
-            let threads = word.to_string_lossy();
-            let threads = threads
-                .parse()
-                .with_context(|| format!("{threads:?} is not a number of threads"))?;
+        if let Some(word) = words.next() {
+            let threads = threads::parse(&word.to_string_lossy()).map_err(|why| anyhow!(why))?;
             if self.threads.replace(threads).is_some() {
                 bail!("the number of threads is given twice");
             }
-            next = rest.next();
         }
-        match next {
+        match words.next() {
             Some(word) => bail!("one word too many: {:?}", word.to_string_lossy()),
             None => Ok(()),
         }
@@ -284,13 +331,21 @@ impl Wanted {
     }
 }
 
+/// Whether a word can be nothing but a path: a folder, or with a separator or the ending of GGUF
+/// files.
+fn is_path(word: &OsStr) -> bool {
+    let path = Path::new(word);
+    let ending = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
+    ending || path.components().count() > 1 || path.is_dir()
+}
+
 fn recipe(file_type: FileType, args: &Args) -> Recipe {
     let mut recipe = Recipe::new(file_type);
     recipe.pure = args.pure;
     recipe.leave_output_tensor = args.leave_output_tensor;
     recipe.output_tensor_type = args.output_tensor_type;
     recipe.token_embedding_type = args.token_embedding_type;
-    recipe.tensor_types = args.tensor_types.entries.clone();
+    recipe.tensor_types = args.tensor_types.patterns.clone();
     recipe.prune_layers = args.prune_layers.clone().unwrap_or_default();
     recipe.keep_split = args.keep_split;
     recipe.split = args.split();

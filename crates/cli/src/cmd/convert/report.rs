@@ -13,21 +13,22 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Job;
 use super::input::Input;
-use crate::output::{Align, Table, count, counted, printable, size, warn as show_warning};
+use crate::output::{self, Align, Table, count, counted, printable, size, warn as show_warning};
 
 /// Fallbacks that a summary names; the others are counted.
 const NAMED_FALLBACKS: usize = 5;
 
 /// Show what is odd but no error, on standard error.
-pub(super) fn warn(input: &Input, jobs: &[Job]) {
-    for warning in warnings(input, jobs) {
+pub(super) fn warn(input: &Input, jobs: &[Job], notes: &[String]) {
+    for warning in warnings(input, jobs, notes) {
         show_warning(&warning);
     }
 }
 
-/// Each warning once, whatever the number of plans that have it.
-fn warnings(input: &Input, jobs: &[Job]) -> Vec<String> {
-    let mut all: Vec<String> = input.warnings().to_vec();
+/// Each warning once, whatever the number of plans that have it; `notes` are about the command
+/// line.
+pub(super) fn warnings(input: &Input, jobs: &[Job], notes: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = [notes, input.warnings()].concat();
     for warning in jobs.iter().flat_map(|job| job.plan.warnings()).map(in_words) {
         if !all.contains(&warning) {
             all.push(warning);
@@ -44,9 +45,6 @@ fn in_words(warning: &Warning) -> String {
         Warning::CountedBlocks(blocks) => format!(
             "the metadata do not say how many blocks the model has; by the tensors it has {blocks}"
         ),
-        Warning::NoSuchBlock(block) => {
-            format!("block {block} was to be left out, but does not exist")
-        }
         Warning::Allowed(what) => what.clone(),
         Warning::SourceInvalid(what) => {
             format!("the source has a fault, and so has the result: {what}")
@@ -55,17 +53,23 @@ fn in_words(warning: &Warning) -> String {
     }
 }
 
-/// The classes of checkpoints that can be converted, with what they become.
-pub(super) fn supported_models() -> String {
-    let mut table = Table::new(&[("class", Align::Left), ("architecture", Align::Left)]);
+/// Show the classes of checkpoints that can be converted, with what they become.
+pub(super) fn supported_models(json: bool) -> anyhow::Result<()> {
     let pairs = arch::all()
         .iter()
         .flat_map(|arch| arch.classes.iter().map(|class| (class.as_str(), arch.name.as_str())));
     let pairs: BTreeSet<_> = pairs.collect();
+    if json {
+        let models =
+            pairs.iter().map(|(class, name)| json!({"class": class, "architecture": name}));
+        let models: Vec<Json> = models.collect();
+        return output::print_json(&json!({ "schema": output::SCHEMA, "models": models }));
+    }
+    let mut table = Table::new(&[("class", Align::Left), ("architecture", Align::Left)]);
     for (class, name) in pairs {
         table.row([class.to_owned(), name.to_owned()]);
     }
-    table.render()
+    output::print(&table.render())
 }
 
 /// The plan as a table, with its sums.
@@ -197,10 +201,11 @@ fn as_verified(verified: &Verified) -> String {
 }
 
 /// What was done, for programs.
-pub(super) fn json(input: &Input, jobs: &[Job], summary: &Summary) -> Json {
+pub(super) fn json(warnings: Vec<String>, jobs: &[Job], summary: &Summary) -> Json {
     let results: Vec<Json> =
         by_job(jobs, summary).map(|(job, files)| result(&job.plan, files)).collect();
     json!({
+        "schema": output::SCHEMA,
         "results": results,
         "source_bytes": summary.source_bytes,
         "weights_read": summary.values,
@@ -215,7 +220,7 @@ pub(super) fn json(input: &Input, jobs: &[Job], summary: &Summary) -> Json {
                 .map(|(ty, loss)| (ty.name().to_owned(), loss.relative().into()))
                 .collect::<Map<String, Json>>(),
         })),
-        "warnings": warnings(input, jobs),
+        "warnings": warnings,
     })
 }
 

@@ -3,17 +3,22 @@
 
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, value_parser};
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use granule_convert::recipe::TensorTypeOverride;
 
 /// The patterns in their order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TensorTypes {
-    pub(crate) entries: Vec<TensorTypeOverride>,
+    pub(crate) patterns: Vec<TensorTypeOverride>,
     /// The files that some of them come from.
     pub(crate) files: Vec<PathBuf>,
+    /// Those of the files that have no pattern.
+    pub(crate) empty: Vec<PathBuf>,
 }
+
+/// A file of patterns that was read.
+type Entries = (PathBuf, Vec<TensorTypeOverride>);
 
 const ONE: &str = "tensor-type";
 const FILE: &str = "tensor-type-file";
@@ -25,7 +30,7 @@ impl clap::Args for TensorTypes {
                 Arg::new(ONE)
                     .long(ONE)
                     .value_name("REGEX=TYPE")
-                    .help("The type of tensors whose name contains a match; the first that matches wins")
+                    .help("Set the type of tensors whose name matches (e.g. ffn_down=Q6_K); the first match wins")
                     .action(ArgAction::Append)
                     .value_parser(str::parse::<TensorTypeOverride>)
                     .help_heading("Quantization"),
@@ -34,9 +39,9 @@ impl clap::Args for TensorTypes {
                 Arg::new(FILE)
                     .long(FILE)
                     .value_name("FILE")
-                    .help("A file with entries for --tensor-type, separated by blanks or line breaks")
+                    .help("Read entries for --tensor-type from a file, separated by blanks or line breaks")
                     .action(ArgAction::Append)
-                    .value_parser(value_parser!(PathBuf))
+                    .value_parser(PathBufValueParser::new().try_map(read))
                     .help_heading("Quantization"),
             )
     }
@@ -49,18 +54,22 @@ impl clap::Args for TensorTypes {
 impl FromArgMatches for TensorTypes {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut placed: Vec<(usize, Vec<TensorTypeOverride>)> = Vec::new();
+        let (mut files, mut empty) = (Vec::new(), Vec::new());
         if let (Some(at), Some(values)) = (matches.indices_of(ONE), matches.get_many(ONE)) {
             placed.extend(at.zip(values.map(|value: &TensorTypeOverride| vec![value.clone()])));
         }
-        if let (Some(at), Some(paths)) = (matches.indices_of(FILE), matches.get_many(FILE)) {
-            for (at, path) in at.zip(paths) {
-                placed.push((at, read(path)?));
+        if let (Some(at), Some(read)) =
+            (matches.indices_of(FILE), matches.get_many::<Entries>(FILE))
+        {
+            for (at, (path, entries)) in at.zip(read) {
+                placed.push((at, entries.clone()));
+                files.push(path.clone());
+                empty.extend(entries.is_empty().then(|| path.clone()));
             }
         }
         placed.sort_by_key(|(at, _)| *at);
-        let entries = placed.into_iter().flat_map(|(_, entries)| entries).collect();
-        let files = matches.get_many(FILE).into_iter().flatten().cloned().collect();
-        Ok(Self { entries, files })
+        let patterns = placed.into_iter().flat_map(|(_, entries)| entries).collect();
+        Ok(Self { patterns, files, empty })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -69,11 +78,9 @@ impl FromArgMatches for TensorTypes {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Vec<TensorTypeOverride>, clap::Error> {
-    let fail = |problem: &dyn std::fmt::Display| {
-        let message = format!("--{FILE} {}: {problem}\n", path.display());
-        clap::Error::raw(ErrorKind::ValueValidation, message)
-    };
-    let text = granule_reader::file::read_to_string(path).map_err(|error| fail(&error))?;
-    text.split_whitespace().map(|entry| entry.parse().map_err(|error| fail(&error))).collect()
+/// The patterns in a file. What is wrong is text: the path is said with the option.
+fn read(path: PathBuf) -> Result<Entries, String> {
+    let text = granule_reader::file::read_to_string(&path).map_err(|error| error.to_string())?;
+    let entries = text.split_whitespace().map(str::parse).collect::<Result<_, _>>();
+    Ok((path, entries.map_err(|error: granule_convert::RecipeError| error.to_string())?))
 }

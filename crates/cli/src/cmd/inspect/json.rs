@@ -1,9 +1,12 @@
 //! The form for programs.
 
+use std::path::Path;
+
 use granule_format::{Array, Value};
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::{Sum, Totals, View};
+use crate::output::{SCHEMA, in_words};
 
 /// Longest array that is given whole without `--full`, in elements.
 const WHOLE: usize = 64;
@@ -12,6 +15,7 @@ const FIRST: usize = 8;
 
 pub(super) fn document(view: &View<'_>) -> Json {
     let mut document = Map::new();
+    document.insert("schema".to_owned(), SCHEMA.into());
     document.insert("files".to_owned(), files(view));
     if let Some(entries) = &view.metadata {
         let entries = entries.iter().map(|entry| metadata(&entry.key, &entry.value, view.full));
@@ -36,6 +40,11 @@ pub(super) fn document(view: &View<'_>) -> Json {
         document.insert("totals".to_owned(), all_totals(totals));
     }
     Json::Object(document)
+}
+
+/// What stands in the place of a file that cannot be read, so that there is a document for each.
+pub(super) fn failure(path: &Path, error: &anyhow::Error) -> Json {
+    json!({ "schema": SCHEMA, "path": path.display().to_string(), "error": in_words(error) })
 }
 
 fn files(view: &View<'_>) -> Json {

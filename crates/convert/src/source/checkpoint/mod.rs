@@ -61,6 +61,7 @@ pub struct Checkpoint {
     folder: PathBuf,
     warnings: Vec<String>,
     file_stem: String,
+    mixture: &'static str,
 }
 
 impl Checkpoint {
@@ -78,6 +79,15 @@ impl Checkpoint {
         let arch = &*found;
         let config = if arch.raw_config { config.without_defaults() } else { config };
         let mut warnings = Vec::new();
+        if let (Some(path), Some(file)) = (&options.arch_file, &file)
+            && !Arc::ptr_eq(file, &found)
+        {
+            warnings.push(format!(
+                "--arch {} has no effect: it does not describe {}",
+                path.display(),
+                config.class()?
+            ));
+        }
         let mut weights = match Weights::open(folder, &mut warnings) {
             Err(Error::Checkpoint { problem, .. })
                 if options.vocabulary_only && matches!(*problem, Problem::NoWeights { .. }) =>
@@ -112,12 +122,17 @@ impl Checkpoint {
         if !options.vocabulary_only {
             mapped = mapping::map(arch, scope, &weights, out_type, &mut warnings)?;
             let of = fuse::Context { weights: &weights, out_type };
-            if options.fuse_qkv {
-                mapped = fuse::queries_keys_values(mapped, of);
-            }
-            if options.fuse_gate_up_experts {
-                mapped = fuse::gates_and_ups(mapped, of);
-            }
+            let mut fuse = |wanted: bool, option, join: fn(Vec<_>, _) -> Vec<_>| {
+                let tensors = mapped.len();
+                if wanted {
+                    mapped = join(std::mem::take(&mut mapped), of);
+                }
+                if wanted && mapped.len() == tensors {
+                    warnings.push(format!("{option} has no effect: no layer has tensors to join"));
+                }
+            };
+            fuse(options.fuse_qkv, "--fuse-qkv", fuse::queries_keys_values);
+            fuse(options.fuse_gate_up_experts, "--fuse-gate-up-exps", fuse::gates_and_ups);
         }
 
         let embedding = mapped.iter().find(|(tensor, _)| tensor.name == "token_embd.weight");
@@ -157,8 +172,17 @@ impl Checkpoint {
 
         let file_stem = author.file_stem((!options.vocabulary_only).then_some(mixture));
         let (tensors, assembled) = mapped.into_iter().unzip();
-        let folder = folder.to_owned();
-        Ok(Self { arch: found, weights, metadata, tensors, assembled, folder, warnings, file_stem })
+        Ok(Self {
+            arch: found,
+            weights,
+            metadata,
+            tensors,
+            assembled,
+            folder: folder.to_owned(),
+            warnings,
+            file_stem,
+            mixture,
+        })
     }
 
     /// Whether a file, which is not a GGUF file, is one of those that checkpoints consist of.
@@ -179,6 +203,11 @@ impl Checkpoint {
     /// The name of the file without `.gguf` that the reference would choose.
     pub fn file_stem(&self) -> &str {
         &self.file_stem
+    }
+
+    /// The type that the reference would name the file after, and fill in for `{FTYPE}`: `BF16`, `MXFP4_MOE`.
+    pub const fn mixture(&self) -> &'static str {
+        self.mixture
     }
 }
 

@@ -1,0 +1,194 @@
+//! Options that have no effect: no option is silently ignored.
+//!
+//! Where the user cannot have meant it, it is an error before any work; where it is harmless, a
+//! warning. What names something that does not exist (a tensor, a layer) is found by the plan.
+//! Permissions (`--allow-...`) and limits that are not needed say nothing: they are kept.
+
+use std::path::Path;
+
+use anyhow::bail;
+use granule_convert::encode::{Weighting, encoder};
+use granule_convert::mixture::Kept;
+use granule_convert::plan::Reason;
+use granule_convert::{Plan, PlannedTensor};
+use granule_format::FileType;
+
+use super::input::Input;
+use super::options::{Args, NO_SOURCE, Wanted};
+
+/// What an option is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    /// Quantizing: without a file type it says nothing, and a plan has it.
+    Quantizing,
+    /// The files of the result: a plan has it.
+    Files,
+    /// Reading a checkpoint.
+    Checkpoint,
+    /// The tensors of a checkpoint.
+    CheckpointTensors,
+    /// Nothing: it is accepted because other programs have it.
+    Nothing(&'static str),
+}
+
+const BOUNDED: About = About::Nothing("memory is bounded without it");
+const SHOWN: About = About::Nothing("--dry-run shows what is decided for every tensor");
+
+/// The table of options that do not matter to every run, and whether they were given.
+fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
+    use About::*;
+    let types = &args.tensor_types;
+    let table = [
+        ("--imatrix", Quantizing, args.imatrix.is_some()),
+        ("--include-weights", Quantizing, !args.include_weights.is_empty()),
+        ("--exclude-weights", Quantizing, !args.exclude_weights.is_empty()),
+        ("--pure", Quantizing, args.pure),
+        ("--leave-output-tensor", Quantizing, args.leave_output_tensor),
+        ("--output-tensor-type", Quantizing, args.output_tensor_type.is_some()),
+        ("--token-embedding-type", Quantizing, args.token_embedding_type.is_some()),
+        ("--tensor-type", Quantizing, !types.patterns.is_empty() || !types.empty.is_empty()),
+        ("--allow-requantize", Quantizing, args.allow_requantize),
+        ("--no-fallback", Quantizing, args.no_fallback),
+        ("--allow-missing", Quantizing, args.allow_missing),
+        ("--prune-layers", Quantizing, args.prune_layers.is_some()),
+        ("--override-kv", Quantizing, !args.override_kv.is_empty()),
+        ("--keep-split", Quantizing, args.keep_split),
+        ("--split-max-size", Files, args.split_max_size.is_some()),
+        ("--split-max-tensors", Files, args.split_max_tensors.is_some()),
+        ("--no-tensor-first-split", Files, args.no_tensor_first_split),
+        ("--outtype", Checkpoint, args.outtype.is_some()),
+        ("--model-name", Checkpoint, args.model_name.is_some()),
+        ("--metadata", Checkpoint, args.metadata.is_some()),
+        ("--arch", Checkpoint, args.arch.is_some()),
+        ("--pre", Checkpoint, args.pre.is_some()),
+        ("--fuse-qkv", CheckpointTensors, args.fuse_qkv),
+        ("--fuse-gate-up-exps", CheckpointTensors, args.fuse_gate_up_exps),
+        ("--vocab-only", Checkpoint, args.vocab_only),
+        ("--max-buffer-size", BOUNDED, args.max_buffer_size.is_some()),
+        ("--use-temp-file", BOUNDED, args.use_temp_file),
+        ("--no-lazy", BOUNDED, args.no_lazy),
+        ("--verbose", SHOWN, args.verbose),
+    ];
+    table.into_iter().filter_map(|(option, about, given)| given.then_some((option, about)))
+}
+
+/// An option that was given and says nothing about GGUF files.
+pub(super) fn for_checkpoints(args: &Args) -> Option<&'static str> {
+    let mut of = given(args);
+    of.find_map(|(option, about)| {
+        matches!(about, About::Checkpoint | About::CheckpointTensors).then_some(option)
+    })
+}
+
+/// Refuse options that this command line gives no meaning to.
+pub(super) fn refuse(args: &Args, wanted: &Wanted) -> anyhow::Result<()> {
+    for (option, about) in given(args) {
+        if let Some(plan) = &args.plan
+            && matches!(about, About::Quantizing | About::Files)
+            && option != "--imatrix"
+        {
+            let plan = plan.display();
+            bail!("{option} is decided by the plan: change {plan}, or make it anew with {option}");
+        }
+        if args.vocab_only && matches!(about, About::Quantizing | About::CheckpointTensors) {
+            bail!("{option} has no effect with --vocab-only: there are no tensors");
+        }
+        if about == About::Quantizing && wanted.file_types.is_empty() && args.plan.is_none() {
+            bail!("{option} needs a file type: pass -t TYPE (-t COPY keeps the types)");
+        }
+    }
+    if args.vocab_only && args.verify {
+        bail!("--verify has no effect with --vocab-only: there are no tensors");
+    }
+    if let Some(twice) = repeated(&wanted.file_types) {
+        bail!("-t {twice} is given twice");
+    }
+    let keys: Vec<&str> = args.override_kv.iter().map(|wanted| wanted.key.as_str()).collect();
+    if let Some(twice) = repeated(&keys) {
+        bail!("--override-kv sets {twice:?} twice");
+    }
+    Ok(())
+}
+
+/// `--print-supported-models` does nothing else.
+pub(super) fn refuse_besides_models(args: &Args) -> anyhow::Result<()> {
+    let mut others: Vec<&str> = given(args).map(|(option, _)| option).collect();
+    for (option, given) in [
+        ("a source", args.source != Path::new(NO_SOURCE)),
+        ("an output", args.output.is_some() || !args.rest.is_empty()),
+        ("-t", !args.file_types.is_empty()),
+        ("-j", args.threads.is_some()),
+        ("--dry-run", args.dry_run),
+        ("--resume", args.resume),
+        ("--verify", args.verify),
+        ("--plan", args.plan.is_some()),
+        ("--bigendian", args.bigendian),
+        ("--quiet", args.quiet),
+    ] {
+        others.extend(given.then_some(option));
+    }
+    match others.first() {
+        Some(other) => bail!("{other} has no effect with --print-supported-models"),
+        None => Ok(()),
+    }
+}
+
+fn repeated<T: PartialEq>(items: &[T]) -> Option<&T> {
+    items.iter().enumerate().find_map(|(i, item)| items[..i].contains(item).then_some(item))
+}
+
+/// What to warn of: options that change nothing about these plans.
+pub(super) fn notes(args: &Args, input: &Input, plans: &[&Plan]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut add = |option: &str, why: &str| notes.push(format!("{option} has no effect: {why}"));
+    for (option, about) in given(args) {
+        if let About::Nothing(why) = about {
+            add(option, why);
+        }
+    }
+    for path in &args.tensor_types.empty {
+        add(&format!("--tensor-type-file {}", path.display()), "the file has no entries");
+    }
+    let any_tensor = |is: &dyn Fn(&PlannedTensor) -> bool| {
+        plans.iter().any(|plan| plan.tensors().iter().any(is))
+    };
+    if args.imatrix.is_some() && !any_tensor(&is_weighted) {
+        add("--imatrix", "no tensor gets a type that is encoded with weights");
+    }
+    let output_kept = |tensor: &PlannedTensor| tensor.reason == Reason::Kept(Kept::Output);
+    if args.leave_output_tensor && !any_tensor(&output_kept) {
+        add("--leave-output-tensor", "no output.weight would be quantized");
+    }
+    // the file types of a run with several are as different as their uses
+    let all_types = |is: fn(FileType) -> bool| plans.iter().all(|plan| is(plan.file_type()));
+    if all_types(|ty| ty == FileType::COPY) {
+        let copies = [
+            ("--pure", args.pure),
+            ("--no-fallback", args.no_fallback),
+            ("--allow-requantize", args.allow_requantize),
+        ];
+        copies.iter().filter(|(_, given)| *given).for_each(|(option, _)| {
+            add(option, "COPY converts nothing");
+        });
+    } else if args.pure && all_types(|ty| ty.default_type().is_none_or(|ty| !ty.is_quantized())) {
+        add("--pure", "F32, F16 and BF16 have no mixtures");
+    }
+    if args.keep_split && input.source().shards() == 1 {
+        add(
+            "--keep-split",
+            match input {
+                Input::Checkpoint(_) => {
+                    "the files of a checkpoint are not kept apart; --split-max-size splits the result"
+                }
+                Input::Gguf(_) => "the source is one file",
+            },
+        );
+    }
+    notes
+}
+
+/// Whether the importance matrix changes the blocks of a tensor.
+fn is_weighted(tensor: &PlannedTensor) -> bool {
+    let encoder = tensor.target.known().and_then(encoder);
+    tensor.weighted && encoder.is_some_and(|encoder| encoder.weighting() != Weighting::Ignored)
+}

@@ -1,0 +1,287 @@
+//! Options and commands of other programs, which users of those programs will try: what to do in
+//! Granule.
+//!
+//! A name in this table is answered with its own sentence, never with the known name nearest to it.
+
+use Answer::{Instead, Planned};
+
+/// What to say.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// Granule cannot do it yet; what is done, or can be done, until then.
+    Planned(&'static str),
+    /// Granule does it in another way: which.
+    Instead(&'static str),
+}
+
+/// Options of one command with one answer.
+#[derive(Debug)]
+struct Row {
+    command: &'static str,
+    options: &'static [&'static str],
+    answer: Answer,
+}
+
+const fn row(command: &'static str, options: &'static [&'static str], answer: Answer) -> Row {
+    Row { command, options, answer }
+}
+
+/// The table of options.
+const OPTIONS: &[Row] = &[
+    // convert_hf_to_gguf.py
+    row("convert", &["--remote"], Planned("download the checkpoint first, and name its folder")),
+    row("convert", &["--mmproj"], Planned("only the language model is converted, without it")),
+    row(
+        "convert",
+        &["--mtp", "--no-mtp", "--no-nextn"],
+        Planned("layers that predict several tokens cannot be chosen; leave the option out"),
+    ),
+    row("convert", &["--dspark"], Planned("the draft model cannot be taken out alone")),
+    row("convert", &["--target-model-dir"], Planned("drafts are not converted on their own")),
+    row(
+        "convert",
+        &["--mistral-format", "--disable-mistral-community-chat-template"],
+        Planned("name a folder with config.json, as Hugging Face's libraries save the model"),
+    ),
+    row(
+        "convert",
+        &["--sentence-transformers-dense-modules"],
+        Planned("the model is converted without its dense modules when the option is left out"),
+    ),
+    row(
+        "convert",
+        &["--fp8-as-q8"],
+        Planned("-t Q8_0 makes Q8_0 of all weights, those that are not FP8 included"),
+    ),
+    row(
+        "convert",
+        &["--base", "--base-model-id", "--lora", "--lora-base", "--lora-path", "--lora-scaled"],
+        Planned("merge the adapter into the model first, and convert the result"),
+    ),
+    row(
+        "convert",
+        &["--ctx"],
+        Instead("--override-kv ARCH.context_length=int:COUNT with -t TYPE sets the context length"),
+    ),
+    row(
+        "convert",
+        &["--pad-vocab", "--vocab-type", "--vocab-dir"],
+        Instead("the tokenizer is read from the checkpoint's folder, and padded where needed"),
+    ),
+    // ik_llama.cpp's llama-quantize
+    row("convert", &["--hide-imatrix"], Planned("the name of the matrix is always recorded")),
+    row(
+        "convert",
+        &["--ignore-imatrix-rules"],
+        Planned("mixtures that depend on a matrix follow llama.cpp; --tensor-type overrides them"),
+    ),
+    row(
+        "convert",
+        &["--per-layer-token-embedding-type"],
+        Instead("pass --tensor-type per_layer_token_embd=TYPE"),
+    ),
+    row("convert", &["--extra-output-tensor"], Planned("the output matrix is written once")),
+    row("convert", &["--ffn-gate-inp-type"], Planned("routers always keep their type")),
+    row(
+        "convert",
+        &["--custom-q"],
+        Instead("pass each REGEX=TYPE with a --tensor-type of its own"),
+    ),
+    row("convert", &["--attn-q-type"], Instead("pass --tensor-type attn_q=TYPE")),
+    row("convert", &["--attn-k-type"], Instead("pass --tensor-type attn_k=TYPE")),
+    row("convert", &["--attn-v-type"], Instead("pass --tensor-type attn_v=TYPE")),
+    row("convert", &["--attn-qkv-type"], Instead("pass --tensor-type attn_qkv=TYPE")),
+    row("convert", &["--attn-output-type"], Instead("pass --tensor-type attn_output=TYPE")),
+    row("convert", &["--ffn-gate-type"], Instead("pass --tensor-type ffn_gate=TYPE")),
+    row("convert", &["--ffn-down-type"], Instead("pass --tensor-type ffn_down=TYPE")),
+    row("convert", &["--ffn-up-type"], Instead("pass --tensor-type ffn_up=TYPE")),
+    row(
+        "convert",
+        &["--repack", "--repack-pattern", "--slow-iq2ks", "--symmetric-q40", "--partial-requant"],
+        Planned("only the types and encoders of llama.cpp are written"),
+    ),
+    // llama-gguf-split
+    row(
+        "convert",
+        &["--split"],
+        Instead("pass --split-max-size SIZE or --split-max-tensors COUNT, -t COPY to only split"),
+    ),
+    row(
+        "convert",
+        &["--merge"],
+        Instead("name one file of the set: with -t COPY -o FILE the result is one file"),
+    ),
+    row("convert", &["--delete-splits"], Instead("delete the source's files afterwards")),
+    // gguf_set_metadata, gguf_new_metadata
+    row(
+        "convert",
+        &["--force"],
+        Instead("leave it out: a complete result replaces a file of its name without asking"),
+    ),
+    row("convert", &["--general-name"], Instead("pass --override-kv general.name=str:NAME")),
+    row(
+        "convert",
+        &["--general-description"],
+        Instead("pass --override-kv general.description=str:TEXT"),
+    ),
+    row(
+        "convert",
+        &["--chat-template", "--chat-template-config", "--chat-template-file"],
+        Planned("put the template into the checkpoint's folder, and convert that"),
+    ),
+    row(
+        "convert",
+        &["--pre-tokenizer"],
+        Instead("pass --pre NAME, or --override-kv tokenizer.ggml.pre=str:NAME for a GGUF file"),
+    ),
+    row("convert", &["--remove-metadata"], Planned("metadata can be set, not removed")),
+    row(
+        "convert",
+        &["--special-token", "--special-token-by-id"],
+        Instead("pass its key, such as --override-kv tokenizer.ggml.eos_token_id=int:ID"),
+    ),
+    row("convert", &["--model", "-m"], Instead("name the source without an option")),
+    // gguf_dump
+    row("inspect", &["--no-tensors"], Instead("pass --metadata to show the metadata alone")),
+    row("inspect", &["--json-array"], Instead("pass --json --full to get every array whole")),
+    row(
+        "inspect",
+        &["--data-offset", "--data-alignment"],
+        Instead("the first line tells both, and so do the files of --json"),
+    ),
+    row("inspect", &["--markdown"], Planned("--json has everything to make a page of")),
+    row("inspect", &["--verbose"], Instead("pass --full to show long strings and arrays whole")),
+    row("check", &["--verbose"], Instead("every finding is shown; `granule explain` says more")),
+    row("check", &["--check-tensors"], Instead("it is done unless --structure-only is given")),
+    // llama-gguf-hash
+    row("inspect", HASHES, Planned("a program such as sha256sum gives the hash of the file")),
+    row("check", HASHES, Planned("a program such as sha256sum gives the hash of the file")),
+    // the converter's names, on the way back
+    row("export", &["--outfile"], Instead("pass the folder to write to with -o DIR")),
+    row("export", &["--outtype"], Instead("pass F32, F16 or BF16 with -t TYPE")),
+    row("export", &["--split-max-size"], Instead("pass --max-shard-size SIZE")),
+    row("export", &["--split-max-tensors"], Planned("--max-shard-size limits the bytes of a file")),
+];
+
+const HASHES: &[&str] = &[
+    "--all",
+    "--check",
+    "--manifest",
+    "--no-layer",
+    "--sha1",
+    "--sha256",
+    "--uuid",
+    "--xxh64",
+    "-c",
+];
+
+/// The table of commands.
+const COMMANDS: &[(&[&str], Answer)] = &[
+    (
+        &["split", "gguf-split"],
+        Instead("`granule convert FILE -t COPY --split-max-size SIZE -o FILE` splits a file"),
+    ),
+    (
+        &["merge", "join"],
+        Instead("`granule convert FILE -t COPY -o FILE` joins the split set of FILE"),
+    ),
+    (&["dump", "info", "list", "ls", "show"], Instead("`granule inspect FILE` shows a file")),
+    (&["lint", "validate", "verify"], Instead("`granule check FILE` checks a file")),
+    (&["hash"], Planned("a program such as sha256sum gives the hash of a file")),
+    (
+        &["edit", "new-metadata", "set-metadata"],
+        Instead(
+            "`granule convert FILE -t COPY --override-kv KEY=TYPE:VALUE -o FILE` sets metadata",
+        ),
+    ),
+    (
+        &["convert-endian"],
+        Instead("`granule convert FILE -t COPY --bigendian -o FILE` turns the byte order"),
+    ),
+    (&["imatrix"], Planned("make the matrix with llama-imatrix, and pass it with --imatrix")),
+    (
+        &["bench", "chat", "cli", "generate", "perplexity", "run", "serve", "server"],
+        Planned("Granule makes, reads and checks models, it does not run them"),
+    ),
+    (
+        &["export-lora", "lora", "merge-lora"],
+        Planned("merge the adapter into the model first, and convert the result"),
+    ),
+];
+
+/// What to say about an option that `command` does not have, if another program has it.
+pub(crate) fn option(command: &str, option: &str) -> Option<String> {
+    let row = OPTIONS.iter().find(|row| row.command == command && row.options.contains(&option))?;
+    Some(sentence(&format!("{option} of `granule {command}`"), row.answer))
+}
+
+/// What to say about a command that does not exist, if another program has one of its name.
+pub(crate) fn command(name: &str) -> Option<String> {
+    let (_, answer) = COMMANDS.iter().find(|(names, _)| names.contains(&name))?;
+    Some(sentence(&format!("`granule {name}`"), *answer))
+}
+
+fn sentence(what: &str, answer: Answer) -> String {
+    match answer {
+        Planned(meanwhile) => format!("{what} is not supported yet: {meanwhile}"),
+        Instead(way) => format!("{what} does not exist: {way}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::args::Cli;
+    use crate::usage;
+
+    /// Every row is what the program says, and nothing is suggested besides.
+    #[test]
+    fn every_option_is_answered() {
+        for row in OPTIONS {
+            for option in row.options {
+                for arguments in [
+                    vec!["granule", row.command, "x", option],
+                    vec!["granule", row.command, option, "value", "x"],
+                ] {
+                    let said = usage::message_for(&arguments);
+                    let (Planned(part) | Instead(part)) = row.answer;
+                    assert!(said.contains(option) && said.contains(part), "{arguments:?}: {said}");
+                    assert!(!said.contains("did you mean"), "{arguments:?}: {said}");
+                    assert_eq!(said.lines().count(), 1, "{said}");
+                }
+            }
+        }
+        for (names, answer) in COMMANDS {
+            for name in *names {
+                let said = usage::message_for(&["granule", name, "x", "--option"]);
+                let (Planned(part) | Instead(part)) = answer;
+                assert!(said.contains(name) && said.contains(part), "{name}: {said}");
+                assert!(!said.contains("did you mean"), "{name}: {said}");
+            }
+        }
+    }
+
+    /// A row for something that exists would never be found.
+    #[test]
+    fn nothing_that_exists_is_foreign() {
+        let program = Cli::command();
+        for row in OPTIONS {
+            let command = program.find_subcommand(row.command).expect("a command of the program");
+            for option in row.options {
+                let name = option.trim_start_matches('-');
+                let exists = command.get_arguments().any(|argument| {
+                    let names = argument.get_long_and_visible_aliases().unwrap_or_default();
+                    let shorts = argument.get_short_and_visible_aliases().unwrap_or_default();
+                    names.contains(&name)
+                        || shorts.iter().any(|short| *option == format!("-{short}"))
+                });
+                assert!(!exists, "{} {option}", row.command);
+            }
+        }
+        for (names, _) in COMMANDS {
+            assert!(names.iter().all(|name| program.find_subcommand(name).is_none()), "{names:?}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! How many threads to work with: `-j`.
+
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
+use crate::output;
+
+/// Most threads for each core, and on few cores. More only cost memory: a thread holds rows of its
+/// own.
+const FOR_EACH_CORE: usize = 4;
+const ON_FEW_CORES: usize = 64;
+
+/// A number of threads as it was typed.
+pub(crate) fn parse(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a number of threads"))
+}
+
+/// The number of threads that was asked for: `None` for one for each core, which 0 asks for, too. A
+/// number beyond reason is cut, with a warning unless it is to be `quiet`.
+pub(crate) fn bounded(wanted: Option<usize>, quiet: bool) -> Option<usize> {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let (threads, warning) = bounded_for(wanted, cores);
+    if let Some(warning) = warning.filter(|_| !quiet) {
+        output::warn(&warning);
+    }
+    threads
+}
+
+fn bounded_for(wanted: Option<usize>, cores: usize) -> (Option<usize>, Option<String>) {
+    let most = cores.saturating_mul(FOR_EACH_CORE).max(ON_FEW_CORES);
+    match wanted {
+        None | Some(0) => (None, None),
+        Some(wanted) if wanted <= most => (Some(wanted), None),
+        Some(wanted) => {
+            let warning =
+                format!("-j {wanted} is cut to {most} threads: this machine has {cores} cores");
+            (Some(most), Some(warning))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_beyond_reason_are_cut() {
+        for (wanted, cores, threads, warned) in [
+            (None, 8, None, false),
+            (Some(0), 8, None, false),
+            (Some(1), 8, Some(1), false),
+            (Some(64), 2, Some(64), false),
+            (Some(65), 2, Some(64), true),
+            (Some(100_000), 2, Some(64), true),
+            (Some(512), 128, Some(512), false),
+            (Some(513), 128, Some(512), true),
+            (Some(usize::MAX), usize::MAX, Some(usize::MAX), false),
+        ] {
+            let (found, warning) = bounded_for(wanted, cores);
+            assert_eq!((found, warning.is_some()), (threads, warned), "{wanted:?} {cores}");
+        }
+        let (_, warning) = bounded_for(Some(100_000), 2);
+        let expected = "-j 100000 is cut to 64 threads: this machine has 2 cores";
+        assert_eq!(warning.as_deref(), Some(expected));
+    }
+}

@@ -1,0 +1,245 @@
+//! The command line as it was typed: what it asks for, or what is wrong with it.
+//!
+//! What `clap` finds wrong is said in the program's own form: what, and either what was probably
+//! meant or how the command is used.
+
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
+use granule_convert::nearest::{did_you_mean, distance, nearest};
+
+use crate::args::{Cli, Command};
+use crate::{foreign, output};
+
+/// Options that discard or allow something. They are suggested for a single slip only: a guess must
+/// not lose anything.
+const RISKY: &[&str] =
+    &["--allow-missing", "--allow-requantize", "--prune-layers", "--restart", "--resume"];
+
+/// The command that the arguments ask for, the program's name first. Where there is none,
+/// everything has been said (help, version, what is wrong), and the exit status is given.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ExitCode> {
+    Cli::try_parse_from(arguments).map(|cli| cli.command).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                output::report_error(&format!("cannot write to standard output: {error}"));
+                ExitCode::from(2)
+            }
+            _ => ExitCode::SUCCESS,
+        },
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // nothing is left to be done where standard error cannot be written
+            let _ = error.print();
+            ExitCode::from(2)
+        }
+        _ => {
+            output::report_error(&message(&error, arguments));
+            ExitCode::from(2)
+        }
+    })
+}
+
+/// What is wrong with these arguments.
+#[cfg(test)]
+pub(crate) fn message_for(arguments: &[&str]) -> String {
+    let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+    message(&Cli::try_parse_from(&arguments).expect_err("a wrong command line"), &arguments)
+}
+
+/// What is wrong, in one line, and if it is the form of the line, how the command is used, in
+/// another.
+fn message(error: &clap::Error, arguments: &[OsString]) -> String {
+    let mut level = Level::of(arguments);
+    let argument = text(error, ContextKind::InvalidArg);
+    let option = argument.split([' ', '=']).next().unwrap_or_default();
+    let value = text(error, ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::ValueValidation => {
+            let problem = error.source().map(ToString::to_string).unwrap_or_default();
+            match problem.contains(&format!("{value:?}")) {
+                true => format!("{option}: {problem}"),
+                false => format!("{option} {value}: {problem}"),
+            }
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            level.with_usage(&format!("{argument}: the value is missing"))
+        }
+        ErrorKind::InvalidValue => {
+            let valid = texts(error, ContextKind::ValidValue);
+            let near = nearest(&value, valid.iter().map(String::as_str));
+            let hint = match near.as_slice() {
+                [] => format!("; it can be {}", valid.join(", ")),
+                names => did_you_mean(names),
+            };
+            format!("{option} {value}: there is no such value{hint}")
+        }
+        ErrorKind::UnknownArgument if option.starts_with('-') => level.unknown_option(option),
+        ErrorKind::UnknownArgument => {
+            level.with_usage(&format!("{argument:?}: nothing is expected here"))
+        }
+        ErrorKind::InvalidSubcommand => {
+            let name = text(error, ContextKind::InvalidSubcommand);
+            level.unknown_command(&name)
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let missing = texts(error, ContextKind::InvalidArg).join(", ");
+            level.with_usage(&format!("missing: {missing}"))
+        }
+        ErrorKind::ArgumentConflict => {
+            let prior = texts(error, ContextKind::PriorArg).join(", ");
+            if prior == argument {
+                format!("{argument} is given twice")
+            } else {
+                format!("{argument} cannot be used with {prior}")
+            }
+        }
+        ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues if !value.is_empty() => {
+            level.with_usage(&format!("{option}: the value {value:?} is one too many"))
+        }
+        ErrorKind::InvalidUtf8 => "an argument is not valid Unicode".to_owned(),
+        _ => level.with_usage(first_paragraph(&error.to_string())),
+    }
+}
+
+/// The command, or the command of a command, that the line was meant for.
+struct Level {
+    command: clap::Command,
+    /// `granule convert`.
+    name: String,
+}
+
+impl Level {
+    fn of(arguments: &[OsString]) -> Self {
+        let mut program = Cli::command();
+        // fills in the whole names of commands
+        program.build();
+        let mut level = Self { name: program.get_name().to_owned(), command: program };
+        for word in arguments.iter().skip(1) {
+            let inner = word.to_str().and_then(|word| level.command.find_subcommand(word)).cloned();
+            match inner {
+                Some(command) => {
+                    level.name = format!("{} {}", level.name, command.get_name());
+                    level.command = command;
+                }
+                None if word.to_string_lossy().starts_with('-') => {}
+                None => break,
+            }
+        }
+        level
+    }
+
+    fn with_usage(&mut self, problem: &str) -> String {
+        let usage = self.command.render_usage().to_string();
+        let usage: Vec<&str> = usage.split_whitespace().collect();
+        format!("{problem}\n{} (`{} --help` says more)", usage.join(" "), self.name)
+    }
+
+    fn unknown_option(&mut self, option: &str) -> String {
+        if let Some(answer) = foreign::option(self.command.get_name(), option) {
+            return answer;
+        }
+        let shown = self.command.get_arguments().filter(|argument| !argument.is_hide_set());
+        let known: Vec<String> = shown
+            .flat_map(|argument| argument.get_long_and_visible_aliases().unwrap_or_default())
+            .map(|name| format!("--{name}"))
+            .collect();
+        let mut near = nearest(option, known.iter().map(String::as_str));
+        near.retain(|name| !RISKY.contains(name) || distance(name, option) == 1);
+        let problem = format!("unknown option {option}{}", did_you_mean(&near));
+        self.with_usage(&problem)
+    }
+
+    fn unknown_command(&mut self, name: &str) -> String {
+        if let Some(answer) = foreign::command(name) {
+            return answer;
+        }
+        let known: Vec<&str> = self
+            .command
+            .get_subcommands()
+            .flat_map(|command| {
+                std::iter::once(command.get_name()).chain(command.get_visible_aliases())
+            })
+            .collect();
+        let near = did_you_mean(&nearest(name, known.iter().copied()));
+        self.with_usage(&format!("unknown command {name:?}{near}"))
+    }
+}
+
+fn text(error: &clap::Error, kind: ContextKind) -> String {
+    texts(error, kind).join(", ")
+}
+
+fn texts(error: &clap::Error, kind: ContextKind) -> Vec<String> {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// What `clap` says first, without its own prefix.
+fn first_paragraph(said: &str) -> &str {
+    let said = said.split("\n\n").next().unwrap_or_default();
+    said.strip_prefix("error: ").unwrap_or(said).trim_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_and_how_it_is_used() {
+        for (line, expected) in [
+            (
+                "inspcet a",
+                "unknown command \"inspcet\"; did you mean inspect?\nUsage: granule <COMMAND>",
+            ),
+            ("frobnicate", "unknown command \"frobnicate\"\nUsage: granule <COMMAND>"),
+            ("inspect", "missing: <FILE>...\nUsage: granule inspect [OPTIONS] <FILE>... ("),
+            ("types a", "\"a\": nothing is expected here\nUsage: granule types [OPTIONS] ("),
+            (
+                "inspect a --metdata",
+                "unknown option --metdata; did you mean --metadata?\nUsage: granule inspect ",
+            ),
+            ("inspect a --zzz", "unknown option --zzz\nUsage: granule inspect "),
+            (
+                "convert a --output",
+                "--output <PATH>: the value is missing\nUsage: granule convert ",
+            ),
+            ("convert a --out-type f16", "unknown option --out-type; did you mean --outtype?\n"),
+            (
+                "convert a --quiet=1",
+                "--quiet: the value \"1\" is one too many\nUsage: granule convert ",
+            ),
+            ("check a --json --quiet", "--json cannot be used with --quiet"),
+            ("quantize a -o b -o c", "--output <PATH> is given twice"),
+        ] {
+            let said =
+                message_for(&["granule"].into_iter().chain(line.split(' ')).collect::<Vec<_>>());
+            assert!(said.starts_with(expected), "{line}: {said}");
+            assert!(said.lines().count() <= 2, "{line}: {said}");
+        }
+    }
+
+    /// What loses or allows something is suggested for one slip, not for two.
+    #[test]
+    fn no_dangerous_guess() {
+        for (option, suggested) in [
+            ("--resum", true),
+            ("--ressume", true),
+            ("--reuse", false),
+            ("--resumed-run", false),
+            ("--resu", false),
+            ("--allow-requantise", true),
+            ("--allow-quantize", false),
+            ("--allow", false),
+        ] {
+            let said = message_for(&["granule", "convert", "a", option]);
+            let risky = RISKY.iter().any(|name| said.contains(&format!(" {name}?")));
+            assert_eq!(risky, suggested, "{option}: {said}");
+        }
+    }
+}

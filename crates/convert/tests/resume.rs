@@ -130,7 +130,7 @@ fn a_failed_run_leaves_nothing_unless_it_continues_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.gguf");
         if continues {
-            interrupt(&[&path], values() / 3);
+            interrupt(&[&path], 800_000);
         }
         let mut source = Memory::new(SHAPES);
         source.bad = Some((5, 70_000, f32::NAN));

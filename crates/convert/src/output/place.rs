@@ -44,6 +44,10 @@ impl Place {
         for _ in 0..=MOST_LINKS {
             let about = match fs::symlink_metadata(&file) {
                 Err(error) if is_absent(&error) => {
+                    // some links of /proc lead to what has no path: only the system can follow them
+                    if let Ok(about) = fs::metadata(path) {
+                        not_special(path, &file, &about)?;
+                    }
                     exists(path, parent(&file))?;
                     return place(file, None);
                 }
@@ -52,10 +56,6 @@ impl Place {
             if !about.is_symlink() {
                 not_special(path, &file, &about)?;
                 return place(file, Some(about));
-            }
-            // some links of /proc lead to what has no path: only the system can follow them
-            if let Ok(about) = fs::metadata(path) {
-                not_special(path, &file, &about)?;
             }
             let target = fs::read_link(&file).map_err(Error::io(path))?;
             file = file.with_file_name(target);

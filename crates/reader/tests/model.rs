@@ -138,7 +138,7 @@ fn one_file_of_a_set_can_be_opened_alone() {
         assert_eq!((model.shards().len(), model.tensors().len()), (1, 2));
     }
     let error = Model::from_bytes(bytes).unwrap_err();
-    let expected = "the file in memory: number of files given is 2, expected 1; \
+    let expected = "the file in memory: number of files given is 1, expected 2; \
                     the files of a split set belong together";
     assert_eq!(error.to_string(), expected);
 }
@@ -169,7 +169,7 @@ fn every_cause_is_told_once_and_every_file_is_named() {
             Model::from_bytes(odd),
             [
                 "cannot open the file in memory".to_owned(),
-                "the metadata value of \"split.count\" has type string, expected an integer"
+                "the metadata value of \"split.count\" has type String, expected an integer"
                     .to_owned(),
             ],
         ),

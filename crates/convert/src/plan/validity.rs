@@ -3,7 +3,7 @@
 use std::fmt;
 
 use granule_format::check::{Finding, Options, Severity, check_drafts};
-use granule_format::{Draft, Endian};
+use granule_format::{Draft, Endian, Metadata};
 
 use super::{Plan, PlanError, Warning};
 use crate::{Error, Source, arch};
@@ -41,7 +41,7 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     }
     let own = match source.is_new() {
         true => Vec::new(),
-        false => as_it_is(source).map(|draft| self::findings(&[draft])).unwrap_or_default(),
+        false => own_findings(source),
     };
     // without some blocks, the others have other numbers
     let renamed = !plan.recipe.prune_layers.is_empty();
@@ -79,13 +79,23 @@ fn findings(drafts: &[Draft]) -> Vec<Finding> {
     findings
 }
 
-/// The source as one file.
-fn as_it_is(source: &dyn Source) -> Result<Draft, Error> {
-    let mut metadata = source.metadata().clone();
+/// What is wrong with the source, as one file.
+fn own_findings(source: &dyn Source) -> Vec<Finding> {
+    let as_stored = source.metadata();
+    let mut joined = as_stored.clone();
     for key in super::metadata::SPLIT_KEYS {
-        metadata.remove(key);
+        joined.remove(key);
     }
-    let mut draft = Draft::new(metadata, Endian::Little)?;
+    let mut own = Vec::new();
+    for metadata in [as_stored, &joined] {
+        own.extend(draft(source, metadata).map(|draft| findings(&[draft])).unwrap_or_default());
+    }
+    own
+}
+
+/// The tensors of the source as one file with this metadata.
+fn draft(source: &dyn Source, metadata: &Metadata) -> Result<Draft, Error> {
+    let mut draft = Draft::new(metadata.clone(), Endian::Little)?;
     for tensor in source.tensors() {
         draft.add(&tensor.name, tensor.shape, tensor.ty)?;
     }

@@ -20,6 +20,8 @@ pub(crate) struct Whole<'v> {
     tensors: Vec<&'v TensorInfo>,
     /// The blocks that have tensors, in the order of [`STACKS`].
     pub(crate) stacks: Vec<Stack<'v>>,
+    /// The number of the first block that only predicts further tokens; programs do without those.
+    pub(crate) predictors: u64,
 }
 
 /// Blocks that are numbered together.
@@ -62,7 +64,12 @@ impl<'v> Whole<'v> {
             Stack { prefix, count_keys, tensors }
         };
         let stacks = STACKS.iter().map(stack).filter(|stack| !stack.tensors.is_empty()).collect();
-        Some(Self { tensors, stacks })
+        let number = |key: &str| u64::try_from(view.hyper(key)?.1.as_integer()?).ok();
+        let predictors = match (number("block_count"), number("nextn_predict_layers")) {
+            (Some(blocks), Some(predictors @ 1..)) => blocks.saturating_sub(predictors),
+            _ => u64::MAX,
+        };
+        Some(Self { tensors, stacks, predictors })
     }
 
     /// The tensor with this name.
@@ -71,9 +78,10 @@ impl<'v> Whole<'v> {
         Some(self.tensors[at])
     }
 
-    /// The numbers of all blocks, those of one stack or another.
+    /// The numbers of all blocks but those that predict further tokens, of one stack or another.
     pub(crate) fn layers(&self) -> Vec<u64> {
-        let mut layers: Vec<u64> = self.stacks.iter().flat_map(Stack::numbers).collect();
+        let numbers = self.stacks.iter().flat_map(Stack::numbers);
+        let mut layers: Vec<u64> = numbers.filter(|number| *number < self.predictors).collect();
         layers.sort_unstable();
         layers.dedup();
         layers

@@ -39,7 +39,7 @@ const KINDS: &[&str] = &[
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let Some(whole) = view.whole().filter(|_| !is_recurrent(view)) else { return };
     for stack in &whole.stacks {
-        for (number, missing) in holes(view, stack) {
+        for (number, missing) in holes(view, whole, stack) {
             let missing =
                 missing.into_iter().map(|name| format!("{}{number}.{name}", stack.prefix));
             for name in missing.filter(|name| !is_needed(view, whole, number, name)) {
@@ -66,11 +66,11 @@ fn is_needed(view: &View<'_>, whole: &Whole<'_>, number: u64, name: &str) -> boo
 }
 
 /// The blocks that lack tensors, and the ends of the names of these.
-fn holes<'v>(view: &View<'v>, stack: &Stack<'v>) -> Vec<(u64, Vec<&'v str>)> {
+fn holes<'v>(view: &View<'v>, whole: &Whole<'v>, stack: &Stack<'v>) -> Vec<(u64, Vec<&'v str>)> {
     let varied: Vec<_> = KINDS.iter().filter_map(|key| Numbers::of(view.hyper(key)?.1)).collect();
     // blocks of one kind, and how many there are; the number of one of them
     let mut kinds = BTreeMap::<(Vec<Option<i128>>, Vec<&str>), (u64, usize)>::new();
-    for (number, tensors) in stack.blocks() {
+    for (number, tensors) in stack.blocks().filter(|block| block.0 < whole.predictors) {
         let block = usize::try_from(number).unwrap_or(usize::MAX);
         let numbers = varied.iter().map(|numbers| numbers.at(block)).collect();
         let names = tensors.iter().map(|tensor| tensor.1).filter(|name| is_compared(name));
@@ -175,6 +175,10 @@ mod tests {
         let heads = Array::I32(vec![4, 0]);
         model(&["abc", "ab"]).key("test.attention.head_count", heads).gives(&[]);
         model(&["abc", "ab"]).key("test.wkv.head_size", 4_u32).gives(&[]);
+        let predictors = |forge: Forge| {
+            forge.key("test.block_count", 2_u32).key("test.nextn_predict_layers", 1_u32)
+        };
+        predictors(model(&["abc", "ab"])).gives(&[]);
         model(&["abc", "ab"]).key("general.type", "adapter").gives(&[]);
     }
 }

@@ -12,7 +12,7 @@ use super::s017_head_count::Numbers;
 use super::{Check, note};
 use crate::check::Field;
 use crate::check::view::View;
-use crate::check::whole::Stack;
+use crate::check::whole::{Stack, Whole};
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let Some(whole) = view.whole() else { return };
@@ -25,7 +25,7 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
         let Some(count) = count.filter(|count| (most + 1..=65_535).contains(count)) else {
             continue;
         };
-        let (present, missing, first) = missing(view, stack, count);
+        let (present, missing, first) = missing(view, whole, stack, count);
         if let Some(first) = first {
             let prefix = stack.prefix;
             let found = format_args!(
@@ -38,10 +38,13 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
 });
 
 /// How many blocks are there and how many are not, and the first of these.
-fn missing(view: &View<'_>, stack: &Stack<'_>, count: u64) -> (u64, u64, Option<u64>) {
-    let predictors = view.hyper("nextn_predict_layers").and_then(|(_, value)| value.as_integer());
-    let predictors = predictors.and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
-    let needed = count.saturating_sub(predictors);
+fn missing(
+    view: &View<'_>,
+    whole: &Whole<'_>,
+    stack: &Stack<'_>,
+    count: u64,
+) -> (u64, u64, Option<u64>) {
+    let needed = count.min(whole.predictors);
     let sizes: Vec<_> = SIZES.iter().filter_map(|key| Numbers::of(view.hyper(key)?.1)).collect();
     let (mut present, mut missing, mut first, mut next) = (0, 0, None, 0);
     for number in stack.numbers().chain([needed]) {
@@ -57,7 +60,7 @@ fn missing(view: &View<'_>, stack: &Stack<'_>, count: u64) -> (u64, u64, Option<
         next = number + 1;
     }
     // a file with nothing but the blocks that predict further tokens
-    if predictors > 0 && present == 0 { (0, 0, None) } else { (present, missing, first) }
+    if needed < count && present == 0 { (0, 0, None) } else { (present, missing, first) }
 }
 
 /// Numbers for each block: where they are all 0, the block has no tensors.

@@ -127,9 +127,11 @@ fn exports_to_what_no_file_can_replace() {
         "config.json: this is a FIFO (pipe), not a file",
     );
     fs::create_dir(folder.path("other")).unwrap();
-    make_fifo(&folder.path("other/.model.safetensors.part"));
-    let line = "export model.gguf -o other --plain --max-shard-size 5G";
-    refused(&folder, line, ".model.safetensors.part");
+    let hidden = ".model-00002-of-00002.safetensors.part";
+    make_fifo(&folder.path("other").join(hidden));
+    refused(&folder, "export model.gguf -o other --plain --dry-run", hidden);
+    refused(&folder, "export model.gguf -o other --plain", hidden);
+    assert_eq!(fs::read_dir(folder.path("other")).unwrap().count(), 1);
     assert_eq!(fs::read_dir(folder.path("folder")).unwrap().count(), 1);
 }
 
@@ -143,7 +145,7 @@ fn inputs_that_are_no_files() {
         ("convert link.gguf -t Q8_0 -o o.gguf", "link.gguf: this is a FIFO (pipe), not a file"),
         ("convert socket -t Q8_0 -o o.gguf", "socket: this is a socket, not a file"),
         ("convert model.gguf -t Q8_0 -o o.gguf --imatrix fifo", "fifo: this is a FIFO"),
-        ("convert model.gguf -t Q8_0 -o o.gguf --imatrix folder", "folder: this is a folder"),
+        ("convert model.gguf -t Q8_0 -o o.gguf --imatrix folder", "folder: this is a directory"),
         ("convert model.gguf -o o.gguf --plan fifo", "fifo: this is a FIFO"),
         ("convert ck -t Q8_0 -o o.gguf --arch fifo", "fifo: this is a FIFO"),
         ("convert ck -t Q8_0 -o o.gguf --metadata socket", "socket: this is a socket"),

@@ -42,7 +42,7 @@ impl SpecialFile {
 impl std::fmt::Display for SpecialFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Directory => "a folder",
+            Self::Directory => "a directory",
             Self::Fifo => "a FIFO (pipe)",
             Self::Socket => "a socket",
             Self::CharacterDevice => "a character device",

@@ -57,11 +57,6 @@ impl Journal {
         Self { path, identity, file: None }
     }
 
-    /// Where it is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Read what is there. Lines after one that cannot be read do not count: the run was killed while it
     /// wrote them.
     pub(super) fn read(&self) -> io::Result<Found> {

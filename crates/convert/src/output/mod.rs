@@ -66,7 +66,6 @@ impl Leftover {
     pub(crate) fn find(place: Place, identity: Identity, restart: bool) -> Result<Self, Error> {
         let part = lock_leftover(&place)?;
         let journal = Journal::new(place.journal(), identity);
-        not_in_the_way(&place, journal.path())?;
         let mut entries = None;
         if !restart {
             match journal.read().map_err(|source| place.io(source))? {

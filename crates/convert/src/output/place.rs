@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use granule_reader::file::SpecialFile;
 
-use super::{beside, folder, permissions};
+use super::{beside, folder, not_in_the_way, permissions};
 use crate::Error;
 
 /// Symbolic links that are followed one after the other, as systems do.
@@ -153,6 +153,8 @@ pub(crate) fn places(paths: &[&Path], inputs: &[&Path]) -> Result<Vec<Place>, Er
         if let Some(other) = input.or_else(|| outputs.iter().find(blocks)) {
             return Err(Error::InTheWay { path: place.path, part: other.path.clone() });
         }
+        not_in_the_way(&place, &place.part())?;
+        not_in_the_way(&place, &place.journal())?;
         places.push(place);
         outputs.push(own);
     }
@@ -288,12 +290,12 @@ mod tests {
             assert_eq!(of(name).unwrap(), (path(file), old), "{name}");
         }
         for (name, message) in [
-            ("folder", "folder: this is a folder; give the name of a file"),
-            ("folder/", "folder/: this is a folder; give the name of a file"),
+            ("folder", "folder: this is a directory; give the name of a file"),
+            ("folder/", "folder/: this is a directory; give the name of a file"),
             ("fifo", "fifo: this is a FIFO (pipe), which a file cannot replace"),
             ("socket", "socket: this is a socket, which a file cannot replace"),
-            ("to fifo", "this is a FIFO (pipe), which a file cannot replace"),
-            ("to folder", "this is a folder; give the name of a file"),
+            ("to fifo", "fifo, a FIFO (pipe), which a file cannot replace; give another name"),
+            ("to folder", "folder, a directory; give the name of a file"),
             ("round", "round: the symbolic links lead in a circle"),
             ("to nowhere", "nowhere does not exist"),
             ("absent/new", "absent does not exist; create it first"),

@@ -122,15 +122,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let commit = "models--org--Model-1B/snapshots/0123abcd";
-        let create = |name: &str| fs::create_dir_all(path(name)).unwrap();
-        [
+        for name in [
             commit,
             "models--org--Model-1B/blobs",
             "own/snapshots/x",
             "mirror/snapshots/1",
             "mirror/blobs",
-        ]
-        .map(create);
+        ] {
+            fs::create_dir_all(path(name)).unwrap();
+        }
         for (source, model, is_blob) in [
             (commit.to_owned(), Some("Model-1B"), false),
             (format!("{commit}/model.gguf"), Some("Model-1B"), false),

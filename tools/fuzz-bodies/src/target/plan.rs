@@ -2,6 +2,7 @@
 
 use granule_convert::{Error, Plan, Recipe, Source, SourceTensor};
 use granule_format::{BlockType, FileType, Metadata, Shape};
+use std::hash::Hasher;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -70,6 +71,8 @@ impl Source for Paper {
     fn files(&self) -> Vec<&Path> {
         Vec::new()
     }
+
+    fn fingerprint(&self, _: usize, _: &mut dyn Hasher) {}
 
     fn read_rows(&self, _: usize, _: Range<u64>, _: &mut Vec<u8>) -> Result<(), Error> {
         unreachable!("a plan reads no data")

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Make the cases of `fixtures/descriptions`: what the reference's converter writes for each row of tiny_checkpoints.py.
+
+A case is a JSON file with the checkpoint's config, its tensors (name, type, shape), the folder of the repository whose
+tokenizer it has, and the SHA-256 of the reference's result in every type. Weights are not stored: they follow from a
+tensor's name, as `values()` says, and the test makes them the same way.
+
+    descriptions.py --converter llama.cpp/convert_hf_to_gguf.py [NAME ...]
+
+Needs torch and transformers 4.57.6. The tokenizers are small, and the reference knows no pre-tokenizer for them; it is
+told to write the hash that it looks up as the name. The case has that name as "pre".
+"""
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import struct
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import tiny_checkpoints as tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+CASES = ROOT / "fixtures" / "descriptions"
+
+# Tokenizers of tiny_checkpoints.py, and the folders that stand for them.
+TOKENIZERS = {
+    "spm": "checkpoints/llama2-spm-256",
+    "dscoder": "descriptions/tokenizers/bpe",
+    "gpt2": "descriptions/tokenizers/bpe",
+    "starcoder": "descriptions/tokenizers/bpe",
+    "bert": "tokenizers/bert-json",
+    "unigram": "tokenizers/xlm-roberta",
+    "unigram-json": "tokenizers/xlm-roberta-json",
+    "t5": "tokenizers/t5",
+}
+
+# What belongs to a tokenizer. The other files of a folder are not part of a case.
+TOKENIZER_FILES = ["tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                   "added_tokens.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json",
+                   "merges.txt"]
+
+MASK = (1 << 64) - 1
+BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "U8": 1}
+
+
+def bits(name, count):
+    """64 bits for each value: SplitMix64 from the FNV-1a hash of the tensor's name."""
+    seed = 0xCBF29CE484222325
+    for byte in name.encode():
+        seed = (seed ^ byte) * 0x100000001B3 & MASK
+    with np.errstate(over="ignore"):
+        x = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return x ^ (x >> np.uint64(31))
+
+
+def values(name, dtype, count):
+    """The bytes of a tensor: 24 bits a value, from -1/8 to 1/8; of codes the lowest byte, without those that are no number."""
+    x = bits(name, count)
+    if dtype == "U8":
+        codes = (x & np.uint64(0xFF)).astype(np.uint8)
+        return (110 + codes % 20 if name.endswith("_scales") else codes).astype(np.uint8).tobytes()
+    if dtype == "F8_E4M3":
+        codes = (x & np.uint64(0xFF)).astype(np.uint8)
+        return np.where(codes & 0x7F == 0x7F, codes & 0xFE, codes).astype(np.uint8).tobytes()
+    numbers = ((x >> np.uint64(40)).astype(np.int64) - (1 << 23)).astype(np.float32) * np.float32(2.0 ** -26)
+    if dtype == "BF16":
+        word = numbers.view(np.uint32)
+        return ((word + 0x7FFF + ((word >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
+    return numbers.astype({"F32": np.float32, "F16": np.float16}[dtype]).tobytes()
+
+
+def tensors_of(folder):
+    """Name, type and shape of the tensors of a checkpoint."""
+    tensors = []
+    for path in sorted(folder.glob("*.safetensors")):
+        with open(path, "rb") as file:
+            length, = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        header.pop("__metadata__", None)
+        tensors += [[name, entry["dtype"], entry["shape"]] for name, entry in sorted(header.items())]
+    return tensors
+
+
+def write_weights(path, tensors):
+    header, start = {}, 0
+    for name, dtype, shape in tensors:
+        end = start + int(np.prod(shape, dtype=np.int64)) * BYTES[dtype]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+        start = end
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name, dtype, shape in tensors:
+            file.write(values(name, dtype, int(np.prod(shape, dtype=np.int64))))
+
+
+def make(row, work):
+    """The checkpoint's folder, and what is to be stored of it."""
+    name, architecture, tokenizer, dtype, config = row
+    source = ROOT / "fixtures" / TOKENIZERS[tokenizer]
+    tokenizers = work / "tokenizers"
+    shutil.rmtree(tokenizers, ignore_errors=True)
+    (tokenizers / tokenizer).mkdir(parents=True)
+    for file in TOKENIZER_FILES:
+        if (source / file).is_file():
+            shutil.copyfile(source / file, tokenizers / tokenizer / file)
+    # larger vocabularies are those of published tokenizers
+    config = {key: value for key, value in config.items() if key != "tokens"}
+    text = config.get("text_config", config)
+    if text.get("vocab_size", 0) > 1000:
+        size = vocabulary(tokenizers / tokenizer)
+        spare = 2 if name == "mamba-old-keys" else 0
+        config = json.loads(json.dumps({**config, "tensors": None}), parse_int=int)
+        config = {key: value for key, value in config.items() if key != "tensors"}
+        if "tensors" in row[4]:
+            config["tensors"] = row[4]["tensors"]
+        text = config.get("text_config", config)
+        text["vocab_size"] = size
+        if spare:
+            config["patch"]["vocab_size"] = size - spare
+    folder = work / f"Tiny-{name}"
+    tiny.make((name, architecture, tokenizer, dtype, config), tokenizers, folder)
+    tensors = tensors_of(folder)
+    for path in folder.glob("*.safetensors*"):
+        path.unlink()
+    write_weights(folder / "model.safetensors", tensors)
+    files = {str(path.relative_to(folder)): json.loads(path.read_text())
+             for path in sorted(folder.rglob("*.json"))
+             if path.name not in TOKENIZER_FILES and path.name != "config.json"}
+    return folder, {"folder": folder.name, "tokenizer": TOKENIZERS[tokenizer],
+                    "config": json.loads((folder / "config.json").read_text()), "files": files, "tensors": tensors}
+
+
+def vocabulary(folder):
+    return tiny.vocabulary(folder) if any(folder.iterdir()) else 0
+
+
+def convert(converter, folder, kind, out, pre):
+    """Run the reference's converter in a copy of this process, with the hash as the name of the pre-tokenizer."""
+    sys.path.insert(0, str(converter.parent))
+    module = __import__(converter.stem)
+    import conversion.base as base
+    sys.argv = [str(converter), str(folder), "--outtype", kind, "--outfile", str(out)]
+
+    def named_by_hash(self, tokenizer):
+        text = json.loads(json.dumps(CHECK_TEXT))
+        name = hashlib.sha256(str(tokenizer.encode(text)).encode()).hexdigest()
+        pre.write_text(name)
+        return name
+
+    base.TextModel.get_vocab_base_pre = named_by_hash
+    module.main()
+
+
+def check_text(converter):
+    """The text whose tokens the reference hashes; taken from its source, where it is a literal."""
+    import ast
+    tree = ast.parse((converter.parent / "conversion" / "base.py").read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and node.name == "get_vocab_base_pre":
+            for part in ast.walk(node):
+                if isinstance(part, ast.Assign) and getattr(part.targets[0], "id", "") == "chktxt":
+                    return ast.literal_eval(part.value)
+    raise SystemExit("the reference's text was not found")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--converter", type=Path, required=True)
+    parser.add_argument("names", nargs="*")
+    options = parser.parse_args()
+    os.environ.update(CUDA_VISIBLE_DEVICES="", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+    global CHECK_TEXT
+    CHECK_TEXT = check_text(options.converter)
+    import transformers  # noqa: F401, once for all
+    CASES.mkdir(exist_ok=True)
+    failed = []
+    for row in tiny.MODELS:
+        if options.names and row[0] not in options.names:
+            continue
+        with tempfile.TemporaryDirectory() as work:
+            work = Path(work)
+            log = work / "log"
+            case = work / "case.json"
+
+            def store():
+                folder, found = make(row, work)
+                case.write_text(json.dumps(found))
+
+            if not tiny.in_child(store, log, f"{row[0]}: making it"):
+                failed.append(row[0])
+                continue
+            found = json.loads(case.read_text())
+            expected = {}
+            pre = work / "pre"
+            for kind in tiny.TYPES:
+                out = work / f"{kind}.gguf"
+                if not tiny.in_child(lambda: convert(options.converter, work / found["folder"], kind, out, pre), log,
+                                     f"{row[0]}: {kind}"):
+                    break
+                expected[kind] = hashlib.sha256(out.read_bytes()).hexdigest()
+            if len(expected) < len(tiny.TYPES):
+                failed.append(row[0])
+                continue
+            if pre.is_file():
+                found["pre"] = pre.read_text()
+            found["expected"] = expected
+            write_case(CASES / f"{row[0]}.json", found)
+            print(f"{row[0]}: {len(expected)} results", flush=True)
+    if failed:
+        sys.exit(f"failed: {' '.join(failed)}")
+
+
+def write_case(path, found):
+    """A line for each part and each tensor."""
+    parts = []
+    for key, value in found.items():
+        if key == "tensors":
+            lines = ",\n  ".join(json.dumps(tensor) for tensor in value)
+            parts.append(f'"tensors": [\n  {lines}\n ]')
+        else:
+            parts.append(f"{json.dumps(key)}: {json.dumps(value)}")
+    path.write_text("{\n " + ",\n ".join(parts) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -70,7 +70,7 @@ fn json_has_the_same() {
     let ran = folder.run("arch check good.toml bad.toml --json");
     assert_eq!((ran.status, ran.stderr.as_str()), (1, ""), "{ran:?}");
     let found: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    assert_eq!(found[0], json!({"path": "good.toml", "valid": true, "findings": []}));
+    assert_eq!(found[0], json!({"schema": 1, "path": "good.toml", "valid": true, "findings": []}));
     assert_eq!(found[1]["valid"], false);
     assert_eq!(found[1]["findings"][0]["line"], 4);
     assert_eq!(found[1]["findings"][1]["severity"], "error");

@@ -95,5 +95,10 @@ fn text(path: &Path, mistakes: &[Mistake]) -> String {
 }
 
 fn document(path: &Path, mistakes: &[Mistake], valid: bool) -> Json {
-    json!({ "path": path.display().to_string(), "valid": valid, "findings": mistakes })
+    json!({
+        "schema": output::SCHEMA,
+        "path": path.display().to_string(),
+        "valid": valid,
+        "findings": mistakes,
+    })
 }

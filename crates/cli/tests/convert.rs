@@ -223,8 +223,15 @@ fn options_change_metadata_and_blocks() {
     };
     assert_eq!((value("a.b"), value("general.name")), (json!(7), json!("New")));
     assert_eq!(value("general.file_type"), 7);
-    folder.run("convert model-F32.gguf -o cut.gguf -t Q8_0 --prune-layers 0").ok();
-    assert!(types(&folder, "cut.gguf").iter().all(|(name, _)| !name.starts_with("blk.")));
+    write_split_set(&folder, "two", 2);
+    folder.run("convert two-00001-of-00002.gguf -o cut.gguf -t COPY --prune-layers 0").ok();
+    assert_eq!(
+        types(&folder, "cut.gguf"),
+        [("blk.0.attn_norm.weight".to_owned(), "F32".to_owned())]
+    );
+    // nothing would be left
+    let all = folder.run("convert model-F32.gguf -o none.gguf -t Q8_0 --prune-layers 0");
+    assert!(all.failure().contains("S016"));
 }
 
 #[test]

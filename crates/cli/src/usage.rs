@@ -22,6 +22,10 @@ const RISKY: &[&str] =
 /// The command that the arguments ask for, the program's name first. Where there is none,
 /// everything has been said (help, version, what is wrong), and the exit status is given.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ExitCode> {
+    if let Some(problem) = one_dash(arguments) {
+        output::report_error(&problem);
+        return Err(ExitCode::from(2));
+    }
     Cli::try_parse_from(arguments).map(|cli| cli.command).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -40,6 +44,20 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ExitCode> {
             ExitCode::from(2)
         }
     })
+}
+
+/// A long name with one dash, such as `-outfile`, would be a short option with a value: `-o utfile`.
+fn one_dash(arguments: &[OsString]) -> Option<String> {
+    let level = Level::of(arguments);
+    let known: Vec<&str> = level
+        .command
+        .get_arguments()
+        .flat_map(|argument| argument.get_long_and_visible_aliases().unwrap_or_default())
+        .collect();
+    let words = arguments.iter().skip(1).take_while(|word| *word != "--");
+    let names = words.filter_map(|word| word.to_str()?.split('=').next()?.strip_prefix('-'));
+    let name = names.into_iter().find(|name| known.contains(name))?;
+    Some(format!("unknown option -{name}; did you mean --{name}?"))
 }
 
 /// What is wrong with these arguments.
@@ -96,6 +114,9 @@ fn message(error: &clap::Error, arguments: &[OsString]) -> String {
                 format!("{argument} cannot be used with {prior}")
             }
         }
+        ErrorKind::TooManyValues if !option.starts_with('-') => {
+            level.with_usage(&format!("{value:?}: nothing is expected here"))
+        }
         ErrorKind::TooManyValues | ErrorKind::WrongNumberOfValues if !value.is_empty() => {
             level.with_usage(&format!("{option}: the value {value:?} is one too many"))
         }
@@ -117,7 +138,7 @@ impl Level {
         // fills in the whole names of commands
         program.build();
         let mut level = Self { name: program.get_name().to_owned(), command: program };
-        for word in arguments.iter().skip(1) {
+        for word in arguments.iter().skip(1).filter(|word| *word != "help") {
             let inner = word.to_str().and_then(|word| level.command.find_subcommand(word)).cloned();
             match inner {
                 Some(command) => {
@@ -214,6 +235,8 @@ mod tests {
                 "convert a --quiet=1",
                 "--quiet: the value \"1\" is one too many\nUsage: granule convert ",
             ),
+            ("quantize a b Q4_0 8 9", "\"9\": nothing is expected here\nUsage: granule convert "),
+            ("help fly", "unknown command \"fly\"\nUsage: granule <COMMAND>"),
             ("check a --json --quiet", "--json cannot be used with --quiet"),
             ("quantize a -o b -o c", "--output <PATH> is given twice"),
         ] {
@@ -221,6 +244,26 @@ mod tests {
                 message_for(&["granule"].into_iter().chain(line.split(' ')).collect::<Vec<_>>());
             assert!(said.starts_with(expected), "{line}: {said}");
             assert!(said.lines().count() <= 2, "{line}: {said}");
+        }
+    }
+
+    /// `-outfile x` must not write to a file of the name `utfile`.
+    #[test]
+    fn long_names_have_two_dashes() {
+        let said = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            one_dash(&words)
+        };
+        for (line, option) in [
+            ("granule convert a -outfile b", Some("outfile")),
+            ("granule convert a -type=Q8_0", Some("type")),
+            ("granule check -strict a", Some("strict")),
+            ("granule convert a -tQ8_0 -o b -j2", None),
+            ("granule inspect -- -json", None),
+        ] {
+            let expected =
+                option.map(|name| format!("unknown option -{name}; did you mean --{name}?"));
+            assert_eq!(said(line), expected, "{line}");
         }
     }
 

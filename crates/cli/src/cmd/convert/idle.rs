@@ -87,8 +87,10 @@ pub(super) fn refuse(args: &Args, wanted: &Wanted) -> anyhow::Result<()> {
             && matches!(about, About::Quantizing | About::Files)
             && option != "--imatrix"
         {
-            let plan = plan.display();
-            bail!("{option} is decided by the plan: change {plan}, or make it anew with {option}");
+            bail!(
+                "{option} is decided by the plan of --plan {}: change it there, or make the plan anew",
+                plan.display()
+            );
         }
         if args.vocab_only && matches!(about, About::Quantizing | About::CheckpointTensors) {
             bail!("{option} has no effect with --vocab-only: there are no tensors");

@@ -148,7 +148,7 @@ fn several_types_in_one_run_are_the_files_of_several_runs() {
     let message = folder.run("convert model-F32.gguf -t Q4_0 -t Q8_0 -o x.gguf").failure();
     assert!(message.contains("several types need a folder"), "{message}");
     let message = folder.run("convert model-F32.gguf -t Q4_0 -t Q8_0 -o {ftype}/x.gguf").failure();
-    assert!(message.contains("several types need a folder"), "{message}");
+    assert!(message.contains("the folder {ftype} does not exist"), "{message}");
     folder.run("convert model-F32.gguf -t Q4_0 -t Q8_0 -o x-{ftype}.{FTYPE}").ok();
     for (name, other) in [("x-q4_0.Q4_0", "model-Q4_0.gguf"), ("x-q8_0.Q8_0", "model-Q8_0.gguf")] {
         assert!(fs::read(folder.path(name)).unwrap() == fs::read(folder.path(other)).unwrap());

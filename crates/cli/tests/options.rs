@@ -248,7 +248,12 @@ const OPTIONS: &[(&str, &str, Case)] = &[
         "--dry-run",
         Refused("convert model.gguf -t Q4_0 --dry-run --verify", "cannot be used with"),
     ),
-    ("convert", "--resume", Always("says what it continues, or that there is nothing")),
+    (
+        "convert",
+        "--resume",
+        Warned("convert model.gguf -t Q4_0 -o x.gguf --resume", "--resume has no effect"),
+    ),
+    ("convert", "--restart", Always("discards what is left, if anything is")),
     ("convert", "--verify", Refused("convert ck --vocab-only --verify", "--verify has no effect")),
     (
         "convert",

@@ -167,7 +167,6 @@ fn inputs_that_are_no_files() {
         "tokenizer.model",
         "chat_template.jinja",
         "added_tokens.json",
-        "README.md",
         "model.safetensors",
         "model.safetensors.index.json",
     ] {
@@ -181,6 +180,13 @@ fn inputs_that_are_no_files() {
     }
     let names = folder.names();
     assert!(!names.iter().any(|name| name == "o.gguf" || name == "new"), "{names:?}");
+    // a model card is no reason to fail
+    copy_checkpoint(&folder.path("ck"));
+    let card = folder.path("ck/README.md");
+    let _ = fs::remove_file(&card);
+    make_fifo(&card);
+    let ran = run(&folder, "convert ck -t Q8_0 -o o.gguf");
+    assert!(ran.status == 0 && ran.stderr.contains("README.md: this is a FIFO"), "{ran:?}");
 }
 
 #[test]

@@ -108,12 +108,15 @@ fn every_command_has_json_with_a_schema() {
     let commands: Vec<&str> =
         commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
     for command in commands.into_iter().filter(|command| *command != "help") {
+        let command = if command == "arch" { "arch check" } else { command };
         let help = folder.run(&format!("{command} --help")).ok();
         assert!(help.contains("--json"), "{command}");
     }
     folder.write("a.gguf", model());
+    folder.write("llama.toml", include_str!("../../convert/src/arch/models/llama.toml"));
     folder.write("b.gguf", model());
     for (line, schema) in [
+        ("arch check llama.toml --json", "/0/schema"),
         ("check a.gguf --json", "/0/schema"),
         ("convert a.gguf -t Q8_0 -o c.gguf --json", "/schema"),
         ("convert a.gguf -t Q8_0 --dry-run --json", "/granule_plan"),

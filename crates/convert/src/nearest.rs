@@ -121,4 +121,19 @@ mod tests {
         assert_eq!(did_you_mean(&["a"]), "; did you mean a?");
         assert_eq!(did_you_mean(&["a", "b", "c"]), "; did you mean a, b or c?");
     }
+
+    #[test]
+    fn letters_that_differ_are_counted() {
+        for (a, b, expected) in [
+            ("head", "head", 0),
+            ("haed", "head", 1),
+            ("hed", "head", 1),
+            ("heads", "head", 1),
+            ("hoad", "head", 1),
+            ("", "head", 4),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ mod tensor_types;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use granule_convert::plan::run_all;
@@ -70,14 +71,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ..RunOptions::default()
     };
     let plans: Vec<_> = jobs.iter().map(|job| (&job.plan, job.path.as_path())).collect();
+    let continued = AtomicBool::new(false);
     let result = run_all(input.source(), &plans, importance.as_ref(), &options, &|event| {
         progress.on(&event);
+        continued.fetch_or(matches!(event, Event::Continued { .. }), Ordering::Relaxed);
         if !args.quiet {
             say(&event);
         }
     });
     progress.finish();
     let summary = result?;
+    if args.resume && !args.quiet && !continued.into_inner() {
+        output::warn("--resume has no effect: no interrupted run has left anything");
+    }
     if args.json {
         let warnings = report::warnings(&input, &jobs, &notes);
         output::print_json(&report::json(warnings, &jobs, &summary))?;

@@ -165,7 +165,7 @@ pub(crate) struct Args {
     pub(crate) dry_run: bool,
     /// Continue an interrupted run of the same command: this is the default
     #[arg(long, conflicts_with = "dry_run")]
-    pub(super) resume: bool,
+    pub(crate) resume: bool,
     /// Discard what an interrupted run has left, and begin anew
     #[arg(long, conflicts_with_all = ["dry_run", "resume"])]
     pub(crate) restart: bool,

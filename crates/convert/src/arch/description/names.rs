@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use super::{Mistake, Place, did_you_mean};
-use crate::arch::mistake::{distance, nearest};
+use crate::arch::mistake::nearest;
 use crate::arch::{Arch, Expression, FILES, GROUPS, Item};
+use crate::nearest::distance;
 
 /// Numbers that the code looks at, besides expressions.
 const ASKED_FOR: &[&str] = &["layers", "experts"];

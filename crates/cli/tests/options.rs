@@ -248,11 +248,7 @@ const OPTIONS: &[(&str, &str, Case)] = &[
         "--dry-run",
         Refused("convert model.gguf -t Q4_0 --dry-run --verify", "cannot be used with"),
     ),
-    (
-        "convert",
-        "--resume",
-        Warned("convert model.gguf -t Q4_0 -o x.gguf --resume", "--resume has no effect"),
-    ),
+    ("convert", "--resume", Always("said after the run: to_resume_without_anything_left")),
     ("convert", "--restart", Always("discards what is left, if anything is")),
     ("convert", "--verify", Refused("convert ck --vocab-only --verify", "--verify has no effect")),
     (
@@ -394,4 +390,14 @@ fn a_plan_of_a_checkpoint_in_another_type() {
     folder.write("p.json", folder.run("convert ck --outtype f32 -t Q8_0 --dry-run --json").ok());
     folder.run("convert ck --outtype f32 --plan p.json -o two.out").ok();
     assert!(fs::read(folder.path("one.out")).unwrap() == fs::read(folder.path("two.out")).unwrap());
+}
+
+#[test]
+fn to_resume_without_anything_left() {
+    let folder = folder();
+    let line = "convert model.gguf -t Q4_0 -o x.gguf --resume";
+    let ran = folder.run(line);
+    let part = "--resume has no effect: no interrupted run has left anything";
+    assert!(ran.status == 0 && ran.stderr.contains(part), "{ran:?}");
+    assert_eq!(folder.run(&format!("{line} --quiet")).stderr, "");
 }

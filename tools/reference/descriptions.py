@@ -115,7 +115,8 @@ def make(row, work):
     config = {key: value for key, value in config.items() if key != "tokens"}
     text = config.get("text_config", config)
     if text.get("vocab_size", 0) > 1000:
-        size = vocabulary(tokenizers / tokenizer)
+        # the reference drops the rows beyond the tokens of Gemma 3, but pads the tokens
+        size = vocabulary(tokenizers / tokenizer) if "text_config" not in config else tokens(tokenizers / tokenizer)
         spare = 2 if name == "mamba-old-keys" else 0
         config = json.loads(json.dumps({**config, "tensors": None}), parse_int=int)
         config = {key: value for key, value in config.items() if key != "tensors"}
@@ -133,13 +134,19 @@ def make(row, work):
     write_weights(folder / "model.safetensors", tensors)
     files = {str(path.relative_to(folder)): json.loads(path.read_text())
              for path in sorted(folder.rglob("*.json"))
-             if path.name not in TOKENIZER_FILES and path.name != "config.json"}
+             if path.name not in TOKENIZER_FILES and path != folder / "config.json"}
     return folder, {"folder": folder.name, "tokenizer": TOKENIZERS[tokenizer],
                     "config": json.loads((folder / "config.json").read_text()), "files": files, "tensors": tensors}
 
 
 def vocabulary(folder):
     return tiny.vocabulary(folder) if any(folder.iterdir()) else 0
+
+
+def tokens(folder):
+    """The number of tokens of tokenizer.json."""
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    return max([*tokenizer["model"]["vocab"].values(), *(token["id"] for token in tokenizer["added_tokens"])]) + 1
 
 
 def convert(converter, folder, kind, out, pre):

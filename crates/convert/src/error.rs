@@ -59,7 +59,7 @@ pub enum Error {
     },
     /// The folder of an output cannot be written to.
     #[error(
-        "{}: nothing can be written to the folder {} ({source}); name another output with -o",
+        "{}: nothing can be written to the folder {}; name another output with -o",
         path.display(), folder.display()
     )]
     NotWritable {

@@ -37,7 +37,16 @@ fn names_tokens(vocabulary: &Vocabulary<'_>, merge: &[u8], joined: &mut Vec<u8>)
     joined.clear();
     joined.extend_from_slice(left);
     joined.extend_from_slice(right);
-    vocabulary.has(left) && vocabulary.has(right) && vocabulary.has(joined)
+    [left, right, joined].into_iter().all(|text| is_token(vocabulary, text))
+}
+
+/// Whether a token has the string. The reference's converter writes spaces in added tokens, which
+/// the tokenizer's merges know with `▁`.
+fn is_token(vocabulary: &Vocabulary<'_>, text: &[u8]) -> bool {
+    vocabulary.has(text)
+        || str::from_utf8(text).is_ok_and(|text| {
+            text.contains('▁') && vocabulary.has(text.replace('▁', " ").as_bytes())
+        })
 }
 
 #[cfg(test)]
@@ -57,6 +66,15 @@ mod tests {
             model("gpt2", &["a b", merge]).gives(&["S021"]);
             model("gemma4", &["a b", merge]).gives(&["S021"]);
         }
+        // added tokens have spaces
+        let added = |merge: &str| {
+            Forge::model()
+                .key("tokenizer.ggml.model", "gpt2")
+                .key("tokenizer.ggml.tokens", strings(&["▁", "▁▁", "   ", "a"]))
+                .key("tokenizer.ggml.merges", strings(&[merge]))
+        };
+        added("▁▁ ▁").gives(&[]);
+        added("▁ a").gives(&["S021"]);
         let report = model("gpt2", &["a b", "a c", "b a"]).report();
         assert_eq!(report.findings[0].times, 2);
         // other kinds of tokenizer have no use for them

@@ -74,13 +74,13 @@ pub(super) const STEPS: &[Step] = &[
     refused(
         "f16-overflow",
         "convert {in}/bf16-big -t F16 -o {out}",
-        &["blk.0.ffn_up.weight", "65504", "BF16"],
+        &["mlp.up_proj.weight", "65504", "BF16"],
         &["damaged"],
     ),
     refused(
         "f16-overflow",
         "convert {in}/bf16-big -t Q8_0 --outtype f16 -o {out}",
-        &["blk.0.ffn_up.weight", "65504", "bf16"],
+        &["mlp.up_proj.weight", "65504", "bf16"],
         &["damaged"],
     ),
     converts("f16-overflow", "convert {in}/bf16-big -t Q8_0 -o {out}", &[], &[Then::Clean]),
@@ -185,7 +185,7 @@ pub(super) const STEPS: &[Step] = &[
     converts(
         "stale-quantization-config",
         "convert {in}/merged-16bit -t Q8_0 -o {out}",
-        &["warning", "quantization_config"],
+        &["warning", "bitsandbytes", "ignored"],
         &[Then::Clean],
     ),
     converts(

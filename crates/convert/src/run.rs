@@ -258,7 +258,8 @@ fn open(
 
 /// Leave what is complete for another run.
 fn interrupted(outputs: &mut [Output]) -> Error {
-    let kept = outputs.iter_mut().map(Output::keep).fold(false, |any, kept| any || kept);
+    // each is kept, whatever the others say
+    let kept = outputs.iter_mut().map(Output::keep).fold(false, |any, kept| any | kept);
     Error::Interrupted { kept }
 }
 

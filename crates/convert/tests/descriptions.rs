@@ -205,7 +205,7 @@ fn hash(checkpoint: &Checkpoint) -> String {
     for (index, tensor) in checkpoint.tensors().iter().enumerate() {
         checkpoint.read_rows(index, 0..tensor.shape.rows().unwrap(), &mut rows).unwrap();
         let mut to = writer.tensor(&tensor.name).unwrap();
-        to.write(&rows).unwrap();
+        to.write_all(&rows).unwrap();
         to.finish().unwrap();
     }
     writer.finish().unwrap();

@@ -183,7 +183,7 @@ fn a_reranker_keeps_its_head() {
             assert!(format!("{template:?}").contains("<Document>: {document}<|im_end|>"));
             let found = tensor(&checkpoint, "cls.output.weight");
             assert_eq!(found, Some((vec![32, 2], head.clone())), "{}", folder.display());
-            assert_eq!(tensor(&checkpoint, "token_embd.weight").is_some(), true);
+            assert!(tensor(&checkpoint, "token_embd.weight").is_some());
             assert!(tensor(&checkpoint, "output.weight").is_none());
             let warnings = checkpoint.warnings().join("\n");
             assert!(!warnings.contains("missing"), "{warnings}");

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::ops::Range;
 
 use granule_reader::format::container::{Shape, Writer};
 use granule_reader::format::{BlockType, Draft, Endian, Metadata};
@@ -262,7 +263,7 @@ fn misuse_panics_and_says_what_does_not_fit() {
     assert_eq!(panics(|| tensor.par_decode_rows(0..1, &mut y[..7]).unwrap()), expected);
     assert_eq!(panics(|| tensor.decode_rows_f16(0..1, &mut [f16::ZERO; 7]).unwrap()), expected);
     assert_eq!(panics(|| tensor.decode_rows_bf16(0..1, &mut [bf16::ZERO; 7]).unwrap()), expected);
-    for rows in [1..0, 1399..1401, 1400..1401, u64::MAX - 1..u64::MAX] {
+    for rows in [Range { start: 1, end: 0 }, 1399..1401, 1400..1401, u64::MAX - 1..u64::MAX] {
         let message = format!("rows {rows:?} of tensor \"Q4_K\", which has 1400");
         assert_eq!(panics(|| drop(tensor.read_rows(rows.clone()))), message);
         assert_eq!(panics(|| tensor.read_rows_into(rows, &mut Vec::new()).unwrap()), message);

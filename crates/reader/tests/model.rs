@@ -95,7 +95,8 @@ fn limits_hold_for_every_way_of_opening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
     fs::write(&path, &bytes).unwrap();
-    let ways: [(&str, &dyn Fn(OpenOptions) -> Result<Model, Error>); 4] = [
+    type Open<'o> = &'o dyn Fn(OpenOptions) -> Result<Model, Error>;
+    let ways: [(&str, Open<'_>); 4] = [
         ("open", &|options| options.open(&path)),
         ("alone", &|options| options.alone(true).open(&path)),
         // SAFETY: the test does not change the file that it maps.

@@ -235,6 +235,10 @@ def main():
 
 def write_case(path, found):
     """A line for each part and each tensor."""
+    # JSON has no infinities; a text can hold them as Python writes them
+    text = json.dumps(found["config"])
+    if "Infinity" in text or "NaN" in text:
+        found["config"] = text
     parts = []
     for key, value in found.items():
         if key == "tensors":

@@ -28,7 +28,7 @@ struct Case {
     folder: String,
     /// Folder in `fixtures/` that has the tokenizer.
     tokenizer: String,
-    /// `config.json`.
+    /// `config.json`; its text if it is no strict JSON.
     config: Value,
     /// Further JSON files, by their path in the folder.
     files: BTreeMap<String, Value>,
@@ -140,7 +140,11 @@ impl Case {
                 fs::copy(from, folder.join(file)).unwrap();
             }
         }
-        fs::write(folder.join("config.json"), self.config.to_string()).unwrap();
+        let config = match &self.config {
+            Value::String(text) => text.clone(),
+            config => config.to_string(),
+        };
+        fs::write(folder.join("config.json"), config).unwrap();
         for (path, json) in &self.files {
             let path = folder.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

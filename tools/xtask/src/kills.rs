@@ -26,7 +26,7 @@ const COMMANDS: &[&[&str]] = &[
     &["-t", "Q2_K", "--imatrix", "one.dat"],
     &["-t", "Q2_K", "--imatrix", "two.dat"],
     &["-t", "Q2_K", "--fuse-qkv"],
-    &["-t", "Q2_K", "--outtype", "f16"],
+    &["-t", "Q2_K", "--token-embedding-type", "Q8_0"],
 ];
 
 /// What a file may hold besides the result of a command.
@@ -184,7 +184,7 @@ fn end(child: &mut Child) -> anyhow::Result<()> {
     Ok(child.kill()?)
 }
 
-const LAYERS: usize = 6;
+const LAYERS: usize = 16;
 const HIDDEN: usize = 512;
 const INNER: usize = 1024;
 /// Heads of queries, of keys and values, and their length.

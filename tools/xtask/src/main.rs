@@ -4,8 +4,10 @@
 mod bench;
 mod ci;
 mod conformance;
+#[cfg(unix)]
 mod faults;
 mod fuzz;
+#[cfg(unix)]
 mod kills;
 mod neon;
 mod run;
@@ -26,11 +28,13 @@ const TASKS: &[(&str, Task, &str)] = &[
     ("conformance", conformance::conformance, "compare with the live reference (not part of ci)"),
     ("bench", bench::bench, "measure speed beside the live reference (not part of ci)"),
     ("fuzz", fuzz::fuzz, "the fuzz targets, with libFuzzer (needs cargo-fuzz; not part of ci)"),
+    #[cfg(unix)]
     (
         "faults",
         faults::faults,
         "let every system call of a conversion fail (needs strace; not part of ci)",
     ),
+    #[cfg(unix)]
     ("kills", kills::kills, "kill conversions while commands change (not part of ci)"),
     ("neon", neon::neon, "the reader's tests on AArch64, under qemu (not part of ci)"),
     ("deny", ci::deny, "licences and advisories (skipped where cargo-deny is not installed)"),

@@ -49,6 +49,7 @@ pub(crate) fn program() -> PathBuf {
 }
 
 /// The program, as `cargo build --release` leaves it.
+#[cfg(unix)]
 pub(crate) fn program_of_release() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     target.unwrap_or_else(|| root().join("target")).join("release/granule")

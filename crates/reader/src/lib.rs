@@ -9,7 +9,7 @@
 //! | [`Activations`] | vectors to multiply with, quantized once |
 //! | [`decode`] | decoding rows for one instruction set |
 //! | [`dot`] | dot products of rows for one instruction set |
-//! | [`file`] | opening paths that must lead to regular files |
+//! | [`mod@file`] | opening paths that must lead to regular files |
 //! | [`positioned`] | reading and writing at positions of a file |
 //! | [`isa`] | instruction sets: detection, and the boundary that compiles code for them |
 #![deny(unsafe_code)]

@@ -114,7 +114,7 @@ impl Plan {
     /// # Errors
     /// If the recipe cannot be carried out on this source with this importance matrix. Nothing but names,
     /// shapes and types was looked at; what is wrong with the values shows when the plan runs. The files
-    /// that would be written are checked by the rules of [`granule_format::check`]: if they are not valid,
+    /// that would be written are checked by the rules of [`mod@granule_format::check`]: if they are not valid,
     /// that is an error, unless the source is a file that has the same fault already.
     pub fn new(
         source: &dyn Source,

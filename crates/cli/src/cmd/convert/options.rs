@@ -25,7 +25,7 @@ pub(super) const NO_SOURCE: &str = ".";
 /// A checkpoint is a folder as Hugging Face's libraries save it. Without a type it is converted as
 /// convert_hf_to_gguf.py does it: to its own 16-bit type. Of a split set of GGUF files, name any.
 /// Options have the names that llama-quantize and convert_hf_to_gguf.py give them, and the order of
-/// llama-quantize is understood: IN [OUT] TYPE [THREADS].
+/// llama-quantize is understood: `IN [OUT] TYPE [THREADS]`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = file_types())]
 #[command(override_usage = "granule convert [OPTIONS] SOURCE [OUTPUT] [TYPE] [THREADS]")]

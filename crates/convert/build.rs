@@ -7,10 +7,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// This crate's sources, and those of the crates that decode and pack for it: as folders of the workspace, and as
-/// `cargo vendor` names them. In a package from a registry they are absent; there each has one content for each version.
-const FOLDERS: &[&str] =
-    &["src", "../format/src", "../reader/src", "../granule-format/src", "../granule-reader/src"];
+/// The sources of this crate and of those below it: as folders of the workspace, and as `cargo vendor`
+/// names them. A package from a registry lacks them, but there a version has one content only.
+const FOLDERS: &[&str] = &[
+    "src",
+    "../format/src",
+    "../reader/src",
+    "../encode/src",
+    "../checkpoint/src",
+    "../granule-format/src",
+    "../granule-reader/src",
+    "../granule-encode/src",
+    "../granule-checkpoint/src",
+];
 
 fn main() -> io::Result<()> {
     let crate_folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());

@@ -15,6 +15,14 @@ pub(crate) fn on(error: &(dyn Error + 'static), command: &str) -> Option<String>
         return match error {
             granule_convert::Error::Io { path, source } => on_io(path, source),
             granule_convert::Error::Read(error) => on(error, command),
+            granule_convert::Error::Checkpoint(error) => on(error, command),
+            _ => None,
+        };
+    }
+    if let Some(error) = error.downcast_ref::<granule_checkpoint::Error>() {
+        return match error {
+            granule_checkpoint::Error::Io { path, source } => on_io(path, source),
+            granule_checkpoint::Error::Read(error) => on(error, command),
             _ => None,
         };
     }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
-use granule_convert::nearest::{did_you_mean, distance, nearest};
+use granule_checkpoint::nearest::{did_you_mean, distance, nearest};
 
 use crate::args::{Cli, Command};
 use crate::{foreign, output};

@@ -276,7 +276,7 @@ fn folder() -> Folder {
     folder.write("all.dat", matrix(&entries));
     folder.write("empty.txt", " \n");
     copy_checkpoint(&folder, "llama2-spm-256", "ck");
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../convert/src/arch/models");
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../checkpoint/src/arch/models");
     fs::copy(models.join("gpt2.toml"), folder.path("gpt2.toml")).unwrap();
     folder.write("p.json", folder.run("convert model.gguf -t Q4_0 --dry-run --json").ok());
     folder

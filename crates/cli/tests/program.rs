@@ -113,7 +113,7 @@ fn every_command_has_json_with_a_schema() {
         assert!(help.contains("--json"), "{command}");
     }
     folder.write("a.gguf", model());
-    folder.write("llama.toml", include_str!("../../convert/src/arch/models/llama.toml"));
+    folder.write("llama.toml", include_str!("../../checkpoint/src/arch/models/llama.toml"));
     folder.write("b.gguf", model());
     for (line, schema) in [
         ("arch check llama.toml --json", "/0/schema"),

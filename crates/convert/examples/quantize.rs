@@ -4,8 +4,8 @@
 use std::error::Error;
 
 use granule_convert::run::{OutputFile, RunOptions, run};
-use granule_convert::source::GgufSource;
 use granule_convert::{Plan, Recipe};
+use granule_reader::GgufSource;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,15 +1,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::source::Problem;
-
+use granule_checkpoint::range;
+use granule_encode::{EncodeError, ImportanceFileError};
 use granule_format::{BlockType, Defect};
 use granule_reader::file::SpecialFile;
 
-use crate::encode::EncodeError;
-use crate::importance::ImportanceError;
 use crate::plan::PlanError;
-use crate::range;
 use crate::recipe::RecipeError;
 use crate::verify::Cause;
 
@@ -248,30 +245,15 @@ pub enum Error {
         /// What is wrong with it.
         defect: Defect,
     },
-    /// A file of a checkpoint is not what it must be.
-    #[error("{}: {}{problem}", path.display(), of(tensor.as_deref()))]
-    Checkpoint {
-        /// The file, or the folder where a file is missing.
-        path: PathBuf,
-        /// The tensor by its name in the checkpoint, if it is about one.
-        tensor: Option<String>,
-        /// What is wrong.
-        problem: Box<Problem>,
-    },
+    /// A checkpoint cannot be read, or a GGUF file cannot become one.
+    #[error(transparent)]
+    Checkpoint(granule_checkpoint::Error),
     /// The header of the output cannot be laid out.
     #[error(transparent)]
     Write(#[from] granule_format::WriteError),
     /// An importance matrix cannot be read.
-    #[error("cannot use the importance matrix {}", path.display())]
-    Importance {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: ImportanceError,
-    },
-    /// A GGUF file cannot become a checkpoint.
     #[error(transparent)]
-    Export(Box<crate::export::ExportError>),
+    Importance(#[from] ImportanceFileError),
     /// An option cannot be understood.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
@@ -280,9 +262,13 @@ pub enum Error {
     Plan(#[from] PlanError),
 }
 
-impl From<crate::export::ExportError> for Error {
-    fn from(error: crate::export::ExportError) -> Self {
-        Self::Export(Box::new(error))
+impl From<granule_checkpoint::Error> for Error {
+    fn from(error: granule_checkpoint::Error) -> Self {
+        match error {
+            granule_checkpoint::Error::Read(error) => Self::Read(error),
+            granule_checkpoint::Error::Stopped => Self::Interrupted { kept: false },
+            error => Self::Checkpoint(error),
+        }
     }
 }
 
@@ -290,22 +276,6 @@ impl Error {
     pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { path: path.to_owned(), source }
     }
-
-    pub(crate) fn in_file(path: &Path, problem: impl Into<Problem>) -> Self {
-        Self::Checkpoint { path: path.to_owned(), tensor: None, problem: Box::new(problem.into()) }
-    }
-
-    pub(crate) fn of_tensor(path: &Path, tensor: &str, problem: Problem) -> Self {
-        Self::Checkpoint {
-            path: path.to_owned(),
-            tensor: Some(tensor.to_owned()),
-            problem: Box::new(problem),
-        }
-    }
-}
-
-fn of(tensor: Option<&str>) -> String {
-    tensor.map(|name| format!("tensor {name:?}: ")).unwrap_or_default()
 }
 
 fn special(link: Option<&Path>, kind: SpecialFile) -> String {

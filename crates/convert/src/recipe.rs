@@ -5,11 +5,11 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
+use granule_checkpoint::nearest::{did_you_mean, nearest};
 use granule_format::{BlockType, FileType, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::mixture::fallback::can_be_chosen;
-use crate::nearest::{did_you_mean, nearest};
 use crate::text;
 
 /// What to make of a model: a file type, and everything that changes the result.

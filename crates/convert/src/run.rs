@@ -16,15 +16,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use granule_encode::{EncodeError, encode_rows, matrix_weights};
 use granule_format::{Draft, Endian, TensorType};
+use granule_reader::Source;
 use granule_reader::decode::decode;
 use granule_reader::isa::Isa;
 
-use crate::encode::{EncodeError, encode_rows};
-use crate::importance::of_matrix;
+use crate::Error;
 use crate::output::{self, Leftover, Output};
 use crate::verify::{self, Cause, Rows, Verified};
-use crate::{Error, Source};
 use identity::Stamps;
 use progress::Progress;
 use step::{Step, steps};
@@ -429,7 +429,7 @@ impl Work<'_> {
             }
             let row = step.row as usize;
             out.resize(count / ty.block_values() * ty.block_bytes(), 0);
-            let weights = target.weights.map(|weights| of_matrix(weights, matrix, row));
+            let weights = target.weights.map(|weights| matrix_weights(weights, matrix, row));
             encode_rows(self.isa, ty, values, row, weights.as_deref(), out)
                 .map_err(|error| encode_error(name(), values, rows.start, step.row, error))?;
             out

@@ -5,16 +5,15 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use granule_encode::{Importance, encode_rows, matrix_weights};
 use granule_format::{BlockType, Shape, TensorType};
 use granule_reader::decode::decode;
 use granule_reader::isa::Isa;
+use granule_reader::{GgufSource, Source};
 use rayon::prelude::*;
 
-use crate::encode::encode_rows;
-use crate::importance::of_matrix;
+use crate::Error;
 use crate::plan::Plan;
-use crate::source::GgufSource;
-use crate::{Error, Importance, Source};
 
 /// Rows of a tensor that are compared, unless it has fewer.
 pub const SAMPLED_ROWS: u64 = 16;
@@ -129,7 +128,8 @@ pub fn verify(
             };
             let (shape, ty) = (tensor.shape, tensor.target);
             let (source, weights) = (tensor.source, target.weights);
-            let read: Read<'_> = Box::new(move |row, out| file.read_rows(place, row..row + 1, out));
+            let read: Read<'_> =
+                Box::new(move |row, out| Ok(file.read_rows(place, row..row + 1, out)?));
             Ok(Rows { path, name, shape, ty, source, weights, cause, read })
         });
         let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
@@ -241,7 +241,7 @@ impl Buffers {
         decode(isa, target, &self.found, &mut self.decoded);
         let rows_of_matrix = tensor.shape.dimensions().get(1).copied().unwrap_or(1).max(1);
         let weights =
-            tensor.weights.map(|weights| of_matrix(weights, row / rows_of_matrix, columns));
+            tensor.weights.map(|weights| matrix_weights(weights, row / rows_of_matrix, columns));
         self.encoded.resize(self.found.len(), 0);
         encode_rows(isa, target, &self.values, columns, weights.as_deref(), &mut self.encoded)
             .map_err(|source| Error::Encode { tensor: tensor.name.to_owned(), source })?;

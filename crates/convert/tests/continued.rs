@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use granule_checkpoint::{Checkpoint, CheckpointOptions, OutType};
 use granule_convert::plan::run_all;
 use granule_convert::run::{Event, RunOptions};
-use granule_convert::{Checkpoint, CheckpointOptions, Error, Importance, OutType, Plan, Recipe};
+use granule_convert::{Error, Plan, Recipe};
+use granule_encode::Importance;
 
 /// A copy of a checkpoint with a few layers, a description of its architecture, and where it is converted to.
 struct Place {
@@ -48,7 +50,7 @@ impl Place {
 
     /// Write the description of llama, changed.
     fn describe(&self, change: impl Fn(&str) -> String) {
-        let text = include_str!("../src/arch/models/llama.toml");
+        let text = include_str!("../../checkpoint/src/arch/models/llama.toml");
         fs::write(self.path("arch.toml"), change(text)).unwrap();
     }
 

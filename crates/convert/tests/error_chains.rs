@@ -5,9 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use granule_convert::source::GgufSource;
-use granule_convert::{Error, Importance};
+use granule_convert::Error;
+use granule_encode::Importance;
 use granule_format::{BlockType, WriteError};
+use granule_reader::GgufSource;
 
 /// The Rust files of a folder and of those in it.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -45,7 +46,7 @@ fn repeating(text: &str) -> (Vec<&str>, usize) {
 fn no_message_has_its_source_in_it() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (mut files, mut with_source) = (Vec::new(), 0);
-    for name in ["format", "reader", "convert"] {
+    for name in ["format", "reader", "encode", "checkpoint", "convert"] {
         sources(&crates.join(name).join("src"), &mut files);
     }
     for path in files {
@@ -77,13 +78,13 @@ fn chains_have_every_message_once() {
     fs::write(&wrong, "GGUF").unwrap();
     let encode = Error::Encode {
         tensor: "w".into(),
-        source: granule_convert::encode::EncodeError::NoEncoder(BlockType::Q8_K),
+        source: granule_encode::EncodeError::NoEncoder(BlockType::Q8_K),
     };
     let errors: [(Error, usize); 6] = [
-        (Importance::read(&absent).unwrap_err(), 2),
-        (Importance::read(&wrong).unwrap_err(), 2),
-        (GgufSource::open(&absent).err().unwrap(), 2),
-        (GgufSource::open(&wrong).err().unwrap(), 2),
+        (Importance::read(&absent).unwrap_err().into(), 2),
+        (Importance::read(&wrong).unwrap_err().into(), 2),
+        (GgufSource::open(&absent).err().unwrap().into(), 2),
+        (GgufSource::open(&wrong).err().unwrap().into(), 2),
         (encode, 2),
         (WriteError::Failed.into(), 1),
     ];

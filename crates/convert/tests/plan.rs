@@ -7,7 +7,8 @@ mod common;
 use common::{Paper, matrix, matrix_of};
 use granule_convert::plan::{Reason, Warning};
 use granule_convert::recipe::{Recipe, Split};
-use granule_convert::{Error, Importance, Plan, PlanError};
+use granule_convert::{Error, Plan, PlanError};
+use granule_encode::Importance;
 use granule_format::{BlockType, FileType, Metadata, Value};
 
 /// Two blocks of a small llama; rows of 576 that are no whole super-blocks.

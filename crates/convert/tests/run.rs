@@ -10,8 +10,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use granule_convert::Error;
-use granule_convert::encode::encode_rows;
 use granule_convert::run::{Event, OutputFile, RunOptions, Summary, Target, run};
+use granule_encode::encode_rows;
 use granule_format::{BlockType, Draft, Endian, Metadata};
 use granule_reader::Model;
 use granule_reader::isa::Isa;

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 use common::{Paper, matrix_of};
 use granule_convert::plan::Reason;
 use granule_convert::recipe::{Recipe, parse_layers, parse_tensor_type};
-use granule_convert::{Importance, Plan, PlanError};
+use granule_convert::{Plan, PlanError};
+use granule_encode::Importance;
 use granule_format::BlockType;
 use serde_json::Value as Json;
 

@@ -11,8 +11,9 @@ use std::path::Path;
 use common::Paper;
 use granule_convert::plan::Warning;
 use granule_convert::recipe::{Recipe, Split};
-use granule_convert::{Error, Plan, PlanError, Source, SourceTensor};
+use granule_convert::{Error, Plan, PlanError};
 use granule_format::{Array, BlockType, FileType, Metadata};
+use granule_reader::{Source, SourceTensor};
 
 /// A whole llama of two blocks.
 fn llama() -> Paper {
@@ -71,7 +72,12 @@ impl Source for New {
 
     fn fingerprint(&self, _: usize, _: &mut dyn Hasher) {}
 
-    fn read_rows(&self, _: usize, _: Range<u64>, _: &mut Vec<u8>) -> Result<(), Error> {
+    fn read_rows(
+        &self,
+        _: usize,
+        _: Range<u64>,
+        _: &mut Vec<u8>,
+    ) -> Result<(), granule_reader::Error> {
         panic!("a plan reads no data")
     }
 

@@ -79,6 +79,9 @@ pub enum Error {
         /// The number of its type.
         id: u32,
     },
+    /// A [`Source`](crate::Source) that is not a GGUF file cannot be read; the error is its own.
+    #[error(transparent)]
+    Source(Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl Error {

@@ -6,6 +6,7 @@
 //! | [`OpenOptions`] | limits, and other options of opening |
 //! | [`Tensor`] | a view of a tensor: its bytes, and the values of any range of its rows |
 //! | [`PackedMatrix`] | weights repacked for products |
+//! | [`Source`] | whatever has metadata and tensors: a GGUF file, or one that does not exist yet |
 //! | [`Activations`] | vectors to multiply with, quantized once |
 //! | [`decode`] | decoding rows for one instruction set |
 //! | [`dot`] | dot products of rows for one instruction set |
@@ -29,6 +30,7 @@ mod open;
 mod packed;
 pub mod positioned;
 mod rows;
+mod source;
 mod storage;
 mod strip;
 mod tensor;
@@ -41,6 +43,7 @@ pub use map::FileMap;
 pub use model::{Model, Shard};
 pub use open::OpenOptions;
 pub use packed::PackedMatrix;
+pub use source::{GgufSource, Source, SourceTensor};
 pub use tensor::Tensor;
 
 /// The version of this crate.

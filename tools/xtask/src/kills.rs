@@ -218,7 +218,7 @@ fn make_inputs(folder: &Path) -> anyhow::Result<()> {
     fs::write(model.join("config.json"), config.to_string())?;
     write_weights(&model.join("model.safetensors"))?;
 
-    let arch = fs::read_to_string(root().join("crates/convert/src/arch/models/llama.toml"))?;
+    let arch = fs::read_to_string(root().join("crates/checkpoint/src/arch/models/llama.toml"))?;
     let other = arch.replace("\"attention-in-pairs\"", "\"attention\"");
     ensure!(other != arch, "the description of llama has another form");
     fs::write(folder.join("arch.toml"), other)?;

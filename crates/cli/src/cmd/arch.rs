@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use granule_convert::arch::{Arch, Mistake, Severity};
+use granule_checkpoint::arch::{Arch, Mistake, Severity};
 use serde_json::{Value as Json, json};
 
 use super::check::{status, verdict};

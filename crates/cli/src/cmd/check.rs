@@ -87,7 +87,7 @@ fn check(path: &Path, structure_only: bool) -> anyhow::Result<Report> {
         structure_only,
         name,
         siblings: Some(&siblings),
-        needed: Some(granule_convert::arch::needed),
+        needed: Some(granule_checkpoint::arch::needed),
         ..Options::default()
     };
 

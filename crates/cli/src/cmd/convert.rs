@@ -15,7 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 use granule_convert::plan::run_all;
 use granule_convert::run::{Event, RunOptions, check_output};
-use granule_convert::{Importance, Plan, PlanError};
+use granule_convert::{Plan, PlanError};
+use granule_encode::Importance;
 use granule_format::Endian;
 
 use crate::interrupt;

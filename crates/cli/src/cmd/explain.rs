@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use granule_convert::nearest::{did_you_mean, nearest};
+use granule_checkpoint::nearest::{did_you_mean, nearest};
 use granule_format::check::{RULES, rules};
 use serde_json::{Value, json};
 

@@ -4,8 +4,9 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use granule_convert::export::{Export, ExportOptions, ExportType, ExportedTensor};
-use granule_convert::nearest::{did_you_mean, nearest};
+use granule_checkpoint::export::{Export, ExportOptions, ExportType, ExportedTensor};
+use granule_checkpoint::nearest::{did_you_mean, nearest};
+use granule_convert::export;
 use granule_convert::recipe::parse_size;
 use granule_convert::run::Event;
 use serde_json::{Value as Json, json};
@@ -72,7 +73,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         plain: args.plain,
     };
     let threads = threads::bounded(args.threads, args.quiet);
-    let export = Export::plan(&args.source, &args.output, &options)?;
+    let export = export::plan(&args.source, &args.output, &options)?;
     if !args.quiet {
         export.notes().iter().for_each(|note| output::warn(note));
     }
@@ -94,7 +95,7 @@ fn write(export: &Export, threads: Option<usize>, show_progress: bool) -> anyhow
     let tensors = export.tensors().count();
     progress.on(&Event::Started { values: export.values(), tensors, resumed: 0 });
     let stop = interrupt::flag();
-    let done = export.run(threads, Some(&stop), &|values| {
+    let done = export::run(export, threads, Some(&stop), &|values| {
         progress.on(&Event::Progress { values });
     });
     progress.finish();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use granule_convert::encode::{Weighting, encoder};
+use granule_encode::{Weighting, encoder};
 use granule_format::BlockType;
 use serde::Serialize;
 use serde_json::json;

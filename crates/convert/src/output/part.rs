@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::io;
 
 use granule_reader::positioned::write_all_at;
 
@@ -39,7 +40,12 @@ impl Part {
 
     /// Write bytes at a position.
     pub(crate) fn write(&self, start: u64, bytes: &[u8]) -> Result<(), Error> {
-        write_all_at(&self.file, bytes, start).map_err(|source| self.place.io(source))
+        self.write_at(start, bytes).map_err(|source| self.place.io(source))
+    }
+
+    /// The same with the system's error.
+    pub(crate) fn write_at(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
+        write_all_at(&self.file, bytes, start)
     }
 
     /// Bring everything to the disk.

@@ -1,13 +1,14 @@
 use std::borrow::Cow;
 
+use granule_encode::{Importance, Weighting, encoder};
 use granule_format::{BlockType, Endian, FileType, Shape, TensorType, Value};
+use granule_reader::{Source, SourceTensor};
 
 use super::metadata::{Facts, apply, edits, guess, shard_edits};
 use super::prune::Prune;
 use super::{Plan, PlanError, PlannedTensor, Reason, Warning, importance_values, tensor_bytes};
 use super::{split, validity};
-use crate::encode::{Weighting, encoder};
-use crate::importance::{Importance, is_zero};
+use crate::Error;
 use crate::mixture::category::{Category, LAYER_EMBEDDING, OUTPUT};
 use crate::mixture::eligible::{kept, without_trailing_ones};
 use crate::mixture::fallback::{
@@ -15,7 +16,6 @@ use crate::mixture::fallback::{
 };
 use crate::mixture::{Assumed, Mixture, Model, block_number};
 use crate::recipe::{Recipe, Split};
-use crate::{Error, Source, SourceTensor};
 
 /// See [`Plan::preview`].
 pub(super) fn decide(
@@ -410,7 +410,11 @@ impl<'m> Decider<'m> {
             let found = weights.len() as u64;
             if found == expected {
                 let columns = shape.row().max(1) as usize;
-                if uses_weights(ty) && weights.chunks(columns).any(is_zero) {
+                if uses_weights(ty)
+                    && weights
+                        .chunks(columns)
+                        .any(|columns| columns.iter().all(|weight| *weight == 0.0))
+                {
                     count(&mut self.zero_entry);
                 }
                 return true;

@@ -1,10 +1,12 @@
 use std::path::{Path, PathBuf};
 
+use granule_encode::Importance;
 use granule_format::container::ShardName;
+use granule_reader::Source;
 
 use super::Plan;
+use crate::Error;
 use crate::run::{Event, OutputFile, RunOptions, Summary, run};
-use crate::{Error, Importance, Source};
 
 /// Carry out several plans for one source: every row is read once, whatever the number of results.
 ///

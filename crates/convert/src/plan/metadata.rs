@@ -1,10 +1,10 @@
+use granule_encode::Importance;
 use granule_format::container::{ALIGNMENT_KEY, SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS};
 use granule_format::file_type::GUESSED;
 use granule_format::{Array, BlockType, FileType, Metadata, StringArray, Value};
 use serde::{Deserialize, Serialize};
 
 use super::PlanError;
-use crate::importance::Importance;
 use crate::recipe::Recipe;
 
 /// A change to the metadata of the source.

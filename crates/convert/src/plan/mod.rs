@@ -14,14 +14,15 @@ pub use execute::run_all;
 pub use metadata::{Edit, Scalar};
 pub use validity::Invalid;
 
+use granule_encode::Importance;
 use granule_format::{BlockType, Draft, Endian, FileType, Metadata, Shape, TensorType};
+use granule_reader::Source;
 use serde::{Deserialize, Serialize};
 
-use crate::importance::Importance;
 use crate::mixture::Kept;
 use crate::recipe::{Recipe, Split};
 use crate::run::Target;
-use crate::{Error, Source, text};
+use crate::{Error, text};
 
 /// What becomes of every tensor and of the metadata.
 ///

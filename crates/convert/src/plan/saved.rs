@@ -1,4 +1,6 @@
+use granule_encode::Importance;
 use granule_format::Endian;
+use granule_reader::Source;
 use serde::{Deserialize, Serialize};
 
 use super::split::MOST_SHARDS;
@@ -6,11 +8,10 @@ use super::{
     Edit, Plan, PlanError, PlannedTensor, Warning, importance_values, metadata, tensor_bytes,
     validity,
 };
-use crate::importance::Importance;
+use crate::Error;
 use crate::mixture::eligible::without_trailing_ones;
 use crate::mixture::fallback::{can_be_chosen, cannot_do_without};
 use crate::recipe::Recipe;
-use crate::{Error, Source};
 
 /// The number in a saved plan that says how to read it.
 const VERSION: u32 = 1;

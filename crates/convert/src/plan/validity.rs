@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use granule_checkpoint::arch;
 use granule_format::check::{Finding, Options, Severity, check_drafts};
 use granule_format::{Draft, Endian, Metadata};
+use granule_reader::Source;
 
 use super::{Plan, PlanError, Warning};
-use crate::{Error, Source, arch};
+use crate::Error;
 
 /// A rule that the files to be written break.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use granule_format::{Draft, Endian};
+use granule_reader::Source;
 use sha2::{Digest, Sha256};
 
 use super::{OutputFile, Target};
-use crate::{Error, Source};
+use crate::Error;
 
 /// What decides the bytes of an output: the word for it in journals, and what it is called in messages.
 const PARTS: [(&str, &str); 6] = [

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use granule_format::{BlockType, TensorType};
+use granule_reader::Source;
 
 use super::{CHUNK_VALUES, Target};
-use crate::{Error, Source};
+use crate::Error;
 
 /// A source tensor and where it goes.
 #[derive(Debug)]

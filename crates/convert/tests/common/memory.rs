@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use granule_convert::{Error, Source, SourceTensor};
 use granule_format::{BlockType, Metadata, Shape};
+use granule_reader::{Source, SourceTensor};
 
 /// Tensors of `f32` in memory; one value may be replaced.
 pub(crate) struct Memory {
@@ -69,7 +69,12 @@ impl Source for Memory {
         into.write_u32(self.reading);
     }
 
-    fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn read_rows(
+        &self,
+        index: usize,
+        rows: Range<u64>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), granule_reader::Error> {
         let row = self.tensors[index].shape.row();
         self.read.fetch_add((rows.end - rows.start) * row, Ordering::Relaxed);
         out.clear();

@@ -6,8 +6,9 @@ use std::hash::Hasher;
 use std::ops::Range;
 use std::path::Path;
 
-use granule_convert::{Error, Importance, Source, SourceTensor};
+use granule_encode::Importance;
 use granule_format::{Array, BlockType, Metadata, Shape, Value};
+use granule_reader::{Source, SourceTensor};
 use serde_json::Value as Json;
 
 /// A model of names and shapes only.
@@ -69,7 +70,12 @@ impl Source for Paper {
 
     fn fingerprint(&self, _: usize, _: &mut dyn Hasher) {}
 
-    fn read_rows(&self, _: usize, _: Range<u64>, _: &mut Vec<u8>) -> Result<(), Error> {
+    fn read_rows(
+        &self,
+        _: usize,
+        _: Range<u64>,
+        _: &mut Vec<u8>,
+    ) -> Result<(), granule_reader::Error> {
         panic!("a plan reads no data")
     }
 

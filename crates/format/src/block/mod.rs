@@ -5,7 +5,7 @@
 //! the structure as it lies in the file, [`Block::unpack`] and [`Block::pack`] between it and plain
 //! numbers, the scalar [`Block::decode`] that *defines* the values, and [`Block::defect`].
 //!
-//! Faster decoding lives in `granule-reader`, the search for good codes in `granule-convert`, each
+//! Faster decoding lives in `granule-reader`, the search for good codes in `granule-encode`, each
 //! under the same file name.
 
 pub mod bits;

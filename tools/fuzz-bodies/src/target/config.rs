@@ -1,7 +1,8 @@
 //! `config.json`, `tokenizer.json` and `tokenizer_config.json` of a checkpoint.
 
+use granule_checkpoint::{Checkpoint, CheckpointOptions, OutType};
 use granule_convert::run::CHUNK_VALUES;
-use granule_convert::{Checkpoint, CheckpointOptions, OutType, Source};
+use granule_reader::Source;
 use tempfile::TempDir;
 
 use crate::parts::{number, parts};

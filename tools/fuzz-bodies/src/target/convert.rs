@@ -1,11 +1,13 @@
 //! Converting a tiny GGUF file: an error, or a file that is whole and that every part of Granule can read.
 
 use granule_convert::run::RunOptions;
-use granule_convert::source::GgufSource;
-use granule_convert::{Importance, Plan, Recipe, Source};
+use granule_convert::{Plan, Recipe};
+use granule_encode::Importance;
 use granule_format::check::{Options, Severity};
 use granule_format::file_type::FileType;
+use granule_reader::GgufSource;
 use granule_reader::Model;
+use granule_reader::Source;
 
 use crate::parts::number;
 use crate::{folder, write};

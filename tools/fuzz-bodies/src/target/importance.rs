@@ -1,6 +1,6 @@
 //! Importance matrices in both of their forms.
 
-use granule_convert::Importance;
+use granule_encode::Importance;
 
 pub(super) fn run(input: &[u8]) {
     let Ok(importance) = Importance::parse(input, "matrix") else { return };

@@ -1,7 +1,8 @@
 //! Saved plans and recipes: JSON that people edit.
 
-use granule_convert::{Error, Plan, Recipe, Source, SourceTensor};
+use granule_convert::{Plan, Recipe};
 use granule_format::{BlockType, FileType, Metadata, Shape};
+use granule_reader::{Source, SourceTensor};
 use std::hash::Hasher;
 use std::ops::Range;
 use std::path::Path;
@@ -74,7 +75,12 @@ impl Source for Paper {
 
     fn fingerprint(&self, _: usize, _: &mut dyn Hasher) {}
 
-    fn read_rows(&self, _: usize, _: Range<u64>, _: &mut Vec<u8>) -> Result<(), Error> {
+    fn read_rows(
+        &self,
+        _: usize,
+        _: Range<u64>,
+        _: &mut Vec<u8>,
+    ) -> Result<(), granule_reader::Error> {
         unreachable!("a plan reads no data")
     }
 }

@@ -2,10 +2,10 @@
 
 use granule_convert::Plan;
 use granule_convert::recipe::Split;
-use granule_convert::source::{GgufSource, Source};
 use granule_format::Header;
 use granule_format::check::{Options, Sibling, is_sibling};
 use granule_reader::Model;
+use granule_reader::{GgufSource, Source};
 
 use crate::parts::{number, parts};
 use crate::{folder, write};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use fastrand::Rng;
-use granule_convert::encode::{Weighting, encode_rows, encoder};
+use granule_encode::{Weighting, encode_rows, encoder};
 use granule_format::container::{Shape, Writer};
 use granule_format::{BlockType, Draft, Endian, Metadata};
 use granule_reader::isa::Isa;

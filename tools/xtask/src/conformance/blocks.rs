@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use fastrand::Rng;
-use granule_convert::encode::{EncodeError, Weighting, encode_rows, encoder};
+use granule_encode::{EncodeError, Weighting, encode_rows, encoder};
 use granule_format::BlockType;
 use granule_reader::isa::Isa;
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use granule_convert::encode::{Weighting, encode_rows, encoder};
+use granule_encode::{Weighting, encode_rows, encoder};
 use granule_format::BlockType;
 use granule_reader::Model;
 use granule_reader::isa::Isa;

@@ -7,10 +7,10 @@
 use std::path::Path;
 
 use anyhow::bail;
-use granule_convert::encode::{Weighting, encoder};
 use granule_convert::mixture::Kept;
 use granule_convert::plan::Reason;
 use granule_convert::{Plan, PlannedTensor};
+use granule_encode::{Weighting, encoder};
 use granule_format::FileType;
 
 use super::input::Input;

@@ -1,9 +1,11 @@
 //! What is converted: a checkpoint or a GGUF file.
 
 use anyhow::bail;
-use granule_convert::source::GgufSource;
-use granule_convert::{Checkpoint, CheckpointOptions, Source};
+use granule_checkpoint::{Checkpoint, CheckpointOptions};
+use granule_convert::encode_blocks;
 use granule_format::FileType;
+use granule_reader::GgufSource;
+use granule_reader::Source;
 
 use super::idle;
 use super::name::{self, Hub};
@@ -34,6 +36,7 @@ impl Input {
             fuse_qkv: args.fuse_qkv,
             fuse_gate_up_experts: args.fuse_gate_up_exps,
             vocabulary_only: args.vocab_only,
+            encoder: Some(encode_blocks),
         };
         Ok(Self::Checkpoint(Box::new(Checkpoint::open(&args.source, &options)?)))
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use granule_convert::arch;
+use granule_checkpoint::arch;
 use granule_convert::mixture::Kept;
 use granule_convert::plan::{Plan, PlannedTensor, Reason, Warning};
 use granule_convert::run::Summary;

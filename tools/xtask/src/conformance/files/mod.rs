@@ -15,10 +15,12 @@ use fastrand::Rng;
 use granule_convert::plan::run_all;
 use granule_convert::recipe::Split;
 use granule_convert::run::RunOptions;
-use granule_convert::source::GgufSource;
-use granule_convert::{Importance, Plan, Recipe, Source};
+use granule_convert::{Plan, Recipe};
+use granule_encode::Importance;
 use granule_format::check;
 use granule_format::check::Options;
+use granule_reader::GgufSource;
+use granule_reader::Source;
 
 use super::flag;
 use crate::run::root;

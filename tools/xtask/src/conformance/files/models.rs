@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use fastrand::Rng;
-use granule_convert::encode::encode_rows;
+use granule_encode::encode_rows;
 use granule_format::{Array, BlockType, Draft, Endian, Metadata, Shape, TensorInfo, Value, Writer};
 use granule_reader::isa::Isa;
 use serde_json::Value as Json;

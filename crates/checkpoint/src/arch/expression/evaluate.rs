@@ -1,0 +1,486 @@
+//! From an expression to a value.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::{Expression, Node, Operator};
+use crate::Error;
+use crate::Problem;
+use crate::arch::{Numbers, Rope, files};
+
+/// A function that expressions can call.
+#[derive(Debug)]
+pub(in crate::arch) struct Function {
+    pub(super) name: &'static str,
+    pub(super) arguments: RangeInclusive<usize>,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    If,
+    First,
+    Has,
+    Any,
+    Contains,
+    Truncate,
+    Ceiling,
+    Root,
+    Logarithm,
+    Least,
+    Greatest,
+    Length,
+    SortedValues,
+    EachLayer,
+    RopeFactors,
+    Tokens,
+    Token,
+    Named,
+    Lower,
+}
+
+/// The table of functions.
+#[rustfmt::skip]
+pub(super) const FUNCTIONS: &[Function] = &[
+    // `if(condition, a, b)`: only one of the two is looked at.
+    Function { name: "if", arguments: 3..=3, what: What::If },
+    // `first(a, b, ...)`: the first of these keys that is there, even if it is null.
+    Function { name: "first", arguments: 1..=16, what: What::First },
+    // `has(key)`: whether the key is there, even if it is null.
+    Function { name: "has", arguments: 1..=1, what: What::Has },
+    // `any(a, b, ...)`: whether one of them holds.
+    Function { name: "any", arguments: 1..=16, what: What::Any },
+    // `contains(list, x)`: whether the list has the item, or the text the part.
+    Function { name: "contains", arguments: 2..=2, what: What::Contains },
+    // To an integer: towards 0, upwards.
+    Function { name: "trunc", arguments: 1..=1, what: What::Truncate },
+    Function { name: "ceil", arguments: 1..=1, what: What::Ceiling },
+    Function { name: "sqrt", arguments: 1..=1, what: What::Root },
+    Function { name: "ln", arguments: 1..=1, what: What::Logarithm },
+    Function { name: "min", arguments: 2..=2, what: What::Least },
+    Function { name: "max", arguments: 2..=2, what: What::Greatest },
+    // `len(x)`: the number of items of a list, of keys of an object, of bytes of a text.
+    Function { name: "len", arguments: 1..=1, what: What::Length },
+    // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
+    Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
+    // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.
+    Function { name: "each_layer", arguments: 1..=1, what: What::EachLayer },
+    // `llama3_factors(head)`: by how much frequencies are divided if the rope type is llama3, else null.
+    Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
+    // `tokens()`: the number of tokens that the tokenizer's files have.
+    Function { name: "tokens", arguments: 0..=0, what: What::Tokens },
+    // `token(text)`: the id of the token with this text.
+    Function { name: "token", arguments: 1..=1, what: What::Token },
+    // `named(a, b, ...)`: whether the model's name has one of these in it, whatever the case.
+    Function { name: "named", arguments: 1..=16, what: What::Named },
+    // `lower(text)`: the text in lower case.
+    Function { name: "lower", arguments: 1..=1, what: What::Lower },
+];
+
+/// Definitions may refer to each other this deeply.
+const MOST_DEPTH: u32 = 32;
+
+/// More layers are a damaged config.
+const MOST_LAYERS: u64 = 65_536;
+
+/// What names stand for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'a> {
+    /// The folder of the checkpoint.
+    pub(in crate::arch) folder: &'a Path,
+    /// The same as it was given.
+    pub(in crate::arch) given: &'a Path,
+    /// The file that errors name.
+    pub(in crate::arch) path: &'a Path,
+    pub(in crate::arch) raw: &'a Map<String, Value>,
+    pub(in crate::arch) config: &'a Map<String, Value>,
+    pub(in crate::arch) numbers: &'a Numbers,
+    pub(in crate::arch) rope: Option<&'a Rope<'a>>,
+    pub(in crate::arch) layer: Option<u64>,
+    /// How many tokens there are, where no files of a tokenizer say it.
+    pub(in crate::arch) tokens: Option<u64>,
+    pub(in crate::arch) depth: u32,
+    /// The definition that is evaluated: inside of it, its name is that of the config's key.
+    pub(in crate::arch) inside: Option<&'a str>,
+}
+
+/// Why there is no value.
+enum Stop {
+    Skip,
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+type Found = Result<Value, Stop>;
+
+impl<'a> Scope<'a> {
+    /// The file that errors name.
+    pub(crate) const fn file(&self) -> &'a Path {
+        self.path
+    }
+
+    /// The same, inside of a layer.
+    pub(crate) const fn at(self, layer: Option<u64>) -> Self {
+        Self { layer, ..self }
+    }
+
+    /// The same, where the tokens have been counted already.
+    pub(crate) const fn with_tokens(self, tokens: Option<u64>) -> Self {
+        Self { tokens, ..self }
+    }
+
+    /// The value; `None` if the expression gives up.
+    pub(crate) fn value(&self, expression: &'a Expression) -> Result<Option<Value>, Error> {
+        match self.node(&expression.node) {
+            Ok(value) => Ok(Some(value)),
+            Err(Stop::Skip) => Ok(None),
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    /// The value, which must be there unless the expression gives up.
+    pub(crate) fn needed(&self, expression: &'a Expression) -> Result<Option<Value>, Error> {
+        match self.value(expression)? {
+            Some(Value::Null) => {
+                let mut keys = self.missing(&expression.node);
+                if keys.is_empty() {
+                    keys.push(expression.to_string());
+                }
+                Err(Error::in_file(self.path, Problem::MissingKey(keys)))
+            }
+            value => Ok(value),
+        }
+    }
+
+    /// The value as a number without sign.
+    pub(crate) fn unsigned(&self, expression: &'a Expression) -> Result<u64, Error> {
+        let value = self.needed(expression)?.unwrap_or(Value::Null);
+        let integer = value.as_u64();
+        integer.ok_or_else(|| self.wrong(expression, &value, "an integer that is not negative"))
+    }
+
+    /// The value as a signed number.
+    pub(crate) fn signed(&self, expression: &'a Expression) -> Result<i64, Error> {
+        let value = self.needed(expression)?.unwrap_or(Value::Null);
+        value.as_i64().ok_or_else(|| self.wrong(expression, &value, "an integer"))
+    }
+
+    /// Whether the value counts as true.
+    pub(crate) fn holds(&self, expression: &'a Expression) -> Result<bool, Error> {
+        Ok(self.value(expression)?.is_some_and(|value| truth(&value)))
+    }
+
+    /// A count of things that repeat.
+    pub(crate) fn count(&self, expression: &'a Expression) -> Result<u64, Error> {
+        match self.unsigned(expression)? {
+            count if count <= MOST_LAYERS => Ok(count),
+            count => Err(self.wrong(expression, &count.into(), "at most 65536")),
+        }
+    }
+
+    /// The error for a value of another kind than is needed.
+    pub(crate) fn wrong(
+        &self,
+        expression: impl ToString,
+        value: &Value,
+        expected: &'static str,
+    ) -> Error {
+        let problem =
+            Problem::KeyType { key: expression.to_string(), found: value.to_string(), expected };
+        Error::in_file(self.path, problem)
+    }
+
+    fn node(&self, node: &'a Node) -> Found {
+        match node {
+            Node::Literal(value) => Ok(value.clone()),
+            Node::Skip => Err(Stop::Skip),
+            Node::Name(name) => self.name(name),
+            Node::Item(list, index) => {
+                let (list, index) = (self.node(list)?, self.node(index)?);
+                let item = match &index {
+                    Value::String(key) => list.get(key),
+                    _ => index.as_u64().and_then(|index| list.get(usize::try_from(index).ok()?)),
+                };
+                Ok(item.cloned().unwrap_or_default())
+            }
+            Node::List(items) => items.iter().map(|item| self.node(item)).collect(),
+            Node::Not(node) => Ok((!truth(&self.node(node)?)).into()),
+            Node::Or(first, second) => match self.node(first)? {
+                Value::Null => self.node(second),
+                value => Ok(value),
+            },
+            Node::And(first, second) => {
+                Ok((truth(&self.node(first)?) && truth(&self.node(second)?)).into())
+            }
+            Node::Binary(operator, left, right) => {
+                let (a, b) = (self.node(left)?, self.node(right)?);
+                self.binary(*operator, &a, &b, right)
+            }
+            Node::Call(function, arguments) => self.call(function, arguments),
+        }
+    }
+
+    fn name(&self, name: &'a str) -> Found {
+        let (root, rest) =
+            name.split_once('.').map_or((name, None), |(root, rest)| (root, Some(rest)));
+        let value = match root {
+            "layer" if rest.is_none() => return Ok(self.layer.map_or(Value::Null, Value::from)),
+            "rope" => match self.rope {
+                Some(rope) => rope.get(rest.unwrap_or_default()),
+                None => None,
+            },
+            "raw" => path(self.raw, rest.unwrap_or_default()),
+            _ => match self.numbers.iter().find(|(key, _)| key == name) {
+                Some((key, expression)) if self.inside != Some(key.as_str()) => {
+                    if self.depth == MOST_DEPTH {
+                        return Err(self
+                            .wrong(name, &Value::Null, "no definition by itself")
+                            .into());
+                    }
+                    let inside = Self { inside: Some(key), depth: self.depth + 1, ..*self };
+                    return inside.node(&expression.node);
+                }
+                _ => path(self.config, name),
+            },
+        };
+        Ok(value.cloned().unwrap_or_default())
+    }
+
+    /// Whether a name is there, be it null.
+    fn has(&self, node: &Node) -> bool {
+        let Node::Name(name) = node else { return true };
+        match name.split_once('.') {
+            Some(("rope", rest)) => self.rope.is_some_and(|rope| rope.get(rest).is_some()),
+            Some(("raw", rest)) => path(self.raw, rest).is_some(),
+            _ => {
+                let defined = self.numbers.iter().any(|(key, _)| key == name);
+                (defined && self.inside != Some(name)) || path(self.config, name).is_some()
+            }
+        }
+    }
+
+    fn binary(&self, operator: Operator, a: &Value, b: &Value, right: &Node) -> Found {
+        use Operator::{
+            Add, Divide, Equal, Greater, GreaterOrEqual, Less, LessOrEqual, Multiply, Quotient,
+            Remainder, Subtract, Unequal,
+        };
+        match operator {
+            Equal => return Ok(same(a, b).into()),
+            Unequal => return Ok((!same(a, b)).into()),
+            _ => {}
+        }
+        if a.is_null() || b.is_null() {
+            return Ok(match operator {
+                Less | LessOrEqual | Greater | GreaterOrEqual => false.into(),
+                _ => Value::Null,
+            });
+        }
+        let number = |value: &Value| {
+            let found = value.as_f64();
+            found.ok_or_else(|| self.wrong("a value in a calculation", value, "a number"))
+        };
+        let (x, y) = (number(a)?, number(b)?);
+        match operator {
+            Less => return Ok((x < y).into()),
+            LessOrEqual => return Ok((x <= y).into()),
+            Greater => return Ok((x > y).into()),
+            GreaterOrEqual => return Ok((x >= y).into()),
+            Divide | Quotient | Remainder if y == 0.0 => {
+                let name = match right {
+                    Node::Name(name) => name,
+                    _ => "a divisor",
+                };
+                return Err(self.wrong(name, b, "a number above 0").into());
+            }
+            _ => {}
+        }
+        if let (Some(i), Some(j)) = (a.as_i64(), b.as_i64())
+            && operator != Divide
+        {
+            let exact = match operator {
+                Add => i.checked_add(j),
+                Subtract => i.checked_sub(j),
+                Multiply => i.checked_mul(j),
+                Quotient => i.checked_div_euclid(j),
+                _ => i.checked_rem_euclid(j),
+            };
+            if let Some(exact) = exact {
+                return Ok(exact.into());
+            }
+        }
+        Ok(Value::from(match operator {
+            Add => x + y,
+            Subtract => x - y,
+            Multiply => x * y,
+            Divide => x / y,
+            Quotient => (x / y).floor(),
+            _ => x - y * (x / y).floor(),
+        }))
+    }
+
+    fn call(&self, function: &Function, arguments: &'a [Node]) -> Found {
+        let argument = |index: usize| self.node(&arguments[index]);
+        let float = |index: usize| {
+            let value = argument(index)?;
+            match value.as_f64() {
+                None if value.is_null() => Ok(None),
+                None => Err(Stop::Error(self.wrong(function.name, &value, "a number"))),
+                number => Ok(number),
+            }
+        };
+        Ok(match function.what {
+            What::If if truth(&argument(0)?) => argument(1)?,
+            What::If => argument(2)?,
+            What::First => match arguments.iter().find(|node| self.has(node)) {
+                Some(node) => self.node(node)?,
+                None => Value::Null,
+            },
+            What::Has => self.has(&arguments[0]).into(),
+            What::Any => {
+                for index in 0..arguments.len() {
+                    if truth(&argument(index)?) {
+                        return Ok(true.into());
+                    }
+                }
+                false.into()
+            }
+            What::Contains => {
+                let (list, item) = (argument(0)?, argument(1)?);
+                if let (Some(text), Some(part)) = (list.as_str(), item.as_str()) {
+                    return Ok(text.contains(part).into());
+                }
+                let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+                items.iter().any(|other| same(other, &item)).into()
+            }
+            What::Truncate => float(0)?.map_or(Value::Null, |x| Value::from(x as i64)),
+            What::Ceiling => float(0)?.map_or(Value::Null, |x| Value::from(x.ceil() as i64)),
+            What::Root => float(0)?.map_or(Value::Null, |x| Value::from(x.sqrt())),
+            What::Logarithm => float(0)?.map_or(Value::Null, |x| Value::from(x.ln())),
+            What::Least | What::Greatest => {
+                let (a, b) = (argument(0)?, argument(1)?);
+                let (Some(x), Some(y)) = (float(0)?, float(1)?) else { return Ok(Value::Null) };
+                if (x < y) == matches!(function.what, What::Least) { a } else { b }
+            }
+            What::Length => match argument(0)? {
+                Value::Array(items) => items.len().into(),
+                Value::Object(keys) => keys.len().into(),
+                Value::String(text) => text.len().into(),
+                _ => Value::Null,
+            },
+            What::SortedValues => match argument(0)? {
+                Value::Object(map) => {
+                    let mut items: Vec<_> = map.into_iter().collect();
+                    let number = |key: &String| key.parse::<i64>().ok();
+                    if items.iter().all(|(key, _)| number(key).is_some()) {
+                        items.sort_by_key(|(key, _)| number(key));
+                    } else {
+                        items.sort_by(|(a, _), (b, _)| a.cmp(b));
+                    }
+                    items.into_iter().map(|(_, value)| value).collect()
+                }
+                _ => Value::Null,
+            },
+            What::EachLayer => {
+                let Some((_, layers)) = self.numbers.iter().find(|(key, _)| key == "layers") else {
+                    return Ok(Value::Null);
+                };
+                let layers = self.count(layers)?;
+                let items = (0..layers).map(|layer| self.at(Some(layer)).node(&arguments[0]));
+                Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            What::RopeFactors => {
+                let head = argument(0)?;
+                let Some(head) = head.as_u64().filter(|head| *head <= MOST_LAYERS) else {
+                    return Err(self.wrong("head size", &head, "at most 65536").into());
+                };
+                let factors = match self.rope {
+                    Some(rope) => rope.llama3_factors(head)?,
+                    None => None,
+                };
+                factors.map_or(Value::Null, |factors| factors.into_iter().map(f64::from).collect())
+            }
+            What::Tokens => match self.tokens {
+                Some(tokens) => tokens.into(),
+                None => files::token_count(self)?.map_or(Value::Null, Value::from),
+            },
+            What::Token => match argument(0)?.as_str() {
+                Some(text) => files::token_id(self, text)?.map_or(Value::Null, Value::from),
+                None => Value::Null,
+            },
+            What::Named => {
+                let names = (0..arguments.len()).map(argument).collect::<Result<Vec<_>, _>>()?;
+                let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+                files::is_named(self, &names).into()
+            }
+            What::Lower => match argument(0)?.as_str() {
+                Some(text) => text.to_lowercase().into(),
+                None => Value::Null,
+            },
+        })
+    }
+
+    /// The keys whose absence makes the value null.
+    fn missing(&self, node: &'a Node) -> Vec<String> {
+        let null = |node: &&'a Node| matches!(self.node(node), Ok(Value::Null));
+        let first = |nodes: &[&'a Node]| {
+            let node = nodes.iter().copied().find(|node| null(node));
+            node.map(|node| self.missing(node)).unwrap_or_default()
+        };
+        match node {
+            Node::Name(name) => {
+                let defined = self.numbers.iter().find(|(key, _)| key == name);
+                match defined {
+                    Some((key, expression)) if self.inside != Some(key.as_str()) => {
+                        let inside = Self { inside: Some(key), depth: self.depth + 1, ..*self };
+                        inside.missing(&expression.node)
+                    }
+                    _ => vec![name.clone()],
+                }
+            }
+            Node::Or(a, b) => [self.missing(a), self.missing(b)].concat(),
+            Node::Call(Function { what: What::First, .. }, names) => {
+                names.iter().flat_map(|name| self.missing(name)).collect()
+            }
+            Node::Call(_, nodes) | Node::List(nodes) => first(&nodes.iter().collect::<Vec<_>>()),
+            Node::Binary(_, a, b) | Node::Item(a, b) => first(&[a, b]),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What is at a place such as `a.b` in an object.
+pub(in crate::arch) fn path<'m>(map: &'m Map<String, Value>, path: &str) -> Option<&'m Value> {
+    match path.split_once('.') {
+        Some((key, rest)) => map.get(key)?.as_object().and_then(|map| self::path(map, rest)),
+        None => map.get(path),
+    }
+}
+
+fn truth(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(keys) => !keys.is_empty(),
+    }
+}
+
+/// Equality, in which 1 and 1.0 are the same.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! What other files of a checkpoint say about the model.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Scope;
+use crate::Error;
+use crate::Problem;
+use crate::json::{read_json, read_object, read_object_if_there};
+
+/// The ways to make one vector of those of all tokens: key of the module's config, name in its newer form, number.
+const POOLING: &[(&str, &str, u32)] = &[
+    ("pooling_mode_mean_tokens", "mean", 1),
+    ("pooling_mode_cls_token", "cls", 2),
+    ("pooling_mode_lasttoken", "lasttoken", 3),
+];
+
+/// The number of `classifier.pooling_type` for a name in the config.
+pub(super) fn classifier_pooling(name: &str) -> Option<u32> {
+    let row = POOLING.iter().find(|(_, known, _)| *known == name && *known != "lasttoken");
+    row.map(|(.., number)| *number)
+}
+
+/// The number of `pooling_type` that `modules.json` leads to; `None` if there is no such module.
+pub(super) fn pooling(folder: &Path) -> Result<Option<u32>, Error> {
+    let modules = folder.join("modules.json");
+    if !modules.exists() {
+        return Ok(None);
+    }
+    let modules = read_json(&modules)?;
+    let text = |module: &Value, key: &str| module.get(key)?.as_str().map(str::to_owned);
+    let mut modules = modules.as_array().into_iter().flatten();
+    let module = modules
+        .find(|module| text(module, "type").is_some_and(|kind| kind.ends_with("Pooling")))
+        .and_then(|module| text(module, "path"));
+    let Some(module) = module else { return Ok(None) };
+    if module.contains("..") || Path::new(&module).is_absolute() {
+        return Err(Error::in_file(&folder.join("modules.json"), Problem::ShardPath(module)));
+    }
+    let path = folder.join(module).join("config.json");
+    let config = read_object(&path)?;
+    let set = |key: &str| config.get(key).is_some_and(|value| *value == Value::Bool(true));
+    let mode = config.get("pooling_mode").and_then(Value::as_str);
+    let found = POOLING.iter().find(|(key, ..)| set(key));
+    let found = found.or_else(|| POOLING.iter().find(|(_, name, _)| mode == Some(name)));
+    match found {
+        Some((.., number)) => Ok(Some(*number)),
+        None => {
+            let found = Value::Object(config).to_string();
+            let expected = "mean, cls or lasttoken";
+            let problem = Problem::KeyType { key: "pooling_mode".to_owned(), found, expected };
+            Err(Error::in_file(&path, problem))
+        }
+    }
+}
+
+/// How many tokens the file has: as many as the config says, whatever the tokenizer's files have,
+/// else one for each id of `tokenizer.json`.
+pub(super) fn token_count(scope: &Scope<'_>) -> Result<Option<u64>, Error> {
+    let size = scope.config.get("vocab_size").and_then(Value::as_u64).filter(|size| *size > 0);
+    let path = scope.folder.join("tokenizer.json");
+    if size.is_some() || !path.exists() {
+        return Ok(size);
+    }
+    let json = read_object(&path)?;
+    let ids = match json.get("model").and_then(|model| model.get("vocab")) {
+        Some(Value::Object(tokens)) => tokens.values().filter_map(Value::as_u64).max(),
+        Some(Value::Array(tokens)) => (tokens.len() as u64).checked_sub(1),
+        _ => return Ok(None),
+    };
+    let added = json.get("added_tokens").and_then(Value::as_array);
+    let added = added.into_iter().flatten().filter_map(|token| token.get("id")?.as_u64());
+    Ok(added.chain(ids).max().map(|last| last.saturating_add(1)))
+}
+
+/// The id of the token with this text.
+pub(super) fn token_id(scope: &Scope<'_>, text: &str) -> Result<Option<u64>, Error> {
+    let json = read_object_if_there(&scope.folder.join("tokenizer.json"))?.unwrap_or_default();
+    let added = json.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
+    let is = |token: &&Value| token.get("content").and_then(Value::as_str) == Some(text);
+    let added = added.into_iter().find(is).and_then(|token| token.get("id")?.as_u64());
+    if added.is_some() {
+        return Ok(added);
+    }
+    match json.get("model").and_then(|model| model.get("vocab")) {
+        Some(Value::Object(tokens)) => Ok(tokens.get(text).and_then(Value::as_u64)),
+        Some(Value::Array(tokens)) => {
+            let is = |token: &Value| token.get(0).and_then(Value::as_str) == Some(text);
+            Ok(tokens.iter().position(is).map(|index| index as u64))
+        }
+        _ => {
+            let tokens = read_object_if_there(&scope.folder.join("vocab.json"))?;
+            Ok(tokens.unwrap_or_default().get(text).and_then(Value::as_u64))
+        }
+    }
+}
+
+/// Whether the model has one of these in its name: in the path by which the folder was given, in
+/// `model_type` or the class of its config, or as a heading of its model card. As in the reference,
+/// `_name_or_path` of the config does not count: the library replaces it by the path.
+pub(super) fn is_named(scope: &Scope<'_>, names: &[&str]) -> bool {
+    let class = scope.raw.get("architectures").and_then(|list| list.get(0));
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    // the folder may have been given as `.`
+    let folder = scope.folder.canonicalize().unwrap_or_else(|_| scope.folder.to_owned());
+    let folder = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let given = scope.given.to_string_lossy().into_owned();
+    let hints = [folder, given, text(scope.raw.get("model_type")), text(class)];
+    let hints = hints.map(|hint| hint.to_lowercase());
+    // A card that cannot be read has no heading.
+    let card = granule_reader::file::read(&scope.folder.join("README.md")).unwrap_or_default();
+    let card = String::from_utf8_lossy(&card).to_lowercase();
+    names.iter().any(|name| {
+        hints.iter().any(|hint| hint.contains(name)) || card.contains(&format!("# {name}"))
+    })
+}
+
+/// Modules of `sentence-transformers` that the file will not hold.
+pub(super) fn lost_modules(folder: &Path, pools: bool) -> Vec<String> {
+    let modules = read_json(&folder.join("modules.json")).unwrap_or_default();
+    let modules = modules.as_array().into_iter().flatten();
+    let kinds = modules.filter_map(|module| module.get("type")?.as_str()?.rsplit('.').next());
+    let advice = |kind: &str| match kind {
+        "Pooling" if !pools => Some(
+            "files of this architecture do not say how the vectors of a text's tokens become one: \
+             tell the program that runs the model, for example by `--pooling`",
+        ),
+        "Dense" => Some("its matrix is left out, and the vectors of the model will differ"),
+        _ => None,
+    };
+    let warning = |kind| Some(format!("modules.json: the module {kind}: {}", advice(kind)?));
+    kinds.filter_map(warning).collect()
+}

@@ -1,0 +1,297 @@
+//! Patterns that say how the numbers of a tensor are rearranged.
+//!
+//! `(head=heads half=2 row) column -> (head row half) column` reads: the first dimension is made of heads, each of
+//! two halves of rows; in the file the two halves alternate. On the left, brackets take a dimension apart, `=` says a
+//! size (one of each bracket may be left to follow from the others), `[start:end:step]` behind a name keeps a part
+//! of it. On the right, every name stands once; brackets make several into one dimension. `1` is a dimension of
+//! size 1, which may appear and disappear.
+
+use std::fmt;
+
+use super::expression::{Expression, Scope};
+use crate::Error;
+use crate::Problem;
+use crate::transform::{Axis, View};
+
+/// A pattern.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    /// Dimensions in the checkpoint, outermost first.
+    left: Vec<Vec<Name>>,
+    /// Dimensions in the file, outermost first, as indices of names; `None` is a dimension of size 1.
+    right: Vec<Vec<Option<usize>>>,
+}
+
+/// A name on the left.
+#[derive(Clone, Debug)]
+struct Name {
+    name: String,
+    size: Option<Expression>,
+    /// Start, end and step.
+    part: Option<[Option<Expression>; 3]>,
+}
+
+impl Pattern {
+    /// Read a pattern.
+    ///
+    /// # Errors
+    /// If it is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let fail = |why: &str| format!("pattern {text:?}: {why}");
+        let (left, right) = text.split_once("->").ok_or_else(|| fail("there is no \"->\""))?;
+        let left = groups(left)
+            .map_err(|why| fail(&why))?
+            .into_iter()
+            .map(|group| group.into_iter().map(Name::parse).collect())
+            .collect::<Result<Vec<Vec<_>>, _>>()?;
+        let names: Vec<&Name> = left.iter().flatten().collect();
+        for (index, name) in names.iter().enumerate() {
+            if name.name != "1" && names[..index].iter().any(|other| other.name == name.name) {
+                return Err(fail(&format!("{} stands twice on the left", name.name)));
+            }
+        }
+        let mut seen = vec![false; names.len()];
+        let mut place = |word: &str| {
+            if word == "1" {
+                return Ok(None);
+            }
+            let index = names.iter().position(|name| name.name == word);
+            let index = index.ok_or_else(|| fail(&format!("{word} is not on the left")))?;
+            if std::mem::replace(&mut seen[index], true) {
+                return Err(fail(&format!("{word} stands twice on the right")));
+            }
+            Ok(Some(index))
+        };
+        let right = groups(right)
+            .map_err(|why| fail(&why))?
+            .into_iter()
+            .map(|group| group.into_iter().map(&mut place).collect())
+            .collect::<Result<Vec<Vec<_>>, _>>()?;
+        let lost = names.iter().zip(&seen).find(|(name, seen)| !**seen && name.name != "1");
+        if let Some((lost, _)) = lost {
+            return Err(fail(&format!("{} is not on the right", lost.name)));
+        }
+        Ok(Self { text: text.trim().to_owned(), left, right })
+    }
+
+    /// The sizes in it, and the bounds of parts.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let names = self.left.iter().flatten();
+        names.flat_map(|name| name.size.iter().chain(name.part.iter().flatten().flatten()))
+    }
+
+    /// What it does to a tensor with these dimensions, outermost first: the dimensions in the file, outermost
+    /// first, and where its values come from.
+    pub(crate) fn apply<'a>(
+        &'a self,
+        scope: &Scope<'a>,
+        shape: &[u64],
+    ) -> Result<Result<(Vec<u64>, View), Problem>, Error> {
+        let unfit = || Problem::Rearrange { pattern: self.text.clone(), shape: shape.to_vec() };
+        if shape.len() != self.left.len() {
+            return Ok(Err(unfit()));
+        }
+        let mut axes = Vec::new();
+        let mut offset = 0;
+        let mut outer: u64 = shape.iter().product();
+        for (group, size) in self.left.iter().zip(shape) {
+            outer = outer.checked_div(*size).unwrap_or_default();
+            let mut sizes = Vec::new();
+            for name in group {
+                sizes.push(match &name.size {
+                    Some(size) => Some(scope.unsigned(size)?),
+                    None => None,
+                });
+            }
+            let known = sizes.iter().flatten().try_fold(1_u64, |all, size| all.checked_mul(*size));
+            let rest = known.and_then(|known| size.checked_div(known)).unwrap_or_default();
+            let sizes = sizes.into_iter().map(|size| size.unwrap_or(rest));
+            let sizes: Vec<u64> = sizes.collect();
+            if sizes.iter().try_fold(1_u64, |all, size| all.checked_mul(*size)) != Some(*size) {
+                return Ok(Err(unfit()));
+            }
+            let mut stride = outer * size;
+            for (name, size) in group.iter().zip(sizes) {
+                stride = stride.checked_div(size).unwrap_or_default();
+                let (start, count, step) = match &name.part {
+                    None => (0, size, 1),
+                    Some(part) => match name.range(scope, part, size)? {
+                        Some(range) => range,
+                        None => return Ok(Err(unfit())),
+                    },
+                };
+                offset += start * stride;
+                axes.push(Axis { count, stride: stride * step });
+            }
+        }
+        let axis = |index: &Option<usize>| index.map_or(Axis { count: 1, stride: 0 }, |i| axes[i]);
+        let right = self.right.iter().map(|group| group.iter().map(axis).collect::<Vec<_>>());
+        let right: Vec<Vec<Axis>> = right.collect();
+        let dimensions =
+            right.iter().map(|group| group.iter().map(|axis| axis.count).product()).collect();
+        Ok(Ok((dimensions, View::new(offset, right.concat()))))
+    }
+
+    /// The same for a bias: without the last dimension, which has to stay in its place.
+    pub(super) fn of_bias(&self) -> Result<Self, String> {
+        let mut bias = self.clone();
+        let index = self.left.iter().flatten().count().wrapping_sub(1);
+        let column = bias.left.pop().filter(|group| group.len() == 1 && group[0].part.is_none());
+        if column.is_none() || bias.right.pop() != Some(vec![Some(index)]) {
+            return Err(format!("pattern {:?} cannot be applied to a bias", self.text));
+        }
+        bias.text += " (bias)";
+        Ok(bias)
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Name {
+    fn parse(word: &str) -> Result<Self, String> {
+        let (word, part) = match word.strip_suffix(']').and_then(|word| word.split_once('[')) {
+            Some((word, part)) => (word, Some(part)),
+            None => (word, None),
+        };
+        let (name, size) = match word.split_once('=') {
+            Some((name, size)) => (name, Some(Expression::parse(size)?)),
+            None if word == "1" => (word, Some(Expression::parse("1")?)),
+            None => (word, None),
+        };
+        if name.is_empty()
+            || !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        {
+            return Err(format!("{name:?} is no name in a pattern"));
+        }
+        let part = part.map(|part| {
+            let mut texts = part.split(':');
+            let mut next = || match texts.next().map(str::trim) {
+                None | Some("") => Ok(None),
+                Some(text) => Expression::parse(text).map(Some),
+            };
+            let part = [next()?, next()?, next()?];
+            match texts.next() {
+                None => Ok(part),
+                Some(_) => Err(format!("{part:?}: start, end and step are all there is")),
+            }
+        });
+        Ok(Self { name: name.to_owned(), size, part: part.transpose()? })
+    }
+
+    /// Start, count and step of a part of `size`.
+    fn range<'a>(
+        &self,
+        scope: &Scope<'a>,
+        part: &'a [Option<Expression>; 3],
+        size: u64,
+    ) -> Result<Option<(u64, u64, u64)>, Error> {
+        let value = |at: usize| part[at].as_ref().map(|part| scope.signed(part)).transpose();
+        // As in Python, negative numbers count from the end; beyond the end is the end.
+        let bound = |value: i64| match value {
+            0.. => Some(size.min(value as u64)),
+            _ => size.checked_sub(value.unsigned_abs()),
+        };
+        let start = bound(value(0)?.unwrap_or(0));
+        let end = value(1)?.map_or(Some(size), bound);
+        let step = value(2)?.unwrap_or(1);
+        Ok(match (start, end, step) {
+            (Some(start), Some(end), 1..) if start < end => {
+                Some((start, (end - start).div_ceil(step as u64), step as u64))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The words between spaces; those in brackets belong together.
+fn groups(text: &str) -> Result<Vec<Vec<&str>>, String> {
+    let mut groups: Vec<Vec<&str>> = Vec::new();
+    let mut inside = false;
+    for word in text.split_whitespace() {
+        let (opens, word) = word.strip_prefix('(').map_or((false, word), |word| (true, word));
+        let (closes, word) = word.strip_suffix(')').map_or((false, word), |word| (true, word));
+        if opens && inside || closes && !inside && !opens || word.is_empty() {
+            return Err("brackets do not fit".to_owned());
+        }
+        match groups.last_mut() {
+            Some(group) if inside => group.push(word),
+            _ => groups.push(vec![word]),
+        }
+        inside = (inside || opens) && !closes;
+    }
+    if inside { Err("a bracket is open".to_owned()) } else { Ok(groups) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::arch::Config;
+
+    /// The dimensions, and the indices of the values in the source.
+    fn apply(pattern: &str, shape: &[u64]) -> Option<(Vec<u64>, Vec<u64>)> {
+        let config = Config::of(json!({"heads": 2, "part": 1}));
+        let numbers = Vec::new();
+        let scope = config.bare_scope(&numbers);
+        let pattern = Pattern::parse(pattern).unwrap();
+        let (dimensions, view) = pattern.apply(&scope, shape).unwrap().ok()?;
+        let values = dimensions.iter().product();
+        Some((dimensions, (0..values).map(|value| view.source(value)).collect()))
+    }
+
+    #[test]
+    fn patterns_say_where_values_come_from() {
+        /// Pattern, dimensions before and after, values in their new order.
+        type Case = (&'static str, &'static [u64], &'static [u64], &'static [u64]);
+        let cases: &[Case] = &[
+            ("a b -> b a", &[2, 3], &[3, 2], &[0, 3, 1, 4, 2, 5]),
+            (
+                "(head=heads half=2 row) -> (head row half)",
+                &[12],
+                &[12],
+                &[0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11],
+            ),
+            ("(a[part:] b=2) -> (a b)", &[6], &[4], &[2, 3, 4, 5]),
+            ("a[:-1] b -> a b", &[2, 2], &[1, 2], &[0, 1]),
+            ("a b[1::2] -> a b", &[2, 4], &[2, 2], &[1, 3, 5, 7]),
+            ("a 1 b -> a b 1", &[2, 1, 2], &[2, 2, 1], &[0, 1, 2, 3]),
+            ("a b c -> (a c) b", &[2, 2, 2], &[4, 2], &[0, 2, 1, 3, 4, 6, 5, 7]),
+        ];
+        for (pattern, shape, dimensions, sources) in cases {
+            let (found, values) = apply(pattern, shape).unwrap_or_else(|| panic!("{pattern}"));
+            assert_eq!((&found[..], &values[..]), (*dimensions, *sources), "{pattern}");
+        }
+        for (pattern, shape) in [
+            ("a b -> b a", &[2_u64][..]),
+            ("(head=heads row) -> (head row)", &[7]),
+            ("a[3:] -> a", &[3]),
+            ("a[:-4] -> a", &[3]),
+        ] {
+            assert_eq!(apply(pattern, shape), None, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_said() {
+        for (text, why) in [
+            ("a b", "->"),
+            ("a -> b", "not on the left"),
+            ("a b -> a", "not on the right"),
+            ("a a -> a", "twice on the left"),
+            ("a -> (a a)", "twice on the right"),
+            ("(a -> a", "open"),
+            ("a) -> a", "brackets"),
+            ("a[1:2:3:4] -> a", "start, end and step"),
+            ("a=( -> a", "no value"),
+        ] {
+            let error = Pattern::parse(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Tensors of a layer that are joined to one on request.
+
+use std::collections::{BTreeMap, HashMap};
+
+use granule_format::{BlockType, Shape};
+
+use super::mapping::{Assembled, Mapped, Piece};
+use super::out_type::Writable;
+use crate::data_type::DataType;
+use crate::weights::Weights;
+use granule_reader::SourceTensor;
+
+/// What the types of tensors follow from.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) weights: &'a Weights,
+    pub(super) out_type: Writable,
+}
+
+/// What is joined: the ends of the names, and that of the result.
+struct Join {
+    parts: &'static [&'static str],
+    whole: &'static str,
+}
+
+const QKV_WEIGHTS: Join =
+    Join { parts: &["attn_q.weight", "attn_k.weight", "attn_v.weight"], whole: "attn_qkv.weight" };
+const QKV_BIASES: Join =
+    Join { parts: &["attn_q.bias", "attn_k.bias", "attn_v.bias"], whole: "attn_qkv.bias" };
+const GATE_UP_EXPERTS: Join = Join {
+    parts: &["ffn_gate_exps.weight", "ffn_up_exps.weight"],
+    whole: "ffn_gate_up_exps.weight",
+};
+
+/// Join queries, keys and values, row after row, where a layer has all three; weights only if the layer has biases for all
+/// three or for none.
+pub(super) fn queries_keys_values(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<Mapped> {
+    let biases = layers(&tensors, &QKV_BIASES);
+    let mut weights = layers(&tensors, &QKV_WEIGHTS);
+    weights.retain(|layer, found| {
+        let biases = biases.get(layer).map_or(0, Vec::len);
+        found.len() == 3 && (biases == 0 || biases == 3)
+    });
+    let mut biases = biases;
+    biases.retain(|layer, found| found.len() == 3 && weights.contains_key(layer));
+    let tensors = join(tensors, &QKV_WEIGHTS, weights, of);
+    // the positions have changed
+    let found = layers(&tensors, &QKV_BIASES);
+    let biases = found.into_iter().filter(|(layer, _)| biases.contains_key(layer)).collect();
+    join(tensors, &QKV_BIASES, biases, of)
+}
+
+/// Join the two inner matrices of every expert, row after row.
+pub(super) fn gates_and_ups(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<Mapped> {
+    let mut found = layers(&tensors, &GATE_UP_EXPERTS);
+    found.retain(|_, found| found.len() == 2);
+    join(tensors, &GATE_UP_EXPERTS, found, of)
+}
+
+/// The tensors of each layer that could be joined, in the order of the parts.
+fn layers(tensors: &[Mapped], join: &Join) -> BTreeMap<String, Vec<usize>> {
+    let mut layers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for part in join.parts {
+        for (index, (tensor, _)) in tensors.iter().enumerate() {
+            if let Some(layer) = tensor.name.strip_suffix(part)
+                && layer.starts_with("blk.")
+            {
+                layers.entry(layer.to_owned()).or_default().push(index);
+            }
+        }
+    }
+    layers
+}
+
+/// Replace the tensors of these layers by their joins, which stand where the last of their parts was.
+fn join(
+    tensors: Vec<Mapped>,
+    join: &Join,
+    layers: BTreeMap<String, Vec<usize>>,
+    of: Context<'_>,
+) -> Vec<Mapped> {
+    let mut joined = HashMap::new();
+    let mut gone = vec![false; tensors.len()];
+    for (layer, parts) in layers {
+        let name = format!("{layer}{}", join.whole);
+        let Some(whole) = whole(name, &tensors, &parts, of) else { continue };
+        parts.iter().for_each(|part| gone[*part] = true);
+        joined.insert(parts.into_iter().max().unwrap_or_default(), whole);
+    }
+    let kept = tensors.into_iter().zip(gone).enumerate().filter_map(|(index, (tensor, gone))| {
+        if gone { joined.remove(&index) } else { Some(tensor) }
+    });
+    kept.collect()
+}
+
+/// The join of tensors whose rows are equally long and whose values have one type and are changed alike; `None` if they cannot be joined.
+fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> Option<Mapped> {
+    let mut shapes = Vec::new();
+    let mut sources: Vec<&[Piece]> = Vec::new();
+    let mut changes = Vec::new();
+    for part in parts {
+        let (tensor, assembled) = &tensors[*part];
+        let Assembled::Stored { pieces, change } = assembled else { return None };
+        shapes.push(tensor.shape.dimensions().to_vec());
+        sources.push(pieces);
+        changes.push(*change);
+    }
+    let change = changes[0];
+    if changes.iter().any(|other| *other != change) {
+        return None;
+    }
+    let mut dimensions = shapes[0].clone();
+    // rows are dimension 1, values of a bias dimension 0
+    let grows = usize::from(dimensions.len() > 1);
+    dimensions[grows] = 0;
+    for shape in &shapes {
+        dimensions[grows] += shape.get(grows)?;
+        let alike =
+            |(index, length): (usize, &u64)| index == grows || shape.get(index) == Some(length);
+        if shape.len() != dimensions.len() || !dimensions.iter().enumerate().all(alike) {
+            return None;
+        }
+    }
+    let pieces = match dimensions.get(2) {
+        None => sources.concat(),
+        // expert after expert
+        Some(experts) => {
+            let experts = *experts as usize;
+            let split: Vec<Vec<Piece>> =
+                sources.iter().map(|pieces| by_matrix(pieces, experts)).collect::<Option<_>>()?;
+            (0..experts).flat_map(|at| split.iter().map(move |pieces| pieces[at].clone())).collect()
+        }
+    };
+    let shape = Shape::new(&dimensions).filter(|shape| shape.values().is_some())?;
+    let stored = of.weights.tensors()[pieces.first()?.tensor].ty;
+    if pieces.iter().any(|piece| of.weights.tensors()[piece.tensor].ty != stored) {
+        return None;
+    }
+    let ty = match stored {
+        DataType::Mxfp4 => BlockType::MXFP4, // kept bit for bit
+        _ => of.out_type.of_tensor(&name, &shape),
+    };
+    let tensor = SourceTensor { name, shape, ty: ty.into() };
+    Some((tensor, Assembled::Stored { pieces, change }))
+}
+
+/// A piece for each matrix.
+fn by_matrix(pieces: &[Piece], matrices: usize) -> Option<Vec<Piece>> {
+    match pieces {
+        pieces if pieces.len() == matrices => Some(pieces.to_vec()),
+        [Piece { tensor, view }] => {
+            let views = view.split(matrices as u64)?;
+            Some(views.map(|view| Piece { tensor: *tensor, view }).collect())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,434 @@
+//! Which tensors of the checkpoint become which tensors of the file, with everything checked.
+
+use std::collections::{HashMap, HashSet};
+
+use granule_format::{BlockType, Shape};
+use granule_reader::SourceTensor;
+
+use super::left_out::{Part, part};
+use super::out_type::Writable;
+use crate::Error;
+use crate::Problem;
+use crate::arch::{Arch, Change, LeftOut, Output, Place, Scope, TensorRule};
+use crate::data_type::DataType;
+use crate::transform::View;
+use crate::weights::{StoredTensor, Weights};
+
+/// Where the values of a tensor come from.
+#[derive(Clone, Debug)]
+pub(super) enum Assembled {
+    /// From tensors of the checkpoint, one behind the other.
+    Stored { pieces: Vec<Piece>, change: Change },
+    /// From the config.
+    Computed(Vec<f32>),
+}
+
+/// A tensor of the file, and where its values come from.
+pub(super) type Mapped = (SourceTensor, Assembled);
+
+/// A part of a tensor of the file.
+#[derive(Clone, Debug)]
+pub(super) struct Piece {
+    /// The tensor of the checkpoint, by its index.
+    pub(super) tensor: usize,
+    /// Which of its values.
+    pub(super) view: View,
+}
+
+/// Map all tensors, in the order of the file.
+pub(super) fn map(
+    arch: &Arch,
+    scope: Scope<'_>,
+    weights: &Weights,
+    out_type: Writable,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Mapped>, Error> {
+    let mut mapper = Mapper::new(arch, scope, weights, out_type)?;
+    mapper.compute()?;
+    let left_out = mapper.left_out()?;
+    for (index, tensor) in weights.tensors().iter().enumerate() {
+        let name = mapper.known_name(&tensor.name, &left_out);
+        match part(&left_out, &name) {
+            Part::Text => mapper.take(index, &name)?,
+            Part::Redundant => {}
+            Part::RedundantZeros if weights.all_zero(index)? => {}
+            Part::RedundantZeros => {
+                let arch = arch.name.clone();
+                return Err(mapper.fail(tensor, Problem::NotZero { arch }));
+            }
+            Part::Other => warnings
+                .push(format!("tensor {:?} is not of the text model: left out", tensor.name)),
+        }
+    }
+    mapper.check_presence(warnings)?;
+    mapper.early.append(&mut mapper.done);
+    Ok(mapper.early)
+}
+
+/// A rule that holds for this checkpoint, and how often it repeats.
+struct Active<'a> {
+    rule: &'a TensorRule,
+    layers: Option<u64>,
+    experts: Option<u64>,
+    /// Rules with the same number are written together, when the last tensor of a layer has been seen.
+    batch: usize,
+}
+
+struct Mapper<'a> {
+    arch: &'a Arch,
+    scope: Scope<'a>,
+    weights: &'a Weights,
+    out_type: Writable,
+    /// Whether names lack their prefix.
+    bare: bool,
+    rules: Vec<Active<'a>>,
+    /// The tensor of the checkpoint for a rule, the number of the source in it, and a place.
+    found: HashMap<(usize, usize, Place), usize>,
+    /// How many have been seen of a batch in a layer.
+    seen: HashMap<(usize, Option<u64>), u64>,
+    /// The tensors of the file so far.
+    written: HashMap<String, Option<usize>>,
+    early: Vec<Mapped>,
+    done: Vec<Mapped>,
+}
+
+impl<'a> Mapper<'a> {
+    fn new(
+        arch: &'a Arch,
+        scope: Scope<'a>,
+        weights: &'a Weights,
+        out_type: Writable,
+    ) -> Result<Self, Error> {
+        let mut rules: Vec<Active<'a>> = Vec::new();
+        for rule in &arch.tensors {
+            if let Some(when) = &rule.when
+                && !scope.holds(when)?
+            {
+                continue;
+            }
+            let count = |count| scope.count(count);
+            let source = &rule.sources[0];
+            let stack = rule.stack();
+            let mate = stack
+                .is_some()
+                .then(|| rules.iter().position(|other| other.rule.stack() == stack))
+                .flatten();
+            rules.push(Active {
+                rule,
+                layers: source.layers.as_ref().map(count).transpose()?,
+                experts: source.experts.as_ref().map(count).transpose()?,
+                batch: mate.unwrap_or(rules.len()),
+            });
+        }
+        Ok(Self {
+            arch,
+            scope,
+            weights,
+            out_type,
+            bare: false,
+            rules,
+            found: HashMap::new(),
+            seen: HashMap::new(),
+            written: HashMap::new(),
+            early: Vec::new(),
+            done: Vec::new(),
+        })
+    }
+
+    /// What the architecture leaves out of this checkpoint, with the number of layers where that counts.
+    fn left_out(&self) -> Result<Vec<(&'a LeftOut, Option<u64>)>, Error> {
+        let mut active = Vec::new();
+        for left_out in &self.arch.left_out {
+            if left_out.when.as_ref().map_or(Ok(true), |when| self.scope.holds(when))? {
+                let layers = left_out.beyond.as_ref().map(|layers| self.scope.count(layers));
+                active.push((left_out, layers.transpose()?));
+            }
+        }
+        Ok(active)
+    }
+
+    fn fail(&self, tensor: &StoredTensor, problem: Problem) -> Error {
+        Error::of_tensor(self.weights.path(tensor), &tensor.name, problem)
+    }
+
+    /// The name under which rules know a tensor. A checkpoint of the bare model lacks the prefix that the
+    /// whole model's has, and some checkpoints lack it in spite of what their config says.
+    fn known_name(&mut self, name: &str, left_out: &[(&LeftOut, Option<u64>)]) -> String {
+        let name = self.arch.rule_name(name);
+        let known = |name: &str| {
+            self.fits(name).next().is_some() || left_out.iter().any(|(it, n)| it.fits(name, *n))
+        };
+        match self.arch.prefixed(&name) {
+            Some(prefixed) if !known(&name) && known(&prefixed) => {
+                self.bare = true;
+                prefixed
+            }
+            _ => name,
+        }
+    }
+
+    /// The rules for a name: their number, the number of the source, and the numbers in the name. Rules under
+    /// a condition come first.
+    fn fits<'n>(&'n self, name: &'n str) -> impl Iterator<Item = (usize, usize, Place)> + 'n {
+        let rules = || self.rules.iter().enumerate();
+        let special = rules().filter(|(_, active)| active.rule.when.is_some());
+        let usual = rules().filter(|(_, active)| active.rule.when.is_none());
+        special.chain(usual).flat_map(move |(number, active)| {
+            let sources = active.rule.sources.iter().enumerate();
+            sources.filter_map(move |(source, pattern)| Some((number, source, pattern.fit(name)?)))
+        })
+    }
+
+    /// Take a tensor of the checkpoint, and write what is complete with it.
+    fn take(&mut self, index: usize, name: &str) -> Result<(), Error> {
+        let tensor = &self.weights.tensors()[index];
+        let (number, source, place) = self.rule_for(tensor, name)?;
+        let active = &self.rules[number];
+        let rule = active.rule;
+        let batch = active.batch;
+        self.check_shape(rule, place, tensor)?;
+        if rule.spare
+            && rule.outputs.iter().all(|o| self.written.contains_key(&o.name(place.layer)))
+        {
+            return Ok(());
+        }
+        if let Some(other) = self.found.insert((number, source, place), index) {
+            let other = self.weights.tensors()[other].name.clone();
+            return Err(self.fail(tensor, Problem::SameTarget { other }));
+        }
+        // Stacks and what is joined take their places where the last of their parts was.
+        let seen = self.seen.entry((batch, place.layer)).or_default();
+        *seen += 1;
+        let members = || (0..self.rules.len()).filter(|rule| self.rules[*rule].batch == batch);
+        let parts = |active: &Active<'_>| {
+            active.experts.unwrap_or(1).saturating_mul(active.rule.sources.len() as u64)
+        };
+        let all = members().map(|member| parts(&self.rules[member]));
+        if *seen == all.fold(0, u64::saturating_add) {
+            for member in members().collect::<Vec<_>>() {
+                self.write(member, place.layer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rule for a tensor, the number of the source in it, and the numbers in its name.
+    fn rule_for(&self, tensor: &StoredTensor, name: &str) -> Result<(usize, usize, Place), Error> {
+        let arch = || self.arch.name.clone();
+        let (number, source, place) = self
+            .fits(name)
+            .next()
+            .ok_or_else(|| self.fail(tensor, Problem::Unmapped { arch: arch(), beyond: None }))?;
+        let active = &self.rules[number];
+        let limits =
+            [(place.layer, active.layers, "layers"), (place.expert, active.experts, "experts")];
+        for (number, count, what) in limits {
+            if let (Some(number), Some(count)) = (number, count)
+                && number >= count
+            {
+                let beyond = Some((count, what));
+                return Err(self.fail(tensor, Problem::Unmapped { arch: arch(), beyond }));
+            }
+        }
+        Ok((number, source, place))
+    }
+
+    fn check_shape(
+        &self,
+        rule: &'a TensorRule,
+        place: Place,
+        tensor: &StoredTensor,
+    ) -> Result<(), Error> {
+        let scope = self.scope.at(place.layer);
+        let numbers = rule.shape.iter().map(|number| scope.unsigned(number));
+        let expected = numbers.collect::<Result<Vec<_>, _>>()?;
+        if tensor.shape != expected {
+            let found = tensor.shape.clone();
+            let by = rule.shape_text();
+            return Err(self.fail(tensor, Problem::Shape { found, expected, by }));
+        }
+        Ok(())
+    }
+
+    /// Write the tensors of a rule, whose parts have all been found.
+    fn write(&mut self, number: usize, layer: Option<u64>) -> Result<(), Error> {
+        let active = &self.rules[number];
+        let rule = active.rule;
+        let mut parts = Vec::new();
+        for expert in 0..active.experts.unwrap_or(1) {
+            let expert = active.experts.map(|_| expert);
+            for source in 0..rule.sources.len() {
+                parts.push(self.found[&(number, source, Place { layer, expert })]);
+            }
+        }
+        let stacked = active.experts.is_some();
+        if let Some(twin) = &rule.unless_equal
+            && let Some(Some(twin)) = self.written.get(twin)
+            && self.weights.same_values(*twin, parts[0])?
+        {
+            return Ok(());
+        }
+        for output in &rule.outputs {
+            self.add(rule, output, layer, &parts, stacked)?;
+        }
+        Ok(())
+    }
+
+    /// Append a tensor of the file.
+    fn add(
+        &mut self,
+        rule: &'a TensorRule,
+        output: &'a Output,
+        layer: Option<u64>,
+        parts: &[usize],
+        stacked: bool,
+    ) -> Result<(), Error> {
+        let first = &self.weights.tensors()[parts[0]];
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut dimensions: Vec<u64> = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let tensor = &self.weights.tensors()[*part];
+            if tensor.ty != first.ty {
+                let problem =
+                    Problem::MixedTypes { found: tensor.ty.name(), first: first.ty.name() };
+                return Err(self.fail(tensor, problem));
+            }
+            for (shape, view) in self.views(output, layer, tensor)? {
+                let block = tensor.ty.values();
+                let view = view
+                    .in_blocks(block)
+                    .filter(|_| shape.last().is_some_and(|row| row.is_multiple_of(block)));
+                let view =
+                    view.ok_or_else(|| self.fail(tensor, Problem::Blocks(tensor.ty.name())))?;
+                pieces.push(Piece { tensor: *part, view });
+                match dimensions.split_first_mut() {
+                    None => dimensions = shape,
+                    Some((rows, row)) if Some(&*row) == shape.get(1..) => {
+                        // Experts come one behind the other, everything else grows.
+                        let grows = !stacked || number == 0;
+                        *rows = rows.saturating_add(if grows { shape[0] } else { 0 });
+                    }
+                    Some(_) => {
+                        let problem = Problem::Parts { found: shape, first: dimensions };
+                        return Err(self.fail(tensor, problem));
+                    }
+                }
+            }
+        }
+        if stacked {
+            dimensions.insert(0, parts.len() as u64);
+        }
+        dimensions.reverse();
+        let shape = Shape::new(&dimensions)
+            .filter(|shape| shape.values().is_some())
+            .ok_or_else(|| self.fail(first, Problem::TooLarge(first.shape.clone())))?;
+        let name = output.name(layer);
+        if let Some(other) = self.written.insert(name.clone(), Some(parts[0])) {
+            let other = other.map(|other| self.weights.tensors()[other].name.clone());
+            let problem = Problem::SameTarget { other: other.unwrap_or(name) };
+            return Err(self.fail(first, problem));
+        }
+        let ty = match first.ty {
+            DataType::Mxfp4 => BlockType::MXFP4, // kept bit for bit
+            _ => self.out_type.of_tensor(&name, &shape),
+        };
+        let tensor = SourceTensor { name, shape, ty: ty.into() };
+        let to = if rule.early { &mut self.early } else { &mut self.done };
+        to.push((tensor, Assembled::Stored { pieces, change: rule.change }));
+        Ok(())
+    }
+
+    /// What an output takes from a tensor: dimensions, outermost first, and values.
+    fn views(
+        &self,
+        output: &'a Output,
+        layer: Option<u64>,
+        tensor: &StoredTensor,
+    ) -> Result<Vec<(Vec<u64>, View)>, Error> {
+        if output.patterns.is_empty() {
+            let values = tensor.shape.iter().product();
+            return Ok(vec![(tensor.shape.clone(), View::whole(values))]);
+        }
+        let scope = self.scope.at(layer);
+        let view = |pattern: &'a crate::arch::Pattern| {
+            pattern.apply(&scope, &tensor.shape)?.map_err(|problem| self.fail(tensor, problem))
+        };
+        output.patterns.iter().map(view).collect()
+    }
+
+    /// Write the tensors that follow from the config.
+    fn compute(&mut self) -> Result<(), Error> {
+        for computed in &self.arch.computed {
+            let Some(values) = self.scope.value(&computed.values)? else { continue };
+            let wrong = || self.scope.wrong(&computed.values, &values, "a list of numbers");
+            let list = values.as_array().ok_or_else(wrong)?;
+            let numbers = list.iter().map(|value| Some(value.as_f64()? as f32));
+            let numbers: Vec<f32> = numbers.collect::<Option<_>>().ok_or_else(wrong)?;
+            let found = numbers.len() as u64;
+            if let Some(length) = &computed.length {
+                let expected = self.scope.unsigned(length)?;
+                if found != expected {
+                    let name = computed.name.clone();
+                    let problem = Problem::ComputedLength { name, found, expected };
+                    return Err(Error::in_file(self.scope.file(), problem));
+                }
+            }
+            let shape = Shape::new(&[found]).expect("one dimension");
+            let ty = BlockType::F32.into();
+            self.written.insert(computed.name.clone(), None);
+            let tensor = SourceTensor { name: computed.name.clone(), shape, ty };
+            self.early.push((tensor, Assembled::Computed(numbers)));
+        }
+        Ok(())
+    }
+
+    /// Every tensor that the architecture needs must have been found.
+    fn check_presence(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
+        let all =
+            |count: Option<u64>| (0..count.unwrap_or(1)).map(move |number| count.map(|_| number));
+        let layers = self.rules.iter().filter_map(|active| active.layers).max();
+        let mut told = HashSet::new();
+        for layer in 0..layers.unwrap_or_default().max(1) {
+            for (number, active) in self.rules.iter().enumerate() {
+                let rule = active.rule;
+                let layer = match active.layers {
+                    Some(count) if layer < count => Some(layer),
+                    None if layer == 0 => None,
+                    _ => continue,
+                };
+                let written = |output: &Output| self.written.contains_key(&output.name(layer));
+                if rule.outputs.iter().all(written) || !self.scope.at(layer).holds(&rule.needed)? {
+                    continue;
+                }
+                for (expert, (source, pattern)) in all(active.experts)
+                    .flat_map(|expert| rule.sources.iter().enumerate().map(move |s| (expert, s)))
+                {
+                    let place = Place { layer, expert };
+                    if self.found.contains_key(&(number, source, place)) {
+                        continue;
+                    }
+                    let name = pattern.fill(place);
+                    let prefix = self.arch.optional_prefix.as_deref().filter(|_| self.bare);
+                    let name = prefix.and_then(|it| name.strip_prefix(it)).unwrap_or(&name);
+                    if !rule.advised {
+                        let arch = self.arch.name.clone();
+                        let problem = Problem::MissingTensor { arch };
+                        return Err(Error::of_tensor(self.weights.folder(), name, problem));
+                    }
+                    if told.insert(name.to_owned()) {
+                        warnings.push(format!(
+                            "tensor {name:?} is missing although the config says that the model has it \
+                             ({}): programs will use another in its place",
+                            rule.needed
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "mapping_test.rs"]
+mod tests;

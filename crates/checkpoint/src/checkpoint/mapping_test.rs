@@ -1,0 +1,157 @@
+//! Names without the prefix that they may lack.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::super::rows;
+use super::*;
+use crate::OutType;
+use crate::arch::{self, Config, NamePattern, Rope};
+
+/// Numbers of a model so small that its tensors can be written.
+fn numbers() -> Map<String, Value> {
+    let numbers = json!({
+        "vocab_size": 24, "hidden_size": 32, "d_model": 32, "intermediate_size": 48, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64,
+        "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16, "num_experts": 2,
+        "num_local_experts": 2, "n_routed_experts": 2, "n_shared_experts": 1, "num_experts_per_tok": 1,
+        "first_k_dense_replace": 1, "kv_lora_rank": 8, "q_lora_rank": null, "qk_nope_head_dim": 4,
+        "qk_rope_head_dim": 4, "v_head_dim": 4, "ffn_hidden_size": 48, "num_kv_heads": 1, "conv_L_cache": 3,
+        "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention"], "state_size": 4,
+        "conv_kernel": 3, "time_step_rank": 2, "num_heads": 4, "n_groups": 1, "expand": 2,
+        "rope_theta": 10000.0, "tie_word_embeddings": false, "attention_bias": false, "use_bias": true,
+    });
+    numbers.as_object().cloned().unwrap_or_default()
+}
+
+/// Write F32 tensors of these shapes, whose values follow from their names without prefix.
+fn write(folder: &Path, prefix: &str, tensors: &BTreeMap<String, Vec<u64>>) {
+    let (mut header, mut data) = (Map::new(), Vec::new());
+    for (name, shape) in tensors {
+        let start = data.len();
+        let seed: u64 = name.strip_prefix(prefix).unwrap_or(name).bytes().map(u64::from).sum();
+        let values = (0..shape.iter().product::<u64>()).map(|i| (i + 1000 * seed) as f32);
+        data.extend(values.flat_map(f32::to_le_bytes));
+        header.insert(
+            name.clone(),
+            json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}),
+        );
+    }
+    let header = Value::Object(header).to_string();
+    let mut file = (header.len() as u64).to_le_bytes().to_vec();
+    file.extend(header.into_bytes());
+    file.extend(data);
+    fs::write(folder.join("model.safetensors"), file).unwrap();
+}
+
+/// The names and shapes that the rules of an architecture need.
+fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
+    let mut tensors = BTreeMap::new();
+    for rule in &arch.tensors {
+        if rule.when.as_ref().is_some_and(|when| !scope.holds(when).unwrap()) {
+            continue;
+        }
+        let numbers = |count: &Option<arch::Expression>| match count {
+            Some(count) => (0..scope.count(count).unwrap()).map(Some).collect(),
+            None => vec![None],
+        };
+        for source in &rule.sources {
+            let NamePattern { layers, experts, .. } = source;
+            for layer in numbers(layers) {
+                let scope = scope.at(layer);
+                if !scope.holds(&rule.needed).unwrap() {
+                    continue;
+                }
+                let shape: Vec<u64> =
+                    rule.shape.iter().map(|size| scope.unsigned(size).unwrap()).collect();
+                for expert in numbers(experts) {
+                    tensors.insert(source.fill(Place { layer, expert }), shape.clone());
+                }
+            }
+        }
+    }
+    tensors
+}
+
+/// What becomes of the tensors: name, shape, type and values.
+fn mapped(arch: &Arch, scope: Scope<'_>, folder: &Path) -> Vec<(SourceTensor, Vec<u8>)> {
+    let mut warnings = Vec::new();
+    let weights = Weights::open(folder, &mut warnings).unwrap();
+    let out_type = OutType::Auto.resolve(&weights);
+    let mapped = map(arch, scope, &weights, out_type, &mut warnings);
+    let mapped = mapped.unwrap_or_else(|why| panic!("{}: {why}", arch.name));
+    let mut all = Vec::new();
+    for (tensor, from) in mapped {
+        let mut values = Vec::new();
+        let rows = 0..tensor.shape.rows().unwrap();
+        rows::read(&weights, &from, tensor.shape, (BlockType::F32, None), rows, &mut values)
+            .unwrap();
+        all.push((tensor, values));
+    }
+    all.sort_unstable_by(|(one, _), (other, _)| one.name.cmp(&other.name));
+    all
+}
+
+#[test]
+fn every_architecture_knows_tensors_without_their_prefix() {
+    let mut seen = 0;
+    for arch in arch::all().iter().filter(|arch| arch.optional_prefix.is_some()) {
+        let prefix = arch.optional_prefix.as_deref().unwrap();
+        let mut config = numbers();
+        config.insert("architectures".to_owned(), json!([arch.classes[0]]));
+        if let Some(ty) = arch.defaults.first() {
+            config.insert("model_type".to_owned(), ty.name.as_str().into());
+        }
+        let config = Config::of(config.into());
+        let rope = Rope::new(&config);
+        let scope = config.scope(Path::new(""), arch, Some(&rope));
+        let tensors = needed(arch, scope);
+        let bare: BTreeMap<_, _> = tensors
+            .iter()
+            .map(|(name, shape)| {
+                (name.strip_prefix(prefix).unwrap_or(name).to_owned(), shape.clone())
+            })
+            .collect();
+        assert_ne!(tensors, bare, "{}", arch.name);
+
+        let (with, without) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write(with.path(), prefix, &tensors);
+        write(without.path(), prefix, &bare);
+        let found = mapped(arch, scope, without.path());
+        assert!(!found.is_empty() && found == mapped(arch, scope, with.path()), "{}", arch.name);
+        seen += 1;
+    }
+    assert!(seen > 25, "{seen}");
+}
+
+/// A tensor under both names is one too many; a missing one is named as the others are.
+#[test]
+fn mixed_names_and_missing_tensors_are_named() {
+    let arch = arch::all().iter().find(|arch| arch.name == "qwen3").unwrap();
+    let mut config = numbers();
+    config.insert("architectures".to_owned(), json!(["Qwen3ForCausalLM"]));
+    config.insert("model_type".to_owned(), "qwen3".into());
+    let config = Config::of(config.into());
+    let scope = config.scope(Path::new(""), arch, None);
+    let mut tensors: BTreeMap<_, _> = needed(arch, scope)
+        .into_iter()
+        .map(|(name, shape)| (name.replace("model.", ""), shape))
+        .collect();
+    let fail = |tensors: &BTreeMap<String, Vec<u64>>| {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "", tensors);
+        let weights = Weights::open(folder.path(), &mut Vec::new()).unwrap();
+        let out_type = OutType::Auto.resolve(&weights);
+        map(arch, scope, &weights, out_type, &mut Vec::new()).unwrap_err().to_string()
+    };
+    tensors.insert("model.norm.weight".to_owned(), vec![32]);
+    let error = fail(&tensors);
+    assert!(error.contains("\"norm.weight\"") && error.contains("same tensor"), "{error}");
+    tensors.remove("model.norm.weight");
+    tensors.remove("layers.1.mlp.up_proj.weight");
+    let error = fail(&tensors);
+    assert!(error.contains("\"layers.1.mlp.up_proj.weight\""), "{error}");
+}

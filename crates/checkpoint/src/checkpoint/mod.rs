@@ -1,0 +1,312 @@
+//! A folder with a checkpoint, as Hugging Face libraries save it.
+
+mod fuse;
+mod left_out;
+mod mapping;
+mod out_type;
+mod rows;
+
+use std::hash::{Hash, Hasher};
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use granule_format::container::MAGIC;
+use granule_format::{BlockType, Metadata, TensorType, Value};
+use granule_reader::{Source, SourceTensor};
+
+use crate::arch::{self, Arch, Config, Position, Rope};
+use crate::located::{checkpoint_file, locate};
+use crate::metadata::{self, Authorship, Parameters};
+use crate::weights::Weights;
+use crate::{Error, Problem, tokenizer};
+use mapping::{Assembled, Piece};
+
+pub use out_type::OutType;
+
+/// What to make of a checkpoint.
+#[derive(Clone, Debug, Default)]
+pub struct CheckpointOptions {
+    /// The type of the tensors. Those that every program wants in full stay F32.
+    pub out_type: OutType,
+    /// `general.name`, in place of what the folder says.
+    pub model_name: Option<String>,
+    /// A JSON file whose keys (`general.author`, ...) replace what the folder says.
+    pub metadata: Option<PathBuf>,
+    /// A description of an architecture, which is tried before those that are built in.
+    pub arch_file: Option<PathBuf>,
+    /// The name of the pre-tokenizer, in place of what is recognised.
+    pub pre_tokenizer: Option<String>,
+    /// Join queries, keys and values of a layer to one tensor.
+    pub fuse_qkv: bool,
+    /// Join the two inner matrices of every expert.
+    pub fuse_gate_up_experts: bool,
+    /// Metadata and tokenizer alone.
+    pub vocabulary_only: bool,
+    /// Encodes rows where `out_type` is a quantized type; without it such a type is an error.
+    pub encoder: Option<BlockEncoder>,
+}
+
+/// Encodes rows of finite values to blocks of a type: type, values, values in a row, room for all blocks.
+pub type BlockEncoder =
+    fn(BlockType, &[f32], usize, &mut [u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// A checkpoint that looks like the GGUF file that the reference's converter would make of it.
+///
+/// Opening reads the small files and the headers of the large ones, and checks everything that can be
+/// checked: see `spec/checkpoints.md`. Rows are read, rearranged and converted when they are asked for.
+#[derive(Debug)]
+pub struct Checkpoint {
+    arch: Arc<Arch>,
+    weights: Weights,
+    metadata: Metadata,
+    tensors: Vec<SourceTensor>,
+    assembled: Vec<Assembled>,
+    folder: PathBuf,
+    warnings: Vec<String>,
+    file_stem: String,
+    mixture: &'static str,
+    encoder: Option<BlockEncoder>,
+}
+
+impl Checkpoint {
+    /// Open the checkpoint in a folder. `path` names the folder, or one of the checkpoint's files.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, the architecture is unknown, or config, weights and tokenizer do
+    /// not fit together; the error names the file and the tensor.
+    pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
+        let located = locate(path)?;
+        let folder = &*located.folder;
+        let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
+        let config = Config::read(folder, file.as_ref())?.given_as(path);
+        let found = arch::find(file.as_ref(), &config, folder)?;
+        let arch = &*found;
+        let config = if arch.raw_config { config.without_defaults() } else { config };
+        let mut warnings = Vec::new();
+        if let (Some(path), Some(file)) = (&options.arch_file, &file)
+            && !Arc::ptr_eq(file, &found)
+        {
+            warnings.push(format!(
+                "--arch {} has no effect: it does not describe {}",
+                path.display(),
+                config.class()?
+            ));
+        }
+        let mut weights = match Weights::open(folder, &mut warnings) {
+            Err(Error::Invalid { problem, .. })
+                if options.vocabulary_only && matches!(*problem, Problem::NoWeights { .. }) =>
+            {
+                Weights::default()
+            }
+            opened => opened?,
+        };
+        located.announce(weights.files(), &mut warnings)?;
+        if !options.vocabulary_only {
+            weights.join_quantized(&config.raw, config.path(), &mut warnings)?;
+        }
+        let out_type = options.out_type.resolve(&weights);
+        if let (Some(ty), None) = (out_type.quantized(), options.encoder) {
+            return Err(Error::in_file(folder, Problem::NoEncoder(ty)));
+        }
+        let quantization =
+            config.get("quantization_config").and_then(|how| how.get("quant_method"));
+        let mxfp4 = quantization.is_some_and(|method| method == "mxfp4");
+        let (mixture, file_type) = out_type.mixture(mxfp4);
+        let rope = Rope::new(&config);
+        let scope = config.scope(folder, arch, Some(&rope));
+        for requirement in &arch.requires {
+            if !scope.holds(requirement)? {
+                let problem = Problem::Requirement(requirement.to_string());
+                return Err(Error::in_file(config.path(), problem));
+            }
+        }
+        for doubt in &arch.doubts {
+            if scope.holds(&doubt.when)? {
+                warnings.push(doubt.text.clone());
+            }
+        }
+        let mut mapped = Vec::new();
+        if !options.vocabulary_only {
+            mapped = mapping::map(arch, scope, &weights, out_type, &mut warnings)?;
+            let of = fuse::Context { weights: &weights, out_type };
+            let mut fuse = |wanted: bool, option, join: fn(Vec<_>, _) -> Vec<_>| {
+                let tensors = mapped.len();
+                if wanted {
+                    mapped = join(std::mem::take(&mut mapped), of);
+                }
+                if wanted && mapped.len() == tensors {
+                    warnings.push(format!("{option} has no effect: no layer has tensors to join"));
+                }
+            };
+            fuse(options.fuse_qkv, "--fuse-qkv", fuse::queries_keys_values);
+            fuse(options.fuse_gate_up_experts, "--fuse-gate-up-exps", fuse::gates_and_ups);
+        }
+
+        let embedding = mapped.iter().find(|(tensor, _)| tensor.name == "token_embd.weight");
+        let rows = embedding.and_then(|(tensor, _)| tensor.shape.rows());
+        let vocabulary = tokenizer::read(arch, &config, folder, options, rows, &mut warnings)?;
+
+        let parameters = Parameters::count(mapped.iter().map(|(tensor, _)| tensor));
+        let author = Authorship::gather(
+            folder,
+            &config.raw,
+            options.model_name.as_deref(),
+            options.metadata.as_deref(),
+            &parameters,
+            &mut warnings,
+        )?;
+        let mut metadata = Metadata::new();
+        let mut write = |position, metadata: &mut Metadata| {
+            let context = (&scope, &rope);
+            arch::write_entries(
+                (arch, position),
+                &config,
+                context,
+                file_type,
+                metadata,
+                &mut warnings,
+            )
+        };
+        metadata.set("general.architecture", arch.name.as_str());
+        write(Position::Early, &mut metadata)?;
+        metadata.set("general.type", "model");
+        author.write(&mut metadata);
+        write(Position::Main, &mut metadata)?;
+        metadata.set("general.quantization_version", Value::U32(metadata::QUANTIZATION_VERSION));
+        write(Position::Late, &mut metadata)?;
+        vocabulary.iter().for_each(|entry| metadata.set(&entry.key, entry.value.clone()));
+        warn_of_missing_keys(arch, &metadata, &mut warnings);
+
+        let file_stem = author.file_stem((!options.vocabulary_only).then_some(mixture));
+        let (tensors, assembled) = mapped.into_iter().unzip();
+        Ok(Self {
+            arch: found,
+            weights,
+            metadata,
+            tensors,
+            assembled,
+            folder: folder.to_owned(),
+            warnings,
+            file_stem,
+            mixture,
+            encoder: options.encoder,
+        })
+    }
+
+    /// Whether a file, which is not a GGUF file, is one of those that checkpoints consist of.
+    pub fn has_file(path: &Path) -> bool {
+        checkpoint_file(path).is_some()
+    }
+
+    /// The architecture.
+    pub fn arch(&self) -> &Arch {
+        &self.arch
+    }
+
+    /// What is odd but no error: a guessed pre-tokenizer, tensors that are left out.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The name of the file without `.gguf` that the reference would choose.
+    pub fn file_stem(&self) -> &str {
+        &self.file_stem
+    }
+
+    /// The type that the reference would name the file after, and fill in for `{FTYPE}`: `BF16`, `MXFP4_MOE`.
+    pub const fn mixture(&self) -> &'static str {
+        self.mixture
+    }
+}
+
+/// Name the keys that programs need and that the config says nothing about.
+fn warn_of_missing_keys(arch: &Arch, metadata: &Metadata, warnings: &mut Vec<String>) {
+    for key in &arch.loader_needs {
+        let key = format!("{}.{key}", arch.name);
+        if metadata.get(&key).is_none() {
+            warnings.push(format!(
+                "config.json says nothing about {key:?}, without which llama.cpp does not load the \
+                 file: add what the model was trained with to config.json"
+            ));
+        }
+    }
+}
+
+impl Source for Checkpoint {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    fn tensors(&self) -> &[SourceTensor] {
+        &self.tensors
+    }
+
+    fn is_new(&self) -> bool {
+        true
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        self.weights.files().collect()
+    }
+
+    fn read_rows(
+        &self,
+        index: usize,
+        rows: Range<u64>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), granule_reader::Error> {
+        let tensor = &self.tensors[index];
+        let TensorType::Known(ty) = tensor.ty else {
+            unreachable!("checkpoints only become known types");
+        };
+        let (from, to) = (&self.assembled[index], (ty, self.encoder));
+        Ok(rows::read(&self.weights, from, tensor.shape, to, rows, out)?)
+    }
+
+    fn fingerprint(&self, index: usize, mut into: &mut dyn Hasher) {
+        match &self.assembled[index] {
+            Assembled::Stored { pieces, change } => {
+                change.hash(&mut into);
+                pieces.len().hash(&mut into);
+                for Piece { tensor, view } in pieces {
+                    (&self.weights.tensors()[*tensor], view).hash(&mut into);
+                }
+            }
+            Assembled::Computed(values) => {
+                values.iter().for_each(|value| value.to_bits().hash(&mut into));
+            }
+        }
+    }
+
+    fn inputs(&self) -> Vec<PathBuf> {
+        let mut inputs: Vec<PathBuf> = self.weights.files().map(Path::to_owned).collect();
+        describing(&self.folder, true, &mut inputs);
+        inputs
+    }
+}
+
+/// Everything in the folder of a checkpoint, and one level below, that is no GGUF file: the files that describe a model
+/// are many, and none is an output.
+fn describing(folder: &Path, below: bool, files: &mut Vec<PathBuf>) {
+    // the folder has been read a moment ago
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if path.is_dir() {
+            if below {
+                describing(&path, false, files);
+            }
+        } else if !hidden && !is_gguf(&path) {
+            files.push(path);
+        }
+    }
+}
+
+/// Whether a file is a GGUF file, by its first bytes.
+fn is_gguf(path: &Path) -> bool {
+    let mut first = [0; MAGIC.len()];
+    granule_reader::file::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok())
+        && first == MAGIC
+}

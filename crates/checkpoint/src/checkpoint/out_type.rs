@@ -1,0 +1,149 @@
+use std::fmt;
+
+use granule_format::{BlockType, Shape};
+
+use crate::data_type::DataType;
+use crate::weights::Weights;
+
+/// The type that a checkpoint's tensors get, as the reference's converter offers them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutType {
+    /// The checkpoint's own 16-bit type; F16 if it has none.
+    #[default]
+    Auto,
+    /// This one.
+    Type(Writable),
+}
+
+/// A type that the reference's converter writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writable(&'static Row);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    /// Name of the mixture in file names; the option is the same in lower case.
+    name: &'static str,
+    ty: BlockType,
+    /// `general.file_type`.
+    file_type: u32,
+    /// The type of token embedding and output, if it is another.
+    embedding: Option<BlockType>,
+}
+
+/// The table of types.
+const TYPES: &[Row] = &[
+    Row { name: "F32", ty: BlockType::F32, file_type: 0, embedding: None },
+    Row { name: "F16", ty: BlockType::F16, file_type: 1, embedding: None },
+    Row { name: "BF16", ty: BlockType::BF16, file_type: 32, embedding: None },
+    Row { name: "Q8_0", ty: BlockType::Q8_0, file_type: 7, embedding: None },
+    Row { name: "TQ1_0", ty: BlockType::TQ1_0, file_type: 36, embedding: Some(BlockType::F16) },
+    Row { name: "TQ2_0", ty: BlockType::TQ2_0, file_type: 37, embedding: Some(BlockType::F16) },
+];
+
+/// The mixture whose experts are MXFP4, whatever the other tensors are.
+const MXFP4_EXPERTS: (&str, u32) = ("MXFP4_MOE", 38);
+
+/// Tensors that stay F32 although they are matrices, by their names in the file.
+const FULL_PRECISION: &[&str] = &[
+    "altup_correct_coef.weight",
+    "altup_predict_coef.weight",
+    "ffn_gate_inp.weight",
+    "ffn_gate_inp_shexp.weight",
+    "indexer.proj.weight",
+    "position_embd.weight",
+    "shortconv.conv.weight",
+    "ssm_conv1d.weight",
+    "ssm_conv1d_k.weight",
+    "ssm_conv1d_q.weight",
+    "ssm_conv1d_v.weight",
+    "time_mix_decay_w1.weight",
+    "time_mix_decay_w2.weight",
+    "time_mix_first.weight",
+    "time_mix_lerp_fused.weight",
+    "time_mix_w1.weight",
+    "time_mix_w2.weight",
+    "token_types.weight",
+];
+
+/// Tensors that count as embedding, by their names in the file.
+const EMBEDDING: &[&str] = &[
+    "altup_router.weight",
+    "laurel_l.weight",
+    "laurel_r.weight",
+    "output.weight",
+    "per_layer_token_embd.weight",
+    "token_embd.weight",
+];
+
+impl OutType {
+    /// Every name that [`from_name`](Self::from_name) takes.
+    pub fn names() -> impl Iterator<Item = String> {
+        let types = TYPES.iter().map(|row| row.name.to_ascii_lowercase());
+        std::iter::once("auto".to_owned()).chain(types)
+    }
+
+    /// The type with this name, whatever its case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case("auto") {
+            return Some(Self::Auto);
+        }
+        let row = TYPES.iter().find(|row| row.name.eq_ignore_ascii_case(name))?;
+        Some(Self::Type(Writable(row)))
+    }
+
+    /// The type itself: for [`Auto`](Self::Auto) that of the first 16-bit matrix.
+    pub(super) fn resolve(self, weights: &Weights) -> Writable {
+        if let Self::Type(ty) = self {
+            return ty;
+        }
+        let bf16 = weights.half() == Some(DataType::BF16);
+        Writable(&TYPES[if bf16 { 2 } else { 1 }])
+    }
+}
+
+impl Writable {
+    /// The name of the type: `BF16`.
+    pub const fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// The type, if its rows have to be encoded.
+    pub(super) fn quantized(self) -> Option<BlockType> {
+        Some(self.0.ty).filter(|ty| ty.is_quantized())
+    }
+
+    /// The name of the mixture in file names and the value of `general.file_type`; `mxfp4` tells whether the config
+    /// says that the experts have that type.
+    pub(super) fn mixture(self, mxfp4: bool) -> (&'static str, u32) {
+        match self.0.ty {
+            BlockType::F32 | BlockType::F16 | BlockType::BF16 if mxfp4 => MXFP4_EXPERTS,
+            _ => (self.0.name, self.0.file_type),
+        }
+    }
+
+    /// The type of a tensor, by its name in the file and its shape.
+    pub(super) fn of_tensor(self, name: &str, shape: &Shape) -> BlockType {
+        let last = |names: &[&str]| {
+            let in_block = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
+            names.contains(&in_block.map_or(name, |(_, rest)| rest))
+        };
+        let full = shape.dimensions().len() <= 1
+            || name.ends_with("_norm.weight")
+            || !name.ends_with(".weight")
+            || last(FULL_PRECISION);
+        if full {
+            return BlockType::F32;
+        }
+        let ty = match self.0.embedding {
+            Some(ty) if last(EMBEDDING) => ty,
+            _ => self.0.ty,
+        };
+        if ty.row_bytes(shape.row()).is_some() { ty } else { BlockType::F16 }
+    }
+}
+
+impl fmt::Display for Writable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.0.name)
+    }
+}

@@ -1,0 +1,116 @@
+//! Rows on demand: read from their places, put in order, converted.
+
+use std::ops::Range;
+
+use granule_format::{BlockType, Shape};
+use half::f16;
+
+use super::BlockEncoder;
+use super::mapping::{Assembled, Piece};
+use crate::Error;
+use crate::Problem;
+use crate::arch::Change;
+use crate::data_type::{DataType, narrow};
+use crate::range;
+use crate::weights::{StoredTensor, Weights};
+
+/// Read rows of a tensor of this shape as blocks of type `ty`.
+///
+/// # Panics
+/// If there are no such rows.
+pub(super) fn read(
+    weights: &Weights,
+    from: &Assembled,
+    shape: Shape,
+    (ty, encoder): (BlockType, Option<BlockEncoder>),
+    rows: Range<u64>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let all = shape.rows().expect("checked when it was mapped");
+    assert!(rows.start <= rows.end && rows.end <= all, "rows {rows:?} of {all}");
+    out.clear();
+    if rows.is_empty() || shape.row() == 0 {
+        return Ok(());
+    }
+    let (pieces, change) = match from {
+        Assembled::Computed(values) => {
+            narrow(values, ty, out);
+            return Ok(());
+        }
+        Assembled::Stored { pieces, change } => (pieces, *change),
+    };
+    let stored = &weights.tensors()[pieces[0].tensor];
+    let mut bytes = Vec::new();
+    let units = shape.row() / stored.ty.values();
+    gather(weights, pieces, rows.start * units..rows.end * units, &mut bytes)?;
+    convert(weights, (stored, change), bytes, &shape, (ty, encoder), rows.start, out)
+}
+
+/// Append the values in `range`, or blocks where the type has blocks, over all pieces, as the checkpoint has them.
+fn gather(
+    weights: &Weights,
+    pieces: &[Piece],
+    range: Range<u64>,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let mut before = 0;
+    for Piece { tensor, view } in pieces {
+        let values = view.values();
+        let start = range.start.clamp(before, before + values) - before;
+        let end = range.end.clamp(before, before + values) - before;
+        before += values;
+        if start == end {
+            continue;
+        }
+        let stored = &weights.tensors()[*tensor];
+        let size = stored.ty.bytes();
+        let mut read = |first: u64, count: u64, out: &mut Vec<u8>| {
+            weights.read(stored, first * size, (count * size) as usize, out)
+        };
+        view.gather((start, end), size as usize, &mut read, out)?;
+    }
+    Ok(())
+}
+
+fn convert(
+    weights: &Weights,
+    (stored, change): (&StoredTensor, Change),
+    mut bytes: Vec<u8>,
+    shape: &Shape,
+    (ty, encoder): (BlockType, Option<BlockEncoder>),
+    first_row: u64,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let fail = |problem| Error::of_tensor(weights.path(stored), &stored.name, problem);
+    let changed = |value: f32| change.of(value);
+    let halves = stored.ty == DataType::F16;
+    if change != Change::Keep && halves {
+        for value in bytes.as_chunks_mut::<2>().0 {
+            *value = f16::from_f32(changed(f16::from_le_bytes(*value).to_f32())).to_le_bytes();
+        }
+    }
+    // BF16 goes through F32 even where it stays BF16: NaN becomes quiet.
+    let same = stored.ty.block() == Some(ty) && ty != BlockType::BF16;
+    if same && (change == Change::Keep || halves) {
+        out.extend_from_slice(&bytes);
+        return Ok(());
+    }
+    let mut values = stored.ty.widen(&bytes);
+    if change != Change::Keep && !halves {
+        values.iter_mut().for_each(|value| *value = changed(*value));
+    }
+    let columns = shape.row() as usize;
+    if !ty.is_quantized() {
+        if let Some(index) = range::first_beyond(ty, &values) {
+            let (row, column) = (first_row + (index / columns) as u64, (index % columns) as u64);
+            return Err(fail(Problem::Range { row, column, value: values[index], ty }));
+        }
+        narrow(&values, ty, out);
+        return Ok(());
+    }
+    let row_bytes = ty.row_bytes(shape.row()).expect("the type was chosen for the row") as usize;
+    out.resize(values.len() / columns * row_bytes, 0);
+    let encoder = encoder.ok_or_else(|| fail(Problem::NoEncoder(ty)))?;
+    encoder(ty, &values, columns, out)
+        .map_err(|error| fail(Problem::Encode { row: first_row, error }))
+}

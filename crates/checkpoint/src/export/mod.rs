@@ -1,0 +1,372 @@
+//! The way back: from a GGUF file to a checkpoint.
+//!
+//! The rules by which an [architecture](crate::arch) maps a checkpoint are applied backwards: names, the order of
+//! values, stacks of experts, changed values. What comes out converts to the same GGUF file again, as far as its types
+//! allow; `spec/architectures.md` says where that has limits.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `invert` | the rules backwards |
+//! | `config` | `config.json` from the metadata |
+//! | `types` | the type of every tensor, the way back from changed values |
+//! | `shards` | files and their headers |
+//! | `write` | streaming the values |
+
+mod config;
+mod error;
+mod invert;
+mod shards;
+mod types;
+mod write;
+
+use std::fs;
+use std::num::NonZeroU64;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use granule_format::BlockType;
+use granule_reader::Model;
+use serde_json::{Map, Value};
+
+use crate::Error;
+use crate::arch::{self, Arch, Config, Rope};
+use crate::json::read_object;
+use invert::Saved;
+use shards::Shard;
+
+pub use error::ExportError;
+pub use types::ExportType;
+
+/// What to make of a GGUF file.
+#[derive(Clone, Debug, Default)]
+pub struct ExportOptions {
+    /// The type of the tensors.
+    pub ty: ExportType,
+    /// The most bytes of tensors in a file; 5 GB if it is not said.
+    pub max_shard_bytes: Option<NonZeroU64>,
+    /// The model's `config.json`. Without it that of the folder is taken, and if there is none, one is made of the metadata.
+    pub config: Option<PathBuf>,
+    /// A description of an architecture, which is tried before those that are built in.
+    pub arch_file: Option<PathBuf>,
+    /// The file's own names and layout.
+    pub plain: bool,
+}
+
+/// The most bytes of tensors in a file, unless something else is said.
+pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
+
+/// What is going to be written, with everything checked that can be.
+#[derive(Debug)]
+pub struct Export {
+    model: Model,
+    folder: PathBuf,
+    saved: Vec<Saved>,
+    types: Vec<BlockType>,
+    main: BlockType,
+    shards: Vec<Shard>,
+    /// The text of `config.json`, if it is to be written.
+    config: Option<String>,
+    arch: Option<Arc<Arch>>,
+    notes: Vec<String>,
+    /// Files that are read besides the model.
+    inputs: Vec<PathBuf>,
+}
+
+/// A tensor of the checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportedTensor<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its dimensions, outermost first.
+    pub shape: &'a [u64],
+    /// Its type.
+    pub ty: BlockType,
+    /// The tensors of the file that it comes from.
+    pub from: Vec<&'a str>,
+}
+
+impl Export {
+    /// Decide what becomes of a GGUF file, or of the split set that it belongs to; reads small tensors only.
+    ///
+    /// # Errors
+    /// If the file cannot be read, the config does not fit it, a tensor has no inverse, or there are weights in the
+    /// folder already.
+    pub fn plan(file: &Path, folder: &Path, options: &ExportOptions) -> Result<Self, Error> {
+        let model = Model::open(file)?;
+        if model.tensors().len() == 0 {
+            return Err(ExportError::NoTensors { path: file.to_owned() }.into());
+        }
+        for tensor in model.tensors() {
+            if tensor.ty().known().is_none() {
+                let (tensor, id) = (tensor.name().to_owned(), tensor.ty().id());
+                return Err(granule_reader::Error::UnknownType { name: tensor, id }.into());
+            }
+        }
+        no_weights(folder)?;
+        let mut notes = Vec::new();
+        let mut found = None;
+        if !options.plain {
+            found = arranged(&model, folder, options, &mut notes)?;
+        }
+        let (arch, saved, raw) = match found {
+            Some((arch, saved, raw)) => (Some(arch), saved, raw),
+            None => {
+                let plain = model.tensors().enumerate();
+                let plain = plain.map(|(i, t)| Saved::plain(t.name(), t.shape(), i));
+                (None, plain.collect(), None)
+            }
+        };
+        let types = types::choose(&model, &saved, options.ty)?;
+        for (name, count) in &types.inexact {
+            notes.push(format!(
+                "{name}: {count} values cannot be undone exactly; a conversion gives other bits for them"
+            ));
+        }
+        for tensor in saved.iter().filter(|saved| saved.lost() > 0) {
+            notes.push(format!(
+                "{}: {} of its {} values are not in the file, and become 0",
+                tensor.name,
+                tensor.lost(),
+                tensor.values()
+            ));
+        }
+        let most = options.max_shard_bytes.map_or(MAX_SHARD_BYTES, NonZeroU64::get);
+        // a quantizer has put the tensors in an order of its own
+        let ordered =
+            !model.tensors().any(|tensor| tensor.ty().known().is_some_and(|ty| ty.is_quantized()));
+        let (shards, in_order) = shards::cut((&saved, &types.types), most, ordered);
+        if ordered && !in_order {
+            notes.push(
+                "the file's tensors are not in the order of safetensors files: converted again they stand in another order"
+                    .to_owned(),
+            );
+        }
+        let config = raw.map(|raw| format!("{:#}\n", Value::Object(raw)));
+        let folder = folder.to_owned();
+        let (types, main) = (types.types, types.main);
+        let inputs = options.config.iter().chain(&options.arch_file).cloned().collect();
+        Ok(Self { model, folder, saved, types, main, shards, config, arch, notes, inputs })
+    }
+
+    /// The architecture whose rules are inverted; `None` if the tensors keep the file's names.
+    pub fn arch(&self) -> Option<&Arch> {
+        self.arch.as_deref()
+    }
+
+    /// The type of most tensors.
+    pub const fn ty(&self) -> BlockType {
+        self.main
+    }
+
+    /// The tensors, file after file.
+    pub fn tensors(&self) -> impl Iterator<Item = ExportedTensor<'_>> {
+        let all = self.shards.iter().flat_map(|shard| &shard.tensors);
+        all.map(|(index, _)| {
+            let saved = &self.saved[*index];
+            let from = saved.pieces.iter().map(|piece| self.model.tensor_at(piece.tensor).name());
+            let mut from: Vec<_> = from.collect();
+            from.dedup();
+            ExportedTensor { name: &saved.name, shape: &saved.shape, ty: self.types[*index], from }
+        })
+    }
+
+    /// The files with tensors, and their sizes in bytes.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = (PathBuf, u64)> {
+        self.shards.iter().map(|shard| {
+            (self.folder.join(&shard.name), shard.header.len() as u64 + shard.data_bytes)
+        })
+    }
+
+    /// Whether a `config.json` is going to be written.
+    pub const fn writes_config(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// What does not come back, or not exactly.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// How many values there are.
+    pub fn values(&self) -> u64 {
+        self.saved.iter().map(Saved::values).sum()
+    }
+
+    /// The folder that the checkpoint is for.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Check again that the folder has no weights, which nobody could tell from those that are written.
+    ///
+    /// # Errors
+    /// If it has some, or cannot be read.
+    pub fn check_folder(&self) -> Result<(), Error> {
+        no_weights(&self.folder)
+    }
+
+    /// Write the file at `index` of [`files`](Self::files) with all threads of the current pool. `write` writes bytes at
+    /// a position of the file, and is called from many threads at once. `done` counts the values that are written, by all
+    /// files; `progress` is told about it.
+    ///
+    /// # Errors
+    /// If a value does not fit its type, or reading or writing fails.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn write_file(
+        &self,
+        index: usize,
+        write: &WriteAt<'_>,
+        (done, stop): (&AtomicU64, Option<&AtomicBool>),
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), Error> {
+        let shard = &self.shards[index];
+        let path = self.folder.join(&shard.name);
+        let write = |start, bytes: &[u8]| write(start, bytes).map_err(Error::io(&path));
+        write(0, &shard.header)?;
+        for (index, start) in &shard.tensors {
+            let start = shard.header.len() as u64 + start;
+            let tensor = (&self.saved[*index], self.types[*index]);
+            write::write(&self.model, tensor, (&write, start), (done, stop), progress)?;
+        }
+        Ok(())
+    }
+
+    /// The files without tensors, by name, with their text.
+    pub fn texts(&self) -> Vec<(&'static str, String)> {
+        let config = self.config.as_deref().map(|text| (CONFIG, text.to_owned()));
+        let index = shards::index(&self.shards, &self.saved).map(|text| (shards::INDEX, text));
+        config.into_iter().chain(index).collect()
+    }
+
+    /// The files that are read: no output may replace them.
+    pub fn inputs(&self) -> Vec<&Path> {
+        let shards = self.model.shards().iter().filter_map(|shard| shard.path());
+        shards.chain(self.inputs.iter().map(PathBuf::as_path)).collect()
+    }
+}
+
+/// Writes bytes at a position of a file.
+pub type WriteAt<'a> = dyn Fn(u64, &[u8]) -> std::io::Result<()> + Sync + 'a;
+
+/// The file that says what a checkpoint is.
+const CONFIG: &str = "config.json";
+
+/// What inverted rules give: the architecture, the tensors, and the config if it has to be written.
+type Arranged = (Arc<Arch>, Vec<Saved>, Option<Map<String, Value>>);
+
+/// The tensors as the checkpoint has them; `None` if the architecture is not known.
+fn arranged(
+    model: &Model,
+    folder: &Path,
+    options: &ExportOptions,
+    notes: &mut Vec<String>,
+) -> Result<Option<Arranged>, Error> {
+    let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
+    let name = model.metadata().text("general.architecture").ok().flatten().unwrap_or_default();
+    let there = folder.join(CONFIG);
+    let given = options.config.clone().or_else(|| there.exists().then(|| there.clone()));
+    if let Some(path) = given {
+        let raw = read_object(&path)?;
+        let config = Config::filled(path.clone(), raw.clone(), file.as_ref())?;
+        let arch = arch::find(file.as_ref(), &config, folder)?;
+        if arch.name != name {
+            let (config, file) = (arch.name.clone(), name.to_owned());
+            return Err(ExportError::OtherArchitecture { path, config, file }.into());
+        }
+        let saved = inverted(&arch, config, folder, model, notes)?;
+        notes.extend(unused(options, file.as_ref(), Some(&arch)));
+        return Ok(Some((arch, saved, (!there.exists()).then_some(raw))));
+    }
+    // several descriptions may have the name: the first that all tensors fit
+    let all = file.iter().chain(arch::all()).filter(|arch| arch.name == name);
+    let mut problem = None;
+    for arch in all {
+        let dtype = match types::main(model, options.ty) {
+            BlockType::BF16 => "bfloat16",
+            BlockType::F16 => "float16",
+            _ => "float32",
+        };
+        let raw = config::rebuild((file.as_ref(), arch), &there, model, dtype)?;
+        let mut own = Vec::new();
+        let config = Config::filled(there.clone(), raw.clone(), file.as_ref())?;
+        match inverted(arch, config, folder, model, &mut own) {
+            Ok(saved) => {
+                notes.push(
+                    "config.json is made of what the metadata tell; what they do not is left to the defaults of the model's class. --config FILE takes the real one"
+                        .to_owned(),
+                );
+                notes.append(&mut own);
+                notes.extend(unused(options, file.as_ref(), Some(arch)));
+                return Ok(Some((arch.clone(), saved, Some(raw))));
+            }
+            Err(why) => _ = problem.get_or_insert(why),
+        }
+    }
+    match problem {
+        Some(problem) => Err(problem),
+        None => {
+            notes.extend(unused(options, file.as_ref(), None));
+            notes.push(format!(
+                "architecture {name:?} is not known: the tensors keep the names and the layout of the file"
+            ));
+            Ok(None)
+        }
+    }
+}
+
+/// A note that the description that was given is not the one that is used.
+fn unused(
+    options: &ExportOptions,
+    file: Option<&Arc<Arch>>,
+    used: Option<&Arc<Arch>>,
+) -> Option<String> {
+    let (path, file) = options.arch_file.as_ref().zip(file)?;
+    let other = used.is_none_or(|used| !Arc::ptr_eq(file, used));
+    other.then(|| format!("--arch {} has no effect: it does not fit the file", path.display()))
+}
+
+fn inverted(
+    arch: &Arc<Arch>,
+    config: Config,
+    folder: &Path,
+    model: &Model,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Saved>, Error> {
+    let class = config.class()?.to_owned();
+    let config = if arch.raw_config { config.without_defaults() } else { config };
+    let rope = Rope::new(&config);
+    let tokens = config::tokens(model);
+    let scope = config.scope(folder, arch, Some(&rope)).with_tokens(tokens);
+    let inverse = invert::invert(arch, &class, scope, model)?;
+    for name in inverse.computed {
+        notes
+            .push(format!("{name} is left out: a conversion makes it from the model's own config"));
+    }
+    for name in inverse.missing {
+        notes.push(format!(
+            "{name} is not in the file, although the config says that the model has it"
+        ));
+    }
+    Ok(inverse.saved)
+}
+
+/// There must be no weights in the folder, which nobody could tell from those that are written.
+fn no_weights(folder: &Path) -> Result<(), Error> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let weights = [".safetensors", ".safetensors.index.json", ".bin.index.json", ".pth"];
+        if !name.starts_with('.') && weights.iter().any(|end| name.ends_with(end))
+            || name.starts_with("pytorch_model") && name.ends_with(".bin")
+        {
+            return Err(ExportError::HasWeights { path }.into());
+        }
+    }
+    Ok(())
+}

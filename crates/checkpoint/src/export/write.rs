@@ -1,0 +1,129 @@
+//! Streaming the values to their places.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use granule_format::BlockType;
+use granule_reader::Model;
+use rayon::prelude::*;
+
+use super::ExportError;
+use super::invert::{Piece, Saved};
+use super::types::undo;
+use crate::Error;
+use crate::arch::Change;
+use crate::data_type::narrow;
+use crate::transform::Run;
+
+/// Values of a tensor of the checkpoint that are put together at a time.
+const STRIP: u64 = 1 << 20;
+
+/// The same for those that are transposed: every strip reads all rows of the file.
+const TRANSPOSED_STRIP: u64 = 1 << 23;
+
+/// Values of the file that are decoded at a time, in whole rows.
+const WINDOW: u64 = 1 << 18;
+
+/// Write a tensor at `start` of a file.
+///
+/// Memory is bounded by a strip for each thread, and a row.
+pub(super) fn write(
+    model: &Model,
+    (saved, ty): (&Saved, BlockType),
+    (out, start): (&(dyn Fn(u64, &[u8]) -> Result<(), Error> + Sync), u64),
+    (done, stop): (&AtomicU64, Option<&AtomicBool>),
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(), Error> {
+    let values = saved.values();
+    let rows = saved.pieces.iter().all(|piece| piece.view.keeps_rows());
+    let step = if rows { STRIP } else { TRANSPOSED_STRIP };
+    (0..values.div_ceil(step)).into_par_iter().try_for_each(|strip| {
+        if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(Error::Stopped);
+        }
+        let (first, end) = (strip * step, values.min((strip + 1) * step));
+        let mut numbers = vec![if saved.lost() > 0 { 0.0 } else { UNSET }; (end - first) as usize];
+        let mut window = Window::default();
+        for piece in &saved.pieces {
+            gather(model, piece, (first, end), &mut window, &mut numbers)?;
+        }
+        if numbers.iter().any(|number| number.to_bits() == UNSET.to_bits()) {
+            let tensor = model.tensor_at(saved.pieces[0].tensor).name().to_owned();
+            let (rule, why) = (saved.name.clone(), "values are left over");
+            return Err(ExportError::NoInverse { tensor, rule, why }.into());
+        }
+        if saved.change != Change::Keep {
+            numbers.iter_mut().for_each(|number| *number = undo(*number, saved.change, ty));
+        }
+        let mut bytes = Vec::new();
+        narrow(&numbers, ty, &mut bytes);
+        if ty == BlockType::F16
+            && let Some(value) =
+                numbers.iter().find(|value| value.is_finite() && value.abs() >= F16_LIMIT)
+        {
+            let (tensor, value) = (saved.name.clone(), *value);
+            return Err(ExportError::OutOfRange { tensor, value, ty }.into());
+        }
+        out(start + first * ty.block_bytes() as u64, &bytes)?;
+        progress(done.fetch_add(end - first, Ordering::Relaxed) + end - first);
+        Ok(())
+    })
+}
+
+/// What stands where no value has come yet: a NaN that no block decodes to.
+const UNSET: f32 = f32::from_bits(0x7fc5_a9e3);
+
+/// From here on values round to infinity in half precision.
+const F16_LIMIT: f32 = 65520.0;
+
+/// Put the values of a piece in a range of the checkpoint's tensor in their places.
+fn gather(
+    model: &Model,
+    piece: &Piece,
+    (first, end): (u64, u64),
+    window: &mut Window,
+    numbers: &mut [f32],
+) -> Result<(), Error> {
+    piece.view.within(&(first..end), &mut |run: Run| {
+        let mut moved = 0;
+        while moved < run.count {
+            let values = window.from(model, piece.tensor, piece.base + run.value + moved)?;
+            let count = (values.len() as u64).min(run.count - moved) as usize;
+            let place = (run.source - first + moved * run.stride) as usize;
+            if run.stride == 1 {
+                numbers[place..place + count].copy_from_slice(&values[..count]);
+            } else {
+                let places = numbers[place..].iter_mut().step_by(run.stride as usize);
+                places.zip(&values[..count]).for_each(|(number, value)| *number = *value);
+            }
+            moved += count as u64;
+        }
+        Ok(())
+    })
+}
+
+/// Decoded rows of a tensor of the file.
+#[derive(Default)]
+struct Window {
+    tensor: Option<usize>,
+    /// The number of the first value.
+    first: u64,
+    values: Vec<f32>,
+}
+
+impl Window {
+    /// The values from one on, at least that one.
+    fn from(&mut self, model: &Model, tensor: usize, value: u64) -> Result<&[f32], Error> {
+        let end = self.first + self.values.len() as u64;
+        if self.tensor != Some(tensor) || !(self.first..end).contains(&value) {
+            let source = model.tensor_at(tensor);
+            let columns = source.row_values() as u64;
+            let row = value / columns;
+            let rows = (WINDOW / columns).clamp(1, source.rows() - row);
+            self.tensor = None;
+            self.values.resize((rows * columns) as usize, 0.0);
+            source.decode_rows(row..row + rows, &mut self.values)?;
+            (self.tensor, self.first) = (Some(tensor), row * columns);
+        }
+        Ok(&self.values[(value - self.first) as usize..])
+    }
+}

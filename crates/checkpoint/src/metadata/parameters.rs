@@ -1,0 +1,52 @@
+use granule_reader::SourceTensor;
+
+/// How many parameters a model has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parameters {
+    /// All of them.
+    pub(super) total: u64,
+    /// Those outside experts.
+    shared: u64,
+    /// Those of one expert in every layer.
+    expert: u64,
+    /// Experts in a layer, on average.
+    experts: u64,
+}
+
+impl Parameters {
+    /// Count them over the tensors of a file.
+    pub(crate) fn count<'t>(tensors: impl IntoIterator<Item = &'t SourceTensor>) -> Self {
+        let mut count = Self::default();
+        let (mut experts, mut stacks) = (0, 0);
+        for tensor in tensors {
+            let values = tensor.shape.values().unwrap_or_default();
+            count.total += values;
+            let dimensions = tensor.shape.dimensions();
+            let stack = match dimensions {
+                _ if !tensor.name.contains("_exps.") => None,
+                [_, experts, _] if tensor.name.contains(".bias") => Some(*experts),
+                [_, _, experts, ..] => Some(*experts),
+                _ => None,
+            };
+            match stack {
+                Some(number) => {
+                    count.expert += values.checked_div(number).unwrap_or_default();
+                    experts += number;
+                    stacks += 1;
+                }
+                None => count.shared += values,
+            }
+        }
+        count.experts = experts.checked_div(stacks).unwrap_or_default();
+        count
+    }
+
+    /// As a label: `135M`, `8x7.2B`.
+    pub(super) fn label(&self) -> String {
+        if self.experts > 0 {
+            format!("{}x{}", self.experts, super::name::rounded(self.shared + self.expert))
+        } else {
+            super::name::rounded(self.total)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a checkpoint says about how its tensors are quantized.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::Error;
+use crate::Problem;
+use crate::json::read_json;
+
+/// An entry about the quantization, and the file that holds it. It says how tensors are quantized
+/// that are; whether there are any, the tensors show.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    value: Value,
+    path: PathBuf,
+}
+
+/// How GPTQ packs its codes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Gptq {
+    /// Bits of a code, if the entry says so.
+    pub(super) bits: Option<u32>,
+    /// What is added to zero points.
+    pub(super) raise: i32,
+}
+
+impl Entry {
+    /// The first of: `quantization_config` of the config's text part, that of the config itself
+    /// (`config` is the whole `config.json`, at `path`), `hf_quant_config.json`, whose producer
+    /// names the method, and the `quantize_config.json` of GPTQ's own programs, which only counts
+    /// if there are tensors of GPTQ, `gptq`.
+    pub(crate) fn find(
+        config: &Map<String, Value>,
+        path: &Path,
+        folder: &Path,
+        gptq: bool,
+    ) -> Result<Option<Self>, Error> {
+        let of = |config: &Map<String, Value>| {
+            config.get("quantization_config").filter(|value| value.is_object()).cloned()
+        };
+        let of_text = config.get("text_config").and_then(Value::as_object);
+        if let Some(value) = of_text.and_then(of).or_else(|| of(config)) {
+            return Ok(Some(Self { value, path: path.to_owned() }));
+        }
+        let path = folder.join("hf_quant_config.json");
+        if path.exists() {
+            let json = read_json(&path)?;
+            let name = json["producer"]["name"].as_str().filter(|name| !name.is_empty());
+            if let Some(name) = name {
+                let value = json!({ "quant_method": name.to_lowercase() });
+                return Ok(Some(Self { value, path }));
+            }
+        }
+        let path = folder.join("quantize_config.json");
+        if gptq && path.exists() {
+            let mut value = read_json(&path)?;
+            if let Some(object) = value.as_object_mut().filter(|object| object.contains_key("bits"))
+            {
+                object.entry("quant_method").or_insert_with(|| "gptq".into());
+                return Ok(Some(Self { value, path }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn method(&self) -> Option<&str> {
+        self.text("quant_method")
+    }
+
+    /// The method and its format.
+    pub(super) fn named(&self) -> String {
+        let method = self.method().unwrap_or_default();
+        self.text("format").map_or(method.to_owned(), |format| format!("{method}, {format}"))
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.value.get(key).and_then(Value::as_str)
+    }
+
+    /// Numbers that share a scale, in the last dimensions, if the entry says so.
+    pub(super) fn block(&self) -> Result<Option<Vec<u64>>, Problem> {
+        match self.method() {
+            Some("fp8") => block("weight_block_size", &self.value),
+            Some("compressed-tensors") => {
+                let mut blocks = self.groups().map(|weights| block("block_structure", weights));
+                blocks.find(|block| !matches!(block, Ok(None))).unwrap_or(Ok(None))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What compressed-tensors says about the weights of each group.
+    fn groups(&self) -> impl Iterator<Item = &Value> {
+        let groups = self.value.get("config_groups").and_then(Value::as_object);
+        groups.into_iter().flatten().map(|(_, group)| &group["weights"])
+    }
+
+    /// How GPTQ packs its codes.
+    pub(super) fn gptq(&self) -> Result<Gptq, Problem> {
+        let found = self.value.get("bits").filter(|bits| !bits.is_null());
+        let bits = found.and_then(Value::as_u64).and_then(|bits| u32::try_from(bits).ok());
+        if let Some(found) = found
+            && !matches!(bits, Some(2 | 4 | 8))
+        {
+            return Err(unread(format!("gptq, {found} bits")));
+        }
+        let first_version = self.text("checkpoint_format").is_none_or(|format| format == "gptq");
+        Ok(Gptq { bits, raise: i32::from(first_version) })
+    }
+
+    /// Bits of a code, and how many codes share a scale, of integers that compressed-tensors has
+    /// packed.
+    pub(super) fn packed(&self) -> Result<(u32, u64), Problem> {
+        let method = "compressed-tensors";
+        let mut groups = self.groups();
+        let (Some(weights), None) = (groups.next(), groups.next()) else {
+            let groups = "config_groups with another number of groups than one";
+            return Err(unread(format!("{method}, {groups}")));
+        };
+        let packed = self.text("format") == Some("pack-quantized");
+        let bits = weights["num_bits"].as_u64().filter(|bits| (1..=8).contains(bits));
+        let group = weights["group_size"].as_u64().filter(|group| *group > 0);
+        let integers = ["null", "\"int\""].contains(&&*weights["type"].to_string());
+        let grouped = weights["strategy"] == "group";
+        match (bits, group) {
+            (Some(bits), Some(group)) if packed && integers && grouped => Ok((bits as u32, group)),
+            _ => Err(unread(format!("{method}, {} of {weights}", self.value["format"]))),
+        }
+    }
+}
+
+/// The problem of a method that is not read.
+pub(super) const fn unread(method: String) -> Problem {
+    Problem::Quantization { method, tensor: None }
+}
+
+fn block(key: &'static str, config: &Value) -> Result<Option<Vec<u64>>, Problem> {
+    match config.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let lengths = value.as_array().map(Vec::as_slice).unwrap_or_default();
+            let block: Option<Vec<u64>> = lengths.iter().map(Value::as_u64).collect();
+            match block {
+                Some(block) if !block.is_empty() && !block.contains(&0) => Ok(Some(block)),
+                _ => Err(Problem::KeyType {
+                    key: format!("quantization_config.{key}"),
+                    found: value.to_string(),
+                    expected: "a list of lengths",
+                }),
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::Error;
+use crate::Problem;
+use crate::json::read_text;
+
+/// `tokenizer.json`.
+pub(super) struct TokenizerFile {
+    pub(super) path: PathBuf,
+    pub(super) object: Map<String, Value>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl TokenizerFile {
+    /// Read it; `None` if the folder has none.
+    pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        let path = folder.join("tokenizer.json");
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = read_text(&path)?;
+        let object = serde_json::from_slice(&bytes)
+            .map_err(|error| Error::in_file(&path, Problem::Json(error)))?;
+        Ok(Some(Self { path, object, bytes }))
+    }
+
+    /// An error about the file.
+    pub(super) fn fail(&self, text: impl Into<String>) -> Error {
+        Error::in_file(&self.path, Problem::Tokenizer(text.into()))
+    }
+
+    /// A value inside the model.
+    pub(super) fn model(&self, key: &str) -> Option<&Value> {
+        self.object.get("model")?.get(key)
+    }
+
+    /// The kind of model: `BPE`, `Unigram`, `WordPiece`. Older files do not name it.
+    pub(super) fn model_type(&self) -> &str {
+        match self.model("type").and_then(Value::as_str) {
+            Some(name) => name,
+            None if self.model("merges").is_some() => "BPE",
+            None if self.model("continuing_subword_prefix").is_some() => "WordPiece",
+            None if self.model("unk_id").is_some() => "Unigram",
+            None => "",
+        }
+    }
+
+    /// The steps of the normalizer.
+    pub(super) fn normalizers(&self) -> &[Value] {
+        match self.object.get("normalizer") {
+            None | Some(Value::Null) => &[],
+            Some(step) => match step.get("normalizers").and_then(Value::as_array) {
+                Some(steps) => steps,
+                None => std::slice::from_ref(step),
+            },
+        }
+    }
+}

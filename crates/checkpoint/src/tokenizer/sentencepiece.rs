@@ -1,0 +1,132 @@
+//! `tokenizer.model`: a SentencePiece model, with what other files put in its places.
+
+use serde_json::{Map, Value};
+
+use super::protobuf::Model;
+use super::quirk::Quirk;
+use super::{Input, TokenType, Tokens, added};
+use crate::Error;
+use crate::Problem;
+use crate::json::read_object_if_there;
+
+/// The score of gaps in the vocabulary.
+pub(super) const UNUSED_SCORE: f32 = -10_000.0;
+
+/// The score of tokens that other files add.
+const ADDED_SCORE: f32 = -1000.0;
+
+/// The size of the vocabulary; the first is of models whose layers have vocabularies of their own.
+const SIZE_KEYS: &[&str] = &["vocab_size_per_layer_input", "vocab_size"];
+
+/// The pieces, then what `added_tokens.json` and `tokenizer_config.json` put in their places. The texts of
+/// tokens beyond the vocabulary come second.
+pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
+    let path = input.folder.join("tokenizer.model");
+    let model = Model::read(&path)?;
+    let size = input.vocabulary(SIZE_KEYS)?.filter(|size| *size > 0);
+    let size = size.unwrap_or(model.pieces.len());
+    let as_they_stand = input.has(&Quirk::AddedTokens);
+    let mut tokens = Tokens::unused(size);
+    let mut beyond = tokens.put_pieces(model);
+    beyond.extend(put_added_file(&mut tokens, input)?);
+
+    let file = input.folder.join("tokenizer_config.json");
+    let none = Map::new();
+    let decoder = input.tokenizer_config.get("added_tokens_decoder").and_then(Value::as_object);
+    for (id, token) in decoder.unwrap_or(&none) {
+        let text = token.get("content").and_then(Value::as_str);
+        let (Ok(id), Some(text)) = (id.parse::<u64>(), text) else {
+            let text = format!("the entry {id:?} of added_tokens_decoder is no token");
+            return Err(Error::in_file(&file, Problem::Tokenizer(text)));
+        };
+        let special = is_special(token);
+        let written = if as_they_stand {
+            (text.to_owned(), plain_type(special))
+        } else {
+            added(text.to_owned(), special)
+        };
+        if !tokens.put_added(id, text, written) {
+            beyond.push(text.to_owned());
+        }
+    }
+    if let (true, Some(json)) = (as_they_stand, &input.json) {
+        let list = json.object.get("added_tokens").and_then(Value::as_array);
+        for token in list.into_iter().flatten() {
+            let id = token.get("id").and_then(Value::as_u64);
+            let text = token.get("content").and_then(Value::as_str);
+            let (Some(id), Some(text)) = (id, text) else {
+                return Err(json.fail("an entry of \"added_tokens\" has no id or no content"));
+            };
+            let written = (text.to_owned(), plain_type(is_special(token)));
+            if !tokens.put_added(id, text, written) && !beyond.iter().any(|other| other == text) {
+                beyond.push(text.to_owned());
+            }
+        }
+    }
+    Ok((tokens, beyond))
+}
+
+/// Put the tokens of `added_tokens.json` in their places; those that are beyond the vocabulary.
+pub(super) fn put_added_file(tokens: &mut Tokens, input: &Input<'_>) -> Result<Vec<String>, Error> {
+    let path = input.folder.join("added_tokens.json");
+    let map = read_object_if_there(&path)?.unwrap_or_default();
+    let mut beyond = Vec::new();
+    for (text, id) in &map {
+        let written = (text.clone(), TokenType::UserDefined);
+        if !id.as_u64().is_some_and(|id| tokens.put_added(id, text, written)) {
+            beyond.push(text.clone());
+        }
+    }
+    Ok(beyond)
+}
+
+fn is_special(token: &Value) -> bool {
+    token.get("special").and_then(Value::as_bool).unwrap_or(false)
+}
+
+const fn plain_type(special: bool) -> TokenType {
+    if special { TokenType::Control } else { TokenType::UserDefined }
+}
+
+impl Tokens {
+    /// As many unused tokens.
+    pub(super) fn unused(size: usize) -> Self {
+        Self {
+            texts: (0..size).map(|id| format!("[PAD{id}]").into_bytes()).collect(),
+            types: vec![TokenType::Unused; size],
+            scores: vec![UNUSED_SCORE; size],
+            replaced: Vec::new(),
+        }
+    }
+
+    /// The pieces of a model, as many as there is room for; the texts of the others.
+    pub(super) fn put_pieces(&mut self, mut model: Model) -> Vec<String> {
+        let beyond = model.pieces.split_off(self.texts.len().min(model.pieces.len()));
+        for (id, piece) in model.pieces.into_iter().enumerate() {
+            self.put(id, piece.text, piece.score, piece.ty);
+        }
+        beyond.iter().map(|piece| String::from_utf8_lossy(&piece.text).into_owned()).collect()
+    }
+
+    /// Replace a token that exists.
+    pub(super) fn put(&mut self, id: usize, text: Vec<u8>, score: f32, ty: TokenType) {
+        self.texts[id] = text;
+        self.scores[id] = score;
+        self.types[id] = ty;
+    }
+
+    /// Put a token in its place, if the vocabulary has it: how it is written, and its text in the files.
+    fn put_added(&mut self, id: u64, text: &str, (written, ty): (String, TokenType)) -> bool {
+        let Some(id) = usize::try_from(id).ok().filter(|id| *id < self.texts.len()) else {
+            return false;
+        };
+        let old = &self.texts[id];
+        let same = old == text.as_bytes() || *old == written.as_bytes();
+        if self.types[id] != TokenType::Unused && !same {
+            let old = String::from_utf8_lossy(old).into_owned();
+            self.replaced.push((id, old, text.to_owned()));
+        }
+        self.put(id, written.into_bytes(), ADDED_SCORE, ty);
+        true
+    }
+}

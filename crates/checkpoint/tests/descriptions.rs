@@ -1,0 +1,235 @@
+//! Converts a small checkpoint for every description of an architecture and compares the result
+//! with the reference's: `fixtures/descriptions` has a case for each, with checksums.
+//!
+//! Weights are not stored. They follow from the names of the tensors, here and in
+//! `tools/reference/descriptions.py`, which made the cases.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use granule_checkpoint::arch::{self, Arch};
+use granule_checkpoint::{Checkpoint, CheckpointOptions, OutType};
+use granule_format::{Draft, Endian, Writer};
+use granule_reader::Source;
+use half::{bf16, f16};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+/// A checkpoint and what the reference makes of it.
+#[derive(Debug, Deserialize)]
+struct Case {
+    /// Name of the checkpoint's folder, which decides names in the result.
+    folder: String,
+    /// Folder in `fixtures/` that has the tokenizer.
+    tokenizer: String,
+    /// `config.json`; its text if it is no strict JSON.
+    config: Value,
+    /// Further JSON files, by their path in the folder.
+    files: BTreeMap<String, Value>,
+    /// Name, type and shape of the tensors.
+    tensors: Vec<(String, String, Vec<usize>)>,
+    /// The pre-tokenizer's name in the reference's results.
+    pre: Option<String>,
+    /// SHA-256 of the result in each type.
+    expected: BTreeMap<String, String>,
+}
+
+/// What belongs to a tokenizer.
+const TOKENIZER_FILES: &[&str] = &[
+    "tokenizer.model",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+];
+
+fn main() {
+    let cases = cases();
+    let mut trials: Vec<Trial> = cases
+        .iter()
+        .map(|(name, path)| {
+            let path = path.clone();
+            Trial::test(name.as_str(), move || convert(&path).map_err(Failed::from))
+        })
+        .collect();
+    trials.push(Trial::test("every_description_has_a_case", move || covers_all(&cases)));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// The names and files of all cases.
+fn cases() -> Vec<(String, PathBuf)> {
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(fixtures().join("descriptions")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            cases.push((path.file_stem().unwrap().to_string_lossy().into_owned(), path));
+        }
+    }
+    cases.sort();
+    cases
+}
+
+/// Convert a case to every type of its table.
+fn convert(path: &Path) -> Result<(), String> {
+    let case = Case::read(path);
+    let work = tempfile::tempdir().unwrap();
+    let folder = case.make(work.path());
+    let mut wrong = Vec::new();
+    for (ty, expected) in &case.expected {
+        let options = CheckpointOptions {
+            out_type: OutType::from_name(ty).unwrap(),
+            pre_tokenizer: case.pre.clone(),
+            ..CheckpointOptions::default()
+        };
+        let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
+        if hash(&checkpoint) != *expected {
+            wrong.push(ty.as_str());
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(format!("differs as {}", wrong.join(", "))) }
+}
+
+/// Every built-in description is that of some case.
+fn covers_all(cases: &[(String, PathBuf)]) -> Result<(), Failed> {
+    let mut missing: Vec<&Arc<Arch>> = arch::all().iter().collect();
+    for (_, path) in cases {
+        let case = Case::read(path);
+        let work = tempfile::tempdir().unwrap();
+        let folder = case.make(work.path());
+        let options =
+            CheckpointOptions { pre_tokenizer: case.pre.clone(), ..CheckpointOptions::default() };
+        let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
+        missing.retain(|arch| !std::ptr::eq(Arc::as_ptr(arch), checkpoint.arch()));
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing: Vec<String> =
+        missing.iter().map(|arch| format!("{} ({})", arch.name, arch.classes.join(", "))).collect();
+    Err(Failed::from(format!(
+        "no case in fixtures/descriptions for {}: add a row to tools/reference/tiny_checkpoints.py \
+         and run tools/reference/descriptions.py",
+        missing.join("; ")
+    )))
+}
+
+impl Case {
+    fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Write the checkpoint into a folder of its own.
+    fn make(&self, work: &Path) -> PathBuf {
+        let folder = work.join(&self.folder);
+        fs::create_dir(&folder).unwrap();
+        for file in TOKENIZER_FILES {
+            let from = fixtures().join(&self.tokenizer).join(file);
+            if from.is_file() {
+                fs::copy(from, folder.join(file)).unwrap();
+            }
+        }
+        let config = match &self.config {
+            Value::String(text) => text.clone(),
+            config => config.to_string(),
+        };
+        fs::write(folder.join("config.json"), config).unwrap();
+        for (path, json) in &self.files {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, json.to_string()).unwrap();
+        }
+        fs::write(folder.join("model.safetensors"), self.weights()).unwrap();
+        folder
+    }
+
+    /// A safetensors file with all tensors.
+    fn weights(&self) -> Vec<u8> {
+        let mut header = Map::new();
+        let mut data = Vec::new();
+        for (name, ty, shape) in &self.tensors {
+            let start = data.len();
+            write_values(name, ty, shape.iter().product(), &mut data);
+            let range = [start, data.len()];
+            let entry = json!({ "dtype": ty, "shape": shape, "data_offsets": range });
+            header.insert(name.clone(), entry);
+        }
+        let header = Value::Object(header).to_string().into_bytes();
+        let length = (header.len() as u64).to_le_bytes();
+        [&length[..], &header, &data].concat()
+    }
+}
+
+/// The values of a tensor: SplitMix64 from the FNV-1a hash of its name. The upper 24 bits make a
+/// number from -1/8 to 1/8, the lowest byte a code, without those that are no number.
+fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
+    let mut state = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+    });
+    for _ in 0..count {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^= bits >> 31;
+        let code = bits as u8;
+        let number = ((bits >> 40) as i32 - (1 << 23)) as f32 * 2_f32.powi(-26);
+        match ty {
+            "U8" if name.ends_with("_scales") => out.push(110 + code % 20),
+            "U8" => out.push(code),
+            "F8_E4M3" => out.push(if code & 0x7F == 0x7F { code & 0xFE } else { code }),
+            "F32" => out.extend(number.to_le_bytes()),
+            "F16" => out.extend(f16::from_f32(number).to_le_bytes()),
+            "BF16" => out.extend(bf16::from_f32(number).to_le_bytes()),
+            _ => panic!("{name}: no values of type {ty}"),
+        }
+    }
+}
+
+/// The SHA-256 of the file that a checkpoint stands for.
+fn hash(checkpoint: &Checkpoint) -> String {
+    let mut draft = Draft::new(checkpoint.metadata().clone(), Endian::Little).unwrap();
+    for tensor in checkpoint.tensors() {
+        draft.add(&tensor.name, tensor.shape, tensor.ty).unwrap();
+    }
+    let mut hasher = Hasher(Sha256::new());
+    let mut writer = Writer::start(&mut hasher, draft).unwrap();
+    let mut rows = Vec::new();
+    for (index, tensor) in checkpoint.tensors().iter().enumerate() {
+        checkpoint.read_rows(index, 0..tensor.shape.rows().unwrap(), &mut rows).unwrap();
+        let mut to = writer.tensor(&tensor.name).unwrap();
+        to.write_all(&rows).unwrap();
+        to.finish().unwrap();
+    }
+    writer.finish().unwrap();
+    hasher.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Hasher(Sha256);
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
+}

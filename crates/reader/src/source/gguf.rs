@@ -1,0 +1,76 @@
+use std::hash::{Hash, Hasher};
+use std::ops::Range;
+use std::path::Path;
+
+use granule_format::Metadata;
+
+use super::{Source, SourceTensor};
+use crate::{Error, Model};
+
+/// A GGUF file, or a split set by any of its files, as a source.
+///
+/// The keys that describe the split (`split.*`) are those of the first file.
+#[derive(Debug)]
+pub struct GgufSource {
+    model: Model,
+    tensors: Vec<SourceTensor>,
+}
+
+impl GgufSource {
+    /// Open the file; its tensors are read at positions when they are needed.
+    ///
+    /// # Errors
+    /// If a file cannot be read or is no GGUF file, or the shards do not fit together.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let model = Model::open(path)?;
+        let tensors = model
+            .tensors()
+            .map(|tensor| SourceTensor {
+                name: tensor.name().to_owned(),
+                shape: tensor.shape(),
+                ty: tensor.ty(),
+            })
+            .collect();
+        Ok(Self { model, tensors })
+    }
+
+    /// The open file.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+impl Source for GgufSource {
+    fn metadata(&self) -> &Metadata {
+        self.model.metadata()
+    }
+
+    fn tensors(&self) -> &[SourceTensor] {
+        &self.tensors
+    }
+
+    fn files(&self) -> Vec<&Path> {
+        self.model.shards().iter().filter_map(|shard| shard.path()).collect()
+    }
+
+    fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.model.tensor_at(index).read_rows_into(rows, out)
+    }
+
+    fn fingerprint(&self, index: usize, mut into: &mut dyn Hasher) {
+        let tensor = self.model.tensor_at(index);
+        let offset = tensor.info().offset;
+        (self.shard(index), tensor.name(), tensor.ty().id(), offset).hash(&mut into);
+    }
+
+    fn shards(&self) -> u32 {
+        // a set has at most 65,535 files
+        self.model.shards().len() as u32
+    }
+
+    fn shard(&self, index: usize) -> u32 {
+        let holder = self.model.tensor_at(index).shard();
+        let is_holder = |shard: &_| std::ptr::eq(shard, holder);
+        self.model.shards().iter().position(is_holder).unwrap_or(0) as u32
+    }
+}

@@ -1,12 +1,13 @@
 //! A tensor as a checkpoint holds it, whatever the kind of file: rows of values that can be read from anywhere.
 
-use super::data_type::DataType;
-use super::file::DataFile;
-use super::mxfp4::Blocks;
-use super::packed::Packed;
-use super::scaled::Scaled;
-use super::view::View;
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
 use crate::Error;
+use crate::data_type::DataType;
+use crate::file::DataFile;
+use crate::view::View;
 
 /// A tensor of a checkpoint. Its data looks as if it lay in one piece: little-endian values, the last dimension
 /// varying fastest.
@@ -40,12 +41,23 @@ pub(super) enum Data {
     Range(u64),
     /// From a file, with gaps, in another order of the dimensions, or in the other byte order.
     View(Box<View>),
-    /// From small numbers and their scales.
-    Scaled(Box<Scaled>),
-    /// From codes of a few bits in words, with what belongs to them.
-    Packed(Box<Packed>),
-    /// From codes and scales that GGUF stores side by side.
-    Blocks(Box<Blocks>),
+    /// From several tensors that only together are one.
+    Joined(Arc<dyn Joined>),
+}
+
+/// Several stored tensors that only together are one: codes and scales.
+pub(super) trait Joined: Debug + Send + Sync {
+    /// Fill `out` with the data from byte `start` on. Both begin and end with whole numbers, or blocks.
+    fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error>;
+
+    /// Feed `into` all that decides the data, except for the content of the files; first the kind.
+    fn fingerprint(&self, into: &mut dyn Hasher);
+}
+
+impl Hash for dyn Joined {
+    fn hash<H: Hasher>(&self, into: &mut H) {
+        self.fingerprint(into);
+    }
 }
 
 impl StoredTensor {
@@ -78,9 +90,7 @@ impl StoredTensor {
         match &self.data {
             Data::Range(offset) => files[self.file].read_at(offset + start, out),
             Data::View(view) => view.read(&files[self.file], start, out),
-            Data::Scaled(scaled) => scaled.read(files, start, out),
-            Data::Packed(packed) => packed.read(files, start, out),
-            Data::Blocks(blocks) => blocks.read(files, start, out),
+            Data::Joined(joined) => joined.read(files, start, out),
         }
     }
 }

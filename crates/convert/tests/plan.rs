@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::num::NonZeroU64;
+
 use common::{Paper, matrix, matrix_of};
 use granule_convert::plan::{Reason, Warning};
 use granule_convert::recipe::{Recipe, Split};
@@ -223,6 +225,73 @@ fn split_sets_keep_their_files() {
     assert_eq!((last.file, last.tensor), (2, 2));
     let one = Plan::new(&source, &Recipe::new(FileType::Q8_0), None).unwrap();
     assert_eq!((one.shards(), one.metadata().get("split.count")), (1, None));
+}
+
+#[test]
+fn types_can_be_changed() {
+    let down = "blk.0.ffn_down.weight";
+    let mut plan = plan(&llama(), &Recipe::new(FileType::Q8_0));
+    let before = plan.clone();
+    let bytes = plan.target_bytes();
+    plan.set_type(down, BlockType::Q4_K, "a test", None).unwrap();
+    let tensor = plan.tensors().iter().find(|tensor| tensor.name == down).unwrap();
+    assert_eq!(tensor.target, BlockType::Q4_K.into());
+    assert_eq!(tensor.reason, Reason::Edited("a test".into()));
+    assert_eq!(tensor.target_bytes, 576 * 2 * 144);
+    assert_eq!(plan.target_bytes(), bytes - 576 * 512 / 32 * 34 + 576 * 2 * 144);
+    let draft = &plan.drafts().unwrap()[0];
+    let written = draft.tensors().iter().find(|tensor| tensor.name == down).unwrap();
+    assert_eq!(written.ty, BlockType::Q4_K.into());
+    let loaded = Plan::from_json(&plan.to_json(), &llama(), None).unwrap();
+    assert_eq!(loaded, plan);
+    // its own type: copied
+    plan.set_type(down, BlockType::F16, "as it was", None).unwrap();
+    assert!(plan.tensors().iter().find(|tensor| tensor.name == down).unwrap().is_copied());
+
+    let mut plan = before.clone();
+    let error = |name: &str, ty, plan: &mut Plan| plan.set_type(name, ty, "", None).unwrap_err();
+    let none = error("blk.9.attn_q.weight", BlockType::Q8_0, &mut plan);
+    assert_eq!(none, PlanError::NoSuchTensor { tensor: "blk.9.attn_q.weight".into() });
+    let rows = error("blk.0.attn_q.weight", BlockType::Q4_K, &mut plan);
+    assert!(matches!(rows, PlanError::Size { .. }), "{rows}");
+    let weights = error(down, BlockType::IQ1_S, &mut plan);
+    assert!(matches!(weights, PlanError::NeedsImportance { .. }), "{weights}");
+    let kept = error(down, BlockType::Q8_1, &mut plan);
+    assert!(matches!(kept, PlanError::NoEncoder { .. }), "{kept}");
+    assert_eq!(plan, before, "what fails changes nothing");
+}
+
+#[test]
+fn weights_and_files_follow_a_changed_type() {
+    let source = llama();
+    let matrix = matrix_of(&source);
+    let limit = NonZeroU64::new(700_000);
+    let split = Split { max_bytes: limit, ..Split::NONE };
+    let split = recipe(FileType::Q8_0, |recipe| recipe.split = split);
+    let mut plan = Plan::new(&source, &split, Some(&matrix)).unwrap();
+    let files = plan.shards();
+    for block in [0, 1] {
+        let name = format!("blk.{block}.ffn_down.weight");
+        plan.set_type(&name, BlockType::IQ1_S, "small", Some(&matrix)).unwrap();
+        assert!(plan.tensors().iter().find(|tensor| tensor.name == name).unwrap().weighted);
+        plan.set_type(&format!("blk.{block}.attn_q.weight"), BlockType::Q4_0, "", Some(&matrix))
+            .unwrap();
+    }
+    plan.set_type("token_embd.weight", BlockType::Q4_0, "", Some(&matrix)).unwrap();
+    assert!(plan.shards() < files, "{} of {files}", plan.shards());
+    let count = u16::try_from(plan.shards()).unwrap();
+    let expected = (count > 1).then_some(Value::U16(count));
+    assert_eq!(plan.metadata().get("split.count").cloned(), expected);
+    assert_eq!(plan.drafts().unwrap().len(), usize::from(count));
+    assert_eq!(plan.targets(0, Some(&matrix)).len(), plan.tensors().len());
+    // and back
+    let names: Vec<String> = plan.tensors().iter().map(|tensor| tensor.name.clone()).collect();
+    for name in names.iter().filter(|name| !name.contains("norm")) {
+        plan.set_type(name, BlockType::Q8_0, "", Some(&matrix)).unwrap();
+    }
+    assert_eq!(plan.shards(), files);
+    let first = plan.drafts().unwrap().remove(0);
+    assert!(keys(first.metadata()).ends_with(&["split.no", "split.count", "split.tensors.count"]));
 }
 
 #[test]

@@ -1,11 +1,24 @@
-//! Encoders: from `f32` rows to blocks, one file a type.
+//! Quantize numbers to the blocks of GGUF files: one encoder for each type, with importance weights.
 //!
-//! Each file has the search twice: a plain scalar form, which is the readable definition and the
-//! test oracle, and a form that works on many sub-blocks at once, one in each lane of plain arrays.
-//! The lanes run *across* sub-blocks; inside a lane every operation and every sum has the order of
-//! the scalar form, so both give the same bytes.
+//! [`encode`] is the front door:
 //!
-//! [`encode_rows`] is the way in: it checks what an [`Encoder`] takes for granted.
+//! ```
+//! use granule_encode::{EncodeOptions, encode};
+//! use granule_format::BlockType;
+//!
+//! let rows: Vec<f32> = (0..4 * 64).map(|i| (i as f32 * 0.1).sin()).collect();
+//! let blocks = encode(BlockType::Q8_0, &rows, 64, None, &EncodeOptions::default())?;
+//! assert_eq!(blocks.len(), 4 * 64 / 32 * 34);
+//! # Ok::<(), granule_encode::EncodeError>(())
+//! ```
+//!
+//! Each type has a file, which holds the search twice: in a plain scalar form, which is the readable definition
+//! and the test oracle, and in a form that works on many sub-blocks at once, one in each lane of plain arrays.
+//! The lanes run *across* sub-blocks; inside a lane every operation and every sum has the order of the scalar
+//! form, so both give the same bytes.
+//!
+//! [`encode_rows`] encodes into a buffer; it checks what an [`Encoder`] takes for granted. [`Importance`] reads,
+//! builds and writes importance matrices.
 
 #![forbid(unsafe_code)]
 #![allow(non_camel_case_types, reason = "encoders have the names of their types")]
@@ -16,6 +29,7 @@ mod checked;
 mod extremes;
 mod finite;
 mod fp4;
+mod front;
 mod grid_search;
 mod importance;
 mod iq1_search;
@@ -70,6 +84,7 @@ use granule_reader::isa::Isa;
 
 pub use checked::{EncodeError, encode_rows};
 pub use finite::first_not_finite;
+pub use front::{EncodeOptions, encode};
 pub use granule_format as format;
 pub use granule_reader as reader;
 pub use importance::{Importance, ImportanceError, ImportanceFileError, matrix_weights};

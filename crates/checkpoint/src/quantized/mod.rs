@@ -6,19 +6,20 @@
 //! not.
 
 mod entry;
+mod mxfp4;
 mod names;
+mod packed;
+mod scaled;
 
 use std::collections::HashMap;
 
-use super::Problem;
-use super::data_type::DataType;
-use super::file::DataFile;
-use super::packed::Packed;
-use super::stored::StoredTensor;
-use super::{mxfp4, scaled};
-use crate::Error;
+use crate::data_type::DataType;
+use crate::file::DataFile;
+use crate::stored::StoredTensor;
+use crate::{Error, Problem};
 pub(super) use entry::Entry;
 use names::{SCALES, is_codes, is_small, is_unused, may_be_codes, scales_of, unread_method};
+use packed::Packed;
 
 /// What does not fit.
 #[derive(Debug)]

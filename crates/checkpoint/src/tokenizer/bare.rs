@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::class::{Bare, Class};
-use super::library::truth;
-use super::pre::QWEN2;
+use super::expressions::QWEN2;
+use super::file::read_lines;
+use super::python::truth;
 use crate::Error;
-use crate::Problem;
 use crate::json::read_object;
 
 /// Whether there is a vocabulary of BPE.
@@ -55,7 +55,7 @@ fn bpe(
     vocabulary: Map<String, Value>,
     token: &dyn Fn(&str) -> String,
 ) -> Result<Value, Error> {
-    let text = read_text(&folder.join("merges.txt"))?;
+    let text = read_lines(&folder.join("merges.txt"))?;
     let mut merges: Vec<(&str, &str)> = Vec::new();
     // The library's reader of GPT-2's form drops the first and the last line, whatever they hold.
     let lines = text.split('\n');
@@ -163,16 +163,7 @@ fn word_piece(
 
 /// The lines of `vocab.txt`, whose numbers are the ids.
 fn words(path: &Path) -> Result<Map<String, Value>, Error> {
-    let text = read_text(path)?;
+    let text = read_lines(path)?;
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
     Ok(lines.enumerate().map(|(id, line)| (line.to_owned(), id.into())).collect())
-}
-
-/// A text file with every end of line as a line feed.
-pub(super) fn read_text(path: &Path) -> Result<String, Error> {
-    let text = granule_reader::file::read(path).map_err(Error::io(path))?;
-    let text = String::from_utf8(text).map_err(|_| {
-        Error::in_file(path, Problem::Tokenizer("the text is not UTF-8".to_owned()))
-    })?;
-    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }

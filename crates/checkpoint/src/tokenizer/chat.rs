@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::bare::read_text;
+use super::file::read_lines;
 use crate::Error;
 use crate::json::read_object;
 
@@ -74,7 +74,7 @@ fn file(folder: &Path) -> Result<Option<(&'static str, Value)>, Error> {
     let name = "chat_template.jinja";
     let path = folder.join(name);
     if path.exists() {
-        let default = read_text(&path)?;
+        let default = read_lines(&path)?;
         let mut others = Vec::new();
         if let Ok(entries) = fs::read_dir(folder.join("additional_chat_templates")) {
             others.extend(entries.flatten().map(|entry| entry.path()));
@@ -87,7 +87,7 @@ fn file(folder: &Path) -> Result<Option<(&'static str, Value)>, Error> {
         let mut list = vec![serde_json::json!({"name": "default", "template": default})];
         for path in others {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            list.push(serde_json::json!({"name": name, "template": read_text(&path)?}));
+            list.push(serde_json::json!({"name": name, "template": read_lines(&path)?}));
         }
         return Ok(Some((name, list.into())));
     }

@@ -58,3 +58,12 @@ impl TokenizerFile {
         }
     }
 }
+
+/// A text file with every end of line as a line feed.
+pub(super) fn read_lines(path: &Path) -> Result<String, Error> {
+    let text = granule_reader::file::read(path).map_err(Error::io(path))?;
+    let text = String::from_utf8(text).map_err(|_| {
+        Error::in_file(path, Problem::Tokenizer("the text is not UTF-8".to_owned()))
+    })?;
+    Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
+}

@@ -10,6 +10,7 @@ use tokenizers::{AddedToken, Tokenizer};
 use super::bare;
 use super::class::{self, Chinese, Class, Prefix};
 use super::listed::{ADDITIONAL_KEY, Listed, SPECIAL_KEYS, added_token};
+use super::python::truth;
 use super::{Input, MOST_TOKENS};
 use crate::Error;
 use crate::Problem;
@@ -451,17 +452,5 @@ fn set_deep(value: &mut Value, key: &str, to: bool) {
         }),
         Value::Array(items) => items.iter_mut().for_each(|item| set_deep(item, key, to)),
         _ => {}
-    }
-}
-
-/// What counts as true: neither null, false nor empty.
-pub(super) fn truth(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(entries) => !entries.is_empty(),
     }
 }

@@ -7,10 +7,10 @@ use granule_format::{Array, Metadata, StringArray};
 use serde_json::{Map, Value};
 
 use super::Input;
-use super::bare::read_text;
 use super::chat::template;
 use super::file::TokenizerFile;
-use super::library::truth;
+use super::file::read_lines;
+use super::python::truth;
 use crate::Error;
 use crate::Problem;
 
@@ -416,7 +416,7 @@ fn merges_file(folder: &Path) -> Result<Option<StringArray>, Error> {
     if !path.exists() {
         return Ok(None);
     }
-    let text = read_text(&path)?;
+    let text = read_lines(&path)?;
     let lines = text.lines().enumerate().filter(|(i, line)| *i > 0 || !line.starts_with('#'));
     let pairs = lines.filter_map(|(_, line)| {
         let mut words = line.split_whitespace();

@@ -4,6 +4,9 @@ use granule_encode::{Importance, Weighting, encoder};
 use granule_format::{BlockType, Endian, FileType, Shape, TensorType, Value};
 use granule_reader::{Source, SourceTensor};
 
+use super::idle::{
+    OUTPUT_TENSOR_TYPE, Pattern, TOKEN_EMBEDDING_TYPE, Used, absent_layers, idle_filters,
+};
 use super::metadata::{Facts, apply, edits, guess, shard_edits};
 use super::prune::Prune;
 use super::{Plan, PlanError, PlannedTensor, Reason, Warning, importance_values, tensor_bytes};
@@ -158,19 +161,6 @@ fn warnings(recipe: &Recipe, model: &Model, assumed: &Assumed) -> impl Iterator<
     let counted =
         (assumed.counted_blocks && converts).then_some(Warning::CountedBlocks(model.blocks));
     unknown.into_iter().chain(counted)
-}
-
-/// A pattern of `--tensor-type`, and what it met.
-struct Pattern<'r> {
-    text: &'r str,
-    regex: regex::Regex,
-    ty: BlockType,
-    /// It is found in the name of a tensor.
-    found: bool,
-    /// It is found in the name of a tensor that can be converted.
-    convertible: bool,
-    /// It decided on a type.
-    used: bool,
 }
 
 /// Chooses the types of one tensor after another, and collects what is wrong.
@@ -437,7 +427,12 @@ impl<'m> Decider<'m> {
     /// effect that tensors do not tell.
     fn problems(self, idle: Vec<PlanError>) -> (Vec<PlanError>, Vec<PlanError>) {
         let allow_missing = self.recipe.allow_missing;
-        let mut missing = self.without_effect();
+        let used = Used {
+            patterns: &self.patterns,
+            output_type: self.output_type_used,
+            embedding_type: self.embedding_type_used,
+        };
+        let mut missing = used.without_effect(self.recipe, self.model.tied);
         missing.extend(idle);
         let mut problems = self.problems;
         problems.extend(self.requantized);
@@ -464,86 +459,7 @@ impl<'m> Decider<'m> {
         }
         (problems, missing)
     }
-
-    /// Options that changed nothing.
-    fn without_effect(&self) -> Vec<PlanError> {
-        let recipe = self.recipe;
-        let in_general = match recipe.file_type.default_type() {
-            None => Some("COPY converts nothing"),
-            Some(default) if !default.is_quantized() => {
-                Some("F32, F16 and BF16 files take no other types for single tensors")
-            }
-            Some(_) => None,
-        };
-        let mut list = Vec::new();
-        for pattern in &self.patterns {
-            if !pattern.found {
-                list.push(PlanError::Unmatched { pattern: pattern.text.to_owned() });
-            } else if !pattern.used {
-                let why = in_general.unwrap_or(if pattern.convertible {
-                    "another option comes before it for every tensor that it finds"
-                } else {
-                    "the tensors that it finds are never converted"
-                });
-                let option = format!("--tensor-type {}={}", pattern.text, pattern.ty);
-                list.push(PlanError::NoEffect { option, why });
-            }
-        }
-        let single = |ty: Option<BlockType>, used: bool, option: &str, why: &'static str| {
-            let option = format!("{option} {}", ty.filter(|_| !used)?);
-            Some(PlanError::NoEffect { option, why: in_general.unwrap_or(why) })
-        };
-        let why = if recipe.leave_output_tensor && !self.model.tied {
-            "--leave-output-tensor keeps the output matrix"
-        } else if recipe.pure && self.model.tied {
-            "the token embedding serves as output matrix, and --pure decides on it"
-        } else {
-            "there is no tensor that serves as output matrix, or it has a type of its own"
-        };
-        let (ty, used) = (recipe.output_tensor_type, self.output_type_used);
-        list.extend(single(ty, used, OUTPUT_TENSOR_TYPE, why));
-        let why = "there is no token embedding, or --tensor-type names it";
-        let (ty, used) = (recipe.token_embedding_type, self.embedding_type_used);
-        list.extend(single(ty, used, TOKEN_EMBEDDING_TYPE, why));
-        list
-    }
 }
-
-/// Layers that were to be dropped, and that the model does not have.
-fn absent_layers<'r>(
-    recipe: &'r Recipe,
-    prune: Option<&'r Prune>,
-) -> impl Iterator<Item = PlanError> + 'r {
-    prune.into_iter().flat_map(|prune| prune.absent(&recipe.prune_layers)).map(|layer| {
-        let option = format!("--prune-layers {layer}");
-        PlanError::NoEffect { option, why: "the model has no layer of this number" }
-    })
-}
-
-/// Filters of importance that nothing comes through, or that nothing is there for.
-fn idle_filters<'r>(
-    recipe: &'r Recipe,
-    importance: Option<&'r Importance>,
-) -> impl Iterator<Item = PlanError> + 'r {
-    let filters = [
-        ("--include-weights", &recipe.include_weights),
-        ("--exclude-weights", &recipe.exclude_weights),
-    ];
-    let each = filters
-        .into_iter()
-        .flat_map(|(option, texts)| texts.iter().map(move |text| (option, text)));
-    each.filter_map(move |(option, text)| {
-        let why = match importance {
-            None => "there is no importance matrix (--imatrix FILE)",
-            Some(matrix) if matrix.names().any(|name| name.contains(text.as_str())) => return None,
-            Some(_) => "no name in the importance matrix contains it (case counts)",
-        };
-        Some(PlanError::NoEffect { option: format!("{option} {text:?}"), why })
-    })
-}
-
-const TOKEN_EMBEDDING_TYPE: &str = "--token-embedding-type";
-const OUTPUT_TENSOR_TYPE: &str = "--output-tensor-type";
 
 /// Whether weights change what the encoder does.
 fn uses_weights(ty: BlockType) -> bool {

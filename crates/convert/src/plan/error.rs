@@ -56,6 +56,20 @@ pub enum PlanError {
         /// Its type.
         ty: TensorType,
     },
+    /// The plan has no tensor of this name.
+    #[error("the plan has no tensor {tensor:?}")]
+    NoSuchTensor {
+        /// The name.
+        tensor: String,
+    },
+    /// Nothing is converted to the type.
+    #[error("tensor {tensor:?} cannot be converted to {ty}")]
+    NoEncoder {
+        /// The tensor.
+        tensor: String,
+        /// The type.
+        ty: BlockType,
+    },
     /// The tensor is quantized already.
     #[error(
         "tensor {tensor:?} is already quantized to {stored} and would become {target}; start from a 16- or 32-bit file, or accept the loss with --allow-requantize"

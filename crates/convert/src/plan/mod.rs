@@ -1,8 +1,10 @@
 //! The plan: what becomes of every tensor, decided before anything is read or written.
 
 mod decide;
+mod edit;
 mod error;
 mod execute;
+mod idle;
 mod metadata;
 mod prune;
 mod saved;
@@ -92,6 +94,8 @@ pub enum Reason {
     OutputTensorType,
     /// `--tensor-type` with this pattern.
     Pattern(String),
+    /// A program has chosen it, with [`Plan::set_type`]: its reason.
+    Edited(String),
 }
 
 /// Something to know before the plan is run.

@@ -132,7 +132,10 @@ fn check(
 }
 
 /// Compare a planned tensor with the importance matrix.
-fn check_weights(tensor: &PlannedTensor, importance: Option<&Importance>) -> Result<(), PlanError> {
+pub(super) fn check_weights(
+    tensor: &PlannedTensor,
+    importance: Option<&Importance>,
+) -> Result<(), PlanError> {
     let name = || tensor.source_name.clone();
     let target = tensor.target.known().filter(|_| !tensor.is_copied());
     match (target, importance) {

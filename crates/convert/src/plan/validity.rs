@@ -28,12 +28,8 @@ pub struct Invalid {
 /// Warnings of the validator that matter when a file is converted: tensors that were lost.
 const LOST: &[&str] = &["S022"];
 
-/// Architectures whose files break a rule as the reference writes them, and the rule: it fills up the
-/// vocabulary of Mamba to a multiple of 8, however many rows the embedding has.
-const AS_THE_REFERENCE: &[(&str, &str)] = &[("mamba", "S014"), ("mamba2", "S014")];
-
-/// What is wrong with the files of the plan. Faults that the source has itself are added to the warnings
-/// of the plan, if it is a file, and those that the reference has; all others are returned.
+/// What is wrong with the files of the plan. Faults that a file has itself are added to the
+/// warnings of the plan; all others are returned.
 pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     // what cannot be laid out has an error of its own when the plan is run
     let Ok(drafts) = plan.drafts() else { return Vec::new() };
@@ -47,14 +43,7 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     };
     // without some blocks, the others have other numbers
     let renamed = !plan.recipe.prune_layers.is_empty();
-    let architecture = plan.metadata.text("general.architecture").ok().flatten();
     let is_own = |finding: &Finding| {
-        if AS_THE_REFERENCE
-            .iter()
-            .any(|(name, rule)| architecture == Some(*name) && finding.rule.id == *rule)
-        {
-            return true;
-        }
         let same =
             |own: &Finding| own.rule == finding.rule && (renamed || own.field == finding.field);
         own.iter().any(same)

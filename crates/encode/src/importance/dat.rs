@@ -36,6 +36,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
         file: String::new(),
         datasets: dataset.into_iter().collect(),
         chunks: chunks.unwrap_or(0),
+        chunk_tokens: 0,
         entries,
     })
 }

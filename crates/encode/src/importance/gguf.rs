@@ -1,6 +1,11 @@
 use std::collections::BTreeMap;
 
-use granule_format::{BlockType, Endian, Header, Limits, TensorInfo};
+use std::io;
+
+use granule_format::{
+    Array, BlockType, Draft, Endian, Header, Limits, Metadata, Shape, TensorInfo, Value,
+    WriteError, Writer,
+};
 
 use super::{Importance, ImportanceError};
 
@@ -23,7 +28,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
         number.ok_or(ImportanceError::Key { key })
     };
     let chunks = number(CHUNKS)?;
-    number(CHUNK_TOKENS)?;
+    let chunk_tokens = number(CHUNK_TOKENS)?;
 
     let mut pairs: BTreeMap<&str, [Option<&TensorInfo>; 2]> = BTreeMap::new();
     for tensor in header.tensors() {
@@ -46,7 +51,34 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
         entries.insert(name.to_owned(), weights(name, &sums, &counts)?);
     }
     let datasets = datasets.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
-    Ok(Importance { file: String::new(), datasets, chunks, entries })
+    Ok(Importance { file: String::new(), datasets, chunks, chunk_tokens, entries })
+}
+
+/// The counterpart of [`parse`]: every weight is a sum of squares over one row.
+pub(super) fn write(importance: &Importance, out: impl io::Write) -> Result<(), WriteError> {
+    let mut metadata = Metadata::new();
+    metadata.set("general.type", "imatrix");
+    metadata.set(DATASETS, Array::String(importance.datasets.iter().collect()));
+    metadata.set(CHUNKS, Value::U32(importance.chunks));
+    metadata.set(CHUNK_TOKENS, Value::U32(importance.chunk_tokens));
+    let mut draft = Draft::new(metadata, Endian::Little)?;
+    for (name, weights) in &importance.entries {
+        for (suffix, values) in [(SUMS, weights.len() as u64), (COUNTS, 1)] {
+            let shape = Shape::new(&[values]).expect("one dimension");
+            draft.add(&format!("{name}{suffix}"), shape, BlockType::F32.into())?;
+        }
+    }
+    let mut writer = Writer::start(out, draft)?;
+    for (name, weights) in &importance.entries {
+        for (suffix, values) in [(SUMS, &weights[..]), (COUNTS, &[1.0])] {
+            let mut tensor = writer.tensor(&format!("{name}{suffix}"))?;
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            io::Write::write_all(&mut tensor, &bytes)?;
+            tensor.finish()?;
+        }
+    }
+    writer.finish()?;
+    Ok(())
 }
 
 fn alone(tensor: &TensorInfo, name: &str, other: &str) -> ImportanceError {
@@ -95,8 +127,6 @@ fn weights(name: &str, sums: &[f32], counts: &[f32]) -> Result<Vec<f32>, Importa
 
 #[cfg(test)]
 mod tests {
-    use granule_format::{Array, Draft, Metadata, Shape, Value};
-
     use super::*;
 
     fn file(tensors: &[(&str, &[u64], &[f32])], without: &str) -> Vec<u8> {
@@ -132,6 +162,28 @@ mod tests {
         assert_eq!(importance.names().collect::<Vec<_>>(), ["a.weight"]);
         assert_eq!(importance.datasets(), ["a.txt", "b.txt"]);
         assert_eq!((importance.chunks(), importance.file()), (7, "x.gguf"));
+    }
+
+    #[test]
+    fn what_is_built_is_read_again() {
+        let mut importance = Importance::new("x.gguf");
+        importance.set_texts(vec!["a.txt".into(), "b.txt".into()], 7, 512);
+        importance.insert("b.weight", vec![0.0, 1.5e-30, f32::MAX]).unwrap();
+        importance.insert("a.weight", vec![9.0]).unwrap();
+        importance.insert("a.weight", vec![0.1, 0.2]).unwrap();
+        let mut bytes = Vec::new();
+        importance.write(&mut bytes).unwrap();
+        assert_eq!(Importance::parse(&bytes, "x.gguf").unwrap(), importance);
+        assert_eq!(importance.get("a.weight"), Some(&[0.1, 0.2][..]));
+        for (weights, index) in [(vec![1.0, -0.1], 1), (vec![f32::INFINITY], 0)] {
+            let error = importance.insert("c", weights).unwrap_err();
+            assert_eq!(error, ImportanceError::NotAWeight { name: "c".into(), index });
+        }
+        let error = importance.insert("c", Vec::new()).unwrap_err();
+        assert_eq!(error, ImportanceError::Counts { name: "c".into(), values: 0, counts: 1 });
+        importance.insert("", vec![1.0]).unwrap();
+        importance.insert("\n", vec![1.0]).unwrap();
+        assert!(matches!(importance.write(&mut Vec::new()), Err(WriteError::Name(_))));
     }
 
     #[test]

@@ -12,13 +12,27 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The weights of an importance matrix file.
+use granule_format::WriteError;
+
+/// Importance weights for the tensors of a model.
+///
+/// ```
+/// use granule_encode::Importance;
+///
+/// let mut importance = Importance::new("made by hand");
+/// importance.insert("blk.0.ffn_up.weight", vec![0.5, 2.0, 1.0])?;
+/// let mut file = Vec::new();
+/// importance.write(&mut file)?;
+/// assert_eq!(Importance::parse(&file, "made by hand")?, importance);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Importance {
     /// The file's name as it was given.
     file: String,
     datasets: Vec<String>,
     chunks: u32,
+    chunk_tokens: u32,
     entries: BTreeMap<String, Vec<f32>>,
 }
 
@@ -105,6 +119,45 @@ pub enum ImportanceFileError {
 }
 
 impl Importance {
+    /// A matrix without entries. `file` is the name that is noted in the files that are made with it.
+    pub fn new(file: impl Into<String>) -> Self {
+        Self { file: file.into(), ..Self::default() }
+    }
+
+    /// Sets the weights of a tensor: one for each column, and so for every matrix of its third dimension, one
+    /// matrix after another. An entry of the same name is replaced.
+    ///
+    /// # Errors
+    /// If there are no weights, or one is negative, NaN or infinite.
+    pub fn insert(
+        &mut self,
+        name: impl Into<String>,
+        weights: Vec<f32>,
+    ) -> Result<(), ImportanceError> {
+        let name = name.into();
+        if weights.is_empty() {
+            return Err(ImportanceError::Counts { name, values: 0, counts: 1 });
+        }
+        if let Some(index) = weights.iter().position(|weight| !is_weight(*weight)) {
+            return Err(ImportanceError::NotAWeight { name, index });
+        }
+        self.entries.insert(name, weights);
+        Ok(())
+    }
+
+    /// Notes the texts that the model was run over, in how many chunks of how many tokens.
+    pub fn set_texts(&mut self, datasets: Vec<String>, chunks: u32, chunk_tokens: u32) {
+        (self.datasets, self.chunks, self.chunk_tokens) = (datasets, chunks, chunk_tokens);
+    }
+
+    /// Writes the matrix as a GGUF file, as `llama-imatrix` does: the weights are sums over one row.
+    ///
+    /// # Errors
+    /// If a name cannot be the name of a tensor, or writing fails.
+    pub fn write(&self, out: impl io::Write) -> Result<(), WriteError> {
+        gguf::write(self, out)
+    }
+
     /// Read a file of either kind.
     ///
     /// # Errors
@@ -162,6 +215,11 @@ impl Importance {
     /// How many chunks of text the model was run over; 0 if the file does not say.
     pub const fn chunks(&self) -> u32 {
         self.chunks
+    }
+
+    /// Tokens in a chunk; 0 if the file does not say.
+    pub const fn chunk_tokens(&self) -> u32 {
+        self.chunk_tokens
     }
 }
 

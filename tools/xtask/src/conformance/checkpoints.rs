@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::Quantizer;
 use super::flag;
+use super::unusable::unusable;
 use crate::run::{cargo, root};
 
 /// Tensors that may differ by one unit in the last place, by the end of their names: torch's `exp`, which makes them, is not
@@ -332,7 +333,7 @@ impl Row {
 }
 
 /// How a note begins that is no failure.
-const AS_EXPECTED: &str = "but for";
+pub(super) const AS_EXPECTED: &str = "but for";
 
 /// How the files in `outputs` differ from those of the case; a bounded difference begins with [`AS_EXPECTED`].
 fn differences(
@@ -364,7 +365,12 @@ fn differences(
                     "{AS_EXPECTED} {values} values of {names} by one unit in the last place"
                 ));
             }
-            _ => return Ok(Some(format!("{} has other bytes", file.name))),
+            _ => {
+                let path = outputs.join(&file.name);
+                let unusable = stored.map(|stored| unusable(&path, stored)).transpose()?.flatten();
+                let other = || format!("{} has other bytes", file.name);
+                return Ok(Some(unusable.unwrap_or_else(other)));
+            }
         }
     }
     Ok(found)

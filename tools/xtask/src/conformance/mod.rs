@@ -9,6 +9,7 @@ mod field;
 mod files;
 mod matrices;
 pub(crate) mod reference;
+mod unusable;
 
 use anyhow::bail;
 

@@ -135,6 +135,7 @@ fn why(tensor: &PlannedTensor) -> String {
         Reason::TokenEmbeddingType => "--token-embedding-type".to_owned(),
         Reason::OutputTensorType => "--output-tensor-type".to_owned(),
         Reason::Pattern(pattern) => format!("--tensor-type {}", printable(pattern)),
+        Reason::Edited(reason) => printable(reason).to_string(),
         other => format!("{other:?}"),
     };
     match tensor.wanted {

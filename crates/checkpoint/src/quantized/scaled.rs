@@ -1,10 +1,12 @@
 //! Tensors of small numbers with scales: the value is the product of both, as `f32`.
 
-use super::Problem;
-use super::data_type::DataType;
-use super::file::DataFile;
-use super::stored::{Data, StoredTensor};
-use crate::Error;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::data_type::DataType;
+use crate::file::DataFile;
+use crate::stored::{Data, Joined, StoredTensor};
+use crate::{Error, Problem};
 
 /// Numbers and their scales.
 #[derive(Clone, Debug, Hash)]
@@ -37,7 +39,7 @@ pub(super) fn scale(
         ty: DataType::F32,
         shape: numbers.shape.clone(),
         file: numbers.file,
-        data: Data::Scaled(Box::new(Scaled { numbers, scales, runs })),
+        data: Data::Joined(Arc::new(Scaled { numbers, scales, runs })),
     })
 }
 
@@ -126,8 +128,8 @@ fn block_runs(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> Option<
     numbers.iter().enumerate().map(of_dimension).collect()
 }
 
-impl Scaled {
-    pub(super) fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
+impl Joined for Scaled {
+    fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
         let first = start / DataType::F32.bytes();
         let count = out.len() as u64 / DataType::F32.bytes();
         let size = self.numbers.ty.bytes();
@@ -156,6 +158,12 @@ impl Scaled {
         Ok(())
     }
 
+    fn fingerprint(&self, mut into: &mut dyn Hasher) {
+        ("scaled", self).hash(&mut into);
+    }
+}
+
+impl Scaled {
     /// The row of the scales that belongs to a row of numbers.
     fn scale_row(&self, mut row: u64) -> u64 {
         let mut scale_row = 0;

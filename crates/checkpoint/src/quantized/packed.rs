@@ -1,12 +1,13 @@
 //! Tensors of integers of a few bits, several in a word, that stand for numbers: the value is `f32`.
 
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::Problem;
-use super::data_type::DataType;
-use super::file::DataFile;
-use super::stored::{Data, StoredTensor};
-use crate::Error;
+use crate::data_type::DataType;
+use crate::file::DataFile;
+use crate::stored::{Data, Joined, StoredTensor};
+use crate::{Error, Problem};
 
 /// Rows that are decoded together where they lie across the words: bounds the memory.
 const BATCH: u64 = 64;
@@ -36,6 +37,32 @@ enum Layout {
     },
     /// BitNet: bits `2 i` and `2 i + 1` of all bytes are the `i`-th quarter of the rows; one inverse scale.
     Ternary { codes: StoredTensor, scale: StoredTensor },
+}
+
+impl Joined for Packed {
+    fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
+        let mut at = start / 4;
+        let mut rest = out;
+        while !rest.is_empty() {
+            let (row, skip) = (at / self.columns, at % self.columns);
+            let wanted = rest.len() as u64 / 4;
+            let rows = (skip + wanted).div_ceil(self.columns).min(BATCH);
+            let values = self.decode(files, row..row + rows)?;
+            let count = wanted.min(rows * self.columns - skip);
+            let (here, after) = rest.split_at_mut((count * 4) as usize);
+            let values = &values[skip as usize..][..count as usize];
+            for (to, value) in here.as_chunks_mut::<4>().0.iter_mut().zip(values) {
+                *to = value.to_le_bytes();
+            }
+            rest = after;
+            at += count;
+        }
+        Ok(())
+    }
+
+    fn fingerprint(&self, mut into: &mut dyn Hasher) {
+        ("packed", self).hash(&mut into);
+    }
 }
 
 impl Packed {
@@ -143,29 +170,8 @@ impl Packed {
             ty: DataType::F32,
             shape,
             file,
-            data: Data::Packed(Box::new(self)),
+            data: Data::Joined(Arc::new(self)),
         })
-    }
-
-    /// Fill `out` with the values from byte `start` on.
-    pub(super) fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
-        let mut at = start / 4;
-        let mut rest = out;
-        while !rest.is_empty() {
-            let (row, skip) = (at / self.columns, at % self.columns);
-            let wanted = rest.len() as u64 / 4;
-            let rows = (skip + wanted).div_ceil(self.columns).min(BATCH);
-            let values = self.decode(files, row..row + rows)?;
-            let count = wanted.min(rows * self.columns - skip);
-            let (here, after) = rest.split_at_mut((count * 4) as usize);
-            let values = &values[skip as usize..][..count as usize];
-            for (to, value) in here.as_chunks_mut::<4>().0.iter_mut().zip(values) {
-                *to = value.to_le_bytes();
-            }
-            rest = after;
-            at += count;
-        }
-        Ok(())
     }
 
     /// The values of whole rows.

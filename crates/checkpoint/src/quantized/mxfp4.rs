@@ -3,11 +3,13 @@
 //! The numbers are the same on both sides, and so are codes and scales: only bits move. In the checkpoint byte
 //! `i` of a block holds the codes of values `2 i` (low nibble) and `2 i + 1`; in the file of `i` and `i + 16`.
 
-use super::Problem;
-use super::data_type::DataType;
-use super::file::DataFile;
-use super::stored::{Data, StoredTensor};
-use crate::Error;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::data_type::DataType;
+use crate::file::DataFile;
+use crate::stored::{Data, Joined, StoredTensor};
+use crate::{Error, Problem};
 
 /// Values of a block.
 const VALUES: u64 = 32;
@@ -47,15 +49,15 @@ pub(super) fn join(codes: StoredTensor, scales: StoredTensor) -> Result<StoredTe
         ty: DataType::Mxfp4,
         shape,
         file: codes.file,
-        data: Data::Blocks(Box::new(Blocks { codes, scales })),
+        data: Data::Joined(Arc::new(Blocks { codes, scales })),
     })
 }
 
 /// [`CODES`] as a dimension.
 const CODES_LENGTH: u64 = CODES as u64;
 
-impl Blocks {
-    pub(super) fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
+impl Joined for Blocks {
+    fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
         let first = start / BLOCK as u64;
         let count = out.len() / BLOCK;
         let mut codes = vec![0; count * CODES];
@@ -67,6 +69,10 @@ impl Blocks {
             *block = pack(scale, codes);
         }
         Ok(())
+    }
+
+    fn fingerprint(&self, mut into: &mut dyn Hasher) {
+        ("mxfp4", self).hash(&mut into);
     }
 }
 

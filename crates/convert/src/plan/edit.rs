@@ -1,0 +1,82 @@
+//! Changes to a plan that was made.
+
+use granule_encode::Importance;
+use granule_format::BlockType;
+
+use super::metadata::{Edit, SPLIT_KEYS, shard_edits};
+use super::saved::check_weights;
+use super::{Plan, PlanError, Reason, importance_values, split, tensor_bytes};
+use crate::mixture::fallback::can_be_chosen;
+
+impl Plan {
+    /// Gives the tensor called `name` in the result another type. Sizes follow, and so does the distribution over
+    /// the files of a split set, unless the source's own is kept. `reason` is shown with the tensor.
+    ///
+    /// `importance` is the matrix that the plan was made with, if any: the tensor is encoded with its weights if
+    /// the matrix has some.
+    ///
+    /// # Errors
+    /// If there is no such tensor, its rows are not whole blocks of the type, nothing is converted to the type,
+    /// the tensor is quantized already and the recipe does not allow to quantize it again, weights are missing or
+    /// have the wrong size, or there would be too many files. The plan is then unchanged.
+    pub fn set_type(
+        &mut self,
+        name: &str,
+        ty: BlockType,
+        reason: impl Into<String>,
+        importance: Option<&Importance>,
+    ) -> Result<(), PlanError> {
+        let index = self.tensors.iter().position(|tensor| tensor.name == name);
+        let index = index.ok_or_else(|| PlanError::NoSuchTensor { tensor: name.to_owned() })?;
+        let mut tensors = self.tensors.clone();
+        let tensor = &mut tensors[index];
+        let owned = || name.to_owned();
+        let (shape, target) = (tensor.shape, ty.into());
+        let size = PlanError::Size { tensor: owned(), shape, ty: target };
+        tensor.target_bytes = tensor_bytes(&shape, target).ok_or(size)?;
+        (tensor.target, tensor.wanted) = (target, None);
+        tensor.reason = Reason::Edited(reason.into());
+        tensor.weighted = false;
+        if !tensor.is_copied() {
+            if !can_be_chosen(ty) {
+                return Err(PlanError::NoEncoder { tensor: owned(), ty });
+            }
+            if let Some(stored) = tensor.stored.known()
+                && stored.is_quantized()
+                && !self.recipe.allow_requantize
+            {
+                return Err(PlanError::Requantize { tensor: owned(), stored, target: ty });
+            }
+            tensor.weighted = ty.is_quantized()
+                && self.recipe.weighs(&tensor.source_name)
+                && importance.is_some_and(|matrix| {
+                    let entry = matrix.get(&tensor.source_name);
+                    entry.is_some_and(|entry| entry.len() as u64 == importance_values(&shape))
+                });
+            check_weights(tensor, importance)?;
+        }
+        let mut shards = self.shards;
+        if !self.recipe.keep_split {
+            shards = split::assign(&mut tensors, &self.recipe.split)?;
+        }
+        self.tensors = tensors;
+        self.set_shards(shards);
+        Ok(())
+    }
+
+    /// Makes the metadata say how many files there are.
+    fn set_shards(&mut self, shards: u32) {
+        if shards == self.shards {
+            return;
+        }
+        self.shards = shards;
+        let is_split_key = |key: &str| SPLIT_KEYS.contains(&key);
+        self.edits.retain(|edit| !matches!(edit, Edit::Append(key, _) if is_split_key(key)));
+        let edits: Vec<Edit> = match shards {
+            1 => SPLIT_KEYS.map(|key| Edit::Remove(key.to_owned())).to_vec(),
+            _ => shard_edits(0, shards, self.tensors.len()).to_vec(),
+        };
+        self.metadata = super::metadata::apply(&edits, std::mem::take(&mut self.metadata));
+        self.edits.extend(edits);
+    }
+}

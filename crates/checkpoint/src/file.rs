@@ -1,27 +1,28 @@
 //! A file that many threads read from at once.
 
-use std::fs::File;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use granule_reader::positioned::read_exact_at;
+use granule_reader::ReadAt;
 
 use crate::Error;
+use crate::folder::Named;
 
 /// An open file and its length. Reads name their position, so they do not disturb each other.
-#[derive(Debug)]
 pub(crate) struct DataFile {
     path: PathBuf,
-    file: File,
+    file: Box<dyn ReadAt>,
     bytes: u64,
 }
 
 impl DataFile {
     /// Open a file for reading.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let file = granule_reader::file::open(path).map_err(Error::io(path))?;
-        let about = file.metadata().map_err(Error::io(path))?;
-        Ok(Self { path: path.to_owned(), bytes: about.len(), file })
+    pub(crate) fn open(named: &Named<'_>) -> Result<Self, Error> {
+        let path = named.path();
+        let file = named.open().map_err(Error::io(path))?;
+        let bytes = file.len().map_err(Error::io(path))?;
+        Ok(Self { path: path.to_owned(), bytes, file })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -35,14 +36,20 @@ impl DataFile {
 
     /// Fill `out` with the bytes from `offset` on.
     pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
-        read_exact_at(&self.file, out, offset).map_err(Error::io(&self.path))
+        self.file.read_exact_at(out, offset).map_err(Error::io(&self.path))
     }
 
     /// Read at most `out.len()` bytes from `offset` on, fewer at the end of the file; how many.
     pub(crate) fn read_some_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
         let left = self.bytes.saturating_sub(offset);
         let count = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        read_exact_at(&self.file, &mut out[..count], offset)?;
+        self.file.read_exact_at(&mut out[..count], offset)?;
         Ok(count)
+    }
+}
+
+impl fmt::Debug for DataFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataFile").field("path", &self.path).field("bytes", &self.bytes).finish()
     }
 }

@@ -1,198 +1,230 @@
-//! Which files of a folder hold the weights.
+//! Where the files of a checkpoint are.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Debug;
 use std::fs;
-use std::path::{Component, Path};
+use std::io;
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use granule_reader::ReadAt;
 
-use super::Problem;
-use super::file::DataFile;
-use super::located::not_broken;
-use super::stored::Entry;
-use super::survey::survey;
-use super::{safetensors, torch};
-use crate::Error;
-use crate::json::read_json;
+/// The files of a checkpoint: a folder on a disk, or anything else that has named files.
+///
+/// Names are relative to the folder, with slashes. [`Directory`] is the one on a disk.
+pub trait Folder: Debug + Send + Sync {
+    /// The folder as messages call it. The path of a file is that joined with its name.
+    fn path(&self) -> &Path;
 
-/// A kind of file with weights.
+    /// The last part of the folder's own path, which may be the model's name; empty if it has none.
+    ///
+    /// # Errors
+    /// If it cannot be found out.
+    fn name(&self) -> io::Result<String>;
+
+    /// The same after all symbolic links.
+    fn real_name(&self) -> String {
+        self.name().unwrap_or_default()
+    }
+
+    /// The names of the files right below `folder`, or below the whole if that is empty; folders are left out,
+    /// and so are names that are not UTF-8.
+    ///
+    /// # Errors
+    /// If there is no such folder, or it cannot be read.
+    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+
+    /// Whether there is something of this name.
+    fn exists(&self, name: &str) -> bool;
+
+    /// The content of a file.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be read.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// Opens a file to read it at any position.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>>;
+
+    /// What a symbolic link leads to, if `name` is one that leads to nothing.
+    fn broken_link(&self, name: &str) -> Option<PathBuf> {
+        let _ = name;
+        None
+    }
+
+    /// The folder, if it is on this machine's disks.
+    fn on_disk(&self) -> Option<&Path> {
+        None
+    }
+}
+
+/// A folder on a disk.
+#[derive(Clone, Debug)]
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// The folder at a path, which need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+}
+
+impl Folder for Directory {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// That of the path as it was given, or of the real path if that ends in dots.
+    fn name(&self) -> io::Result<String> {
+        let real;
+        let name = match self.0.file_name() {
+            Some(name) => name,
+            None => {
+                real = self.0.canonicalize()?;
+                real.file_name().unwrap_or_default()
+            }
+        };
+        Ok(name.to_string_lossy().into_owned())
+    }
+
+    fn real_name(&self) -> String {
+        let real = self.0.canonicalize().unwrap_or_else(|_| self.0.clone());
+        real.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.0.join(folder))? {
+            let entry = entry?;
+            if !entry.path().is_dir() {
+                names.extend(entry.file_name().into_string());
+            }
+        }
+        Ok(names)
+    }
+
+    fn exists(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        granule_reader::file::read(&self.0.join(name))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>> {
+        Ok(Box::new(granule_reader::file::open(&self.0.join(name))?))
+    }
+
+    fn broken_link(&self, name: &str) -> Option<PathBuf> {
+        let path = self.0.join(name);
+        fs::read_link(&path).ok().filter(|_| !path.exists())
+    }
+
+    fn on_disk(&self) -> Option<&Path> {
+        Some(&self.0)
+    }
+}
+
+/// A folder without files.
 #[derive(Debug)]
-pub(super) struct Kind {
-    prefix: &'static str,
-    suffix: &'static str,
-    /// The file that tells which file holds which tensor.
-    pub(super) index: &'static str,
-    /// The tensors of a file, in the order in which they count.
-    pub(super) read: fn(&DataFile) -> Result<Vec<Entry>, Error>,
-}
+pub(crate) struct Nowhere;
 
-/// The table of kinds: the first of which there are files is read.
-const KINDS: &[Kind] = &[
-    Kind {
-        prefix: "model",
-        suffix: ".safetensors",
-        index: "model.safetensors.index.json",
-        read: safetensors::read,
-    },
-    torch_kind("pytorch_model", ".bin", "pytorch_model.bin.index.json"),
-    torch_kind("pytorch_model", ".pth", "pytorch_model.pth.index.json"),
-    torch_kind("pytorch_model", ".pt", "pytorch_model.pt.index.json"),
-    torch_kind("model", ".pth", "model.pth.index.json"),
-    torch_kind("model", ".pt", "model.pt.index.json"),
-];
-
-const fn torch_kind(prefix: &'static str, suffix: &'static str, index: &'static str) -> Kind {
-    Kind { prefix, suffix, index, read: torch::read }
-}
-
-/// The files with the weights.
-#[derive(Debug)]
-pub(super) struct Files {
-    pub(super) kind: &'static Kind,
-    /// Their names, sorted.
-    pub(super) names: Vec<String>,
-    /// Which of them holds which tensor, by the index; `None` if there is no index.
-    pub(super) map: Option<HashMap<String, String>>,
-}
-
-/// Find the files. What is there besides, and not read, is said in `warnings`.
-pub(super) fn find(folder: &Path, warnings: &mut Vec<String>) -> Result<Files, Error> {
-    let fail = |problem| Error::in_file(folder, problem);
-    let present = list(folder)?;
-    let is_index = |kind: &Kind| folder.join(kind.index).exists();
-    let Some(place) =
-        KINDS.iter().position(|kind| kind.names(&present).next().is_some() || is_index(kind))
-    else {
-        return Err(fail(Problem::NoWeights { kind: survey(folder) }));
-    };
-    let kind = &KINDS[place];
-    for other in &KINDS[place + 1..] {
-        if let Some(name) = other.names(&present).next() {
-            warnings.push(format!(
-                "{name:?} is not read: the folder has {}*{}, which come first",
-                kind.prefix, kind.suffix
-            ));
-        }
-    }
-    let map = if is_index(kind) { Some(weight_map(&folder.join(kind.index))?) } else { None };
-    let names: Vec<String> = match &map {
-        Some(map) => map.values().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
-        None => kind.names(&present).cloned().collect(),
-    };
-    names.iter().try_for_each(|name| not_broken(&folder.join(name)))?;
-    if let (Some(map), [_, ..]) = (&map, &names[..]) {
-        for name in kind.names(&present).filter(|name| !names.contains(name)) {
-            if *name == kind.single() {
-                let (first, second) = (kind.index.to_owned(), name.clone());
-                return Err(fail(Problem::TwoCheckpoints { first, second }));
-            }
-            let set =
-                |name: &str| kind.numbered(name).map(|(stem, _, count)| (stem.to_owned(), count));
-            if set(name).is_some() && names.iter().any(|other| set(other) == set(name)) {
-                let problem = Problem::ShardNotInIndex { index: kind.index };
-                return Err(Error::in_file(&folder.join(name), problem));
-            }
-            warnings.push(format!("{name:?} is not read: {:?} does not name it", kind.index));
-        }
-        for name in &names {
-            if !folder.join(name).exists() {
-                let tensors = map.iter().filter(|(_, file)| *file == name);
-                let tensor = tensors.map(|(tensor, _)| tensor.as_str()).min().unwrap_or_default();
-                let problem = Problem::MissingShard { shard: name.clone() };
-                return Err(Error::of_tensor(&folder.join(kind.index), tensor, problem));
-            }
-        }
-    } else {
-        kind.check_sets(folder, &names)?;
-    }
-    if names.is_empty() {
-        return Err(fail(Problem::NoWeights { kind: None }));
-    }
-    if let Some(file) = present.iter().find(|name| name.starts_with("adapter_model.")) {
-        warnings.push(format!("{file:?} is an adapter, which is not read: merge it before"));
-    }
-    Ok(Files { kind, names, map })
-}
-
-impl Kind {
-    /// Those of the names that are of this kind.
-    fn names<'n>(&self, names: &'n BTreeSet<String>) -> impl Iterator<Item = &'n String> {
-        names.iter().filter(|name| name.starts_with(self.prefix) && name.ends_with(self.suffix))
+impl Folder for Nowhere {
+    fn path(&self) -> &Path {
+        Path::new("")
     }
 
-    /// The name of the only file, if it is one.
-    fn single(&self) -> String {
-        format!("{}{}", self.prefix, self.suffix)
+    fn name(&self) -> io::Result<String> {
+        Ok(String::new())
     }
 
-    /// Files with numbered names must be all of one set, with no file for the whole beside it.
-    fn check_sets(&self, folder: &Path, names: &[String]) -> Result<(), Error> {
-        let mut sets: BTreeMap<(&str, u64), Vec<&String>> = BTreeMap::new();
-        for name in names {
-            if let Some((stem, _, count)) = self.numbered(name) {
-                sets.entry((stem, count)).or_default().push(name);
-            }
-        }
-        let single = names.iter().find(|name| **name == self.single());
-        let mut firsts = sets.values().map(|set| set[0]).chain(single);
-        let numbered = !sets.is_empty();
-        if let (true, Some(first), Some(second)) = (numbered, firsts.next(), firsts.next()) {
-            let (first, second) = (first.clone(), second.clone());
-            return Err(Error::in_file(folder, Problem::TwoCheckpoints { first, second }));
-        }
-        for ((stem, count), set) in sets {
-            let numbers: BTreeSet<u64> =
-                set.iter().filter_map(|name| self.numbered(name)).map(|found| found.1).collect();
-            // A number that is missing is at most one beyond those that are there.
-            let missing = (1..=count).find(|number| !numbers.contains(number));
-            if let Some(number) = missing {
-                let shard = format!("{stem}-{number:05}-of-{count:05}{}", self.suffix);
-                let problem = Problem::IncompleteSet { count, shard };
-                return Err(Error::in_file(&folder.join(set[0]), problem));
-            }
-        }
-        Ok(())
+    fn list(&self, _: &str) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
-    /// The stem, number and count of a name like `model-00002-of-00003.safetensors`.
-    fn numbered<'n>(&self, name: &'n str) -> Option<(&'n str, u64, u64)> {
-        let (rest, count) = name.strip_suffix(self.suffix)?.rsplit_once("-of-")?;
-        let (stem, number) = rest.rsplit_once('-')?;
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let parse = |text: &str| text.parse().ok().filter(|_| text.len() == 5 && digits(text));
-        Some((stem, parse(number)?, parse(count)?))
+    fn exists(&self, _: &str) -> bool {
+        false
+    }
+
+    fn read(&self, _: &str) -> io::Result<Vec<u8>> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn open(&self, _: &str) -> io::Result<Box<dyn ReadAt>> {
+        Err(io::ErrorKind::NotFound.into())
     }
 }
 
-/// The names of all files of a folder that are UTF-8.
-fn list(folder: &Path) -> Result<BTreeSet<String>, Error> {
-    let mut names = BTreeSet::new();
-    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
-        let entry = entry.map_err(Error::io(folder))?;
-        if !entry.path().is_dir() {
-            names.extend(entry.file_name().into_string());
-        }
+impl dyn Folder + '_ {
+    /// The file of this name, which need not exist.
+    pub(crate) fn at(&self, name: impl Into<String>) -> Named<'_> {
+        let name = name.into();
+        Named { folder: self, path: self.path().join(&name), name }
     }
-    Ok(names)
 }
 
-/// Which file holds which tensor, by the index.
-fn weight_map(index: &Path) -> Result<HashMap<String, String>, Error> {
-    let json = read_json(index)?;
-    let map = json.get("weight_map").and_then(Value::as_object);
-    let map = map.ok_or_else(|| Error::in_file(index, Problem::NoWeightMap))?;
-    map.iter()
-        .map(|(tensor, file)| match file.as_str() {
-            Some(file) if is_plain_name(file) => Ok((tensor.clone(), file.to_owned())),
-            Some(file) => Err(Error::of_tensor(index, tensor, Problem::ShardPath(file.to_owned()))),
-            None => Err(Error::in_file(index, Problem::NoWeightMap)),
-        })
-        .collect()
+/// A file of a folder, by its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Named<'f> {
+    folder: &'f dyn Folder,
+    name: String,
+    path: PathBuf,
 }
 
-/// A name that cannot lead out of the folder, on any system.
-fn is_plain_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
-        && !name.contains(['/', '\\', ':', '\0'])
+impl Named<'_> {
+    /// Its name in the folder.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file as messages call it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.folder.exists(&self.name)
+    }
+
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
+        self.folder.read(&self.name)
+    }
+
+    pub(crate) fn open(&self) -> io::Result<Box<dyn ReadAt>> {
+        self.folder.open(&self.name)
+    }
+}
+
+/// A file on a disk, whose path must be UTF-8.
+#[cfg(test)]
+pub(crate) fn at(path: &Path) -> Named<'static> {
+    let folder: &'static Directory = Box::leak(Box::new(Directory::new("")));
+    (folder as &dyn Folder).at(path.to_str().expect("the path is UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_on_a_disk() {
+        let temporary = tempfile::tempdir().expect("a folder");
+        fs::create_dir(temporary.path().join("below")).expect("another");
+        for (name, text) in [("a.txt", "one"), ("below/b.txt", "two")] {
+            fs::write(temporary.path().join(name), text).expect("a file");
+        }
+        let folder = Directory::new(temporary.path());
+        assert_eq!(folder.list("").expect("names"), ["a.txt"]);
+        assert_eq!(folder.list("below").expect("names"), ["b.txt"]);
+        assert!(folder.list("none").is_err());
+        assert!(folder.exists("below/b.txt") && !folder.exists("b.txt"));
+        assert_eq!(folder.read("below/b.txt").expect("content"), b"two");
+        let mut out = [0; 2];
+        folder.open("a.txt").expect("a file").read_exact_at(&mut out, 1).expect("two bytes");
+        assert_eq!(&out, b"ne");
+        let name = temporary.path().file_name().expect("a name").to_string_lossy();
+        assert_eq!(folder.name().expect("a name"), name);
+        assert_eq!(Directory::new(temporary.path().join("below/..")).name().expect("a name"), name);
+    }
 }

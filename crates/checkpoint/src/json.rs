@@ -10,25 +10,33 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::Error;
+use crate::folder::{Directory, Folder, Named};
 
 /// A file that must be there.
-pub(crate) fn read_json(path: &Path) -> Result<Value, Error> {
-    parse(&read_text(path)?).map_err(|error| Error::in_file(path, error))
+pub(crate) fn read_json(file: &Named<'_>) -> Result<Value, Error> {
+    parse(&read_text(file)?).map_err(|error| Error::in_file(file.path(), error))
 }
 
 /// A file that must be there and hold an object.
-pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
-    parse(&read_text(path)?).map_err(|error| Error::in_file(path, error))
+pub(crate) fn read_object(file: &Named<'_>) -> Result<Map<String, Value>, Error> {
+    parse(&read_text(file)?).map_err(|error| Error::in_file(file.path(), error))
+}
+
+/// A file that the user has named, with an object in it.
+pub(crate) fn read_named(path: &Path) -> Result<Map<String, Value>, Error> {
+    let folder = Directory::new(path.parent().unwrap_or(Path::new("")));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    read_object(&(&folder as &dyn Folder).at(name))
 }
 
 /// A file that may be absent.
-pub(crate) fn read_object_if_there(path: &Path) -> Result<Option<Map<String, Value>>, Error> {
-    if path.exists() { read_object(path).map(Some) } else { Ok(None) }
+pub(crate) fn read_object_if_there(file: &Named<'_>) -> Result<Option<Map<String, Value>>, Error> {
+    if file.exists() { read_object(file).map(Some) } else { Ok(None) }
 }
 
 /// The bytes of a file as UTF-8, without a byte order mark. Not checked to be valid.
-pub(crate) fn read_text(path: &Path) -> Result<Vec<u8>, Error> {
-    let bytes = granule_reader::file::read(path).map_err(Error::io(path))?;
+pub(crate) fn read_text(file: &Named<'_>) -> Result<Vec<u8>, Error> {
+    let bytes = file.read().map_err(Error::io(file.path()))?;
     Ok(match without_mark(&bytes) {
         Cow::Borrowed(text) if text.len() == bytes.len() => bytes,
         text => text.into_owned(),

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`Checkpoint`] | a folder with a checkpoint, read as the GGUF file that a converter would make of it |
+//! | [`Folder`] | where the files are: [on a disk](Directory), or anywhere else |
 //! | [`arch`] | the architectures: descriptions of what tensors and numbers become |
 //! | [`tokenizer`] | the vocabulary of a checkpoint as metadata |
 //! | [`export`] | the way back: GGUF files to checkpoints |
@@ -31,6 +32,7 @@ pub mod tokenizer;
 mod torch;
 mod transform;
 mod view;
+mod weight_files;
 mod weights;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
@@ -40,6 +42,7 @@ mod wrapper;
 pub use checkpoint::{BlockEncoder, Checkpoint, CheckpointOptions, OutType};
 pub use error::Error;
 pub use export::ExportError;
+pub use folder::{Directory, Folder};
 pub use granule_format as format;
 pub use granule_reader as reader;
 pub use problem::Problem;

@@ -8,7 +8,8 @@ use granule_format::check::FileKind;
 
 use super::Problem;
 use super::survey::{adapter, survey};
-use crate::Error;
+use super::weight_files::not_broken;
+use crate::{Directory, Error};
 
 /// The folder of a checkpoint.
 #[derive(Debug, PartialEq)]
@@ -35,7 +36,7 @@ pub(super) fn locate(path: &Path) -> Result<Located, Error> {
         return Err(Error::in_file(path, Problem::NoWeights { kind }));
     }
     let config = folder.join("config.json");
-    not_broken(&config)?;
+    not_broken(&Directory::new(folder), "config.json")?;
     // Whatever else is there, reading it says what is wrong with it.
     if !config.is_dir() && config.exists() {
         return Ok(Located { folder: folder.to_owned(), file });
@@ -44,17 +45,6 @@ pub(super) fn locate(path: &Path) -> Result<Located, Error> {
         Some(what) => Error::in_file(path, Problem::Alone { what }),
         None => Error::in_file(folder, Problem::NoConfig { kind: survey(folder) }),
     })
-}
-
-/// A link must lead to something.
-///
-/// # Errors
-/// If it does not: where it leads.
-pub(super) fn not_broken(path: &Path) -> Result<(), Error> {
-    match fs::read_link(path) {
-        Ok(target) if !path.exists() => Err(Error::in_file(path, Problem::BrokenLink { target })),
-        _ => Ok(()),
-    }
 }
 
 fn name(path: &Path) -> String {

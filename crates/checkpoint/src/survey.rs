@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::folder::{Directory, Folder};
 use crate::json::read_json;
 
 /// What a folder holds in place of a checkpoint. As text: what it is, and what to do.
@@ -195,7 +196,8 @@ fn like(name: &str, pattern: &str) -> bool {
 
 /// What the adapter in a folder says about itself.
 pub(super) fn adapter(folder: &Path) -> FolderKind {
-    let config = read_json(&folder.join("adapter_config.json")).unwrap_or_default();
+    let config = read_json(&(&Directory::new(folder) as &dyn Folder).at("adapter_config.json"))
+        .unwrap_or_default();
     let text = |key: &str| config[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     FolderKind::Adapter {
         kind: text("peft_type").unwrap_or_else(|| "PEFT".to_owned()),

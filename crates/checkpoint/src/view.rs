@@ -96,6 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::folder::at;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -120,7 +121,7 @@ mod tests {
             let bytes: Vec<u8> = (0..stride * size).map(|i| (i * 31) as u8).collect();
             let mut named = tempfile::NamedTempFile::new().unwrap();
             named.write_all(&[b"skip", &bytes[..]].concat()).unwrap();
-            let file = DataFile::open(named.path()).unwrap();
+            let file = DataFile::open(&at(named.path())).unwrap();
 
             let dimensions: Vec<_> = lengths.iter().copied().zip(strides).collect();
             let view = View { offset: 4, size, dimensions: dimensions.clone(), big_endian };

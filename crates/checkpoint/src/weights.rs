@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use super::data_type::DataType;
 use super::file::DataFile;
-use super::folder::{self, Files};
 use super::problem::Problem;
 use super::quantized::{self, Fault};
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
+use super::weight_files::{self, Files};
 use super::wrapper;
-use crate::Error;
+use crate::{Error, Folder};
 
 /// The open files and what is in them. Nothing of the data has been read.
 #[derive(Debug, Default)]
@@ -35,14 +35,14 @@ impl Weights {
     ///
     /// # Errors
     /// If there are no weights, weights of two checkpoints, or files that do not fit together or are damaged.
-    pub(crate) fn open(folder: &Path, warnings: &mut Vec<String>) -> Result<Self, Error> {
-        let Files { kind, names, map } = folder::find(folder, warnings)?;
-        let mut weights = Self { folder: folder.to_owned(), ..Self::default() };
+    pub(crate) fn open(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Self, Error> {
+        let Files { kind, names, map } = weight_files::find(folder, warnings)?;
+        let mut weights = Self { folder: folder.path().to_owned(), ..Self::default() };
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut overlaid = None;
         for (number, name) in names.iter().enumerate() {
-            let path = folder.join(name);
-            let file = DataFile::open(&path)?;
+            let path = folder.path().join(name);
+            let file = DataFile::open(&folder.at(name))?;
             for Entry { name: tensor, ty, shape, data } in (kind.read)(&file)? {
                 let fail = |problem| Error::of_tensor(&path, &tensor, problem);
                 let listed = map.as_ref().map(|map| map.get(&tensor));
@@ -72,7 +72,7 @@ impl Weights {
         }
         if let Some((tensor, shard)) = first_elsewhere(map.as_ref(), &names, &places, &weights) {
             let problem = Problem::NotInShard { shard: shard.clone() };
-            return Err(Error::of_tensor(&folder.join(kind.index), tensor, problem));
+            return Err(Error::of_tensor(&folder.path().join(kind.index), tensor, problem));
         }
         if let Some((count, (tensor, first, second))) = overlaid {
             let file = map.as_ref().and_then(|map| map.get(&tensor)).cloned().unwrap_or_default();
@@ -107,12 +107,12 @@ impl Weights {
     /// If tensors do not fit together, or the checkpoint is quantized in a way that is not read.
     pub(crate) fn join_quantized(
         &mut self,
-        config: &Map<String, Value>,
-        path: &Path,
+        (config, path): (&Map<String, Value>, &Path),
+        folder: &dyn Folder,
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let gptq = self.tensors.iter().any(|tensor| tensor.name.ends_with(".qweight"));
-        let entry = quantized::Entry::find(config, path, &self.folder, gptq)?;
+        let entry = quantized::Entry::find(config, path, folder, gptq)?;
         let tensors = mem::take(&mut self.tensors);
         let joined = quantized::join(tensors, entry.as_ref(), &self.files, warnings);
         self.tensors = joined.map_err(|fault| match fault {

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::data_type::DataType;
 use super::weights::Weights;
 use crate::Error;
+use crate::folder::{Directory, Nowhere, at};
 use crate::json::read_json;
 
 fn fixture(name: &str) -> PathBuf {
@@ -24,10 +25,14 @@ fn cases(with: &str) -> Vec<PathBuf> {
 }
 
 fn open(folder: &Path) -> Result<Weights, Error> {
-    let mut weights = Weights::open(folder, &mut Vec::new())?;
+    let mut weights = Weights::open(&Directory::new(folder), &mut Vec::new())?;
     let path = folder.join("config.json");
-    let config = if path.is_file() { read_json(&path)? } else { Value::Null };
-    weights.join_quantized(config.as_object().unwrap_or(&Map::new()), &path, &mut Vec::new())?;
+    let config = if path.is_file() { read_json(&at(&path))? } else { Value::Null };
+    weights.join_quantized(
+        (config.as_object().unwrap_or(&Map::new()), &path),
+        &Directory::new(folder),
+        &mut Vec::new(),
+    )?;
     Ok(weights)
 }
 
@@ -49,7 +54,7 @@ fn tensors_are_those_of_the_reference() {
     let cases = cases("expected.json");
     assert!(cases.len() >= 9);
     for folder in cases {
-        let expected = read_json(&folder.join("expected.json")).unwrap();
+        let expected = read_json(&at(&folder.join("expected.json"))).unwrap();
         let expected = expected.as_array().unwrap();
         let weights = open(&folder).unwrap_or_else(|error| panic!("{error}"));
         let names: Vec<&str> = weights.tensors().iter().map(|tensor| &*tensor.name).collect();
@@ -79,7 +84,7 @@ fn what_cannot_be_read_is_named() {
     assert!(cases.len() >= 6);
     for folder in cases {
         let error = open(&folder).map(drop).expect_err(&folder.display().to_string()).to_string();
-        for text in read_json(&folder.join("refused.json")).unwrap().as_array().unwrap() {
+        for text in read_json(&at(&folder.join("refused.json"))).unwrap().as_array().unwrap() {
             let text = text.as_str().unwrap();
             assert!(error.contains(text), "{error:?} lacks {text:?}");
         }
@@ -103,8 +108,10 @@ const TORCH: &str = "torch/pytorch_model.bin";
 fn two_checkpoints_in_a_folder_are_refused() {
     let refused = |files: &[(&str, &str)], texts: &[&str]| {
         let folder = folder_of(files);
-        let error =
-            Weights::open(folder.path(), &mut Vec::new()).map(drop).unwrap_err().to_string();
+        let error = Weights::open(&Directory::new(folder.path()), &mut Vec::new())
+            .map(drop)
+            .unwrap_err()
+            .to_string();
         for text in texts {
             assert!(error.contains(text), "{error:?} lacks {text:?}");
         }
@@ -132,14 +139,20 @@ fn two_checkpoints_in_a_folder_are_refused() {
     let folder = folder_of(&[(SAFETENSORS, "a.safetensors"), (SAFETENSORS, "model.safetensors")]);
     let index = folder.path().join("model.safetensors.index.json");
     fs::write(index, r#"{"weight_map": {"u8": "a.safetensors"}}"#).unwrap();
-    let error = Weights::open(folder.path(), &mut Vec::new()).map(drop).unwrap_err().to_string();
+    let error = Weights::open(&Directory::new(folder.path()), &mut Vec::new())
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("two checkpoints") && error.contains("index.json"), "{error}");
 
     let two = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"];
     let folder = folder_of(&two.map(|name| (SAFETENSORS, name)));
     let index = folder.path().join("model.safetensors.index.json");
     fs::write(index, format!(r#"{{"weight_map": {{"u8": "{}"}}}}"#, two[0])).unwrap();
-    let error = Weights::open(folder.path(), &mut Vec::new()).map(drop).unwrap_err().to_string();
+    let error = Weights::open(&Directory::new(folder.path()), &mut Vec::new())
+        .map(drop)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(two[1]) && error.contains("index.json"), "{error}");
 }
 
@@ -151,7 +164,7 @@ fn files_that_are_not_read_are_named() {
         (TORCH, "pytorch_model.bin"),
     ]);
     let mut warnings = Vec::new();
-    Weights::open(folder.path(), &mut warnings).unwrap();
+    Weights::open(&Directory::new(folder.path()), &mut warnings).unwrap();
     assert!(warnings.len() == 1 && warnings[0].contains("pytorch_model.bin"), "{warnings:?}");
 }
 
@@ -159,11 +172,12 @@ fn files_that_are_not_read_are_named() {
 fn scales_and_numbers_that_do_not_fit_are_named() {
     let refused = |from: &str, config: Value, texts: &[&str]| {
         let folder = folder_of(&[(from, "model.safetensors")]);
-        let mut weights = Weights::open(folder.path(), &mut Vec::new()).unwrap();
+        let mut weights = Weights::open(&Directory::new(folder.path()), &mut Vec::new()).unwrap();
         let config = serde_json::json!({ "quantization_config": config });
         let config = config.as_object().unwrap();
-        let error =
-            weights.join_quantized(config, Path::new("config.json"), &mut Vec::new()).unwrap_err();
+        let error = weights
+            .join_quantized((config, Path::new("config.json")), &Nowhere, &mut Vec::new())
+            .unwrap_err();
         for text in texts {
             assert!(error.to_string().contains(text), "{error} lacks {text:?}");
         }

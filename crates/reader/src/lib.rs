@@ -29,6 +29,7 @@ mod model;
 mod open;
 mod packed;
 pub mod positioned;
+mod read_at;
 mod rows;
 mod source;
 mod storage;
@@ -43,6 +44,7 @@ pub use map::FileMap;
 pub use model::{Model, Shard};
 pub use open::OpenOptions;
 pub use packed::PackedMatrix;
+pub use read_at::ReadAt;
 pub use source::{GgufSource, Source, SourceTensor};
 pub use tensor::Tensor;
 

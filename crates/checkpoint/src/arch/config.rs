@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 
 use super::expression::Scope;
 use super::{Arch, ModelType, Rope, all};
-use crate::Error;
 use crate::Problem;
+use crate::folder::Nowhere;
 use crate::json::read_object;
+use crate::{Error, Folder};
 
 /// `config.json`, and the same with everything filled in that the model's class would fill in.
 #[derive(Clone, Debug)]
@@ -26,10 +27,10 @@ const TEXT_CONFIGS: &[&str] = &["text_config", "llm_config", "lm_config", "langu
 
 impl Config {
     /// Read the config of a folder. The defaults in `file` come before those that are built in.
-    pub(crate) fn read(folder: &Path, file: Option<&Arc<Arch>>) -> Result<Self, Error> {
-        let path = folder.join("config.json");
+    pub(crate) fn read(folder: &dyn Folder, file: Option<&Arc<Arch>>) -> Result<Self, Error> {
+        let path = folder.at("config.json");
         let raw = read_object(&path)?;
-        Self::filled(path, raw, file)
+        Self::filled(path.path().to_owned(), raw, file)
     }
 
     /// What a config holds, with the defaults filled in; `path` is for errors.
@@ -74,7 +75,7 @@ impl Config {
     /// What names in expressions of an architecture stand for.
     pub(crate) fn scope<'a>(
         &'a self,
-        folder: &'a Path,
+        folder: &'a dyn Folder,
         arch: &'a Arch,
         rope: Option<&'a Rope<'a>>,
     ) -> Scope<'a> {
@@ -97,7 +98,7 @@ impl Config {
     #[cfg(test)]
     pub(super) fn bare_scope<'a>(&'a self, numbers: &'a super::Numbers) -> Scope<'a> {
         Scope {
-            folder: Path::new(""),
+            folder: &Nowhere,
             given: &self.given,
             path: &self.path,
             raw: &self.raw,
@@ -193,7 +194,7 @@ fn fill(map: &mut Map<String, Value>, path: &Path, file: Option<&Arc<Arch>>) -> 
             continue;
         }
         let scope = Scope {
-            folder: Path::new(""),
+            folder: &Nowhere,
             given: Path::new(""),
             path,
             raw: map,

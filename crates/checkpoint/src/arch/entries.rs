@@ -151,12 +151,12 @@ fn converted(entry: &Entry, value: &Value, scope: &Scope<'_>) -> Result<Meta, Er
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use serde_json::json;
 
     use super::*;
     use crate::arch::description;
+    use crate::folder::Nowhere;
 
     #[test]
     fn the_last_entry_decides_and_stands_where_the_first_has_a_value() {
@@ -178,7 +178,7 @@ mod tests {
         let arch = description::parse(text).unwrap();
         let config = Config::of(json!({}));
         let rope = Rope::new(&config);
-        let scope = config.scope(Path::new(""), &arch, Some(&rope));
+        let scope = config.scope(&Nowhere, &arch, Some(&rope));
         let mut out = Metadata::new();
         let context = (&scope, &rope);
         let at = (&arch, Position::Main);

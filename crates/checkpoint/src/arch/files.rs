@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::Scope;
-use crate::Error;
 use crate::Problem;
 use crate::json::{read_json, read_object, read_object_if_there};
+use crate::{Error, Folder};
 
 /// The ways to make one vector of those of all tokens: key of the module's config, name in its newer form, number.
 const POOLING: &[(&str, &str, u32)] = &[
@@ -23,12 +23,12 @@ pub(super) fn classifier_pooling(name: &str) -> Option<u32> {
 }
 
 /// The number of `pooling_type` that `modules.json` leads to; `None` if there is no such module.
-pub(super) fn pooling(folder: &Path) -> Result<Option<u32>, Error> {
-    let modules = folder.join("modules.json");
+pub(super) fn pooling(folder: &dyn Folder) -> Result<Option<u32>, Error> {
+    let modules = folder.at("modules.json");
     if !modules.exists() {
         return Ok(None);
     }
-    let modules = read_json(&modules)?;
+    let (modules_path, modules) = (&modules.path().to_owned(), read_json(&modules)?);
     let text = |module: &Value, key: &str| module.get(key)?.as_str().map(str::to_owned);
     let mut modules = modules.as_array().into_iter().flatten();
     let module = modules
@@ -36,9 +36,9 @@ pub(super) fn pooling(folder: &Path) -> Result<Option<u32>, Error> {
         .and_then(|module| text(module, "path"));
     let Some(module) = module else { return Ok(None) };
     if module.contains("..") || Path::new(&module).is_absolute() {
-        return Err(Error::in_file(&folder.join("modules.json"), Problem::ShardPath(module)));
+        return Err(Error::in_file(modules_path, Problem::ShardPath(module)));
     }
-    let path = folder.join(module).join("config.json");
+    let path = folder.at(format!("{}/config.json", module.trim_end_matches('/')));
     let config = read_object(&path)?;
     let set = |key: &str| config.get(key).is_some_and(|value| *value == Value::Bool(true));
     let mode = config.get("pooling_mode").and_then(Value::as_str);
@@ -50,7 +50,7 @@ pub(super) fn pooling(folder: &Path) -> Result<Option<u32>, Error> {
             let found = Value::Object(config).to_string();
             let expected = "mean, cls or lasttoken";
             let problem = Problem::KeyType { key: "pooling_mode".to_owned(), found, expected };
-            Err(Error::in_file(&path, problem))
+            Err(Error::in_file(path.path(), problem))
         }
     }
 }
@@ -59,7 +59,7 @@ pub(super) fn pooling(folder: &Path) -> Result<Option<u32>, Error> {
 /// else one for each id of `tokenizer.json`.
 pub(super) fn token_count(scope: &Scope<'_>) -> Result<Option<u64>, Error> {
     let size = scope.config.get("vocab_size").and_then(Value::as_u64).filter(|size| *size > 0);
-    let path = scope.folder.join("tokenizer.json");
+    let path = scope.folder.at("tokenizer.json");
     if size.is_some() || !path.exists() {
         return Ok(size);
     }
@@ -76,7 +76,7 @@ pub(super) fn token_count(scope: &Scope<'_>) -> Result<Option<u64>, Error> {
 
 /// The id of the token with this text.
 pub(super) fn token_id(scope: &Scope<'_>, text: &str) -> Result<Option<u64>, Error> {
-    let json = read_object_if_there(&scope.folder.join("tokenizer.json"))?.unwrap_or_default();
+    let json = read_object_if_there(&scope.folder.at("tokenizer.json"))?.unwrap_or_default();
     let added = json.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
     let is = |token: &&Value| token.get("content").and_then(Value::as_str) == Some(text);
     let added = added.into_iter().find(is).and_then(|token| token.get("id")?.as_u64());
@@ -90,7 +90,7 @@ pub(super) fn token_id(scope: &Scope<'_>, text: &str) -> Result<Option<u64>, Err
             Ok(tokens.iter().position(is).map(|index| index as u64))
         }
         _ => {
-            let tokens = read_object_if_there(&scope.folder.join("vocab.json"))?;
+            let tokens = read_object_if_there(&scope.folder.at("vocab.json"))?;
             Ok(tokens.unwrap_or_default().get(text).and_then(Value::as_u64))
         }
     }
@@ -103,13 +103,12 @@ pub(super) fn is_named(scope: &Scope<'_>, names: &[&str]) -> bool {
     let class = scope.raw.get("architectures").and_then(|list| list.get(0));
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
     // the folder may have been given as `.`
-    let folder = scope.folder.canonicalize().unwrap_or_else(|_| scope.folder.to_owned());
-    let folder = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let folder = scope.folder.real_name();
     let given = scope.given.to_string_lossy().into_owned();
     let hints = [folder, given, text(scope.raw.get("model_type")), text(class)];
     let hints = hints.map(|hint| hint.to_lowercase());
     // A card that cannot be read has no heading.
-    let card = granule_reader::file::read(&scope.folder.join("README.md")).unwrap_or_default();
+    let card = scope.folder.at("README.md").read().unwrap_or_default();
     let card = String::from_utf8_lossy(&card).to_lowercase();
     names.iter().any(|name| {
         hints.iter().any(|hint| hint.contains(name)) || card.contains(&format!("# {name}"))
@@ -117,8 +116,8 @@ pub(super) fn is_named(scope: &Scope<'_>, names: &[&str]) -> bool {
 }
 
 /// Modules of `sentence-transformers` that the file will not hold.
-pub(super) fn lost_modules(folder: &Path, pools: bool) -> Vec<String> {
-    let modules = read_json(&folder.join("modules.json")).unwrap_or_default();
+pub(super) fn lost_modules(folder: &dyn Folder, pools: bool) -> Vec<String> {
+    let modules = read_json(&folder.at("modules.json")).unwrap_or_default();
     let modules = modules.as_array().into_iter().flatten();
     let kinds = modules.filter_map(|module| module.get("type")?.as_str()?.rsplit('.').next());
     let advice = |kind: &str| match kind {

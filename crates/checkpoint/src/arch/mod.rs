@@ -27,9 +27,9 @@ mod rules;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use crate::Error;
 use crate::Problem;
 use crate::tokenizer::{Quirk, TokenizerKind};
+use crate::{Error, Folder};
 
 pub(crate) use config::Config;
 pub(crate) use entries::{Position, write_entries};
@@ -292,7 +292,7 @@ impl Arch {
 pub(crate) fn find(
     file: Option<&Arc<Arch>>,
     config: &Config,
-    folder: &Path,
+    folder: &dyn Folder,
 ) -> Result<Arc<Arch>, Error> {
     let class = config.class()?;
     for arch in file.into_iter().chain(all()) {

@@ -1,12 +1,13 @@
 //! Which tensors a GGUF file must have, by the descriptions of its architecture.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use granule_format::{Metadata, Value as Meta};
 use serde_json::{Map, Value};
 
 use super::{Arch, Config, Entry, Item, TensorRule, all};
+use crate::folder::Nowhere;
 
 /// Tensors that descriptions need because checkpoints have them, and programs can do without.
 const DISPENSABLE: &[&str] = &["token_types.weight", ".ffn_gate_exps.weight"];
@@ -98,7 +99,7 @@ impl<'a> Known<'a> {
 
     /// The names of the tensors of a layer that are needed, or of those outside of layers.
     fn needed(&self, rules: &[&'a TensorRule], layer: Option<u64>) -> impl Iterator<Item = String> {
-        let scope = self.config.scope(Path::new(""), self.arch, None).at(layer);
+        let scope = self.config.scope(&Nowhere, self.arch, None).at(layer);
         let here = rules.iter().filter(move |rule| {
             rule.sources[0].layers.is_some() == layer.is_some()
                 && scope.holds(&rule.needed).unwrap_or(false)

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::rows;
 use super::*;
-use crate::OutType;
 use crate::arch::{self, Config, NamePattern, Rope};
+use crate::folder::Nowhere;
+use crate::{Directory, OutType};
 
 /// Numbers of a model so small that its tensors can be written.
 fn numbers() -> Map<String, Value> {
@@ -79,7 +80,7 @@ fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
 /// What becomes of the tensors: name, shape, type and values.
 fn mapped(arch: &Arch, scope: Scope<'_>, folder: &Path) -> Vec<(SourceTensor, Vec<u8>)> {
     let mut warnings = Vec::new();
-    let weights = Weights::open(folder, &mut warnings).unwrap();
+    let weights = Weights::open(&Directory::new(folder), &mut warnings).unwrap();
     let out_type = OutType::Auto.resolve(&weights);
     let mapped = map(arch, scope, &weights, out_type, &mut warnings);
     let mapped = mapped.unwrap_or_else(|why| panic!("{}: {why}", arch.name));
@@ -107,7 +108,7 @@ fn every_architecture_knows_tensors_without_their_prefix() {
         }
         let config = Config::of(config.into());
         let rope = Rope::new(&config);
-        let scope = config.scope(Path::new(""), arch, Some(&rope));
+        let scope = config.scope(&Nowhere, arch, Some(&rope));
         let tensors = needed(arch, scope);
         let bare: BTreeMap<_, _> = tensors
             .iter()
@@ -135,7 +136,7 @@ fn mixed_names_and_missing_tensors_are_named() {
     config.insert("architectures".to_owned(), json!(["Qwen3ForCausalLM"]));
     config.insert("model_type".to_owned(), "qwen3".into());
     let config = Config::of(config.into());
-    let scope = config.scope(Path::new(""), arch, None);
+    let scope = config.scope(&Nowhere, arch, None);
     let mut tensors: BTreeMap<_, _> = needed(arch, scope)
         .into_iter()
         .map(|(name, shape)| (name.replace("model.", ""), shape))
@@ -143,7 +144,7 @@ fn mixed_names_and_missing_tensors_are_named() {
     let fail = |tensors: &BTreeMap<String, Vec<u64>>| {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "", tensors);
-        let weights = Weights::open(folder.path(), &mut Vec::new()).unwrap();
+        let weights = Weights::open(&Directory::new(folder.path()), &mut Vec::new()).unwrap();
         let out_type = OutType::Auto.resolve(&weights);
         map(arch, scope, &weights, out_type, &mut Vec::new()).unwrap_err().to_string()
     };

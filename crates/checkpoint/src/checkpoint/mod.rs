@@ -17,10 +17,10 @@ use granule_format::{BlockType, Metadata, TensorType, Value};
 use granule_reader::{Source, SourceTensor};
 
 use crate::arch::{self, Arch, Config, Position, Rope};
-use crate::located::{checkpoint_file, locate};
+use crate::located::{Located, checkpoint_file, locate};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::weights::Weights;
-use crate::{Error, Problem, tokenizer};
+use crate::{Directory, Error, Folder, Problem, tokenizer};
 use mapping::{Assembled, Piece};
 
 pub use out_type::OutType;
@@ -63,7 +63,8 @@ pub struct Checkpoint {
     metadata: Metadata,
     tensors: Vec<SourceTensor>,
     assembled: Vec<Assembled>,
-    folder: PathBuf,
+    /// The folder, if it is on a disk.
+    folder: Option<PathBuf>,
     warnings: Vec<String>,
     file_stem: String,
     mixture: &'static str,
@@ -78,7 +79,25 @@ impl Checkpoint {
     /// not fit together; the error names the file and the tensor.
     pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
         let located = locate(path)?;
-        let folder = &*located.folder;
+        let folder = Directory::new(&located.folder);
+        Self::assemble(&folder, path, Some(&located), options)
+    }
+
+    /// Open the checkpoint in a folder that need not be on a disk.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_folder(folder: &dyn Folder, options: &CheckpointOptions) -> Result<Self, Error> {
+        Self::assemble(folder, folder.path(), None, options)
+    }
+
+    /// Open it; `path` is what the user has named.
+    fn assemble(
+        folder: &dyn Folder,
+        path: &Path,
+        located: Option<&Located>,
+        options: &CheckpointOptions,
+    ) -> Result<Self, Error> {
         let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
         let config = Config::read(folder, file.as_ref())?.given_as(path);
         let found = arch::find(file.as_ref(), &config, folder)?;
@@ -102,13 +121,15 @@ impl Checkpoint {
             }
             opened => opened?,
         };
-        located.announce(weights.files(), &mut warnings)?;
+        if let Some(located) = located {
+            located.announce(weights.files(), &mut warnings)?;
+        }
         if !options.vocabulary_only {
-            weights.join_quantized(&config.raw, config.path(), &mut warnings)?;
+            weights.join_quantized((&config.raw, config.path()), folder, &mut warnings)?;
         }
         let out_type = options.out_type.resolve(&weights);
         if let (Some(ty), None) = (out_type.quantized(), options.encoder) {
-            return Err(Error::in_file(folder, Problem::NoEncoder(ty)));
+            return Err(Error::in_file(folder.path(), Problem::NoEncoder(ty)));
         }
         let quantization =
             config.get("quantization_config").and_then(|how| how.get("quant_method"));
@@ -187,7 +208,7 @@ impl Checkpoint {
             metadata,
             tensors,
             assembled,
-            folder: folder.to_owned(),
+            folder: folder.on_disk().map(Path::to_owned),
             warnings,
             file_stem,
             mixture,
@@ -282,7 +303,9 @@ impl Source for Checkpoint {
 
     fn inputs(&self) -> Vec<PathBuf> {
         let mut inputs: Vec<PathBuf> = self.weights.files().map(Path::to_owned).collect();
-        describing(&self.folder, true, &mut inputs);
+        if let Some(folder) = &self.folder {
+            describing(folder, true, &mut inputs);
+        }
         inputs
     }
 }

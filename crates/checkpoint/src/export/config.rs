@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Error;
 use crate::arch::{Arch, Config, Entry, EntryKind, Item, ModelType, Rope};
+use crate::folder::Nowhere;
 
 /// What is known of the config.
 pub(super) fn rebuild(
@@ -52,7 +53,7 @@ pub(super) fn rebuild(
         let Some(value) = value(entry) else { continue };
         let full = Config::filled(path.to_owned(), config.clone(), file)?;
         let rope = Rope::new(&full);
-        let found = full.scope(Path::new(""), arch, Some(&rope)).value(&entry.value).ok().flatten();
+        let found = full.scope(&Nowhere, arch, Some(&rope)).value(&entry.value).ok().flatten();
         if found.is_some_and(|found| found.as_f64() == value.as_f64() && !found.is_null()) {
             continue;
         }

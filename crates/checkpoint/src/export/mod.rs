@@ -29,9 +29,9 @@ use granule_format::BlockType;
 use granule_reader::Model;
 use serde_json::{Map, Value};
 
-use crate::Error;
 use crate::arch::{self, Arch, Config, Rope};
-use crate::json::read_object;
+use crate::json::read_named;
+use crate::{Directory, Error};
 use invert::Saved;
 use shards::Shard;
 
@@ -269,9 +269,9 @@ fn arranged(
     let there = folder.join(CONFIG);
     let given = options.config.clone().or_else(|| there.exists().then(|| there.clone()));
     if let Some(path) = given {
-        let raw = read_object(&path)?;
+        let raw = read_named(&path)?;
         let config = Config::filled(path.clone(), raw.clone(), file.as_ref())?;
-        let arch = arch::find(file.as_ref(), &config, folder)?;
+        let arch = arch::find(file.as_ref(), &config, &Directory::new(folder))?;
         if arch.name != name {
             let (config, file) = (arch.name.clone(), name.to_owned());
             return Err(ExportError::OtherArchitecture { path, config, file }.into());
@@ -339,7 +339,8 @@ fn inverted(
     let config = if arch.raw_config { config.without_defaults() } else { config };
     let rope = Rope::new(&config);
     let tokens = config::tokens(model);
-    let scope = config.scope(folder, arch, Some(&rope)).with_tokens(tokens);
+    let folder = Directory::new(folder);
+    let scope = config.scope(&folder, arch, Some(&rope)).with_tokens(tokens);
     let inverse = invert::invert(arch, &class, scope, model)?;
     for name in inverse.computed {
         notes

@@ -1,23 +1,23 @@
 //! The front matter of a model card: YAML between `---` lines at the top of `README.md`.
 
-use std::path::Path;
-
 use serde_json::{Map, Value};
 use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::Folder;
+
 /// The front matter of the folder's model card. It is empty if there is no card, or if the card
 /// cannot be read: then `warnings` says so, and the conversion goes on without a description.
-pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Map<String, Value> {
-    let path = folder.join("README.md");
-    if !path.exists() {
+pub(super) fn read(folder: &dyn Folder, warnings: &mut Vec<String>) -> Map<String, Value> {
+    let file = folder.at("README.md");
+    if !file.exists() {
         return Map::new();
     }
-    let parsed = match granule_reader::file::read(&path) {
+    let parsed = match file.read() {
         Ok(text) => parse(&String::from_utf8_lossy(&text)),
         Err(error) => Err(error.to_string()),
     };
     parsed.unwrap_or_else(|problem| {
-        warnings.push(format!("{}: {problem}; the model card is left out", path.display()));
+        warnings.push(format!("{}: {problem}; the model card is left out", file.path().display()));
         Map::new()
     })
 }

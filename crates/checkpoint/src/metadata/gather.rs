@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::name::{NameParts, title};
 use super::{Authorship, FIELDS, Parameters, card};
-use crate::Error;
-use crate::json::{read_object, read_object_if_there};
+use crate::json::{read_named, read_object_if_there};
+use crate::{Error, Folder};
 
 /// From the model card: the field, and the keys of the card that can hold it, the first wins.
 const CARD_FIELDS: &[(&str, &[&str])] = &[
@@ -58,7 +58,7 @@ impl Authorship {
     /// Gather it from a folder; `config` is `config.json` as it stands there. A model card or a
     /// generation config that cannot be read is left out, and `warnings` says so.
     pub(crate) fn gather(
-        folder: &Path,
+        folder: &dyn Folder,
         config: &Map<String, Value>,
         name: Option<&str>,
         overrides: Option<&Path>,
@@ -71,19 +71,19 @@ impl Authorship {
         if let Some(id) = path.filter(|path| path.matches('/').count() <= 1) {
             about.take_name(id, parameters.total);
         }
-        let folder_name = own_name(folder)?;
+        let folder_name = folder.name().map_err(Error::io(folder.path()))?;
         if !folder_name.is_empty() {
             about.take_name(&folder_name, parameters.total);
         }
         // As in the reference, a generation config that cannot be read is no error.
-        let generation = read_object_if_there(&folder.join("generation_config.json"));
+        let generation = read_object_if_there(&folder.at("generation_config.json"));
         let generation = generation.unwrap_or_else(|error| {
             warnings.push(format!("{error}; it is left out"));
             None
         });
         about.take_first(&generation.unwrap_or_default(), GENERATION_FIELDS);
         if let Some(path) = overrides {
-            about.take_overrides(&read_object(path)?);
+            about.take_overrides(&read_named(path)?);
         }
         if let Some(name) = name {
             about.fields.insert("name".to_owned(), name.into());
@@ -158,20 +158,6 @@ impl Authorship {
             }
         }
     }
-}
-
-/// The folder's own name: the last part of its path as it was given, or of the real path if that
-/// ends in dots.
-fn own_name(folder: &Path) -> Result<String, Error> {
-    let real;
-    let name = match folder.file_name() {
-        Some(name) => name,
-        None => {
-            real = folder.canonicalize().map_err(Error::io(folder))?;
-            real.file_name().unwrap_or_default()
-        }
-    };
-    Ok(name.to_string_lossy().into_owned())
 }
 
 /// A list, or a single text as a list.

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use crate::Error;
-use crate::Problem;
 use crate::json::read_json;
+use crate::{Error, Folder, Problem};
 
 /// An entry about the quantization, and the file that holds it. It says how tensors are quantized
 /// that are; whether there are any, the tensors show.
@@ -33,7 +32,7 @@ impl Entry {
     pub(crate) fn find(
         config: &Map<String, Value>,
         path: &Path,
-        folder: &Path,
+        folder: &dyn Folder,
         gptq: bool,
     ) -> Result<Option<Self>, Error> {
         let of = |config: &Map<String, Value>| {
@@ -43,22 +42,22 @@ impl Entry {
         if let Some(value) = of_text.and_then(of).or_else(|| of(config)) {
             return Ok(Some(Self { value, path: path.to_owned() }));
         }
-        let path = folder.join("hf_quant_config.json");
-        if path.exists() {
-            let json = read_json(&path)?;
+        let file = folder.at("hf_quant_config.json");
+        if file.exists() {
+            let json = read_json(&file)?;
             let name = json["producer"]["name"].as_str().filter(|name| !name.is_empty());
             if let Some(name) = name {
                 let value = json!({ "quant_method": name.to_lowercase() });
-                return Ok(Some(Self { value, path }));
+                return Ok(Some(Self { value, path: file.path().to_owned() }));
             }
         }
-        let path = folder.join("quantize_config.json");
-        if gptq && path.exists() {
-            let mut value = read_json(&path)?;
+        let file = folder.at("quantize_config.json");
+        if gptq && file.exists() {
+            let mut value = read_json(&file)?;
             if let Some(object) = value.as_object_mut().filter(|object| object.contains_key("bits"))
             {
                 object.entry("quant_method").or_insert_with(|| "gptq".into());
-                return Ok(Some(Self { value, path }));
+                return Ok(Some(Self { value, path: file.path().to_owned() }));
             }
         }
         Ok(None)

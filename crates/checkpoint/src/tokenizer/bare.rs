@@ -1,7 +1,7 @@
 //! Tokenizers of a vocabulary without `tokenizer.json`: `vocab.json` with `merges.txt`, or `vocab.txt`. What
 //! is made of them is the text of a `tokenizer.json`, as the library's converters make it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
@@ -9,22 +9,23 @@ use super::class::{Bare, Class};
 use super::expressions::QWEN2;
 use super::file::read_lines;
 use super::python::truth;
-use crate::Error;
+use crate::folder::Named;
 use crate::json::read_object;
+use crate::{Error, Folder};
 
 /// Whether there is a vocabulary of BPE.
-pub(super) fn has_merges(folder: &Path) -> bool {
-    folder.join("vocab.json").exists() && folder.join("merges.txt").exists()
+pub(super) fn has_merges(folder: &dyn Folder) -> bool {
+    folder.exists("vocab.json") && folder.exists("merges.txt")
 }
 
 /// Whether there is a vocabulary of pieces of words.
-pub(super) fn has_words(folder: &Path) -> bool {
-    folder.join("vocab.txt").exists()
+pub(super) fn has_words(folder: &dyn Folder) -> bool {
+    folder.exists("vocab.txt")
 }
 
 /// The file of the vocabulary, and the text of the tokenizer.
 pub(super) fn tokenizer(
-    folder: &Path,
+    folder: &dyn Folder,
     class: &Class,
     config: &Map<String, Value>,
 ) -> Result<(PathBuf, Vec<u8>), Error> {
@@ -35,27 +36,27 @@ pub(super) fn tokenizer(
         let default = || class.specials.iter().find(|(name, _)| *name == key).map(|it| it.1);
         from_config.or_else(default).unwrap_or_default().to_owned()
     };
-    let (path, json) = if has_merges(folder) {
-        let path = folder.join("vocab.json");
-        let vocabulary = read_object(&path)?;
-        (path, bpe(folder, class.bare, config, vocabulary, &token)?)
+    let (file, json) = if has_merges(folder) {
+        let file = folder.at("vocab.json");
+        let vocabulary = read_object(&file)?;
+        (file, bpe(folder, class.bare, config, vocabulary, &token)?)
     } else {
-        let path = folder.join("vocab.txt");
-        let vocabulary = words(&path)?;
+        let file = folder.at("vocab.txt");
+        let vocabulary = words(&file)?;
         let json = word_piece(config, vocabulary, &token);
-        (path, json)
+        (file, json)
     };
-    Ok((path, json.to_string().into_bytes()))
+    Ok((file.path().to_owned(), json.to_string().into_bytes()))
 }
 
 fn bpe(
-    folder: &Path,
+    folder: &dyn Folder,
     bare: Bare,
     config: &Map<String, Value>,
     vocabulary: Map<String, Value>,
     token: &dyn Fn(&str) -> String,
 ) -> Result<Value, Error> {
-    let text = read_lines(&folder.join("merges.txt"))?;
+    let text = read_lines(&folder.at("merges.txt"))?;
     let mut merges: Vec<(&str, &str)> = Vec::new();
     // The library's reader of GPT-2's form drops the first and the last line, whatever they hold.
     let lines = text.split('\n');
@@ -162,8 +163,8 @@ fn word_piece(
 }
 
 /// The lines of `vocab.txt`, whose numbers are the ids.
-fn words(path: &Path) -> Result<Map<String, Value>, Error> {
-    let text = read_lines(path)?;
+fn words(file: &Named<'_>) -> Result<Map<String, Value>, Error> {
+    let text = read_lines(file)?;
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');
     Ok(lines.enumerate().map(|(id, line)| (line.to_owned(), id.into())).collect())
 }

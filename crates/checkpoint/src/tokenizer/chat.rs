@@ -1,13 +1,10 @@
 //! Chat templates: which of several files' is taken.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::{Map, Value};
 
 use super::file::read_lines;
-use crate::Error;
 use crate::json::read_object;
+use crate::{Error, Folder};
 
 /// The template: text, a list of named ones, or null.
 ///
@@ -15,7 +12,7 @@ use crate::json::read_object;
 /// there is none. Programs that read the checkpoint itself prefer the file of its own, so that a template
 /// that is passed over is told.
 pub(super) fn template(
-    folder: &Path,
+    folder: &dyn Folder,
     config: Option<&Map<String, Value>>,
     warnings: &mut Vec<String>,
 ) -> Result<Value, Error> {
@@ -70,34 +67,35 @@ fn default(template: &Value) -> Option<&str> {
 }
 
 /// The template of a file of its own, and the file's name.
-fn file(folder: &Path) -> Result<Option<(&'static str, Value)>, Error> {
+fn file(folder: &dyn Folder) -> Result<Option<(&'static str, Value)>, Error> {
     let name = "chat_template.jinja";
-    let path = folder.join(name);
-    if path.exists() {
-        let default = read_lines(&path)?;
-        let mut others = Vec::new();
-        if let Ok(entries) = fs::read_dir(folder.join("additional_chat_templates")) {
-            others.extend(entries.flatten().map(|entry| entry.path()));
-            others.retain(|path| path.extension().is_some_and(|end| end == "jinja"));
-            others.sort();
-        }
+    let template = folder.at(name);
+    if template.exists() {
+        let default = read_lines(&template)?;
+        let mut others = folder.list(ADDITIONAL).unwrap_or_default();
+        others.retain(|name| name.strip_suffix(".jinja").is_some_and(|stem| !stem.is_empty()));
+        others.sort();
         if others.is_empty() {
             return Ok(Some((name, default.into())));
         }
         let mut list = vec![serde_json::json!({"name": "default", "template": default})];
-        for path in others {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            list.push(serde_json::json!({"name": name, "template": read_lines(&path)?}));
+        for file in others {
+            let template = read_lines(&folder.at(format!("{ADDITIONAL}/{file}")))?;
+            let name = file.strip_suffix(".jinja").unwrap_or(&file);
+            list.push(serde_json::json!({"name": name, "template": template}));
         }
         return Ok(Some((name, list.into())));
     }
     let name = "chat_template.json";
-    let path = folder.join(name);
-    if !path.exists() {
+    let template = folder.at(name);
+    if !template.exists() {
         return Ok(None);
     }
-    Ok(read_object(&path)?.remove("chat_template").map(|template| (name, template)))
+    Ok(read_object(&template)?.remove("chat_template").map(|template| (name, template)))
 }
+
+/// The folder of templates besides the default one.
+const ADDITIONAL: &str = "additional_chat_templates";
 
 /// What a JSON value is.
 const fn kind(value: &Value) -> &'static str {
@@ -115,7 +113,10 @@ const fn kind(value: &Value) -> &'static str {
 mod tests {
     use serde_json::json;
 
+    use std::fs;
+
     use super::*;
+    use crate::Directory;
 
     /// The template that is taken, and the warnings, of `tokenizer_config.json` and `chat_template.jinja`.
     fn taken(config: Option<Value>, jinja: Option<&str>) -> (Value, String) {
@@ -125,7 +126,7 @@ mod tests {
         }
         let mut warnings = Vec::new();
         let config = config.as_ref().and_then(Value::as_object);
-        let template = template(folder.path(), config, &mut warnings).unwrap();
+        let template = template(&Directory::new(folder.path()), config, &mut warnings).unwrap();
         (template, warnings.join("\n"))
     }
 

@@ -1,10 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use crate::Error;
-use crate::Problem;
+use crate::folder::Named;
 use crate::json::read_text;
+use crate::{Error, Folder, Problem};
 
 /// `tokenizer.json`.
 pub(super) struct TokenizerFile {
@@ -15,15 +15,15 @@ pub(super) struct TokenizerFile {
 
 impl TokenizerFile {
     /// Read it; `None` if the folder has none.
-    pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
-        let path = folder.join("tokenizer.json");
-        if !path.exists() {
+    pub(super) fn read(folder: &dyn Folder) -> Result<Option<Self>, Error> {
+        let file = folder.at("tokenizer.json");
+        if !file.exists() {
             return Ok(None);
         }
-        let bytes = read_text(&path)?;
+        let bytes = read_text(&file)?;
         let object = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::in_file(&path, Problem::Json(error)))?;
-        Ok(Some(Self { path, object, bytes }))
+            .map_err(|error| Error::in_file(file.path(), Problem::Json(error)))?;
+        Ok(Some(Self { path: file.path().to_owned(), object, bytes }))
     }
 
     /// An error about the file.
@@ -60,10 +60,10 @@ impl TokenizerFile {
 }
 
 /// A text file with every end of line as a line feed.
-pub(super) fn read_lines(path: &Path) -> Result<String, Error> {
-    let text = granule_reader::file::read(path).map_err(Error::io(path))?;
+pub(super) fn read_lines(file: &Named<'_>) -> Result<String, Error> {
+    let text = file.read().map_err(Error::io(file.path()))?;
     let text = String::from_utf8(text).map_err(|_| {
-        Error::in_file(path, Problem::Tokenizer("the text is not UTF-8".to_owned()))
+        Error::in_file(file.path(), Problem::Tokenizer("the text is not UTF-8".to_owned()))
     })?;
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }

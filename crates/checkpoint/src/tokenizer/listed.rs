@@ -1,14 +1,13 @@
 //! The added tokens that the files of a folder list, and how they write tokens.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
 use super::Input;
-use crate::Error;
 use crate::json::{read_object, read_object_if_there};
+use crate::{Error, Folder};
 
 /// The keys of special tokens, in the order of the library.
 pub(super) const SPECIAL_KEYS: &[&str] =
@@ -38,10 +37,10 @@ impl Listed {
         }
         take_special_tokens_map(input.folder, config)?;
         let mut flagless = Vec::new();
-        let path = input.folder.join("added_tokens.json");
-        if path.exists() {
+        let file = input.folder.at("added_tokens.json");
+        if file.exists() {
             let specials = special_texts(config);
-            for (text, id) in read_object(&path)? {
+            for (text, id) in read_object(&file)? {
                 if let Some(id) = id.as_u64() {
                     let special = specials.contains(&text);
                     flagless.push(text.clone());
@@ -73,8 +72,11 @@ impl Listed {
 }
 
 /// What `special_tokens_map.json` says goes over the config, and its further tokens behind the config's.
-fn take_special_tokens_map(folder: &Path, config: &mut Map<String, Value>) -> Result<(), Error> {
-    let map = read_object_if_there(&folder.join("special_tokens_map.json"))?;
+fn take_special_tokens_map(
+    folder: &dyn Folder,
+    config: &mut Map<String, Value>,
+) -> Result<(), Error> {
+    let map = read_object_if_there(&folder.at("special_tokens_map.json"))?;
     for (key, mut value) in map.unwrap_or_default() {
         mark_special(&mut value);
         if key == ADDITIONAL_KEY

@@ -40,10 +40,9 @@ use std::path::Path;
 use granule_format::{Array, Metadata, StringArray, Value};
 use serde_json::Map;
 
-use crate::Error;
 use crate::arch::{Arch, Config};
 use crate::json::read_object_if_there;
-use crate::{CheckpointOptions, Problem};
+use crate::{CheckpointOptions, Error, Folder, Problem};
 use file::TokenizerFile;
 use special::Special;
 
@@ -54,7 +53,7 @@ const MOST_TOKENS: u64 = 1 << 20;
 
 /// What a tokenizer reads from.
 struct Input<'a> {
-    folder: &'a Path,
+    folder: &'a dyn Folder,
     config: &'a Config,
     quirks: &'a [Quirk],
     /// Empty if there is none.
@@ -115,7 +114,7 @@ enum TokenType {
 pub(crate) fn read(
     arch: &Arch,
     config: &Config,
-    folder: &Path,
+    folder: &dyn Folder,
     options: &CheckpointOptions,
     rows: Option<u64>,
     warnings: &mut Vec<String>,
@@ -128,12 +127,12 @@ pub(crate) fn read(
 fn read_kinds(
     (kinds, quirks): (&[TokenizerKind], &[Quirk]),
     config: &Config,
-    folder: &Path,
+    folder: &dyn Folder,
     pre: Option<&str>,
     rows: Option<u64>,
     warnings: &mut Vec<String>,
 ) -> Result<Metadata, Error> {
-    let tokenizer_config = read_object_if_there(&folder.join("tokenizer_config.json"))?;
+    let tokenizer_config = read_object_if_there(&folder.at("tokenizer_config.json"))?;
     let tokenizer_config = tokenizer_config.unwrap_or_default();
     let json = TokenizerFile::read(folder)?;
     let input = Input { folder, config, quirks, tokenizer_config, json, pre };
@@ -152,7 +151,7 @@ fn read_kinds(
     }
     out.set("tokenizer.ggml.pre", vocabulary.pre);
     vocabulary.tokens.warn_of_replaced(warnings);
-    vocabulary.tokens.check_texts(folder)?;
+    vocabulary.tokens.check_texts(folder.path())?;
     let limited = vocabulary.limited || left_out;
     let limit = limited.then_some(vocabulary.tokens.texts.len() as u64);
     let named = input.named(&vocabulary.tokens, warnings);
@@ -173,7 +172,7 @@ impl TokenizerKind {
     /// Whether the checkpoint has a tokenizer of this kind.
     fn is_there(self, input: &Input<'_>) -> Result<bool, Error> {
         Ok(match self {
-            Self::SentencePiece => input.folder.join("tokenizer.model").exists(),
+            Self::SentencePiece => input.folder.exists("tokenizer.model"),
             Self::ByteFallbackBpe => byte_fallback::is_there(input),
             Self::ByteLevelBpe => byte_level::is_there(input),
             Self::Unigram => unigram::is_there(input)?,
@@ -259,7 +258,7 @@ impl Input<'_> {
         }
         let mut wanted = files.join(", ");
         for (file, advice) in UNREAD {
-            if self.folder.join(file).exists() {
+            if self.folder.exists(file) {
                 wanted.push_str(&format!("; the folder has {file}: {advice}"));
             }
         }
@@ -270,7 +269,7 @@ impl Input<'_> {
                 ));
             }
         }
-        Err(Error::in_file(self.folder, Problem::NoTokenizer(wanted)))
+        Err(Error::in_file(self.folder.path(), Problem::NoTokenizer(wanted)))
     }
 
     /// What quirks put before everything else.

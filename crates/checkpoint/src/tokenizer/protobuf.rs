@@ -1,10 +1,8 @@
 //! SentencePiece models: protocol buffers, of which the pieces and what concerns whole texts are read.
 
-use std::path::Path;
-
 use super::TokenType;
-use crate::Error;
-use crate::Problem;
+use crate::folder::Named;
+use crate::{Error, Problem};
 
 /// A SentencePiece model.
 #[derive(Debug, Default, PartialEq)]
@@ -49,9 +47,9 @@ impl Model {
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
-    pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let bytes = granule_reader::file::read(path).map_err(Error::io(path))?;
-        Self::parse(&bytes).map_err(|at| Error::in_file(path, Problem::SentencePiece(at)))
+    pub(super) fn read(file: &Named<'_>) -> Result<Self, Error> {
+        let bytes = file.read().map_err(Error::io(file.path()))?;
+        Self::parse(&bytes).map_err(|at| Error::in_file(file.path(), Problem::SentencePiece(at)))
     }
 
     /// A model, or where it is damaged.

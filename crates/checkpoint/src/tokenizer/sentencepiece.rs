@@ -21,8 +21,7 @@ const SIZE_KEYS: &[&str] = &["vocab_size_per_layer_input", "vocab_size"];
 /// The pieces, then what `added_tokens.json` and `tokenizer_config.json` put in their places. The texts of
 /// tokens beyond the vocabulary come second.
 pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
-    let path = input.folder.join("tokenizer.model");
-    let model = Model::read(&path)?;
+    let model = Model::read(&input.folder.at("tokenizer.model"))?;
     let size = input.vocabulary(SIZE_KEYS)?.filter(|size| *size > 0);
     let size = size.unwrap_or(model.pieces.len());
     let as_they_stand = input.has(&Quirk::AddedTokens);
@@ -30,7 +29,7 @@ pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> 
     let mut beyond = tokens.put_pieces(model);
     beyond.extend(put_added_file(&mut tokens, input)?);
 
-    let file = input.folder.join("tokenizer_config.json");
+    let file = input.folder.path().join("tokenizer_config.json");
     let none = Map::new();
     let decoder = input.tokenizer_config.get("added_tokens_decoder").and_then(Value::as_object);
     for (id, token) in decoder.unwrap_or(&none) {
@@ -68,8 +67,7 @@ pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> 
 
 /// Put the tokens of `added_tokens.json` in their places; those that are beyond the vocabulary.
 pub(super) fn put_added_file(tokens: &mut Tokens, input: &Input<'_>) -> Result<Vec<String>, Error> {
-    let path = input.folder.join("added_tokens.json");
-    let map = read_object_if_there(&path)?.unwrap_or_default();
+    let map = read_object_if_there(&input.folder.at("added_tokens.json"))?.unwrap_or_default();
     let mut beyond = Vec::new();
     for (text, id) in &map {
         let written = (text.clone(), TokenType::UserDefined);

@@ -11,8 +11,7 @@ use super::chat::template;
 use super::file::TokenizerFile;
 use super::file::read_lines;
 use super::python::truth;
-use crate::Error;
-use crate::Problem;
+use crate::{Error, Folder, Problem};
 
 /// The kinds of special tokens, in the order in which they are looked for.
 pub(super) const KINDS: &[&str] = &["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
@@ -411,12 +410,12 @@ fn all_merges(input: &Input<'_>) -> Result<Option<StringArray>, Error> {
 }
 
 /// The merges of `merges.txt`, if there is one.
-fn merges_file(folder: &Path) -> Result<Option<StringArray>, Error> {
-    let path = folder.join("merges.txt");
-    if !path.exists() {
+fn merges_file(folder: &dyn Folder) -> Result<Option<StringArray>, Error> {
+    let file = folder.at("merges.txt");
+    if !file.exists() {
         return Ok(None);
     }
-    let text = read_lines(&path)?;
+    let text = read_lines(&file)?;
     let lines = text.lines().enumerate().filter(|(i, line)| *i > 0 || !line.starts_with('#'));
     let pairs = lines.filter_map(|(_, line)| {
         let mut words = line.split_whitespace();

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::arch;
+use crate::{Directory, arch};
 
 /// An architecture's tokenizers, as the table of architectures has them.
 struct Kinds {
@@ -67,7 +67,7 @@ fn kinds_of(class: &str) -> Kinds {
 
 /// The tokenizer of a folder, for the architecture that is built in; for classes that none has, by what is
 /// above.
-fn read_folder(folder: &Path, warnings: &mut Vec<String>) -> Result<Metadata, Error> {
+fn read_folder(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Metadata, Error> {
     let config = Config::read(folder, None)?;
     if let Ok(arch) = arch::find(None, &config, folder) {
         return read(&arch, &config, folder, &CheckpointOptions::default(), None, warnings);
@@ -142,7 +142,7 @@ fn difference(folder: &Path, description: &Path) -> Option<String> {
         .map(described)
         .collect();
     let mut warnings = Vec::new();
-    let found = match read_folder(folder, &mut warnings) {
+    let found = match read_folder(&Directory::new(folder), &mut warnings) {
         Ok(found) => found,
         Err(error) => return Some(format!("{}: {error}", folder.display())),
     };
@@ -198,9 +198,10 @@ fn assembled(class: &str, vocabulary: u64, files: &[(&str, &str)]) -> Result<Met
     }
     let config = json!({"architectures": [class], "model_type": "none", "vocab_size": vocabulary});
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-    let config = Config::read(folder.path(), None).unwrap();
+    let folder = Directory::new(folder.path());
+    let config = Config::read(&folder, None).unwrap();
     let kinds = kinds_of(class);
-    read_kinds((kinds.kinds, &kinds.quirks), &config, folder.path(), None, None, &mut Vec::new())
+    read_kinds((kinds.kinds, &kinds.quirks), &config, &folder, None, None, &mut Vec::new())
         .map_err(|error| error.to_string())
 }
 

@@ -1,7 +1,5 @@
 //! Unigram models: a SentencePiece model, or `tokenizer.json` where there is none.
 
-use std::path::PathBuf;
-
 use granule_format::{Array, Value as Entry};
 use serde_json::Value;
 
@@ -10,8 +8,8 @@ use super::library::Library;
 use super::protobuf::{Algorithm, Model};
 use super::quirk::Quirk;
 use super::{Input, TokenType, Tokens, Vocabulary, sentencepiece};
-use crate::Error;
-use crate::Problem;
+use crate::folder::Named;
+use crate::{Error, Problem};
 
 /// The first four tokens of models that have the ids of fairseq.
 const FAIRSEQ: &[(&str, TokenType)] = &[
@@ -31,10 +29,10 @@ pub(super) const fn files(fairseq: bool) -> &'static [&'static str] {
 
 /// Whether the checkpoint has one.
 pub(super) fn is_there(input: &Input<'_>) -> Result<bool, Error> {
-    if let Some(path) = model_file(input) {
+    if let Some(file) = model_file(input) {
         // Some of the models that are read here have BPE, under this name alone.
-        let either = path.file_name().is_some_and(|name| name == "tokenizer.model");
-        return Ok(!either || Model::read(&path)?.algorithm == Algorithm::Unigram);
+        let either = file.name() == "tokenizer.model";
+        return Ok(!either || Model::read(&file)?.algorithm == Algorithm::Unigram);
     }
     Ok(input.json.as_ref().is_some_and(|json| json.model_type() == "Unigram"))
 }
@@ -43,7 +41,7 @@ pub(super) fn is_there(input: &Input<'_>) -> Result<bool, Error> {
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
     let mut beyond = Vec::new();
     let (tokens, text) = match (model_file(input), &input.json) {
-        (Some(path), _) => from_model(input, path, &mut beyond)?,
+        (Some(file), _) => from_model(input, &file, &mut beyond)?,
         (None, Some(json)) => from_json(input, json, warnings)?,
         (None, None) => Default::default(),
     };
@@ -65,20 +63,20 @@ struct Text {
     characters: Vec<u8>,
 }
 
-fn model_file(input: &Input<'_>) -> Option<PathBuf> {
+fn model_file<'i>(input: &Input<'i>) -> Option<Named<'i>> {
     let names = files(input.has(&Quirk::FairseqIds)).iter();
-    names.map(|name| input.folder.join(name)).find(|path| path.exists())
+    names.map(|name| input.folder.at(*name)).find(Named::exists)
 }
 
 fn from_model(
     input: &Input<'_>,
-    path: PathBuf,
+    file: &Named<'_>,
     beyond: &mut Vec<String>,
 ) -> Result<(Tokens, Text), Error> {
-    let mut model = Model::read(&path)?;
+    let mut model = Model::read(file)?;
     if model.algorithm != Algorithm::Unigram {
         let text = "it is a SentencePiece model, but no unigram model".to_owned();
-        return Err(Error::in_file(&path, Problem::Tokenizer(text)));
+        return Err(Error::in_file(file.path(), Problem::Tokenizer(text)));
     }
     let text = Text {
         space_prefix: model.space_prefix.0,
@@ -98,7 +96,7 @@ fn from_model(
                 let place = place.ok_or_else(|| {
                     let token = text.clone().into_owned();
                     let problem = Problem::TokenId { token, id: *id, vocabulary: size as u64 };
-                    Error::in_file(&path, problem)
+                    Error::in_file(file.path(), problem)
                 })?;
                 tokens.put(place, text.as_bytes().to_vec(), 0.0, TokenType::Control);
             }

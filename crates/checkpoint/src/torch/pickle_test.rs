@@ -8,10 +8,11 @@ use proptest::sample::Index;
 use super::opcode::Opcode;
 use super::pickle::{STACK_LIMIT, read};
 use crate::file::DataFile;
+use crate::folder::at;
 
 fn pickle_of(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/sources").join(name);
-    super::archive::open(&DataFile::open(&path).unwrap()).unwrap().pickle
+    super::archive::open(&DataFile::open(&at(&path)).unwrap()).unwrap().pickle
 }
 
 #[track_caller]

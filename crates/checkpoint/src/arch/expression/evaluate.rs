@@ -6,9 +6,8 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{Expression, Node, Operator};
-use crate::Error;
-use crate::Problem;
 use crate::arch::{Numbers, Rope, files};
+use crate::{Error, Folder, Problem};
 
 /// A function that expressions can call.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ const MOST_LAYERS: u64 = 65_536;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope<'a> {
     /// The folder of the checkpoint.
-    pub(in crate::arch) folder: &'a Path,
+    pub(in crate::arch) folder: &'a dyn Folder,
     /// The same as it was given.
     pub(in crate::arch) given: &'a Path,
     /// The file that errors name.

@@ -1,0 +1,201 @@
+//! Which files of a folder hold the weights.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Component, Path};
+
+use serde_json::Value;
+
+use super::Problem;
+use super::file::DataFile;
+use super::stored::Entry;
+use super::survey::survey;
+use super::{safetensors, torch};
+use crate::folder::Named;
+use crate::json::read_json;
+use crate::{Error, Folder};
+
+/// A kind of file with weights.
+#[derive(Debug)]
+pub(super) struct Kind {
+    prefix: &'static str,
+    suffix: &'static str,
+    /// The file that tells which file holds which tensor.
+    pub(super) index: &'static str,
+    /// The tensors of a file, in the order in which they count.
+    pub(super) read: fn(&DataFile) -> Result<Vec<Entry>, Error>,
+}
+
+/// The table of kinds: the first of which there are files is read.
+const KINDS: &[Kind] = &[
+    Kind {
+        prefix: "model",
+        suffix: ".safetensors",
+        index: "model.safetensors.index.json",
+        read: safetensors::read,
+    },
+    torch_kind("pytorch_model", ".bin", "pytorch_model.bin.index.json"),
+    torch_kind("pytorch_model", ".pth", "pytorch_model.pth.index.json"),
+    torch_kind("pytorch_model", ".pt", "pytorch_model.pt.index.json"),
+    torch_kind("model", ".pth", "model.pth.index.json"),
+    torch_kind("model", ".pt", "model.pt.index.json"),
+];
+
+const fn torch_kind(prefix: &'static str, suffix: &'static str, index: &'static str) -> Kind {
+    Kind { prefix, suffix, index, read: torch::read }
+}
+
+/// The files with the weights.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) kind: &'static Kind,
+    /// Their names, sorted.
+    pub(super) names: Vec<String>,
+    /// Which of them holds which tensor, by the index; `None` if there is no index.
+    pub(super) map: Option<HashMap<String, String>>,
+}
+
+/// Find the files. What is there besides, and not read, is said in `warnings`.
+pub(super) fn find(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Files, Error> {
+    let fail = |problem| Error::in_file(folder.path(), problem);
+    let present: BTreeSet<String> =
+        folder.list("").map_err(Error::io(folder.path()))?.into_iter().collect();
+    let is_index = |kind: &Kind| folder.exists(kind.index);
+    let Some(place) =
+        KINDS.iter().position(|kind| kind.names(&present).next().is_some() || is_index(kind))
+    else {
+        return Err(fail(Problem::NoWeights { kind: folder.on_disk().and_then(survey) }));
+    };
+    let kind = &KINDS[place];
+    for other in &KINDS[place + 1..] {
+        if let Some(name) = other.names(&present).next() {
+            warnings.push(format!(
+                "{name:?} is not read: the folder has {}*{}, which come first",
+                kind.prefix, kind.suffix
+            ));
+        }
+    }
+    let map = if is_index(kind) { Some(weight_map(&folder.at(kind.index))?) } else { None };
+    let names: Vec<String> = match &map {
+        Some(map) => map.values().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
+        None => kind.names(&present).cloned().collect(),
+    };
+    names.iter().try_for_each(|name| not_broken(folder, name))?;
+    if let (Some(map), [_, ..]) = (&map, &names[..]) {
+        for name in kind.names(&present).filter(|name| !names.contains(name)) {
+            if *name == kind.single() {
+                let (first, second) = (kind.index.to_owned(), name.clone());
+                return Err(fail(Problem::TwoCheckpoints { first, second }));
+            }
+            let set =
+                |name: &str| kind.numbered(name).map(|(stem, _, count)| (stem.to_owned(), count));
+            if set(name).is_some() && names.iter().any(|other| set(other) == set(name)) {
+                let problem = Problem::ShardNotInIndex { index: kind.index };
+                return Err(Error::in_file(&folder.path().join(name), problem));
+            }
+            warnings.push(format!("{name:?} is not read: {:?} does not name it", kind.index));
+        }
+        for name in &names {
+            if !folder.exists(name) {
+                let tensors = map.iter().filter(|(_, file)| *file == name);
+                let tensor = tensors.map(|(tensor, _)| tensor.as_str()).min().unwrap_or_default();
+                let problem = Problem::MissingShard { shard: name.clone() };
+                return Err(Error::of_tensor(&folder.path().join(kind.index), tensor, problem));
+            }
+        }
+    } else {
+        kind.check_sets(folder.path(), &names)?;
+    }
+    if names.is_empty() {
+        return Err(fail(Problem::NoWeights { kind: None }));
+    }
+    if let Some(file) = present.iter().find(|name| name.starts_with("adapter_model.")) {
+        warnings.push(format!("{file:?} is an adapter, which is not read: merge it before"));
+    }
+    Ok(Files { kind, names, map })
+}
+
+impl Kind {
+    /// Those of the names that are of this kind.
+    fn names<'n>(&self, names: &'n BTreeSet<String>) -> impl Iterator<Item = &'n String> {
+        names.iter().filter(|name| name.starts_with(self.prefix) && name.ends_with(self.suffix))
+    }
+
+    /// The name of the only file, if it is one.
+    fn single(&self) -> String {
+        format!("{}{}", self.prefix, self.suffix)
+    }
+
+    /// Files with numbered names must be all of one set, with no file for the whole beside it.
+    fn check_sets(&self, folder: &Path, names: &[String]) -> Result<(), Error> {
+        let mut sets: BTreeMap<(&str, u64), Vec<&String>> = BTreeMap::new();
+        for name in names {
+            if let Some((stem, _, count)) = self.numbered(name) {
+                sets.entry((stem, count)).or_default().push(name);
+            }
+        }
+        let single = names.iter().find(|name| **name == self.single());
+        let mut firsts = sets.values().map(|set| set[0]).chain(single);
+        let numbered = !sets.is_empty();
+        if let (true, Some(first), Some(second)) = (numbered, firsts.next(), firsts.next()) {
+            let (first, second) = (first.clone(), second.clone());
+            return Err(Error::in_file(folder, Problem::TwoCheckpoints { first, second }));
+        }
+        for ((stem, count), set) in sets {
+            let numbers: BTreeSet<u64> =
+                set.iter().filter_map(|name| self.numbered(name)).map(|found| found.1).collect();
+            // A number that is missing is at most one beyond those that are there.
+            let missing = (1..=count).find(|number| !numbers.contains(number));
+            if let Some(number) = missing {
+                let shard = format!("{stem}-{number:05}-of-{count:05}{}", self.suffix);
+                let problem = Problem::IncompleteSet { count, shard };
+                return Err(Error::in_file(&folder.join(set[0]), problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// The stem, number and count of a name like `model-00002-of-00003.safetensors`.
+    fn numbered<'n>(&self, name: &'n str) -> Option<(&'n str, u64, u64)> {
+        let (rest, count) = name.strip_suffix(self.suffix)?.rsplit_once("-of-")?;
+        let (stem, number) = rest.rsplit_once('-')?;
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let parse = |text: &str| text.parse().ok().filter(|_| text.len() == 5 && digits(text));
+        Some((stem, parse(number)?, parse(count)?))
+    }
+}
+
+/// A link must lead to something.
+///
+/// # Errors
+/// If it does not: where it leads.
+pub(super) fn not_broken(folder: &dyn Folder, name: &str) -> Result<(), Error> {
+    match folder.broken_link(name) {
+        Some(target) => {
+            Err(Error::in_file(&folder.path().join(name), Problem::BrokenLink { target }))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Which file holds which tensor, by the index.
+fn weight_map(index: &Named<'_>) -> Result<HashMap<String, String>, Error> {
+    let json = read_json(index)?;
+    let map = json.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| Error::in_file(index.path(), Problem::NoWeightMap))?;
+    map.iter()
+        .map(|(tensor, file)| match file.as_str() {
+            Some(file) if is_plain_name(file) => Ok((tensor.clone(), file.to_owned())),
+            Some(file) => {
+                Err(Error::of_tensor(index.path(), tensor, Problem::ShardPath(file.to_owned())))
+            }
+            None => Err(Error::in_file(index.path(), Problem::NoWeightMap)),
+        })
+        .collect()
+}
+
+/// A name that cannot lead out of the folder, on any system.
+fn is_plain_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+        && !name.contains(['/', '\\', ':', '\0'])
+}

@@ -6,6 +6,9 @@
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod folder;
 
+#[path = "common/encoding.rs"]
+mod encoding;
+
 use std::fs;
 
 use folder::{Copy, FILE, INDEX, SHARDED, SINGLE};
@@ -318,7 +321,11 @@ fn values_that_cannot_be_quantized_name_the_tensor() {
     fs::write(copy.path(FILE), bytes).unwrap();
 
     let out_type = OutType::from_name("q8_0").unwrap();
-    let options = CheckpointOptions { out_type, ..CheckpointOptions::default() };
+    let options = CheckpointOptions {
+        out_type,
+        encoder: Some(encoding::encode),
+        ..CheckpointOptions::default()
+    };
     let checkpoint = Checkpoint::open(&copy.folder, &options).unwrap();
     let index = checkpoint.tensors().iter().position(|t| t.name == "blk.1.ffn_up.weight").unwrap();
     let mut rows = Vec::new();

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
+#[path = "common/encoding.rs"]
+mod encoding;
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -68,7 +71,8 @@ fn write(checkpoint: &Checkpoint, endian: Endian, out: &mut dyn Write) {
 /// The options that arguments of the reference's converter stand for; `None` if they ask for something that is
 /// not the checkpoint's part.
 fn options(folder: &Path, args: &[Value]) -> Option<(CheckpointOptions, Endian)> {
-    let mut options = CheckpointOptions::default();
+    let mut options =
+        CheckpointOptions { encoder: Some(encoding::encode), ..CheckpointOptions::default() };
     let mut endian = Endian::Little;
     let mut args = args.iter().map(|arg| arg.as_str().unwrap());
     while let Some(arg) = args.next() {

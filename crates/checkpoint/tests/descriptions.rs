@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
+#[path = "common/encoding.rs"]
+mod encoding;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
@@ -90,6 +93,7 @@ fn convert(path: &Path) -> Result<(), String> {
     for (ty, expected) in &case.expected {
         let options = CheckpointOptions {
             out_type: OutType::from_name(ty).unwrap(),
+            encoder: Some(encoding::encode),
             pre_tokenizer: case.pre.clone(),
             ..CheckpointOptions::default()
         };

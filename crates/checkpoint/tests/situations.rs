@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "common/encoding.rs"]
+mod encoding;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +37,14 @@ fn edit(folder: &Path, file: &str, change: impl FnOnce(&mut Value)) {
 
 fn open(folder: &Path, out_type: &str) -> Result<Checkpoint, Error> {
     let out_type = OutType::from_name(out_type).unwrap();
-    Checkpoint::open(folder, &CheckpointOptions { out_type, ..CheckpointOptions::default() })
+    Checkpoint::open(
+        folder,
+        &CheckpointOptions {
+            out_type,
+            encoder: Some(encoding::encode),
+            ..CheckpointOptions::default()
+        },
+    )
 }
 
 /// The rows of a tensor, or nothing if there is none.

@@ -56,7 +56,9 @@ fn start(folder: &Folder) -> Child {
 
 /// Wait until the file exists or the program ends.
 fn wait_for(folder: &Folder, name: &str, child: &mut Child) {
-    while !folder.path(name).exists() && child.try_wait().unwrap().is_none() {
+    // a file that is just made is empty for a moment
+    let is_there = || fs::metadata(folder.path(name)).is_ok_and(|about| about.len() > 0);
+    while !is_there() && child.try_wait().unwrap().is_none() {
         sleep(Duration::from_millis(1));
     }
 }

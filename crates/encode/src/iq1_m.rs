@@ -249,7 +249,7 @@ fn best_cuts(sum_x: &[[Lanes; LEN + 1]; 2], sum_w: &[[Lanes; LEN + 1]; 2]) -> Cu
     cuts
 }
 
-/// The sums of `w * q * x` and `w * q * q` for each pair of shifts.
+/// Returns the sums of `w * q * x` and `w * q * q` for each pair of shifts.
 #[inline(always)]
 fn pairs_of_shifts(
     sum_x: &[[Lanes; LEN + 1]; 2],
@@ -262,7 +262,7 @@ fn pairs_of_shifts(
     [add(&up[0], &up[1]), add(&up[0], &down[1]), add(&down[0], &up[1]), add(&down[0], &down[1])]
 }
 
-/// The sums of `w * q * x` and `w * q * q` over a group.
+/// Returns the sums of `w * q * x` and `w * q * q` over a group.
 #[inline(always)]
 fn cut_sums(
     x: &[Lanes; LEN + 1],

@@ -44,7 +44,9 @@ pub enum ImportanceError {
     #[error(transparent)]
     Gguf(#[from] granule_format::Error),
     /// The GGUF file lacks the keys of an importance matrix.
-    #[error("the GGUF file is not an importance matrix: key {key:?} is missing or has the wrong type")]
+    #[error(
+        "the GGUF file is not an importance matrix: key {key:?} is missing or has the wrong type"
+    )]
     Key {
         /// The first missing key.
         key: &'static str,
@@ -66,7 +68,9 @@ pub enum ImportanceError {
         found: granule_format::TensorType,
     },
     /// The number of sums is not a multiple of the number of counts.
-    #[error("{name:?} has {values} sums and {counts} counts, expected the same number of sums for each count")]
+    #[error(
+        "{name:?} has {values} sums and {counts} counts, expected the same number per count"
+    )]
     Counts {
         /// The entry.
         name: String,
@@ -194,13 +198,13 @@ impl Importance {
         Ok(importance)
     }
 
-    /// The weights of a tensor: one for each column. A tensor of three dimensions has one for each
-    /// column of each matrix, one matrix after another.
+    /// Returns the weights of a tensor: one for each column. A tensor of three dimensions has one
+    /// for each column of each matrix, one matrix after another.
     pub fn get(&self, name: &str) -> Option<&[f32]> {
         self.entries.get(name).map(Vec::as_slice)
     }
 
-    /// The names of the tensors with weights, sorted.
+    /// Returns the names of the tensors with weights, sorted.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.entries.keys().map(String::as_str)
     }
@@ -210,17 +214,18 @@ impl Importance {
         &self.file
     }
 
-    /// The sample texts that the model was run over.
+    /// Returns the names of the sample texts that the model was run over.
     pub fn datasets(&self) -> &[String] {
         &self.datasets
     }
 
-    /// Numbers of chunks of text that the model was run over; 0 if the file does not say.
+    /// Returns the number of chunks of text that the model was run over; 0 if the file does not
+    /// say.
     pub const fn chunks(&self) -> u32 {
         self.chunks
     }
 
-    /// Tokens in a chunk; 0 if the file does not say.
+    /// Returns the number of tokens in a chunk; 0 if the file does not say.
     pub const fn chunk_tokens(&self) -> u32 {
         self.chunk_tokens
     }

@@ -68,9 +68,7 @@ pub enum ImportanceError {
         found: granule_format::TensorType,
     },
     /// The number of sums is not a multiple of the number of counts.
-    #[error(
-        "{name:?} has {values} sums and {counts} counts, expected the same number per count"
-    )]
+    #[error("{name:?} has {values} sums and {counts} counts, expected the same number per count")]
     Counts {
         /// The entry.
         name: String,

@@ -28,12 +28,12 @@ pub enum Error {
     #[error(transparent)]
     Read(#[from] granule_reader::Error),
     /// An output has no path.
-    #[error("the path of an output is empty; give the name of a file")]
+    #[error("the output path is empty: give a file name")]
     NoPath,
     /// An output would be standard output.
     #[error(
-        "-: standard output cannot be written to, because every tensor is written at its own place; \
-         give the name of a file (./- for one with this name)"
+        "-: cannot write to standard output, because tensors are written at their own offsets; \
+         give a file name (./- for a file named -)"
     )]
     StandardOutput,
     /// The folder for an output does not exist.
@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// The folder of an output cannot be written to.
     #[error(
-        "{}: nothing can be written to the folder {}; name another output with -o",
+        "{}: cannot write to the folder {}; give another output with -o",
         path.display(), folder.display()
     )]
     NotWritable {
@@ -78,13 +78,16 @@ pub enum Error {
         kind: SpecialFile,
     },
     /// The path of an output is a symbolic link without end.
-    #[error("{}: the symbolic links lead in a circle", path.display())]
+    #[error("{}: the symbolic links form a loop", path.display())]
     LinkLoop {
         /// The output.
         path: PathBuf,
     },
     /// The path of an output leads to another file than when the run began.
-    #[error("{}: this leads to another file than when the run began; convert again", path.display())]
+    #[error(
+        "{}: this path leads to a different file than when the run began; convert again",
+        path.display()
+    )]
     OutputMoved {
         /// The output.
         path: PathBuf,
@@ -108,7 +111,10 @@ pub enum Error {
         path: PathBuf,
     },
     /// Something else has the temporary name of an output.
-    #[error("{}: {} has the name of a temporary file; rename or remove it", path.display(), part.display())]
+    #[error(
+        "{}: {} has the name of a temporary file; rename or remove it",
+        path.display(), part.display()
+    )]
     InTheWay {
         /// The output.
         path: PathBuf,
@@ -117,8 +123,8 @@ pub enum Error {
     },
     /// What an interrupted run has left is not of this run.
     #[error(
-        "{}: an interrupted run has left {}, which this run cannot continue, because {} changed since; \
-         --restart discards it",
+        "{}: an interrupted run has left {}, which this run cannot continue, \
+         because {} changed since; --restart discards it",
         path.display(), part.display(), differs.join(" and ")
     )]
     OtherRun {
@@ -131,16 +137,19 @@ pub enum Error {
     },
     /// The run was told to stop.
     #[error("interrupted; {}", if *kept {
-        "the same command continues with the tensors that are complete"
+        "run the same command again to continue after the completed tensors"
     } else {
-        "nothing was complete, and nothing is left"
+        "no tensor was complete, so nothing was kept"
     })]
     Interrupted {
         /// Whether anything was left for another run.
         kept: bool,
     },
     /// The outputs do not fit the disk.
-    #[error("{}: {needed} bytes are needed, {free} are free; free some space or write elsewhere", folder.display())]
+    #[error(
+        "{}: {needed} bytes are needed, but {free} are free; free some space or write elsewhere",
+        folder.display()
+    )]
     Space {
         /// Where the outputs would be.
         folder: PathBuf,
@@ -151,7 +160,7 @@ pub enum Error {
     },
     /// A file does not hold what its source says.
     #[error(
-        "{}: tensor {tensor:?}{} is not what the source says; {cause}",
+        "{}: tensor {tensor:?}{} does not match the source; {cause}",
         path.display(), row.map_or(String::new(), |row| format!(", row {row},"))
     )]
     Differs {
@@ -165,7 +174,7 @@ pub enum Error {
         cause: Cause,
     },
     /// The threads cannot be started.
-    #[error("the threads cannot be started: {0}")]
+    #[error("cannot start the threads: {0}")]
     Threads(rayon::ThreadPoolBuildError),
     /// Nothing can be said about the bytes of a tensor of an unknown type, not even how many there are.
     #[error("tensor {tensor:?} has type {id}, which this version does not know")]
@@ -177,7 +186,8 @@ pub enum Error {
     },
     /// A value of a tensor is NaN or infinite.
     #[error(
-        "tensor {tensor:?}, row {row}, column {column}: the value is {value}; only finite values can be encoded"
+        "tensor {tensor:?}, row {row}, column {column}: the value is {value}; \
+         only finite values can be encoded"
     )]
     NotFinite {
         /// The tensor.
@@ -191,8 +201,8 @@ pub enum Error {
     },
     /// A finite value of a tensor is beyond the range of a type of plain numbers.
     #[error(
-        "tensor {tensor:?}, row {row}, column {column}: {value} is beyond the range of {ty} (up to {}); \
-         {}, or give this tensor another type with `--tensor-type`",
+        "tensor {tensor:?}, row {row}, column {column}: {value} is beyond the range of {ty} \
+         (up to {}); {}, or give this tensor another type with `--tensor-type`",
         range::largest(*ty), range::advice(*ty)
     )]
     Range {
@@ -209,7 +219,8 @@ pub enum Error {
     },
     /// Values of a tensor are beyond the range of the type.
     #[error(
-        "tensor {tensor:?}, row {row}, columns from {column} on: the values do not fit {ty} ({defect}); choose another type for this tensor"
+        "tensor {tensor:?}, row {row}, columns from {column} on: the values do not fit {ty} \
+         ({defect}); choose another type for this tensor"
     )]
     OutOfRange {
         /// The tensor.

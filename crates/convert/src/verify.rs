@@ -69,19 +69,19 @@ impl fmt::Display for Cause {
         let why = match self {
             Self::Finished => {
                 return f.write_str(
-                    "the file was made from another source, with other options or by another version, \
-                     or was changed or damaged since; convert again",
+                    "the file was made from another source, with other options or by another \
+                     version, or was changed or damaged since; convert again",
                 );
             }
             Self::Written { changed: Some(path), .. } => {
                 &format!("{} changed during the run", path.display())
             }
             Self::Written { continued: true, .. } => {
-                "what an interrupted run had left was changed or damaged"
+                "the file that an interrupted run had left was changed or damaged"
             }
             Self::Written { .. } => "memory or the disk may be faulty",
         };
-        write!(f, "{why}; nothing was replaced, the new file was removed; convert again")
+        write!(f, "{why}; nothing was replaced, and the new file was removed; convert again")
     }
 }
 

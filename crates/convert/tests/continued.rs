@@ -97,7 +97,8 @@ impl Place {
     }
 }
 
-const READING: &str = "what is read of the source, and how it is arranged, joined or changed";
+const READING: &str =
+        "the parts of the source that are read, or how they are arranged, joined or changed";
 
 #[test]
 fn descriptions_options_and_matrices_decide_the_bytes() {

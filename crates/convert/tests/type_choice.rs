@@ -99,7 +99,7 @@ impl Model {
             if case["error"] == "no-fallback" {
                 let error = result.map(|_| ()).unwrap_err();
                 assert!(
-                    error.to_string().contains("no other type takes its place"),
+                    error.to_string().contains("there is no fallback type"),
                     "{context}: {error}"
                 );
                 continue;

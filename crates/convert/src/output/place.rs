@@ -296,7 +296,7 @@ mod tests {
             ("socket", "socket: this is a socket, which a file cannot replace"),
             ("to fifo", "fifo, a FIFO (pipe), which a file cannot replace; give another name"),
             ("to folder", "folder, a directory; give the name of a file"),
-            ("round", "round: the symbolic links lead in a circle"),
+            ("round", "round: the symbolic links form a loop"),
             ("to nowhere", "nowhere does not exist"),
             ("absent/new", "absent does not exist; create it first"),
             ("absent/", "absent does not exist; create it first"),

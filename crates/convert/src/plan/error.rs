@@ -7,7 +7,11 @@ use super::Invalid;
 #[non_exhaustive]
 pub enum PlanError {
     /// No type fits the rows of a tensor.
-    #[error("tensor {tensor:?} ({shape}): rows of {} values are not whole blocks of {wanted}, and no other type takes its place; choose another type for it with --tensor-type", shape.row())]
+    #[error(
+        "tensor {tensor:?} ({shape}): rows of {} values are not whole blocks of {wanted}, \
+         and there is no fallback type; choose another type for it with --tensor-type",
+        shape.row()
+    )]
     NoFallback {
         /// The tensor.
         tensor: String,
@@ -18,7 +22,8 @@ pub enum PlanError {
     },
     /// Another type would have to be taken, which was forbidden.
     #[error(
-        "tensor {tensor:?}: rows of {row} values are not whole blocks of {wanted}; without --no-fallback it would become {instead}"
+        "tensor {tensor:?}: rows of {row} values are not whole blocks of {wanted}; \
+         without --no-fallback it would become {instead}"
     )]
     FallbackForbidden {
         /// The tensor.
@@ -32,7 +37,8 @@ pub enum PlanError {
     },
     /// A type that was asked for by an option for one tensor does not fit its rows.
     #[error(
-        "tensor {tensor:?}: rows of {row} values are not whole blocks of {ty}, which {option} asks for"
+        "tensor {tensor:?}: rows of {row} values are not whole blocks of {ty}, \
+         which {option} asks for"
     )]
     DoesNotFit {
         /// The tensor.
@@ -46,7 +52,8 @@ pub enum PlanError {
     },
     /// A tensor's size cannot be computed.
     #[error(
-        "tensor {tensor:?} ({shape}) has {ty}, which is unknown or does not fit its rows, so that its size is not known"
+        "tensor {tensor:?} ({shape}) has type {ty}, which is unknown or does not fit its rows: \
+         its size cannot be computed"
     )]
     Size {
         /// The tensor.
@@ -72,7 +79,8 @@ pub enum PlanError {
     },
     /// The tensor is quantized already.
     #[error(
-        "tensor {tensor:?} is already quantized to {stored} and would become {target}; start from a 16- or 32-bit file, or accept the loss with --allow-requantize"
+        "tensor {tensor:?} is already quantized to {stored} and would become {target}; \
+         start from a 16- or 32-bit file, or accept the loss with --allow-requantize"
     )]
     Requantize {
         /// The first such tensor.
@@ -84,7 +92,8 @@ pub enum PlanError {
     },
     /// A type is useless without importance weights.
     #[error(
-        "{tensor:?} needs importance weights to become {ty} (tensors that need some: {tensors}); give a matrix with --imatrix, or choose a larger type"
+        "{tensor:?} needs importance weights to become {ty} (tensors affected: {tensors}); \
+         give a matrix with --imatrix, or choose a larger type"
     )]
     NeedsImportance {
         /// The first such tensor.
@@ -96,7 +105,8 @@ pub enum PlanError {
     },
     /// The importance matrix has no entry for tensors whose types need one.
     #[error(
-        "the importance matrix has no entry for {tensor:?}, which needs one to become {ty} (tensors like it: {tensors})"
+        "the importance matrix has no entry for {tensor:?}, which needs one to become {ty} \
+         (tensors affected: {tensors})"
     )]
     NeedsEntry {
         /// The first such tensor.
@@ -108,7 +118,8 @@ pub enum PlanError {
     },
     /// The importance matrix has no entry for tensors that should have one.
     #[error(
-        "the importance matrix has no entry for {tensor:?} (tensors like it: {tensors}); is it of this model? --allow-missing encodes them without"
+        "the importance matrix has no entry for {tensor:?} (tensors affected: {tensors}); \
+         is it for this model? --allow-missing encodes them without weights"
     )]
     NoEntry {
         /// The first such tensor.
@@ -118,7 +129,9 @@ pub enum PlanError {
     },
     /// The weights of a tensor, or of one of its experts, are zero: nothing would be kept of it.
     #[error(
-        "the importance matrix has nothing but zeros for {tensor:?} or one of its experts (tensors like it: {tensors}): the sample text never reached it; --allow-missing takes equal weights in their place"
+        "the importance matrix has only zeros for {tensor:?} or one of its experts \
+         (tensors affected: {tensors}): the sample text never reached it; \
+         --allow-missing uses equal weights instead"
     )]
     ZeroEntry {
         /// The first such tensor.
@@ -128,7 +141,8 @@ pub enum PlanError {
     },
     /// An entry of the importance matrix has another size.
     #[error(
-        "the importance matrix has {found} weights for tensor {tensor:?}, expected {expected}; is it of this model?"
+        "the importance matrix has {found} weights for tensor {tensor:?}, expected {expected}; \
+         is it for this model?"
     )]
     EntrySize {
         /// The tensor.
@@ -140,14 +154,14 @@ pub enum PlanError {
     },
     /// A pattern is found in no tensor name.
     #[error(
-        "--tensor-type {pattern:?} matches no tensor name (case counts); --allow-missing goes on without"
+        "--tensor-type {pattern:?} matches no tensor name (case counts); --allow-missing ignores it"
     )]
     Unmatched {
         /// The pattern.
         pattern: String,
     },
     /// An option changes nothing.
-    #[error("{option} has no effect: {why}; --allow-missing goes on without")]
+    #[error("{option} has no effect: {why}; --allow-missing ignores it")]
     NoEffect {
         /// The option, as it was given.
         option: String,
@@ -158,7 +172,7 @@ pub enum PlanError {
     #[error("the result would not be valid: {0}")]
     Invalid(Invalid),
     /// A tensor's place in the model, which its type depends on, is not known.
-    #[error("tensor {tensor:?} belongs to block {number}, the model has {blocks}")]
+    #[error("tensor {tensor:?} belongs to block {number}, but the block count is {blocks}")]
     NoSuchBlock {
         /// The tensor.
         tensor: String,
@@ -172,7 +186,7 @@ pub enum PlanError {
     Alignment(String),
     /// A split set would have more files than its keys can count.
     #[error(
-        "the result would have {files} files, a split set has at most {most}; raise the limits"
+        "the result would have {files} files, but a split set has at most {most}; raise the limits"
     )]
     TooManyFiles {
         /// How many there would be.

@@ -37,7 +37,7 @@ impl Used<'_> {
         let in_general = match recipe.file_type.default_type() {
             None => Some("COPY converts nothing"),
             Some(default) if !default.is_quantized() => {
-                Some("F32, F16 and BF16 files take no other types for single tensors")
+                Some("F32, F16 and BF16 files cannot have other types for single tensors")
             }
             Some(_) => None,
         };
@@ -47,9 +47,9 @@ impl Used<'_> {
                 list.push(PlanError::Unmatched { pattern: pattern.text.to_owned() });
             } else if !pattern.used {
                 let why = in_general.unwrap_or(if pattern.convertible {
-                    "another option comes before it for every tensor that it finds"
+                    "an earlier option sets the type of every tensor that it matches"
                 } else {
-                    "the tensors that it finds are never converted"
+                    "the tensors that it matches are never converted"
                 });
                 let option = format!("--tensor-type {}={}", pattern.text, pattern.ty);
                 list.push(PlanError::NoEffect { option, why });
@@ -62,9 +62,9 @@ impl Used<'_> {
         let why = if recipe.leave_output_tensor && !tied {
             "--leave-output-tensor keeps the output matrix"
         } else if recipe.pure && tied {
-            "the token embedding serves as output matrix, and --pure decides on it"
+            "the token embedding serves as the output matrix, and --pure sets its type"
         } else {
-            "there is no tensor that serves as output matrix, or it has a type of its own"
+            "no tensor serves as the output matrix, or another option sets its type"
         };
         let (ty, used) = (recipe.output_tensor_type, self.output_type);
         list.extend(single(ty, used, OUTPUT_TENSOR_TYPE, why));
@@ -82,7 +82,7 @@ pub(super) fn absent_layers<'r>(
 ) -> impl Iterator<Item = PlanError> + 'r {
     prune.into_iter().flat_map(|prune| prune.absent(&recipe.prune_layers)).map(|layer| {
         let option = format!("--prune-layers {layer}");
-        PlanError::NoEffect { option, why: "the model has no layer of this number" }
+        PlanError::NoEffect { option, why: "the model has no layer with this number" }
     })
 }
 

@@ -105,7 +105,7 @@ fn check(
         return other(format!("tensor {name:?} is {}, expected {}", found.shape, tensor.shape));
     }
     if found.ty != tensor.stored {
-        return other(format!("tensor {name:?} has {}, expected {}", found.ty, tensor.stored));
+        return other(format!("tensor {name:?} has type {}, expected {}", found.ty, tensor.stored));
     }
     if tensor.shard >= shards {
         let problem = format!("tensor {name:?} is in file {} of {shards}", tensor.shard);
@@ -157,7 +157,7 @@ pub(super) fn check_weights(
             Err(PlanError::NeedsEntry { tensor: name(), ty, tensors: 1 })
         }
         (None, _) if tensor.weighted => {
-            let problem = format!("tensor {:?} is copied, and needs no weights", name());
+            let problem = format!("tensor {:?} is copied and must not have weights", name());
             Err(PlanError::Format(problem))
         }
         _ => Ok(()),

@@ -60,7 +60,7 @@ impl FromStr for MetadataOverride {
         };
         let (key, rest) = text.split_once('=').ok_or_else(|| fail("there is no `=`"))?;
         if key.is_empty() || key.len() > LONGEST_OVERRIDE {
-            return Err(fail("the key has 1 to 127 bytes"));
+            return Err(fail("the key must have 1 to 127 bytes"));
         }
         let (ty, value) = rest.split_once(':').ok_or_else(|| {
             fail(
@@ -81,13 +81,13 @@ impl FromStr for MetadataOverride {
                 .map(|number| number as f32)
                 .filter(|number| number.is_finite())
                 .map(OverrideValue::Float)
-                .ok_or_else(|| fail("the number is not a finite one"))?,
+                .ok_or_else(|| fail("the number is not finite"))?,
             "bool" => value
                 .parse()
                 .map(OverrideValue::Bool)
-                .map_err(|_| fail("a bool is true or false"))?,
+                .map_err(|_| fail("a bool must be true or false"))?,
             "str" if value.len() > LONGEST_OVERRIDE => {
-                return Err(fail("the text has at most 127 bytes"));
+                return Err(fail("the string must have at most 127 bytes"));
             }
             "str" => OverrideValue::Text(value.to_owned()),
             _ => {

@@ -16,7 +16,7 @@ use crate::Error;
 const PARTS: [(&str, &str); 6] = [
     ("build", "the version or build of this program"),
     ("files", "the source files (their names, sizes or times of change)"),
-    ("reading", "what is read of the source, and how it is arranged, joined or changed"),
+    ("reading", "the parts of the source that are read, or how they are arranged, joined or changed"),
     ("metadata", "the metadata"),
     ("tensors", "the names, shapes, types or byte order of the tensors"),
     ("weights", "the importance weights"),

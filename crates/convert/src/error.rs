@@ -12,16 +12,16 @@ use crate::verify::Cause;
 
 /// Why something cannot be converted.
 ///
-/// A message does not repeat the cause that is the [`source`](std::error::Error::source).
+/// Messages do not repeat the cause, which is the [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system's error, with the file.
+    /// The operating system reported an error for a file.
     #[error("cannot read or write {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A GGUF file cannot be read.
@@ -44,14 +44,14 @@ pub enum Error {
         /// Its folder.
         folder: PathBuf,
     },
-    /// What would be the folder of an output is none.
+    /// The folder of an output is not a folder.
     #[error("{}: {} is {}", path.display(), folder.display(), no_folder(*kind))]
     NotAFolder {
         /// The output, or the folder for outputs.
         path: PathBuf,
-        /// What would be its folder.
+        /// The path used as its folder.
         folder: PathBuf,
-        /// What it is; `None` for a file, and a link if it leads nowhere.
+        /// What is at that path: `None` for a file, `Link` for a symbolic link that leads nowhere.
         kind: Option<SpecialFile>,
     },
     /// The folder of an output cannot be written to.
@@ -64,7 +64,7 @@ pub enum Error {
         path: PathBuf,
         /// Its folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// An output would replace a folder, a device, a FIFO or a socket.
@@ -72,18 +72,18 @@ pub enum Error {
     OutputIsSpecial {
         /// The output.
         path: PathBuf,
-        /// Where it leads to, if it is a symbolic link.
+        /// The target, if the output is a symbolic link.
         link: Option<PathBuf>,
-        /// What there is.
+        /// The kind of file that exists there.
         kind: SpecialFile,
     },
-    /// The path of an output is a symbolic link without end.
+    /// The symbolic links at the path of an output form a loop.
     #[error("{}: the symbolic links form a loop", path.display())]
     LinkLoop {
         /// The output.
         path: PathBuf,
     },
-    /// The path of an output leads to another file than when the run began.
+    /// The path of an output leads to a different file than when the run began.
     #[error(
         "{}: this path leads to a different file than when the run began; convert again",
         path.display()
@@ -92,7 +92,7 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
-    /// An output would replace what it is made from.
+    /// An output would replace one of its inputs.
     #[error("{}: the output is also an input; give another name", path.display())]
     OutputIsInput {
         /// The output.
@@ -110,7 +110,7 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
-    /// Something else has the temporary name of an output.
+    /// An unrelated file has the temporary name of an output.
     #[error(
         "{}: {} has the name of a temporary file; rename or remove it",
         path.display(), part.display()
@@ -118,10 +118,10 @@ pub enum Error {
     InTheWay {
         /// The output.
         path: PathBuf,
-        /// What has its temporary name.
+        /// The file with its temporary name.
         part: PathBuf,
     },
-    /// What an interrupted run has left is not of this run.
+    /// An interrupted run has left files that this run cannot continue.
     #[error(
         "{}: an interrupted run has left {}, which this run cannot continue, \
          because {} changed since; --restart discards it",
@@ -132,7 +132,7 @@ pub enum Error {
         path: PathBuf,
         /// Its temporary name.
         part: PathBuf,
-        /// What decides the bytes and is not the same.
+        /// The inputs that affect the bytes and differ.
         differs: Vec<&'static str>,
     },
     /// The run was told to stop.
@@ -142,23 +142,23 @@ pub enum Error {
         "no tensor was complete, so nothing was kept"
     })]
     Interrupted {
-        /// Whether anything was left for another run.
+        /// Whether anything was kept for another run.
         kept: bool,
     },
-    /// The outputs do not fit the disk.
+    /// The disk does not have enough space for the outputs.
     #[error(
         "{}: {needed} bytes are needed, but {free} are free; free some space or write elsewhere",
         folder.display()
     )]
     Space {
-        /// Where the outputs would be.
+        /// The folder of the outputs.
         folder: PathBuf,
-        /// Bytes that they take.
+        /// Bytes that they need.
         needed: u64,
         /// Bytes that are free.
         free: u64,
     },
-    /// A file does not hold what its source says.
+    /// A file does not match its source.
     #[error(
         "{}: tensor {tensor:?}{} does not match the source; {cause}",
         path.display(), row.map_or(String::new(), |row| format!(", row {row},"))
@@ -168,15 +168,16 @@ pub enum Error {
         path: PathBuf,
         /// The tensor; empty if it is the header.
         tensor: String,
-        /// The row, over all dimensions but the first; `None` if the tensor is missing or has another shape or type.
+        /// The row, counted over all dimensions except the first; `None` if the tensor is missing
+        /// or has another shape or type.
         row: Option<u64>,
-        /// How that can have come about.
+        /// The likely cause.
         cause: Cause,
     },
     /// The threads cannot be started.
     #[error("cannot start the threads: {0}")]
     Threads(rayon::ThreadPoolBuildError),
-    /// Nothing can be said about the bytes of a tensor of an unknown type, not even how many there are.
+    /// A tensor has an unknown type, so not even its size in bytes is known.
     #[error("tensor {tensor:?} has type {id}, which this version does not know")]
     UnknownType {
         /// The tensor.
@@ -192,14 +193,14 @@ pub enum Error {
     NotFinite {
         /// The tensor.
         tensor: String,
-        /// The row, over all dimensions but the first.
+        /// The row, counted over all dimensions except the first.
         row: u64,
         /// The column.
         column: u64,
-        /// What it is.
+        /// The value.
         value: f32,
     },
-    /// A finite value of a tensor is beyond the range of a type of plain numbers.
+    /// A finite value of a tensor is beyond the range of a scalar type.
     #[error(
         "tensor {tensor:?}, row {row}, column {column}: {value} is beyond the range of {ty} \
          (up to {}); {}, or give this tensor another type with `--tensor-type`",
@@ -208,7 +209,7 @@ pub enum Error {
     Range {
         /// The tensor.
         tensor: String,
-        /// The row, over all dimensions but the first.
+        /// The row, counted over all dimensions except the first.
         row: u64,
         /// The column.
         column: u64,
@@ -225,13 +226,13 @@ pub enum Error {
     OutOfRange {
         /// The tensor.
         tensor: String,
-        /// The row, over all dimensions but the first.
+        /// The row, counted over all dimensions except the first.
         row: u64,
         /// The first column of the block that would be invalid.
         column: u64,
         /// The type to encode to.
         ty: BlockType,
-        /// What would be wrong with the block.
+        /// The defect that the block would have.
         defect: Defect,
     },
     /// A tensor cannot be encoded.
@@ -239,21 +240,21 @@ pub enum Error {
     Encode {
         /// The tensor.
         tensor: String,
-        /// What is wrong.
+        /// Why it cannot be encoded.
         source: EncodeError,
     },
-    /// A tensor that is copied has an invalid block in its source.
+    /// A copied tensor has an invalid block in the source.
     #[error("tensor {tensor:?}, row {row}, block {block} ({ty}): {defect}; the source is damaged")]
     Defect {
         /// The tensor.
         tensor: String,
         /// Its type.
         ty: BlockType,
-        /// The row, over all dimensions but the first.
+        /// The row, counted over all dimensions except the first.
         row: u64,
         /// The block in the row.
         block: u64,
-        /// What is wrong with it.
+        /// Its defect.
         defect: Defect,
     },
     /// A checkpoint cannot be read, or a GGUF file cannot become one.
@@ -265,7 +266,7 @@ pub enum Error {
     /// An importance matrix cannot be read.
     #[error(transparent)]
     Importance(#[from] ImportanceFileError),
-    /// An option cannot be understood.
+    /// An option cannot be parsed.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     /// The recipe cannot be carried out on this source.

@@ -1,4 +1,4 @@
-//! Convert checkpoints to quantized GGUF files.
+//! Converts checkpoints to quantized GGUF files.
 //!
 //! | module | holds |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | [`export`] | the way back: writing a checkpoint that was planned |
 //! | [`verify`] | comparing finished files with their source |
 //!
-//! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance weights
-//! those of [`granule_encode`].
+//! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance
+//! weights those of [`granule_encode`].
 #![forbid(unsafe_code)]
 
 mod blocks;
@@ -33,8 +33,9 @@ pub use granule_reader as reader;
 pub use plan::{Plan, PlanError, PlannedTensor};
 pub use recipe::{Recipe, RecipeError};
 
-/// The sources of this crate and of those that decode and pack for it, as a hash, with their versions: what makes
-/// other bytes of the same input has another.
+/// The build identity: the version, and a hash of the sources of this crate and of the crates that
+/// decode and pack for it. Builds that make different bytes from the same input have different
+/// identities.
 const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANULE_BUILD"));
 
 /// The examples of the README compile.

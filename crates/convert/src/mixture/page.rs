@@ -6,7 +6,8 @@ use super::rule::{Position, Rule, Table, words};
 use super::tables::TABLES;
 use super::{category, eligible, fallback};
 
-/// The tables of file types, exceptions, categories, rules and fallbacks as Markdown: the generated part of `spec/mixtures.md`.
+/// Returns the tables of file types, exceptions, categories, rules and fallbacks as Markdown: the
+/// generated part of `spec/mixtures.md`.
 pub fn page() -> String {
     let mut out = String::new();
     out.push_str("### File types\n\n| file type | number | default type | other names |\n|---|---|---|---|\n");

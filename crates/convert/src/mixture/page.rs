@@ -10,7 +10,10 @@ use super::{category, eligible, fallback};
 /// generated part of `spec/mixtures.md`.
 pub fn page() -> String {
     let mut out = String::new();
-    out.push_str("### File types\n\n| file type | number | default type | other names |\n|---|---|---|---|\n");
+    out.push_str(
+        "### File types\n\n| file type | number | default type | other names |\n\
+         |---|---|---|---|\n",
+    );
     for file_type in FileType::ALL {
         let number = file_type.number().map_or("the source's".to_owned(), |n| n.to_string());
         let default = file_type.default_type().map_or("each its own", |ty| ty.name());

@@ -185,7 +185,7 @@ impl Output {
         self.data_offset + self.draft.data_bytes()
     }
 
-    /// Returns the number of bytes still to be allocated on the disk.
+    /// Returns the number of bytes that are still to be written.
     pub(crate) fn missing_bytes(&self) -> u64 {
         if self.named {
             return 0;
@@ -220,7 +220,7 @@ impl Output {
         begins_with(&self.file, &self.draft.header(), self.bytes())
     }
 
-    /// Records in the journal that tensors are complete; they must be on the disk.
+    /// Flushes the data to the disk, then records in the journal that tensors are complete.
     pub(crate) fn note(&self, tensors: &[usize]) -> Result<(), Error> {
         self.file.sync_data().and_then(|()| self.journal().add(tensors)).map_err(|e| self.io(e))
     }

@@ -3,7 +3,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 
-/// Gives nobody but the owner more rights to the new file than to the old one.
+/// Limits the permissions of a new file: nobody but the owner gets more rights than to the old one.
 #[cfg(unix)]
 pub(super) fn narrow(options: &mut OpenOptions, old: &Metadata) {
     use std::os::unix::fs::OpenOptionsExt;
@@ -41,8 +41,8 @@ pub(super) fn keep(file: &File, old: &Metadata) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))
 }
 
-/// Adapts the permissions of a temporary file, so that a run that continues this one can write to
-/// it.
+/// Returns the permissions of a temporary file. A run that continues this one must be able to write
+/// to it.
 #[cfg(unix)]
 fn while_writing(old: &Metadata) -> u32 {
     use std::os::unix::fs::MetadataExt;

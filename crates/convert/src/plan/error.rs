@@ -20,7 +20,7 @@ pub enum PlanError {
         /// The type that was chosen.
         wanted: BlockType,
     },
-    /// Another type would have to be taken, which was forbidden.
+    /// A fallback type would be needed, but the recipe forbids it.
     #[error(
         "tensor {tensor:?}: rows of {row} values are not whole blocks of {wanted}; \
          without --no-fallback it would become {instead}"
@@ -32,10 +32,10 @@ pub enum PlanError {
         row: u64,
         /// The type that was chosen.
         wanted: BlockType,
-        /// The type that would be taken.
+        /// The fallback type.
         instead: BlockType,
     },
-    /// A type that was asked for by an option for one tensor does not fit its rows.
+    /// A type that an option requests for one tensor does not fit its rows.
     #[error(
         "tensor {tensor:?}: rows of {row} values are not whole blocks of {ty}, \
          which {option} asks for"
@@ -69,7 +69,7 @@ pub enum PlanError {
         /// The name.
         tensor: String,
     },
-    /// Nothing is converted to the type.
+    /// Tensors cannot be converted to the type.
     #[error("tensor {tensor:?} cannot be converted to {ty}")]
     NoEncoder {
         /// The tensor.
@@ -77,7 +77,7 @@ pub enum PlanError {
         /// The type.
         ty: BlockType,
     },
-    /// The tensor is quantized already.
+    /// The tensor is already quantized.
     #[error(
         "tensor {tensor:?} is already quantized to {stored} and would become {target}; \
          start from a 16- or 32-bit file, or accept the loss with --allow-requantize"
@@ -85,7 +85,7 @@ pub enum PlanError {
     Requantize {
         /// The first such tensor.
         tensor: String,
-        /// The type it has.
+        /// Its current type.
         stored: BlockType,
         /// The type it would get.
         target: BlockType,
@@ -100,7 +100,7 @@ pub enum PlanError {
         tensor: String,
         /// The type it would get.
         ty: BlockType,
-        /// How many there are.
+        /// The number of such tensors.
         tensors: usize,
     },
     /// The importance matrix has no entry for tensors whose types need one.
@@ -113,7 +113,7 @@ pub enum PlanError {
         tensor: String,
         /// The type it would get.
         ty: BlockType,
-        /// How many there are.
+        /// The number of such tensors.
         tensors: usize,
     },
     /// The importance matrix has no entry for tensors that should have one.
@@ -124,10 +124,11 @@ pub enum PlanError {
     NoEntry {
         /// The first such tensor.
         tensor: String,
-        /// How many there are.
+        /// The number of such tensors.
         tensors: usize,
     },
-    /// The weights of a tensor, or of one of its experts, are zero: nothing would be kept of it.
+    /// The weights of a tensor, or of one of its experts, are zero, so nothing of it would be
+    /// preserved.
     #[error(
         "the importance matrix has only zeros for {tensor:?} or one of its experts \
          (tensors affected: {tensors}): the sample text never reached it; \
@@ -136,10 +137,10 @@ pub enum PlanError {
     ZeroEntry {
         /// The first such tensor.
         tensor: String,
-        /// How many there are.
+        /// The number of such tensors.
         tensors: usize,
     },
-    /// An entry of the importance matrix has another size.
+    /// An entry of the importance matrix has the wrong size.
     #[error(
         "the importance matrix has {found} weights for tensor {tensor:?}, expected {expected}; \
          is it for this model?"
@@ -147,12 +148,12 @@ pub enum PlanError {
     EntrySize {
         /// The tensor.
         tensor: String,
-        /// Columns times matrices of the tensor.
+        /// The tensor's columns times its matrices.
         expected: u64,
-        /// Weights in the entry.
+        /// Number of weights in the entry.
         found: u64,
     },
-    /// A pattern is found in no tensor name.
+    /// A pattern matches no tensor name.
     #[error(
         "--tensor-type {pattern:?} matches no tensor name (case counts); --allow-missing ignores it"
     )]
@@ -163,25 +164,25 @@ pub enum PlanError {
     /// An option changes nothing.
     #[error("{option} has no effect: {why}; --allow-missing ignores it")]
     NoEffect {
-        /// The option, as it was given.
+        /// The option, as given.
         option: String,
-        /// Why it has none.
+        /// Why it has no effect.
         why: &'static str,
     },
-    /// What would be written is no valid GGUF file, or none that programs can load.
+    /// The result would not be a valid GGUF file, or programs could not load it.
     #[error("the result would not be valid: {0}")]
     Invalid(Invalid),
-    /// A tensor's place in the model, which its type depends on, is not known.
+    /// The type of a tensor depends on its place in the model, which is unknown.
     #[error("tensor {tensor:?} belongs to block {number}, but the block count is {blocks}")]
     NoSuchBlock {
         /// The tensor.
         tensor: String,
         /// The number in its name.
         number: i64,
-        /// How many blocks the metadata says there are.
+        /// The number of blocks according to the metadata.
         blocks: u32,
     },
-    /// `general.alignment` was set to something that no file can have.
+    /// `general.alignment` was set to an invalid value.
     #[error("general.alignment = {0} is not a power of two")]
     Alignment(String),
     /// A split set would have more files than its keys can count.
@@ -189,15 +190,15 @@ pub enum PlanError {
         "the result would have {files} files, but a split set has at most {most}; raise the limits"
     )]
     TooManyFiles {
-        /// How many there would be.
+        /// The number of files.
         files: u64,
-        /// How many there can be.
+        /// The largest possible number.
         most: u32,
     },
-    /// A saved plan is not one.
+    /// The input is not a saved plan.
     #[error("not a saved plan: {0}")]
     Format(String),
-    /// A saved plan is for other tensors than the source has.
+    /// A saved plan was made for other tensors than those of the source.
     #[error("the plan was made for another source: {0}")]
     OtherSource(String),
 }

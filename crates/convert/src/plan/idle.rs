@@ -1,4 +1,4 @@
-//! Options that change nothing.
+//! Detection of options without effect.
 
 use granule_encode::Importance;
 use granule_format::BlockType;
@@ -11,20 +11,20 @@ use crate::recipe::Recipe;
 pub(super) const TOKEN_EMBEDDING_TYPE: &str = "--token-embedding-type";
 pub(super) const OUTPUT_TENSOR_TYPE: &str = "--output-tensor-type";
 
-/// A pattern of `--tensor-type`, and what it met.
+/// A pattern of `--tensor-type`, and the tensors it matched.
 pub(super) struct Pattern<'r> {
     pub(super) text: &'r str,
     pub(super) regex: regex::Regex,
     pub(super) ty: BlockType,
-    /// It is found in the name of a tensor.
+    /// Whether it matches the name of a tensor.
     pub(super) found: bool,
-    /// It is found in the name of a tensor that can be converted.
+    /// Whether it matches the name of a tensor that can be converted.
     pub(super) convertible: bool,
-    /// It decided on a type.
+    /// Whether it set the type of a tensor.
     pub(super) used: bool,
 }
 
-/// What was used of the options that choose types.
+/// Which of the options that choose types had an effect.
 pub(super) struct Used<'u> {
     pub(super) patterns: &'u [Pattern<'u>],
     pub(super) output_type: bool,
@@ -32,7 +32,7 @@ pub(super) struct Used<'u> {
 }
 
 impl Used<'_> {
-    /// Options that changed nothing.
+    /// Returns the options that had no effect.
     pub(super) fn without_effect(&self, recipe: &Recipe, tied: bool) -> Vec<PlanError> {
         let in_general = match recipe.file_type.default_type() {
             None => Some("COPY converts nothing"),
@@ -75,7 +75,7 @@ impl Used<'_> {
     }
 }
 
-/// Layers that were to be dropped, and that the model does not have.
+/// Returns errors for the layers to be dropped that the model does not have.
 pub(super) fn absent_layers<'r>(
     recipe: &'r Recipe,
     prune: Option<&'r Prune>,
@@ -86,7 +86,8 @@ pub(super) fn absent_layers<'r>(
     })
 }
 
-/// Filters of importance that nothing comes through, or that nothing is there for.
+/// Returns errors for importance filters that match nothing, or that have no importance matrix to
+/// filter.
 pub(super) fn idle_filters<'r>(
     recipe: &'r Recipe,
     importance: Option<&'r Importance>,

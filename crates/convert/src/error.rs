@@ -10,7 +10,7 @@ use crate::plan::PlanError;
 use crate::recipe::RecipeError;
 use crate::verify::Cause;
 
-/// Why something cannot be converted.
+/// The reason why something cannot be converted.
 ///
 /// Messages do not repeat the cause, which is the [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,8 @@ pub enum Error {
         path: PathBuf,
         /// The path used as its folder.
         folder: PathBuf,
-        /// What is at that path: `None` for a file, `Link` for a symbolic link that leads nowhere.
+        /// The kind of file at that path: `None` for a file, `Link` for a symbolic link that leads
+        /// nowhere.
         kind: Option<SpecialFile>,
     },
     /// The folder of an output cannot be written to.
@@ -240,7 +241,7 @@ pub enum Error {
     Encode {
         /// The tensor.
         tensor: String,
-        /// Why it cannot be encoded.
+        /// The reason why it cannot be encoded.
         source: EncodeError,
     },
     /// A copied tensor has an invalid block in the source.

@@ -2,11 +2,11 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`recipe`] | what the user asks for: a file type and options |
-//! | [`mixture`] | which type every tensor gets, as tables of rules |
-//! | [`plan`] | what becomes of every tensor, decided before anything is written |
+//! | [`recipe`] | the user's request: a file type and options |
+//! | [`mixture`] | the type of every tensor, as tables of rules |
+//! | [`plan`] | how every tensor is converted, decided before anything is written |
 //! | [`run`] | streaming the rows of a source through the encoders into files |
-//! | [`export`] | the way back: writing a checkpoint that was planned |
+//! | [`export`] | the reverse: writing a checkpoint that was planned |
 //! | [`verify`] | comparing finished files with their source |
 //!
 //! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance

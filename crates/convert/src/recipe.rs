@@ -147,7 +147,7 @@ pub struct TensorTypeOverride {
     pub ty: BlockType,
 }
 
-/// Why an option cannot be parsed.
+/// The reason why an option cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
@@ -165,7 +165,7 @@ pub enum RecipeError {
     Pattern {
         /// The pattern.
         pattern: String,
-        /// Why it is invalid.
+        /// The reason why it is invalid.
         problem: String,
     },
     /// The text is not a metadata override.
@@ -173,7 +173,7 @@ pub enum RecipeError {
     Metadata {
         /// The text as given.
         text: String,
-        /// Why it is invalid.
+        /// The reason why it is invalid.
         problem: String,
     },
     /// The text is not a list of blocks.

@@ -18,7 +18,7 @@ use crate::plan::Plan;
 /// Number of rows of a tensor that are compared, unless it has fewer.
 pub const SAMPLED_ROWS: u64 = 16;
 
-/// What was compared, and the error of the files relative to the source.
+/// The extent of a comparison, and the error of the files relative to the source.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verified {
     /// Number of tensors in all files.

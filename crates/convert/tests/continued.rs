@@ -98,8 +98,7 @@ impl Place {
     }
 }
 
-const READING: &str =
-    "the parts of the source that are read, or how they are arranged, joined or changed";
+const READING: &str = "the selection, arrangement or transformation of the source data";
 
 #[test]
 fn descriptions_options_and_matrices_decide_the_bytes() {

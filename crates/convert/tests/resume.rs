@@ -240,8 +240,8 @@ fn what_another_run_left_is_not_continued() {
 
     type Change = fn(&mut Changed);
     let changes: [(&str, Change); 9] = [
-        ("the parts of the source that are read", |run| run.source.reading = 1),
-        ("the parts of the source that are read", |run| run.source.tensors.swap(0, 1)),
+        ("the selection, arrangement or transformation", |run| run.source.reading = 1),
+        ("the selection, arrangement or transformation", |run| run.source.tensors.swap(0, 1)),
         ("the metadata", |run| run.metadata.set("general.name", "another")),
         ("the names, shapes, types or byte order", |run| run.ty = BlockType::Q4_1),
         ("the names, shapes, types or byte order", |run| run.endian = Endian::Big),

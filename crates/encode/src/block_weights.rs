@@ -8,14 +8,14 @@ use super::super_block::tile::transpose;
 /// Values in a block.
 pub(super) const N: usize = 32;
 
-/// The weight of a value: its column's importance times the square root of the sum of its square
-/// and the mean square of its row.
+/// Returns the weight of a value: its column's importance times the square root of the sum of its
+/// square and the mean square of its row.
 #[inline(always)]
 pub(super) fn weight(importance: f32, mean_square: f32, value: f32) -> f32 {
     importance * (mean_square + value * value).sqrt()
 }
 
-/// The mean square of a row, summed from its start.
+/// Returns the mean square of a row, summed from its start.
 pub(super) fn mean_square(row: &[f32]) -> f32 {
     row.iter().fold(0.0, |sum, value| sum + value * value) / row.len() as f32
 }
@@ -78,7 +78,7 @@ impl<'a> Weighted<'a> {
         Self { blocks, importance, mean_squares: mean_squares(rows, columns) }
     }
 
-    /// The weights of a block.
+    /// Returns the weights of a block.
     pub(super) fn weights(&self, block: usize) -> [f32; N] {
         let (row, column) = (block / self.importance.len(), block % self.importance.len());
         let (values, mean_square) = (&self.blocks[block], self.mean_squares[row]);
@@ -86,13 +86,13 @@ impl<'a> Weighted<'a> {
         std::array::from_fn(|i| weight(importance[i], mean_square, values[i]))
     }
 
-    /// The values of `count` blocks, starting at block `first`.
+    /// Returns the values of `count` blocks, starting at block `first`.
     pub(super) fn blocks(&self, first: usize, count: usize) -> &'a [[f32; N]] {
         &self.blocks[first..][..count]
     }
 
-    /// The importance of the columns for each tile of `L` blocks, in lanes, up to where the tiles
-    /// repeat.
+    /// Returns the importance of the columns for each tile of `L` blocks, in lanes, up to where the
+    /// tiles repeat.
     #[inline(always)]
     pub(super) fn importance_in_lanes<const L: usize>(&self) -> Vec<Rows<N, L>> {
         let a_row = self.importance.len();

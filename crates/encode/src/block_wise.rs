@@ -62,9 +62,9 @@ impl<E: BlockWise> Encoder for E {
     }
 }
 
-/// The [`Encoder::tile`] of encoders that are about as fast as memory: a group or two. The check
-/// reads the values in order, and the processor prefetches the next ones while these are encoded;
-/// with a long tile there would be nothing left to prefetch.
+/// Returns the [`Encoder::tile`] of encoders that are about as fast as memory: a group or two. The
+/// check reads the values in order, and the processor prefetches the next ones while these are
+/// encoded; with a long tile there would be nothing left to prefetch.
 pub(super) fn short_tile<B: Block>() -> usize {
     (GROUP * B::LEN).max(1024)
 }
@@ -118,7 +118,7 @@ pub(super) fn each_group<B: Block>(
     );
 }
 
-/// The values of a group, block by block.
+/// Returns the values of a group, block by block.
 #[inline(always)]
 pub(super) fn group<const N: usize>(values: &[f32]) -> &[[f32; N]; GROUP] {
     values.as_chunks().0.try_into().expect("a group of blocks")

@@ -5,7 +5,7 @@ use granule_reader::isa::Isa;
 
 use super::{Encoder, Weighting, encoder, first_not_finite};
 
-/// Why rows cannot be encoded.
+/// The reason why rows cannot be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {

@@ -35,7 +35,7 @@ struct Cell {
     entry: Option<u16>,
     /// Where its neighbours start in `lists`.
     start: u32,
-    /// How many there are.
+    /// Number of neighbours.
     neighbours: u16,
     /// Number of [`rivals`](Grid::rivals), which are stored again directly after all neighbours.
     rivals: u16,
@@ -106,7 +106,7 @@ impl<const N: usize> Grid<N> {
         self.lists.extend(rivals);
     }
 
-    /// The key of the cell with these levels.
+    /// Returns the key of the cell with these levels.
     #[inline(always)]
     pub(super) fn key(&self, levels: &[u8; N]) -> usize {
         (0..N).fold(0, |key, i| key | usize::from(levels[i]) << (self.bits as usize * i))

@@ -87,8 +87,8 @@ struct Found {
     shifted_down: [bool; 2],
 }
 
-/// The weight of a value: its importance times the square root of (twice the mean square of the
-/// super-block + its own square). Without importances it is the value's square.
+/// Computes the weight of each value: its importance times the square root of (twice the mean
+/// square of the super-block + its own square). Without importances it is the value's square.
 #[inline(always)]
 fn weights_of(
     values: &[f32; iq_blocks::LEN],

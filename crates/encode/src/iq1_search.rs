@@ -30,7 +30,7 @@ pub(super) static CODEBOOK: LazyLock<Neighbours<16>> = LazyLock::new(|| {
     Neighbours::new(&entries, 3)
 });
 
-/// The levels' values with a shift.
+/// Returns the levels' values with a shift.
 #[inline(always)]
 pub(super) fn levels(shifted_down: bool) -> &'static [f32; 3] {
     if shifted_down { &DOWN } else { &UP }

@@ -92,7 +92,7 @@ pub use importance::{Importance, ImportanceError, ImportanceFileError, matrix_we
 
 use with_weights::Both;
 
-/// How an encoder uses importance weights.
+/// The use that an encoder makes of importance weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weighting {
     /// The encoder has one form, which ignores weights.

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::category::OUTPUT;
 
-/// Why a tensor is never converted, whatever the file type.
+/// The reason why a tensor is never converted, whatever the file type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

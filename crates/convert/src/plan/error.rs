@@ -2,7 +2,7 @@ use granule_format::{BlockType, Shape, TensorType};
 
 use super::Invalid;
 
-/// Why a plan cannot be made or run.
+/// The reason why a plan cannot be made or run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
@@ -166,7 +166,7 @@ pub enum PlanError {
     NoEffect {
         /// The option, as given.
         option: String,
-        /// Why it has no effect.
+        /// The reason why it has no effect.
         why: &'static str,
     },
     /// The result would not be a valid GGUF file, or programs could not load it.

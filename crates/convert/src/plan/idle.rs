@@ -24,7 +24,7 @@ pub(super) struct Pattern<'r> {
     pub(super) used: bool,
 }
 
-/// Which of the options that choose types had an effect.
+/// The options that choose types, with whether they had an effect.
 pub(super) struct Used<'u> {
     pub(super) patterns: &'u [Pattern<'u>],
     pub(super) output_type: bool,

@@ -76,7 +76,7 @@ pub struct PlannedTensor {
     pub shard: u32,
 }
 
-/// Why a tensor gets its type.
+/// The reason why a tensor gets its type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -16,10 +16,7 @@ use crate::Error;
 const PARTS: [(&str, &str); 6] = [
     ("build", "the version or build of this program"),
     ("files", "the source files (their names, sizes or times of change)"),
-    (
-        "reading",
-        "the parts of the source that are read, or how they are arranged, joined or changed",
-    ),
+    ("reading", "the selection, arrangement or transformation of the source data"),
     ("metadata", "the metadata"),
     ("tensors", "the names, shapes, types or byte order of the tensors"),
     ("weights", "the importance weights"),

@@ -36,7 +36,7 @@ pub struct Importance {
     entries: BTreeMap<String, Vec<f32>>,
 }
 
-/// Why a file is not an importance matrix.
+/// The reason why a file is not an importance matrix.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportanceError {
@@ -98,7 +98,7 @@ pub enum ImportanceError {
     Empty,
 }
 
-/// Why an importance matrix file cannot be used.
+/// The reason why an importance matrix file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportanceFileError {
@@ -115,7 +115,7 @@ pub enum ImportanceFileError {
     Content {
         /// The file.
         path: PathBuf,
-        /// Why it cannot be used.
+        /// The reason why it cannot be used.
         source: ImportanceError,
     },
 }

@@ -29,8 +29,8 @@ impl BlockWise for Q2_0 {
     }
 }
 
-/// Makes a block. If the values are so small that dividing by the largest overflows, all codes are
-/// 0. The scale is then zero in half precision, so the values decode to zero as well.
+/// Makes a block. All codes are 0 if the values are so small that dividing by the largest
+/// overflows: the scale is then zero in half precision, so the values decode to zero as well.
 #[inline(always)]
 fn block(rounded: F16, scale: f32, codes: [u8; 64]) -> types::Q2_0 {
     let overflows = scale > 0.0 && round::inverse(scale) == 0.0;

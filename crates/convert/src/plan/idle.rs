@@ -47,7 +47,7 @@ impl Used<'_> {
                 list.push(PlanError::Unmatched { pattern: pattern.text.to_owned() });
             } else if !pattern.used {
                 let why = in_general.unwrap_or(if pattern.convertible {
-                    "an earlier option sets the type of every tensor that it matches"
+                    "another option takes precedence for every tensor that it matches"
                 } else {
                     "the tensors that it matches are never converted"
                 });

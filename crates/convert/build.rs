@@ -1,14 +1,15 @@
-//! Gives the code a name: a hash of the sources that decide the bytes of a conversion.
+//! Computes the build identity: a hash of the sources that determine the bytes of a conversion.
 //!
-//! A conversion that was interrupted is continued only by a build from the same sources.
+//! Only a build from the same sources continues an interrupted conversion.
 #![allow(clippy::print_stdout, reason = "this is how a build script answers")]
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The sources of this crate and of those below it: as folders of the workspace, and as `cargo vendor`
-/// names them. A package from a registry lacks them, but there a version has one content only.
+/// The sources of this crate and of its dependencies in the workspace: as folders of the workspace,
+/// and as `cargo vendor` names them. A package from a registry lacks these folders, but there a
+/// version identifies the content.
 const FOLDERS: &[&str] = &[
     "src",
     "../format/src",
@@ -33,7 +34,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// A hash of all files in the folders: their names below the folder, and their content.
+/// Hashes all files in the folders: their names relative to the folder, and their content.
 pub(crate) fn hash(folders: &[PathBuf]) -> io::Result<u128> {
     let mut hash = FNV_OFFSET;
     for folder in folders {
@@ -50,7 +51,7 @@ pub(crate) fn hash(folders: &[PathBuf]) -> io::Result<u128> {
     Ok(hash)
 }
 
-/// The names of all files in a folder and below, with slashes on every system.
+/// Lists all files in a folder and its subfolders, with slashes on every system.
 fn list(folder: &Path, prefix: &str, files: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -64,7 +65,7 @@ fn list(folder: &Path, prefix: &str, files: &mut Vec<String>) -> io::Result<()> 
     Ok(())
 }
 
-/// FNV-1a of 128 bits.
+/// Adds bytes to a 128-bit FNV-1a hash.
 fn add(hash: &mut u128, bytes: &[u8]) {
     for byte in bytes {
         *hash = (*hash ^ u128::from(*byte)).wrapping_mul(FNV_PRIME);

@@ -77,7 +77,7 @@ fn outputs_that_no_file_can_replace() {
         ("fifo", "fifo: this is a FIFO (pipe), which a file cannot replace; give another name"),
         ("socket", "socket: this is a socket, which a file cannot replace"),
         ("link.gguf", "link.gguf: this leads to fifo, a FIFO (pipe), which a file cannot replace"),
-        ("-", "-: standard output cannot be written to"),
+        ("-", "-: cannot write to standard output"),
         ("newdir/", "newdir/: the folder newdir does not exist; create it first"),
         ("newdir/out.gguf", "the folder newdir does not exist; create it first"),
         ("model.gguf/out.gguf", "model.gguf is a file, not a folder"),
@@ -294,7 +294,7 @@ fn folders_that_cannot_be_written_to() {
         return;
     }
     let message = folder.run("convert ck -t Q8_0").failure();
-    assert!(message.contains("nothing can be written to the folder") && message.contains("-o"));
+    assert!(message.contains("cannot write to the folder") && message.contains("-o"));
     assert_eq!(message.lines().count(), 1, "{message}");
     fs::set_permissions(folder.path("ck"), Permissions::from_mode(0o755)).unwrap();
 }

@@ -140,7 +140,7 @@ fn signals_end_a_run_in_good_order() {
         }
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(status), "{signal}: {message}");
-        assert!(message.contains("interrupted; the same command continues"), "{message}");
+        assert!(message.contains("interrupted; run the same command again"), "{message}");
         assert!(!folder.path("out.gguf").exists());
         assert!(resume(&folder, &expected) > 0, "{signal}");
     }

@@ -1,4 +1,5 @@
-//! Quantize a GGUF file: `cargo run --release -p granule-convert --example quantize -- IN.gguf OUT.gguf Q4_K_M`.
+//! Quantizes a GGUF file: `cargo run --release -p granule-convert --example quantize -- IN.gguf
+//! OUT.gguf Q4_K_M`.
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
 use std::error::Error;

@@ -6,10 +6,10 @@ use granule_reader::isa::Isa;
 /// [`CheckpointOptions::encoder`](granule_checkpoint::CheckpointOptions::encoder).
 ///
 /// # Errors
-/// As [`encode_rows`].
+/// Same as [`encode_rows`].
 ///
 /// # Panics
-/// As [`encode_rows`].
+/// Same as [`encode_rows`].
 pub fn encode_blocks(
     ty: BlockType,
     values: &[f32],

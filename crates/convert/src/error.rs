@@ -10,30 +10,30 @@ use crate::plan::PlanError;
 use crate::recipe::RecipeError;
 use crate::verify::Cause;
 
-/// Why something cannot be converted.
+/// The reason why something cannot be converted.
 ///
-/// A message does not repeat the cause that is the [`source`](std::error::Error::source).
+/// Messages do not repeat the cause, which is the [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system's error, with the file.
+    /// The operating system reported an error for a file.
     #[error("cannot read or write {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A GGUF file cannot be read.
     #[error(transparent)]
     Read(#[from] granule_reader::Error),
     /// An output has no path.
-    #[error("the path of an output is empty; give the name of a file")]
+    #[error("the output path is empty: give a file name")]
     NoPath,
     /// An output would be standard output.
     #[error(
-        "-: standard output cannot be written to, because every tensor is written at its own place; \
-         give the name of a file (./- for one with this name)"
+        "-: cannot write to standard output, because tensors are written at their own offsets; \
+         give a file name (./- for a file named -)"
     )]
     StandardOutput,
     /// The folder for an output does not exist.
@@ -44,19 +44,20 @@ pub enum Error {
         /// Its folder.
         folder: PathBuf,
     },
-    /// What would be the folder of an output is none.
+    /// The folder of an output is not a folder.
     #[error("{}: {} is {}", path.display(), folder.display(), no_folder(*kind))]
     NotAFolder {
         /// The output, or the folder for outputs.
         path: PathBuf,
-        /// What would be its folder.
+        /// The path used as its folder.
         folder: PathBuf,
-        /// What it is; `None` for a file, and a link if it leads nowhere.
+        /// The kind of file at that path: `None` for a file, `Link` for a symbolic link that leads
+        /// nowhere.
         kind: Option<SpecialFile>,
     },
     /// The folder of an output cannot be written to.
     #[error(
-        "{}: nothing can be written to the folder {}; name another output with -o",
+        "{}: cannot write to the folder {}; give another output with -o",
         path.display(), folder.display()
     )]
     NotWritable {
@@ -64,7 +65,7 @@ pub enum Error {
         path: PathBuf,
         /// Its folder.
         folder: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// An output would replace a folder, a device, a FIFO or a socket.
@@ -72,24 +73,27 @@ pub enum Error {
     OutputIsSpecial {
         /// The output.
         path: PathBuf,
-        /// Where it leads to, if it is a symbolic link.
+        /// The target, if the output is a symbolic link.
         link: Option<PathBuf>,
-        /// What there is.
+        /// The kind of file that exists there.
         kind: SpecialFile,
     },
-    /// The path of an output is a symbolic link without end.
-    #[error("{}: the symbolic links lead in a circle", path.display())]
+    /// The symbolic links at the path of an output form a loop.
+    #[error("{}: the symbolic links form a loop", path.display())]
     LinkLoop {
         /// The output.
         path: PathBuf,
     },
-    /// The path of an output leads to another file than when the run began.
-    #[error("{}: this leads to another file than when the run began; convert again", path.display())]
+    /// The path of an output leads to a different file than when the run began.
+    #[error(
+        "{}: this path leads to a different file than when the run began; convert again",
+        path.display()
+    )]
     OutputMoved {
         /// The output.
         path: PathBuf,
     },
-    /// An output would replace what it is made from.
+    /// An output would replace one of its inputs.
     #[error("{}: the output is also an input; give another name", path.display())]
     OutputIsInput {
         /// The output.
@@ -107,18 +111,21 @@ pub enum Error {
         /// The output.
         path: PathBuf,
     },
-    /// Something else has the temporary name of an output.
-    #[error("{}: {} has the name of a temporary file; rename or remove it", path.display(), part.display())]
+    /// An unrelated file has the temporary name of an output.
+    #[error(
+        "{}: {} has the name of a temporary file; rename or remove it",
+        path.display(), part.display()
+    )]
     InTheWay {
         /// The output.
         path: PathBuf,
-        /// What has its temporary name.
+        /// The file with its temporary name.
         part: PathBuf,
     },
-    /// What an interrupted run has left is not of this run.
+    /// An interrupted run has left files that this run cannot continue.
     #[error(
-        "{}: an interrupted run has left {}, which this run cannot continue, because {} changed since; \
-         --restart discards it",
+        "{}: an interrupted run has left {}, which this run cannot continue, \
+         because {} changed since; --restart discards it",
         path.display(), part.display(), differs.join(" and ")
     )]
     OtherRun {
@@ -126,32 +133,35 @@ pub enum Error {
         path: PathBuf,
         /// Its temporary name.
         part: PathBuf,
-        /// What decides the bytes and is not the same.
+        /// The inputs that affect the bytes and differ.
         differs: Vec<&'static str>,
     },
     /// The run was told to stop.
     #[error("interrupted; {}", if *kept {
-        "the same command continues with the tensors that are complete"
+        "run the same command again to continue after the completed tensors"
     } else {
-        "nothing was complete, and nothing is left"
+        "no tensor was complete, so nothing was kept"
     })]
     Interrupted {
-        /// Whether anything was left for another run.
+        /// Whether anything was kept for another run.
         kept: bool,
     },
-    /// The outputs do not fit the disk.
-    #[error("{}: {needed} bytes are needed, {free} are free; free some space or write elsewhere", folder.display())]
+    /// The disk does not have enough space for the outputs.
+    #[error(
+        "{}: {needed} bytes are needed, but {free} are free; free some space or write elsewhere",
+        folder.display()
+    )]
     Space {
-        /// Where the outputs would be.
+        /// The folder of the outputs.
         folder: PathBuf,
-        /// Bytes that they take.
+        /// Bytes that they need.
         needed: u64,
         /// Bytes that are free.
         free: u64,
     },
-    /// A file does not hold what its source says.
+    /// A file does not match its source.
     #[error(
-        "{}: tensor {tensor:?}{} is not what the source says; {cause}",
+        "{}: tensor {tensor:?}{} does not match the source; {cause}",
         path.display(), row.map_or(String::new(), |row| format!(", row {row},"))
     )]
     Differs {
@@ -159,15 +169,16 @@ pub enum Error {
         path: PathBuf,
         /// The tensor; empty if it is the header.
         tensor: String,
-        /// The row, over all dimensions but the first; `None` if the tensor is missing or has another shape or type.
+        /// The row, counted over all dimensions except the first; `None` if the tensor is missing
+        /// or has another shape or type.
         row: Option<u64>,
-        /// How that can have come about.
+        /// The likely cause.
         cause: Cause,
     },
     /// The threads cannot be started.
-    #[error("the threads cannot be started: {0}")]
+    #[error("cannot start the threads: {0}")]
     Threads(rayon::ThreadPoolBuildError),
-    /// Nothing can be said about the bytes of a tensor of an unknown type, not even how many there are.
+    /// A tensor has an unknown type, so not even its size in bytes is known.
     #[error("tensor {tensor:?} has type {id}, which this version does not know")]
     UnknownType {
         /// The tensor.
@@ -177,28 +188,29 @@ pub enum Error {
     },
     /// A value of a tensor is NaN or infinite.
     #[error(
-        "tensor {tensor:?}, row {row}, column {column}: the value is {value}; only finite values can be encoded"
+        "tensor {tensor:?}, row {row}, column {column}: the value is {value}; \
+         only finite values can be encoded"
     )]
     NotFinite {
         /// The tensor.
         tensor: String,
-        /// The row, over all dimensions but the first.
+        /// The row, counted over all dimensions except the first.
         row: u64,
         /// The column.
         column: u64,
-        /// What it is.
+        /// The value.
         value: f32,
     },
-    /// A finite value of a tensor is beyond the range of a type of plain numbers.
+    /// A finite value of a tensor is beyond the range of a scalar type.
     #[error(
-        "tensor {tensor:?}, row {row}, column {column}: {value} is beyond the range of {ty} (up to {}); \
-         {}, or give this tensor another type with `--tensor-type`",
+        "tensor {tensor:?}, row {row}, column {column}: {value} is beyond the range of {ty} \
+         (up to {}); {}, or give this tensor another type with `--tensor-type`",
         range::largest(*ty), range::advice(*ty)
     )]
     Range {
         /// The tensor.
         tensor: String,
-        /// The row, over all dimensions but the first.
+        /// The row, counted over all dimensions except the first.
         row: u64,
         /// The column.
         column: u64,
@@ -209,18 +221,19 @@ pub enum Error {
     },
     /// Values of a tensor are beyond the range of the type.
     #[error(
-        "tensor {tensor:?}, row {row}, columns from {column} on: the values do not fit {ty} ({defect}); choose another type for this tensor"
+        "tensor {tensor:?}, row {row}, columns from {column} on: the values do not fit {ty} \
+         ({defect}); choose another type for this tensor"
     )]
     OutOfRange {
         /// The tensor.
         tensor: String,
-        /// The row, over all dimensions but the first.
+        /// The row, counted over all dimensions except the first.
         row: u64,
         /// The first column of the block that would be invalid.
         column: u64,
         /// The type to encode to.
         ty: BlockType,
-        /// What would be wrong with the block.
+        /// The defect that the block would have.
         defect: Defect,
     },
     /// A tensor cannot be encoded.
@@ -228,21 +241,21 @@ pub enum Error {
     Encode {
         /// The tensor.
         tensor: String,
-        /// What is wrong.
+        /// The reason why it cannot be encoded.
         source: EncodeError,
     },
-    /// A tensor that is copied has an invalid block in its source.
+    /// A copied tensor has an invalid block in the source.
     #[error("tensor {tensor:?}, row {row}, block {block} ({ty}): {defect}; the source is damaged")]
     Defect {
         /// The tensor.
         tensor: String,
         /// Its type.
         ty: BlockType,
-        /// The row, over all dimensions but the first.
+        /// The row, counted over all dimensions except the first.
         row: u64,
         /// The block in the row.
         block: u64,
-        /// What is wrong with it.
+        /// Its defect.
         defect: Defect,
     },
     /// A checkpoint cannot be read, or a GGUF file cannot become one.
@@ -254,7 +267,7 @@ pub enum Error {
     /// An importance matrix cannot be read.
     #[error(transparent)]
     Importance(#[from] ImportanceFileError),
-    /// An option cannot be understood.
+    /// An option cannot be parsed.
     #[error(transparent)]
     Recipe(#[from] RecipeError),
     /// The recipe cannot be carried out on this source.

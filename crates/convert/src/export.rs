@@ -1,4 +1,4 @@
-//! Writing a checkpoint that was [planned](granule_checkpoint::export).
+//! The writer of a checkpoint that was [planned](granule_checkpoint::export).
 
 use std::fs;
 use std::io;
@@ -11,10 +11,12 @@ use rayon::ThreadPoolBuilder;
 use crate::Error;
 use crate::output::{Part, Place, check_folder, check_space, places};
 
-/// Decide what becomes of a GGUF file, or of the split set that it belongs to, and where it goes.
+/// Plans how to turn a GGUF file, or the split set that it belongs to, into a checkpoint in a
+/// folder.
 ///
 /// # Errors
-/// As [`Export::plan`], and if the folder cannot be one, or a file that is read would be replaced.
+/// Same as [`Export::plan`]. Also if `folder` cannot be a folder, or an input file would be
+/// replaced.
 pub fn plan(file: &Path, folder: &Path, options: &ExportOptions) -> Result<Export, Error> {
     check_folder(folder)?;
     let export = Export::plan(file, folder, options)?;
@@ -24,8 +26,8 @@ pub fn plan(file: &Path, folder: &Path, options: &ExportOptions) -> Result<Expor
     Ok(export)
 }
 
-/// Write the checkpoint. Its folder is made if it does not exist; files appear there under their names
-/// when all are complete. `progress` is told how many values are written, by all threads.
+/// Writes the checkpoint. Creates its folder if it does not exist. Files get their final names when
+/// all are complete. All threads call `progress` with the number of values written.
 ///
 /// # Errors
 /// If the disk has too little space, a value does not fit its type, or reading or writing fails.
@@ -62,7 +64,7 @@ pub fn run(
     parts.into_iter().try_for_each(Part::publish)
 }
 
-/// Where the files go: those with tensors, then the others.
+/// Returns the places of the files: first those with tensors, then the others.
 fn destinations(export: &Export) -> Result<Vec<Place>, Error> {
     let texts = export.texts().into_iter().map(|(name, _)| export.folder().join(name));
     let outputs: Vec<PathBuf> = export.files().map(|(path, _)| path).chain(texts).collect();

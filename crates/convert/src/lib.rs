@@ -1,16 +1,16 @@
-//! Convert checkpoints to quantized GGUF files.
+//! Converts checkpoints to quantized GGUF files.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`recipe`] | what the user asks for: a file type and options |
-//! | [`mixture`] | which type every tensor gets, as tables of rules |
-//! | [`plan`] | what becomes of every tensor, decided before anything is written |
+//! | [`recipe`] | the user's request: a file type and options |
+//! | [`mixture`] | the type of every tensor, as tables of rules |
+//! | [`plan`] | how every tensor is converted, decided before anything is written |
 //! | [`run`] | streaming the rows of a source through the encoders into files |
-//! | [`export`] | the way back: writing a checkpoint that was planned |
+//! | [`export`] | the reverse: writing a checkpoint that was planned |
 //! | [`verify`] | comparing finished files with their source |
 //!
-//! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance weights
-//! those of [`granule_encode`].
+//! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance
+//! weights those of [`granule_encode`].
 #![forbid(unsafe_code)]
 
 mod blocks;
@@ -33,8 +33,9 @@ pub use granule_reader as reader;
 pub use plan::{Plan, PlanError, PlannedTensor};
 pub use recipe::{Recipe, RecipeError};
 
-/// The sources of this crate and of those that decode and pack for it, as a hash, with their versions: what makes
-/// other bytes of the same input has another.
+/// The build identity: the version, and a hash of the sources of this crate and of the crates that
+/// decode and pack for it. Builds that make different bytes from the same input have different
+/// identities.
 const BUILD: &str = concat!(env!("CARGO_PKG_VERSION"), " ", env!("GRANULE_BUILD"));
 
 /// The examples of the README compile.

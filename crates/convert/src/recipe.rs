@@ -1,4 +1,4 @@
-//! What the user asks for: a file type and options.
+//! Recipes: a file type and options, as the user requests them.
 
 mod override_kv;
 
@@ -16,9 +16,10 @@ use crate::text;
 
 pub use override_kv::{MetadataOverride, OverrideValue};
 
-/// What to make of a model: a file type, and everything that changes the result.
+/// A description of the result to make from a model: a file type, and all options that change the
+/// result.
 ///
-/// The options are those of `llama-quantize`, under its names.
+/// The options are those of `llama-quantize`, with the same names.
 ///
 /// ```
 /// use granule_convert::Recipe;
@@ -29,55 +30,58 @@ pub use override_kv::{MetadataOverride, OverrideValue};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
-    /// What the file is quantized to.
+    /// The file type of the result.
     #[serde(with = "text")]
     pub file_type: FileType,
-    /// No rules: every tensor that can be converted gets the default type.
+    /// Whether to ignore the rules of the mixture and give the default type to every tensor that
+    /// can be converted.
     #[serde(default)]
     pub pure: bool,
-    /// Keep the output matrix as it is.
+    /// Whether to copy the output matrix unchanged.
     #[serde(default)]
     pub leave_output_tensor: bool,
-    /// The type of the output matrix, or of the token embedding that takes its place.
+    /// The type of the output matrix, or of the token embedding that serves as one.
     #[serde(default, with = "text::option")]
     pub output_tensor_type: Option<BlockType>,
     /// The type of the token embedding.
     #[serde(default, with = "text::option")]
     pub token_embedding_type: Option<BlockType>,
-    /// Types for tensors whose names a pattern is found in; the first pattern wins.
+    /// Types for tensors whose names match a pattern; the first matching pattern wins.
     #[serde(default)]
     pub tensor_types: Vec<TensorTypeOverride>,
-    /// Blocks to leave out, by their numbers in the source; the others close ranks.
+    /// Blocks to remove, by their numbers in the source; the others are renumbered without gaps.
     #[serde(default)]
     pub prune_layers: BTreeSet<u64>,
-    /// Write as many files as the source has, each with the tensors of one, in the order of the source.
+    /// Whether to keep the source's division into files and its order of tensors.
     #[serde(default)]
     pub keep_split: bool,
-    /// Limits for the files of the result; without limits it is one file.
+    /// Limits for the files of the result; without limits, one file is written.
     #[serde(default, skip_serializing_if = "Split::is_none")]
     pub split: Split,
-    /// Metadata to set, in this order.
+    /// Metadata entries to set, in this order.
     #[serde(default)]
     pub override_kv: Vec<MetadataOverride>,
-    /// Convert tensors that are quantized already. What their first quantization lost stays lost.
+    /// Whether to convert tensors that are already quantized. This does not restore what their
+    /// first quantization lost.
     #[serde(default)]
     pub allow_requantize: bool,
-    /// Go on when an option has no effect, or the importance matrix lacks a tensor.
+    /// Whether to continue when an option has no effect or the importance matrix lacks a tensor.
     #[serde(default)]
     pub allow_missing: bool,
-    /// Refuse rows that are not whole blocks of the type that was chosen, instead of taking another type.
+    /// Whether to reject rows that are not whole blocks of the chosen type, instead of using a
+    /// fallback type.
     #[serde(default)]
     pub no_fallback: bool,
-    /// Use importance only for names that contain one of these; empty: for all.
+    /// If not empty, importance is used only for names that contain one of these strings.
     #[serde(default)]
     pub include_weights: Vec<String>,
-    /// Do not use importance for names that contain one of these.
+    /// Importance is not used for names that contain one of these strings.
     #[serde(default)]
     pub exclude_weights: Vec<String>,
 }
 
 impl Recipe {
-    /// This file type, without options.
+    /// Returns a recipe with this file type and no options.
     pub const fn new(file_type: FileType) -> Self {
         Self {
             file_type,
@@ -98,7 +102,7 @@ impl Recipe {
         }
     }
 
-    /// Whether importance is to be used for a tensor, going by the filters.
+    /// Returns whether the filters allow using importance for a tensor.
     pub fn weighs(&self, name: &str) -> bool {
         let in_one = |parts: &[String]| parts.iter().any(|part| name.contains(part.as_str()));
         (self.include_weights.is_empty() || in_one(&self.include_weights))
@@ -106,32 +110,34 @@ impl Recipe {
     }
 }
 
-/// When a new file of a split set begins: the options of `convert_hf_to_gguf.py`, under its names.
+/// Limits that start a new file of a split set: the options of `convert_hf_to_gguf.py`, with the
+/// same names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
-    /// Bytes of tensor data in a file, without padding, unless a single tensor is larger.
+    /// Largest number of bytes of tensor data in a file, without padding. A single tensor may be
+    /// larger.
     #[serde(default)]
     pub max_bytes: Option<NonZeroU64>,
-    /// Tensors in a file.
+    /// Largest number of tensors in a file.
     #[serde(default)]
     pub max_tensors: Option<NonZeroU64>,
-    /// The first file has the metadata and no tensors.
+    /// Whether the first file has only the metadata and no tensors.
     #[serde(default)]
     pub no_tensor_first: bool,
 }
 
 impl Split {
-    /// One file.
+    /// No limits: one file.
     pub const NONE: Self = Self { max_bytes: None, max_tensors: None, no_tensor_first: false };
 
-    /// Whether nothing asks for several files.
+    /// Returns whether there are no limits.
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
 }
 
-/// `PATTERN=TYPE`: tensors whose names the regular expression is found in get the type.
+/// `PATTERN=TYPE`: a type for the tensors whose names match the regular expression anywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TensorTypeOverride {
@@ -141,7 +147,7 @@ pub struct TensorTypeOverride {
     pub ty: BlockType,
 }
 
-/// Why an option cannot be understood.
+/// The reason why an option cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
@@ -151,7 +157,7 @@ pub enum RecipeError {
     /// Tensors cannot be converted to this type.
     #[error("tensors cannot be converted to {0}")]
     NotAChoice(BlockType),
-    /// A pattern with a type has another form.
+    /// The text is not a pattern with a type.
     #[error("{0:?} is not REGEX=TYPE (for example ffn_down=Q6_K)")]
     TensorType(String),
     /// The pattern is not a regular expression.
@@ -159,26 +165,26 @@ pub enum RecipeError {
     Pattern {
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// The reason why it is invalid.
         problem: String,
     },
-    /// A metadata override has another form.
+    /// The text is not a metadata override.
     #[error("{text:?} is not KEY=TYPE:VALUE: {problem}")]
     Metadata {
-        /// What was given.
+        /// The text as given.
         text: String,
-        /// What is wrong with it.
+        /// The reason why it is invalid.
         problem: String,
     },
-    /// A list of blocks has another form.
+    /// The text is not a list of blocks.
     #[error("{0:?} is not a list of layer numbers such as 1,3,4")]
     Layers(String),
-    /// A size has another form.
+    /// The text is not a size.
     #[error("{0:?} is not a size such as 500M or 2G (K, M and G are powers of 1000)")]
     Size(String),
 }
 
-/// What a name that no tensor type has was probably meant to be; else where they are listed.
+/// Suggests tensor types close to an unknown name, or where they are listed.
 fn near_types(name: &str) -> String {
     let types = BlockType::ALL.iter().filter(|ty| can_be_chosen(**ty)).map(|ty| ty.name());
     match nearest(name, types).as_slice() {
@@ -187,19 +193,19 @@ fn near_types(name: &str) -> String {
     }
 }
 
-/// The type with this name, if tensors can be converted to it.
+/// Returns the type with this name, if tensors can be converted to it.
 ///
 /// # Errors
-/// If there is no such type, or it is not one to store weights in.
+/// If there is no such type, or it is not a type for weights.
 pub fn parse_tensor_type(name: &str) -> Result<BlockType, RecipeError> {
     let ty = BlockType::from_name(name).ok_or_else(|| RecipeError::UnknownType(name.to_owned()))?;
     if can_be_chosen(ty) { Ok(ty) } else { Err(RecipeError::NotAChoice(ty)) }
 }
 
-/// The block numbers of `1,3,4`.
+/// Parses a list of block numbers such as `1,3,4`.
 ///
 /// # Errors
-/// If something else than numbers stands between the commas.
+/// If the items between the commas are not all numbers.
 pub fn parse_layers(text: &str) -> Result<BTreeSet<u64>, RecipeError> {
     text.split(',')
         .map(|number| number.trim().parse())
@@ -207,10 +213,11 @@ pub fn parse_layers(text: &str) -> Result<BTreeSet<u64>, RecipeError> {
         .map_err(|_| RecipeError::Layers(text.to_owned()))
 }
 
-/// The bytes of `500M`: a number larger than 0, perhaps followed by K, M or G for a power of 1000.
+/// Parses a size in bytes such as `500M`: a number greater than 0, optionally followed by K, M or G
+/// for a power of 1000.
 ///
 /// # Errors
-/// If it is something else, or more than 64 bits can count.
+/// If the text has another form, or the size does not fit 64 bits.
 pub fn parse_size(text: &str) -> Result<NonZeroU64, RecipeError> {
     const SUFFIXES: [(char, u64); 3] = [('K', 1000), ('M', 1_000_000), ('G', 1_000_000_000)];
     let (digits, unit) = SUFFIXES
@@ -241,11 +248,11 @@ impl FromStr for TensorTypeOverride {
 }
 
 impl TensorTypeOverride {
-    /// The pattern, compiled.
+    /// Compiles the pattern.
     pub(crate) fn regex(&self) -> Result<regex::Regex, RecipeError> {
         regex::Regex::new(&self.pattern).map_err(|error| RecipeError::Pattern {
             pattern: self.pattern.clone(),
-            // the last line says what is wrong, those before point at the place
+            // the last line names the problem, the lines before it show the place
             problem: error
                 .to_string()
                 .lines()
@@ -262,7 +269,7 @@ impl fmt::Display for TensorTypeOverride {
     }
 }
 
-/// Saved as on the command line.
+/// Implements serialization in the form used on the command line.
 macro_rules! saved_as_text {
     ($($name:ident),*) => {
         $(

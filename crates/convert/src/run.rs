@@ -1,10 +1,11 @@
-//! Executing a conversion: rows stream from the source through the encoders to their places.
+//! Execution of a conversion: rows stream from the source through the encoders to their files.
 //!
-//! The work is cut into runs of rows of about [`CHUNK_VALUES`] values. Every thread takes the next one, reads it, decodes
-//! it, encodes it for each output and writes it where it belongs; all offsets are known from the start,
-//! so nothing waits for anything else: reading, encoding and writing overlap, and neither many small tensors nor one huge
-//! tensor leaves a core idle. A thread holds one chunk (or one row, if that is longer) in
-//! the source's type, in `f32` and in the output's type: memory does not depend on the size of the model.
+//! The work is split into chunks: runs of rows with about [`CHUNK_VALUES`] values. Each thread
+//! takes the next chunk, reads it, decodes it, encodes it for each output and writes it at its
+//! offset. All offsets are known from the start, so threads do not wait for each other. Reading,
+//! encoding and writing overlap, and neither many small tensors nor one huge tensor leaves a core
+//! idle. A thread holds one chunk (or one row, if that is longer) in the source's type, in `f32`
+//! and in the output's type, so memory use does not depend on the size of the model.
 
 mod identity;
 mod progress;
@@ -32,78 +33,84 @@ use step::{Step, steps};
 pub(crate) use identity::Identity;
 pub use output::check_output;
 
-/// Values that a thread works on at a time, unless one row is longer.
+/// Number of values that a thread processes at a time, unless one row is longer.
 pub const CHUNK_VALUES: u64 = 1 << 17;
 
-/// How often complete tensors are noted, unless the options say something else.
+/// The default interval at which complete tensors are recorded.
 pub const NOTE_EVERY: Duration = Duration::from_millis(200);
 
 /// A file to write.
 #[derive(Clone, Debug)]
 pub struct OutputFile {
-    /// Where it appears when it is complete.
+    /// The path that it gets when it is complete.
     pub path: PathBuf,
     /// Its header.
     pub draft: Draft,
 }
 
-/// Where the rows of a source tensor go.
+/// The destination of the rows of a source tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'w> {
     /// Index of the tensor in [`Source::tensors`].
     pub source: usize,
     /// Index of the file.
     pub file: usize,
-    /// Index of the tensor in the file's draft; its type there is what is encoded to.
+    /// Index of the tensor in the file's draft, which has the type to encode to.
     pub tensor: usize,
-    /// Importance of each column, for each matrix of the third dimension: `row length * matrices` values.
+    /// The importance of each column of each matrix of the third dimension: `row length * matrices`
+    /// values.
     pub weights: Option<&'w [f32]>,
 }
 
-/// How to run.
+/// Options of a run.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
-    /// Number of threads; `None` takes one for each core. The bytes do not depend on it.
+    /// Number of threads; `None` is one per core. The bytes do not depend on it.
     pub threads: Option<usize>,
-    /// The instruction set; `None` takes the best. The bytes do not depend on it.
+    /// The instruction set; `None` is the best available. The bytes do not depend on it.
     pub isa: Option<Isa>,
-    /// Discard what an interrupted run has left. Without it a run continues what one with the same source, files and
-    /// targets has left: tensors that it completed are not done again. What another run has left is an error then.
+    /// Whether to discard the files of an interrupted run. Otherwise, a run continues an
+    /// interrupted one with the same source, files and targets: completed tensors are not encoded
+    /// again. Files of a different run are then an error.
     pub restart: bool,
-    /// Compare rows of every tensor with the source before the files get their names.
+    /// Whether to compare rows of every tensor with the source before the files get their final
+    /// names.
     pub verify: bool,
-    /// Files that no output may replace, besides those of the source.
+    /// Files that no output may replace, in addition to those of the source.
     pub inputs: Vec<PathBuf>,
-    /// How often complete tensors are brought to the disk and noted for a run that continues this one, should
-    /// it be killed; `None` is every [`NOTE_EVERY`], less often if that takes the disk long.
+    /// The interval at which complete tensors are flushed to the disk and recorded, so that another
+    /// run can continue this one if it is killed. `None` is [`NOTE_EVERY`], or longer if the disk
+    /// is slow.
     pub note_every: Option<Duration>,
-    /// Once it is set, the run stops soon with [`Error::Interrupted`]; what is complete is left for another run.
+    /// A flag that stops the run soon after it is set, with [`Error::Interrupted`]. Complete
+    /// tensors are kept for another run.
     pub stop: Option<Arc<AtomicBool>>,
 }
 
-/// What happens during a run. Events come from all threads.
+/// An event of a run. Events come from all threads.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// What an interrupted run had left for this output was removed: it cannot be continued, or is not to be.
+    /// The files of an interrupted run for this output were removed, because they cannot be
+    /// continued or were to be discarded.
     LeftoverRemoved {
         /// The output.
         path: &'a Path,
     },
-    /// The run continues what an interrupted one has left.
+    /// The run continues an interrupted one.
     Continued {
-        /// Tensors of all outputs that are complete.
+        /// Number of complete tensors of all outputs.
         complete: usize,
-        /// Tensors of all outputs.
+        /// Number of tensors of all outputs.
         tensors: usize,
     },
-    /// The outputs exist under temporary names and the work begins.
+    /// The outputs exist under temporary names, and encoding begins.
     Started {
-        /// Values to read.
+        /// Number of values to read.
         values: u64,
-        /// Tensors to read.
+        /// Number of tensors to read.
         tensors: usize,
-        /// Tensors of the outputs that an interrupted run has completed.
+        /// Number of tensors of the outputs that an interrupted run has completed.
         resumed: usize,
     },
     /// The first rows of a tensor are about to be read.
@@ -111,9 +118,9 @@ pub enum Event<'a> {
         /// Its name in the source.
         name: &'a str,
     },
-    /// Rows are written.
+    /// Rows were written.
     Progress {
-        /// Values that are done, of all tensors together.
+        /// Number of values written so far, over all tensors.
         values: u64,
     },
     /// All rows are written; the files are flushed, perhaps verified, and renamed.
@@ -122,10 +129,10 @@ pub enum Event<'a> {
     Verifying,
 }
 
-/// What a run did.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// Values that were read.
+    /// Number of values that were read.
     pub values: u64,
     /// Bytes of the tensors that were read.
     pub source_bytes: u64,
@@ -135,18 +142,19 @@ pub struct Summary {
     pub data_bytes: u64,
     /// Tensors of the files that an interrupted run had completed.
     pub resumed: usize,
-    /// What was compared with the source, if that was asked for.
+    /// The result of the comparison with the source, if it was requested.
     pub verified: Option<Verified>,
-    /// Time that it took.
+    /// Duration of the run.
     pub elapsed: Duration,
 }
 
-/// Read every source tensor that has a target once, in the order of `targets`, and write the files.
+/// Reads every source tensor that has a target once, in the order of `targets`, and writes the
+/// files.
 ///
 /// # Errors
 /// If an output cannot be written, a source cannot be read, a tensor has values that cannot be
-/// encoded, a file is not what the source says ([`RunOptions::verify`]), or the run is told to stop. None of the files
-/// exists then; what was under their names before still is.
+/// encoded, a file does not match the source ([`RunOptions::verify`]), or the run is stopped. None
+/// of the new files exists then; existing files of the same names are unchanged.
 ///
 /// # Panics
 /// If a target names a tensor or file that does not exist, or one with another shape.
@@ -227,7 +235,8 @@ pub fn run(
     Ok(Summary { values, source_bytes, files, data_bytes, resumed, verified, elapsed })
 }
 
-/// Open the outputs, and see what earlier runs have left of them. Nothing is changed before all have been looked at.
+/// Opens the outputs and looks for files of earlier runs. Nothing is changed before all have been
+/// checked.
 fn open(
     source: &dyn Source,
     stamps: &Stamps,
@@ -256,14 +265,14 @@ fn open(
     Ok(outputs)
 }
 
-/// Leave what is complete for another run.
+/// Keeps the complete tensors for another run.
 fn interrupted(outputs: &mut [Output]) -> Error {
-    // each is kept, whatever the others say
+    // keeps each of them, whatever the others return
     let kept = outputs.iter_mut().map(Output::keep).fold(false, |any, kept| any | kept);
     Error::Interrupted { kept }
 }
 
-/// Compare the files with the source.
+/// Compares the files with the source.
 fn verify_outputs(
     source: &dyn Source,
     outputs: &[Output],
@@ -292,8 +301,8 @@ fn verify_outputs(
     verify::compare(source, &rows.collect::<Vec<_>>(), options.stop.as_deref())
 }
 
-/// Give all files their names: a set of them is incomplete only for a moment, and another run completes it if that
-/// fails.
+/// Gives all files their final names. A set of files is incomplete only for a moment; if renaming
+/// fails, another run completes the set.
 fn publish(mut outputs: Vec<Output>) -> Result<Vec<(PathBuf, u64)>, Error> {
     let several = outputs.len() > 1;
     if several {
@@ -313,27 +322,29 @@ fn publish(mut outputs: Vec<Output>) -> Result<Vec<(PathBuf, u64)>, Error> {
     Ok(files)
 }
 
-/// What the threads share.
+/// The state shared by the threads.
 struct Work<'w> {
     source: &'w dyn Source,
     outputs: Vec<&'w Output>,
     steps: Vec<Step<'w>>,
     chunks: u64,
     isa: Isa,
-    /// The next chunk to be taken. Chunks are taken in order, so the files are read nearly front to back.
+    /// The next chunk to process. Chunks are processed in order, so the files are read almost
+    /// sequentially.
     next: AtomicU64,
     values: AtomicU64,
-    /// The error of the earliest chunk that failed, so that the same fault is reported on every run.
+    /// The error of the earliest chunk that failed, so that the same fault is reported on every
+    /// run.
     failed: Mutex<Option<(u64, Error)>>,
     progress: Progress,
-    /// Set from outside when the run is to stop.
+    /// Set by the caller to stop the run.
     stop: Option<&'w AtomicBool>,
-    /// It has stopped before its end for that reason.
+    /// Whether the run stopped early for that reason.
     stopped: AtomicBool,
     on: &'w (dyn Fn(Event<'_>) + Sync),
 }
 
-/// What a thread keeps between chunks.
+/// The buffers that a thread keeps between chunks.
 #[derive(Default)]
 struct Buffers {
     source: Vec<u8>,
@@ -363,8 +374,9 @@ impl Work<'_> {
         }
     }
 
-    /// Why not all is done, if so. What is complete is noted if the run was stopped, if the files are `kept` although it
-    /// failed, and if it can still be stopped because the files are going to be `verified`.
+    /// Returns why the run is incomplete, if it is. Complete tensors are recorded if the run was
+    /// stopped, if the files are `kept` although it failed, or if it can still be stopped because
+    /// the files are going to be `verified`.
     fn end(self, kept: bool, verified: bool) -> Option<Error> {
         let stopped = self.stopped.into_inner();
         let failed = self.failed.into_inner().unwrap_or_else(|poison| poison.into_inner());
@@ -415,7 +427,7 @@ impl Work<'_> {
         let name = || self.source.tensors()[step.source].name.clone();
         let Buffers { source, values, out } = buffers;
         let blocks = if ty == step.ty {
-            // encoding finds out about bad values, copying has to look
+            // encoding detects invalid values, copying must check for them
             if let Some((block, defect)) = ty.first_defect(source) {
                 let in_row = (step.row / ty.block_values() as u64).max(1);
                 let (row, block) = (rows.start + block as u64 / in_row, block as u64 % in_row);
@@ -444,7 +456,7 @@ impl Work<'_> {
     }
 }
 
-/// The error with places counted in the tensor, not in the rows that were encoded together.
+/// Converts the error to positions in the tensor instead of in the rows that were encoded together.
 fn encode_error(
     tensor: String,
     values: &[f32],

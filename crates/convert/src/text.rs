@@ -1,10 +1,10 @@
-//! Types, file types and shapes as text, for saved recipes and plans.
+//! Types, file types and shapes as strings, for saved recipes and plans.
 
 use granule_format::{BlockType, FileType, TensorType};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
 
-/// Something that is saved as one word.
+/// A value that is saved as one string.
 pub(crate) trait Text: Sized {
     const WHAT: &'static str;
     fn to_text(&self) -> String;
@@ -20,7 +20,7 @@ pub(crate) fn deserialize<'de, T: Text, D: Deserializer<'de>>(from: D) -> Result
     T::from_text(&text).ok_or_else(|| D::Error::custom(format!("{text:?} is not a {}", T::WHAT)))
 }
 
-/// The same for what may be absent.
+/// The same for optional values.
 pub(crate) mod option {
     use super::{Deserialize, Deserializer, Serialize, Serializer, Text};
 

@@ -1,4 +1,4 @@
-//! Comparing files with their source.
+//! Comparison of files with their source.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,21 +15,21 @@ use rayon::prelude::*;
 use crate::Error;
 use crate::plan::Plan;
 
-/// Rows of a tensor that are compared, unless it has fewer.
+/// Number of rows of a tensor that are compared, unless it has fewer.
 pub const SAMPLED_ROWS: u64 = 16;
 
-/// What was compared, and how far the files are from the source.
+/// The extent of a comparison, and the error of the files relative to the source.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verified {
-    /// Tensors of all files.
+    /// Number of tensors in all files.
     pub tensors: usize,
-    /// Rows that were compared.
+    /// Number of rows that were compared.
     pub rows: u64,
-    /// For each type that was encoded the error that encoding made in the sampled rows.
+    /// The encoding error in the sampled rows, for each encoded type.
     pub errors: BTreeMap<BlockType, Loss>,
 }
 
-/// The error of encoding, in sums over values.
+/// The encoding error, as sums over values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Loss {
     /// Sum of the squared differences between source and result.
@@ -39,7 +39,8 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Root of the mean squared error in relation to that of the values; 0 if all values are 0.
+    /// Returns the root mean square of the error divided by that of the values; 0 if all values are
+    /// 0.
     pub fn relative(&self) -> f64 {
         if self.squared_values > 0.0 {
             (self.squared_error / self.squared_values).sqrt()
@@ -49,18 +50,18 @@ impl Loss {
     }
 }
 
-/// How a file can have come to differ from its source.
+/// The likely cause of a difference between a file and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
-    /// It was about to get its name, and was removed.
+    /// The file was about to get its final name, and was removed.
     Written {
-        /// An interrupted run had completed the tensor.
+        /// Whether an interrupted run had completed the tensor.
         continued: bool,
         /// A source file that has changed since the run began.
         changed: Option<PathBuf>,
     },
-    /// It was finished before.
+    /// The file was already finished.
     Finished,
 }
 
@@ -69,30 +70,34 @@ impl fmt::Display for Cause {
         let why = match self {
             Self::Finished => {
                 return f.write_str(
-                    "the file was made from another source, with other options or by another version, \
-                     or was changed or damaged since; convert again",
+                    "the file was made from another source, with other options or by another \
+                     version, or was changed or damaged since; convert again",
                 );
             }
             Self::Written { changed: Some(path), .. } => {
                 &format!("{} changed during the run", path.display())
             }
             Self::Written { continued: true, .. } => {
-                "what an interrupted run had left was changed or damaged"
+                "the file that an interrupted run had left was changed or damaged"
             }
             Self::Written { .. } => "memory or the disk may be faulty",
         };
-        write!(f, "{why}; nothing was replaced, the new file was removed; convert again")
+        write!(f, "{why}; nothing was replaced, and the new file was removed; convert again")
     }
 }
 
-/// Compare [`SAMPLED_ROWS`] rows of every tensor of finished files with the source: read back from the file, each must be
-/// what the row of the source is encoded to. First and last row are among them, the others are evenly spread.
-/// [`RunOptions::verify`](crate::run::RunOptions::verify) does the same before the files get their names.
+/// Compares [`SAMPLED_ROWS`] rows of every tensor of finished files with the source. Each row is
+/// read back from the file and must equal the encoded row of the source. The first and the last row
+/// are included; the others are evenly spaced.
+/// [`RunOptions::verify`](crate::run::RunOptions::verify) does the same before the files get their
+/// final names.
 ///
-/// Each plan has the path that it was carried out with. `threads` as in [`RunOptions`](crate::run::RunOptions).
+/// Each plan has the path that it was run with. `threads` is the same as in
+/// [`RunOptions`](crate::run::RunOptions).
 ///
 /// # Errors
-/// [`Error::Differs`] with the first tensor and row that is not what it should be; if a file cannot be read.
+/// [`Error::Differs`] with the first tensor and row that differ, or an error if a file cannot be
+/// read.
 ///
 /// # Panics
 /// If a plan is not for `source`, or was made with another importance matrix.
@@ -141,7 +146,7 @@ pub fn verify(
 /// Reads a row of a file as blocks, little-endian.
 pub(crate) type Read<'r> = Box<dyn Fn(u64, &mut Vec<u8>) -> Result<(), Error> + Sync + 'r>;
 
-/// The rows of a tensor in a file, and what they are made of.
+/// The rows of a tensor in a file, and their source.
 pub(crate) struct Rows<'r> {
     pub(crate) path: &'r Path,
     pub(crate) name: &'r str,
@@ -150,12 +155,12 @@ pub(crate) struct Rows<'r> {
     /// Index of the tensor in the source.
     pub(crate) source: usize,
     pub(crate) weights: Option<&'r [f32]>,
-    /// What to say if they differ.
+    /// The cause to report if they differ.
     pub(crate) cause: Cause,
     pub(crate) read: Read<'r>,
 }
 
-/// Compare sampled rows of all tensors with the source, unless told to `stop`.
+/// Compares sampled rows of all tensors with the source, until told to `stop`.
 pub(crate) fn compare(
     source: &dyn Source,
     tensors: &[Rows<'_>],
@@ -184,7 +189,7 @@ pub(crate) fn compare(
     };
     let results: Vec<Result<Verified, Error>> = tensors.par_iter().map(compare).collect();
     let mut verified = Verified::default();
-    // the first of the errors in the order of the file
+    // the first error in file order
     for result in results {
         verified.add(&result?);
     }
@@ -203,7 +208,7 @@ impl Verified {
     }
 }
 
-/// The rows to look at.
+/// Returns the rows to compare.
 fn sample(rows: u64) -> impl Iterator<Item = u64> {
     let count = rows.min(SAMPLED_ROWS);
     let last = u128::from(rows.saturating_sub(1));
@@ -211,7 +216,7 @@ fn sample(rows: u64) -> impl Iterator<Item = u64> {
     (0..count).map(move |number| (u128::from(number) * last / spread) as u64)
 }
 
-/// Rows of one tensor, one at a time, and what has come of it so far.
+/// Compares the rows of one tensor, one at a time, and holds the result so far.
 #[derive(Default)]
 struct Buffers {
     source: Vec<u8>,
@@ -224,7 +229,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    /// Whether the row that was found is the source's row, encoded.
+    /// Returns whether the row in the file equals the encoded row of the source.
     fn agree(&mut self, tensor: &Rows<'_>, stored: TensorType, row: u64) -> Result<bool, Error> {
         self.rows += 1;
         if tensor.ty == stored || tensor.shape.row() == 0 {

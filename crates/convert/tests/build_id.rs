@@ -1,4 +1,4 @@
-//! The name of a build changes with the sources, and with nothing else.
+//! The build identity changes with the sources, and with nothing else.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

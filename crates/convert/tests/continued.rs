@@ -1,4 +1,4 @@
-//! Conversions of checkpoints that are continued only if nothing has changed that decides the bytes.
+//! Conversions of checkpoints are continued only if nothing that affects the bytes has changed.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -14,12 +14,13 @@ use granule_convert::run::{Event, RunOptions};
 use granule_convert::{Error, Plan, Recipe};
 use granule_encode::Importance;
 
-/// A copy of a checkpoint with a few layers, a description of its architecture, and where it is converted to.
+/// A copy of a checkpoint with a few layers, a description of its architecture, and the folder for
+/// the results.
 struct Place {
     folder: tempfile::TempDir,
 }
 
-/// What a conversion is told.
+/// The options of a conversion.
 #[derive(Clone, Default)]
 struct Command {
     options: CheckpointOptions,
@@ -48,13 +49,13 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// Write the description of llama, changed.
+    /// Writes a changed description of llama.
     fn describe(&self, change: impl Fn(&str) -> String) {
         let text = include_str!("../../checkpoint/src/arch/models/llama.toml");
         fs::write(self.path("arch.toml"), change(text)).unwrap();
     }
 
-    /// The conversion that is changed: Q4_0 with weights, by the description.
+    /// Returns the conversion to change: Q4_0 with weights, by the description.
     fn command(&self) -> Command {
         let arch_file = Some(self.path("arch.toml"));
         Command {
@@ -63,7 +64,7 @@ impl Place {
         }
     }
 
-    /// Convert; `stop` after the first tensors.
+    /// Converts; stops after the first tensors if `stop` is set.
     fn convert(&self, name: &str, command: &Command, stop: bool) -> Result<usize, Error> {
         let source = Checkpoint::open(&self.path("model"), &command.options)?;
         let recipe = command.recipe.clone();
@@ -87,7 +88,7 @@ impl Place {
         Ok(summary.resumed)
     }
 
-    /// What the refusal to continue says is not the same.
+    /// Returns the differences that the refusal to continue names.
     #[track_caller]
     fn refused(&self, command: &Command) -> Vec<&'static str> {
         match self.convert("out.gguf", command, false) {
@@ -97,7 +98,7 @@ impl Place {
     }
 }
 
-const READING: &str = "what is read of the source, and how it is arranged, joined or changed";
+const READING: &str = "the selection, arrangement or transformation of the source data";
 
 #[test]
 fn descriptions_options_and_matrices_decide_the_bytes() {
@@ -118,11 +119,11 @@ fn descriptions_options_and_matrices_decide_the_bytes() {
     let mut changed = command.clone();
     changed.options.fuse_qkv = true;
     assert_eq!(place.refused(&changed)[0], READING);
-    // the type on the way
+    // the intermediate type
     let mut changed = command.clone();
     changed.options.out_type = OutType::from_name("F32").unwrap();
     assert_eq!(place.refused(&changed), [READING]);
-    // what the model is called
+    // the name of the model
     let mut changed = command.clone();
     changed.options.model_name = Some("Another".to_owned());
     assert_eq!(place.refused(&changed), ["the metadata"]);
@@ -141,7 +142,7 @@ fn descriptions_options_and_matrices_decide_the_bytes() {
     let files = "the source files (their names, sizes or times of change)";
     assert_eq!(place.refused(&command), [files]);
 
-    // as it was, but written anew: that cannot be told from another change
+    // the same content, written again: indistinguishable from another change
     fs::write(&weights, bytes).unwrap();
     assert_eq!(place.refused(&command), [files]);
 }
@@ -180,7 +181,7 @@ fn importance_weights_decide_the_bytes() {
     let mut changed = command.clone();
     recipe.exclude_weights = vec!["attn_q".to_owned()];
     changed.recipe = Some(recipe);
-    // the metadata count the entries that are used
+    // the metadata has the number of entries used
     assert_eq!(place.refused(&changed), ["the metadata", "the importance weights"]);
 
     assert!(place.convert("out.gguf", &command, false).unwrap() > 0);

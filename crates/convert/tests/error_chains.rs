@@ -1,4 +1,4 @@
-//! Every cause of an error is told once: a message does not repeat the one of its source.
+//! Every cause of an error is reported once: a message does not repeat that of its source.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -10,7 +10,7 @@ use granule_encode::Importance;
 use granule_format::{BlockType, WriteError};
 use granule_reader::GgufSource;
 
-/// The Rust files of a folder and of those in it.
+/// Collects the Rust files of a folder and its subfolders.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -22,7 +22,8 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The messages of a file's error types that have their source in them, and how many have a source.
+/// Returns the messages of a file's error types that contain their source, and the number of
+/// variants with a source.
 fn repeating(text: &str) -> (Vec<&str>, usize) {
     let (mut wrong, mut with_source) = (Vec::new(), 0);
     for rest in text.split("#[error(").skip(1) {
@@ -56,8 +57,9 @@ fn no_message_has_its_source_in_it() {
         with_source += count;
     }
     assert!(with_source >= 8, "{with_source} variants with a source were seen");
-    // and it can fail
-    let text = "#[error(\"{}: {source}\", path.display())]\n    Io {\n        /// The file.\n        \
+    // the check can fail
+    let text = "#[error(\"{}: {source}\", path.display())]\n    Io {\n        \
+                /// The file.\n        \
                 path: PathBuf,\n        /// Why.\n        source: io::Error,\n    },\n}";
     assert_eq!(repeating(text).0.len(), 1);
     assert_eq!(
@@ -66,7 +68,7 @@ fn no_message_has_its_source_in_it() {
     );
 }
 
-/// The messages of an error and its causes.
+/// Returns the messages of an error and its causes.
 fn chain(error: &dyn std::error::Error) -> Vec<String> {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect()
 }

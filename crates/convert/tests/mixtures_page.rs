@@ -1,4 +1,4 @@
-//! `spec/mixtures.md` shows the tables that the code goes by.
+//! `spec/mixtures.md` shows the tables that the code uses.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 const BEGIN: &str = "<!-- tables: made from the code -->\n";
 const END: &str = "<!-- end of tables -->\n";
 
-/// With `GRANULE_UPDATE=1` in the environment the page is brought up to date.
+/// With `GRANULE_UPDATE=1` in the environment, the test updates the page.
 #[test]
 fn the_page_shows_the_tables() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../spec/mixtures.md");

@@ -1,4 +1,4 @@
-//! What a plan says beside the types: metadata, sizes, reasons, problems, and that it survives being saved.
+//! Tests of plans except for the types: metadata, sizes, reasons, problems, and saving and loading.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
@@ -13,7 +13,7 @@ use granule_convert::{Error, Plan, PlanError};
 use granule_encode::Importance;
 use granule_format::{BlockType, FileType, Metadata, Value};
 
-/// Two blocks of a small llama; rows of 576 that are no whole super-blocks.
+/// Returns two blocks of a small llama with rows of 576, which are not whole super-blocks.
 fn llama() -> Paper {
     let mut paper = Paper::default();
     for (key, value) in [

@@ -1,4 +1,4 @@
-//! Runs that end early, and runs that continue them.
+//! Tests of runs that end early, and of runs that continue them.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -19,7 +19,7 @@ use memory::Memory;
 const SHAPES: &[&[u64]] =
     &[&[256, 3000], &[32], &[64, 5, 7], &[512, 1000], &[0, 4], &[256, 1200], &[160, 1, 1, 2]];
 
-/// All values of the shapes.
+/// Returns the number of values of all shapes.
 fn values() -> u64 {
     SHAPES.iter().map(|shape| shape.iter().product::<u64>()).sum()
 }
@@ -48,12 +48,12 @@ fn convert(
     run(source, files(source, paths, BlockType::Q4_0), &targets, options, on)
 }
 
-/// Notes every tensor as soon as it is complete.
+/// Returns options that record every tensor as soon as it is complete.
 fn options() -> RunOptions {
     RunOptions { threads: Some(2), note_every: Some(Duration::ZERO), ..RunOptions::default() }
 }
 
-/// Run until so many values are done.
+/// Runs until this many values are written.
 fn interrupt(paths: &[&Path], after: u64) {
     let stop = Arc::new(AtomicBool::new(after == 0));
     let (threads, flag) = (Some(1), Some(Arc::clone(&stop)));
@@ -111,7 +111,7 @@ fn a_run_can_be_interrupted_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
     let mut left = Vec::new();
-    // the first tensor has 768,000 values; then come two small ones and one of 512,000 values
+    // the first tensor has 768,000 values, followed by two small ones and one of 512,000 values
     for after in [768_000, 512_000] {
         interrupt(&[&path], after);
         assert_eq!(names(folder.path()), LEFT);
@@ -181,7 +181,7 @@ fn a_restart_discards_what_is_left() {
     assert_eq!(fs::read(&path).unwrap(), expected());
 }
 
-/// A run of which one thing can be changed.
+/// A run in which one thing can be changed.
 struct Changed {
     source: Memory,
     metadata: Metadata,
@@ -214,7 +214,8 @@ impl Changed {
     }
 }
 
-/// Change one thing that decides the bytes, and nothing else: the run is refused, and the refusal says what it is.
+/// Changes one thing that affects the bytes, and nothing else: the run is refused, and the error
+/// names the change.
 #[test]
 fn what_another_run_left_is_not_continued() {
     let folder = tempfile::tempdir().unwrap();
@@ -239,8 +240,8 @@ fn what_another_run_left_is_not_continued() {
 
     type Change = fn(&mut Changed);
     let changes: [(&str, Change); 9] = [
-        ("what is read of the source", |run| run.source.reading = 1),
-        ("what is read of the source", |run| run.source.tensors.swap(0, 1)),
+        ("the selection, arrangement or transformation", |run| run.source.reading = 1),
+        ("the selection, arrangement or transformation", |run| run.source.tensors.swap(0, 1)),
         ("the metadata", |run| run.metadata.set("general.name", "another")),
         ("the names, shapes, types or byte order", |run| run.ty = BlockType::Q4_1),
         ("the names, shapes, types or byte order", |run| run.endian = Endian::Big),
@@ -249,7 +250,7 @@ fn what_another_run_left_is_not_continued() {
             let path = run.source.files[0].clone();
             let changed = fs::metadata(&path).unwrap().modified().unwrap();
             fs::write(&path, "two").unwrap();
-            // as if nothing had happened
+            // sets the time back, as if nothing had happened
             let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
             file.set_modified(changed).unwrap();
         }),
@@ -270,11 +271,11 @@ fn what_another_run_left_is_not_continued() {
         let mut run = begun();
         change(&mut run);
         if cfg!(not(unix)) && number == 6 {
-            continue; // only the time tells
+            continue; // only the time shows it
         }
         let error = run.run(&path, &one_thread).unwrap_err();
         let Error::OtherRun { differs, .. } = &error else { panic!("{number}: {error}") };
-        let swapped = number == 1; // the names of two tensors, too
+        let swapped = number == 1; // the names of two tensors as well
         assert_eq!(differs.len(), if swapped { 2 } else { 1 }, "{number}: {error}");
         assert!(differs[0].starts_with(name), "{number}: {error}");
         let message = error.to_string();
@@ -296,7 +297,7 @@ fn what_another_run_left_is_not_continued() {
     assert_eq!(fs::read(&path).unwrap(), fs::read(alone).unwrap());
 }
 
-/// Of several outputs nothing is touched if one of them cannot be continued.
+/// If one of several outputs cannot be continued, none is touched.
 #[test]
 fn one_of_several_outputs_that_is_of_another_run_is_enough() {
     let folder = tempfile::tempdir().unwrap();
@@ -367,7 +368,7 @@ fn files_that_have_their_names_already_are_not_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let [first, second] = ["model.gguf", "second.gguf"].map(|name| folder.path().join(name));
     let paths: [&Path; 2] = [&first, &second];
-    // the second file cannot get its name
+    // the second file cannot get its final name
     let block = |event: Event<'_>| {
         if event == Event::Finishing {
             fs::create_dir(&second).unwrap();

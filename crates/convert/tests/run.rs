@@ -1,4 +1,4 @@
-//! Running a conversion: the bytes do not depend on threads, and a failed run leaves nothing.
+//! Tests of runs: the bytes do not depend on threads, and a failed run leaves nothing.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -17,7 +17,7 @@ use granule_reader::Model;
 use granule_reader::isa::Isa;
 use memory::Memory;
 
-/// Convert all tensors to `ty` in one file at `path`.
+/// Converts all tensors to `ty` in one file at `path`.
 fn convert(source: &Memory, path: &Path, ty: BlockType, threads: usize) -> Result<Summary, Error> {
     convert_to(source, vec![file(source, path, ty)], None, threads)
 }
@@ -100,7 +100,7 @@ fn several_files_are_written_in_one_pass() {
 #[test]
 fn each_matrix_has_its_own_weights() {
     let folder = tempfile::tempdir().unwrap();
-    // twice over the fourth dimension
+    // twice, for the fourth dimension
     let source = Memory::new(&[&[64, 5, 3, 2]]);
     let weights: Vec<f32> = (0..64 * 3).map(|i| 1.0 + (i % 13) as f32 * (i / 64) as f32).collect();
     let path = folder.path().join("out.gguf");

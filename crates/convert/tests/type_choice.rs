@@ -1,6 +1,6 @@
-//! The types that the reference's quantizer gives every tensor of many models, against the plan.
+//! Compares plans with the types that the reference's quantizer gives every tensor of many models.
 //!
-//! The cases are in `fixtures/type-choice/`; its README says what they are and where they are from.
+//! The cases are in `fixtures/type-choice/`; its README describes them and their origin.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
@@ -18,15 +18,15 @@ use granule_encode::Importance;
 use granule_format::BlockType;
 use serde_json::Value as Json;
 
-/// What this test lets differ from the reference, on purpose. `spec/mixtures.md` explains each.
+/// The intended differences from the reference. `spec/mixtures.md` explains each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Difference {
     /// The reference lower-cases patterns; here case counts.
     CaseOfPatterns,
     /// The reference crashes where the model has no blocks; here its heads are not grouped.
     NoBlocks,
-    /// The reference's plan ignores that rows do not fit what `--token-embedding-type` or
-    /// `--output-tensor-type` asks for, and crashes when it writes; here that is an error of the plan.
+    /// The reference's plan ignores that rows do not fit the type of `--token-embedding-type` or
+    /// `--output-tensor-type`, and its writer crashes. Here that is an error of the plan.
     AskedForDoesNotFit,
 }
 
@@ -80,7 +80,7 @@ impl Model {
         }
     }
 
-    /// Compare the plan of a case with what is expected of it.
+    /// Compares the plan of a case with the expected one.
     fn check(&self, case: &Json) -> Vec<Difference> {
         let context = format!(
             "{} {} imatrix={} {}",
@@ -99,7 +99,7 @@ impl Model {
             if case["error"] == "no-fallback" {
                 let error = result.map(|_| ()).unwrap_err();
                 assert!(
-                    error.to_string().contains("no other type takes its place"),
+                    error.to_string().contains("there is no fallback type"),
                     "{context}: {error}"
                 );
                 continue;
@@ -181,7 +181,8 @@ impl Model {
     }
 }
 
-/// The recipe of a case. An option without effect and a type that is quantized already are no errors here.
+/// Returns the recipe of a case. Options without effect and types that are already quantized are
+/// not errors here.
 fn recipe(case: &Json) -> Recipe {
     let mut recipe = Recipe::new(text(&case["file_type"]).parse().unwrap());
     recipe.allow_missing = true;
@@ -211,7 +212,7 @@ fn expand_all(names: &Json) -> BTreeSet<String> {
     names.as_array().unwrap().iter().flat_map(|name| expand(name.as_str().unwrap())).collect()
 }
 
-/// The names that a folded one stands for: `blk.{0-2,5}.x`.
+/// Expands a folded name such as `blk.{0-2,5}.x`.
 fn expand(folded: &str) -> Vec<String> {
     let Some((before, rest)) = folded.split_once('{') else { return vec![folded.to_owned()] };
     let (numbers, after) = rest.split_once('}').unwrap();

@@ -1,4 +1,4 @@
-//! Plans are checked by the rules of the validator before anything is written.
+//! Plans are checked by the validator's rules before anything is written.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where something is missing")]
 
@@ -15,7 +15,7 @@ use granule_convert::{Error, Plan, PlanError};
 use granule_format::{Array, BlockType, FileType, Metadata};
 use granule_reader::{Source, SourceTensor};
 
-/// A whole llama of two blocks.
+/// Returns a complete llama of two blocks.
 fn llama() -> Paper {
     let mut paper = Paper::default();
     paper.metadata.set("general.architecture", "llama");
@@ -54,7 +54,7 @@ fn llama() -> Paper {
     paper
 }
 
-/// A source that is no file yet.
+/// A source that is not a file yet.
 struct New(Paper);
 
 impl Source for New {
@@ -86,7 +86,7 @@ impl Source for New {
     }
 }
 
-/// What can be wrong with a source, and the rule for it.
+/// Returns faulty sources, and the rule that each violates.
 fn faults() -> Vec<(&'static str, Paper)> {
     let change = |change: fn(&mut Paper)| {
         let mut paper = llama();
@@ -167,17 +167,22 @@ fn a_fault_of_a_file_is_a_warning() {
                 panic!("{rule}: {:?}", plan.warnings())
             };
             assert!(what.contains(rule), "{rule}: {what}");
-            // and is known when the plan is loaded again
+            // the fault is also found when the plan is loaded again
             assert_eq!(Plan::from_json(&plan.to_json(), &paper, None).unwrap(), plan);
         }
         assert_eq!(Plan::as_is(&paper, &Split::NONE).unwrap().warnings().len(), 1, "{rule}");
     }
-    // of an architecture that nothing is known of
+    // a source of an unknown architecture
     let mut other = llama();
     other.metadata.set("general.architecture", "example");
     other.tensors.retain(|tensor| tensor.name != "blk.1.ffn_up.weight");
     let plan = Plan::new(&other, &Recipe::new(FileType::Q8_0), None).unwrap();
-    let lost = |warning: &Warning| matches!(warning, Warning::SourceInvalid(what) if what.contains("blk.1.ffn_up.weight"));
+    let lost = |warning: &Warning| {
+        matches!(
+            warning,
+            Warning::SourceInvalid(what) if what.contains("blk.1.ffn_up.weight")
+        )
+    };
     assert!(plan.warnings().iter().any(lost), "{:?}", plan.warnings());
 }
 
@@ -187,7 +192,7 @@ fn what_an_option_breaks_is_an_error_of_the_plan() {
     recipe.override_kv.push("llama.block_count=int:5".parse().unwrap());
     let text = problem(Plan::new(&llama(), &recipe, None));
     assert!(text.contains("S024") && text.contains("llama.block_count"), "{text}");
-    // so it is in a plan that was edited
+    // the same holds for an edited plan
     let plan = Plan::new(&llama(), &Recipe::new(FileType::Q8_0), None).unwrap();
     let edited = plan
         .to_json()
@@ -210,7 +215,7 @@ fn pruned_blocks_are_not_missed() {
     assert_eq!(Plan::new(&New(llama()), &recipe, None).unwrap().warnings(), []);
     let mut paper = llama();
     paper.tensors.retain(|tensor| tensor.name != "blk.1.ffn_up.weight");
-    // the tensor that was missing has another name now, and is no new fault
+    // the missing tensor now has another name, which is not a new fault
     assert_eq!(Plan::new(&paper, &recipe, None).unwrap().warnings().len(), 1);
 }
 
@@ -230,7 +235,7 @@ fn dimensions_of_one_stay_where_the_architecture_is_unknown() {
     };
     for file_type in [FileType::Q4_K_M, FileType::F16, FileType::COPY] {
         assert_eq!(shapes("sd3", file_type), ["64 x 128 x 1", "256 x 4 x 1 x 1"]);
-        // where the reference has bytes to be equal to, it drops them
+        // for architectures of the reference they are dropped, to get the same bytes
         assert_eq!(shapes("llama", file_type), ["64 x 128", "256 x 4"]);
     }
 }

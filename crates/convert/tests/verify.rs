@@ -1,4 +1,4 @@
-//! Finished files are compared with their source.
+//! Tests of the comparison of finished files with their source.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -23,7 +23,7 @@ use memory::Memory;
 
 const SHAPES: &[&[u64]] = &[&[256, 300], &[32], &[64, 5, 7], &[0, 4], &[160, 1, 1, 2]];
 
-/// Tensors that are quantized: the values of others are copied.
+/// Returns tensors that are quantized; the values of others are copied.
 fn source() -> Memory {
     let mut source = Memory::new(SHAPES);
     for (index, tensor) in source.tensors.iter_mut().enumerate() {
@@ -99,7 +99,8 @@ fn damage_is_found() {
     assert!(matches!(found, Error::Differs { row: None, .. }), "{found}");
 }
 
-/// Run plans with `--verify`; `at` is called when the files are complete under their temporary names.
+/// Runs plans with `--verify`; `at` is called when the files are complete under their temporary
+/// names.
 fn make_verified(
     source: &Memory,
     plans: &[(&Plan, &Path)],
@@ -114,12 +115,12 @@ fn make_verified(
     })
 }
 
-/// Change a byte of the last tensor of a file that is not finished.
+/// Changes a byte of the last tensor of an unfinished file.
 fn damage(path: &Path) {
     let name = format!(".{}.part", path.file_name().unwrap().to_str().unwrap());
     let part = path.with_file_name(name);
     let mut bytes = fs::read(&part).unwrap();
-    // past the padding
+    // before the padding
     let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
     bytes[last] ^= 1;
     fs::write(part, bytes).unwrap();
@@ -196,7 +197,7 @@ fn the_cause_is_told_where_it_is_known() {
     let message = made.unwrap_err().to_string();
     assert!(message.contains("origin changed during the run"), "{message}");
 
-    // stopped while it verifies: everything is complete, and is damaged then
+    // stopped while verifying: everything is complete, and is then damaged
     let stop = Arc::new(AtomicBool::new(false));
     let note_every = Some(Duration::ZERO);
     let options = RunOptions { stop: Some(Arc::clone(&stop)), note_every, ..RunOptions::default() };

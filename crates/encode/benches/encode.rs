@@ -1,4 +1,5 @@
-//! Speed of the encoders, in bytes of `f32` a second: `cargo bench -p granule-encode -- type=Q4_0`.
+//! Throughput of the encoders, in bytes of `f32` per second: `cargo bench -p granule-encode --
+//! type=Q4_0`.
 #![allow(missing_docs, reason = "criterion's macro makes the public function")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -34,7 +35,8 @@ fn encode(criterion: &mut Criterion) {
     }
 }
 
-/// Values that look like weights of a model (roughly Gaussian, deviation 0.02), and importances.
+/// Values that resemble the weights of a model (roughly Gaussian, standard deviation 0.02), and
+/// importances.
 fn inputs() -> (Vec<f32>, Vec<f32>) {
     let mut state = 1_u64;
     let mut uniform = || {

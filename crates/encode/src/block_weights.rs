@@ -1,4 +1,4 @@
-//! The weights of the types with blocks of 32 values: importance times the size of the value.
+//! Error weights for the types with blocks of 32 values: importance times the size of the value.
 
 #![allow(clippy::needless_range_loop, reason = "loops over lanes index several arrays alike")]
 
@@ -8,18 +8,20 @@ use super::super_block::tile::transpose;
 /// Values in a block.
 pub(super) const N: usize = 32;
 
-/// The weight of a value: its column's importance times the root of its square and the mean square of its row.
+/// Returns the weight of a value: its column's importance times the square root of the sum of its
+/// square and the mean square of its row.
 #[inline(always)]
 pub(super) fn weight(importance: f32, mean_square: f32, value: f32) -> f32 {
     importance * (mean_square + value * value).sqrt()
 }
 
-/// The mean square of a row, summed from its start.
+/// Returns the mean square of a row, summed from its start.
 pub(super) fn mean_square(row: &[f32]) -> f32 {
     row.iter().fold(0.0, |sum, value| sum + value * value) / row.len() as f32
 }
 
-/// [`mean_square`] of every row, several rows at once, in lanes: one sum alone would wait for its last addition.
+/// Computes [`mean_square`] of every row, several rows at once, one in each lane: a single sum
+/// would wait for each addition to finish.
 #[inline(always)]
 pub(super) fn mean_squares(rows: &[f32], columns: usize) -> Vec<f32> {
     const ROWS: usize = 8;
@@ -49,7 +51,7 @@ pub(super) fn mean_squares(rows: &[f32], columns: usize) -> Vec<f32> {
     all
 }
 
-/// `L` blocks turned so that value `i` of all of them lies side by side, with their weights.
+/// `L` transposed blocks with their weights: value `i` of all blocks is contiguous.
 pub(super) struct Lanes<const L: usize> {
     /// The values.
     pub(super) values: Rows<N, L>,
@@ -69,14 +71,14 @@ impl<const L: usize> Lanes<L> {
 }
 
 impl<'a> Weighted<'a> {
-    /// Rows of `columns` values, which are whole blocks.
+    /// Wraps rows of `columns` values, which must be whole blocks.
     #[inline(always)]
     pub(super) fn new(rows: &'a [f32], columns: usize, importance: &'a [f32]) -> Self {
         let (blocks, importance) = (rows.as_chunks().0, importance.as_chunks().0);
         Self { blocks, importance, mean_squares: mean_squares(rows, columns) }
     }
 
-    /// The weights of a block.
+    /// Returns the weights of a block.
     pub(super) fn weights(&self, block: usize) -> [f32; N] {
         let (row, column) = (block / self.importance.len(), block % self.importance.len());
         let (values, mean_square) = (&self.blocks[block], self.mean_squares[row]);
@@ -84,12 +86,13 @@ impl<'a> Weighted<'a> {
         std::array::from_fn(|i| weight(importance[i], mean_square, values[i]))
     }
 
-    /// The values of `count` blocks from `first` on.
+    /// Returns the values of `count` blocks, starting at block `first`.
     pub(super) fn blocks(&self, first: usize, count: usize) -> &'a [[f32; N]] {
         &self.blocks[first..][..count]
     }
 
-    /// The importance of the columns for each tile of `L` blocks, as lanes, until the tiles repeat.
+    /// Returns the importance of the columns for each tile of `L` blocks, in lanes, up to where the
+    /// tiles repeat.
     #[inline(always)]
     pub(super) fn importance_in_lanes<const L: usize>(&self) -> Vec<Rows<N, L>> {
         let a_row = self.importance.len();
@@ -103,8 +106,8 @@ impl<'a> Weighted<'a> {
         lanes
     }
 
-    /// Load `count` blocks, at most `L`, from `first` on, with the importance of their columns; lanes beyond them are
-    /// zero.
+    /// Loads `count` blocks, at most `L`, starting at block `first`, with the importance of their
+    /// columns. The remaining lanes are zero.
     #[inline(always)]
     pub(super) fn load<const L: usize>(
         &self,

@@ -1,4 +1,4 @@
-//! Encoders that look at one block at a time and have no weighted form.
+//! Encoders that treat each block on its own and have no weighted form.
 
 use std::fmt::Debug;
 
@@ -8,7 +8,8 @@ use granule_reader::isa::Isa;
 use super::rows::blocks_for;
 use super::{Encoder, Weighting};
 
-/// Blocks that are encoded together: what there is once for a block, such as its scale, is then vector code as well.
+/// Blocks that are encoded together, so that work done once per block, such as computing its scale,
+/// vectorizes too.
 pub(super) const GROUP: usize = 16;
 
 /// Chooses a block from the values of that block alone.
@@ -16,11 +17,11 @@ pub(super) trait BlockWise: Debug + Sync {
     /// The structure of the blocks.
     type Block: Block;
 
-    /// The definition.
+    /// Encodes one block in plain scalar code: the definition.
     fn define(values: &[f32]) -> Self::Block;
 
-    /// The same blocks for [`GROUP`] times as many values, written so that it becomes vector code. Mark it
-    /// `#[inline(always)]`.
+    /// Encodes the same blocks for [`GROUP`] times as many values, in a form that vectorizes.
+    /// Implementations must be `#[inline(always)]`.
     fn encode(values: &[f32], blocks: &mut [Self::Block; GROUP]);
 }
 
@@ -43,7 +44,8 @@ impl<E: BlockWise> Encoder for E {
             rows,
             columns,
             out,
-            // not the function itself: that would be called, compiled for the plain target
+            // a closure, not the function itself: the function would be compiled for the baseline
+            // target and called
             #[inline(always)]
             |values, blocks| E::encode(values, blocks),
         );
@@ -60,16 +62,17 @@ impl<E: BlockWise> Encoder for E {
     }
 }
 
-/// [`Encoder::tile`] of encoders that are about as fast as memory: a group or two. Checking values reads them in order, and
-/// the processor fetches some more that follow while they are encoded; in a long tile it would have nothing to fetch then.
+/// Returns the [`Encoder::tile`] of encoders that are about as fast as memory: a group or two. The
+/// check reads the values in order, and the processor prefetches the next ones while these are
+/// encoded; with a long tile there would be nothing left to prefetch.
 pub(super) fn short_tile<B: Block>() -> usize {
     (GROUP * B::LEN).max(1024)
 }
 
-/// Make every block from its values by `encode`.
+/// Makes every block from its values with `encode`.
 ///
 /// # Panics
-/// As [`Encoder::encode`].
+/// Same as [`Encoder::encode`].
 pub(super) fn each_block<B: Block>(
     rows: &[f32],
     columns: usize,
@@ -82,11 +85,11 @@ pub(super) fn each_block<B: Block>(
     }
 }
 
-/// Make the blocks from their values by `encode`, compiled for `isa`, [`GROUP`] of them at a time. A last group that is
-/// not whole is filled up with zeros.
+/// Makes the blocks from their values with `encode`, compiled for `isa`, [`GROUP`] blocks at a
+/// time. An incomplete last group is padded with zeros.
 ///
 /// # Panics
-/// As [`Encoder::encode`].
+/// Same as [`Encoder::encode`].
 #[inline(always)]
 pub(super) fn each_group<B: Block>(
     isa: Isa,
@@ -115,7 +118,7 @@ pub(super) fn each_group<B: Block>(
     );
 }
 
-/// The values of a group, block by block.
+/// Returns the values of a group, block by block.
 #[inline(always)]
 pub(super) fn group<const N: usize>(values: &[f32]) -> &[[f32; N]; GROUP] {
     values.as_chunks().0.try_into().expect("a group of blocks")

@@ -1,18 +1,18 @@
-//! Encoding with every input checked, and every block of the result too.
+//! Encoding that checks every input and every block of the result.
 
 use granule_format::{Block, BlockType, Defect, with_block};
 use granule_reader::isa::Isa;
 
 use super::{Encoder, Weighting, encoder, first_not_finite};
 
-/// Why rows cannot be encoded.
+/// The reason why rows cannot be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// The type can be read but not written.
+    /// The type can be decoded but not encoded.
     #[error("there is no encoder for {0}")]
     NoEncoder(BlockType),
-    /// A row is not whole blocks.
+    /// A row is not a whole number of blocks.
     #[error("rows of {columns} values are not whole blocks of {ty}, which hold {} values each",
             .ty.block_values())]
     RowLength {
@@ -24,9 +24,9 @@ pub enum EncodeError {
     /// A value is NaN or infinite.
     #[error("value {index} is {value}; only finite values can be encoded")]
     NotFinite {
-        /// Its index in the rows that were given.
+        /// Its index in the given rows.
         index: usize,
-        /// What it is.
+        /// The value.
         value: f32,
     },
     /// The type needs importance weights.
@@ -35,12 +35,12 @@ pub enum EncodeError {
          importance matrix (llama-imatrix writes one), and give that file"
     )]
     WeightsRequired(BlockType),
-    /// There is not one importance weight for each column.
-    #[error("{found} importance weights for rows of {columns} values")]
+    /// The number of importance weights is not the number of columns.
+    #[error("{found} importance weights given for {columns} columns: give one for each column")]
     WeightsLength {
         /// Values in a row.
         columns: usize,
-        /// Weights that were given.
+        /// Number of weights given.
         found: usize,
     },
     /// An importance weight is negative, NaN or infinite.
@@ -54,32 +54,32 @@ pub enum EncodeError {
     /// Every importance weight is zero.
     #[error("all importance weights are zero: the sample text never reached this tensor")]
     WeightsZero,
-    /// The values do not fit the type: no valid block holds them.
+    /// The values are beyond the range of the type: no valid block can hold them.
     #[error("the values from {index} on do not fit {ty}: {defect}")]
     OutOfRange {
         /// The type of the blocks.
         ty: BlockType,
-        /// The first value of the block, counted in the rows that were given.
+        /// Index of the block's first value in the given rows.
         index: usize,
-        /// What would be wrong with the block.
+        /// The defect that the block would have.
         defect: Defect,
     },
 }
 
-/// Encode whole rows of `columns` values each to blocks of type `ty`, after checking everything that
-/// the encoders take for granted. `weights` has an importance for each column; types that have no
-/// weighted form do not look at them.
+/// Encodes whole rows of `columns` values each to blocks of type `ty`, after checking everything
+/// that the encoders assume. `weights` holds an importance for each column; types without a
+/// weighted form ignore it.
 ///
 /// Every block of the result is valid ([`Block::defect`] finds nothing):
 ///
-/// - Importance weights of zero count as they are. Where they leave a block invalid (the reference then
-///   computes 0/0, and refuses its own result), or weights near the ends of the range of `f32` do so, that block is
-///   encoded once more, on its own and with all of its weights equal.
-/// - A block that is still invalid, or was encoded without weights, holds values beyond the range
-///   of the type: [`EncodeError::OutOfRange`].
+/// - Importance weights of zero are used as they are. They can make a block invalid (the reference
+///   then computes 0/0 and rejects its own result), and so can weights near the limits of `f32`.
+///   Such a block is encoded once more, on its own and with equal weights.
+/// - A block that is still invalid, or that was encoded without weights, has values beyond the
+///   range of the type: [`EncodeError::OutOfRange`].
 ///
 /// # Errors
-/// See [`EncodeError`]. `out` is then unspecified.
+/// See [`EncodeError`]. The content of `out` is then unspecified.
 ///
 /// # Panics
 /// If `rows` is not whole rows, or `out` does not have exactly the bytes of the blocks.
@@ -106,7 +106,7 @@ pub fn encode_rows(
     if weights.is_some() {
         return encode_tile(isa, encoder, rows, columns, weights, out);
     }
-    // Without weights all blocks are alike, and where rows end does not matter.
+    // Without weights all blocks are treated alike, so row boundaries do not matter.
     let tile_values = encoder.tile();
     let out = out.chunks_mut(tile_values / ty.block_values() * ty.block_bytes());
     for (tile, (values, out)) in rows.chunks(tile_values).zip(out).enumerate() {
@@ -133,7 +133,7 @@ fn encode_tile(
 }
 
 impl EncodeError {
-    /// The same error in values that begin `by` later.
+    /// Shifts the index in the error by `by` values.
     fn further_on(mut self, by: usize) -> Self {
         if let Self::NotFinite { index, .. } | Self::OutOfRange { index, .. } = &mut self {
             *index += by;
@@ -156,7 +156,8 @@ fn check_weights(weights: &[f32], columns: usize) -> Result<&[f32], EncodeError>
     Ok(weights)
 }
 
-/// Whether a block is invalid; without early exit, so that it is vector code for small blocks.
+/// Returns whether any block is invalid. It has no early exit, so that it vectorizes for small
+/// blocks.
 fn any_defect<B: Block>(isa: Isa, blocks: &[u8]) -> bool {
     isa.up_to_32_bytes().run(
         #[inline(always)]
@@ -167,7 +168,7 @@ fn any_defect<B: Block>(isa: Isa, blocks: &[u8]) -> bool {
     )
 }
 
-/// Encode each invalid block again, alone and with equal weights.
+/// Encodes each invalid block again, alone and with equal weights.
 #[cold]
 fn repair(
     isa: Isa,

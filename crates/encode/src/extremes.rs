@@ -1,18 +1,18 @@
-//! The largest and smallest values of a block: plain definitions, and forms that become vector
-//! code and agree to the sign of zero.
+//! The largest and smallest values of a block: plain definitions, and vectorized forms that agree
+//! with them, down to the sign of zero.
 
 use super::block_wise::GROUP;
 
 const MAGNITUDE: u32 = 0x7fff_ffff;
 
-/// The largest magnitude.
+/// Returns the largest magnitude.
 #[inline(always)]
 pub(super) fn largest_magnitude(values: &[f32]) -> f32 {
-    // Bits of numbers without sign are ordered as the numbers are.
+    // The bits of nonnegative numbers have the same order as the numbers.
     f32::from_bits(reduce(values, 0, |v| v.to_bits() & MAGNITUDE, u32::max))
 }
 
-/// The largest magnitude of each of several blocks.
+/// Returns the largest magnitude of each of several blocks.
 #[inline(always)]
 pub(super) fn largest_magnitudes<const N: usize>(blocks: &[[f32; N]; GROUP]) -> [f32; GROUP] {
     let mut largest = [0.0; GROUP];
@@ -22,16 +22,16 @@ pub(super) fn largest_magnitudes<const N: usize>(blocks: &[[f32; N]; GROUP]) -> 
     largest
 }
 
-/// The value of largest magnitude, the first if there are several; 0 if all are zero.
+/// Returns the value of largest magnitude, the first if there are several; 0 if all are zero.
 pub(super) fn first_largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0_f32, |largest, v| if largest.abs() < v.abs() { *v } else { largest })
 }
 
-/// [`first_largest`] as vector code.
+/// Vectorized form of [`first_largest`].
 #[inline(always)]
 pub(super) fn first_largest_lanes(values: &[f32]) -> f32 {
-    // As a signed number, the bits of any negative value are below those of any positive one; as an
-    // unsigned number above.
+    // Read as signed integers, the bits of any negative value are below those of any positive one;
+    // read as unsigned integers, they are above.
     let positive = reduce(values, 0, |v| v.to_bits().cast_signed(), i32::max).cast_unsigned();
     let negative = reduce(values, 0, f32::to_bits, u32::max);
     let negative_magnitude = if negative > MAGNITUDE { negative & MAGNITUDE } else { 0 };
@@ -51,14 +51,16 @@ fn first_of_magnitude(values: &[f32], magnitude: u32) -> f32 {
     *values.iter().find(|v| v.to_bits() & MAGNITUDE == magnitude).expect("one of the values")
 }
 
-/// The smallest and the largest value; of zeros with different signs the first.
+/// Returns the smallest and the largest value. Zeros of different signs count as equal: the first
+/// is returned.
 pub(super) fn range(values: &[f32]) -> (f32, f32) {
     values.iter().fold((f32::MAX, -f32::MAX), |(min, max), v| {
         (if *v < min { *v } else { min }, if *v > max { *v } else { max })
     })
 }
 
-/// [`range`] of several blocks as vector code, but that a largest value of zero is positive.
+/// Vectorized form of [`range`] for several blocks, except that a largest value of zero is always
+/// positive zero.
 #[inline(always)]
 pub(super) fn ranges(blocks: &[[f32; 32]; GROUP]) -> ([f32; GROUP], [f32; GROUP]) {
     let (mut min, mut max) = ([0.0; GROUP], [0.0; GROUP]);
@@ -80,8 +82,8 @@ fn first_zeros(blocks: &[[f32; 32]; GROUP], min: &mut [f32; GROUP]) {
     }
 }
 
-/// Combine the keys of all values, whose order does not matter: sixteen runs side by side, then
-/// halves. Values beyond the last sixteen are not looked at.
+/// Combines the keys of all values in any order: sixteen runs in parallel, then by halves. Values
+/// after the last whole sixteen are ignored.
 #[inline(always)]
 fn reduce<K: Copy>(
     values: &[f32],

@@ -1,11 +1,11 @@
-//! Looking for values that are not finite, at the speed of memory.
+//! A search for values that are not finite, at the speed of memory.
 
 use granule_reader::isa::Isa;
 
-/// Values looked at between two decisions: long enough for vector code, short enough for the cache.
+/// Values checked between two branches: enough to vectorize, few enough for the cache.
 const CHUNK: usize = 1024;
 
-/// The index of the first NaN or infinity.
+/// Returns the index of the first NaN or infinity.
 pub fn first_not_finite(isa: Isa, values: &[f32]) -> Option<usize> {
     let chunk = isa.up_to_32_bytes().run(
         #[inline(always)]
@@ -15,7 +15,7 @@ pub fn first_not_finite(isa: Isa, values: &[f32]) -> Option<usize> {
     values[start..].iter().position(|value| !value.is_finite()).map(|i| start + i)
 }
 
-/// All exponent bits set is what NaN and infinity have in common.
+/// Returns whether any value has all exponent bits set, as NaN and infinity do.
 #[inline(always)]
 fn any_not_finite(values: &[f32]) -> bool {
     values.iter().fold(false, |any, value| any | (value.to_bits() & 0x7f80_0000 == 0x7f80_0000))

@@ -1,18 +1,18 @@
-//! What MXFP4 and NVFP4 share: the nearest of the 4-bit floating point levels.
+//! The nearest 4-bit floating-point level, for MXFP4 and NVFP4.
 
 use granule_format::block::fp4::DOUBLED;
 
-/// The code whose level times `half_scale` is nearest to the value, the first if several are as near.
-/// Errors are rounded as `f32` are.
+/// Returns the code whose level times `half_scale` is nearest to the value, the first of several
+/// equally near. Errors are computed in `f32`.
 pub(super) fn nearest(value: f32, half_scale: f32) -> u8 {
     let error = |code: usize| (f32::from(DOUBLED[code]) * half_scale - value).abs();
     (1..16).fold(0, |best, code| if error(code) < error(best) { code } else { best }) as u8
 }
 
-/// [`nearest`] as vector code. The scale must be above zero, and the value not so large that errors
-/// are rounded to the same number: at most 2²⁰ times `half_scale`.
+/// Vectorized form of [`nearest`]. The scale must be above zero, and the value at most 2²⁰ times
+/// `half_scale`: for larger values, different errors round to the same number.
 ///
-/// Between two levels a value halfway takes the one nearer to zero, which has the lower code.
+/// A value halfway between two levels gets the one nearer to zero, which has the lower code.
 #[inline(always)]
 pub(super) fn nearest_lanes(value: f32, half_scale: f32) -> u8 {
     let magnitude = value.abs();

@@ -3,27 +3,30 @@ use granule_reader::isa::Isa;
 
 use crate::{EncodeError, encode_rows};
 
-/// How to encode.
+/// Options for [`encode`].
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive] // efforts come here
+#[non_exhaustive] // search efforts will be added here
 pub struct EncodeOptions {
-    /// The instruction set; that of this processor if it is not said. The bytes do not depend on it.
+    /// The instruction set; `None` is the best that this processor has. The bytes do not depend on
+    /// it.
     pub isa: Option<Isa>,
 }
 
 /// Quantizes rows of `columns` values each, one after another, to blocks of type `ty`.
 ///
-/// `weights` has an importance for each column. Types that have no weighted form do not look at it; a few are
-/// useless without. The blocks are those of the reference, byte for byte, and run row after row as in a GGUF file.
+/// `weights` holds an importance for each column. Types without a weighted form ignore it; a few
+/// types require it. The blocks match the reference byte for byte and are stored row after row, as
+/// in a GGUF file.
 ///
-/// To encode into a buffer of your own, or from several threads, call [`encode_rows`] for runs of rows.
+/// To encode into a buffer of your own, or from several threads, call [`encode_rows`] for runs of
+/// rows.
 ///
 /// # Errors
-/// If rows are not whole blocks, a value is not finite or beyond the range of the type, weights are missing
-/// where they are needed or are not fit to be weights, or nothing can be encoded to the type.
+/// If rows are not whole blocks, a value is not finite or is beyond the range of the type, weights
+/// are required but missing, weights are invalid, or the type has no encoder.
 ///
 /// # Panics
-/// If the values are not whole rows.
+/// If the number of values is not a multiple of `columns`.
 ///
 /// ```
 /// use granule_encode::{EncodeOptions, encode};

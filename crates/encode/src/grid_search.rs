@@ -1,18 +1,20 @@
-//! Finding the codebook entry nearest to a group of values, as all encoders with a codebook of levels do.
+//! The search for the codebook entry nearest to a group of values, shared by the encoders with a
+//! codebook of levels.
 //!
-//! Level `l` stands for the number `2 l + 1`. To encode `N` values with a scale, each is first rounded to a level on its
-//! own; the levels together name a *cell* around one point. Where the codebook has that point, it is
-//! the answer. Elsewhere the answer is the best of the cell's *neighbours*: the entries at the smallest few
-//! distances from the point, in the order of distance, then index; the best has the smallest
-//! weighted squared error, and comes first among equals.
+//! Level `l` stands for the number `2 l + 1`. To encode `N` values with a scale, each value is
+//! first rounded to a level on its own. Together the levels name a *cell* around one point. If the
+//! codebook has that point, it is the result. Otherwise the result is the best of the cell's
+//! *neighbours*: the entries at the few smallest distances from the point, sorted by distance, then
+//! by index. The best neighbour has the smallest weighted squared error; among equals the first
+//! wins.
 
 /// A codebook with the neighbours of each cell.
 #[derive(Debug)]
 pub(super) struct Grid<const N: usize> {
-    /// Bits that a level takes in a key.
+    /// Bits of a key per level.
     bits: u32,
     entries: Vec<Entry<N>>,
-    /// By key.
+    /// The cells, indexed by key.
     cells: Vec<Cell>,
     /// The neighbours of all cells.
     lists: Vec<u16>,
@@ -21,9 +23,9 @@ pub(super) struct Grid<const N: usize> {
 /// An entry of the codebook.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry<const N: usize> {
-    /// Its numbers: `2 l + 1`.
+    /// The numbers `2 l + 1` of its levels.
     pub(super) point: [f32; N],
-    /// The same as bytes.
+    /// The same numbers as bytes.
     pub(super) numbers: [u8; N],
 }
 
@@ -33,18 +35,18 @@ struct Cell {
     entry: Option<u16>,
     /// Where its neighbours start in `lists`.
     start: u32,
-    /// How many there are.
+    /// Number of neighbours.
     neighbours: u16,
-    /// How many of them come again, directly after them all, as its [`rivals`](Grid::rivals).
+    /// Number of [`rivals`](Grid::rivals), which are stored again directly after all neighbours.
     rivals: u16,
 }
 
-/// The rounding error of a level below which [`Grid::rivals`] suffice.
+/// The largest rounding error of a level for which [`Grid::rivals`] suffice.
 pub(super) const CLEAR: f32 = 0.499_99;
 
 impl<const N: usize> Grid<N> {
-    /// The grid of a codebook whose numbers stand for these levels; neighbours are all entries at the
-    /// `shells` smallest distances.
+    /// Builds the grid of a codebook whose numbers stand for these levels. The neighbours of a cell
+    /// are all entries at the `shells` smallest distances.
     pub(super) fn new(entries: &[[u8; N]], level_values: &[u8], shells: usize) -> Self {
         let level = |value: &u8| {
             let level = level_values.iter().position(|v| v == value).expect("a level's value");
@@ -104,36 +106,36 @@ impl<const N: usize> Grid<N> {
         self.lists.extend(rivals);
     }
 
-    /// The key of the cell with these levels.
+    /// Returns the key of the cell with these levels.
     #[inline(always)]
     pub(super) fn key(&self, levels: &[u8; N]) -> usize {
         (0..N).fold(0, |key, i| key | usize::from(levels[i]) << (self.bits as usize * i))
     }
 
-    /// The entry at a cell's point, if there is one.
+    /// Returns the entry at a cell's point, if there is one.
     #[inline(always)]
     pub(super) fn entry(&self, key: usize) -> Option<u16> {
         self.cells[key].entry
     }
 
-    /// The entries to choose from in a cell that has none at its point.
+    /// Returns the candidates of a cell that has no entry at its point.
     #[inline(always)]
     pub(super) fn neighbours(&self, key: usize) -> &[u16] {
         let cell = &self.cells[key];
         &self.lists[cell.start as usize..][..usize::from(cell.neighbours)]
     }
 
-    /// The neighbours that can be chosen at all while no value lies at the edge of its level: each
-    /// of the others is, whatever the weights, never better than a neighbour that comes before it.
+    /// Returns the neighbours that can win while no value lies at the edge of its level. Whatever
+    /// the weights, each of the others is never better than some neighbour before it.
     ///
-    /// Entry A is never worse than entry B if in each of the `N` places it is not farther from the
-    /// value. The value is within half a step of the cell's level, so that holds where A has the
-    /// cell's level, where both are on the same side of it and A is not farther out, and where they are
-    /// on different sides and B is farther out by a step at least. Rounding keeps the order of
-    /// distances, and so of their weighted squares and sums, but may move a value over the edge of its level; so this
-    /// holds for values whose rounding error is at most [`CLEAR`], which leaves several times the
-    /// room that the rounding of `f32` needs (not that of subnormal numbers). Values beyond the first or last level are
-    /// always clear.
+    /// Entry A is never worse than entry B if it is not farther from the value in any of the `N`
+    /// places. The value is within half a step of the cell's level. So the condition holds in a
+    /// place if A has the cell's level, if both are on the same side of it and A is not farther
+    /// out, or if they are on different sides and B is farther out by at least a step. Rounding
+    /// preserves the order of distances, and so of their weighted squares and sums, but it may move
+    /// a value over the edge of its level. The result therefore holds only for values whose
+    /// rounding error is at most [`CLEAR`]. That margin is several times what `f32` rounding needs,
+    /// except for subnormal numbers. Values beyond the first or last level are always clear.
     #[inline(always)]
     pub(super) fn rivals(&self, key: usize) -> &[u16] {
         let cell = &self.cells[key];
@@ -141,14 +143,14 @@ impl<const N: usize> Grid<N> {
         &self.lists[start..][..usize::from(cell.rivals)]
     }
 
-    /// The entry with an index.
+    /// Returns the entry with this index.
     #[inline(always)]
     pub(super) fn at(&self, entry: u16) -> &Entry<N> {
         &self.entries[usize::from(entry)]
     }
 
-    /// The best of some entries for these values: the first with the smallest weighted squared error. If no error is a
-    /// number, the first.
+    /// Returns the best of some entries for these values: the first with the smallest weighted
+    /// squared error. If every error is NaN, returns the first entry.
     ///
     /// # Panics
     /// If there are none.
@@ -176,7 +178,8 @@ impl<const N: usize> Grid<N> {
     }
 }
 
-/// Whether entry `a` is at least as near as entry `b`, in each place, to all values of a cell.
+/// Returns whether entry `a` is at least as near as entry `b`, in each place, to all values of a
+/// cell.
 fn never_worse<const N: usize>(a: &[u8; N], b: &[u8; N], cell: &[u8; N]) -> bool {
     (0..N).all(|i| {
         let (a_off, b_off) = (a[i].abs_diff(cell[i]), b[i].abs_diff(cell[i]));
@@ -198,7 +201,8 @@ mod tests {
         agree(&Grid::new(&iq3_s::GRID, &iq3_s::LEVELS, 3));
     }
 
-    /// For values in every cell, with errors of a level up to [`CLEAR`], and weights of which some are 0.
+    /// Compares the two for values in every cell, with rounding errors up to [`CLEAR`] and some
+    /// zero weights.
     fn agree(grid: &Grid<4>) {
         let mut state = 1_u32;
         let mut random = |below: u32| {
@@ -216,7 +220,7 @@ mod tests {
                         1 => -CLEAR,
                         _ => (random(1 << 20) as f32 / (1 << 19) as f32 - 1.0) * CLEAR,
                     };
-                    // Beyond the first and the last level there is no limit.
+                    // Beyond the first and the last level the error is unlimited.
                     let far = if random(4) == 0 { 3.0 } else { 1.0 };
                     let off = match level {
                         0.0 if off < 0.0 => off * far,

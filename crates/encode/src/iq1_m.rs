@@ -21,13 +21,13 @@ use super::{Encoder, Weighting};
 #[derive(Debug)]
 pub(super) struct IQ1_M;
 
-/// Values of a sub-block: two groups, each with a shift of its own.
+/// Values of a sub-block: two groups, each with its own shift.
 const LEN: usize = 16;
-/// Sub-blocks whose values are all closer to zero become as small as the block's scale allows.
+/// Sub-blocks whose magnitudes are all smaller get the smallest scale that the block allows.
 const SMALLEST: f32 = 1e-7;
-/// Where the best cuts often are.
+/// Positions where the best cuts often are.
 const FREQUENT: (RangeInclusive<usize>, RangeInclusive<usize>) = (1..=5, 11..=14);
-/// What the stored scale is multiplied by; found by trial.
+/// Factor applied to the stored scale; found by trial.
 const STRETCH: f32 = 1.1125;
 
 impl Encoder for IQ1_M {
@@ -83,12 +83,12 @@ struct Found {
     scale: f32,
     /// A packed entry of the codebook for each group.
     entries: [u16; 2],
-    /// For each group.
+    /// Whether each group is shifted down.
     shifted_down: [bool; 2],
 }
 
-/// A value weighs its importance times the root of (twice the mean square of the super-block + its own square);
-/// without importances, its own square.
+/// Computes the weight of each value: its importance times the square root of (twice the mean
+/// square of the super-block + its own square). Without importances it is the value's square.
 #[inline(always)]
 fn weights_of(
     values: &[f32; iq_blocks::LEN],
@@ -110,11 +110,12 @@ fn sub_blocks(values: &[f32; iq_blocks::LEN]) -> &[[f32; LEN]; LANES] {
     values.as_chunks::<LEN>().0.first_chunk().expect("16 sub-blocks of 16 values")
 }
 
-/// The search for the codes of a sub-block in its plain form; `None` if they are all zero.
+/// Searches for the codes of a sub-block, in plain scalar code; `None` if they are all zero.
 ///
-/// Of all cuts and the four pairs of shifts (bit 1 of the pair: the first group is shifted down, bit 0: the second),
-/// the one with the largest `(sum w q x)^2 / (sum w q^2)` wins, the first of several. As neighbouring levels are 1 apart,
-/// `sum w q x` of a group is `q[2]` times its sum over all values, less its sums up to either cut.
+/// Tries all cuts with the four pairs of shifts (bit 1 of the pair: the first group is shifted
+/// down, bit 0: the second). The largest `(sum w q x)^2 / (sum w q^2)` wins, the first of several.
+/// Because neighbouring levels are 1 apart, `sum w q x` of a group is `q[2]` times its sum over all
+/// values, minus its sums up to each cut.
 fn search_by_definition(x: &[f32; LEN], w: &[f32; LEN]) -> Option<Found> {
     if x.iter().all(|x| x.abs() < SMALLEST) {
         return None;
@@ -161,7 +162,7 @@ fn search_by_definition(x: &[f32; LEN], w: &[f32; LEN]) -> Option<Found> {
     Some(Found { scale, entries, shifted_down })
 }
 
-/// The same codes as [`search_by_definition`], for all sub-blocks of a super-block at once.
+/// Finds the same codes as [`search_by_definition`], for all sub-blocks of a super-block at once.
 #[inline(always)]
 fn search(
     codebook: &Neighbours<16>,
@@ -212,8 +213,8 @@ fn search(
     found
 }
 
-/// The best cuts from the groups' sums of `w * x` and `w` over the first sorted values. A place is
-/// `(first * (LEN + 1) + second) * 4`, plus the pair of shifts.
+/// Finds the best cuts from the groups' prefix sums of `w * x` and `w` over the sorted values. A
+/// place is `(first * (LEN + 1) + second) * 4`, plus the pair of shifts.
 #[inline(always)]
 fn best_cuts(sum_x: &[[Lanes; LEN + 1]; 2], sum_w: &[[Lanes; LEN + 1]; 2]) -> Cuts {
     let mut start = Start::NOTHING;
@@ -229,7 +230,7 @@ fn best_cuts(sum_x: &[[Lanes; LEN + 1]; 2], sum_w: &[[Lanes; LEN + 1]; 2]) -> Cu
     for first in 0..=LEN {
         for second in first..=LEN {
             let pairs = pairs_of_shifts(sum_x, sum_w, first, second);
-            // most cuts are no better than the best with any shifts: one decision for all of them
+            // with most cuts no pair of shifts beats the best: one branch decides for all of them
             let mut any = 0;
             for lane in 0..LANES {
                 for [qx, q2] in &pairs {
@@ -248,7 +249,7 @@ fn best_cuts(sum_x: &[[Lanes; LEN + 1]; 2], sum_w: &[[Lanes; LEN + 1]; 2]) -> Cu
     cuts
 }
 
-/// The sums of `w * q * x` and `w * q * q` for each pair of shifts.
+/// Returns the sums of `w * q * x` and `w * q * q` for each pair of shifts.
 #[inline(always)]
 fn pairs_of_shifts(
     sum_x: &[[Lanes; LEN + 1]; 2],
@@ -261,7 +262,7 @@ fn pairs_of_shifts(
     [add(&up[0], &up[1]), add(&up[0], &down[1]), add(&down[0], &up[1]), add(&down[0], &down[1])]
 }
 
-/// The sums of `w * q * x` and `w * q * q` over a group.
+/// Returns the sums of `w * q * x` and `w * q * q` over a group.
 #[inline(always)]
 fn cut_sums(
     x: &[Lanes; LEN + 1],
@@ -291,8 +292,9 @@ fn add(a: &[Lanes; 2], b: &[Lanes; 2]) -> [Lanes; 2] {
     [qx, q2]
 }
 
-/// The block for the codes: sub-scales are rounded to `(2 * code + 1) / 15` of the largest scale, then the scale
-/// is fitted once more to all values, sub-blocks without codes counting with the first entry.
+/// Makes the block from the codes. Sub-scales are rounded to `(2 * code + 1) / 15` of the largest
+/// scale. Then the scale is fitted once more to all values; sub-blocks without codes count with the
+/// first entry.
 #[inline(always)]
 fn finish(
     values: &[f32; iq_blocks::LEN],

@@ -26,11 +26,11 @@ const LEN: usize = 32;
 const GROUPS: usize = LEN / 8;
 /// Sub-blocks of a super-block.
 const SUB_BLOCKS: usize = iq_blocks::LEN / LEN;
-/// Sub-blocks whose values are all closer to zero become as small as the block's scale allows.
+/// Sub-blocks whose magnitudes are all smaller get the smallest scale that the block allows.
 const SMALLEST: f32 = 1e-12;
-/// Where the best cuts often are.
+/// Positions where the best cuts often are.
 const FREQUENT: (RangeInclusive<usize>, RangeInclusive<usize>) = (3..=11, 22..=28);
-/// What the stored scale is multiplied by; found by trial.
+/// Factor applied to the stored scale; found by trial.
 const STRETCH: f32 = 1.125;
 
 impl Encoder for IQ1_S {
@@ -109,8 +109,9 @@ struct Found {
 impl Tile {
     const EMPTY: Self = Self { values: [[0.0; LEN]; LANES], weights: [[0.0; LEN]; LANES] };
 
-    /// Take a super-block into the first or second half of the tile. A value weighs its importance times the
-    /// root of (twice the mean square of the super-block + its own square).
+    /// Loads a super-block into the first or second half of the tile. The weight of a value is its
+    /// importance times the square root of (twice the mean square of the super-block + its own
+    /// square).
     #[inline(always)]
     fn prepare(
         &mut self,
@@ -128,15 +129,16 @@ impl Tile {
         }
     }
 
-    /// Make half of the tile zero.
+    /// Sets half of the tile to zero.
     fn clear(&mut self, half: usize) {
         self.values[SUB_BLOCKS * half..][..SUB_BLOCKS].fill([0.0; LEN]);
     }
 }
 
-/// The search for the codes of a sub-block in its plain form; `None` if they are all zero.
+/// Searches for the codes of a sub-block, in plain scalar code; `None` if they are all zero.
 ///
-/// Of all cuts and both shifts, the one with the largest `(sum w q x)^2 / (sum w q^2)` wins, the first of several.
+/// Tries all cuts with both shifts. The largest `(sum w q x)^2 / (sum w q^2)` wins, the first of
+/// several.
 fn search_by_definition(x: &[f32; LEN], w: &[f32; LEN]) -> Option<Found> {
     if x.iter().all(|x| x.abs() < SMALLEST) {
         return None;
@@ -175,7 +177,7 @@ fn search_by_definition(x: &[f32; LEN], w: &[f32; LEN]) -> Option<Found> {
     Some(Found { scale, entries, shifted_down })
 }
 
-/// The same codes as [`search_by_definition`], for all sub-blocks of a tile at once.
+/// Finds the same codes as [`search_by_definition`], for all sub-blocks of a tile at once.
 #[inline(always)]
 fn search(codebook: &Neighbours<16>, tile: &Tile) -> [Option<Found>; LANES] {
     let order = order_lanes(&tile.values);
@@ -210,11 +212,11 @@ fn search(codebook: &Neighbours<16>, tile: &Tile) -> [Option<Found>; LANES] {
     found
 }
 
-/// The best cuts from the sums of `w * x` and `w` over the first sorted values. A place is
+/// Finds the best cuts from the prefix sums of `w * x` and `w` over the sorted values. A place is
 /// `(first * (LEN + 1) + second) * 2`, plus 1 if shifted down.
 #[inline(always)]
 fn best_cuts(sum_x: &[Lanes; LEN + 1], sum_w: &[Lanes; LEN + 1]) -> Cuts {
-    // What the last run adds to the sums, for each second cut and both shifts.
+    // The last run's share of the sums, for each second cut and both shifts.
     let mut last = [[[0.0; LANES]; 4]; LEN + 1];
     for (second, last) in last.iter_mut().enumerate() {
         for lane in 0..LANES {
@@ -264,7 +266,8 @@ fn best_cuts(sum_x: &[Lanes; LEN + 1], sum_w: &[Lanes; LEN + 1]) -> Cuts {
     cuts
 }
 
-/// The block for the codes: sub-scales are rounded to `(2 * code + 1) / 15` of the largest scale.
+/// Makes the block from the codes. Sub-scales are rounded to `(2 * code + 1) / 15` of the largest
+/// scale.
 #[inline(always)]
 fn finish(found: &[Option<Found>]) -> types::IQ1_S {
     let scales: [f32; SUB_BLOCKS] =

@@ -1,9 +1,10 @@
-//! What the encoders of IQ1_S and IQ1_M share.
+//! The parts of the search that IQ1_S and IQ1_M share.
 //!
-//! Both approximate a sub-block by `scale * (level - 1 + shift)` with levels 0 to 2 and a shift of 1/8 up or
-//! down. Sorted by size, the values of a level are neighbours, so that the best levels are among all ways to cut
-//! the sorted values into three runs. With sums over the first `j` sorted values kept for every
-//! `j`, a cut costs a few operations. Then each group of 8 goes to an entry of the codebook.
+//! Both types approximate a sub-block by `scale * (level - 1 + shift)` with levels 0 to 2 and a
+//! shift of 1/8 up or down. In sorted order the values of a level are contiguous, so the best
+//! levels correspond to one of the ways to cut the sorted values into three runs. With prefix sums
+//! over the sorted values, a cut costs a few operations. Then each group of 8 is moved to an entry
+//! of the codebook.
 
 use std::sync::LazyLock;
 
@@ -29,13 +30,13 @@ pub(super) static CODEBOOK: LazyLock<Neighbours<16>> = LazyLock::new(|| {
     Neighbours::new(&entries, 3)
 });
 
-/// The levels' values with a shift.
+/// Returns the levels' values with a shift.
 #[inline(always)]
 pub(super) fn levels(shifted_down: bool) -> &'static [f32; 3] {
     if shifted_down { &DOWN } else { &UP }
 }
 
-/// The positions of the values in ascending order; equal values keep theirs.
+/// Returns the positions of the values in ascending order. The sort is stable.
 pub(super) fn order<const N: usize>(x: &[f32; N]) -> [usize; N] {
     let mut order = std::array::from_fn(|i| i);
     order.sort_by(|a: &usize, b: &usize| {
@@ -44,16 +45,17 @@ pub(super) fn order<const N: usize>(x: &[f32; N]) -> [usize; N] {
     order
 }
 
-/// As [`order`], for a sub-block in each lane.
+/// Like [`order`], for a sub-block in each lane.
 ///
-/// A value becomes a double, whose lowest bits hold the position, counted down where it is negative: so no two are equal,
-/// and any sort gives the stable order; here a network, the same exchanges in every lane.
+/// Each value becomes a double whose lowest bits hold its position, counted down for negative
+/// values. No two keys are equal, so any sort gives the stable order. This one is a sorting
+/// network: the same exchanges in every lane.
 #[inline(always)]
 pub(super) fn order_lanes<const N: usize>(x: &[[f32; N]; LANES]) -> [[u32; LANES]; N] {
     let mut keys = [[0.0_f64; LANES]; N];
     for (i, keys) in keys.iter_mut().enumerate() {
         for lane in 0..LANES {
-            let bits = f64::from(x[lane][i] + 0.0).to_bits(); // -0 becomes 0, its equal
+            let bits = f64::from(x[lane][i] + 0.0).to_bits(); // turns -0 into 0
             keys[lane] = f64::from_bits(bits | u64::from(position::<N>(bits, i as u32)));
         }
     }
@@ -85,8 +87,8 @@ pub(super) fn order_lanes<const N: usize>(x: &[[f32; N]; LANES]) -> [[u32; LANES
     order
 }
 
-/// A position among `N`, a power of two, as it stands in the lowest bits of a key with the sign of these bits, and the
-/// other way round.
+/// Converts a position below `N`, a power of two, to the lowest bits of a key with the sign of
+/// these bits, and back.
 #[inline(always)]
 fn position<const N: usize>(bits: u64, position: u32) -> u32 {
     (position ^ (bits.cast_signed() >> 63) as u32) & (N as u32 - 1)
@@ -96,17 +98,18 @@ fn position<const N: usize>(bits: u64, position: u32) -> u32 {
 fn exchange(keys: &mut [[f64; LANES]], low: usize, high: usize) {
     let (a, b) = (keys[low], keys[high]);
     for lane in 0..LANES {
-        // not `f64::min`, which takes more instructions for the sake of NaN
+        // not `f64::min`, which needs more instructions to handle NaN
         keys[low][lane] = if a[lane] < b[lane] { a[lane] } else { b[lane] };
         keys[high][lane] = if a[lane] < b[lane] { b[lane] } else { a[lane] };
     }
 }
 
-/// Where to cut the sorted values of the sub-blocks, one in each lane.
+/// The cuts of the sorted values of the sub-blocks, one sub-block in each lane.
 pub(super) struct Cuts {
     /// The best scale for these cuts.
     pub(super) scale: Lanes,
-    /// The cuts and the shift as a number that the type counts; [`NO_CUT`] for sub-blocks without weight.
+    /// The cuts and the shift as a number whose meaning the type defines; [`NO_CUT`] for sub-blocks
+    /// without weight.
     pub(super) place: [u32; LANES],
 }
 
@@ -117,7 +120,7 @@ impl Cuts {
     /// No cuts found yet.
     pub(super) const NONE: Self = Self { scale: [0.0; LANES], place: [NO_CUT; LANES] };
 
-    /// Take the cuts at `place` where they are [`better`] than the best.
+    /// Stores the cuts at `place` in the lanes where they are [`better`] than the best.
     #[inline(always)]
     pub(super) fn consider(
         &mut self,
@@ -134,7 +137,7 @@ impl Cuts {
             return;
         }
         for lane in 0..LANES {
-            // Choosing by whole words keeps this vector code without masked stores.
+            // Selecting whole words vectorizes without masked stores.
             let better = better(sum_qx[lane], sum_q2[lane], best[lane]);
             let mask = if better { u32::MAX } else { 0 };
             let choose = |new: u32, old: u32| new & mask | old & !mask;
@@ -147,16 +150,19 @@ impl Cuts {
     }
 }
 
-/// What the best cuts reach at least, from a few of them: with it to start from, few others are ever better.
+/// A lower bound on the result of the best cuts, from a few of them. Starting from this bound, few
+/// other cuts are ever better.
 ///
-/// The cuts that win stay the same. Let `B` be the start, 0.999 times the best of the few, and `M` the best of all.
-/// Beside the search from `B` think of the one from nothing: once both take the same cuts they are in the same state. While
-/// only one of them takes cuts, what these reach exceeds the larger of the two bests by a few roundings at most, and the
-/// first such cuts reach about `B`. Thousands of roundings are less than what `B` is below `M`, so both take the cuts
-/// that reach `M`, if not the same ones before.
+/// The bound does not change which cuts win. Let `B` be the bound, 0.999 times the best of the few,
+/// and `M` the best of all. Compare the search that starts from `B` with the one that starts from
+/// nothing. Once both accept the same cuts, they are in the same state. As long as only one of them
+/// accepts cuts, the results of these exceed the larger of the two bests by a few rounding errors
+/// at most, and the first such result is about `B`. Thousands of rounding errors are less than the
+/// distance from `B` to `M`. So both searches accept the cuts that reach `M`, if they do not agree
+/// earlier.
 #[derive(Clone, Copy)]
 pub(super) struct Start {
-    /// `(sum w q x)^2` and `sum w q^2` of the best.
+    /// `(sum w q x)^2` and `sum w q^2` of the best cuts.
     numerator: Lanes,
     denominator: Lanes,
 }
@@ -164,7 +170,7 @@ pub(super) struct Start {
 impl Start {
     pub(super) const NOTHING: Self = Self { numerator: [0.0; LANES], denominator: [1.0; LANES] };
 
-    /// Look at some cuts.
+    /// Tries some cuts.
     #[inline(always)]
     pub(super) fn consider(&mut self, sum_qx: &Lanes, sum_q2: &Lanes) {
         let old = *self;
@@ -176,7 +182,8 @@ impl Start {
         }
     }
 
-    /// The best to start from: as long as numbers are neither so large nor so small that more than a rounding is lost.
+    /// Returns the bound to start from, if the numbers are neither so large nor so small that more
+    /// than a rounding error is lost.
     #[inline(always)]
     pub(super) fn best(&self) -> Lanes {
         let mut best = [0.0; LANES];
@@ -191,14 +198,14 @@ impl Start {
     }
 }
 
-/// Whether `(sum w q x)^2 / (sum w q^2)` exceeds the best so far.
+/// Returns whether `(sum w q x)^2 / (sum w q^2)` exceeds the best so far.
 #[inline(always)]
 pub(super) fn better(sum_qx: f32, sum_q2: f32, best: f32) -> bool {
     (sum_q2 > 0.0) & (sum_qx * sum_qx > best * sum_q2)
 }
 
-/// The packed points of a sub-block whose sorted values are cut at `cuts`; the levels are reversed if
-/// the scale is negative.
+/// Returns the packed points of a sub-block whose sorted values are cut at `cuts`. The levels are
+/// reversed if the scale is negative.
 #[inline(always)]
 pub(super) fn points<const GROUPS: usize>(
     order: impl Iterator<Item = usize>,
@@ -214,8 +221,8 @@ pub(super) fn points<const GROUPS: usize>(
     points
 }
 
-/// Move groups that are not entries of the codebook to the best entry around them, and fit the
-/// scale again if there were any. `levels` has the values of the levels of each group.
+/// Moves groups that are not codebook entries to the best nearby entry. If any group moved, fits
+/// the scale again. `levels` holds the values of the levels of each group.
 pub(super) fn settle_by_definition(
     points: &mut [u16],
     scale: f32,
@@ -235,7 +242,7 @@ pub(super) fn settle_by_definition(
     if moved { fit(points, scale, levels, x, w) } else { scale }
 }
 
-/// As [`settle_by_definition`].
+/// Lane form of [`settle_by_definition`].
 #[inline(always)]
 pub(super) fn settle(
     codebook: &Neighbours<16>,
@@ -256,7 +263,8 @@ pub(super) fn settle(
     if moved { fit(points, scale, levels, x, w) } else { scale }
 }
 
-/// The best scale for the entries, `(sum w q x) / (sum w q^2)`, if it is positive; otherwise `scale`.
+/// Returns the best scale for the entries, `(sum w q x) / (sum w q^2)`, if it is positive;
+/// otherwise `scale`.
 #[inline(always)]
 fn fit(points: &[u16], scale: f32, levels: &[&[f32; 3]], x: &[f32], w: &[f32]) -> f32 {
     let (mut sum_qx, mut sum_q2) = (0.0, 0.0);

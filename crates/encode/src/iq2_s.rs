@@ -18,10 +18,10 @@ use super::{Encoder, Weighting, iq2_signs};
 #[derive(Debug)]
 pub(super) struct IQ2_S;
 
-/// Sub-blocks whose magnitudes are all smaller become zero.
+/// Sub-blocks whose magnitudes are all smaller are encoded as zero.
 const SMALLEST: f32 = 1e-8;
 
-/// What the stored scale is multiplied by; found by trial.
+/// Factor applied to the stored scale; found by trial.
 const SHRINK: f32 = 0.9875;
 
 static CODEBOOK: LazyLock<Neighbours<8>> = LazyLock::new(|| iq2_search::neighbours(&GRID, 1));
@@ -44,7 +44,8 @@ impl Encoder for IQ2_S {
         out: &mut [u8],
     ) {
         let codebook = &*CODEBOOK;
-        // what takes longest, the choice among neighbours, has no use for longer registers
+        // the most expensive part, the choice among neighbours, does not benefit from wider
+        // registers
         isa.up_to_32_bytes().run(
             #[inline(always)]
             || {
@@ -70,9 +71,9 @@ impl Encoder for IQ2_S {
     }
 }
 
-/// Signs of the groups, and magnitudes and weights of the sub-blocks. A value weighs its importance
-/// times the root of (twice the mean square of the super-block + its own square); without importances, half the
-/// mean square + its own square.
+/// Returns the signs of the groups, and the magnitudes and weights of the sub-blocks. The weight of
+/// a value is its importance times the square root of (twice the mean square of the super-block +
+/// its own square). Without importances it is half the mean square + the value's square.
 #[inline(always)]
 fn prepare(values: &[f32; LEN], importances: Option<&[f32; LEN]>) -> ([u8; 32], SubBlocks) {
     let twice_mean_square = 2.0 * sum_of_squares(values) / LEN as f32;
@@ -85,7 +86,8 @@ fn prepare(values: &[f32; LEN], importances: Option<&[f32; LEN]>) -> ([u8; 32], 
     iq2_search::sub_blocks(values, &weights, |values, _| iq2_signs::split(values))
 }
 
-/// The block for the codes: sub-scales are rounded to `(2 * code + 1) / 31` of the largest scale.
+/// Makes the block from the codes. Sub-scales are rounded to `(2 * code + 1) / 31` of the largest
+/// scale.
 #[inline(always)]
 fn finish(signs: [u8; 32], found: [Option<Found>; 16]) -> types::IQ2_S {
     let scales = found.map(|found| found.map_or(0.0, |found| found.scale));

@@ -1,15 +1,17 @@
-//! What the encoders of IQ2_XS and IQ2_S share: the search for the codes of sub-blocks of 16 values.
+//! The search for the codes of sub-blocks of 16 values, shared by IQ2_XS and IQ2_S.
 //!
-//! A sub-block is two groups of 8 magnitudes with weights. For 19 trial scales around the one that
-//! maps the largest magnitude to the largest level, magnitudes are rounded to levels, and groups that are not entries of
-//! the codebook go to the best entry around them. The codes with the largest `(sum w q x)^2 / (sum w q^2)` win: they leave the least weighted square error when the
-//! scale is `(sum w q x) / (sum w q^2)`. Groups that were moved onto an entry are then rounded once more with that scale.
+//! A sub-block is two groups of 8 magnitudes with weights. The search tries 19 scales around the
+//! one that maps the largest magnitude to the largest level. Each trial rounds the magnitudes to
+//! levels and moves groups that are not codebook entries to the best nearby entry. The codes with
+//! the largest `(sum w q x)^2 / (sum w q^2)` win: with the scale `(sum w q x) / (sum w q^2)` they
+//! have the least weighted squared error. Groups that were moved to an entry are then rounded once
+//! more with that scale.
 
 use super::neighbours::{Neighbours, level, pack};
 use super::round::to_even;
 use super::super_block::tile;
 
-/// Sub-blocks of a super-block: they are searched together, one in each lane.
+/// Sub-blocks of a super-block, which are searched together, one in each lane.
 pub(super) const LANES: usize = 16;
 /// Values of a sub-block.
 pub(super) const LEN: usize = 16;
@@ -18,10 +20,10 @@ pub(super) const LEVELS: [f32; 3] = [1.0, 3.0, 5.0];
 /// The trial scales: the largest magnitude becomes `5 + step / 10`.
 const STEPS: std::ops::RangeInclusive<i8> = -9..=9;
 
-/// The sub-blocks of a super-block, to be searched.
+/// The input of the search: the sub-blocks of a super-block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SubBlocks {
-    /// The values without their signs. A magnitude can be negative where parity forced a sign.
+    /// The values without their signs. A magnitude is negative where parity forced the wrong sign.
     magnitudes: [[f32; LEN]; LANES],
     /// Their weights.
     weights: [[f32; LEN]; LANES],
@@ -34,11 +36,12 @@ pub(super) struct Found {
     pub(super) scale: f32,
     /// A packed entry of the codebook for each group.
     pub(super) entries: [u16; 2],
-    /// The scale came out negative and was inverted: all signs must be, too.
+    /// Whether the scale came out negative and was negated: all signs must then be inverted as
+    /// well.
     pub(super) negated: bool,
 }
 
-/// The search in its plain form, for each sub-block; `None` where no magnitude reaches `smallest`.
+/// Searches each sub-block, in plain scalar code; `None` where no magnitude reaches `smallest`.
 pub(super) fn search_by_definition<const TILE: usize>(
     codebook: &Neighbours<TILE>,
     sub_blocks: &SubBlocks,
@@ -103,7 +106,7 @@ fn search_one<const TILE: usize>(
     Some(Found { scale: scale.abs(), entries, negated: scale < 0.0 })
 }
 
-/// Round 8 magnitudes to levels.
+/// Rounds 8 magnitudes to levels.
 pub(super) fn round(magnitudes: &[f32], inverse: f32) -> u16 {
     (0..8).fold(0, |packed, i| {
         let level = to_even(0.5 * (inverse * magnitudes[i] - 1.0)).clamp(0, 2);
@@ -111,7 +114,7 @@ pub(super) fn round(magnitudes: &[f32], inverse: f32) -> u16 {
     })
 }
 
-/// The weighted sums of `q * x` and `q * q` over a sub-block.
+/// Returns the weighted sums of `q * x` and `q * q` over a sub-block.
 pub(super) fn sums(x: &[f32], w: &[f32], entries: &[u16]) -> (f32, f32) {
     let (mut sum_qx, mut sum_q2) = (0.0, 0.0);
     for i in 0..x.len() {
@@ -122,14 +125,15 @@ pub(super) fn sums(x: &[f32], w: &[f32], entries: &[u16]) -> (f32, f32) {
     (sum_qx, sum_q2)
 }
 
-/// The codebook with lists of `shells` shells. The values of an entry are close to 8 times those of the levels.
+/// Builds the codebook with lists of `shells` shells. The values of an entry are about 8 times
+/// those of the levels.
 pub(super) fn neighbours<const TILE: usize>(grid: &[[u8; 8]], shells: usize) -> Neighbours<TILE> {
     let entries: Vec<u16> = grid.iter().map(|entry| pack(entry.map(|value| value / 16))).collect();
     Neighbours::new(&entries, shells)
 }
 
-/// Cut a super-block into sub-blocks. `split` gives signs and magnitudes of a group of values with
-/// their weights.
+/// Splits a super-block into sub-blocks. `split` returns the signs and magnitudes of a group of
+/// values with their weights.
 #[inline(always)]
 pub(super) fn sub_blocks(
     values: &[f32; 256],
@@ -149,7 +153,7 @@ pub(super) fn sub_blocks(
     (signs, SubBlocks { magnitudes, weights: weight_rows })
 }
 
-/// The groups' indices and signs as they are stored; zeros for sub-blocks without codes.
+/// Returns the groups' indices and signs as they are stored; zeros for sub-blocks without codes.
 #[inline(always)]
 pub(super) fn groups<const TILE: usize>(
     codebook: &Neighbours<TILE>,
@@ -165,13 +169,14 @@ pub(super) fn groups<const TILE: usize>(
     (std::array::from_fn(index), std::array::from_fn(sign))
 }
 
-/// In a word with a packed point: it is an entry to which the group was moved.
+/// Flag in a word with a packed point: the group was moved to this entry.
 const MOVED: u32 = 1 << 16;
 
 /// A number for each sub-block.
 pub(super) type Lanes = [f32; LANES];
 
-/// The same codes as [`search_by_definition`] for the 16 sub-blocks of a super-block at once.
+/// Finds the same codes as [`search_by_definition`], for the 16 sub-blocks of a super-block at
+/// once.
 #[inline(always)]
 pub(super) fn search<const TILE: usize>(
     codebook: &Neighbours<TILE>,
@@ -242,8 +247,9 @@ pub(super) fn search<const TILE: usize>(
     })
 }
 
-/// Move group `k` of the sub-blocks in `lanes` (a bit for each) to an entry of the codebook if it is not
-/// one, and mark those that moved with [`MOVED`]. `values` and `roots` are the sub-blocks' magnitudes and roots of weights.
+/// Moves group `k` of the sub-blocks in `lanes` (a bit for each) to a codebook entry unless it is
+/// one, and marks moved groups with [`MOVED`]. `values` and `roots` are the sub-blocks' magnitudes
+/// and the square roots of their weights.
 #[inline(always)]
 pub(super) fn settle<const N: usize, const TILE: usize>(
     codebook: &Neighbours<TILE>,
@@ -254,7 +260,8 @@ pub(super) fn settle<const N: usize, const TILE: usize>(
     lanes: u16,
     points: &mut [u32; LANES],
 ) {
-    // First which, without branches, as no processor predicts them; then the work.
+    // First collects the lanes, without branches, which no processor could predict; then does the
+    // work.
     let (mut which, mut count) = ([0; LANES], 0);
     for (lane, point) in points.iter().enumerate() {
         which[count % LANES] = lane;
@@ -270,7 +277,7 @@ pub(super) fn settle<const N: usize, const TILE: usize>(
     }
 }
 
-/// Take the trial codes of the sub-blocks where they are better than the best.
+/// Stores the trial codes of the sub-blocks where they are better than the best.
 #[inline(always)]
 pub(super) fn accept<const GROUPS: usize>(
     sum_qx: &Lanes,
@@ -280,7 +287,7 @@ pub(super) fn accept<const GROUPS: usize>(
     best: &mut Lanes,
     entries: &mut [[u32; LANES]; GROUPS],
 ) {
-    // All bits set where they are better: whole words to choose by, so that it is vector code.
+    // All bits are set where the trial is better: selecting whole words vectorizes.
     let mut better = [0_u32; LANES];
     for lane in 0..LANES {
         let accept =
@@ -300,7 +307,7 @@ pub(super) fn accept<const GROUPS: usize>(
     }
 }
 
-/// Values of sub-blocks with one lane for each sub-block.
+/// Transposes values so that each sub-block is a lane.
 #[inline(always)]
 pub(super) fn transpose<const N: usize>(values: &[[f32; N]; LANES]) -> [Lanes; N] {
     let mut lanes = [[0.0; LANES]; N];
@@ -308,7 +315,7 @@ pub(super) fn transpose<const N: usize>(values: &[[f32; N]; LANES]) -> [Lanes; N
     lanes
 }
 
-/// The largest value in each lane.
+/// Returns the largest value in each lane.
 #[inline(always)]
 pub(super) fn max_lanes(x: &[Lanes]) -> Lanes {
     let mut max = x[0];
@@ -320,7 +327,7 @@ pub(super) fn max_lanes(x: &[Lanes]) -> Lanes {
     max
 }
 
-/// As [`round`], for the `GROUPS` groups of all sub-blocks.
+/// Like [`round`], for the `GROUPS` groups of all sub-blocks.
 #[inline(always)]
 pub(super) fn round_lanes<const GROUPS: usize>(
     x: &[Lanes],
@@ -336,7 +343,7 @@ pub(super) fn round_lanes<const GROUPS: usize>(
     packed
 }
 
-/// As [`sums`], for all sub-blocks. `wx` is weight times magnitude.
+/// Like [`sums`], for all sub-blocks. `wx` is weight times magnitude.
 #[inline(always)]
 pub(super) fn sum_lanes(wx: &[Lanes], w: &[Lanes], entries: &[[u32; LANES]]) -> (Lanes, Lanes) {
     let (mut sum_qx, mut sum_q2) = ([0.0; LANES], [0.0; LANES]);

@@ -1,6 +1,6 @@
-//! Splitting groups of 8 values into signs and magnitudes, for the types with a sign pattern for each group.
+//! Signs and magnitudes of groups of 8 values, for the types with a sign pattern for each group.
 
-/// Signs (bit `i` is set if value `i` is negative) and magnitudes of a group.
+/// Splits a group into signs (bit `i` is set if value `i` is negative) and magnitudes.
 #[inline(always)]
 pub(super) fn split(values: &[f32; 8]) -> (u8, [f32; 8]) {
     let mut signs = 0;
@@ -10,8 +10,9 @@ pub(super) fn split(values: &[f32; 8]) -> (u8, [f32; 8]) {
     (signs, values.map(|value| if value >= 0.0 { value } else { -value }))
 }
 
-/// As [`split`], with an even number of signs: if it is odd, the value that matters least (smallest weighted
-/// square, the first of several) gets the wrong sign and a negative magnitude.
+/// Like [`split`], but with an even number of negative signs. If the number is odd, the value that
+/// matters least (smallest weighted square, the first of several) gets the wrong sign and a
+/// negative magnitude.
 #[inline(always)]
 pub(super) fn split_evenly(values: &[f32; 8], weights: &[f32; 8]) -> (u8, [f32; 8]) {
     let (mut signs, mut magnitudes) = split(values);

@@ -1,13 +1,13 @@
-//! The weighted best scale for uniform levels, with which IQ2_XXS begins.
+//! The search for the best weighted scale for uniform levels, the first step of IQ2_XXS.
 //!
-//! 32 magnitudes shall be `scale * level` with levels 0 to 4. Of nine scales around `max / 4`
-//! the one with the least weighted square error gives first levels. Then level after level is set to the best
-//! one while the others stay, up to five times over all 32, as long as `(sum w l x)^2 / (sum w l^2)` grows. The scale is
-//! `(sum w l x) / (sum w l^2)`.
+//! The search approximates 32 magnitudes by `scale * level` with levels 0 to 4. Of nine scales
+//! around `max / 4`, the one with the least weighted squared error gives the initial levels. Then
+//! each level in turn is set to its best value with the others fixed, in up to five rounds over all
+//! 32, as long as `(sum w l x)^2 / (sum w l^2)` grows. The scale is `(sum w l x) / (sum w l^2)`.
 //!
-//! A magnitude can be negative (see [`iq2_signs`](super::iq2_signs)). Its level is then negative, and it is
-//! remembered as a number modulo 256, so that it counts as large. That is an accident of the reference, but
-//! it decides bits.
+//! A magnitude can be negative (see [`iq2_signs`](super::iq2_signs)). Its level is then negative
+//! and is stored modulo 256, so that it counts as large. That is an accident of the reference, but
+//! it affects the output bits.
 
 use super::iq2_search::{LANES, Lanes, max_lanes};
 use super::round::to_even;
@@ -16,14 +16,14 @@ use super::round::to_even;
 const LEN: usize = 32;
 /// The largest level.
 const MAX_LEVEL: i32 = 4;
-/// Times that all levels are improved at most.
+/// Largest number of rounds over all levels.
 const ROUNDS: usize = 5;
-/// The trial scales, but for 0, map the largest magnitude to `4 + step / 10`.
+/// The trial scales: except for step 0, they map the largest magnitude to `4 + step / 10`.
 const STEPS: std::ops::RangeInclusive<i8> = -4..=4;
-/// If no magnitude is larger, the scale is 0.
+/// The scale is 0 if no magnitude is larger than this.
 const SMALLEST: f32 = 1e-15;
 
-/// The scale for magnitudes and their weights.
+/// Returns the scale for magnitudes and their weights.
 pub(super) fn scale_of_uniform(x: &[f32; LEN], w: &[f32; LEN]) -> f32 {
     let max = x.iter().fold(0.0, |max, x| if max > *x { max } else { *x });
     if max < SMALLEST {
@@ -82,7 +82,7 @@ pub(super) fn scale_of_uniform(x: &[f32; LEN], w: &[f32; LEN]) -> f32 {
     if sum_l2 > 0.0 { sum_lx / sum_l2 } else { 0.0 }
 }
 
-/// As [`scale_of_uniform`], for a sub-block in each lane.
+/// Like [`scale_of_uniform`], for a sub-block in each lane.
 #[inline(always)]
 pub(super) fn scale_of_uniform_lanes(x: &[Lanes; LEN], w: &[Lanes; LEN]) -> Lanes {
     let max = max_lanes(x).map(|max| if 0.0 > max { 0.0 } else { max });
@@ -134,8 +134,8 @@ pub(super) fn scale_of_uniform_lanes(x: &[Lanes; LEN], w: &[Lanes; LEN]) -> Lane
     result
 }
 
-/// Improve the levels one by one. A lane in which a whole round changed nothing would change nothing in the next
-/// either, so that lanes need not stop on their own.
+/// Improves the levels one by one. A lane in which a whole round changed nothing would not change
+/// in the next round either, so lanes need not stop individually.
 #[inline(always)]
 fn improve(
     x: &[Lanes; LEN],
@@ -168,7 +168,7 @@ fn improve(
     }
 }
 
-/// A level as it is remembered.
+/// Returns a level as it is stored.
 #[inline(always)]
 fn wrap(level: i32) -> f32 {
     (level & 255) as f32

@@ -18,7 +18,7 @@ use super::{Encoder, Weighting, iq2_signs};
 #[derive(Debug)]
 pub(super) struct IQ2_XS;
 
-/// Sub-blocks whose magnitudes are all smaller become zero.
+/// Sub-blocks whose magnitudes are all smaller are encoded as zero.
 const SMALLEST: f32 = 1e-15;
 
 static CODEBOOK: LazyLock<Neighbours<8>> = LazyLock::new(|| iq2_search::neighbours(&GRID, 2));
@@ -41,7 +41,8 @@ impl Encoder for IQ2_XS {
         out: &mut [u8],
     ) {
         let codebook = &*CODEBOOK;
-        // what takes longest, the choice among neighbours, has no use for longer registers
+        // the most expensive part, the choice among neighbours, does not benefit from wider
+        // registers
         isa.up_to_32_bytes().run(
             #[inline(always)]
             || {
@@ -67,8 +68,9 @@ impl Encoder for IQ2_XS {
     }
 }
 
-/// Signs of the groups, and magnitudes and weights of the sub-blocks. A value weighs its importance
-/// times the root of (mean square of the super-block + its own square).
+/// Returns the signs of the groups, and the magnitudes and weights of the sub-blocks. The weight of
+/// a value is its importance times the square root of (mean square of the super-block + its own
+/// square).
 #[inline(always)]
 fn prepare(values: &[f32; LEN], importances: Option<&[f32; LEN]>) -> ([u8; 32], SubBlocks) {
     let importances = importances.expect("IQ2_XS has only a weighted form");
@@ -78,7 +80,8 @@ fn prepare(values: &[f32; LEN], importances: Option<&[f32; LEN]>) -> ([u8; 32], 
     iq2_search::sub_blocks(values, &weights, iq2_signs::split_evenly)
 }
 
-/// The block for the codes: sub-scales are rounded to `(2 * code + 1) / 31` of the largest scale.
+/// Makes the block from the codes. Sub-scales are rounded to `(2 * code + 1) / 31` of the largest
+/// scale.
 #[inline(always)]
 fn finish(signs: [u8; 32], found: [Option<Found>; 16]) -> types::IQ2_XS {
     let scales = found.map(|found| found.map_or(0.0, |found| found.scale));

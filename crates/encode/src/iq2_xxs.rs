@@ -28,11 +28,11 @@ const LEN: usize = 32;
 const GROUPS: usize = LEN / 8;
 /// Sub-blocks of a super-block.
 const SUB_BLOCKS: usize = iq_blocks::LEN / LEN;
-/// Sub-blocks whose magnitudes are all smaller become zero.
+/// Sub-blocks whose magnitudes are all smaller are encoded as zero.
 const SMALLEST: f32 = 1e-15;
-/// The first scale makes the largest magnitude three such steps; the trial scales lie around it.
+/// Steps of the first scale in the largest magnitude; the trial scales lie around it.
 const FIRST_STEPS: f32 = 3.0;
-/// The trial scales: the largest magnitude becomes about `5 + step / 10`.
+/// The trial scales: each maps the largest magnitude to about `5 + step / 10`.
 const STEPS: std::ops::RangeInclusive<i8> = -6..=6;
 
 static CODEBOOK: LazyLock<Neighbours<16>> = LazyLock::new(|| iq2_search::neighbours(&GRID, 2));
@@ -98,7 +98,7 @@ impl Encoder for IQ2_XXS {
 
 /// The sub-blocks of two super-blocks.
 struct Tile {
-    /// Without signs; a magnitude is negative where parity forced a sign.
+    /// The values without signs. A magnitude is negative where parity forced the wrong sign.
     magnitudes: [[f32; LEN]; LANES],
     weights: [[f32; LEN]; LANES],
 }
@@ -110,15 +110,17 @@ struct Found {
     scale: f32,
     /// A packed entry of the codebook for each group.
     entries: [u16; GROUPS],
-    /// The scale came out negative and was inverted: all signs must be, too.
+    /// Whether the scale came out negative and was negated: all signs must then be inverted as
+    /// well.
     negated: bool,
 }
 
 impl Tile {
     const EMPTY: Self = Self { magnitudes: [[0.0; LEN]; LANES], weights: [[0.0; LEN]; LANES] };
 
-    /// Take a super-block into the first or second half of the tile; the signs of its groups. A value weighs its
-    /// importance times the root of (mean square of the super-block + its own square).
+    /// Loads a super-block into the first or second half of the tile and returns the signs of its
+    /// groups. The weight of a value is its importance times the square root of (mean square of the
+    /// super-block + its own square).
     #[inline(always)]
     fn prepare(
         &mut self,
@@ -143,16 +145,17 @@ impl Tile {
         all_signs
     }
 
-    /// Make half of the tile zero, so that it takes no time.
+    /// Sets half of the tile to zero, so that it costs no search time.
     fn clear(&mut self, half: usize) {
         self.magnitudes[SUB_BLOCKS * half..][..SUB_BLOCKS].fill([0.0; LEN]);
     }
 }
 
-/// The search for the codes of a sub-block in its plain form; `None` if they are all zero.
+/// Searches for the codes of a sub-block, in plain scalar code; `None` if they are all zero.
 ///
-/// The weighted best scale for the uniform levels 0 to 4 comes first. Around it, 13 trial scales give
-/// codes as [`iq2_search`] describes; the best codes' scale rounds the magnitudes once more.
+/// The search begins with the best weighted scale for the uniform levels 0 to 4. Around it, 13
+/// trial scales give codes as [`iq2_search`] describes. The magnitudes are then rounded once more
+/// with the scale of the best codes.
 fn search_by_definition(
     codebook: &Neighbours<16>,
     x: &[f32; LEN],
@@ -198,7 +201,7 @@ fn search_by_definition(
     Some(Found { scale: scale.abs(), entries, negated: scale < 0.0 })
 }
 
-/// The same codes as [`search_by_definition`], for all sub-blocks of a tile at once.
+/// Finds the same codes as [`search_by_definition`], for all sub-blocks of a tile at once.
 #[inline(always)]
 fn search(codebook: &Neighbours<16>, tile: &Tile) -> [Option<Found>; LANES] {
     let roots = tile.weights.map(|weights| weights.map(f32::sqrt));
@@ -256,7 +259,8 @@ fn search(codebook: &Neighbours<16>, tile: &Tile) -> [Option<Found>; LANES] {
     })
 }
 
-/// The block for the codes: sub-scales are rounded to `(2 * code + 1) / 31` of the largest scale.
+/// Makes the block from the codes. Sub-scales are rounded to `(2 * code + 1) / 31` of the largest
+/// scale.
 #[inline(always)]
 fn finish(signs: [u8; 32], found: &[Option<Found>]) -> types::IQ2_XXS {
     let scales: [f32; SUB_BLOCKS] =

@@ -16,7 +16,7 @@ use super::iq3_search::{
 use super::rows::blocks_for;
 use super::{Encoder, Weighting, round};
 
-/// Groups of 4 from a codebook of 512; a sign for each value.
+/// Encoder of [`types::IQ3_S`]: groups of 4 from a codebook of 512, and a sign for each value.
 #[derive(Debug)]
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 pub(super) struct IQ3_S;
@@ -116,8 +116,9 @@ fn encode_block(
         signs: [0; SUPER_BLOCK / 8],
     };
     let mut scales = [0.0_f32; SUB_BLOCKS];
-    // The reference does not step over a sub-block of zeros when it stores signs and the low 8 bits of indices: those of
-    // the sub-blocks that follow move up. The upper bits and the sub-scales stay in place.
+    // The reference does not advance past a sub-block of zeros when it stores signs and the low 8
+    // bits of indices, so those of the following sub-blocks move up. The upper bits and the
+    // sub-scales stay in place.
     let mut stored = 0;
     for (i, values) in values.chunks_exact(SUB_BLOCK).enumerate() {
         let weights = weights.map(|weights| &weights[i * SUB_BLOCK..]);

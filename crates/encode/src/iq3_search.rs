@@ -1,13 +1,13 @@
-//! The search that IQ3_XXS and IQ3_S share: a scale for 32 values in groups of 4 from a codebook.
+//! The search shared by IQ3_XXS and IQ3_S: a scale for 32 values in groups of 4 from a codebook.
 //!
-//! The magnitudes of a sub-block are tried with a row of scales around `largest / 15`, at each of which every
-//! group takes its [`Grid`] entry; the entries fix the scale of least weighted squared error,
-//! `sum(w q x) / sum(w q q)`, and the trial that lowers the error most wins. The entries are
-//! then looked up once more at the winning scale.
+//! The search tries several scales around `largest / 15` for the magnitudes of a sub-block. At each
+//! scale every group gets its [`Grid`] entry. The entries determine the scale of least weighted
+//! squared error, `sum(w q x) / sum(w q q)`, and the trial that lowers the error most wins. The
+//! entries are then looked up once more at the winning scale.
 //!
-//! The fast form has one trial in each lane, all trials of a sub-block at once. From trial to trial
-//! the scale changes little, so runs of trials share a cell of the grid and with it the entries to
-//! choose from: a run compares an entry for all its trials in one step.
+//! The fast form has one trial in each lane, all trials of a sub-block at once. The scale changes
+//! little from trial to trial, so runs of trials share a cell of the grid and its candidate
+//! entries. A run compares an entry for all its trials in one step.
 
 use super::grid_search::{CLEAR, Entry, Grid};
 use super::round;
@@ -23,18 +23,18 @@ const GROUP: usize = 4;
 /// Groups of a sub-block.
 pub(super) const GROUPS: usize = SUB_BLOCK / GROUP;
 
-/// What differs between the two types.
+/// The differences between the two types.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
     pub(super) grid: &'a Grid<GROUP>,
-    /// Trials to either side of `largest / 15`, which divide by `15 ± 0.2, 15 ± 0.4, ...` instead.
+    /// Trials to each side of `largest / 15`, which divide by `15 ± 0.2, 15 ± 0.4, ...` instead.
     pub(super) reach: i32,
-    /// Whether the final look-up leaves alone the groups that the winning trial found at a cell's point, and all
-    /// groups if no trial won.
+    /// Whether the final look-up keeps the groups that the winning trial found at a cell's point,
+    /// or all groups if no trial won.
     pub(super) keeps_exact: bool,
 }
 
-/// What the search chose for a sub-block.
+/// The search's choice for a sub-block.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Choice {
     pub(super) scale: f32,
@@ -45,17 +45,18 @@ pub(super) struct Choice {
 /// The sub-block to encode.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
-    /// The values without their sign; one of 8 may be negative where the type restricts the signs.
+    /// The values without their signs. One of 8 may be negative if the type restricts the signs.
     pub(super) magnitudes: [f32; SUB_BLOCK],
-    /// What the squared error of each value counts in the fit of the scale.
+    /// The weight of each value's squared error when the scale is fitted.
     pub(super) importance: [f32; SUB_BLOCK],
-    /// What it counts in the choice of an entry: the square root of `importance`.
+    /// Its weight when an entry is chosen: the square root of `importance`.
     pub(super) root: [f32; SUB_BLOCK],
 }
 
 impl Target {
-    /// The values with what their errors count: their squares without importance weights, and with them
-    /// `weight * sqrt(spread + value²)`, where `spread` is twice the mean square of the block.
+    /// Pairs the values with the weights of their errors: the squares of the values without
+    /// importance weights; with them, `weight * sqrt(spread + value²)`, where `spread` is twice
+    /// the mean square of the block.
     #[inline(always)]
     pub(super) fn new(values: &[f32], weights: Option<&[f32]>, spread: f32) -> Self {
         let values: &[f32; SUB_BLOCK] = values.try_into().expect("a sub-block");
@@ -75,7 +76,7 @@ impl Target {
         Self { magnitudes, importance, root }
     }
 
-    /// The largest of the magnitudes.
+    /// Returns the largest of the magnitudes.
     #[inline(always)]
     pub(super) fn largest(&self) -> f32 {
         let larger = |a: f32, b: &f32| if a > *b { a } else { *b };
@@ -90,15 +91,16 @@ impl Target {
     }
 }
 
-/// Twice the mean square of a block.
+/// Returns twice the mean square of a block.
 #[inline(always)]
 pub(super) fn spread(values: &[f32]) -> f32 {
     let sum = values.iter().fold(0.0, |sum, value| sum + value * value);
     2.0 * sum / values.len() as f32
 }
 
-/// The largest scale of a block's sub-blocks, NaN if one is not finite: there the search overflowed (magnitudes of
-/// about 1e13 and more; the reference aborts), and the block has to become invalid for the encoder's caller to notice.
+/// Returns the largest scale of a block's sub-blocks, or NaN if one is not finite. In that case the
+/// search overflowed (magnitudes of about 1e13 and more; the reference aborts), and the block must
+/// become invalid so that the encoder's caller notices.
 #[inline(always)]
 pub(super) fn largest_scale(scales: &[f32; SUB_BLOCKS]) -> f32 {
     let mut largest = 0.0;
@@ -111,19 +113,19 @@ pub(super) fn largest_scale(scales: &[f32; SUB_BLOCKS]) -> f32 {
     largest
 }
 
-/// `15 + 0.2 step`: what the trial with this number divides by.
+/// Returns the divisor of trial number `step`: `15 + 0.2 step`.
 #[inline(always)]
 fn divided_by(step: i32) -> f32 {
     15.0 + step as f32 * 0.2
 }
 
-/// The level nearest to a magnitude in units of the scale.
+/// Returns the level nearest to a magnitude, which is in units of the scale.
 #[inline(always)]
 fn level(scaled: f32) -> i32 {
     round::to_even(0.5 * (scaled - 1.0)).clamp(0, 7)
 }
 
-/// The best scale and entries: the definition. `largest` is not zero.
+/// Finds the best scale and entries: the definition. `largest` must not be zero.
 pub(super) fn best(target: &Target, rules: Rules<'_>) -> Choice {
     let grid = rules.grid;
     let largest = target.largest();
@@ -153,7 +155,7 @@ pub(super) fn best(target: &Target, rules: Rules<'_>) -> Choice {
     choice
 }
 
-/// `sum(w x q)` and `sum(w q q)` for the numbers `q` of some entries.
+/// Returns `sum(w x q)` and `sum(w q q)` for the numbers `q` of some entries.
 #[inline(always)]
 fn sums(target: &Target, grid: &Grid<GROUP>, entries: &[u16; GROUPS]) -> (f32, f32) {
     let (mut product, mut square) = (0.0, 0.0);
@@ -167,8 +169,8 @@ fn sums(target: &Target, grid: &Grid<GROUP>, entries: &[u16; GROUPS]) -> (f32, f
     (product, square)
 }
 
-/// The last step: the entries at the final scale, and the scale that fits these. With `prune` it
-/// passes over entries that cannot win.
+/// Does the last step: chooses the entries at the final scale, and the scale that fits them. With
+/// `prune` it skips entries that cannot win.
 #[inline(always)]
 fn look_up_again(
     target: &Target,
@@ -207,7 +209,8 @@ fn look_up_again(
     }
 }
 
-/// Whether a magnitude in units of the scale is clearly nearest to its level; see [`Grid::rivals`].
+/// Returns whether a magnitude, in units of the scale, is clearly nearest to its level; see
+/// [`Grid::rivals`].
 #[inline(always)]
 fn is_clear(scaled: f32) -> bool {
     let exact = 0.5 * (scaled - 1.0);
@@ -216,8 +219,8 @@ fn is_clear(scaled: f32) -> bool {
     (exact - level(scaled) as f32).abs() <= CLEAR
 }
 
-/// Largest magnitudes for which no intermediate result of the look-up overflows or is subnormal, so that short cuts
-/// are allowed.
+/// The range of the largest magnitude in which no intermediate result of the look-up overflows or
+/// is subnormal, so that shortcuts are valid.
 const ORDINARY: std::ops::Range<f32> = 1e-30..1e30;
 
 #[cold]
@@ -226,13 +229,13 @@ fn by_definition(target: &Target, rules: Rules<'_>) -> Choice {
     best(target, rules)
 }
 
-/// Room for the trials of a sub-block.
+/// Capacity for the trials of a sub-block.
 const LANES: usize = 32;
-/// Room for a run that is worked on past its end.
+/// Capacity for a run that is processed past its end.
 const ROOM: usize = LANES + 16;
 
-/// The same as [`best`], with a trial in each of `USED` lanes (at least `2 * reach + 1`) and runs
-/// compared `STEP` lanes at a time (at most 16).
+/// Finds the same as [`best`], with a trial in each of `USED` lanes (at least `2 * reach + 1`).
+/// Runs are compared `STEP` lanes at a time (at most 16).
 #[inline(always)]
 pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
     target: &Target,
@@ -315,8 +318,8 @@ pub(super) fn best_in_lanes<const USED: usize, const STEP: usize>(
     choice
 }
 
-/// The cell of a group in each trial; in which trials another cell begins (bit `l` for trial `l`); whether the
-/// values are clear in all.
+/// Returns the cell of a group in each trial, the trials in which a new cell begins (bit `l` for
+/// trial `l`), and whether the values are clear in all trials.
 #[inline(always)]
 fn cells<const USED: usize>(
     inverse: &[f32; USED],
@@ -344,13 +347,13 @@ fn cells<const USED: usize>(
     (changes, unclear == 0)
 }
 
-/// The numbers of an entry, 8 bits each.
+/// Returns the numbers of an entry, 8 bits each.
 #[inline(always)]
 fn packed(grid: &Grid<GROUP>, entry: u16) -> u32 {
     u32::from_le_bytes(grid.at(entry).numbers)
 }
 
-/// The numbers of the best entry at each of `STEP` scales: [`Grid::nearest`] in lanes.
+/// Returns the numbers of the best entry at each of `STEP` scales: [`Grid::nearest`] in lanes.
 #[inline(always)]
 fn nearest<const STEP: usize>(
     grid: &Grid<GROUP>,
@@ -399,7 +402,7 @@ mod tests {
         for round in 0..4000 {
             let size = 10.0_f32.powi(round % 50 - 40);
             let values: [f32; SUB_BLOCK] = std::array::from_fn(|_| match round % 4 {
-                // Multiples of an eighth of the largest: many values halfway between levels.
+                // Multiples of an eighth of the largest value: many lie halfway between levels.
                 0 => (random() * 15.0).floor() * 0.125 * size,
                 1 => random() * random() * random() * size,
                 2 => (random() - 0.05) * size,

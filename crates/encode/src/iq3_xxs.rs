@@ -16,12 +16,13 @@ use super::iq3_search::{
 use super::rows::blocks_for;
 use super::{Encoder, Weighting, round};
 
-/// Groups of 4 from a codebook of 256; signs of even parity, so sometimes a small value changes its sign.
+/// Encoder of [`types::IQ3_XXS`]: groups of 4 from a codebook of 256. Signs have even parity, so a
+/// small value sometimes changes its sign.
 #[derive(Debug)]
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 pub(super) struct IQ3_XXS;
 
-/// A sub-block whose largest magnitude is below this becomes zero.
+/// A sub-block whose largest magnitude is below this is encoded as zero.
 const NEGLIGIBLE: f32 = 1e-8;
 
 static GRID: LazyLock<Grid<4>> = LazyLock::new(|| Grid::new(&codebook::GRID, &codebook::LEVELS, 2));
@@ -128,8 +129,8 @@ fn encode_block(
             continue;
         }
         let Choice { scale, entries } = best(&target);
-        // A negative scale is made positive by turning all signs around, of which there are 8 to a pattern, so that their
-        // number stays even.
+        // A negative scale is made positive by inverting all signs. A pattern has 8 signs, so the
+        // number of negative ones stays even.
         scales[i] = scale.abs();
         let signs = if scale < 0.0 { signs.map(|signs| !signs) } else { signs };
         codes.signs[i * 4..][..4].copy_from_slice(&signs);
@@ -148,8 +149,8 @@ fn encode_block(
     types::IQ3_XXS::pack(&codes)
 }
 
-/// The signs of a sub-block, 8 to a byte. Where 8 values have an odd number of negative ones, the value
-/// whose error counts least takes the other sign, and its magnitude becomes negative.
+/// Returns the signs of a sub-block, 8 per byte. If an odd number of 8 values is negative, the
+/// value whose error counts least gets the opposite sign, and its magnitude becomes negative.
 #[inline(always)]
 fn take_signs(values: &[f32], target: &mut Target) -> [u8; 4] {
     std::array::from_fn(|k| {

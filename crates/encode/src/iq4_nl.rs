@@ -9,7 +9,7 @@ use super::iq4_search::{self as search, SUB_BLOCK};
 use super::rows::{blocks_for, transpose};
 use super::{Encoder, Weighting, round};
 
-/// Every block on its own: the best scale, then the nearest levels.
+/// Encoder of [`types::IQ4_NL`]: for each block the best scale, then the nearest levels.
 #[derive(Debug)]
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 pub(super) struct IQ4_NL;
@@ -60,7 +60,7 @@ impl Encoder for IQ4_NL {
     }
 }
 
-/// The block for a scale: codes for the scale before it is rounded to half precision.
+/// Makes the block for a scale. The codes are for the scale before it is rounded to half precision.
 #[inline(always)]
 fn pack(values: &[f32], scale: f32) -> types::IQ4_NL {
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
@@ -71,7 +71,7 @@ fn pack(values: &[f32], scale: f32) -> types::IQ4_NL {
     types::IQ4_NL::pack(&Codes { scale: round::f16(scale), codes })
 }
 
-/// `L` blocks at a time, one in each lane.
+/// Encodes `L` blocks at a time, one in each lane.
 #[inline(always)]
 fn in_lanes<const L: usize>(
     rows: &[f32],

@@ -1,32 +1,35 @@
-//! The search that IQ4_NL and IQ4_XS share: a scale for 32 values whose codes stand for 16 uneven levels.
+//! The search shared by IQ4_NL and IQ4_XS: a scale for 32 values whose codes stand for 16 unevenly
+//! spaced levels.
 //!
 //! A code is the level nearest to `value / scale`. The scale is the best of 16 trials: one maps the
-//! value of largest magnitude to level 127, the others map it to -127 ± 7, in steps of 1. Each trial fixes the codes, and
-//! with them the scale of least weighted squared error has a closed form, `sum(w q x) / sum(w q q)`.
-//! The trial that lowers the error most, by `sum(w q x)² / sum(w q q)`, wins; the first of equals.
+//! value of largest magnitude to level 127, the others map it to -127 ± 7, in steps of 1. Each
+//! trial fixes the codes, and for these the scale of least weighted squared error has a closed
+//! form, `sum(w q x) / sum(w q q)`. The trial that lowers the error most, by `sum(w q x)² / sum(w
+//! q q)`, wins; the first of several.
 
 use granule_format::block::codebook::iq4_nl::LEVELS;
 
 /// Values that share a scale.
 pub(super) const SUB_BLOCK: usize = 32;
 
-/// The second kind of trial moves the largest value by up to this many levels around -127.
+/// The largest distance from -127, in units of the levels, to which the second kind of trial maps
+/// the largest value.
 const REACH: i32 = 7;
 
 /// A sub-block whose largest magnitude is below this gets scale 0.
 const NEGLIGIBLE: f32 = 1e-15;
 
-/// The level of a code.
+/// Returns the level of a code.
 pub(super) fn level(code: u8) -> f32 {
     f32::from(LEVELS[usize::from(code)])
 }
 
-/// The code of the level nearest to `value`; halfway between two it is the upper one.
+/// Returns the code of the level nearest to `value`; halfway between two levels, the upper one.
 ///
 /// This is the number of [`MIDPOINTS`] that `value` is not below. The reference instead bisects the
-/// levels and then compares the distances to both neighbours, rounded to `f32`. That is the same:
-/// both answers only grow with `value` (rounding keeps order), and they agree on each midpoint and on
-/// the number just below it, which a test confirms.
+/// levels and then compares the distances to both neighbours, rounded to `f32`. The results are the
+/// same: both are monotonic in `value` (rounding preserves order), and a test confirms that they
+/// agree on each midpoint and on the number just below it.
 #[inline(always)]
 pub(super) fn nearest(value: f32) -> u8 {
     let mut code = 0;
@@ -36,7 +39,7 @@ pub(super) fn nearest(value: f32) -> u8 {
     code
 }
 
-/// Halfway between neighbouring levels; all are exact in `f32`.
+/// The midpoints between neighbouring levels; all are exact in `f32`.
 const MIDPOINTS: [f32; 15] = {
     let mut midpoints = [0.0; 15];
     let mut i = 0;
@@ -47,15 +50,15 @@ const MIDPOINTS: [f32; 15] = {
     midpoints
 };
 
-/// `value >= bound`, and true for NaN, to which the reference gives the highest code.
+/// Returns `value >= bound`, and true for NaN, to which the reference gives the highest code.
 #[inline(always)]
 #[allow(clippy::neg_cmp_op_on_partial_ord, reason = "NaN has to count as not below")]
 fn not_below(value: f32, bound: f32) -> bool {
     !(value < bound)
 }
 
-/// What the error of each value counts: its square without importance weights, and with them
-/// `weight * sqrt(spread + value²)`, where `spread` is twice the mean square of the block.
+/// Returns the weight of each value's error: the value's square without importance weights; with
+/// them, `weight * sqrt(spread + value²)`, where `spread` is twice the mean square of the block.
 pub(super) fn importance(values: &[f32], weights: Option<&[f32]>, spread: f32) -> [f32; SUB_BLOCK] {
     std::array::from_fn(|i| {
         let square = values[i] * values[i];
@@ -66,12 +69,12 @@ pub(super) fn importance(values: &[f32], weights: Option<&[f32]>, spread: f32) -
     })
 }
 
-/// Twice the mean square of a block.
+/// Returns twice the mean square of a block.
 pub(super) fn spread(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |sum, value| sum + value * value) * (2.0 / values.len() as f32)
 }
 
-/// The best scale for 32 values: the definition.
+/// Finds the best scale for 32 values: the definition.
 pub(super) fn best_scale(values: &[f32], importance: &[f32; SUB_BLOCK]) -> f32 {
     let (mut largest, mut magnitude) = (0.0, 0.0);
     for &value in values {
@@ -104,12 +107,14 @@ pub(super) fn best_scale(values: &[f32], importance: &[f32; SUB_BLOCK]) -> f32 {
     scale
 }
 
-/// The best scale for `L` sub-blocks at once; `values[i][lane]` is value `i` of the sub-block in a lane.
+/// Finds the best scale for `L` sub-blocks at once; `values[i][lane]` is value `i` of the sub-block
+/// in a lane.
 ///
-/// All trials after the first scale the values by 120 to 134 over the largest, so a scaled value moves by a factor
-/// of at most 134/120 = 1.117 and keeps its sign, while a midpoint is at least 1.22 times the
-/// one before it (in magnitude). So a value crosses at most one midpoint in all of these trials: its level is
-/// one of two neighbours, which are found once, and each trial makes one comparison.
+/// All trials after the first scale the values by 120 to 134 over the largest. A scaled value
+/// therefore moves by a factor of at most 134/120 = 1.117 and keeps its sign, while each midpoint
+/// is at least 1.22 times the one before it (in magnitude). So a value crosses at most one midpoint
+/// in all of these trials. Its level is one of two neighbours, which are found once, and each trial
+/// makes one comparison.
 #[inline(always)]
 pub(super) fn best_scales<const L: usize>(
     values: &[[f32; L]; SUB_BLOCK],
@@ -155,7 +160,7 @@ pub(super) fn best_scales<const L: usize>(
     scale
 }
 
-/// [`spread`] of `L` blocks at once.
+/// Computes [`spread`] of `L` blocks at once.
 #[inline(always)]
 pub(super) fn spreads<const L: usize>(values: &[[f32; L]; SUB_BLOCK]) -> [f32; L] {
     let mut spread = [0.0_f32; L];
@@ -167,7 +172,7 @@ pub(super) fn spreads<const L: usize>(values: &[[f32; L]; SUB_BLOCK]) -> [f32; L
     spread.map(|sum| sum * (2.0 / SUB_BLOCK as f32))
 }
 
-/// [`importance`] of `L` blocks at once, in place of their weights.
+/// Replaces the weights of `L` blocks by their [`importance`].
 #[inline(always)]
 pub(super) fn weigh<const L: usize>(
     values: &[[f32; L]; SUB_BLOCK],
@@ -181,7 +186,7 @@ pub(super) fn weigh<const L: usize>(
     }
 }
 
-/// [`importance`] of `L` blocks at once without weights, in place of their values.
+/// Replaces the values of `L` blocks by their [`importance`] without weights.
 #[inline(always)]
 pub(super) fn square<const L: usize>(values: &mut [[f32; L]; SUB_BLOCK]) {
     for value in values.as_flattened_mut() {
@@ -192,7 +197,7 @@ pub(super) fn square<const L: usize>(values: &mut [[f32; L]; SUB_BLOCK]) {
 /// Trials whose sums are kept in registers together.
 const GROUP: usize = 5;
 
-/// The sums of the trial that maps the largest value to 127.
+/// Returns the sums of the trial that maps the largest value to 127.
 #[inline(always)]
 fn first_trial<const L: usize>(
     values: &[[f32; L]; SUB_BLOCK],
@@ -219,17 +224,18 @@ fn first_trial<const L: usize>(
     (product, square)
 }
 
-/// What a value adds to the sums with either of its two levels.
+/// The contribution of a value to the sums with each of its two levels.
 #[derive(Clone, Copy)]
 struct Term<const L: usize> {
-    /// From this scaled value on it is the upper level.
+    /// The smallest scaled value that gets the upper level.
     midpoint: [f32; L],
     product: Either<L>,
     square: Either<L>,
 }
 
-/// Two numbers in each lane: the bits of the lower, and which of them are others in the upper. A choice between two numbers in
-/// memory would become a choice between their addresses, one lane at a time.
+/// Two numbers in each lane: the bits of the lower one, and the bits in which the upper one
+/// differs. The compiler would turn a choice between two numbers in memory into a choice between
+/// their addresses, one lane at a time.
 #[derive(Clone, Copy)]
 struct Either<const L: usize> {
     lower: [u32; L],
@@ -245,7 +251,7 @@ impl<const L: usize> Either<L> {
         self.change[lane] = lower.to_bits() ^ upper.to_bits();
     }
 
-    /// The lower number for 0, the upper one for 1.
+    /// Returns the lower number for 0, the upper one for 1.
     #[inline(always)]
     fn choose(&self, lane: usize, upper: u32) -> f32 {
         f32::from_bits(self.lower[lane] ^ (self.change[lane] & upper.wrapping_neg()))
@@ -287,7 +293,7 @@ fn terms<const L: usize>(
     terms
 }
 
-/// The sums of `GROUP` trials.
+/// Returns the sums of `GROUP` trials.
 #[inline(always)]
 fn trials<const L: usize>(
     values: &[[f32; L]; SUB_BLOCK],
@@ -311,7 +317,7 @@ fn trials<const L: usize>(
 mod tests {
     use super::*;
 
-    /// Bisection, then the nearer neighbour by rounded differences: the reference's way.
+    /// Bisects, then chooses the nearer neighbour by rounded differences, as the reference does.
     fn by_differences(value: f32) -> usize {
         let levels = LEVELS.map(f32::from);
         let Some(above) = levels.iter().position(|level| value < *level) else { return 15 };
@@ -347,7 +353,7 @@ mod tests {
             let size = 10.0_f32.powi(round % 50 - 40);
             let values: [[f32; 8]; SUB_BLOCK] = std::array::from_fn(|_| {
                 std::array::from_fn(|lane| match lane {
-                    // Levels and midpoints of one scale: many values halfway.
+                    // Levels and midpoints of one scale: many values lie halfway.
                     0 | 1 => MIDPOINTS[(random() * 15.0) as usize] * size,
                     2 | 3 => level((random() * 16.0) as u8) * size,
                     4 => (random() - 0.5) * random() * random() * size,

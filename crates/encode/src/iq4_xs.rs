@@ -9,7 +9,7 @@ use super::iq4_search::{self as search, SUB_BLOCK};
 use super::rows::{blocks_for, transpose};
 use super::{Encoder, Weighting, round};
 
-/// A scale for each sub-block, these in 6 bits, then the nearest levels.
+/// Encoder of [`types::IQ4_XS`]: a scale of 6 bits for each sub-block, then the nearest levels.
 #[derive(Debug)]
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 pub(super) struct IQ4_XS;
@@ -68,8 +68,9 @@ impl Encoder for IQ4_XS {
     }
 }
 
-/// The super-block for the best scales of its sub-blocks. The scale of largest magnitude becomes
-/// -32 steps; codes are for the scales in whole steps, before the step is rounded to half precision.
+/// Makes the super-block for the best scales of its sub-blocks. The scale of largest magnitude
+/// becomes -32 steps. The codes are for the scales in whole steps, before the step is rounded to
+/// half precision.
 #[inline(always)]
 fn pack(values: &[f32], scales: &[f32; SUB_BLOCKS]) -> types::IQ4_XS {
     let mut largest = 0.0_f32;
@@ -93,7 +94,7 @@ fn pack(values: &[f32], scales: &[f32; SUB_BLOCKS]) -> types::IQ4_XS {
     types::IQ4_XS::pack(&codes)
 }
 
-/// `L` sub-blocks at a time, one in each lane.
+/// Encodes `L` sub-blocks at a time, one in each lane.
 #[inline(always)]
 fn in_lanes<const L: usize>(
     rows: &[f32],
@@ -123,7 +124,8 @@ fn in_lanes<const L: usize>(
     }
 }
 
-/// The spread of the super-block that each lane is from. The sums of all super-blocks run side by side.
+/// Returns for each lane the spread of its super-block. The sums of all super-blocks run in
+/// parallel.
 #[inline(always)]
 fn spreads<const L: usize>(rows: &[f32]) -> [f32; L] {
     let mut sums = [0.0_f32; L];

@@ -1,4 +1,4 @@
-//! Walking over the super-blocks of 256 values in rows.
+//! Iteration over the super-blocks of 256 values in rows.
 
 use granule_format::Block;
 
@@ -10,10 +10,11 @@ pub(super) const LEN: usize = 256;
 /// A super-block to encode: its values and their importances.
 pub(super) type Input<'a> = (&'a [f32; LEN], Option<&'a [f32; LEN]>);
 
-/// Each super-block of the rows with the importances of its columns, and the block to write.
+/// Iterates over the super-blocks of the rows, with the importances of their columns and the blocks
+/// to write.
 ///
 /// # Panics
-/// As [`Encoder::encode`](super::Encoder::encode).
+/// Same as [`Encoder::encode`](super::Encoder::encode).
 #[inline(always)]
 pub(super) fn super_blocks<'a, B: Block>(
     rows: &'a [f32],
@@ -31,14 +32,14 @@ pub(super) fn super_blocks<'a, B: Block>(
     inputs.zip(out)
 }
 
-/// The sum of the squares, from the first value to the last.
+/// Returns the sum of the squares, added from the first value to the last.
 #[inline(always)]
 pub(super) fn sum_of_squares(values: &[f32; LEN]) -> f32 {
     values.iter().fold(0.0, |sum, value| sum + value * value)
 }
 
-/// The largest scale of a super-block's sub-blocks; NaN if one of them is NaN, so that the block is
-/// known to be invalid.
+/// Returns the largest scale of a super-block's sub-blocks. NaN if one of them is NaN, so that the
+/// block is recognized as invalid.
 #[inline(always)]
 pub(super) fn largest(scales: &[f32]) -> f32 {
     scales.iter().fold(

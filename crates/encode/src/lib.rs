@@ -1,6 +1,7 @@
-//! Quantize numbers to the blocks of GGUF files: one encoder for each type, with importance weights.
+//! Quantizes numbers to the blocks of GGUF files: one encoder for each type, with importance
+//! weights.
 //!
-//! [`encode`] is the front door:
+//! Start with [`encode`]:
 //!
 //! ```
 //! use granule_encode::{EncodeOptions, encode};
@@ -12,13 +13,13 @@
 //! # Ok::<(), granule_encode::EncodeError>(())
 //! ```
 //!
-//! Each type has a file, which holds the search twice: in a plain scalar form, which is the readable definition
-//! and the test oracle, and in a form that works on many sub-blocks at once, one in each lane of plain arrays.
-//! The lanes run *across* sub-blocks; inside a lane every operation and every sum has the order of the scalar
-//! form, so both give the same bytes.
+//! Each type has a file with two forms of its search. The plain scalar form is the readable
+//! definition and the test oracle. The other form works on many sub-blocks at once, one in each
+//! lane of plain arrays. The lanes run *across* sub-blocks. Within a lane, operations and sums have
+//! the order of the scalar form, so both forms give the same bytes.
 //!
-//! [`encode_rows`] encodes into a buffer; it checks what an [`Encoder`] takes for granted. [`Importance`] reads,
-//! builds and writes importance matrices.
+//! [`encode_rows`] encodes into a buffer and checks everything that an [`Encoder`] assumes.
+//! [`Importance`] reads, builds and writes importance matrices.
 
 #![forbid(unsafe_code)]
 #![allow(non_camel_case_types, reason = "encoders have the names of their types")]
@@ -91,40 +92,41 @@ pub use importance::{Importance, ImportanceError, ImportanceFileError, matrix_we
 
 use with_weights::Both;
 
-/// What importance weights mean to an encoder.
+/// The use that an encoder makes of importance weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weighting {
-    /// The encoder has one form; weights change nothing.
+    /// The encoder has one form, which ignores weights.
     Ignored,
     /// There is a weighted form and an unweighted one.
     Optional,
-    /// Without weights the result would be useless; there is only a weighted form.
+    /// There is only a weighted form; without weights the result would be useless.
     Required,
 }
 
 /// Chooses the blocks for rows of values.
 pub trait Encoder: Debug + Sync {
-    /// The type of the blocks.
+    /// Returns the type of the blocks.
     fn block_type(&self) -> BlockType;
 
-    /// What importance weights mean to this encoder.
+    /// Returns how this encoder uses importance weights.
     fn weighting(&self) -> Weighting;
 
-    /// How many values to check and then encode at a time, where there are no weights: whole blocks and lanes, few enough
-    /// that the cache still has them.
+    /// Returns the number of values to check and then encode at a time when there are no weights:
+    /// whole blocks and lanes, few enough to stay in the cache.
     fn tile(&self) -> usize {
         1 << 16
     }
 
-    /// Encode whole rows of `columns` values each, one after another, to `out`. `weights` has an
+    /// Encodes whole rows of `columns` values each, one after another, to `out`. `weights` holds an
     /// importance for each column. The bytes do not depend on `isa`.
     ///
-    /// The values must be finite; other values give unspecified blocks. [`encode_rows`] checks that.
+    /// The values must be finite; other values give unspecified blocks. [`encode_rows`] checks
+    /// that.
     ///
     /// # Panics
-    /// If `rows` is not whole rows, a row is not whole blocks, `weights` does not have `columns`
-    /// values (or is missing where it is required), or `out` does not have exactly the bytes of the
-    /// blocks.
+    /// If `rows` is not a whole number of rows, a row is not a whole number of blocks, `weights`
+    /// does not have `columns` values (or is missing where it is required), or `out` does not have
+    /// exactly the bytes of the blocks.
     fn encode(
         &self,
         isa: Isa,
@@ -134,10 +136,10 @@ pub trait Encoder: Debug + Sync {
         out: &mut [u8],
     );
 
-    /// The definition: the same bytes by the plain scalar form.
+    /// Encodes to the same bytes by the plain scalar form: the definition.
     ///
     /// # Panics
-    /// As [`encode`](Self::encode).
+    /// Same as [`encode`](Self::encode).
     fn encode_by_definition(
         &self,
         rows: &[f32],
@@ -147,7 +149,7 @@ pub trait Encoder: Debug + Sync {
     );
 }
 
-/// The table of encoders. Types without a row cannot be encoded to.
+/// The table of encoders. Types without a row have no encoder.
 #[rustfmt::skip] // one row a line
 const ENCODERS: &[&dyn Encoder] = &[
     &iq1_m::IQ1_M,
@@ -182,7 +184,7 @@ const ENCODERS: &[&dyn Encoder] = &[
     &tq2_0::TQ2_0,
 ];
 
-/// The encoder of a type, if it has one.
+/// Returns the encoder of a type, if it has one.
 pub fn encoder(ty: BlockType) -> Option<&'static dyn Encoder> {
     ENCODERS.iter().copied().find(|encoder| encoder.block_type() == ty)
 }

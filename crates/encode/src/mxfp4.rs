@@ -42,9 +42,9 @@ impl BlockWise for MXFP4 {
     }
 }
 
-/// The exponent for a block. It is taken modulo 256, as the reference does: below 2⁻¹²⁵ it comes
-/// out far too large, and the values decode to zero. Where it would be 255, which is not a number, the
-/// smallest exponent is right.
+/// Returns the exponent for a block, modulo 256 as in the reference. Below 2⁻¹²⁵ it comes out
+/// far too large, and the values decode to zero. If it would be 255, which means NaN, the smallest
+/// exponent is correct.
 #[inline(always)]
 fn exponent(largest: f32, log2: impl Fn(f32) -> f32) -> u8 {
     if largest == 0.0 {
@@ -54,10 +54,11 @@ fn exponent(largest: f32, log2: impl Fn(f32) -> f32) -> u8 {
     if exponent == 255 { 0 } else { exponent }
 }
 
-/// The logarithm to base 2 in single precision, rounded down, for a positive number.
+/// Returns the base-2 logarithm of a positive number, computed in single precision and rounded
+/// down.
 ///
-/// Just below a power of two the logarithm itself is rounded up, to that power's. How many numbers
-/// that concerns follows from the spacing of `f32` at the logarithm.
+/// Just below a power of two, the logarithm itself rounds up to that of the power. The spacing of
+/// `f32` at the logarithm determines for how many numbers this happens.
 #[inline(always)]
 fn floor_log2(value: f32) -> i32 {
     let bits = value.to_bits();
@@ -66,8 +67,8 @@ fn floor_log2(value: f32) -> i32 {
         0 => (bits << shift, -126 - shift.cast_signed()),
         exponent => (bits & 0x7f_ffff | 0x80_0000, exponent.cast_signed() - 127),
     };
-    // Half a unit in the last place of the logarithm, as steps of the 24-bit mantissa below 2²⁴: ln 2
-    // times the power of two at or below the logarithm's magnitude.
+    // Half a unit in the last place of the logarithm, as steps of the 24-bit mantissa below 2²⁴:
+    // ln 2 times the power of two at or below the logarithm's magnitude.
     let logarithm = if exponent >= 0 { exponent } else { -exponent - 1 };
     let steps = 88 >> (logarithm.cast_unsigned().leading_zeros().saturating_sub(24)).min(31);
     exponent + i32::from((1 << 24) - mantissa <= steps)

@@ -1,12 +1,13 @@
-//! The codebooks with groups of 8 values (IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S) as the encoders search them.
+//! Search structures for the codebooks with groups of 8 values (IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS,
+//! IQ2_S).
 //!
-//! A group of 8 values has one of 3 levels for each value, 6561 points in all, of which a codebook has
-//! few. The encoders round a group to a point first. Where that is not an entry they choose among the
-//! entries around it: those in the nearest *shells*, where a shell is all entries at the same (squared)
-//! distance from the point, counted in levels. These lists depend on the codebook alone and are built
-//! when an encoder is first used, in some milliseconds: about 2 MB that need not be in the
-//! program. Of most lists only a part, the *rivals*, can win while the values of the group are nearest to the levels of the
-//! point.
+//! A group of 8 values has one of 3 levels for each value: 6561 points in all, few of which are in
+//! a codebook. The encoders first round a group to a point. If the point is not an entry, they
+//! choose among the entries around it: those in the nearest *shells*, where a shell is all entries
+//! at the same (squared) distance from the point, counted in levels. These lists depend only on the
+//! codebook. They are built in a few milliseconds when an encoder is first used, which keeps about
+//! 2 MB out of the program. In most lists only a part, the *rivals*, can win while the values of
+//! the group are nearest to the levels of the point.
 //!
 //! Points and entries are *packed*: level `i` is bits `2 * i` and `2 * i + 1` of 16.
 
@@ -19,33 +20,34 @@ const POINTS: usize = 0b10_10_10_10_10_10_10_10 + 1;
 /// Marks points without a list: the entries themselves, and patterns that are not points.
 const NO_LIST: List = List { first: 0, tiles: 0, rivals: 0 };
 
-/// A codebook and the entries around every point. `TILE` candidates are compared at once: 16 suit long
-/// lists, 8 short ones.
+/// A codebook and the entries around every point. `TILE` candidates are compared at once: 16 is
+/// best for long lists, 8 for short ones.
 #[derive(Debug)]
 pub(super) struct Neighbours<const TILE: usize> {
-    /// For each point, where its list is.
+    /// The location of the list of each point.
     lists: Box<[List]>,
-    /// The lists, each in the order of distance, then of index, and then its rivals in the same order. A list fills whole
-    /// tiles by repeating its first entry, which wins no comparison that it has not won before.
+    /// The lists. Each is sorted by distance, then by index, and is followed by its rivals in the
+    /// same order. A list is padded to whole tiles with its first entry, which cannot win a
+    /// comparison that it has not already won.
     tiles: Vec<[u16; TILE]>,
-    /// For each point that is an entry, its index.
+    /// The index of each point that is an entry.
     indices: Box<[u16]>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct List {
     first: u32,
-    /// Tiles of all entries.
+    /// Number of tiles of all entries.
     tiles: u16,
-    /// Tiles of the rivals, which follow.
+    /// Number of tiles of the rivals, which follow.
     rivals: u16,
 }
 
-/// What one value of a group costs at each of the 3 levels, for the 8 values of the group.
+/// The cost of each of a group's 8 values at each of the 3 levels.
 type Costs = [[f32; 8]; 3];
 
 impl<const TILE: usize> Neighbours<TILE> {
-    /// For a codebook of packed entries, with lists of the nearest `shells` shells.
+    /// Builds the lists of the nearest `shells` shells for a codebook of packed entries.
     pub(super) fn new(entries: &[u16], shells: usize) -> Self {
         let mut indices = vec![u16::MAX; POINTS].into_boxed_slice();
         for (index, entry) in (0..).zip(entries) {
@@ -81,20 +83,21 @@ impl<const TILE: usize> Neighbours<TILE> {
         Self { lists, tiles, indices }
     }
 
-    /// Whether a point is an entry of the codebook.
+    /// Returns whether a point is an entry of the codebook.
     #[inline(always)]
     pub(super) fn is_entry(&self, point: u16) -> bool {
         self.lists[usize::from(point)].tiles == 0
     }
 
-    /// The index of a point that is an entry.
+    /// Returns the index of a point that is an entry.
     #[inline(always)]
     pub(super) fn index(&self, entry: u16) -> u16 {
         self.indices[usize::from(entry)]
     }
 
-    /// The entry around a point that costs least, the first of several; the definition. If none costs
-    /// less than the largest number (values beyond any range), the first in the list.
+    /// Returns the entry around a point with the least cost, the first of several: the definition.
+    /// If no cost is below the largest number (values beyond any range), returns the first in the
+    /// list.
     ///
     /// A cost is the sum over the values, from the first to the last, of
     /// `weight * (scale * level - value)^2`.
@@ -121,34 +124,34 @@ impl<const TILE: usize> Neighbours<TILE> {
         best
     }
 
-    /// The entries around a point.
+    /// Returns the entries around a point.
     #[inline(always)]
     fn list(&self, point: u16) -> &[[u16; TILE]] {
         let List { first, tiles, .. } = self.lists[usize::from(point)];
         &self.tiles[first as usize..][..usize::from(tiles)]
     }
 
-    /// Whether there are fewer tiles of rivals than of entries around a point.
+    /// Returns whether a point has fewer tiles of rivals than of entries around it.
     #[inline(always)]
     fn has_fewer_rivals(&self, point: u16) -> bool {
         let List { tiles, rivals, .. } = self.lists[usize::from(point)];
         rivals < tiles
     }
 
-    /// Those that can win where [`is_clear`]: each of the others is never better than an entry that comes before it; see
-    /// [`Grid::rivals`](super::grid_search::Grid::rivals).
+    /// Returns the entries that can win where [`is_clear`]. Each of the others is never better than
+    /// some entry before it; see [`Grid::rivals`](super::grid_search::Grid::rivals).
     #[inline(always)]
     fn rivals(&self, point: u16) -> &[[u16; TILE]] {
         let List { first, tiles, rivals } = self.lists[usize::from(point)];
         &self.tiles[first as usize + usize::from(tiles)..][..usize::from(rivals)]
     }
 
-    /// The same entry as [`nearest_by_definition`](Self::nearest_by_definition), with a tile of
-    /// candidates at a time, one in each lane.
+    /// Returns the same entry as [`nearest_by_definition`](Self::nearest_by_definition), comparing
+    /// a tile of candidates at a time, one in each lane.
     ///
-    /// Costs are not negative, so that their bits compare as they do. A later candidate of a lane replaces an
-    /// earlier one only if it costs less, and of the lanes with the least cost the one with the
-    /// earliest candidate wins: the first in the list.
+    /// Costs are not negative, so their bits have the same order. Within a lane a later candidate
+    /// replaces an earlier one only if it costs less. Among the lanes with the least cost, the one
+    /// with the earliest candidate wins: the first in the list.
     #[inline(always)]
     pub(super) fn nearest(
         &self,
@@ -180,7 +183,7 @@ impl<const TILE: usize> Neighbours<TILE> {
     }
 }
 
-/// The bits of the candidates' costs.
+/// Returns the bits of the candidates' costs.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "zipped, it becomes a slow loop of scalar code")]
 fn tile_costs<const TILE: usize>(tile: &[u16; TILE], costs: &Costs) -> [u32; TILE] {
@@ -200,7 +203,7 @@ fn tile_costs<const TILE: usize>(tile: &[u16; TILE], costs: &Costs) -> [u32; TIL
     sums.map(f32::to_bits)
 }
 
-/// The smallest number, by halves so that it is vector code.
+/// Returns the smallest number, reducing by halves so that it vectorizes.
 #[inline(always)]
 fn minimum<const TILE: usize>(mut numbers: [u32; TILE]) -> u32 {
     let mut half = TILE / 2;
@@ -213,9 +216,10 @@ fn minimum<const TILE: usize>(mut numbers: [u32; TILE]) -> u32 {
     numbers[0]
 }
 
-/// Whether each value is clearly nearest to the level of the point, or beyond it if that is the first or last.
+/// Returns whether each value is clearly nearest to the level of the point, or beyond it if that is
+/// the first or last level.
 ///
-/// Not where the scale is so small that its products with the levels are rounded to fewer bits.
+/// Returns false if the scale is so small that its products with the levels lose precision.
 #[inline(always)]
 fn is_clear(point: u16, scale: f32, levels: &[f32; 3], values: &[f32; 8]) -> bool {
     let reach = CLEAR * (levels[1] - levels[0]) * scale;
@@ -229,14 +233,14 @@ fn is_clear(point: u16, scale: f32, levels: &[f32; 3], values: &[f32; 8]) -> boo
             let low = select(point & 1 == 0, of[0], of[1]);
             select(point & 2 == 0, low, of[2])
         };
-        // NaN is outside as well
+        // NaN is outside too
         let inside = (values[i] >= choose(&lowest)) & (values[i] <= choose(&highest));
         outside |= u32::from(!inside);
     }
     (outside == 0) & (scale > 1e-30)
 }
 
-/// [`Costs`] of a group: `weight * (scale * level - value)^2`.
+/// Computes the [`Costs`] of a group: `weight * (scale * level - value)^2`.
 #[inline(always)]
 fn costs(scale: f32, levels: &[f32; 3], values: &[f32; 8], weights: &[f32; 8]) -> Costs {
     std::array::from_fn(|level| {
@@ -248,18 +252,18 @@ fn costs(scale: f32, levels: &[f32; 3], values: &[f32; 8], weights: &[f32; 8]) -
     })
 }
 
-/// Pack 8 levels.
+/// Packs 8 levels.
 pub(super) fn pack(levels: [u8; 8]) -> u16 {
     (0..8).fold(0, |packed, i| packed | u16::from(levels[i]) << (2 * i))
 }
 
-/// Level `i` of a packed point.
+/// Returns level `i` of a packed point.
 #[inline(always)]
 pub(super) fn level(packed: u16, i: usize) -> usize {
     usize::from(packed >> (2 * i) & 3)
 }
 
-/// The packed point with this number in base 3.
+/// Returns the packed point with this number in base 3.
 fn point(mut number: usize) -> u16 {
     pack(std::array::from_fn(|_| {
         let level = number % 3;
@@ -268,7 +272,7 @@ fn point(mut number: usize) -> u16 {
     }))
 }
 
-/// Squared distances between two halves of packed points, 4 levels of 2 bits each.
+/// Computes the squared distances between two halves of packed points, 4 levels of 2 bits each.
 fn half_distances() -> Box<[[u8; 256]; 256]> {
     let mut table = Box::new([[0; 256]; 256]);
     for (a, row) in (0_u16..).zip(table.iter_mut()) {
@@ -280,8 +284,9 @@ fn half_distances() -> Box<[[u8; 256]; 256]> {
     table
 }
 
-/// The way from a half of a packed point to that of an entry, `[point][entry]`, as bits of which a nearer entry on the same
-/// way has a part: none for the level of the point, one for that beside it, two for the level after that.
+/// Computes the path from each half of a packed point to each half of an entry, `[point][entry]`,
+/// as a set of bits. A nearer entry on the same path has a subset of the bits: none for the level
+/// of the point, one for the adjacent level, two for the level after that.
 fn half_ways() -> Box<[[u8; 256]; 256]> {
     let mut table = Box::new([[0; 256]; 256]);
     for (point, row) in (0_u16..).zip(table.iter_mut()) {
@@ -300,7 +305,8 @@ fn half_ways() -> Box<[[u8; 256]; 256]> {
     table
 }
 
-/// Those of `list` that are not, in all places, at least as far from the values of a group as one before them.
+/// Collects the rivals: the entries of `list` for which no earlier entry is at least as near to the
+/// values of a group in all places.
 fn choose_rivals(point: u16, list: &[u16], ways: &[[u8; 256]; 256], rivals: &mut Vec<u16>) {
     let [low, high] = point.to_le_bytes().map(|half| &ways[usize::from(half)]);
     let way = |entry: u16| {
@@ -318,7 +324,8 @@ fn choose_rivals(point: u16, list: &[u16], ways: &[[u8; 256]; 256], rivals: &mut
     }
 }
 
-/// Append the entries in the nearest shells around a point to `list`, by distance, then by index.
+/// Appends the entries in the nearest shells around a point to `list`, sorted by distance, then by
+/// index.
 fn nearest_shells(
     point: u16,
     entries: &[u16],
@@ -388,7 +395,7 @@ mod tests {
             state >> 24
         };
         for point in (0..6561).map(point).filter(|point| !long.is_entry(*point)) {
-            // Few different values, so that costs are often equal.
+            // Few distinct values, so that costs are often equal.
             let values: [f32; 8] = std::array::from_fn(|_| random() as f32 / 64.0 - 0.25);
             let weights: [f32; 8] = std::array::from_fn(|_| (random() % 3) as f32);
             for scale in [0.5, 1.0, 1e30, f32::INFINITY, f32::NAN] {
@@ -414,7 +421,8 @@ mod tests {
             for point in (0..6561).map(point).filter(|point| !codebook.is_entry(*point)) {
                 let scale = (random(1 << 20) + 1) as f32 * 1e-5;
                 let half = 0.5 * (levels[1] - levels[0]);
-                // at the edge of the level, near it, or anywhere; beyond the first and the last now and then
+                // at the edge of the level, near it, or anywhere; sometimes beyond the first or
+                // last level
                 let values: [f32; 8] = std::array::from_fn(|i| {
                     let off = match random(4) {
                         0 => 0.99998,

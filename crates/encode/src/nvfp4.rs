@@ -1,4 +1,5 @@
-//! NVFP4: the largest magnitude of a sub-block gets the largest level, 6. See `spec/blocks/nvfp4.md`.
+//! NVFP4: the largest magnitude of a sub-block gets the largest level, 6. See
+//! `spec/blocks/nvfp4.md`.
 
 use granule_format::Block;
 use granule_format::block::fp4::half_ue4m3;
@@ -54,16 +55,18 @@ fn encode(values: &[f32; 64]) -> types::NVFP4 {
     types::NVFP4::pack(&nvfp4::Codes { scales, codes })
 }
 
-/// The scale as 8 bits: exponent of 4 bits with bias 7, mantissa of 3 bits, halfway cases up. At most 448 (0x7e), to which
-/// everything from 256 on is rounded.
+/// Converts the scale to 8 bits: an exponent of 4 bits with bias 7 and a mantissa of 3 bits,
+/// halfway cases rounded up. The largest result is 448 (0x7e), to which everything from 256 on is
+/// rounded.
 #[inline(always)]
 fn ue4m3(scale: f32) -> u8 {
     const SMALLEST_NORMAL: f32 = 1.0 / 64.0;
     if scale < SMALLEST_NORMAL {
-        // In steps of the subnormal numbers; one that rounds up to the smallest normal stays below.
+        // In units of the subnormal numbers. A number that rounds up to the smallest normal stays
+        // below it.
         return ((scale * 512.0 + 0.5) as u8).min(7);
     }
-    // One bit more than the mantissa keeps, then half a step up.
+    // Keeps one bit more than the mantissa has, then adds half a step.
     let bits = (scale.to_bits() >> 19) - ((127 - 7) << 4);
     let code = bits.div_ceil(2);
     if code < 0x78 { code as u8 } else { 0x7e }

@@ -10,7 +10,7 @@ use super::{Encoder, Weighting, round};
 
 /// Values in a block.
 const N: usize = types::Q1_0::LEN;
-/// Blocks whose sums run side by side: a sum alone would wait for its last addition.
+/// Blocks that are summed in parallel: a single sum would wait for each addition to finish.
 const LANES: usize = 8;
 
 /// Encoder of [`types::Q1_0`].
@@ -56,7 +56,7 @@ impl Encoder for Q1_0 {
     }
 }
 
-/// The sum of the magnitudes of each block.
+/// Returns the sum of the magnitudes of each block.
 #[inline(always)]
 fn sums(blocks: &[[f32; N]]) -> [f32; LANES] {
     let mut sums = [0.0; LANES];

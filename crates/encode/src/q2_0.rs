@@ -1,4 +1,5 @@
-//! Q2_0: the nearest of minus the largest magnitude, zero, and that. See `spec/blocks/q2_0.md`.
+//! Q2_0: the nearest of minus the largest magnitude, zero, and the largest magnitude. See
+//! `spec/blocks/q2_0.md`.
 
 use granule_format::block::{q2_0, types};
 use granule_format::{Block, num::F16};
@@ -28,8 +29,8 @@ impl BlockWise for Q2_0 {
     }
 }
 
-/// Where values are so small that dividing by the largest overflows, all codes are 0; the scale is then
-/// zero in half precision, so the values are zero as well.
+/// Makes a block. All codes are 0 if the values are so small that dividing by the largest
+/// overflows: the scale is then zero in half precision, so the values decode to zero as well.
 #[inline(always)]
 fn block(rounded: F16, scale: f32, codes: [u8; 64]) -> types::Q2_0 {
     let overflows = scale > 0.0 && round::inverse(scale) == 0.0;

@@ -9,7 +9,7 @@ use super::super_block::scale_and_min::{self, Family, SuperScales};
 use super::super_block::search::Asymmetric;
 use super::{Encoder, Weighting};
 
-/// Encodes to [`types::Q2_K`].
+/// Encoder of [`types::Q2_K`].
 #[derive(Debug)]
 pub(super) struct Q2_K;
 
@@ -58,7 +58,7 @@ impl Family<16, 16> for Q2_K {
         x.abs()
     }
 
-    /// A byte holds both, so what is above 15 of a scale is joined to the minimum.
+    /// ORs the bits of a scale above 15 into the minimum, which shares its byte.
     #[inline(always)]
     fn settle(_: bool, scales: &mut [u8; 16], mins: &mut [u8; 16]) {
         for (scale, min) in scales.iter_mut().zip(mins) {

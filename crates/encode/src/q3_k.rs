@@ -13,11 +13,11 @@ use super::super_block::tile::Tile;
 use super::super_block::{VALUES, descend_lanes, symmetric_lanes};
 use super::{Encoder, Weighting};
 
-/// Encodes to [`types::Q3_K`].
+/// Encoder of [`types::Q3_K`].
 #[derive(Debug)]
 pub(super) struct Q3_K;
 
-/// The sub-blocks' scales have codes from `-SUB_HALF` to `SUB_HALF - 1`.
+/// The codes of the sub-blocks' scales range from `-SUB_HALF` to `SUB_HALF - 1`.
 const SUB_HALF: i32 = 32;
 
 impl Encoder for Q3_K {
@@ -92,7 +92,7 @@ impl Family for Q3_K {
                 #[inline(always)]
                 |i| tile.sub_block::<N>(i),
             );
-            // a loop: `from_fn` is not always compiled for the instruction set of the lanes
+            // a loop, because `from_fn` is not always compiled for the instruction set of the lanes
             let mut all = [SuperScales { scale: F16::default(), sub_scales: [0; N] }; L];
             for (k, all) in all.iter_mut().enumerate() {
                 *all = quantize(&lane(&scales, k));
@@ -135,7 +135,8 @@ impl Family for Q3_K {
     }
 }
 
-/// The scale of largest magnitude gets the code -32. If all are zero, so is the block's, with the lowest codes.
+/// Quantizes the scales: the one of largest magnitude gets the code -32. If all are zero, the
+/// block's scale is zero and the codes are the lowest.
 #[inline(always)]
 fn quantize(scales: &[f32; N]) -> SuperScales {
     let largest = scale_only::largest(scales);

@@ -8,7 +8,7 @@ use super::block_wise::GROUP;
 use super::with_weights::WithWeights;
 use super::{round, search_affine};
 
-/// Codes go from 0 to this.
+/// The largest code; the smallest is 0.
 const LEVELS: i32 = 15;
 
 /// Encoder of [`types::Q4_1`].

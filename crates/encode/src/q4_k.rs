@@ -9,7 +9,7 @@ use super::super_block::scale_and_min::{self, Family, SuperScales};
 use super::super_block::search::Asymmetric;
 use super::{Encoder, Weighting};
 
-/// Encodes to [`types::Q4_K`].
+/// Encoder of [`types::Q4_K`].
 #[derive(Debug)]
 pub(super) struct Q4_K;
 
@@ -58,8 +58,9 @@ impl Family<32, 8> for Q4_K {
         root_mean_square + x.abs()
     }
 
-    /// Without importance weights the codes are cut at 63. With them they are not: what is above 63 of
-    /// the first four is joined to the upper bits of the last four, which lie in the same bytes.
+    /// Clamps the codes to 63 if there are no importance weights. With weights they are not
+    /// clamped: the bits of the first four above 63 are ORed into the upper bits of the last four,
+    /// which are stored in the same bytes.
     #[inline(always)]
     fn settle(weighted: bool, scales: &mut [u8; 8], mins: &mut [u8; 8]) {
         for codes in [scales, mins] {

@@ -9,7 +9,7 @@ use super::super_block::scale_and_min::{self, Family, SuperScales};
 use super::super_block::search::Asymmetric;
 use super::{Encoder, Weighting};
 
-/// Encodes to [`types::Q5_K`].
+/// Encoder of [`types::Q5_K`].
 #[derive(Debug)]
 pub(super) struct Q5_K;
 
@@ -58,7 +58,7 @@ impl Family<32, 8> for Q5_K {
         root_mean_square + x.abs()
     }
 
-    /// Codes are cut at 63.
+    /// Clamps the codes to 63.
     #[inline(always)]
     fn settle(_: bool, scales: &mut [u8; 8], mins: &mut [u8; 8]) {
         *scales = scales.map(|code| code.min(63));

@@ -13,7 +13,7 @@ use super::super_block::tile::Tile;
 use super::super_block::{VALUES, symmetric_lanes};
 use super::{Encoder, Weighting};
 
-/// Encodes to [`types::Q6_K`].
+/// Encoder of [`types::Q6_K`].
 #[derive(Debug)]
 pub(super) struct Q6_K;
 
@@ -100,7 +100,8 @@ impl Family for Q6_K {
     }
 }
 
-/// The scale of largest magnitude gets the code -128. All zero if there is none to speak of.
+/// Quantizes the scales: the one of largest magnitude gets the code -128. All codes are zero if all
+/// scales are negligible.
 #[inline(always)]
 fn quantize(scales: &[f32; N]) -> SuperScales {
     let largest = scale_only::largest(scales);

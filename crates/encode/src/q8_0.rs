@@ -31,7 +31,7 @@ impl BlockWise for Q8_0 {
     }
 }
 
-/// The scales before they are rounded, and the codes.
+/// Computes the scales, before they are rounded, and the codes.
 #[inline(always)]
 pub(super) fn scales_and_codes(values: &[f32]) -> ([f32; GROUP], [[i8; 32]; GROUP]) {
     let values = group::<32>(values);

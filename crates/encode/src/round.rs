@@ -1,32 +1,32 @@
-//! Rounding as the reference does it, free of branches so that loops of it are vector code.
+//! The reference's rounding, without branches, so that loops over it vectorize.
 
 use granule_format::num::F16;
 
-/// 1.5 · 2²³: a number added to it keeps no fraction, and the integer stands in the low bits.
+/// 1.5 · 2²³: a number added to it loses its fraction, and the integer ends up in the low bits.
 pub(super) const SHIFT: f32 = 12_582_912.0;
 
-/// The nearest integer, halfway cases to even, for magnitudes below 2²².
+/// Returns the nearest integer, halfway cases to even, for magnitudes below 2²².
 ///
-/// For larger magnitudes, infinities and NaN the result is what these bits happen to be, which the
-/// reference's results depend on for values near the ends of the range of `f32`.
+/// For larger magnitudes, infinities and NaN the result is whatever bits the addition leaves. The
+/// reference's results depend on them for values near the limits of `f32`.
 #[inline(always)]
 pub(super) fn to_even(value: f32) -> i32 {
     ((value + SHIFT).to_bits() & 0x7f_ffff).cast_signed() - 0x40_0000
 }
 
-/// The nearest integer, halfway cases away from zero, for magnitudes below 2²².
+/// Returns the nearest integer, halfway cases away from zero, for magnitudes below 2²².
 #[inline(always)]
 pub(super) fn away_from_zero(value: f32) -> i32 {
     let shifted = value + SHIFT;
     let even = shifted.to_bits().cast_signed() - SHIFT.to_bits().cast_signed();
-    // Exact; half of a unit away from zero only where the value was halfway and went the other way.
+    // Exact. Half a unit away from zero only if the value was halfway and rounded toward zero.
     let rest = value - (shifted - SHIFT);
     let away = 1 | value.to_bits().cast_signed() >> 31;
     even + if rest == 0.5_f32.copysign(value) { away } else { 0 }
 }
 
-/// The integer at or below a value that is not negative, for magnitudes below 2²². Not a cast, because
-/// those of floats to integers also look after values out of range.
+/// Rounds a nonnegative value down, for magnitudes below 2²². Not a cast, because casts from
+/// float to integer also handle values out of range.
 #[inline(always)]
 pub(super) fn down(value: f32) -> i32 {
     let shifted = value + SHIFT;
@@ -34,31 +34,34 @@ pub(super) fn down(value: f32) -> i32 {
     nearest - i32::from(shifted - SHIFT > value)
 }
 
-/// One divided by a step; zero where there is no step, or one so small that this overflows.
+/// Returns one divided by a step; zero if the step is zero or so small that the division overflows.
 #[inline(always)]
 pub(super) fn inverse(step: f32) -> f32 {
     let inverse = 1.0 / step;
     if inverse.is_finite() { inverse } else { 0.0 }
 }
 
-/// The nearest half-precision number, halfway cases to even: [`F16::from_f32`] as vector code.
+/// Returns the nearest half-precision number, halfway cases to even: the vectorized form of
+/// [`F16::from_f32`].
 #[inline(always)]
 pub(super) fn f16(value: f32) -> F16 {
     let bits = value.to_bits();
     let sign = bits >> 16 & 0x8000;
     let magnitude = bits & 0x7fff_ffff;
-    // 13 bits of the mantissa go. Adding just below half of what remains, and one more if that is
-    // odd, carries into it as rounding does; then the exponent's bias changes from 127 to 15.
+    // Drops 13 bits of the mantissa. Adding just below half a unit of the remaining bits, and one
+    // more if they are odd, carries into them as rounding does. Then the exponent's bias changes
+    // from 127 to 15.
     let odd = magnitude >> 13 & 1;
     let normal = ((magnitude + 0xfff + odd) >> 13).wrapping_sub(112 << 10).min(0x7c00);
-    // Below the smallest normal number, 2⁻¹⁴, the unit is 2⁻²⁴: that of single-precision numbers from 0.5 on.
+    // Below the smallest normal number, 2⁻¹⁴, the unit is 2⁻²⁴, the same as that of
+    // single-precision numbers from 0.5 to 1.
     let subnormal = (f32::from_bits(magnitude) + 0.5).to_bits().wrapping_sub(0.5_f32.to_bits());
     let finite = if magnitude < 0x3880_0000 { subnormal } else { normal };
     let result = if magnitude > 0x7f80_0000 { 0x7e00 } else { finite };
     F16::from_bits((sign | result) as u16)
 }
 
-/// [`f16`] of several numbers.
+/// Computes [`f16`] of several numbers.
 #[inline(always)]
 pub(super) fn f16s<const N: usize>(values: &[f32; N]) -> [F16; N] {
     let mut halves = [F16::default(); N];
@@ -68,7 +71,7 @@ pub(super) fn f16s<const N: usize>(values: &[f32; N]) -> [F16; N] {
     halves
 }
 
-/// The bits of the nearest number in BF16, halfway cases to even; NaN stays NaN.
+/// Returns the bits of the nearest BF16 number, halfway cases to even; NaN stays NaN.
 #[inline(always)]
 pub(super) fn bf16(value: f32) -> u16 {
     let bits = value.to_bits();
@@ -82,7 +85,8 @@ pub(super) fn bf16(value: f32) -> u16 {
 mod tests {
     use super::*;
 
-    /// Every half-precision number, every midpoint between two, and the neighbours of all of them.
+    /// Returns every half-precision number, every midpoint between two, and the neighbours of all
+    /// of them.
     fn interesting() -> impl Iterator<Item = f32> {
         (0..=u16::MAX).flat_map(|bits| {
             let number = half::f16::from_bits(bits).to_f32().to_bits();
@@ -97,7 +101,8 @@ mod tests {
 
     #[test]
     fn f16_is_the_nearest_half() {
-        // Midpoints of subnormal halves have other bits than those of `interesting`.
+        // Midpoints of subnormal half-precision numbers have other bit patterns than those of
+        // `interesting`.
         let subnormal = (0..2049).flat_map(|i| {
             let bits = (i as f32 * 0.5 * 2.0_f32.powi(-24)).to_bits();
             [bits.saturating_sub(1), bits, bits + 1].map(f32::from_bits)

@@ -3,10 +3,10 @@
 use granule_format::Block;
 use zerocopy::FromBytes;
 
-/// The blocks to fill, after checking what an encoder asks of its caller.
+/// Checks the arguments of an encoder and returns the blocks to fill.
 ///
 /// # Panics
-/// As [`Encoder::encode`](super::Encoder::encode).
+/// Same as [`Encoder::encode`](super::Encoder::encode).
 pub(super) fn blocks_for<'a, B: Block>(
     rows: &[f32],
     columns: usize,
@@ -21,8 +21,8 @@ pub(super) fn blocks_for<'a, B: Block>(
     blocks
 }
 
-/// `N` values each of `L` runs, turned so that value `i` of all runs lies side by side. A run that does not
-/// exist gives zeros.
+/// Transposes `N` values of each of `L` runs, so that value `i` of all runs is contiguous. Missing
+/// runs give zeros.
 ///
 /// # Panics
 /// If a run is shorter than `N` but not empty.

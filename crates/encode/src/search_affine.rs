@@ -1,7 +1,8 @@
-//! A scale and a minimum: Q4_1 and Q5_1.
+//! The search for a scale and a minimum, for Q4_1 and Q5_1.
 //!
-//! Without weights the codes spread evenly from the smallest value to the largest. With weights there is the
-//! [search](super::super_block::search::asymmetric) of the super-blocks. Codes run from 0 to `levels`.
+//! Without weights the codes are spread evenly from the smallest value to the largest. With weights
+//! the types use the [search](super::super_block::search::asymmetric) of the super-blocks. Codes
+//! range from 0 to `levels`.
 
 use super::block_weights::{Lanes, N};
 use super::block_wise::GROUP;
@@ -10,18 +11,19 @@ use super::round::{down, inverse, to_even};
 use super::super_block::asymmetric_lanes;
 use super::super_block::search::{self, Asymmetric};
 
-/// The scale and the minimum of a block without weights.
+/// Returns the scale and the minimum of a block without weights.
 pub(super) fn plain_line(levels: i32, values: &[f32; N]) -> (f32, f32) {
     let (min, max) = range(values);
     ((max - min) / levels as f32, min)
 }
 
-/// The codes for them: the nearest, halfway cases up.
+/// Returns the nearest codes for a scale and a minimum, halfway cases rounded up.
 pub(super) fn plain_codes(levels: i32, values: &[f32; N], (scale, min): (f32, f32)) -> [u8; N] {
     codes(levels, values, inverse(scale), min)
 }
 
-/// The scales, the minima and the codes of blocks without weights: [`plain_line`] and [`plain_codes`] as vector code.
+/// Computes the scales, the minima and the codes of blocks without weights: the vectorized form of
+/// [`plain_line`] and [`plain_codes`].
 #[inline(always)]
 pub(super) fn plain(
     levels: i32,
@@ -49,20 +51,20 @@ fn codes(levels: i32, values: &[f32; N], inverse: f32, min: f32) -> [u8; N] {
     codes
 }
 
-/// The search for a block with weights.
+/// Returns the parameters of the search for a block with weights.
 const fn parameters(levels: i32) -> Asymmetric {
     Asymmetric { levels, first: -0.9, step: 0.05, last: 36, absolute: false }
 }
 
-/// The scale, the minimum and the codes of a block with weights.
+/// Returns the scale, the minimum and the codes of a block with weights.
 pub(super) fn define(levels: i32, values: &[f32; N], weights: &[f32; N]) -> (f32, f32, [u8; N]) {
     let mut codes = [0; N];
     let found = search::asymmetric(&parameters(levels), values, weights, &mut codes);
     (found.scale, -found.min, codes)
 }
 
-/// [`define`] for the blocks in the lanes, whose `values` are also given as they are: calls `make` with the number, the
-/// scale, the minimum and the codes of each.
+/// Lane form of [`define`]; `values` are those of the blocks in the lanes, not transposed. Calls
+/// `make` with the number, the scale, the minimum and the codes of each block.
 #[inline(always)]
 pub(super) fn weighted<const L: usize>(
     levels: i32,

@@ -1,7 +1,8 @@
-//! A scale with codes around zero: Q4_0 and Q5_0.
+//! The search for a scale with codes around zero, for Q4_0 and Q5_0.
 //!
-//! Without weights the value of largest magnitude gets the lowest code. With weights there is the
-//! [search](super::super_block::search::symmetric) of the super-blocks. Codes run from `-half` to `half - 1`.
+//! Without weights the value of largest magnitude gets the lowest code. With weights the types use
+//! the [search](super::super_block::search::symmetric) of the super-blocks. Codes range from
+//! `-half` to `half - 1`.
 
 use super::block_weights::{Lanes, N};
 use super::block_wise::GROUP;
@@ -10,17 +11,18 @@ use super::round::{down, inverse, to_even};
 use super::super_block::search::{self, NOTHING};
 use super::super_block::symmetric_lanes;
 
-/// The scale of a block without weights.
+/// Returns the scale of a block without weights.
 pub(super) fn plain_scale(half: i32, values: &[f32; N]) -> f32 {
     first_largest(values) / -half as f32
 }
 
-/// The codes, raised by `half`, for that scale: the nearest, halfway cases up.
+/// Returns the nearest codes for that scale, plus `half`; halfway cases are rounded up.
 pub(super) fn plain_codes(half: i32, values: &[f32; N], scale: f32) -> [u8; N] {
     codes(half, values, inverse(scale), raise(half, scale))
 }
 
-/// The scales and the codes of blocks without weights: [`plain_scale`] and [`plain_codes`] as vector code.
+/// Computes the scales and the codes of blocks without weights: the vectorized form of
+/// [`plain_scale`] and [`plain_codes`].
 #[inline(always)]
 pub(super) fn plain(half: i32, values: &[[f32; N]; GROUP]) -> ([f32; GROUP], [[u8; N]; GROUP]) {
     let mut scales = [0.0; GROUP];
@@ -40,10 +42,10 @@ pub(super) fn plain(half: i32, values: &[[f32; N]; GROUP]) -> ([f32; GROUP], [[u
     (scales, all)
 }
 
-/// What is added before rounding down.
+/// Returns the number to add before rounding down.
 ///
-/// Where values are so small that one divided by the scale overflows, all codes are 0; the scale is then zero
-/// in half precision, so the values are zero as well.
+/// If the values are so small that one divided by the scale overflows, all codes are 0. The scale
+/// is then zero in half precision, so the values decode to zero as well.
 #[inline(always)]
 fn raise(half: i32, scale: f32) -> f32 {
     if scale != 0.0 && inverse(scale) == 0.0 { 0.0 } else { half as f32 + 0.5 }
@@ -59,14 +61,14 @@ fn codes(half: i32, values: &[f32; N], inverse: f32, raise: f32) -> [u8; N] {
     codes
 }
 
-/// The scale and the codes, raised by `half`, of a block with weights.
+/// Returns the scale of a block with weights, and its codes plus `half`.
 pub(super) fn define(half: i32, values: &[f32; N], weights: &[f32; N]) -> (f32, [u8; N]) {
     let (scale, codes) = search::symmetric(half, values, weights);
     (scale, codes.map(|code| (i32::from(code) + half) as u8))
 }
 
-/// [`define`] for the blocks in the lanes, whose `values` are also given as they are: calls `make` with the number, the
-/// scale and the codes of each.
+/// Lane form of [`define`]; `values` are those of the blocks in the lanes, not transposed. Calls
+/// `make` with the number, the scale and the codes of each block.
 #[inline(always)]
 pub(super) fn weighted<const L: usize>(
     half: i32,

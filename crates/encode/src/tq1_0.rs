@@ -1,4 +1,4 @@
-//! TQ1_0: the digits of TQ2_0, packed five a byte. See `spec/blocks/tq1_0.md`.
+//! TQ1_0: the digits of TQ2_0, packed five to a byte. See `spec/blocks/tq1_0.md`.
 
 use granule_format::block::types;
 use granule_format::num::F16;

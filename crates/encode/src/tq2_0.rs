@@ -1,4 +1,5 @@
-//! TQ2_0: the nearest of minus the largest magnitude, zero, and that. See `spec/blocks/tq2_0.md`.
+//! TQ2_0: the nearest of minus the largest magnitude, zero, and the largest magnitude. See
+//! `spec/blocks/tq2_0.md`.
 
 use granule_format::block::{tq2_0, types};
 use granule_format::{Block, num::F16};

@@ -1,4 +1,4 @@
-//! Encoders of blocks of 32 values that have a form with importance weights and one without.
+//! Encoders of blocks of 32 values that have forms with and without importance weights.
 
 use std::fmt::Debug;
 
@@ -15,14 +15,15 @@ pub(super) trait WithWeights: Debug + Sync {
     /// The structure of the blocks.
     type Block: Block;
 
-    /// The definition of both forms.
+    /// Encodes one block in either form: the definition.
     fn define(values: &[f32; N], weights: Option<&[f32; N]>) -> Self::Block;
 
-    /// The form without weights as vector code, for a group of blocks. Mark it `#[inline(always)]`.
+    /// Encodes a group of blocks without weights, vectorized. Implementations must be
+    /// `#[inline(always)]`.
     fn encode(values: &[[f32; N]; GROUP], blocks: &mut [Self::Block; GROUP]);
 
-    /// The form with weights for as many lanes as there are `blocks`, whose `values` are also given as they are. Mark it
-    /// `#[inline(always)]`.
+    /// Encodes `blocks` with weights, one in each lane; `values` are those of the blocks, not
+    /// transposed. Implementations must be `#[inline(always)]`.
     fn encode_lanes<const L: usize>(
         lanes: &Lanes<L>,
         values: &[[f32; N]],

@@ -1,8 +1,8 @@
-//! Every encoder against the reference's blocks in `fixtures/blocks/`, bit for bit, under every
-//! instruction set of this CPU and by the scalar definition.
+//! Compares every encoder with the reference's blocks in `fixtures/blocks/`, bit for bit, with
+//! every instruction set of this CPU and with the scalar definition.
 //!
-//! The cases are made from the table of types: `cargo test --test encode_golden -- Q4_K` runs those
-//! of one type. A type that lacks its fixture or its encoder is a failing case of its own.
+//! The cases are generated from the table of types: `cargo test --test encode_golden -- Q4_K` runs
+//! those of one type. A type without a fixture or an encoder is a failing case.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
 use std::fmt::Write;
@@ -21,7 +21,7 @@ fn main() {
     for &ty in BlockType::ALL {
         let fixture = Fixture::read(ty).map(Arc::new);
         let encoder = encoder(ty);
-        // F32 is a copy, which a unit test shows.
+        // F32 is a copy, which a unit test covers.
         if ty.is_quantized() || encoder.is_some() && ty != BlockType::F32 {
             let missing = missing(ty, fixture.is_some(), encoder.is_some());
             trials.push(Trial::test(format!("{ty}::complete"), || missing));
@@ -63,7 +63,7 @@ struct Inputs {
     values: Vec<f32>,
     columns: usize,
     weights: Vec<f32>,
-    /// What each row is.
+    /// The kind of each row.
     kinds: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ static INPUTS: LazyLock<Inputs> = LazyLock::new(|| {
     }
 });
 
-/// What the reference makes of the inputs in one type.
+/// The reference's encoding of the inputs in one type.
 struct Fixture {
     ty: BlockType,
     encoded: Option<Vec<u8>>,
@@ -90,7 +90,7 @@ struct Fixture {
     random_decoded: Vec<f32>,
     /// Rows for which the reference reads uninitialised memory: skipped.
     undefined_rows: Vec<usize>,
-    /// Rows whose blocks the reference's own validation refuses: ours must be valid and close.
+    /// Rows whose blocks the reference's own validation rejects: ours must be valid and close.
     refused_rows: Vec<usize>,
 }
 
@@ -175,7 +175,7 @@ fn encodes(
 ) -> Result<(), Failed> {
     let ty = encoder.block_type();
     let Inputs { values, columns, weights, kinds } = &*INPUTS;
-    // Where weights change nothing there is one tensor for both forms.
+    // If weights change nothing, one tensor serves both forms.
     let theirs = if weighted { fixture.encoded_imatrix.as_ref() } else { None };
     let theirs = theirs.or(fixture.encoded.as_ref()).unwrap();
     let weights = weighted.then_some(&weights[..]);
@@ -208,8 +208,8 @@ fn encodes(
     Ok(())
 }
 
-/// A valid row whose values decode to within a fifth of the largest of them: half the coarsest step of
-/// a type with floating point codes.
+/// Checks that the row is valid and that its values decode to within a fifth of the largest of
+/// them: half the coarsest step of a type with floating-point codes.
 fn valid_and_close(ty: BlockType, row: &[u8], values: &[f32]) -> Result<(), String> {
     if let Some((block, defect)) = ty.first_defect(row) {
         return Err(format!("block {block}: {defect}"));

@@ -1,4 +1,4 @@
-//! `encode_rows`: bad input gives typed errors, and no result holds an invalid block.
+//! Tests of `encode_rows`: bad input gives typed errors, and no result holds an invalid block.
 
 use granule_encode::{EncodeError, Weighting, encode_rows, encoder};
 use granule_format::{BlockType, Defect};
@@ -30,7 +30,7 @@ fn bad_rows_and_weights_are_typed_errors() {
         let mut weights = [1.0; 32];
         weights[7] = bad;
         assert_eq!(with(&weights), EncodeError::Weight { column: 7, value: bad });
-        // Types without a weighted form do not look at them.
+        // Types without a weighted form ignore them.
         assert!(encode(BlockType::Q8_0, &rows, 32, Some(&weights)).is_ok());
     }
     let mut weights = [1.0; 32];
@@ -79,22 +79,32 @@ fn f32_is_a_copy() {
     assert_eq!(encode(BlockType::F32, &rows, 5, None), Ok(bytes));
 }
 
-/// Values from every range that an encoder treats in its own way.
+/// Returns values from every range that some encoder treats specially.
 fn value() -> impl Strategy<Value = f32> {
     prop_oneof![
         4 => -1.0..1.0_f32,
         1 => Just(0.0),
         1 => Just(-0.0),
-        1 => prop::sample::select(vec![1e-45, -1e-40, 3e-38, 1e-20, 1e-6, 100.0, -1e4, 6e4, 1e9, 3e38]),
+        1 => prop::sample::select(vec![
+            1e-45, -1e-40, 3e-38, 1e-20, 1e-6, 100.0, -1e4, 6e4, 1e9, 3e38,
+        ]),
     ]
 }
 
 fn weight() -> impl Strategy<Value = f32> {
-    prop_oneof![2 => 0.0..2.0_f32, 2 => Just(0.0), 1 => prop::sample::select(vec![1e-45, 1e-30, 1e30, 3e38])]
+    prop_oneof![
+        2 => 0.0..2.0_f32,
+        2 => Just(0.0),
+        1 => prop::sample::select(vec![1e-45, 1e-30, 1e30, 3e38]),
+    ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 64,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn results_are_valid_and_the_same_everywhere(
@@ -120,18 +130,27 @@ proptest! {
                     for (ours, other) in
                         definition.chunks(ty.block_bytes()).zip(lanes.chunks(ty.block_bytes()))
                     {
-                        // What an invalid block holds besides is not specified.
+                        // The other content of an invalid block is unspecified.
                         let invalid = ty.first_defect(ours).is_some();
-                        prop_assert_eq!(ty.first_defect(other).is_some(), invalid, "{} {}", ty, isa);
-                        prop_assert!(invalid || ours == other, "{ty} {isa}\n{ours:02x?}\n{other:02x?}");
+                        prop_assert_eq!(
+                            ty.first_defect(other).is_some(),
+                            invalid,
+                            "{} {}",
+                            ty,
+                            isa
+                        );
+                        prop_assert!(
+                            invalid || ours == other,
+                            "{ty} {isa}\n{ours:02x?}\n{other:02x?}"
+                        );
                     }
                 }
             }
         }
     }
 
-    /// The page on block types says which types promise this. Scales must be normal halves: what is smaller
-    /// loses bits.
+    /// The page on block types lists the types that guarantee this. Scales must be normal
+    /// half-precision numbers: smaller ones lose bits.
     #[test]
     fn decoded_blocks_encode_to_the_same_values(
         rows in prop::collection::vec(prop_oneof![9 => -1.0..1.0_f32, 1 => Just(0.0)], 512),
@@ -150,7 +169,7 @@ proptest! {
     }
 }
 
-/// Types for which the values of a block that was encoded are values of a block again.
+/// Types for which decoded values, encoded again, decode to the same values.
 const LOSSLESS_AGAIN: &[BlockType] = &[
     BlockType::F32,
     BlockType::F16,

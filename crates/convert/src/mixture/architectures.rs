@@ -1,5 +1,6 @@
-/// The values of `general.architecture` that language model files are known to have. A model of another
-/// architecture is quantized by the same rules, with a warning: nobody has compared the result.
+/// The values of `general.architecture` that language model files are known to have. A model of
+/// another architecture is quantized by the same rules, with a warning, because the result has not
+/// been compared with the reference.
 pub(crate) const ARCHITECTURES: &[&str] = &[
     "afmoe",
     "apertus",

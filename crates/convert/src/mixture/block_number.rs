@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// The number behind `blk.` at the very start of a name, as a lenient scan for an integer finds it: blanks and a
-/// sign are allowed, and nothing is asked of what follows. `None` if there is none.
+/// Returns the number after `blk.` at the start of a name, scanned leniently: blanks and a sign are
+/// allowed, and anything may follow. `None` if there is none.
 pub(crate) fn leading(name: &str) -> Option<i64> {
     let rest = name.strip_prefix("blk.")?.trim_start_matches(|c: char| c.is_ascii_whitespace());
     let sign = rest.strip_prefix(['+', '-']).map_or(0, |_| 1);
@@ -12,7 +12,8 @@ pub(crate) fn leading(name: &str) -> Option<i64> {
     text.strip_prefix('+').unwrap_or(text).parse().ok()
 }
 
-/// Where `N` stands in the first `blk.N.` of a name, and its value; `None` if there is none.
+/// Returns the position and the value of `N` in the first `blk.N.` of a name; `None` if there is
+/// none.
 pub(crate) fn anywhere(name: &str) -> Option<(Range<usize>, u64)> {
     name.match_indices("blk.").find_map(|(at, prefix)| {
         let start = at + prefix.len();

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// What a tensor does in the model, as far as the choice of its type goes.
+/// The role of a tensor in the model, as far as it affects the choice of its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Category {
     /// The matrix that turns the last hidden state into token scores.
@@ -29,7 +29,8 @@ pub(crate) enum Category {
     Other,
 }
 
-/// The part of a name that tells the category. The first row that is found in the name holds.
+/// The part of a name that determines the category. The first row that is found in the name
+/// applies.
 const PARTS: &[(&str, Category)] = &[
     ("attn_qkv.weight", Category::QueryKeyValue),
     ("attn_kv_b.weight", Category::KeyValue),
@@ -46,10 +47,10 @@ const PARTS: &[(&str, Category)] = &[
 pub(crate) const OUTPUT: &str = "output.weight";
 /// The name of the token embedding.
 pub(crate) const EMBEDDING: &str = "token_embd.weight";
-/// The name of the token embedding that some models have for every layer.
+/// The name of the per-layer token embedding that some models have.
 pub(crate) const LAYER_EMBEDDING: &str = "per_layer_token_embd.weight";
 
-/// How each category is told from a name, for the page of mixtures.
+/// Returns how a name determines each category, for the mixtures page.
 pub(super) fn signs() -> impl Iterator<Item = (Category, String)> {
     let whole = |name: &str| format!("is `{name}`");
     let names = [
@@ -62,7 +63,7 @@ pub(super) fn signs() -> impl Iterator<Item = (Category, String)> {
 }
 
 impl Category {
-    /// The category of the tensor with this name.
+    /// Returns the category of the tensor with this name.
     pub(crate) fn of(name: &str) -> Self {
         match name {
             OUTPUT => Self::Output,
@@ -74,13 +75,13 @@ impl Category {
         }
     }
 
-    /// Whether the tensor makes attention values, alone or with others.
+    /// Returns whether the tensor makes attention values, alone or with others.
     pub(crate) const fn makes_values(self) -> bool {
         matches!(self, Self::Value | Self::QueryKeyValue | Self::KeyValue)
     }
 }
 
-/// The name that users know from tensor names.
+/// Writes the name that users know from tensor names.
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::category::OUTPUT;
 
-/// Why a tensor is never converted, whatever the file type.
+/// The reason why a tensor is never converted, whatever the file type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -12,15 +12,16 @@ pub enum Kept {
     OneDimension,
     /// Its name does not end in `weight`.
     NotAWeight,
-    /// Tensors with this in their names are kept: small, or sensitive, or not used in products.
+    /// Its name contains this part: such tensors are small, sensitive, or not used in products.
     Exception(String),
-    /// It is the output matrix, which was to be left as it is.
+    /// It is the output matrix, which an option keeps unchanged.
     Output,
-    /// It holds integers, not values that could be quantized.
+    /// It holds integers, which cannot be quantized.
     Integers,
 }
 
-/// Parts of names of tensors that are never converted. A `weight` at the end of a part need not end the name.
+/// Parts of names of tensors that are never converted. A part may end in `weight` without the name
+/// ending there.
 const PARTS: &[&str] = &[
     // norms, routers and other small tensors
     "_norm.weight",
@@ -88,7 +89,7 @@ const PARTS_OF_ARCHITECTURES: &[(&str, &[&str])] = &[(
     ],
 )];
 
-/// Why the tensor keeps its type; `None` if it may be converted.
+/// Returns why the tensor keeps its type; `None` if it may be converted.
 pub(crate) fn kept(
     name: &str,
     shape: &Shape,
@@ -99,7 +100,7 @@ pub(crate) fn kept(
     if without_trailing_ones(shape).dimensions().len() < 2 {
         return Some(Kept::OneDimension);
     }
-    // the reference also takes every name of five bytes; see spec/mixtures.md
+    // the reference also accepts every name of five bytes; see spec/mixtures.md
     if !name.ends_with("weight") && name.len() != 5 {
         return Some(Kept::NotAWeight);
     }
@@ -121,7 +122,8 @@ pub(crate) fn kept(
     is_integer(stored).then_some(Kept::Integers)
 }
 
-/// The exceptions by name, for the page of mixtures: what of the name, and in which architecture (empty: all).
+/// Returns the exceptions by name, for the mixtures page: the part of the name, and the
+/// architecture (empty: all).
 pub(super) fn exceptions() -> impl Iterator<Item = (String, &'static str)> {
     let contained = |part: &&'static str| format!("contains `{part}`");
     let everywhere = PARTS.iter().map(contained);
@@ -132,7 +134,8 @@ pub(super) fn exceptions() -> impl Iterator<Item = (String, &'static str)> {
     everywhere.chain(whole).map(|text| (text, "")).chain(of_architectures)
 }
 
-/// The shape as it is written to a quantized file: dimensions of 1 at the end are dropped, one dimension stays.
+/// Returns the shape as it is written to a quantized file: trailing dimensions of 1 are dropped,
+/// except the first dimension.
 pub(crate) fn without_trailing_ones(shape: &Shape) -> Shape {
     let dimensions = shape.dimensions();
     let used = dimensions.iter().rposition(|dimension| *dimension != 1).map_or(1, |last| last + 1);

@@ -2,7 +2,7 @@ use granule_format::{BlockType, FileType};
 
 use super::category::{EMBEDDING, LAYER_EMBEDDING, OUTPUT};
 
-/// Rows that are not whole blocks of the type on the left take the one on the right.
+/// Rows that are not whole blocks of the type on the left get the type on the right.
 const FALLBACKS: &[(BlockType, BlockType)] = {
     use BlockType::*;
     &[
@@ -25,7 +25,8 @@ const FALLBACKS: &[(BlockType, BlockType)] = {
     ]
 };
 
-/// The type for rows of `row` values when `wanted` was chosen; `None` if no type takes its place.
+/// Returns the type for rows of `row` values when `wanted` was chosen; `None` if there is no
+/// fallback.
 pub(crate) fn fit(wanted: BlockType, row: u64) -> Option<BlockType> {
     let fits = |ty: BlockType| row.is_multiple_of(ty.block_values() as u64);
     if fits(wanted) {
@@ -39,12 +40,12 @@ pub(crate) fn fit(wanted: BlockType, row: u64) -> Option<BlockType> {
     }
 }
 
-/// The table of [`fit`], for the page of mixtures.
+/// Returns the table of [`fit`], for the mixtures page.
 pub(crate) fn fallbacks() -> impl Iterator<Item = (BlockType, BlockType)> {
     FALLBACKS.iter().copied()
 }
 
-/// Whether a tensor of this type is useless without importance weights.
+/// Returns whether a tensor of this type is useless without importance weights.
 pub(crate) fn needs_importance(name: &str, ty: BlockType, file_type: FileType) -> bool {
     use BlockType::{IQ1_M, IQ1_S, IQ2_S, IQ2_XS, IQ2_XXS, IQ3_XXS, Q2_K};
     !outside_importance(name)
@@ -55,23 +56,23 @@ pub(crate) fn needs_importance(name: &str, ty: BlockType, file_type: FileType) -
         }
 }
 
-/// Whether there is no encoder that does without weights.
+/// Returns whether the type has no encoder that works without weights.
 pub(crate) const fn cannot_do_without(ty: BlockType) -> bool {
     matches!(ty, BlockType::IQ1_S | BlockType::IQ2_XXS | BlockType::IQ2_XS)
 }
 
-/// Whether importance matrices usually have no entry for the tensor.
+/// Returns whether importance matrices usually have no entry for the tensor.
 pub(crate) fn outside_importance(name: &str) -> bool {
     name == OUTPUT || is_embedding(name)
 }
 
-/// Whether the tensor is a token embedding, of the model or of its layers.
+/// Returns whether the tensor is a token embedding, of the model or of its layers.
 pub(crate) fn is_embedding(name: &str) -> bool {
     name == EMBEDDING || name == LAYER_EMBEDDING
 }
 
-/// Whether tensors can be stored as this type by choice: not for integers, and not for types that only serve
-/// activations during computation.
+/// Returns whether tensors can be converted to this type. False for integers and for types that are
+/// only used for activations during computation.
 pub(crate) const fn can_be_chosen(ty: BlockType) -> bool {
     use BlockType::{F64, I8, I16, I32, I64, Q8_1, Q8_K};
     !matches!(ty, F64 | I8 | I16 | I32 | I64 | Q8_1 | Q8_K)

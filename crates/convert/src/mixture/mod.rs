@@ -1,9 +1,9 @@
 //! Mixtures: which type every tensor gets.
 //!
-//! A file type such as `Q4_K_M` is a default type and rules that give some tensors a better or a smaller one: by
-//! what the tensor does, where in the model it stands, how the heads are grouped, how many experts there
-//! are. The rules are data (`tables`); `Mixture::choose` goes through them for one tensor after
-//! another, in the order of the file, because some rules count.
+//! A file type such as `Q4_K_M` is a default type plus rules that give some tensors a better or a
+//! smaller type. The rules depend on the tensor's role, its place in the model, the grouping of
+//! heads and the number of experts. They are data (`tables`). `Mixture::choose` applies them to one
+//! tensor after another, in file order, because some rules count tensors.
 
 mod architectures;
 pub(crate) mod block_number;
@@ -33,7 +33,7 @@ pub(crate) struct Mixture<'m> {
     seen: Seen,
 }
 
-/// How many tensors were chosen for so far.
+/// Numbers of tensors whose types have been chosen so far.
 #[derive(Debug, Default)]
 struct Seen {
     values: u64,
@@ -42,7 +42,7 @@ struct Seen {
     up: u64,
 }
 
-/// A type and why.
+/// A type and the reason for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Choice {
     pub(crate) ty: BlockType,
@@ -50,7 +50,8 @@ pub(crate) struct Choice {
     pub(crate) rule: Option<String>,
 }
 
-/// The number in the tensor's name is not that of a block, so its place in the model is unknown.
+/// The number in the tensor's name is not a valid block number, so its place in the model is
+/// unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoSuchBlock {
     pub(crate) number: i64,
@@ -58,12 +59,12 @@ pub(crate) struct NoSuchBlock {
 }
 
 impl<'m> Mixture<'m> {
-    /// Begin with the first tensor.
+    /// Starts at the first tensor.
     pub(crate) fn new(model: &'m Model, file_type: FileType, default: BlockType) -> Self {
         Self { model, file_type, default, seen: Seen::default() }
     }
 
-    /// The type of the next tensor that the rules decide on.
+    /// Returns the type of the next tensor that the rules decide on.
     pub(crate) fn choose(&mut self, name: &str, shape: &Shape) -> Result<Choice, NoSuchBlock> {
         let category = Category::of(name);
         let mut tensor = Candidate {
@@ -93,7 +94,7 @@ impl<'m> Mixture<'m> {
         Ok(Choice { ty, rule })
     }
 
-    /// `i` and `n` of the rules.
+    /// Returns `i` and `n` of the rules.
     fn position(
         &mut self,
         table: &Table,
@@ -115,7 +116,7 @@ impl<'m> Mixture<'m> {
                 .filter(|layer| *layer < u64::from(blocks))
                 .map(|layer| (layer, count))
                 .ok_or(NoSuchBlock { number, blocks }),
-            // a name without a number has no layer to go by
+            // a name without a number does not identify a layer
             (Position::Layer | Position::Counter, _) => Ok((seen, count)),
         }
     }

@@ -4,38 +4,39 @@ use super::architectures::ARCHITECTURES;
 use super::block_number;
 use super::category::{Category, OUTPUT};
 
-/// What the choice of types must know of the whole model.
+/// The properties of the whole model that affect the choice of types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Model {
     /// `general.architecture`; empty if the file does not say.
     pub(crate) architecture: String,
-    /// `block_count`: the blocks of the model as it came, next-token blocks included.
+    /// `block_count`: the blocks of the source model, including next-token blocks.
     pub(crate) blocks: u32,
     /// Query heads that share a key and value head, in the first block; 0 if the file does not say.
     pub(crate) heads_in_group: u64,
     /// `expert_count`, 0 without experts.
     pub(crate) experts: u64,
-    /// Whether it is one of the models whose attention values get a better type.
+    /// Whether the model is one of those whose attention values get a better type.
     pub(crate) counts_as_70b: bool,
-    /// Whether the token embedding serves as output matrix.
+    /// Whether the token embedding serves as the output matrix.
     pub(crate) tied: bool,
-    /// Tensors that make attention values, whether they are converted or not.
+    /// Number of tensors that make attention values, converted or not.
     pub(crate) value_tensors: u64,
     /// Whether an importance matrix with entries is given.
     pub(crate) with_importance: bool,
 }
 
-/// What was taken for granted because the metadata does not say it.
+/// The assumptions made because the metadata lacks information.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Assumed {
     /// The architecture is not one of those known.
     pub(crate) unknown_architecture: bool,
-    /// The number of blocks was counted from the names.
+    /// The number of blocks was counted from the tensor names.
     pub(crate) counted_blocks: bool,
 }
 
-/// What counts as 70B: architecture, blocks without those that predict further tokens, and whether the
-/// first block must have fewer key heads than query heads (then also not 8 experts).
+/// The models that count as 70B: the architecture, the number of blocks without those that predict
+/// further tokens, and whether the first block must have fewer key heads than query heads (in which
+/// case the model must also not have 8 experts).
 const COUNTS_AS_70B: &[(&str, u32, bool)] = &[
     ("llama", 80, true),
     ("llama-embed", 80, true),
@@ -46,8 +47,8 @@ const COUNTS_AS_70B: &[(&str, u32, bool)] = &[
 ];
 
 impl Model {
-    /// Read the metadata, where `overrides` (the last of a key wins) come before `metadata`. `names` are those of the
-    /// tensors that are written.
+    /// Reads the metadata. `overrides` take precedence over `metadata`; the last override of a key
+    /// wins. `names` are those of the tensors to be written.
     pub(crate) fn new<'n>(
         metadata: &Metadata,
         overrides: &[(&str, Value)],
@@ -95,7 +96,7 @@ impl Model {
     }
 }
 
-/// Metadata under overrides.
+/// Metadata with overrides applied.
 struct Keys<'a> {
     metadata: &'a Metadata,
     overrides: &'a [(&'a str, Value)],
@@ -107,7 +108,8 @@ impl<'a> Keys<'a> {
         overridden.map(|(_, value)| value).or_else(|| self.metadata.get(key))
     }
 
-    /// The integer of a key, or the first of its array; `None` if there is none that is not negative.
+    /// Returns the integer of a key, or the first of its array; `None` if there is none or it is
+    /// negative.
     fn first_integer(&self, key: &str) -> Option<u64> {
         let number = match self.get(key)? {
             Value::Array(array) => array.get(0)?.as_integer()?,

@@ -6,10 +6,14 @@ use super::rule::{Position, Rule, Table, words};
 use super::tables::TABLES;
 use super::{category, eligible, fallback};
 
-/// The tables of file types, exceptions, categories, rules and fallbacks as Markdown: the generated part of `spec/mixtures.md`.
+/// Returns the tables of file types, exceptions, categories, rules and fallbacks as Markdown: the
+/// generated part of `spec/mixtures.md`.
 pub fn page() -> String {
     let mut out = String::new();
-    out.push_str("### File types\n\n| file type | number | default type | other names |\n|---|---|---|---|\n");
+    out.push_str(
+        "### File types\n\n| file type | number | default type | other names |\n\
+         |---|---|---|---|\n",
+    );
     for file_type in FileType::ALL {
         let number = file_type.number().map_or("the source's".to_owned(), |n| n.to_string());
         let default = file_type.default_type().map_or("each its own", |ty| ty.name());

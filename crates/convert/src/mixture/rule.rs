@@ -5,48 +5,49 @@ use granule_format::{BlockType, FileType, Shape};
 use super::Model;
 use super::category::Category;
 
-/// One part of the mixtures: which tensors it handles, and their types.
+/// One part of the mixtures: the tensors it handles, and their types.
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// What it handles, in words.
+    /// A description of the tensors it handles.
     pub(crate) title: &'static str,
-    /// The file types it is for; empty: all.
+    /// The file types it applies to; empty: all.
     pub(crate) file_types: &'static [FileType],
-    /// What else must hold.
+    /// The other conditions that must hold.
     pub(crate) when: &'static [Condition],
-    /// What `i` and `n` are.
+    /// The meaning of `i` and `n`.
     pub(crate) position: Position,
     /// Whether the tensors it handles advance their counters.
     pub(crate) counts: bool,
-    /// The first rule that holds gives the type; none: the default type of the file type.
+    /// The first rule that holds gives the type. If none holds, it is the default type of the file
+    /// type.
     pub(crate) rules: &'static [Rule],
-    /// Then each of these that holds replaces it, in order.
+    /// Each of these rules that holds then replaces the type, in order.
     pub(crate) afterwards: &'static [Rule],
 }
 
-/// What the conditions on `i` and `n` look at.
+/// The numbers that the conditions on `i` and `n` use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// There are none.
+    /// There are no such conditions.
     None,
-    /// How many tensors of the category came before.
+    /// The number of earlier tensors of the category.
     Counter,
-    /// The same; in models with several experts the number in the tensor's name.
+    /// The same, but the number in the tensor's name in models with several experts.
     Layer,
 }
 
-/// When these conditions hold for one of these file types, this is the type.
+/// A type for the tensors for which these conditions hold in one of these file types.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    /// Empty: every file type that the table is for.
+    /// The file types; empty: every file type that the table applies to.
     pub(crate) file_types: &'static [FileType],
-    /// All must hold.
+    /// The conditions, all of which must hold.
     pub(crate) when: &'static [Condition],
-    /// `None`: the default type of the file type.
+    /// The type; `None` is the default type of the file type.
     pub(crate) gives: Option<BlockType>,
 }
 
-/// A rule that gives a type.
+/// Returns a rule that gives a type.
 pub(crate) const fn give(
     ty: BlockType,
     file_types: &'static [FileType],
@@ -55,7 +56,7 @@ pub(crate) const fn give(
     Rule { file_types, when, gives: Some(ty) }
 }
 
-/// A rule that gives the default type of the file type.
+/// Returns a rule that gives the default type of the file type.
 pub(crate) const fn keep_default(
     file_types: &'static [FileType],
     when: &'static [Condition],
@@ -63,14 +64,14 @@ pub(crate) const fn keep_default(
     Rule { file_types, when, gives: None }
 }
 
-/// Something that holds for a tensor or not.
+/// A condition on a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Condition {
     /// The tensor has one of these categories.
     Is(&'static [Category]),
     /// The tensor has none of these categories.
     IsNot(&'static [Category]),
-    /// It is the output matrix, or the token embedding of a model that has none.
+    /// The tensor is the output matrix, or the token embedding of a model without one.
     ServesAsOutput,
     /// The name contains one of these.
     NameContains(&'static [&'static str]),
@@ -78,11 +79,11 @@ pub(crate) enum Condition {
     Architecture(&'static str),
     /// The model has another architecture.
     NotArchitecture(&'static str),
-    /// So many query heads or more share a key and value head.
+    /// At least this many query heads share a key and value head.
     HeadsInGroup(u64),
-    /// The model has exactly so many experts.
+    /// The model has exactly this many experts.
     Experts(u64),
-    /// The model has at least so many experts.
+    /// The model has at least this many experts.
     ManyExperts(u64),
     /// The model is one of those that count as 70B.
     SeventyBillion,
@@ -94,19 +95,19 @@ pub(crate) enum Condition {
     ThirdDimension,
     /// Rows are not whole blocks of the default type.
     PartialBlocks,
-    /// The default type is another one.
+    /// The default type is not this one.
     DefaultIsNot(BlockType),
-    /// One of these was chosen so far.
+    /// The type chosen so far is one of these.
     Chosen(&'static [BlockType]),
     /// `i < k`.
     Below(u64),
     /// `i < n / k`.
     FirstPart(u64),
-    /// The first and the last eighth, and every third between.
+    /// The tensor is in the first or the last eighth, or is every third one in between.
     Outer,
     /// Not [`Outer`](Self::Outer).
     NotOuter,
-    /// Neither the first nor the last eighth.
+    /// The tensor is neither in the first nor in the last eighth.
     Middle,
 }
 
@@ -119,20 +120,20 @@ pub(crate) struct Candidate<'a> {
     pub(crate) name: &'a str,
     pub(crate) shape: &'a Shape,
     pub(crate) category: Category,
-    /// `i`: which tensor of its kind it is, from 0.
+    /// `i`: its number among the tensors of its kind, from 0.
     pub(crate) index: u64,
-    /// `n`: how many of its kind there are.
+    /// `n`: the number of tensors of its kind.
     pub(crate) count: u64,
 }
 
 impl Table {
-    /// Whether the table handles the tensor.
+    /// Returns whether the table handles the tensor.
     pub(crate) fn handles(&self, tensor: &Candidate<'_>) -> bool {
-        // what was chosen so far plays no role yet
+        // nothing has been chosen yet, so the default stands in
         holds(self.file_types, self.when, tensor, tensor.default)
     }
 
-    /// The type, and the last rule that gave it (`None`: the default type, by no rule).
+    /// Returns the type, and the last rule that gave it (`None`: the default type, by no rule).
     pub(crate) fn choose(&self, tensor: &Candidate<'_>) -> (BlockType, Option<&'static Rule>) {
         let rule = self.rules.iter().find(|rule| rule.holds(tensor, tensor.default));
         let first = (rule.and_then(|rule| rule.gives).unwrap_or(tensor.default), rule);
@@ -199,7 +200,7 @@ impl Condition {
     }
 }
 
-/// The first and the last eighth of `n`, and every third between.
+/// Returns whether `i` is in the first or the last eighth of `n`, or is every third one in between.
 fn outer(i: u64, n: u64) -> bool {
     i < n / 8 || i >= n * 7 / 8 || (i - n / 8) % 3 == 2
 }
@@ -232,12 +233,12 @@ impl fmt::Display for Condition {
     }
 }
 
-/// The conditions in words; nothing if there are none.
+/// Returns the conditions in words; empty if there are none.
 pub(crate) fn words(conditions: &[Condition]) -> String {
     conditions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Items with `or` before the last.
+/// Joins items, with `or` before the last.
 fn list<T: fmt::Display>(items: &[T]) -> String {
     let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
     match texts.split_last() {

@@ -16,18 +16,19 @@ use FileType::{
     TQ1_0, TQ2_0,
 };
 
-/// Every file type that the table is for.
+/// Every file type that the table applies to.
 const ALL: &[FileType] = &[];
 /// No conditions.
 const ALWAYS: &[Condition] = &[];
-/// The file types with one and two bits from codebooks.
+/// The file types with one or two bits and codebooks.
 const SMALLEST: &[FileType] = &[IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ2_M];
-/// The larger two of them.
+/// The two larger ones of them.
 const S_AND_M: &[FileType] = &[IQ2_S, IQ2_M];
 /// The tensors that make attention values.
 const VALUES: Condition = Is(&[Value, QueryKeyValue, KeyValue]);
 
-/// The first table that handles a tensor chooses its type; without one it takes the default type.
+/// The first table that handles a tensor chooses its type. If no table does, the tensor gets the
+/// default type.
 pub(crate) const TABLES: &[Table] = &[
     Table {
         title: "Queries and next-token projection of glm5-next",
@@ -123,7 +124,7 @@ pub(crate) const TABLES: &[Table] = &[
             give(T::Q5_K, &[Q4_K_S], &[Below(4)]),
         ],
         afterwards: &[
-            // many heads share these small matrices: better ones cost little
+            // many heads share these small matrices, so better types cost little
             give(T::Q5_K, ALL, &[SeventyBillion, Chosen(&[T::Q3_K, T::Q4_K])]),
             give(T::Q8_0, ALL, &[Experts(8)]),
         ],

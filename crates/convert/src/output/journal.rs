@@ -1,7 +1,9 @@
-//! What an interrupted run leaves next to its temporary file: which tensors are complete.
+//! The journal that an interrupted run leaves next to its temporary file: it lists the complete
+//! tensors.
 //!
-//! The first line says which run it is, each of the others names a tensor by its number in the file. A line is
-//! written when the bytes of the tensor are on the disk, so what the lines say holds after a power failure, too.
+//! The first line identifies the run; each of the others names a tensor by its number in the file.
+//! A line is written once the tensor's bytes are on the disk, so the journal is valid even after a
+//! power failure.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,19 +11,20 @@ use std::path::{Path, PathBuf};
 
 use crate::run::Identity;
 
-/// The first word of a journal, up to the number that says how to read it.
+/// The first word of a journal, up to the version number.
 const HEAD: &str = "granule-journal-";
 
-/// How journals are written.
+/// The version of the journal format.
 const VERSION: u32 = 2;
 
-/// The line that says that all tensors are complete, and the file may have its name already.
+/// The line that says that all tensors are complete and the file may already have its name.
 const COMPLETE: &str = "complete";
 
-/// Longest journal that is read: more than the most tensors of any file take.
+/// Longest journal that is read, in bytes: more than a file with the largest number of tensors
+/// needs.
 const LONGEST_BYTES: u64 = 1 << 28;
 
-/// A journal that lines can be added to. The file comes into being with the first line.
+/// A journal that lines can be added to. The first line creates the file.
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
@@ -29,36 +32,36 @@ pub(super) struct Journal {
     file: Option<File>,
 }
 
-/// What a journal says.
+/// The content of a journal.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Entries {
-    /// Tensors that are complete.
+    /// The complete tensors.
     pub(super) tensors: Vec<usize>,
-    /// All are.
+    /// Whether all tensors are complete.
     pub(super) complete: bool,
-    /// Length of the lines that can be read.
+    /// Length of the readable lines, in bytes.
     bytes: u64,
 }
 
-/// What was found where a journal can be.
+/// The result of looking for a journal.
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
-    /// Nothing, or nothing that can be used.
+    /// No journal, or an unusable one.
     Nothing,
-    /// The journal of a run that would have written other bytes, and why: what decides them and differs.
+    /// The journal of a run that would have written other bytes, with the inputs that differ.
     OtherRun(Vec<&'static str>),
     /// The journal of this run.
     Entries(Entries),
 }
 
 impl Journal {
-    /// A journal at `path` for the run that `identity` stands for.
+    /// Returns a journal at `path` for the run that `identity` identifies.
     pub(super) const fn new(path: PathBuf, identity: Identity) -> Self {
         Self { path, identity, file: None }
     }
 
-    /// Read what is there. Lines after one that cannot be read do not count: the run was killed while it
-    /// wrote them.
+    /// Reads the journal. Ignores everything after an unreadable line: the run was killed while it
+    /// wrote these lines.
     pub(super) fn read(&self) -> io::Result<Found> {
         let file = match File::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
@@ -67,7 +70,7 @@ impl Journal {
         let mut bytes = Vec::new();
         file.take(LONGEST_BYTES).read_to_end(&mut bytes)?;
         let text = String::from_utf8_lossy(&bytes);
-        // what follows the last line break may be half a number
+        // the text after the last line break may be half a number
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let mut lines = whole.split('\n');
         let first = lines.next().unwrap_or_default();
@@ -93,18 +96,18 @@ impl Journal {
         Ok(Found::Entries(entries))
     }
 
-    /// Add tensors whose bytes are on the disk.
+    /// Adds tensors whose bytes are on the disk.
     pub(super) fn add(&mut self, tensors: &[usize]) -> io::Result<()> {
         let lines: String = tensors.iter().map(|tensor| format!("{tensor}\n")).collect();
         self.append(&lines)
     }
 
-    /// Say that all tensors are complete.
+    /// Records that all tensors are complete.
     pub(super) fn complete(&mut self) -> io::Result<()> {
         self.append(&format!("{COMPLETE}\n"))
     }
 
-    /// Go on after what was read.
+    /// Continues after the entries that were read.
     pub(super) fn continue_after(&mut self, entries: &Entries) -> io::Result<()> {
         let file = OpenOptions::new().append(true).open(&self.path)?;
         file.set_len(entries.bytes)?;
@@ -112,12 +115,12 @@ impl Journal {
         Ok(())
     }
 
-    /// Whether there is no line.
+    /// Returns whether the journal has no lines.
     pub(super) const fn is_empty(&self) -> bool {
         self.file.is_none()
     }
 
-    /// Remove the file if there is one.
+    /// Removes the file if it exists.
     pub(super) fn remove(&mut self) -> io::Result<()> {
         self.file = None;
         remove_if_there(&self.path)
@@ -141,7 +144,7 @@ impl Journal {
     }
 }
 
-/// Remove a file; that there is none is no error.
+/// Removes a file. A missing file is not an error.
 pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -154,7 +157,7 @@ pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What stands for a run, told from others by a letter.
+    /// Returns the identity of a run, distinguished by a letter.
     fn run(letter: char) -> Identity {
         Identity::of_test(letter)
     }
@@ -204,7 +207,7 @@ mod tests {
                 Found::OtherRun(_) => panic!("{length}"),
             }
         }
-        // zeros where the disk did not get the line
+        // zeros where the line did not reach the disk
         let cases = [(&b"123\n\0\0\0\n45\n"[..], &[123][..], 4), (b"-1\n2\n", &[], 0)];
         for (bytes, tensors, readable) in cases {
             fs::write(&path, [first.as_bytes(), bytes].concat()).unwrap();

@@ -1,8 +1,9 @@
-//! Files that appear under their name only when they are complete.
+//! Files that get their final names only when they are complete.
 //!
-//! `model.gguf` is written as `.model.gguf.part`, in the folder of the file that a link leads to. A run that fails
-//! removes it; a run that is killed cannot, so it stays with a journal `.model.gguf.resume` next to it, and the next run
-//! for the same output continues it.
+//! `model.gguf` is written as `.model.gguf.part`; if the output is a link, in the folder of the
+//! file that it leads to. A failed run removes the temporary file. A killed run cannot, so the file
+//! remains, with a journal `.model.gguf.resume` next to it, and the next run for the same output
+//! continues it.
 
 mod journal;
 mod part;
@@ -26,10 +27,10 @@ pub use place::check_output;
 pub(crate) use place::{Place, check_folder, places};
 pub(crate) use space::check_space;
 
-/// A file that is being written, under a temporary name in the folder where it is going to be.
+/// A file being written under a temporary name in its final folder.
 ///
-/// Dropping it removes the temporary file, unless it is to be [kept](Self::keep); a file that was at the path before
-/// stays as it was.
+/// Dropping it removes the temporary file, unless that is to be [kept](Self::keep). An existing
+/// file at the path stays unchanged.
 #[derive(Debug)]
 pub(crate) struct Output {
     place: Place,
@@ -37,32 +38,34 @@ pub(crate) struct Output {
     draft: Draft,
     data_offset: u64,
     journal: std::sync::Mutex<Journal>,
-    /// For each tensor whether an earlier run has completed it.
+    /// Whether an earlier run has completed each tensor.
     done: Vec<bool>,
-    /// This run goes on with what an earlier one has left.
+    /// Whether this run continues an earlier one.
     continued: bool,
-    /// The file has its name.
+    /// Whether the file has its final name.
     named: bool,
-    /// What is complete is to be left for another run.
+    /// Whether the complete tensors are to be kept for another run.
     kept: bool,
 }
 
-/// What an earlier run has left of an output, locked for this run.
+/// The files that an earlier run has left for an output, locked for this run.
 #[derive(Debug)]
 pub(crate) struct Leftover {
     place: Place,
     journal: Journal,
     /// The temporary file.
     part: Option<File>,
-    /// What the journal of this very run says.
+    /// The entries of the journal, if it belongs to this run.
     entries: Option<Entries>,
 }
 
 impl Leftover {
-    /// Look for what was left, and change nothing. With `restart` it does not matter of which run it is.
+    /// Looks for files left by an earlier run, without changing anything. With `restart` they may
+    /// belong to any run.
     ///
     /// # Errors
-    /// If another run is writing there, what is left is of another run, and the operating system's.
+    /// If another run is writing there, the files belong to another run, or the operating system
+    /// reports an error.
     pub(crate) fn find(place: Place, identity: Identity, restart: bool) -> Result<Self, Error> {
         let part = lock_leftover(&place)?;
         let journal = Journal::new(place.journal(), identity);
@@ -82,10 +85,11 @@ impl Leftover {
 }
 
 impl Output {
-    /// Continue what an earlier run has left, or begin anew and remove it; whether something was removed.
+    /// Continues what an earlier run has left, or removes it and starts over. The second value is
+    /// whether something was removed.
     ///
     /// # Errors
-    /// If another run has begun to write there, and the operating system's.
+    /// If another run has begun to write there, or the operating system reports an error.
     pub(crate) fn open(leftover: Leftover, draft: Draft) -> Result<(Self, bool), Error> {
         let Leftover { place, mut journal, mut part, entries } = leftover;
         let header = draft.header();
@@ -104,7 +108,7 @@ impl Output {
         };
         let removed = part.is_some();
         if let Some(entries) = entries {
-            // killed after it got its name?
+            // was the run killed after the file got its name?
             let named = part.is_none() && entries.complete;
             let file = if named { File::open(&place.file).ok() } else { part.take() };
             if let Some(file) = file.filter(|file| begins_with(file, &header, bytes)) {
@@ -136,7 +140,8 @@ impl Output {
         }
     }
 
-    /// Write the header and the full length, so that every tensor can be written at its place in any order.
+    /// Writes the header and sets the full length, so that tensors can be written at their offsets
+    /// in any order.
     pub(crate) fn begin(&self) -> Result<(), Error> {
         if self.named {
             return Ok(());
@@ -145,42 +150,42 @@ impl Output {
         self.file.set_len(self.bytes()).map_err(|source| self.io(source))
     }
 
-    /// Where it appears when it is complete, as the path was given.
+    /// Returns the path that the file gets when it is complete, as it was given.
     pub(crate) fn path(&self) -> &Path {
         &self.place.path
     }
 
-    /// Where it is made.
+    /// Returns the place of the file.
     pub(crate) const fn place(&self) -> &Place {
         &self.place
     }
 
-    /// The tensor at an index of the draft.
+    /// Returns the tensor at an index of the draft.
     pub(crate) fn tensor(&self, index: usize) -> &TensorInfo {
         &self.draft.tensors()[index]
     }
 
-    /// The header that is written.
+    /// Returns the header.
     pub(crate) fn draft(&self) -> &Draft {
         &self.draft
     }
 
-    /// Whether an earlier run has completed the tensor at an index of the draft.
+    /// Returns whether an earlier run has completed the tensor at an index of the draft.
     pub(crate) fn is_done(&self, tensor: usize) -> bool {
         self.done[tensor]
     }
 
-    /// Whether this run goes on with what an earlier one has left.
+    /// Returns whether this run continues an earlier one.
     pub(crate) const fn is_continued(&self) -> bool {
         self.continued
     }
 
-    /// Length of the file in bytes.
+    /// Returns the length of the file in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.data_offset + self.draft.data_bytes()
     }
 
-    /// Bytes that the disk has yet to take.
+    /// Returns the number of bytes that are still to be written.
     pub(crate) fn missing_bytes(&self) -> u64 {
         if self.named {
             return 0;
@@ -190,13 +195,13 @@ impl Output {
         self.bytes().saturating_sub(done.sum())
     }
 
-    /// Write bytes of a tensor's data, from byte `start` of it on.
+    /// Writes bytes of a tensor's data, starting at byte `start` of the tensor.
     pub(crate) fn write(&self, tensor: usize, start: u64, bytes: &[u8]) -> Result<(), Error> {
         let start = self.data_offset + self.tensor(tensor).offset + start;
         write_all_at(&self.file, bytes, start).map_err(|source| self.io(source))
     }
 
-    /// Read a row of a tensor back, little-endian.
+    /// Reads a row of a tensor back, in little-endian byte order.
     pub(crate) fn read_row(&self, tensor: usize, row: u64, out: &mut Vec<u8>) -> Result<(), Error> {
         let info = self.tensor(tensor);
         let TensorType::Known(ty) = info.ty else { unreachable!("a draft has known types") };
@@ -210,28 +215,28 @@ impl Output {
         Ok(())
     }
 
-    /// Whether the file has the header and the length that it is to have.
+    /// Returns whether the file has the expected header and length.
     pub(crate) fn has_header(&self) -> bool {
         begins_with(&self.file, &self.draft.header(), self.bytes())
     }
 
-    /// Note that tensors are complete, once they are on the disk.
+    /// Flushes the data to the disk, then records in the journal that tensors are complete.
     pub(crate) fn note(&self, tensors: &[usize]) -> Result<(), Error> {
         self.file.sync_data().and_then(|()| self.journal().add(tensors)).map_err(|e| self.io(e))
     }
 
-    /// Bring the file to the disk.
+    /// Flushes the file to the disk.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         if self.named { Ok(()) } else { self.file.sync_all().map_err(|source| self.io(source)) }
     }
 
-    /// Note that the file is complete and on the disk: a run that is killed from now on need not write it again, even
-    /// if it has its name by then.
+    /// Records that the file is complete and on the disk. If the run is killed after this, the file
+    /// need not be written again, even if it already has its final name.
     pub(crate) fn note_complete(&self) -> Result<(), Error> {
         if self.named { Ok(()) } else { self.journal().complete().map_err(|e| self.io(e)) }
     }
 
-    /// Give the file its name.
+    /// Gives the file its final name.
     pub(crate) fn publish(&mut self) -> Result<(), Error> {
         if self.named {
             return Ok(());
@@ -241,18 +246,19 @@ impl Output {
         sync_folder(self.place.folder()).map_err(|source| self.io(source))
     }
 
-    /// Remove the journal of a file that has its name.
+    /// Removes the journal of a file that has its final name.
     pub(crate) fn finish(self) -> Result<(), Error> {
         self.journal().remove().map_err(|source| self.io(source))
     }
 
-    /// Leave the temporary file for another run, if there is anything that it could take over; whether there is.
+    /// Keeps the temporary file for another run if that could continue it. Returns whether it is
+    /// kept.
     pub(crate) fn keep(&mut self) -> bool {
         self.kept = true;
         !self.journal().is_empty()
     }
 
-    /// Leave nothing: the file is known to be wrong.
+    /// Discards the file, which is known to be wrong.
     pub(crate) const fn discard(&mut self) {
         self.kept = false;
     }
@@ -268,7 +274,7 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        // an error is being reported already, if these fail
+        // ignored: an error is already being reported
         if self.named {
             if !self.kept {
                 let _ = self.journal().remove();
@@ -280,7 +286,7 @@ impl Drop for Output {
     }
 }
 
-/// Open and lock what an earlier run has left; `None` if there is nothing.
+/// Opens and locks the file that an earlier run has left; `None` if there is none.
 fn lock_leftover(place: &Place) -> Result<Option<File>, Error> {
     let part = place.part();
     if !not_in_the_way(place, &part)? {
@@ -295,7 +301,8 @@ fn lock_leftover(place: &Place) -> Result<Option<File>, Error> {
     }
 }
 
-/// That under a hidden name there is a regular file, which a run may have left, or nothing; whether there is one.
+/// Checks that a hidden name is unused or belongs to a regular file, which a run may have left.
+/// Returns whether the file exists.
 fn not_in_the_way(place: &Place, hidden: &Path) -> Result<bool, Error> {
     match fs::symlink_metadata(hidden) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -305,7 +312,8 @@ fn not_in_the_way(place: &Place, hidden: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Lock a file for this run; `false` if another run has it. File systems without locks do without.
+/// Locks a file for this run. Returns `false` if another run holds the lock. On file systems
+/// without locks it does nothing.
 fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -313,7 +321,7 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether a file has this header and this length.
+/// Returns whether a file has this header and this length.
 fn begins_with(file: &File, header: &[u8], bytes: u64) -> bool {
     let mut found = vec![0; header.len()];
     file.metadata().is_ok_and(|about| about.len() == bytes)
@@ -328,7 +336,7 @@ fn folder(path: &Path) -> &Path {
     }
 }
 
-/// A hidden name in the same folder.
+/// Returns a hidden name in the same folder.
 fn beside(path: &Path, extension: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -337,13 +345,13 @@ fn beside(path: &Path, extension: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Make the new name itself survive a power failure.
+/// Syncs the folder, so that the new name survives a power failure.
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Windows has no such call for folders.
+/// Does nothing: Windows has no such call for folders.
 #[cfg(windows)]
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())

@@ -7,7 +7,7 @@ use super::journal::remove_if_there;
 use super::{Place, lock_leftover, sync_folder, try_lock};
 use crate::Error;
 
-/// A file of any kind under a temporary name; without journal, so that it cannot be continued.
+/// A file of any kind under a temporary name. It has no journal, so it cannot be continued.
 ///
 /// Dropping it removes the temporary file.
 #[derive(Debug)]
@@ -18,10 +18,10 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Take the temporary name; what a run left that was killed is replaced.
+    /// Creates the temporary file, replacing one left by a killed run.
     ///
     /// # Errors
-    /// If another run is writing there, and the operating system's.
+    /// If another run is writing there, or the operating system reports an error.
     pub(crate) fn create(place: Place) -> Result<Self, Error> {
         drop(lock_leftover(&place)?);
         remove_if_there(&place.part()).map_err(|source| place.io(source))?;
@@ -33,27 +33,27 @@ impl Part {
         }
     }
 
-    /// Set the length.
+    /// Sets the length, in bytes.
     pub(crate) fn set_bytes(&self, bytes: u64) -> Result<(), Error> {
         self.file.set_len(bytes).map_err(|source| self.place.io(source))
     }
 
-    /// Write bytes at a position.
+    /// Writes bytes at an offset.
     pub(crate) fn write(&self, start: u64, bytes: &[u8]) -> Result<(), Error> {
         self.write_at(start, bytes).map_err(|source| self.place.io(source))
     }
 
-    /// The same with the system's error.
+    /// Like [`write`](Self::write), but returns the system's error.
     pub(crate) fn write_at(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
         write_all_at(&self.file, bytes, start)
     }
 
-    /// Bring everything to the disk.
+    /// Flushes everything to the disk.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.file.sync_all().map_err(|source| self.place.io(source))
     }
 
-    /// Give the file its name.
+    /// Gives the file its final name.
     pub(crate) fn publish(mut self) -> Result<(), Error> {
         self.place.publish(&self.file)?;
         self.named = true;
@@ -63,7 +63,7 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // an error is being reported already, if this fails
+        // ignored: an error is already being reported
         if !self.named {
             let _ = remove_if_there(&self.place.part());
         }

@@ -1,16 +1,16 @@
-//! Who may read an output: those who could read the file that it replaces.
+//! Permissions of outputs: only those who could read the replaced file can read the new one.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 
-/// Let nobody but the owner do more with the new file than with the old one.
+/// Limits the permissions of a new file: nobody but the owner gets more rights than to the old one.
 #[cfg(unix)]
 pub(super) fn narrow(options: &mut OpenOptions, old: &Metadata) {
     use std::os::unix::fs::OpenOptionsExt;
     options.mode(while_writing(old));
 }
 
-/// The same for a temporary file that exists already.
+/// Does the same for an existing temporary file.
 #[cfg(unix)]
 pub(super) fn narrow_file(file: &File, old: &Metadata) -> io::Result<()> {
     use std::fs::Permissions;
@@ -18,7 +18,8 @@ pub(super) fn narrow_file(file: &File, old: &Metadata) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(while_writing(old)))
 }
 
-/// Give a file the permissions of another, and where the system allows it the owner and the group.
+/// Gives a file the permissions of another and, where the system allows it, the owner and the
+/// group.
 #[cfg(unix)]
 pub(super) fn keep(file: &File, old: &Metadata) -> io::Result<()> {
     use std::fs::Permissions;
@@ -26,7 +27,7 @@ pub(super) fn keep(file: &File, old: &Metadata) -> io::Result<()> {
     let new = file.metadata()?;
     let mut group = new.gid();
     if (new.uid(), group) != (old.uid(), old.gid()) {
-        // only root may give files away; the group is allowed to its members
+        // only root may change the owner; members of a group may set that group
         let given = fchown(file, Some(old.uid()), Some(old.gid()));
         if given.or_else(|_| fchown(file, None, Some(old.gid()))).is_ok() {
             group = old.gid();
@@ -34,20 +35,21 @@ pub(super) fn keep(file: &File, old: &Metadata) -> io::Result<()> {
     }
     let mut mode = old.mode() & 0o777;
     if group != old.gid() {
-        // another group gets no more than everybody
+        // a different group gets no more rights than everybody
         mode &= !0o070 | (mode & 0o007) << 3;
     }
     file.set_permissions(Permissions::from_mode(mode))
 }
 
-/// The permissions of a temporary file: a run that continues this one must be able to write to it.
+/// Returns the permissions of a temporary file. A run that continues this one must be able to write
+/// to it.
 #[cfg(unix)]
 fn while_writing(old: &Metadata) -> u32 {
     use std::os::unix::fs::MetadataExt;
     old.mode() & 0o777 | 0o600
 }
 
-/// Other systems have the permissions of folders.
+/// Does nothing: on other systems the permissions come from the folder.
 #[cfg(not(unix))]
 pub(super) fn narrow(_: &mut OpenOptions, _: &Metadata) {}
 

@@ -1,4 +1,4 @@
-//! What the path of an output leads to, decided before anything is opened or made.
+//! The target of an output path, determined before anything is opened or created.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
@@ -9,29 +9,29 @@ use granule_reader::file::SpecialFile;
 use super::{beside, folder, not_in_the_way, permissions};
 use crate::Error;
 
-/// Symbolic links that are followed one after the other, as systems do.
+/// Largest number of symbolic links that are followed in a row, as in operating systems.
 const MOST_LINKS: usize = 40;
 
 /// Extensions of the temporary file and of the journal.
 const PART: &str = "part";
 const JOURNAL: &str = "resume";
 
-/// Where an output goes: to nothing yet, to a regular file, or to where symbolic links to either end.
+/// The place of an output: an unused path, a regular file, or the end of symbolic links to either.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// The path as it was given.
+    /// The path as given.
     pub(super) path: PathBuf,
-    /// The file that is made or replaced: `path`, or where its links end.
+    /// The file to create or replace: `path`, or the target of its links.
     pub(super) file: PathBuf,
-    /// What is known about the file that is replaced, if there is one.
+    /// Metadata of the file to replace, if there is one.
     pub(super) old: Option<Metadata>,
 }
 
 impl Place {
-    /// Find out where a path leads, without opening it.
+    /// Finds the target of a path, without opening it.
     ///
     /// # Errors
-    /// If it leads to anything that a file cannot replace, or to a folder that does not exist.
+    /// If the target is something that a file cannot replace, or its folder does not exist.
     pub(crate) fn of(path: &Path) -> Result<Self, Error> {
         if path.as_os_str().is_empty() {
             return Err(Error::NoPath);
@@ -44,7 +44,8 @@ impl Place {
         for _ in 0..=MOST_LINKS {
             let about = match fs::symlink_metadata(&file) {
                 Err(error) if is_absent(&error) => {
-                    // some links of /proc lead to what has no path: only the system can follow them
+                    // some links in /proc have targets without a path: only the system can follow
+                    // them
                     if let Ok(about) = fs::metadata(path) {
                         not_special(path, &file, &about)?;
                     }
@@ -63,22 +64,22 @@ impl Place {
         Err(Error::LinkLoop { path: path.to_owned() })
     }
 
-    /// The folder that the file is made in.
+    /// Returns the folder of the file.
     pub(crate) fn folder(&self) -> &Path {
         folder(&self.file)
     }
 
-    /// The temporary name.
+    /// Returns the temporary name.
     pub(super) fn part(&self) -> PathBuf {
         beside(&self.file, PART)
     }
 
-    /// The name of the journal.
+    /// Returns the name of the journal.
     pub(super) fn journal(&self) -> PathBuf {
         beside(&self.file, JOURNAL)
     }
 
-    /// Make the temporary file. Nobody may read it who may not read the file that it replaces.
+    /// Creates the temporary file. Only those who may read the replaced file may read it.
     pub(super) fn create(&self) -> Result<File, Error> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
@@ -94,9 +95,9 @@ impl Place {
         })
     }
 
-    /// Give the temporary file the permissions of the file that it replaces, and its name.
+    /// Gives the temporary file the permissions of the file that it replaces, and its final name.
     pub(super) fn publish(&self, part: &File) -> Result<(), Error> {
-        // where the path leads may have changed since
+        // the target of the path may have changed since
         let now = Self::of(&self.path)?;
         if now.file != self.file {
             return Err(Error::OutputMoved { path: self.path.clone() });
@@ -107,22 +108,22 @@ impl Place {
         fs::rename(self.part(), &self.file).map_err(|source| self.io(source))
     }
 
-    /// The operating system's error, about this output.
+    /// Wraps an operating system error about this output.
     pub(super) fn io(&self, source: io::Error) -> Error {
         Error::Io { path: self.path.clone(), source }
     }
 }
 
-/// Whether a path can be that of an output: absent, a regular file, or a symbolic link to either, in a folder that
-/// exists. Nothing is opened.
+/// Checks that a path can be an output: unused, a regular file, or a symbolic link to either, in a
+/// folder that exists. Nothing is opened.
 ///
 /// # Errors
-/// If it cannot; the error says what the path leads to.
+/// If it cannot. The error names the target of the path.
 pub fn check_output(path: &Path) -> Result<(), Error> {
     Place::of(path).map(|_| ())
 }
 
-/// Whether a path can be that of a folder of outputs: it is a folder, or can be made in one.
+/// Checks that a path can be a folder for outputs: it is a folder, or one can be created there.
 pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
     if path.as_os_str().is_empty() {
         return Err(Error::NoPath);
@@ -134,7 +135,8 @@ pub(crate) fn check_folder(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Where all outputs of a run go. None of them may be an input, or another's file or temporary file.
+/// Returns the places of all outputs of a run. No output may be an input, or the file or temporary
+/// file of another output.
 pub(crate) fn places(paths: &[&Path], inputs: &[&Path]) -> Result<Vec<Place>, Error> {
     let inputs: Vec<_> = inputs.iter().map(|path| Known::of(path)).collect();
     let mut places: Vec<Place> = Vec::new();
@@ -161,7 +163,7 @@ pub(crate) fn places(paths: &[&Path], inputs: &[&Path]) -> Result<Vec<Place>, Er
     Ok(places)
 }
 
-/// A file by its path without links, and what is known about it if it exists.
+/// A file: its path without links, and its metadata if it exists.
 struct Known {
     path: PathBuf,
     about: Option<Metadata>,
@@ -173,7 +175,7 @@ impl Known {
         Self { about: fs::metadata(&path).ok(), path }
     }
 
-    /// Whether both are one file, perhaps under two names.
+    /// Returns whether both are the same file, perhaps under two names.
     fn is(&self, other: &Self) -> bool {
         self.path == other.path
             || self.about.as_ref().zip(other.about.as_ref()).is_some_and(|(own, theirs)| {
@@ -181,7 +183,7 @@ impl Known {
             })
     }
 
-    /// Whether the other has a name that a run for this one writes to.
+    /// Returns whether the other has a name that a run for this one writes to.
     fn hides(&self, other: &Self) -> bool {
         [PART, JOURNAL].iter().any(|end| beside(&self.path, end) == other.path)
     }
@@ -198,7 +200,7 @@ fn same((own, _): (&Path, &Metadata), (theirs, _): (&Path, &Metadata)) -> bool {
     same_file::is_same_file(own, theirs).unwrap_or(false)
 }
 
-/// The path without links in its folder; the last name may be absent or a link.
+/// Returns the path with the links in its folder resolved. The last name may be absent or a link.
 fn real(path: &Path) -> PathBuf {
     match (fs::canonicalize(folder(path)), path.file_name()) {
         (Ok(folder), Some(name)) => folder.join(name),
@@ -206,7 +208,7 @@ fn real(path: &Path) -> PathBuf {
     }
 }
 
-/// The folder that must exist for a path that does not.
+/// Returns the folder that must exist for a path that does not.
 fn parent(path: &Path) -> &Path {
     let bytes = path.as_os_str().as_encoded_bytes();
     let names_a_folder =
@@ -214,9 +216,9 @@ fn parent(path: &Path) -> &Path {
     if names_a_folder { path } else { folder(path) }
 }
 
-/// That a folder is one, and exists.
+/// Checks that a folder exists and is a folder.
 fn exists(path: &Path, folder: &Path) -> Result<(), Error> {
-    // without a separator at its end, which makes another error of a file
+    // without a trailing separator, which would give a different error for a file
     let folder: PathBuf = folder.components().collect();
     let kind = match fs::metadata(&folder) {
         Ok(about) if about.is_dir() => return Ok(()),
@@ -249,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder with one of each, and links to them.
+    /// Creates a folder with one of each kind, and links to them.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -296,7 +298,7 @@ mod tests {
             ("socket", "socket: this is a socket, which a file cannot replace"),
             ("to fifo", "fifo, a FIFO (pipe), which a file cannot replace; give another name"),
             ("to folder", "folder, a directory; give the name of a file"),
-            ("round", "round: the symbolic links lead in a circle"),
+            ("round", "round: the symbolic links form a loop"),
             ("to nowhere", "nowhere does not exist"),
             ("absent/new", "absent does not exist; create it first"),
             ("absent/", "absent does not exist; create it first"),
@@ -311,7 +313,7 @@ mod tests {
         assert!(message.contains("standard output") && message.contains("./-"), "{message}");
         assert!(Place::of(Path::new("./-")).is_ok());
         assert!(matches!(Place::of(Path::new("")), Err(Error::NoPath)));
-        // still there, and of the same kind
+        // still there, with the same kind
         assert!(!fs::symlink_metadata(path("fifo")).unwrap().is_file());
     }
 

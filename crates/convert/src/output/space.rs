@@ -3,7 +3,7 @@ use std::path::Path;
 use super::Place;
 use crate::Error;
 
-/// Whether the bytes that are missing in each output fit the disks that they go to.
+/// Checks that the disks have room for the missing bytes of each output.
 pub(crate) fn check_space<'p>(
     outputs: impl Iterator<Item = (&'p Place, u64)>,
 ) -> Result<(), Error> {
@@ -16,7 +16,7 @@ pub(crate) fn check_space<'p>(
         }
     }
     for (folder, needed) in needed {
-        // a file system that cannot say how much is free is not a reason to refuse
+        // if a file system cannot report its free space, that is no reason to refuse
         let free = fs4::available_space(folder).unwrap_or(u64::MAX);
         if free < needed {
             return Err(Error::Space { folder: folder.to_owned(), needed, free });

@@ -20,7 +20,7 @@ use crate::mixture::fallback::{
 use crate::mixture::{Assumed, Mixture, Model, block_number};
 use crate::recipe::{Recipe, Split};
 
-/// See [`Plan::preview`].
+/// Decides for [`Plan::preview`].
 pub(super) fn decide(
     source: &dyn Source,
     recipe: &Recipe,
@@ -91,7 +91,7 @@ pub(super) fn decide(
     Ok((plan, problems))
 }
 
-/// See [`Plan::as_is`].
+/// Decides for [`Plan::as_is`].
 pub(super) fn as_is(source: &dyn Source, split: &Split) -> Result<Plan, Error> {
     let mut tensors = Vec::with_capacity(source.tensors().len());
     for (index, tensor) in source.tensors().iter().enumerate() {
@@ -136,7 +136,8 @@ struct Named<'s> {
     source: &'s SourceTensor,
 }
 
-/// The tensors in the order of the result: by the number of the block, then by name; both as in the source.
+/// Returns the tensors in the order of the result: by block number, then by name, both as in the
+/// source.
 fn in_order<'s>(source: &'s dyn Source, recipe: &Recipe, prune: Option<&Prune>) -> Vec<Named<'s>> {
     let mut tensors: Vec<(usize, &SourceTensor)> = source.tensors().iter().enumerate().collect();
     if !recipe.keep_split {
@@ -163,7 +164,7 @@ fn warnings(recipe: &Recipe, model: &Model, assumed: &Assumed) -> impl Iterator<
     unknown.into_iter().chain(counted)
 }
 
-/// Chooses the types of one tensor after another, and collects what is wrong.
+/// Chooses the types of one tensor after another, and collects problems.
 struct Decider<'m> {
     recipe: &'m Recipe,
     model: &'m Model,
@@ -174,8 +175,8 @@ struct Decider<'m> {
     patterns: Vec<Pattern<'m>>,
     output_type_used: bool,
     embedding_type_used: bool,
-    /// First tensor, its type, and how many: that need a matrix; that need an entry; that should have
-    /// one; whose entry has nothing but zeros.
+    /// For each problem the first tensor, its type, and the number of tensors: those that need a
+    /// matrix, need an entry, should have an entry, or have an entry of zeros only.
     needs_matrix: Option<(String, BlockType, usize)>,
     needs_entry: Option<(String, BlockType, usize)>,
     lacks_entry: Option<(String, BlockType, usize)>,
@@ -251,7 +252,7 @@ impl<'m> Decider<'m> {
         let bytes =
             |shape: &Shape, ty| tensor_bytes(shape, ty).ok_or_else(|| no_size(name, shape, ty));
         let stored_bytes = bytes(&tensor.source.shape, stored)?;
-        // a type that was asked for and does not fit is a problem that was noted already
+        // a requested type that does not fit has already been recorded as a problem
         let target_bytes = bytes(&shape, target)
             .or_else(|error| if self.problems.is_empty() { Err(error) } else { Ok(0) })?;
         Ok(PlannedTensor {
@@ -270,13 +271,13 @@ impl<'m> Decider<'m> {
         })
     }
 
-    /// The dimensions in the result. The reference drops dimensions of 1 at the end; it refuses
-    /// architectures that it does not know, and programs for those often compare shapes.
+    /// Returns the dimensions in the result. The reference drops trailing dimensions of 1. It
+    /// refuses architectures that it does not know, and programs for those often compare shapes.
     fn written_shape(&self, shape: &Shape) -> Shape {
         if self.unknown { *shape } else { without_trailing_ones(shape) }
     }
 
-    /// Why the tensor keeps its type, if it does.
+    /// Returns why the tensor keeps its type, if it does.
     fn keeps(&self, name: &str, shape: &Shape, stored: TensorType) -> Option<Reason> {
         if self.mixture.is_none() {
             return Some(Reason::Copied);
@@ -285,7 +286,8 @@ impl<'m> Decider<'m> {
         kept(name, shape, stored, &self.model.architecture, leave_output).map(Reason::Kept)
     }
 
-    /// The type that the tensor should get, and why; with the option that insists on it, if one does.
+    /// Returns the type that the tensor should get, the reason, and the option that requires it, if
+    /// one does.
     fn choose(
         &mut self,
         name: &str,
@@ -334,7 +336,7 @@ impl<'m> Decider<'m> {
         Ok((choice.rule.map_or(Reason::Default, Reason::Rule), choice.ty, None))
     }
 
-    /// The type that an option insists on.
+    /// Returns the type that an option requires.
     fn as_asked(
         &mut self,
         name: &str,
@@ -349,7 +351,7 @@ impl<'m> Decider<'m> {
         ty
     }
 
-    /// The type, or the one that takes its place if rows are not whole blocks of it.
+    /// Returns the type, or its fallback if rows are not whole blocks of it.
     fn fitting(
         &mut self,
         name: &str,
@@ -381,7 +383,7 @@ impl<'m> Decider<'m> {
         }
     }
 
-    /// Whether the tensor is encoded with weights.
+    /// Returns whether the tensor is encoded with weights.
     fn weigh(&mut self, source_name: &str, name: &str, shape: &Shape, target: TensorType) -> bool {
         let Some(ty) = target.known().filter(|ty| ty.is_quantized()) else { return false };
         let needs = needs_importance(name, ty, self.recipe.file_type);
@@ -423,8 +425,8 @@ impl<'m> Decider<'m> {
         false
     }
 
-    /// What stands in the way of running the plan; and what would, were it not allowed. `idle` are options without
-    /// effect that tensors do not tell.
+    /// Returns the problems that prevent the plan from running, and those that the recipe allows.
+    /// `idle` lists the options without effect that are detected independently of the tensors.
     fn problems(self, idle: Vec<PlanError>) -> (Vec<PlanError>, Vec<PlanError>) {
         let allow_missing = self.recipe.allow_missing;
         let used = Used {
@@ -461,7 +463,7 @@ impl<'m> Decider<'m> {
     }
 }
 
-/// Whether weights change what the encoder does.
+/// Returns whether weights change what the encoder does.
 fn uses_weights(ty: BlockType) -> bool {
     encoder(ty).is_some_and(|encoder| encoder.weighting() != Weighting::Ignored)
 }

@@ -1,4 +1,4 @@
-//! Changes to a plan that was made.
+//! Changes to an existing plan.
 
 use granule_encode::Importance;
 use granule_format::BlockType;
@@ -9,16 +9,18 @@ use super::{Plan, PlanError, Reason, importance_values, split, tensor_bytes};
 use crate::mixture::fallback::can_be_chosen;
 
 impl Plan {
-    /// Gives the tensor called `name` in the result another type. Sizes follow, and so does the distribution over
-    /// the files of a split set, unless the source's own is kept. `reason` is shown with the tensor.
+    /// Gives another type to the tensor called `name` in the result. Sizes are updated, and so is
+    /// the distribution over the files of a split set, unless the source's own is kept. `reason` is
+    /// shown with the tensor.
     ///
-    /// `importance` is the matrix that the plan was made with, if any: the tensor is encoded with its weights if
-    /// the matrix has some.
+    /// `importance` is the matrix that the plan was made with, if any. If it has weights for the
+    /// tensor, the tensor is encoded with them.
     ///
     /// # Errors
-    /// If there is no such tensor, its rows are not whole blocks of the type, nothing is converted to the type,
-    /// the tensor is quantized already and the recipe does not allow to quantize it again, weights are missing or
-    /// have the wrong size, or there would be too many files. The plan is then unchanged.
+    /// If there is no such tensor, its rows are not whole blocks of the type, tensors cannot be
+    /// converted to the type, the tensor is already quantized and the recipe does not allow
+    /// quantizing it again, weights are missing or have the wrong size, or there would be too many
+    /// files. The plan is then unchanged.
     pub fn set_type(
         &mut self,
         name: &str,
@@ -64,7 +66,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Makes the metadata say how many files there are.
+    /// Sets the number of files in the metadata.
     fn set_shards(&mut self, shards: u32) {
         if shards == self.shards {
             return;

@@ -2,12 +2,16 @@ use granule_format::{BlockType, Shape, TensorType};
 
 use super::Invalid;
 
-/// Why a plan cannot be made or run.
+/// The reason why a plan cannot be made or run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
     /// No type fits the rows of a tensor.
-    #[error("tensor {tensor:?} ({shape}): rows of {} values are not whole blocks of {wanted}, and no other type takes its place; choose another type for it with --tensor-type", shape.row())]
+    #[error(
+        "tensor {tensor:?} ({shape}): rows of {} values are not whole blocks of {wanted}, \
+         and there is no fallback type; choose another type for it with --tensor-type",
+        shape.row()
+    )]
     NoFallback {
         /// The tensor.
         tensor: String,
@@ -16,9 +20,10 @@ pub enum PlanError {
         /// The type that was chosen.
         wanted: BlockType,
     },
-    /// Another type would have to be taken, which was forbidden.
+    /// A fallback type would be needed, but the recipe forbids it.
     #[error(
-        "tensor {tensor:?}: rows of {row} values are not whole blocks of {wanted}; without --no-fallback it would become {instead}"
+        "tensor {tensor:?}: rows of {row} values are not whole blocks of {wanted}; \
+         without --no-fallback it would become {instead}"
     )]
     FallbackForbidden {
         /// The tensor.
@@ -27,12 +32,13 @@ pub enum PlanError {
         row: u64,
         /// The type that was chosen.
         wanted: BlockType,
-        /// The type that would be taken.
+        /// The fallback type.
         instead: BlockType,
     },
-    /// A type that was asked for by an option for one tensor does not fit its rows.
+    /// A type that an option requests for one tensor does not fit its rows.
     #[error(
-        "tensor {tensor:?}: rows of {row} values are not whole blocks of {ty}, which {option} asks for"
+        "tensor {tensor:?}: rows of {row} values are not whole blocks of {ty}, \
+         which {option} asks for"
     )]
     DoesNotFit {
         /// The tensor.
@@ -46,7 +52,8 @@ pub enum PlanError {
     },
     /// A tensor's size cannot be computed.
     #[error(
-        "tensor {tensor:?} ({shape}) has {ty}, which is unknown or does not fit its rows, so that its size is not known"
+        "tensor {tensor:?} ({shape}) has type {ty}, which is unknown or does not fit its rows: \
+         its size cannot be computed"
     )]
     Size {
         /// The tensor.
@@ -62,7 +69,7 @@ pub enum PlanError {
         /// The name.
         tensor: String,
     },
-    /// Nothing is converted to the type.
+    /// Tensors cannot be converted to the type.
     #[error("tensor {tensor:?} cannot be converted to {ty}")]
     NoEncoder {
         /// The tensor.
@@ -70,120 +77,128 @@ pub enum PlanError {
         /// The type.
         ty: BlockType,
     },
-    /// The tensor is quantized already.
+    /// The tensor is already quantized.
     #[error(
-        "tensor {tensor:?} is already quantized to {stored} and would become {target}; start from a 16- or 32-bit file, or accept the loss with --allow-requantize"
+        "tensor {tensor:?} is already quantized to {stored} and would become {target}; \
+         start from a 16- or 32-bit file, or accept the loss with --allow-requantize"
     )]
     Requantize {
         /// The first such tensor.
         tensor: String,
-        /// The type it has.
+        /// Its current type.
         stored: BlockType,
         /// The type it would get.
         target: BlockType,
     },
     /// A type is useless without importance weights.
     #[error(
-        "{tensor:?} needs importance weights to become {ty} (tensors that need some: {tensors}); give a matrix with --imatrix, or choose a larger type"
+        "{tensor:?} needs importance weights to become {ty} (tensors affected: {tensors}); \
+         give a matrix with --imatrix, or choose a larger type"
     )]
     NeedsImportance {
         /// The first such tensor.
         tensor: String,
         /// The type it would get.
         ty: BlockType,
-        /// How many there are.
+        /// The number of such tensors.
         tensors: usize,
     },
     /// The importance matrix has no entry for tensors whose types need one.
     #[error(
-        "the importance matrix has no entry for {tensor:?}, which needs one to become {ty} (tensors like it: {tensors})"
+        "the importance matrix has no entry for {tensor:?}, which needs one to become {ty} \
+         (tensors affected: {tensors})"
     )]
     NeedsEntry {
         /// The first such tensor.
         tensor: String,
         /// The type it would get.
         ty: BlockType,
-        /// How many there are.
+        /// The number of such tensors.
         tensors: usize,
     },
     /// The importance matrix has no entry for tensors that should have one.
     #[error(
-        "the importance matrix has no entry for {tensor:?} (tensors like it: {tensors}); is it of this model? --allow-missing encodes them without"
+        "the importance matrix has no entry for {tensor:?} (tensors affected: {tensors}); \
+         is it for this model? --allow-missing encodes them without weights"
     )]
     NoEntry {
         /// The first such tensor.
         tensor: String,
-        /// How many there are.
+        /// The number of such tensors.
         tensors: usize,
     },
-    /// The weights of a tensor, or of one of its experts, are zero: nothing would be kept of it.
+    /// The weights of a tensor, or of one of its experts, are zero, so nothing of it would be
+    /// preserved.
     #[error(
-        "the importance matrix has nothing but zeros for {tensor:?} or one of its experts (tensors like it: {tensors}): the sample text never reached it; --allow-missing takes equal weights in their place"
+        "the importance matrix has only zeros for {tensor:?} or one of its experts \
+         (tensors affected: {tensors}): the sample text never reached it; \
+         --allow-missing uses equal weights instead"
     )]
     ZeroEntry {
         /// The first such tensor.
         tensor: String,
-        /// How many there are.
+        /// The number of such tensors.
         tensors: usize,
     },
-    /// An entry of the importance matrix has another size.
+    /// An entry of the importance matrix has the wrong size.
     #[error(
-        "the importance matrix has {found} weights for tensor {tensor:?}, expected {expected}; is it of this model?"
+        "the importance matrix has {found} weights for tensor {tensor:?}, expected {expected}; \
+         is it for this model?"
     )]
     EntrySize {
         /// The tensor.
         tensor: String,
-        /// Columns times matrices of the tensor.
+        /// The tensor's columns times its matrices.
         expected: u64,
-        /// Weights in the entry.
+        /// Number of weights in the entry.
         found: u64,
     },
-    /// A pattern is found in no tensor name.
+    /// A pattern matches no tensor name.
     #[error(
-        "--tensor-type {pattern:?} matches no tensor name (case counts); --allow-missing goes on without"
+        "--tensor-type {pattern:?} matches no tensor name (case counts); --allow-missing ignores it"
     )]
     Unmatched {
         /// The pattern.
         pattern: String,
     },
     /// An option changes nothing.
-    #[error("{option} has no effect: {why}; --allow-missing goes on without")]
+    #[error("{option} has no effect: {why}; --allow-missing ignores it")]
     NoEffect {
-        /// The option, as it was given.
+        /// The option, as given.
         option: String,
-        /// Why it has none.
+        /// The reason why it has no effect.
         why: &'static str,
     },
-    /// What would be written is no valid GGUF file, or none that programs can load.
+    /// The result would not be a valid GGUF file, or programs could not load it.
     #[error("the result would not be valid: {0}")]
     Invalid(Invalid),
-    /// A tensor's place in the model, which its type depends on, is not known.
-    #[error("tensor {tensor:?} belongs to block {number}, the model has {blocks}")]
+    /// The type of a tensor depends on its place in the model, which is unknown.
+    #[error("tensor {tensor:?} belongs to block {number}, but the block count is {blocks}")]
     NoSuchBlock {
         /// The tensor.
         tensor: String,
         /// The number in its name.
         number: i64,
-        /// How many blocks the metadata says there are.
+        /// The number of blocks according to the metadata.
         blocks: u32,
     },
-    /// `general.alignment` was set to something that no file can have.
+    /// `general.alignment` was set to an invalid value.
     #[error("general.alignment = {0} is not a power of two")]
     Alignment(String),
     /// A split set would have more files than its keys can count.
     #[error(
-        "the result would have {files} files, a split set has at most {most}; raise the limits"
+        "the result would have {files} files, but a split set has at most {most}; raise the limits"
     )]
     TooManyFiles {
-        /// How many there would be.
+        /// The number of files.
         files: u64,
-        /// How many there can be.
+        /// The largest possible number.
         most: u32,
     },
-    /// A saved plan is not one.
+    /// The input is not a saved plan.
     #[error("not a saved plan: {0}")]
     Format(String),
-    /// A saved plan is for other tensors than the source has.
+    /// A saved plan was made for other tensors than those of the source.
     #[error("the plan was made for another source: {0}")]
     OtherSource(String),
 }

@@ -8,13 +8,13 @@ use super::Plan;
 use crate::Error;
 use crate::run::{Event, OutputFile, RunOptions, Summary, run};
 
-/// Carry out several plans for one source: every row is read once, whatever the number of results.
+/// Runs several plans for one source. Every row is read once, whatever the number of results.
 ///
-/// Each plan has a path: that of its file, or, if its result has several files, what their names are made
-/// of: `model-00001-of-00003.gguf` for `model.gguf`. `on` is called from all threads.
+/// Each plan has a path: that of its file. If its result has several files, their names are derived
+/// from the path: `model-00001-of-00003.gguf` for `model.gguf`. `on` is called from all threads.
 ///
 /// # Errors
-/// If a file cannot be laid out, and as [`run`].
+/// If the header of a file cannot be laid out; otherwise same as [`run`].
 ///
 /// # Panics
 /// If a plan is not for `source`, or was made with another importance matrix.
@@ -35,7 +35,7 @@ pub fn run_all(
 }
 
 impl Plan {
-    /// The names of the files of the result: `path` if there is one file.
+    /// Returns the names of the files of the result: `path` if there is one file.
     pub fn paths(&self, path: &Path) -> Vec<PathBuf> {
         if self.shards() <= 1 {
             return vec![path.to_owned()];

@@ -1,4 +1,4 @@
-//! Options that change nothing.
+//! Detection of options without effect.
 
 use granule_encode::Importance;
 use granule_format::BlockType;
@@ -11,20 +11,20 @@ use crate::recipe::Recipe;
 pub(super) const TOKEN_EMBEDDING_TYPE: &str = "--token-embedding-type";
 pub(super) const OUTPUT_TENSOR_TYPE: &str = "--output-tensor-type";
 
-/// A pattern of `--tensor-type`, and what it met.
+/// A pattern of `--tensor-type`, and the tensors it matched.
 pub(super) struct Pattern<'r> {
     pub(super) text: &'r str,
     pub(super) regex: regex::Regex,
     pub(super) ty: BlockType,
-    /// It is found in the name of a tensor.
+    /// Whether it matches the name of a tensor.
     pub(super) found: bool,
-    /// It is found in the name of a tensor that can be converted.
+    /// Whether it matches the name of a tensor that can be converted.
     pub(super) convertible: bool,
-    /// It decided on a type.
+    /// Whether it set the type of a tensor.
     pub(super) used: bool,
 }
 
-/// What was used of the options that choose types.
+/// The options that choose types, with whether they had an effect.
 pub(super) struct Used<'u> {
     pub(super) patterns: &'u [Pattern<'u>],
     pub(super) output_type: bool,
@@ -32,12 +32,12 @@ pub(super) struct Used<'u> {
 }
 
 impl Used<'_> {
-    /// Options that changed nothing.
+    /// Returns the options that had no effect.
     pub(super) fn without_effect(&self, recipe: &Recipe, tied: bool) -> Vec<PlanError> {
         let in_general = match recipe.file_type.default_type() {
             None => Some("COPY converts nothing"),
             Some(default) if !default.is_quantized() => {
-                Some("F32, F16 and BF16 files take no other types for single tensors")
+                Some("F32, F16 and BF16 files cannot have other types for single tensors")
             }
             Some(_) => None,
         };
@@ -47,9 +47,9 @@ impl Used<'_> {
                 list.push(PlanError::Unmatched { pattern: pattern.text.to_owned() });
             } else if !pattern.used {
                 let why = in_general.unwrap_or(if pattern.convertible {
-                    "another option comes before it for every tensor that it finds"
+                    "another option takes precedence for every tensor that it matches"
                 } else {
-                    "the tensors that it finds are never converted"
+                    "the tensors that it matches are never converted"
                 });
                 let option = format!("--tensor-type {}={}", pattern.text, pattern.ty);
                 list.push(PlanError::NoEffect { option, why });
@@ -62,9 +62,9 @@ impl Used<'_> {
         let why = if recipe.leave_output_tensor && !tied {
             "--leave-output-tensor keeps the output matrix"
         } else if recipe.pure && tied {
-            "the token embedding serves as output matrix, and --pure decides on it"
+            "the token embedding serves as the output matrix, and --pure sets its type"
         } else {
-            "there is no tensor that serves as output matrix, or it has a type of its own"
+            "no tensor serves as the output matrix, or another option sets its type"
         };
         let (ty, used) = (recipe.output_tensor_type, self.output_type);
         list.extend(single(ty, used, OUTPUT_TENSOR_TYPE, why));
@@ -75,18 +75,19 @@ impl Used<'_> {
     }
 }
 
-/// Layers that were to be dropped, and that the model does not have.
+/// Returns errors for the layers to be dropped that the model does not have.
 pub(super) fn absent_layers<'r>(
     recipe: &'r Recipe,
     prune: Option<&'r Prune>,
 ) -> impl Iterator<Item = PlanError> + 'r {
     prune.into_iter().flat_map(|prune| prune.absent(&recipe.prune_layers)).map(|layer| {
         let option = format!("--prune-layers {layer}");
-        PlanError::NoEffect { option, why: "the model has no layer of this number" }
+        PlanError::NoEffect { option, why: "the model has no layer with this number" }
     })
 }
 
-/// Filters of importance that nothing comes through, or that nothing is there for.
+/// Returns errors for importance filters that match nothing, or that have no importance matrix to
+/// filter.
 pub(super) fn idle_filters<'r>(
     recipe: &'r Recipe,
     importance: Option<&'r Importance>,

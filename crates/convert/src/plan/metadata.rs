@@ -11,11 +11,11 @@ use crate::recipe::Recipe;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Edit {
-    /// Cut every string at its first NUL byte, as the reference's quantizer does.
+    /// Truncates every string at its first NUL byte, as the reference's quantizer does.
     CutStrings,
-    /// Remove a key if it is there.
+    /// Removes a key if it is present.
     Remove(String),
-    /// Remove a key if it is there, and append it with this value.
+    /// Removes a key if it is present, then appends it with this value.
     Append(String, Scalar),
 }
 
@@ -31,29 +31,29 @@ pub enum Scalar {
     I32(i32),
     /// A 32-bit floating point number.
     F32(f32),
-    /// A truth value.
+    /// A Boolean.
     Bool(bool),
-    /// Text.
+    /// A string.
     String(String),
 }
 
-/// What the edits depend on.
+/// The input that the edits depend on.
 pub(super) struct Facts<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) source: &'a Metadata,
     pub(super) architecture: &'a str,
     /// The file type that the tensors of the source suggest.
     pub(super) guessed: u32,
-    /// The matrix and how many of its entries are used.
+    /// The matrix and the number of its entries that are used.
     pub(super) importance: Option<(&'a Importance, u32)>,
     /// Blocks left after pruning, if blocks were pruned.
     pub(super) blocks_left: Option<u32>,
-    /// Files that the result is written to, and tensors in all of them.
+    /// The number of files of the result, and the number of tensors in all of them.
     pub(super) shards: u32,
     pub(super) tensors: usize,
 }
 
-/// The changes that make the metadata of a quantized file, in the reference's order.
+/// Returns the changes that produce the metadata of a quantized file, in the reference's order.
 pub(super) fn edits(facts: &Facts<'_>) -> Result<Vec<Edit>, PlanError> {
     let Facts { recipe, .. } = facts;
     let mut edits = vec![
@@ -94,9 +94,9 @@ pub(super) fn edits(facts: &Facts<'_>) -> Result<Vec<Edit>, PlanError> {
 /// The keys that describe a split set.
 pub(super) const SPLIT_KEYS: [&str; 3] = [SHARD_NUMBER, SHARD_COUNT, SHARD_TENSORS];
 
-/// The keys that say which file of a set this is.
+/// Returns the changes that set the keys of one file of a split set.
 pub(super) fn shard_edits(number: u32, count: u32, tensors: usize) -> [Edit; 3] {
-    // the format has no wider numbers for them
+    // the format has no wider integers for them
     let narrow = |number: u32| Scalar::U16(u16::try_from(number).unwrap_or(u16::MAX));
     [
         append(SHARD_NUMBER, narrow(number)),
@@ -105,7 +105,7 @@ pub(super) fn shard_edits(number: u32, count: u32, tensors: usize) -> [Edit; 3] 
     ]
 }
 
-/// Longest file name and data set that are noted, in bytes.
+/// Longest file name or data set name that is recorded, in bytes.
 const LONGEST_NOTE: usize = 127;
 
 fn append(key: &str, value: Scalar) -> Edit {
@@ -127,7 +127,8 @@ fn file_type(facts: &Facts<'_>) -> u32 {
     facts.recipe.file_type.number().or_else(stored).unwrap_or(GUESSED + facts.guessed)
 }
 
-/// The number of the file type that most tensors suggest; on a tie the first to get there.
+/// Returns the number of the file type that most tensors suggest; on a tie, the first to reach the
+/// count.
 pub(super) fn guess(types: impl Iterator<Item = granule_format::TensorType>) -> u32 {
     let mut counts: Vec<(granule_format::TensorType, u64)> = Vec::new();
     let mut most = (None, 0);
@@ -147,7 +148,7 @@ pub(super) fn guess(types: impl Iterator<Item = granule_format::TensorType>) -> 
         .unwrap_or(0)
 }
 
-/// Apply the changes.
+/// Applies the changes.
 pub(super) fn apply(edits: &[Edit], mut metadata: Metadata) -> Metadata {
     for edit in edits {
         match edit {
@@ -198,7 +199,7 @@ fn before_nul<'t>(bytes: &[u8], text: &'t str) -> &'t str {
     &text[..end]
 }
 
-/// The first `most` bytes, or fewer so as not to cut a character in two.
+/// Returns the first `most` bytes, or fewer so as not to split a character.
 fn cut(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rfind(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]

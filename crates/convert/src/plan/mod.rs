@@ -1,4 +1,4 @@
-//! The plan: what becomes of every tensor, decided before anything is read or written.
+//! The plan: how every tensor is converted, decided before any data is read or written.
 
 mod decide;
 mod edit;
@@ -26,7 +26,7 @@ use crate::recipe::{Recipe, Split};
 use crate::run::Target;
 use crate::{Error, text};
 
-/// What becomes of every tensor and of the metadata.
+/// The plan of a conversion: how every tensor is converted, and the changes to the metadata.
 ///
 /// A plan can be printed, saved as JSON, edited, and loaded again.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,28 +40,29 @@ pub struct Plan {
     warnings: Vec<Warning>,
 }
 
-/// What becomes of one tensor.
+/// The plan for one tensor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlannedTensor {
     /// Its name in the result.
     pub name: String,
-    /// Which tensor of the source it is, from 0.
+    /// Its index among the tensors of the source, from 0.
     pub source: usize,
     /// Its name in the source and in importance matrices.
     pub source_name: String,
-    /// Its dimensions in the result, the length of a row first.
+    /// Its dimensions in the result, row length first.
     #[serde(with = "shape")]
     pub shape: Shape,
-    /// The type that it has in the source.
+    /// Its type in the source.
     #[serde(with = "text")]
     pub stored: TensorType,
-    /// The type that it gets. Where it is the stored one, the bytes are copied.
+    /// Its type in the result. If that is the stored type, the bytes are copied.
     #[serde(with = "text")]
     pub target: TensorType,
-    /// Why it gets that type, or the one in `wanted`.
+    /// The reason for that type, or for the one in `wanted`.
     pub reason: Reason,
-    /// The type that was chosen, if the rows are not whole blocks of it and `target` takes its place.
+    /// The type that was chosen, if the rows are not whole blocks of it and `target` is its
+    /// fallback.
     #[serde(default, with = "text::option", skip_serializing_if = "Option::is_none")]
     pub wanted: Option<BlockType>,
     /// Whether it is encoded with the importance weights of its name in the source.
@@ -70,21 +71,21 @@ pub struct PlannedTensor {
     pub stored_bytes: u64,
     /// Bytes in the result, without padding.
     pub target_bytes: u64,
-    /// Which file of a split set it is written to, from 0.
+    /// The file of a split set that it is written to, from 0.
     #[serde(default)]
     pub shard: u32,
 }
 
-/// Why a tensor gets its type.
+/// The reason why a tensor gets its type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Reason {
     /// Every tensor is copied.
     Copied,
-    /// It is never converted.
+    /// The tensor is never converted.
     Kept(Kept),
-    /// It is the default of the file type.
+    /// The type is the default of the file type.
     Default,
     /// A rule of the mixture, in words.
     Rule(String),
@@ -94,33 +95,34 @@ pub enum Reason {
     OutputTensorType,
     /// `--tensor-type` with this pattern.
     Pattern(String),
-    /// A program has chosen it, with [`Plan::set_type`]: its reason.
+    /// A program has chosen the type with [`Plan::set_type`], for this reason.
     Edited(String),
 }
 
-/// Something to know before the plan is run.
+/// A warning to read before the plan is run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Warning {
-    /// The architecture is not known: the types were chosen by names and shapes.
+    /// The architecture is unknown: the types were chosen by names and shapes.
     UnknownArchitecture(String),
-    /// The metadata does not say how many blocks the model has: they were counted from the names.
+    /// The metadata lacks the number of blocks, which was counted from the tensor names instead.
     CountedBlocks(u32),
-    /// What would be an error but for `--allow-missing`.
+    /// A problem that would be an error without `--allow-missing`.
     Allowed(String),
-    /// The source is no valid file, and so the result is none; or it lacks tensors. In words.
+    /// The source is not a valid file, so the result is not valid either; or it lacks tensors. The
+    /// text says why.
     SourceInvalid(String),
 }
 
 impl Plan {
-    /// Decide what becomes of every tensor of `source`.
+    /// Decides how every tensor of `source` is converted.
     ///
     /// # Errors
-    /// If the recipe cannot be carried out on this source with this importance matrix. Nothing but names,
-    /// shapes and types was looked at; what is wrong with the values shows when the plan runs. The files
-    /// that would be written are checked by the rules of [`mod@granule_format::check`]: if they are not valid,
-    /// that is an error, unless the source is a file that has the same fault already.
+    /// If the recipe cannot be applied to this source with this importance matrix. Only names,
+    /// shapes and types are checked; errors in the values show when the plan runs. The files to be
+    /// written are checked by the rules of [`mod@granule_format::check`]. It is an error if they
+    /// are not valid, unless the source is a file that already has the same fault.
     pub fn new(
         source: &dyn Source,
         recipe: &Recipe,
@@ -130,10 +132,10 @@ impl Plan {
         if problems.is_empty() { Ok(plan) } else { Err(problems.swap_remove(0).into()) }
     }
 
-    /// The plan, and everything that stands in the way of running it.
+    /// Returns the plan, and all problems that prevent it from running.
     ///
     /// # Errors
-    /// If there is no telling what becomes of a tensor.
+    /// If it cannot be decided how a tensor is converted.
     pub fn preview(
         source: &dyn Source,
         recipe: &Recipe,
@@ -142,7 +144,8 @@ impl Plan {
         decide::decide(source, recipe, importance)
     }
 
-    /// Write everything as it is in the source: metadata, order, shapes, types; in as many files as `split` makes.
+    /// Plans an exact copy of the source (metadata, order, shapes, types), split into files by
+    /// `split`.
     ///
     /// # Errors
     /// If the size of a tensor is not known, or there would be too many files.
@@ -150,29 +153,30 @@ impl Plan {
         decide::as_is(source, split)
     }
 
-    /// The same, with files in this byte order instead of little-endian.
+    /// Returns the same plan for files in this byte order instead of little-endian.
     #[must_use]
     pub const fn with_endian(mut self, endian: Endian) -> Self {
         self.endian = endian;
         self
     }
 
-    /// What was asked for.
+    /// Returns the recipe of the plan.
     pub const fn recipe(&self) -> &Recipe {
         &self.recipe
     }
 
-    /// What the file is quantized to.
+    /// Returns the file type of the result.
     pub const fn file_type(&self) -> FileType {
         self.recipe.file_type
     }
 
-    /// The metadata of the result; of its first file if there are several.
+    /// Returns the metadata of the result; of its first file if there are several.
     pub const fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// The metadata of one file of the result; files after the first have only their numbers.
+    /// Returns the metadata of one file of the result. Files after the first have only the keys of
+    /// a split set.
     pub fn shard_metadata(&self, shard: u32) -> Metadata {
         if shard == 0 {
             return self.metadata.clone();
@@ -181,10 +185,10 @@ impl Plan {
         metadata::apply(&edits, Metadata::new())
     }
 
-    /// The header of every file of the result.
+    /// Returns the header of every file of the result.
     ///
     /// # Errors
-    /// If one cannot be laid out.
+    /// If a header cannot be laid out.
     pub fn drafts(&self) -> Result<Vec<Draft>, Error> {
         (0..self.shards)
             .map(|shard| {
@@ -197,7 +201,8 @@ impl Plan {
             .collect()
     }
 
-    /// Where the rows of every tensor go when the [`drafts`](Self::drafts) are the files from `first_file` on.
+    /// Returns the targets of every tensor's rows, if the [`drafts`](Self::drafts) are the files
+    /// from index `first_file` on.
     ///
     /// # Panics
     /// If the plan was made with an importance matrix that is not given here.
@@ -220,46 +225,46 @@ impl Plan {
         self.tensors.iter().map(target).collect()
     }
 
-    /// How many files the result has.
+    /// Returns the number of files of the result.
     pub const fn shards(&self) -> u32 {
         self.shards
     }
 
-    /// The tensors in the order of the result.
+    /// Returns the tensors in the order of the result.
     pub fn tensors(&self) -> &[PlannedTensor] {
         &self.tensors
     }
 
-    /// What to know before running the plan.
+    /// Returns the warnings to read before running the plan.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// Bytes of all tensors in the source.
+    /// Returns the bytes of all tensors in the source.
     pub fn stored_bytes(&self) -> u64 {
         self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.stored_bytes))
     }
 
-    /// Bytes of all tensors in the result, without padding.
+    /// Returns the bytes of all tensors in the result, without padding.
     pub fn target_bytes(&self) -> u64 {
         self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.target_bytes))
     }
 
-    /// The tensors whose rows do not fit the type that was chosen, with the bytes that the other type costs
-    /// (fewer than 0 if it saves some).
+    /// Returns the tensors whose rows do not fit the chosen type, with the extra bytes that the
+    /// fallback type costs (negative if it saves some).
     pub fn fallbacks(&self) -> impl Iterator<Item = (&PlannedTensor, i64)> {
         self.tensors.iter().filter_map(|tensor| Some((tensor, tensor.fallback_bytes()?)))
     }
 }
 
 impl PlannedTensor {
-    /// Whether the bytes are copied as they are.
+    /// Returns whether the bytes are copied unchanged.
     pub fn is_copied(&self) -> bool {
         self.stored == self.target
     }
 
-    /// Bytes that the tensor takes more than it would in the type that was chosen for it, if it could be
-    /// stored so; `None` if the chosen type was taken.
+    /// Returns the bytes that the tensor needs beyond those that the chosen type would need if it
+    /// fitted; `None` if the tensor has the chosen type.
     pub fn fallback_bytes(&self) -> Option<i64> {
         let wanted = self.wanted?;
         let values = u128::from(self.shape.values()?);
@@ -268,18 +273,20 @@ impl PlannedTensor {
     }
 }
 
-/// Bytes of a tensor; `None` if its type is unknown, rows are not whole blocks, or the number does not fit.
+/// Returns the bytes of a tensor; `None` if its type is unknown, rows are not whole blocks, or the
+/// number overflows.
 pub(crate) fn tensor_bytes(shape: &Shape, ty: TensorType) -> Option<u64> {
     ty.known()?.row_bytes(shape.row())?.checked_mul(shape.rows()?)
 }
 
-/// Weights that an importance matrix has for a tensor: one for each column of each matrix.
+/// Returns the number of weights that an importance matrix has for a tensor: one for each column of
+/// each matrix.
 fn importance_values(shape: &Shape) -> u64 {
     let matrices = shape.dimensions().get(2).copied().unwrap_or(1);
     shape.row().saturating_mul(matrices)
 }
 
-/// Shapes as lists of dimensions.
+/// Serialization of shapes as lists of dimensions.
 mod shape {
     use granule_format::Shape;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};

@@ -2,18 +2,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mixture::block_number;
 
-/// Which blocks stay, and their new numbers.
+/// The blocks that stay, and their new numbers.
 #[derive(Debug)]
 pub(super) struct Prune {
-    /// For each block of the source its new number; `None` for those that go.
+    /// The new number of each block of the source; `None` for removed blocks.
     numbers: BTreeMap<u64, Option<u64>>,
-    /// Blocks that are left.
+    /// Number of remaining blocks.
     pub(super) left: u32,
 }
 
 impl Prune {
-    /// Leave out `gone` of the blocks that the names speak of. Blocks below the first of them keep their
-    /// numbers, the others close ranks.
+    /// Removes the blocks `gone` from those that occur in `names`. Blocks before the first removed
+    /// one keep their numbers; the others are renumbered without gaps.
     pub(super) fn new<'n>(gone: &BTreeSet<u64>, names: impl Iterator<Item = &'n str>) -> Self {
         let present: BTreeSet<u64> =
             names.filter_map(|name| Some(block_number::anywhere(name)?.1)).collect();
@@ -33,14 +33,14 @@ impl Prune {
         Self { numbers, left: u32::try_from(next).unwrap_or(u32::MAX) }
     }
 
-    /// The new name of a tensor; `None` if it goes.
+    /// Returns the new name of a tensor; `None` if it is removed.
     pub(super) fn rename(&self, name: &str) -> Option<String> {
         let Some((at, block)) = block_number::anywhere(name) else { return Some(name.to_owned()) };
         let number = self.numbers.get(&block).copied().flatten()?;
         Some(format!("{}{number}{}", &name[..at.start], &name[at.end..]))
     }
 
-    /// The blocks of `gone` that no name speaks of.
+    /// Returns the blocks of `gone` that occur in no name.
     pub(super) fn absent<'p>(&'p self, gone: &'p BTreeSet<u64>) -> impl Iterator<Item = u64> + 'p {
         gone.iter().copied().filter(|block| !self.numbers.contains_key(block))
     }

@@ -13,10 +13,10 @@ use crate::mixture::eligible::without_trailing_ones;
 use crate::mixture::fallback::{can_be_chosen, cannot_do_without};
 use crate::recipe::Recipe;
 
-/// The number in a saved plan that says how to read it.
+/// The version of the format of saved plans.
 const VERSION: u32 = 1;
 
-/// A plan as it is saved: the metadata as changes to that of the source.
+/// A plan as it is saved, with the metadata as changes to that of the source.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
@@ -32,7 +32,7 @@ struct Saved {
 }
 
 impl Plan {
-    /// The plan as JSON, to be shown or loaded again.
+    /// Returns the plan as JSON, to be shown or loaded again.
     pub fn to_json(&self) -> String {
         let saved = Saved {
             granule_plan: VERSION,
@@ -46,16 +46,17 @@ impl Plan {
         serde_json::to_string_pretty(&saved).expect("names and numbers can be written as JSON")
     }
 
-    /// Load a plan that was saved, perhaps with other target types. Sizes are computed anew.
+    /// Loads a saved plan, possibly with edited target types. Sizes are recomputed.
     ///
     /// # Errors
-    /// If `json` is not a plan, or not for this source or importance matrix, or its types do not fit.
+    /// If `json` is not a plan, was made for another source or importance matrix, or its types do
+    /// not fit.
     pub fn from_json(
         json: &str,
         source: &dyn Source,
         importance: Option<&Importance>,
     ) -> Result<Self, Error> {
-        let json = json.trim_start_matches('\u{feff}'); // editors put a byte order mark there
+        let json = json.trim_start_matches('\u{feff}'); // some editors add a byte order mark
         let saved: Saved =
             serde_json::from_str(json).map_err(|error| PlanError::Format(error.to_string()))?;
         if saved.granule_plan != VERSION {
@@ -88,7 +89,7 @@ impl Plan {
     }
 }
 
-/// Compare a planned tensor with the source, and compute its sizes.
+/// Checks a planned tensor against the source, and computes its sizes.
 fn check(
     tensor: &mut PlannedTensor,
     source: &dyn Source,
@@ -105,7 +106,7 @@ fn check(
         return other(format!("tensor {name:?} is {}, expected {}", found.shape, tensor.shape));
     }
     if found.ty != tensor.stored {
-        return other(format!("tensor {name:?} has {}, expected {}", found.ty, tensor.stored));
+        return other(format!("tensor {name:?} has type {}, expected {}", found.ty, tensor.stored));
     }
     if tensor.shard >= shards {
         let problem = format!("tensor {name:?} is in file {} of {shards}", tensor.shard);
@@ -131,7 +132,7 @@ fn check(
     Ok(())
 }
 
-/// Compare a planned tensor with the importance matrix.
+/// Checks a planned tensor against the importance matrix.
 pub(super) fn check_weights(
     tensor: &PlannedTensor,
     importance: Option<&Importance>,
@@ -157,7 +158,7 @@ pub(super) fn check_weights(
             Err(PlanError::NeedsEntry { tensor: name(), ty, tensors: 1 })
         }
         (None, _) if tensor.weighted => {
-            let problem = format!("tensor {:?} is copied, and needs no weights", name());
+            let problem = format!("tensor {:?} is copied and must not have weights", name());
             Err(PlanError::Format(problem))
         }
         _ => Ok(()),

@@ -1,13 +1,13 @@
 use super::{PlanError, PlannedTensor};
 use crate::recipe::Split;
 
-/// More files than this the keys of a split set cannot count.
+/// The largest number of files that the keys of a split set can count.
 pub(super) const MOST_SHARDS: u32 = 65_535;
 
-/// Deal the tensors out to files, in their order, and say how many files there are.
+/// Assigns the tensors to files, in their order, and returns the number of files.
 ///
-/// As `convert_hf_to_gguf.py` does it: a file that has a tensor already is closed when the next one would go
-/// over a limit.
+/// Works like `convert_hf_to_gguf.py`: a file that already has a tensor is closed when the next one
+/// would exceed a limit.
 pub(super) fn assign(tensors: &mut [PlannedTensor], split: &Split) -> Result<u32, PlanError> {
     let mut shard = u64::from(split.no_tensor_first);
     let (mut bytes, mut count) = (0_u64, 0_u64);
@@ -19,7 +19,7 @@ pub(super) fn assign(tensors: &mut [PlannedTensor], split: &Split) -> Result<u32
             shard += 1;
             (bytes, count) = (0, 0);
         }
-        // more files than fit are refused below
+        // too many files are refused below
         tensor.shard = u32::try_from(shard).unwrap_or(u32::MAX);
         bytes = bytes.saturating_add(size);
         count += 1;

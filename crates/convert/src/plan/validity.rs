@@ -1,4 +1,4 @@
-//! The rules of the validator, applied to files that do not exist yet.
+//! The rules of the validator, applied to files before they exist.
 
 use std::fmt;
 
@@ -10,28 +10,28 @@ use granule_reader::Source;
 use super::{Plan, PlanError, Warning};
 use crate::Error;
 
-/// A rule that the files to be written break.
+/// A rule that the files to be written violate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
     /// The rule's number, such as `S014`.
     pub rule: &'static str,
-    /// The part of the file, in words.
+    /// A description of the part of the file.
     pub part: String,
-    /// What would be there.
+    /// The content that would be found there.
     pub found: String,
-    /// What should be there.
+    /// The expected content.
     pub expected: String,
-    /// In how many more places the rule is broken.
+    /// The number of other places that violate the rule.
     pub more: u64,
 }
 
-/// Warnings of the validator that matter when a file is converted: tensors that were lost.
+/// Warnings of the validator that matter for a conversion: tensors that were lost.
 const LOST: &[&str] = &["S022"];
 
-/// What is wrong with the files of the plan. Faults that a file has itself are added to the
-/// warnings of the plan; all others are returned.
+/// Checks the files of the plan. Faults that the source file already has become warnings of the
+/// plan; all others are returned.
 pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
-    // what cannot be laid out has an error of its own when the plan is run
+    // headers that cannot be laid out are reported when the plan is run
     let Ok(drafts) = plan.drafts() else { return Vec::new() };
     let findings = findings(&drafts);
     if findings.is_empty() {
@@ -41,7 +41,7 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
         true => Vec::new(),
         false => own_findings(source),
     };
-    // without some blocks, the others have other numbers
+    // if blocks are removed, the others are renumbered
     let renamed = !plan.recipe.prune_layers.is_empty();
     let is_own = |finding: &Finding| {
         let same =
@@ -60,7 +60,7 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     by_rule(&new).into_iter().map(PlanError::Invalid).collect()
 }
 
-/// Errors, and warnings that tensors are missing.
+/// Returns errors, and warnings that tensors are missing.
 fn findings(drafts: &[Draft]) -> Vec<Finding> {
     let options = Options { needed: Some(arch::needed), ..Options::default() };
     let mut findings = check_drafts(drafts, &options);
@@ -70,7 +70,7 @@ fn findings(drafts: &[Draft]) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong with the source, as one file.
+/// Returns the findings for the source, as one file.
 fn own_findings(source: &dyn Source) -> Vec<Finding> {
     let as_stored = source.metadata();
     let mut joined = as_stored.clone();
@@ -84,7 +84,7 @@ fn own_findings(source: &dyn Source) -> Vec<Finding> {
     own
 }
 
-/// The tensors of the source as one file with this metadata.
+/// Returns the tensors of the source as one file with this metadata.
 fn draft(source: &dyn Source, metadata: &Metadata) -> Result<Draft, Error> {
     let mut draft = Draft::new(metadata.clone(), Endian::Little)?;
     for tensor in source.tensors() {
@@ -93,7 +93,7 @@ fn draft(source: &dyn Source, metadata: &Metadata) -> Result<Draft, Error> {
     Ok(draft)
 }
 
-/// The first finding of each rule, with the number of the others.
+/// Returns the first finding of each rule, with the number of the others.
 fn by_rule(findings: &[Finding]) -> Vec<Invalid> {
     let mut faults: Vec<Invalid> = Vec::new();
     for finding in findings {

@@ -1,4 +1,4 @@
-//! Metadata entries that the user sets.
+//! Metadata entries set by the user.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,11 +15,11 @@ use super::RecipeError;
 pub struct MetadataOverride {
     /// The key.
     pub key: String,
-    /// What it is set to, whatever type it had.
+    /// The new value, whatever type the old one had.
     pub value: OverrideValue,
 }
 
-/// The values that metadata can be set to.
+/// A value that metadata can be set to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OverrideValue {
     /// `int`: stored as U32.
@@ -32,7 +32,7 @@ pub enum OverrideValue {
     Text(String),
 }
 
-/// The types of overrides that other programs' names, or slips, stand for.
+/// Returns the override types that a name from another program, or a misspelled one, may mean.
 fn near_override_types(ty: &str) -> Vec<&'static str> {
     const OTHER_NAMES: &[(&str, &[&str])] = &[
         ("int", &["integer", "i32", "u32", "int32", "uint32", "i64", "u64", "u8", "u16"]),
@@ -47,7 +47,7 @@ fn near_override_types(ty: &str) -> Vec<&'static str> {
     }
 }
 
-/// Longest key and longest text of a metadata override, in bytes: what `llama-quantize` takes.
+/// Longest key and longest string of a metadata override, in bytes: the limit of `llama-quantize`.
 const LONGEST_OVERRIDE: usize = 127;
 
 impl FromStr for MetadataOverride {
@@ -60,7 +60,7 @@ impl FromStr for MetadataOverride {
         };
         let (key, rest) = text.split_once('=').ok_or_else(|| fail("there is no `=`"))?;
         if key.is_empty() || key.len() > LONGEST_OVERRIDE {
-            return Err(fail("the key has 1 to 127 bytes"));
+            return Err(fail("the key must have 1 to 127 bytes"));
         }
         let (ty, value) = rest.split_once(':').ok_or_else(|| {
             fail(
@@ -81,13 +81,13 @@ impl FromStr for MetadataOverride {
                 .map(|number| number as f32)
                 .filter(|number| number.is_finite())
                 .map(OverrideValue::Float)
-                .ok_or_else(|| fail("the number is not a finite one"))?,
+                .ok_or_else(|| fail("the number is not finite"))?,
             "bool" => value
                 .parse()
                 .map(OverrideValue::Bool)
-                .map_err(|_| fail("a bool is true or false"))?,
+                .map_err(|_| fail("a bool must be true or false"))?,
             "str" if value.len() > LONGEST_OVERRIDE => {
-                return Err(fail("the text has at most 127 bytes"));
+                return Err(fail("the string must have at most 127 bytes"));
             }
             "str" => OverrideValue::Text(value.to_owned()),
             _ => {

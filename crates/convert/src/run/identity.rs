@@ -1,4 +1,4 @@
-//! What tells the runs apart that make different files at the same path.
+//! The identity of a run, which distinguishes runs that make different files at the same path.
 
 use std::fmt::{Display, Formatter, Result as FmtResult};
 use std::hash::{Hash, Hasher};
@@ -12,17 +12,17 @@ use sha2::{Digest, Sha256};
 use super::{OutputFile, Target};
 use crate::Error;
 
-/// What decides the bytes of an output: the word for it in journals, and what it is called in messages.
+/// The inputs that determine the bytes of an output: the name of each in journals, and in messages.
 const PARTS: [(&str, &str); 6] = [
     ("build", "the version or build of this program"),
     ("files", "the source files (their names, sizes or times of change)"),
-    ("reading", "what is read of the source, and how it is arranged, joined or changed"),
+    ("reading", "the selection, arrangement or transformation of the source data"),
     ("metadata", "the metadata"),
     ("tensors", "the names, shapes, types or byte order of the tensors"),
     ("weights", "the importance weights"),
 ];
 
-/// Number of the parts in [`PARTS`].
+/// Indices of the parts in [`PARTS`].
 const BUILD: usize = 0;
 const FILES: usize = 1;
 const READING: usize = 2;
@@ -30,22 +30,22 @@ const METADATA: usize = 3;
 const TENSORS: usize = 4;
 const WEIGHTS: usize = 5;
 
-/// A hash of each of the parts that decide the bytes of an output.
+/// A hash of each of the parts that determine the bytes of an output.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Identity([String; PARTS.len()]);
 
 impl Identity {
-    /// What the build is called in messages.
+    /// The name of the build in messages.
     #[cfg(test)]
     pub(crate) const BUILD: &str = PARTS[BUILD].1;
 
-    /// What all parts are called in messages.
+    /// Returns the names of all parts in messages.
     pub(crate) fn parts() -> impl Iterator<Item = &'static str> {
         PARTS.iter().map(|(_, name)| *name)
     }
 
-    /// What is not the same in a run whose identity is `written`, as [`Display`] writes it. Only the build is known to
-    /// differ if that cannot be told (`None`).
+    /// Returns the parts that differ from a run whose identity is `written`, in the form of
+    /// [`Display`]. If it is unknown (`None`), only the build is known to differ.
     pub(crate) fn differences(&self, written: Option<&str>) -> Vec<&'static str> {
         let Some(written) = written else { return vec![PARTS[BUILD].1] };
         let words: Vec<&str> = written.split(' ').collect();
@@ -62,7 +62,7 @@ impl Identity {
         PARTS.iter().zip(&self.0).map(|((word, _), hash)| format!("{word}={hash}")).collect()
     }
 
-    /// An identity that differs from that of another letter in the metadata.
+    /// Returns an identity whose metadata part depends on the letter.
     #[cfg(test)]
     pub(crate) fn of_test(letter: char) -> Self {
         let mut identity = Self(std::array::from_fn(|part| format!("{part:08x}")));
@@ -77,7 +77,7 @@ impl Display for Identity {
     }
 }
 
-/// The identities of the files that a run writes.
+/// Returns the identities of the files that a run writes.
 pub(super) fn identities(
     source: &dyn Source,
     stamps: &Stamps,
@@ -119,28 +119,29 @@ pub(super) fn identities(
     identities
 }
 
-/// The source files of a run, and what changes about them when they change.
+/// The source files of a run, with attributes that change when the files change.
 #[derive(Debug)]
 pub(super) struct Stamps(Vec<(PathBuf, Stamp)>);
 
-/// Length, times and number of a file.
+/// Length, times and inode of a file.
 #[derive(Debug, Hash, PartialEq)]
 struct Stamp {
     bytes: u64,
-    /// Nanoseconds; 0 where the system has no times.
+    /// Time of modification in nanoseconds; 0 if the system has none.
     modified: u128,
-    /// What the system changes with the content or the inode, which programs cannot set back, and the inode.
+    /// The time of the last change of content or inode, which programs cannot set, and the inode
+    /// number.
     inode: Option<(i64, i64, u64)>,
 }
 
 impl Stamps {
-    /// Look at the files.
+    /// Reads the attributes of the files.
     pub(super) fn of<'p>(files: impl IntoIterator<Item = &'p Path>) -> Result<Self, Error> {
         let stamp = |path: &'p Path| Ok((path.to_owned(), Stamp::of(path)?));
         files.into_iter().map(stamp).collect::<Result<_, Error>>().map(Self)
     }
 
-    /// A file that is not as it was.
+    /// Returns a file that has changed.
     pub(super) fn changed(&self) -> Option<&Path> {
         let changed =
             |(path, stamp): &&(PathBuf, Stamp)| Stamp::of(path).ok().as_ref() != Some(stamp);
@@ -164,12 +165,12 @@ impl Stamp {
     }
 }
 
-/// SHA-256 of what is hashed.
+/// A SHA-256 hasher.
 #[derive(Default)]
 struct Digester(Sha256);
 
 impl Digester {
-    /// The first half, which no two things that differ have in common.
+    /// Returns the first half of the hash, which is enough to distinguish inputs.
     fn hex(self) -> String {
         self.0.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -6,16 +6,16 @@ use super::{NOTE_EVERY, Step};
 use crate::Error;
 use crate::output::Output;
 
-/// Noting takes at most about one part in so many of a thread's time.
+/// Recording takes at most about one part in this many of a thread's time.
 const PAUSE: u32 = 20;
 
-/// Which tensors are complete, and which of them the journals know.
+/// The complete tensors, and which of them are in the journals.
 pub(super) struct Progress {
-    /// For each step the chunks that are not written.
+    /// The number of unwritten chunks of each step.
     left: Vec<AtomicU64>,
-    /// Steps that are complete and not in the journals.
+    /// Complete steps that are not in the journals.
     complete: Mutex<Vec<usize>>,
-    /// When the journals are written next. Who holds it writes them.
+    /// The next time to write the journals. The thread that holds the lock writes them.
     next: Mutex<Instant>,
     every: Option<Duration>,
 }
@@ -30,14 +30,15 @@ impl Progress {
         }
     }
 
-    /// A chunk of a step is written; now and then that is noted in the journals.
+    /// Counts a written chunk of a step. From time to time, complete tensors are recorded in the
+    /// journals.
     pub(super) fn chunk_written(
         &self,
         step: usize,
         steps: &[Step<'_>],
         outputs: &[&Output],
     ) -> Result<(), Error> {
-        // who takes the last one has to see what the others wrote
+        // the thread that writes the last chunk must see the writes of the others
         if self.left[step].fetch_sub(1, Ordering::AcqRel) > 1 {
             return Ok(());
         }
@@ -50,12 +51,12 @@ impl Progress {
                 *next = Instant::now() + pause;
                 Ok(())
             }
-            // too early, or another thread is at it
+            // too early, or another thread is writing the journals
             _ => Ok(()),
         }
     }
 
-    /// Bring the tensors that are complete to the disk, and note them in the journals.
+    /// Flushes complete tensors to the disk, and records them in the journals.
     pub(super) fn note(&self, steps: &[Step<'_>], outputs: &[&Output]) -> Result<(), Error> {
         let complete = std::mem::take(&mut *lock(&self.complete));
         for (file, output) in outputs.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The work in the order in which it is done.
+//! The steps of a run, in the order of execution.
 
 use std::ops::Range;
 
@@ -8,20 +8,21 @@ use granule_reader::Source;
 use super::{CHUNK_VALUES, Target};
 use crate::Error;
 
-/// A source tensor and where it goes.
+/// A source tensor and its targets.
 #[derive(Debug)]
 pub(super) struct Step<'t> {
     pub(super) source: usize,
     pub(super) ty: BlockType,
     pub(super) targets: Vec<&'t Target<'t>>,
-    /// Values in a row.
+    /// Number of values in a row.
     pub(super) row: u64,
     pub(super) source_row_bytes: u64,
     rows_per_matrix: u64,
     matrices: u64,
-    /// Rows in a chunk; chunks end with a matrix, because each matrix has weights of its own.
+    /// Number of rows in a chunk. Chunks do not cross matrices, because each matrix has its own
+    /// weights.
     rows_per_chunk: u64,
-    /// Number of the first of the tensor's chunks among those of all tensors.
+    /// Index of the tensor's first chunk among the chunks of all tensors.
     pub(super) first_chunk: u64,
     pub(super) chunks: u64,
 }
@@ -31,7 +32,7 @@ impl Step<'_> {
         self.rows_per_matrix * self.matrices
     }
 
-    /// The matrix and the rows (over all matrices) of the tensor's chunk at `index`.
+    /// Returns the matrix and the rows (counted over all matrices) of the tensor's chunk `index`.
     pub(super) fn chunk(&self, index: u64) -> (u64, Range<u64>) {
         let per_matrix = self.rows_per_matrix.div_ceil(self.rows_per_chunk);
         let (matrix, part) = (index / per_matrix, index % per_matrix);
@@ -42,7 +43,7 @@ impl Step<'_> {
     }
 }
 
-/// Group the targets by source tensor, in the order in which the tensors first appear.
+/// Groups the targets by source tensor, in the order in which the tensors first appear.
 pub(super) fn steps<'t>(
     source: &dyn Source,
     targets: impl Iterator<Item = &'t Target<'t>>,
@@ -63,8 +64,8 @@ pub(super) fn steps<'t>(
         };
         let row = tensor.shape.row();
         let rows_per_matrix = tensor.shape.dimensions().get(1).copied().unwrap_or(1);
-        // sources have checked that rows are whole blocks and that the sizes fit
-        // but for tensors without values
+        // sources have checked that rows are whole blocks and that the sizes fit, except for
+        // tensors without values
         let matrices = tensor.shape.dimensions().iter().skip(2);
         let matrices = matrices.fold(1_u64, |product, count| product.saturating_mul(*count));
         let rows_per_chunk = (CHUNK_VALUES / row.max(1)).clamp(1, rows_per_matrix.max(1));
@@ -78,7 +79,7 @@ pub(super) fn steps<'t>(
             matrices,
             rows_per_chunk,
             first_chunk: chunks,
-            // rows of no values have no data
+            // empty rows have no data
             chunks: if row == 0 { 0 } else { rows_per_matrix.div_ceil(rows_per_chunk) * matrices },
         };
         chunks += step.chunks;

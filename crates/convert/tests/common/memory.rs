@@ -1,6 +1,6 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, reason = "tests")]
-//! A source whose values are computed.
+//! A source with computed values.
 
 use std::hash::Hasher;
 use std::ops::Range;
@@ -15,10 +15,10 @@ pub(crate) struct Memory {
     metadata: Metadata,
     pub(crate) tensors: Vec<SourceTensor>,
     pub(crate) bad: Option<(usize, usize, f32)>,
-    /// Where it says that it comes from, and how it is read.
+    /// Its reported files, and the way it is read.
     pub(crate) files: Vec<PathBuf>,
     pub(crate) reading: u32,
-    /// Values that were read.
+    /// Number of values that were read.
     pub(crate) read: AtomicU64,
 }
 

@@ -16,12 +16,12 @@ use serde_json::Value as Json;
 pub(crate) struct Paper {
     pub(crate) metadata: Metadata,
     pub(crate) tensors: Vec<SourceTensor>,
-    /// Files that the tensors are spread over evenly; 0 is one as well.
+    /// Number of files that the tensors are spread over evenly; 0 means one.
     pub(crate) shards: u32,
 }
 
 impl Paper {
-    /// A model of `fixtures/type-choice/`.
+    /// Reads a model of `fixtures/type-choice/`.
     pub(crate) fn read(json: &Json) -> Self {
         let mut paper = Self::default();
         for entry in json["metadata"].as_array().unwrap() {
@@ -47,7 +47,7 @@ impl Paper {
         paper
     }
 
-    /// The model with one more tensor.
+    /// Returns the model with one more tensor.
     pub(crate) fn with(mut self, name: &str, dimensions: &[u64], ty: BlockType) -> Self {
         let shape = Shape::new(dimensions).unwrap();
         self.tensors.push(SourceTensor { name: name.to_owned(), shape, ty: ty.into() });
@@ -88,7 +88,7 @@ impl Source for Paper {
     }
 }
 
-/// An importance matrix with an entry for every tensor of two dimensions or more.
+/// Returns an importance matrix with an entry for every tensor of two dimensions or more.
 pub(crate) fn matrix_of(source: &Paper) -> Importance {
     let entries = source.tensors.iter().filter(|tensor| tensor.shape.dimensions().len() > 1);
     let entries = entries.map(|tensor| {
@@ -98,7 +98,7 @@ pub(crate) fn matrix_of(source: &Paper) -> Importance {
     matrix(&entries.collect::<Vec<_>>())
 }
 
-/// An importance matrix with so many equal weights for each name.
+/// Returns an importance matrix with the given number of equal weights for each name.
 pub(crate) fn matrix(entries: &[(&str, usize)]) -> Importance {
     let mut bytes = (entries.len() as i32).to_le_bytes().to_vec();
     for (name, values) in entries {

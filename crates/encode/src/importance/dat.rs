@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use super::{Importance, ImportanceError};
 
-/// The older form, little-endian: number of entries; for each its name, number of calls, number of values
-/// and values; then, perhaps, number of chunks and name of the data set.
+/// Parses the older format, little-endian: the number of entries; for each entry its name, number
+/// of calls, number of values and values; then, optionally, the number of chunks and the name of
+/// the data set.
 pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
     let mut rest = Reader { bytes, offset: 0 };
     let count = rest.integer("the number of entries")?;
@@ -26,10 +27,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
         } else {
             values.collect()
         };
-        // the same name twice: the last holds
+        // if a name occurs twice, the last entry wins
         entries.insert(name, weights);
     }
-    // what follows may be cut anywhere
+    // the rest is optional and may end anywhere
     let chunks = rest.integer("chunks").ok().and_then(|chunks| u32::try_from(chunks).ok());
     let dataset = chunks.and_then(|_| rest.text("data set").ok()).filter(|name| !name.is_empty());
     Ok(Importance {
@@ -68,7 +69,7 @@ impl<'a> Reader<'a> {
         usize::try_from(self.integer(what)?).map_err(|_| error)
     }
 
-    /// Text behind its length, up to its first NUL.
+    /// Reads a string that follows its length, up to the first NUL.
     fn text(&mut self, what: &'static str) -> Result<String, ImportanceError> {
         let length = self.length(what)?;
         let bytes = self.take(length, what)?;
@@ -122,7 +123,7 @@ mod tests {
                 let mut damaged = bytes.clone();
                 let end = (position + 4).min(bytes.len());
                 damaged[position..end].copy_from_slice(&number.to_le_bytes()[..end - position]);
-                // must neither panic nor reserve what is not there
+                // must neither panic nor allocate more than the file holds
                 let _ = Importance::parse(&damaged, "");
             }
         }

@@ -15,9 +15,9 @@ const CHUNK_TOKENS: &str = "imatrix.chunk_size";
 const SUMS: &str = ".in_sum2";
 const COUNTS: &str = ".counts";
 
-/// A pair of tensors for each entry: sums of squares, and how many rows were summed.
+/// Parses a pair of tensors for each entry: sums of squares, and how many rows were summed.
 pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
-    // the names are those of a model's tensors with something behind
+    // the names are those of a model's tensors plus a suffix
     let limits = Limits { tensor_name_bytes: 256, ..Limits::DEFAULT };
     let header = Header::parse_prefix(bytes, bytes.len() as u64, &limits)?;
     let metadata = header.metadata();
@@ -54,7 +54,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
     Ok(Importance { file: String::new(), datasets, chunks, chunk_tokens, entries })
 }
 
-/// The counterpart of [`parse`]: every weight is a sum of squares over one row.
+/// Writes what [`parse`] reads. Every weight is stored as a sum of squares over one row.
 pub(super) fn write(importance: &Importance, out: impl io::Write) -> Result<(), WriteError> {
     let mut metadata = Metadata::new();
     metadata.set("general.type", "imatrix");
@@ -102,7 +102,7 @@ fn read(bytes: &[u8], header: &Header, tensor: &TensorInfo) -> Result<Vec<f32>, 
     Ok(data.chunks_exact(4).map(|b| of_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
-/// Mean squares: each count belongs to an equal run of sums.
+/// Returns the mean squares. Each count belongs to a run of sums; all runs have the same length.
 fn weights(name: &str, sums: &[f32], counts: &[f32]) -> Result<Vec<f32>, ImportanceError> {
     if counts.is_empty() || sums.is_empty() || !sums.len().is_multiple_of(counts.len()) {
         return Err(ImportanceError::Counts {
@@ -114,7 +114,7 @@ fn weights(name: &str, sums: &[f32], counts: &[f32]) -> Result<Vec<f32>, Importa
     let run = sums.len() / counts.len();
     let mut weights = Vec::with_capacity(sums.len());
     for (sums, count) in sums.chunks_exact(run).zip(counts) {
-        // halves away from zero; a matrix that was never used weighs all its columns the same
+        // halves round away from zero; a matrix that was never used weighs all its columns equally
         let count = count.round();
         if count > 0.0 {
             weights.extend(sums.iter().map(|sum| sum / count));
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn every_truncation_is_an_error() {
         let bytes = file(&[("a.in_sum2", &[2], &[1.0, 2.0]), ("a.counts", &[1], &[1.0])], "");
-        // the padding behind the last tensor is no loss
+        // the padding after the last tensor may be missing
         for length in 0..bytes.len() - 28 {
             assert!(Importance::parse(&bytes[..length], "").is_err(), "{length}");
         }

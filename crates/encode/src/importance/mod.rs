@@ -1,8 +1,8 @@
 //! Importance matrices: how much each column of a tensor matters.
 //!
-//! `llama-imatrix` runs a model over a text and sums the squares of what every matrix is multiplied with.
-//! Encoders use the mean squares as weights of the error. Two kinds of file hold them: GGUF, and the older
-//! `.dat`.
+//! `llama-imatrix` runs a model over sample text and sums the squares of the activations that every
+//! matrix is multiplied with. Encoders weight the error by the mean squares. Two file formats hold
+//! them: GGUF, and the older `.dat`.
 
 mod dat;
 mod gguf;
@@ -28,7 +28,7 @@ use granule_format::WriteError;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Importance {
-    /// The file's name as it was given.
+    /// The file name as it was given.
     file: String,
     datasets: Vec<String>,
     chunks: u32,
@@ -36,28 +36,30 @@ pub struct Importance {
     entries: BTreeMap<String, Vec<f32>>,
 }
 
-/// Why a file is not an importance matrix.
+/// The reason why a file is not an importance matrix.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportanceError {
-    /// A GGUF file that does not parse.
+    /// The GGUF file cannot be parsed.
     #[error(transparent)]
     Gguf(#[from] granule_format::Error),
-    /// A GGUF file without the keys of an importance matrix.
-    #[error("the GGUF file is no importance matrix: the key {key:?} is absent or of another type")]
+    /// The GGUF file lacks the keys of an importance matrix.
+    #[error(
+        "the GGUF file is not an importance matrix: key {key:?} is missing or has the wrong type"
+    )]
     Key {
-        /// The first key that is missed.
+        /// The first missing key.
         key: &'static str,
     },
-    /// Sums without counts, or counts without sums.
+    /// A tensor of sums has no tensor of counts, or the reverse.
     #[error("tensor {have:?} has no counterpart {lacks:?}")]
     Counterpart {
-        /// The tensor that is there.
+        /// The tensor that is present.
         have: String,
-        /// The tensor that is not.
+        /// The tensor that is missing.
         lacks: String,
     },
-    /// Sums or counts of another type.
+    /// A tensor of sums or counts has another type.
     #[error("tensor {name:?} has type {found}, expected F32")]
     Type {
         /// The tensor.
@@ -65,47 +67,47 @@ pub enum ImportanceError {
         /// Its type.
         found: granule_format::TensorType,
     },
-    /// The sums cannot be shared out among the counts.
-    #[error("{name:?} has {values} sums for {counts} counts, expected the same number for each")]
+    /// The number of sums is not a multiple of the number of counts.
+    #[error("{name:?} has {values} sums and {counts} counts, expected the same number per count")]
     Counts {
         /// The entry.
         name: String,
-        /// How many sums it has.
+        /// Number of sums.
         values: u64,
-        /// How many counts it has.
+        /// Number of counts.
         counts: u64,
     },
     /// A weight is negative, NaN or infinite.
-    #[error("the weight {index} of {name:?} is not finite, or below zero")]
+    #[error("weight {index} of {name:?} is negative or not finite")]
     NotAWeight {
         /// The entry.
         name: String,
-        /// Which of its weights, from 0.
+        /// Index of the weight in the entry, from 0.
         index: usize,
     },
     /// The file ends too early, or has a negative length: it is neither GGUF nor a `.dat` file.
     #[error("neither GGUF nor a .dat file: {what} cannot be read at byte {offset}")]
     Dat {
-        /// What was to be read.
+        /// The field that was being read.
         what: &'static str,
-        /// Where, in bytes from the start of the file.
+        /// Its offset, in bytes from the start of the file.
         offset: usize,
     },
-    /// There is no entry at all.
+    /// The file has no entries.
     #[error("the file has no entries")]
     Empty,
 }
 
-/// Why the file of an importance matrix cannot be used.
+/// The reason why an importance matrix file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportanceFileError {
-    /// The operating system's error.
+    /// The operating system reported an error.
     #[error("cannot read {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The content is not an importance matrix.
@@ -113,19 +115,19 @@ pub enum ImportanceFileError {
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be used.
         source: ImportanceError,
     },
 }
 
 impl Importance {
-    /// A matrix without entries. `file` is the name that is noted in the files that are made with it.
+    /// Returns a matrix without entries. `file` is the name that is recorded in files made with it.
     pub fn new(file: impl Into<String>) -> Self {
         Self { file: file.into(), ..Self::default() }
     }
 
-    /// Sets the weights of a tensor: one for each column, and so for every matrix of its third dimension, one
-    /// matrix after another. An entry of the same name is replaced.
+    /// Sets the weights of a tensor: one for each column. A tensor of three dimensions has one for
+    /// each column of each matrix, one matrix after another. An entry of the same name is replaced.
     ///
     /// # Errors
     /// If there are no weights, or one is negative, NaN or infinite.
@@ -145,20 +147,22 @@ impl Importance {
         Ok(())
     }
 
-    /// Notes the texts that the model was run over, in how many chunks of how many tokens.
+    /// Records which sample texts the model was run over, and in how many chunks of how many
+    /// tokens.
     pub fn set_texts(&mut self, datasets: Vec<String>, chunks: u32, chunk_tokens: u32) {
         (self.datasets, self.chunks, self.chunk_tokens) = (datasets, chunks, chunk_tokens);
     }
 
-    /// Writes the matrix as a GGUF file, as `llama-imatrix` does: the weights are sums over one row.
+    /// Writes the matrix as a GGUF file, as `llama-imatrix` does: the weights are sums over one
+    /// row.
     ///
     /// # Errors
-    /// If a name cannot be the name of a tensor, or writing fails.
+    /// If a name is not a valid tensor name, or writing fails.
     pub fn write(&self, out: impl io::Write) -> Result<(), WriteError> {
         gguf::write(self, out)
     }
 
-    /// Read a file of either kind.
+    /// Reads a file of either format.
     ///
     /// # Errors
     /// If it cannot be read, or is not an importance matrix.
@@ -169,7 +173,8 @@ impl Importance {
             .map_err(|source| ImportanceFileError::Content { path: path.to_owned(), source })
     }
 
-    /// Read the bytes of a file of either kind. `file` is the name that is noted in the files that are made with it.
+    /// Parses the bytes of a file of either format. `file` is the name that is recorded in files
+    /// made with it.
     ///
     /// # Errors
     /// If the bytes are not an importance matrix.
@@ -191,47 +196,49 @@ impl Importance {
         Ok(importance)
     }
 
-    /// The weights of a tensor: one for each column, and so for every matrix of its third dimension, one
-    /// matrix after another.
+    /// Returns the weights of a tensor: one for each column. A tensor of three dimensions has one
+    /// for each column of each matrix, one matrix after another.
     pub fn get(&self, name: &str) -> Option<&[f32]> {
         self.entries.get(name).map(Vec::as_slice)
     }
 
-    /// The names of the tensors that it has weights for, sorted.
+    /// Returns the names of the tensors with weights, sorted.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The file's name as it was given.
+    /// The file name as it was given.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The texts that the model was run over.
+    /// Returns the names of the sample texts that the model was run over.
     pub fn datasets(&self) -> &[String] {
         &self.datasets
     }
 
-    /// How many chunks of text the model was run over; 0 if the file does not say.
+    /// Returns the number of chunks of text that the model was run over; 0 if the file does not
+    /// say.
     pub const fn chunks(&self) -> u32 {
         self.chunks
     }
 
-    /// Tokens in a chunk; 0 if the file does not say.
+    /// Returns the number of tokens in a chunk; 0 if the file does not say.
     pub const fn chunk_tokens(&self) -> u32 {
         self.chunk_tokens
     }
 }
 
-/// The weights of one matrix of the third dimension, for `columns` columns. Those of the third dimension serve for each of
-/// the fourth; zeros alone, which would keep nothing of the matrix, count as equal weights.
+/// Returns the weights of one matrix of a tensor, for `columns` columns. Every index of the fourth
+/// dimension uses the same weights. If all are zero, which would preserve nothing of the matrix,
+/// they are replaced by equal weights.
 pub fn matrix_weights(weights: &[f32], matrix: u64, columns: usize) -> Cow<'_, [f32]> {
     let matrix = (matrix % (weights.len() / columns) as u64) as usize;
     let weights = &weights[matrix * columns..][..columns];
     if is_zero(weights) { Cow::Owned(vec![1.0; columns]) } else { Cow::Borrowed(weights) }
 }
 
-/// Whether columns have nothing but zeros: no sample text has reached them.
+/// Returns whether all weights are zero: the sample text never reached these columns.
 fn is_zero(columns: &[f32]) -> bool {
     columns.iter().all(|weight| *weight == 0.0)
 }

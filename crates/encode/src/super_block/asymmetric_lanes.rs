@@ -4,11 +4,11 @@
 use super::lanes::{ROUNDED_BELOW, Rows, code, select};
 use super::search::Asymmetric;
 
-/// What [`asymmetric`] found in each lane.
+/// The result of [`asymmetric`] in each lane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chosen<const L: usize> {
     pub(crate) scale: [f32; L],
-    /// What to subtract; never negative.
+    /// The number to subtract; never negative.
     pub(crate) min: [f32; L],
     /// The codes are the integers nearest to `inverse * (x - origin)`, clamped to the levels.
     pub(crate) inverse: [f32; L],
@@ -18,15 +18,15 @@ pub(crate) struct Chosen<const L: usize> {
 }
 
 impl<const L: usize> Chosen<L> {
-    /// To be filled.
+    /// A placeholder to be filled in.
     pub(crate) const NONE: Self = {
         let zero = [0.0; L];
         Self { scale: zero, min: zero, inverse: zero, origin: zero, sum_w: zero }
     };
 }
 
-/// Lanes of [`search::asymmetric`](super::search::asymmetric). `weight` gives the weight of value `i` in
-/// lane `k`.
+/// Lane form of [`search::asymmetric`](super::search::asymmetric). `weight` returns the weight of
+/// value `i` in lane `k`.
 #[inline(always)]
 pub(crate) fn asymmetric<const N: usize, const L: usize>(
     search: &Asymmetric,
@@ -103,10 +103,11 @@ struct State<const L: usize> {
 }
 
 impl<const N: usize, const L: usize> Runs<'_, N, L> {
-    /// Dividing the range from `min` to the largest value into `numerator` steps.
+    /// Returns the inverse of the scale that divides the range from `min` to the largest value into
+    /// `numerator` steps.
     ///
-    /// Where there is no range, no value is above `min` and all codes are 0 whatever the inverse;
-    /// 1 stands for it, since infinity would not be [in range](Self::in_range).
+    /// If the range is empty, no value is above `min` and all codes are 0 for any inverse. The
+    /// result is then 1, because infinity would not be [in range](Self::in_range).
     #[inline(always)]
     fn inverse(&self, numerator: f32, min: &[f32; L]) -> [f32; L] {
         let mut inverse = [0.0; L];
@@ -117,22 +118,22 @@ impl<const N: usize, const L: usize> Runs<'_, N, L> {
         inverse
     }
 
-    /// Whether rounding by [`round`] is [`to_even`] for all values of all lanes. Both ends of the values decide, since
-    /// what lies between them is rounded to something between.
+    /// Returns whether [`round`] equals [`to_even`] for all values of all lanes. Checking both ends
+    /// of the values is enough, because rounding is monotonic.
     #[inline(always)]
     fn in_range(&self, inverse: &[f32; L], min: &[f32; L]) -> bool {
         let mut outside = 0;
         for k in 0..L {
             let low = inverse[k] * (self.smallest[k] - min[k]);
             let high = inverse[k] * (self.max[k] - min[k]);
-            // NaN is outside as well.
+            // NaN is outside too.
             let inside = (low.abs() < ROUNDED_BELOW) & (high.abs() < ROUNDED_BELOW);
             outside |= u32::from(!inside);
         }
         outside == 0
     }
 
-    /// The error of the scale that spreads the codes evenly over the range.
+    /// Computes the error of the scale that spreads the codes evenly over the range.
     #[inline(always)]
     fn first_error(
         &self,
@@ -152,8 +153,8 @@ impl<const N: usize, const L: usize> Runs<'_, N, L> {
         error
     }
 
-    /// Try one candidate. `EXACT` is needed when values are not [in range](Self::in_range). `codes` is
-    /// scratch space.
+    /// Tries one candidate. `EXACT` is required when values are not [in range](Self::in_range).
+    /// `codes` is scratch space.
     #[inline(always)]
     fn attempt<const EXACT: bool>(
         &self,
@@ -175,7 +176,8 @@ impl<const N: usize, const L: usize> Runs<'_, N, L> {
             }
         }
         let (mut scale, mut min) = ([0.0; L], [0.0; L]);
-        // Only a determinant above zero makes a candidate; others start from an error that is never the best.
+        // Only a determinant above zero gives a candidate; other lanes start from an error that is
+        // never the best.
         let mut error = [0.0; L];
         for k in 0..L {
             let determinant = self.sum_w[k] * sum_cc[k] - sum_c[k] * sum_c[k];

@@ -1,8 +1,10 @@
-//! The descent of [`search::descend`](super::search::descend), in lanes; see [`lanes`](super::lanes).
+//! The descent of [`search::descend`](super::search::descend), in lanes; see
+//! [`lanes`](super::lanes).
 //!
-//! In a round each value waits for what the one before it did to the sums, through a division. But most runs of weights
-//! never move a code. Whether one does can be asked for all values of a run at once, with the sums as they are at the
-//! start: where none would move then, the sums stay, so that none ever moves. Only the other runs, about one in seven, are
+//! Within a round each value depends, through a division, on the change that the previous value
+//! made to the sums. But in most runs of weights no code ever moves. Whether a code moves can be
+//! tested for all values of a run at once, with the sums as they are at the start. If none would
+//! move, the sums do not change, so none ever moves. Only the other runs, about one in seven, are
 //! gathered and go through the rounds.
 #![allow(clippy::needless_range_loop, reason = "loops over lanes index several arrays alike")]
 
@@ -10,8 +12,8 @@ use super::lanes::{Rows, clamp, lane, round, select};
 use super::symmetric_lanes::largest;
 use crate::round::to_even;
 
-/// [`search::descend`](super::search::descend) for `N` values in each of `L` lanes of each of `R` rows of runs, which `run`
-/// gives: the scales.
+/// Returns the scales of [`search::descend`](super::search::descend) for `N` values in each of `L`
+/// lanes of each of `R` rows of runs. `run` returns the runs of a row.
 #[inline(always)]
 pub(crate) fn descend<'a, const N: usize, const L: usize, const R: usize>(
     half: i32,
@@ -25,7 +27,7 @@ pub(crate) fn descend<'a, const N: usize, const L: usize, const R: usize>(
         let x = run(i);
         let start = Start::of(half, x);
         scales[i] = start.scale();
-        // first which, without branches, as no processor predicts them
+        // first collects the runs, without branches, which no processor could predict
         let moves = start.moves(half, x);
         let (mut which, mut moving) = ([0; L], 0);
         for k in 0..L {
@@ -48,12 +50,12 @@ pub(crate) fn descend<'a, const N: usize, const L: usize, const R: usize>(
     scales
 }
 
-/// Where the descent starts: the value of largest magnitude has the code `-half`.
+/// The state at the start of the descent: the value of largest magnitude has the code `-half`.
 struct Start<const N: usize, const L: usize> {
     codes: Rows<N, L>,
     sum_xc: [f32; L],
     sum_cc: [f32; L],
-    /// Lanes that are as good as zero.
+    /// Lanes whose values are all negligible.
     nothing: [bool; L],
 }
 
@@ -90,7 +92,7 @@ impl<const N: usize, const L: usize> Start<N, L> {
         scale
     }
 
-    /// Not zero for lanes in which a code may move.
+    /// Returns a nonzero number for lanes in which a code may move.
     #[inline(always)]
     fn moves(&self, half: i32, x: &[[f32; L]; N]) -> [u32; L] {
         let mut moves = [0; L];
@@ -108,7 +110,7 @@ impl<const N: usize, const L: usize> Start<N, L> {
     }
 }
 
-/// The rounds, for runs of which some code may move, and their scales at their places.
+/// Runs the rounds for the runs in which a code may move, and stores their scales at their places.
 #[inline(always)]
 fn settle<const N: usize, const L: usize>(
     half: i32,
@@ -117,13 +119,13 @@ fn settle<const N: usize, const L: usize>(
     scales: &mut [[f32; L]],
 ) {
     let mut state = Start::of(half, x);
-    // Rounds write to the other of two places: a choice between a number and the one already there would become a masked
-    // store, which is slow on many processors.
+    // Each round writes to the other of two buffers. Selecting between a new number and the one
+    // already in place would become a masked store, which is slow on many processors.
     let mut other = Rows::<N, L>::ZERO;
     for _ in 0..5 {
         let Start { codes, sum_xc, sum_cc, .. } = &mut state;
         std::mem::swap(codes, &mut other);
-        // not one number: that would be put together after each value
+        // not a single number, which would have to be reduced after each value
         let mut moved = [0; L];
         for i in 0..N {
             let (x, before, codes) = (&x[i], &other.0[i], &mut codes.0[i]);
@@ -153,7 +155,8 @@ fn settle<const N: usize, const L: usize>(
     }
 }
 
-/// Set lane `k` of every row. Not compiled for the instruction set of the lanes, as [`lane`] is not.
+/// Sets lane `k` of every row. Like [`lane`], this is not compiled for the instruction set of the
+/// lanes.
 #[inline(never)]
 fn put<const N: usize, const L: usize>(rows: &mut [[f32; L]; N], k: usize, values: &[f32; N]) {
     for (row, value) in rows.iter_mut().zip(values) {

@@ -1,11 +1,11 @@
-//! What the searches in lanes share: rows of lanes, rounding, choosing.
+//! Building blocks of the searches in lanes: rows of lanes, rounding, selection.
 //!
 //! The searches of [`search`](super::search) run on many runs of values at once, one in each lane.
 //!
-//! A run is a column of an array `[[f32; L]; N]`: its `N` values stand in the same lane `k` of `N` rows. Loops over lanes
-//! are innermost and have no branches, so that they become vector instructions inside
-//! [`Isa::run`](granule_reader::isa::Isa::run). Inside a lane the operations and their order are
-//! those of the scalar form; that is what keeps the bytes the same.
+//! A run is a column of an array `[[f32; L]; N]`: its `N` values are in the same lane `k` of `N`
+//! rows. Loops over lanes are innermost and have no branches, so that they vectorize inside
+//! [`Isa::run`](granule_reader::isa::Isa::run). Within a lane the operations and their order are
+//! those of the scalar form, so both forms give the same bytes.
 
 use crate::round::{SHIFT, to_even};
 
@@ -18,10 +18,11 @@ impl<const N: usize, const L: usize> Rows<N, L> {
     pub(crate) const ZERO: Self = Self([[0.0; L]; N]);
 }
 
-/// Lane `k` of every row.
+/// Returns lane `k` of every row.
 ///
-/// Like [`transpose`] on purpose not compiled for the instruction set of the lanes: with AVX-512 the compiler would
-/// gather and scatter, which is several times slower than moving numbers one by one.
+/// Like [`transpose`], this is deliberately not compiled for the instruction set of the lanes. With
+/// AVX-512 the compiler would gather and scatter, which is several times slower than moving numbers
+/// one by one.
 #[inline(never)]
 pub(crate) fn lane<T: Copy, const N: usize, const L: usize>(
     rows: &[[T; L]; N],
@@ -30,7 +31,8 @@ pub(crate) fn lane<T: Copy, const N: usize, const L: usize>(
     std::array::from_fn(|i| rows[i][k])
 }
 
-/// `to = a * b`. Flat, since a short loop over lanes would be unrolled, and the outer one made into scatters.
+/// Computes `to = a * b`. The loop is flat: a short loop over lanes would be unrolled, and the
+/// outer one turned into scatters.
 #[inline(always)]
 pub(crate) fn products<const N: usize, const L: usize>(
     to: &mut [[f32; L]; N],
@@ -43,33 +45,34 @@ pub(crate) fn products<const N: usize, const L: usize>(
     }
 }
 
-/// Rounding by [`round`] is that of [`to_even`] for magnitudes below this.
+/// [`round`] equals [`to_even`] for magnitudes below this.
 pub(crate) const ROUNDED_BELOW: f32 = 4_194_303.0;
 
-/// [`to_even`] for small magnitudes, as a float; what becomes of the sign of zero is left open.
+/// Returns [`to_even`] as a float, for small magnitudes. The sign of a zero is unspecified.
 ///
-/// `L` is the number of lanes. From 16 on, registers have 32 bytes, and instruction sets with such registers round in one
-/// instruction; without one, it would be a call.
+/// `L` is the number of lanes. From 16 lanes on, registers have 32 bytes, and instruction sets with
+/// such registers round in one instruction. Without that instruction, rounding would be a call.
 #[inline(always)]
 pub(crate) fn round<const L: usize>(value: f32) -> f32 {
     if L >= 16 { value.round_ties_even() } else { (value + SHIFT) - SHIFT }
 }
 
-/// A choice between numbers that are at hand. From a branch between two array elements the compiler
-/// would make a choice between their addresses, and gather.
+/// Selects between two numbers that are already loaded. From a branch between two array elements
+/// the compiler would make a choice between their addresses, and a gather.
 #[inline(always)]
 pub(crate) fn select<T>(condition: bool, yes: T, no: T) -> T {
     std::hint::select_unpredictable(condition, yes, no)
 }
 
-/// Two instructions; `f32::clamp` takes more for the sake of NaN.
+/// Clamps in two instructions; `f32::clamp` needs more to handle NaN.
 #[inline(always)]
 pub(crate) fn clamp(value: f32, low: f32, high: f32) -> f32 {
     let value = select(value > low, value, low);
     select(value < high, value, high)
 }
 
-/// A code from `low` to `high` in one of `L` lanes. Not `EXACT` for small magnitudes, see [`round`].
+/// Returns a code from `low` to `high` in one of `L` lanes. `EXACT` can be false for small
+/// magnitudes, see [`round`].
 #[inline(always)]
 pub(crate) fn code<const L: usize, const EXACT: bool>(low: i32, high: i32, value: f32) -> f32 {
     if EXACT {

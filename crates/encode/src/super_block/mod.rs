@@ -27,12 +27,12 @@ mod tests {
     use super::VALUES;
     use crate::{Encoder, q2_k, q3_k, q4_k, q5_k, q6_k};
 
-    /// The lanes must agree with the definition also where rows reach the ends of the range of `f32`
-    /// and where weights are sparse, so that sums cancel, overflow, or leave nothing to go by.
+    /// The lanes must agree with the definition even if rows reach the limits of `f32` or weights
+    /// are sparse, so that sums cancel, overflow, or are all zero.
     #[test]
     fn lanes_give_the_bytes_of_the_definition() {
         let mut random = Random(1);
-        // Not a whole number of tiles, of any number of lanes.
+        // Not a whole number of tiles for any number of lanes.
         let (rows, columns) = (13, 3 * VALUES);
         for round in 0..12 {
             let values: Vec<f32> = (0..rows * columns)
@@ -85,7 +85,7 @@ mod tests {
     struct Random(u64);
 
     impl Random {
-        /// Uniform from -1 to 1.
+        /// Returns a number uniformly distributed from -1 to 1.
         fn signed(&mut self) -> f32 {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0

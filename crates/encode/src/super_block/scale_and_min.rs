@@ -1,7 +1,7 @@
 //! The types whose sub-blocks have a scale and a minimum: Q2_K, Q4_K, Q5_K.
 //!
-//! They differ in the length of the sub-blocks, the numbers of levels, and the weights; what is
-//! common is here, once by definition and once in lanes (a lane is a super-block).
+//! They differ in the length of the sub-blocks, the number of levels, and the weights. The common
+//! part is here, once by definition and once in lanes (a lane is a super-block).
 
 use granule_format::Block;
 use granule_format::num::F16;
@@ -16,7 +16,8 @@ use super::tile::{Matrix, Tile};
 use crate::round::{f16, to_even};
 use crate::rows::blocks_for;
 
-/// What distinguishes the types. `N` is the number of values in a sub-block, `SUBS` the number of sub-blocks in a super-block.
+/// The differences between the types. `N` is the number of values in a sub-block, `SUBS` the number
+/// of sub-blocks in a super-block.
 pub(crate) trait Family<const N: usize, const SUBS: usize> {
     type Block: Block;
     /// The largest code of a sub-block's scale or minimum.
@@ -24,20 +25,21 @@ pub(crate) trait Family<const N: usize, const SUBS: usize> {
     /// The search without importance weights, and with them.
     const PLAIN: Asymmetric;
     const WEIGHTED: Asymmetric;
-    /// Multiplies the mean square of the super-block in the weights of the weighted search.
+    /// Factor of the super-block's mean square in the weights of the weighted search.
     const MEAN_SQUARE_FACTOR: f32;
 
-    /// The weight of a value when there are no importance weights; `root_mean_square` is that of its sub-block.
+    /// Returns the weight of a value when there are no importance weights; `root_mean_square` is
+    /// that of its sub-block.
     fn plain_weight(root_mean_square: f32, x: f32) -> f32;
 
-    /// What the fields of the block keep of the sub-blocks' scales and minimums, which can be too large for them; see
-    /// [`search::positive`].
+    /// Reduces the codes of the sub-blocks' scales and minimums, which can be too large for the
+    /// fields of the block (see [`search::positive`]), to what the fields hold.
     fn settle(weighted: bool, scales: &mut [u8; SUBS], mins: &mut [u8; SUBS]);
 
     fn pack(scales: SuperScales<SUBS>, codes: [u8; VALUES]) -> Self::Block;
 }
 
-/// Everything of a super-block but the codes.
+/// Everything in a super-block except the codes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SuperScales<const SUBS: usize> {
     pub(crate) scale: F16,
@@ -46,7 +48,7 @@ pub(crate) struct SuperScales<const SUBS: usize> {
     pub(crate) sub_mins: [u8; SUBS],
 }
 
-/// Encode rows by the plain scalar form.
+/// Encodes rows by the plain scalar form.
 pub(crate) fn encode_by_definition<F: Family<N, SUBS>, const N: usize, const SUBS: usize>(
     rows: &[f32],
     columns: usize,
@@ -83,7 +85,7 @@ fn plain<F: Family<N, SUBS>, const N: usize, const SUBS: usize>(
     plain_scales::<F, N, SUBS>(&scales, &mins)
 }
 
-/// The largest scale and the largest minimum of the sub-blocks get the largest code.
+/// Quantizes the scales and minimums of the sub-blocks: the largest of each gets the largest code.
 #[inline(always)]
 fn plain_scales<F: Family<N, SUBS>, const N: usize, const SUBS: usize>(
     scales: &[f32; SUBS],
@@ -136,8 +138,8 @@ fn weighted_scales<F: Family<N, SUBS>, const N: usize, const SUBS: usize>(
     SuperScales { scale: f16(scale), min: f16(min), sub_scales, sub_mins }
 }
 
-/// Round the values again, to the scales and minimums as the block holds them. A sub-block whose scale
-/// came out as zero keeps the codes of its search.
+/// Rounds the values again, with the scales and minimums as the block stores them. A sub-block
+/// whose scale came out as zero keeps the codes of its search.
 #[inline(always)]
 fn recode<const N: usize, const SUBS: usize>(
     levels: i32,
@@ -159,7 +161,7 @@ fn recode<const N: usize, const SUBS: usize>(
     }
 }
 
-/// Encode rows, many super-blocks at once. The same bytes as [`encode_by_definition`].
+/// Encodes rows, many super-blocks at once, to the same bytes as [`encode_by_definition`].
 pub(crate) fn encode<F: Family<N, SUBS>, const N: usize, const SUBS: usize>(
     isa: Isa,
     rows: &[f32],

@@ -1,6 +1,6 @@
 //! The types whose sub-blocks have a scale and codes around zero: Q3_K, Q6_K.
 //!
-//! What is common is here, once by definition and once in lanes (a lane is a super-block).
+//! The common part is here, once by definition and once in lanes (a lane is a super-block).
 
 use granule_format::Block;
 use granule_format::num::F16;
@@ -14,34 +14,35 @@ use crate::rows::blocks_for;
 /// Values in a sub-block, and sub-blocks in a super-block.
 pub(crate) const N: usize = 16;
 
-/// What distinguishes the types.
+/// The differences between the types.
 pub(crate) trait Family {
     type Block: Block;
-    /// Codes go from `-HALF` to `HALF - 1`.
+    /// Half the number of codes, which range from `-HALF` to `HALF - 1`.
     const HALF: i32;
 
-    /// The scales of the sub-blocks and what the block makes of them, by definition, and the codes of the searches.
+    /// Fits the scales of the sub-blocks by definition. Returns them as the block stores them, and
+    /// the codes of the searches.
     fn fit(
         x: &[f32; VALUES],
         importance: Option<&[f32; VALUES]>,
         codes: &mut [i8; VALUES],
     ) -> SuperScales;
 
-    /// The same for the super-blocks in the lanes of a tile, without the codes.
+    /// Does the same for the super-blocks in the lanes of a tile, without the codes.
     fn fit_in_lanes<const L: usize>(tile: &Tile<L>, weighted: bool) -> [SuperScales; L];
 
-    /// `codes` are raised by `HALF`.
+    /// Packs a block. `HALF` has been added to the `codes`.
     fn pack(scales: SuperScales, codes: [u8; VALUES]) -> Self::Block;
 }
 
-/// Everything of a super-block but the codes.
+/// Everything in a super-block except the codes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SuperScales {
     pub(crate) scale: F16,
     pub(crate) sub_scales: [i8; N],
 }
 
-/// Encode rows by the plain scalar form.
+/// Encodes rows by the plain scalar form.
 pub(crate) fn encode_by_definition<F: Family>(
     rows: &[f32],
     columns: usize,
@@ -61,7 +62,7 @@ pub(crate) fn encode_by_definition<F: Family>(
     }
 }
 
-/// Encode rows, many super-blocks at once. The same bytes as [`encode_by_definition`].
+/// Encodes rows, many super-blocks at once, to the same bytes as [`encode_by_definition`].
 pub(crate) fn encode<F: Family>(
     isa: Isa,
     rows: &[f32],
@@ -107,8 +108,8 @@ fn in_lanes<F: Family, const L: usize>(matrix: &Matrix, blocks: &mut [F::Block])
     }
 }
 
-/// Round the values again, to the scales as the block holds them. Returns whether there is a sub-block whose scale came
-/// out as zero; it is left alone, see [`keep_idle`].
+/// Rounds the values again, with the scales as the block stores them. Returns whether the scale of
+/// any sub-block came out as zero. Such sub-blocks are not changed, see [`keep_idle`].
 #[inline(always)]
 fn recode(half: i32, x: &[f32; VALUES], scales: &SuperScales, raised: &mut [u8; VALUES]) -> bool {
     let all = scales.scale.to_f32();
@@ -127,7 +128,7 @@ fn recode(half: i32, x: &[f32; VALUES], scales: &SuperScales, raised: &mut [u8; 
     any_idle
 }
 
-/// Give the sub-blocks whose scale came out as zero the codes of their search.
+/// Gives the sub-blocks whose scale came out as zero the codes of their search.
 fn keep_idle(half: i32, scales: &SuperScales, codes: &[i8; VALUES], raised: &mut [u8; VALUES]) {
     let all = scales.scale.to_f32();
     let sub_blocks = raised.as_chunks_mut::<N>().0.iter_mut().zip(codes.as_chunks::<N>().0);
@@ -138,7 +139,7 @@ fn keep_idle(half: i32, scales: &SuperScales, codes: &[i8; VALUES], raised: &mut
     }
 }
 
-/// The scale of largest magnitude, the first if there are several; NaN is passed over.
+/// Returns the scale of largest magnitude, the first if there are several. NaN is skipped.
 #[inline(always)]
 pub(crate) fn largest(scales: &[f32; N]) -> f32 {
     scales.iter().fold(0.0_f32, |largest, s| if s.abs() > largest.abs() { *s } else { largest })

@@ -1,15 +1,15 @@
-//! The searches for scales and codes that the encoders share, in their plain scalar form.
+//! The shared searches for scales and codes, in their plain scalar form.
 //!
-//! Everything here is the definition: single precision throughout, one rounding an operation, sums
-//! from the first value to the last, products from left to right. The lane forms repeat these
-//! operations in this order.
+//! Everything here is the definition: single precision throughout, one rounding per operation, sums
+//! from the first value to the last, products from left to right. The lane forms perform the same
+//! operations in the same order.
 //!
 //! All searches minimise a weighted squared error: over the values `x` with weights `w`, the sum of
 //! `w * (x - decoded)^2`.
 
 use crate::round::to_even;
 
-/// Below this largest magnitude a run of values counts as all zero.
+/// A run of values whose largest magnitude is below this counts as all zero.
 pub(crate) const NOTHING: f32 = 1e-15;
 
 /// Parameters of the search for a scale and a minimum.
@@ -26,20 +26,21 @@ pub(crate) struct Asymmetric {
     pub(crate) absolute: bool,
 }
 
-/// What [`asymmetric`] found: `x` is about `scale * code - min`.
+/// The result of [`asymmetric`]: `x` is about `scale * code - min`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ScaleAndMin {
     pub(crate) scale: f32,
-    /// What to subtract; never negative.
+    /// The number to subtract; never negative.
     pub(crate) min: f32,
 }
 
-/// Choose a scale, a minimum that is not above zero, and codes.
+/// Chooses a scale, a minimum that is not above zero, and codes.
 ///
-/// Starts from the scale that spreads the codes over the range from the smallest value (or zero) to the largest. Each
-/// candidate then divides the range a little differently, rounds the values to codes, and solves for
-/// the scale and the minimum that are best for these codes by weighted least squares; it is taken if its error is
-/// below the best so far. A minimum that is taken is also the origin of the candidates that follow.
+/// The search starts from the scale that spreads the codes over the range from the smallest value
+/// (or zero) to the largest. Each candidate then divides the range a little differently, rounds the
+/// values to codes, and solves for the scale and the minimum that are best for these codes by
+/// weighted least squares. A candidate is accepted if its error is below the best so far. An
+/// accepted minimum is also the origin of the following candidates.
 ///
 /// # Panics
 /// If `weights` or `codes` are shorter than `x`, or `x` is empty.
@@ -99,7 +100,7 @@ pub(crate) fn asymmetric(
             sum_xc += w * c * x[i];
         }
         let determinant = sum_w * sum_cc - sum_c * sum_c;
-        // Written so that NaN, from sums that overflow, is passed over as well.
+        // Written so that NaN, from sums that overflow, is skipped too.
         if determinant > 0.0 {
             let mut this_scale = (sum_w * sum_xc - sum_x * sum_c) / determinant;
             let mut this_min = (sum_cc * sum_x - sum_c * sum_xc) / determinant;
@@ -120,21 +121,22 @@ pub(crate) fn asymmetric(
     ScaleAndMin { scale, min: -min }
 }
 
-/// Choose a scale and codes from 0 to `levels` for numbers that are not negative: `x` is about `scale * code`.
+/// Chooses a scale and codes from 0 to `levels` for nonnegative numbers: `x` is about `scale *
+/// code`.
 ///
-/// Nine divisions of the range are tried, then each code in turn may move to the level that is
-/// nearest under the scale that is best for all the others, as long as something moves, five times
-/// at most.
+/// The search tries nine divisions of the range. Then each code in turn may move to the level that
+/// is nearest under the best scale for all the others, until nothing moves, in five rounds at most.
 ///
-/// A code is kept in eight bits. With a negative number among `x` (a search may give one when its
-/// sums cancel) it wraps around, so codes above `levels` can come out; what becomes of them is the caller's affair.
+/// A code is stored in eight bits. If `x` has a negative number (which a search may produce when
+/// its sums cancel), the code wraps around. Codes above `levels` are therefore possible, and the
+/// caller must handle them.
 pub(crate) fn positive<const N: usize>(
     levels: i32,
     x: &[f32; N],
     weights: &[f32; N],
 ) -> (f32, [u8; N]) {
     let mut codes = [0; N];
-    // Not `f32::max`: a NaN becomes the maximum, and the next number takes its place.
+    // Not `f32::max`: here a NaN becomes the maximum, and the next number replaces it.
     let max = x.iter().fold(0.0, |max, x| if max > *x { max } else { *x });
     if max < NOTHING {
         return (0.0, codes);
@@ -195,11 +197,12 @@ pub(crate) fn positive<const N: usize>(
     (if sum_cc > 0.0 { sum_xc / sum_cc } else { 0.0 }, codes)
 }
 
-/// Choose a scale and codes from `-half` to `half - 1`: `x` is about `scale * code`.
+/// Chooses a scale and codes from `-half` to `half - 1`: `x` is about `scale * code`.
 ///
-/// The value of largest magnitude goes to the end of the codes, `-half`, or near it: eighteen further scales move
-/// that end by up to 0.9 of a step either way. Each is replaced by the scale that is best for the
-/// codes it gives, by weighted least squares. Returns 0 and the lowest codes if the values are as good as zero.
+/// The value of largest magnitude is mapped to the end of the codes, `-half`, or near it: eighteen
+/// further scales move that end by up to 0.9 of a step in either direction. Each scale is replaced
+/// by the best one for its codes, by weighted least squares. Returns 0 and the lowest codes if all
+/// values are negligible.
 pub(crate) fn symmetric<const N: usize>(
     half: i32,
     x: &[f32; N],
@@ -237,10 +240,11 @@ pub(crate) fn symmetric<const N: usize>(
     (scale, x.map(|x| code(inverse, x) as i8))
 }
 
-/// Choose a scale and codes from `-half` to `half - 1`, with the squares of the values as weights.
+/// Chooses a scale and codes from `-half` to `half - 1`, with the squares of the values as weights.
 ///
-/// The value of largest magnitude gets `-half`. Then each code in turn may move to the level that is nearest
-/// under the scale that is best for all the others, as long as something moves, five times at most.
+/// The value of largest magnitude gets the code `-half`. Then each code in turn may move to the
+/// level that is nearest under the best scale for all the others, until nothing moves, in five
+/// rounds at most.
 pub(crate) fn descend<const N: usize>(half: i32, x: &[f32; N]) -> (f32, [i8; N]) {
     let (largest, magnitude) = largest(x);
     if magnitude < NOTHING {
@@ -283,7 +287,7 @@ pub(crate) fn descend<const N: usize>(half: i32, x: &[f32; N]) -> (f32, [i8; N])
     (scale, codes.map(|code| code as i8))
 }
 
-/// The value of largest magnitude, the first one if there are several, and that magnitude.
+/// Returns the value of largest magnitude, the first one if there are several, and that magnitude.
 fn largest(x: &[f32]) -> (f32, f32) {
     x.iter().fold((0.0, 0.0), |(largest, magnitude), x| {
         if x.abs() > magnitude { (*x, x.abs()) } else { (largest, magnitude) }

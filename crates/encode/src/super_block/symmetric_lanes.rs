@@ -5,7 +5,8 @@ use super::lanes::{Rows, code, products, round, select};
 use super::search::NOTHING;
 use crate::round::to_even;
 
-/// Lanes of [`search::positive`](super::search::positive): the scales, and the codes as they are kept, in eight bits.
+/// Lane form of [`search::positive`](super::search::positive). Returns the scales, and the codes as
+/// they are stored, in eight bits.
 #[inline(always)]
 pub(crate) fn positive<const N: usize, const L: usize>(
     levels: i32,
@@ -105,19 +106,19 @@ pub(crate) fn positive<const N: usize, const L: usize>(
     (scale, codes)
 }
 
-/// Lanes of [`search::symmetric`](super::search::symmetric) for values that are finite: the scales, and the numbers that
-/// give the codes, which are the integers nearest to `inverse * x`, clamped.
+/// Lane form of [`search::symmetric`](super::search::symmetric) for finite values. Returns the
+/// scales and the inverses: the codes are the integers nearest to `inverse * x`, clamped.
 #[inline(always)]
 pub(crate) fn symmetric<const N: usize, const L: usize>(
     half: i32,
     x: &[[f32; L]; N],
     weights: &[[f32; L]; N],
 ) -> ([f32; L], [f32; L]) {
-    // Values are at most `largest`, so codes before clamping are about `half + 1` at most.
+    // Values are at most `largest`, so unclamped codes are about `half + 1` at most.
     symmetric_search::<N, L, false>(half, x, weights)
 }
 
-/// Lanes of [`search::symmetric`](super::search::symmetric): the scales and the codes.
+/// Lane form of [`search::symmetric`](super::search::symmetric). Returns the scales and the codes.
 #[inline(always)]
 pub(crate) fn symmetric_codes<const N: usize, const L: usize>(
     half: i32,
@@ -136,8 +137,8 @@ pub(crate) fn symmetric_codes<const N: usize, const L: usize>(
     (scale, codes)
 }
 
-/// The scales, and the numbers that give the codes, which are the integers nearest to `inverse * x`,
-/// clamped. `EXACT` if `x` can be infinite or NaN.
+/// Returns the scales and the inverses: the codes are the integers nearest to `inverse * x`,
+/// clamped. `EXACT` must be true if `x` can be infinite or NaN.
 #[inline(always)]
 fn symmetric_search<const N: usize, const L: usize, const EXACT: bool>(
     half: i32,
@@ -167,7 +168,7 @@ fn symmetric_search<const N: usize, const L: usize, const EXACT: bool>(
         for k in 0..L {
             this_inverse[k] = numerator / largest[k];
         }
-        // Up to there, and without infinities, the value of largest magnitude is rounded to `-half` at the lowest.
+        // Up to this candidate, and without infinities, no value is rounded below `-half`.
         let (sum_xc, sum_cc) = if !EXACT && candidate <= 4 {
             sums::<N, L, EXACT, false>(half, x, weights, weighted, &this_inverse)
         } else {
@@ -188,8 +189,8 @@ fn symmetric_search<const N: usize, const L: usize, const EXACT: bool>(
     (scale, inverse)
 }
 
-/// The two sums of the least squares problem for the codes that `inverse` gives; `weighted` is `weights * x`. Not `BELOW` if
-/// no code can be below `-half`.
+/// Returns the two sums of the least squares problem for the codes that `inverse` gives; `weighted`
+/// is `weights * x`. `BELOW` can be false if no code can be below `-half`.
 #[inline(always)]
 fn sums<const N: usize, const L: usize, const EXACT: bool, const BELOW: bool>(
     half: i32,
@@ -215,8 +216,8 @@ fn sums<const N: usize, const L: usize, const EXACT: bool, const BELOW: bool>(
     (sum_xc, sum_cc)
 }
 
-/// The value of largest magnitude of each lane, the first one if there are several; and whether the lane is
-/// as good as zero, in which case the value is given as 1.
+/// Returns the value of largest magnitude of each lane, the first one if there are several, and
+/// whether the lane counts as zero, in which case the value is 1.
 #[inline(always)]
 pub(super) fn largest<const N: usize, const L: usize>(x: &[[f32; L]; N]) -> ([f32; L], [bool; L]) {
     let (mut largest, mut magnitude) = ([0.0; L], [0.0; L]);

@@ -1,4 +1,4 @@
-//! Super-blocks of 256 values: where they lie in a matrix, and tiles of them in lanes.
+//! Super-blocks of 256 values: their positions in a matrix, and tiles of them in lanes.
 
 use super::VALUES;
 use super::lanes::Rows;
@@ -6,7 +6,7 @@ use super::lanes::Rows;
 /// Rows of whole super-blocks and the importance weights of their columns.
 #[derive(Debug)]
 pub(crate) struct Matrix<'a> {
-    /// In the order of the rows.
+    /// All super-blocks, in row order.
     pub(crate) super_blocks: &'a [[f32; VALUES]],
     /// The weights of one row.
     importance: Option<&'a [[f32; VALUES]]>,
@@ -14,7 +14,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Of rows and weights that [`blocks_for`](crate::rows::blocks_for) has checked.
+    /// Wraps rows and weights that [`blocks_for`](crate::rows::blocks_for) has checked.
     pub(crate) fn new(rows: &'a [f32], columns: usize, weights: Option<&'a [f32]>) -> Self {
         let super_blocks = rows.as_chunks().0;
         let importance = weights.map(|weights| weights.as_chunks().0);
@@ -25,14 +25,14 @@ impl<'a> Matrix<'a> {
         self.importance.is_some()
     }
 
-    /// The importance weights for the values of a super-block.
+    /// Returns the importance weights for the values of a super-block.
     #[inline(always)]
     pub(crate) fn importance(&self, super_block: usize) -> Option<&'a [f32; VALUES]> {
         Some(&self.importance?[super_block % self.super_blocks_a_row])
     }
 }
 
-/// `L` super-blocks side by side: a super-block is a lane.
+/// `L` super-blocks, one in each lane.
 #[derive(Debug)]
 pub(crate) struct Tile<const L: usize> {
     /// Value `i` of super-block `k` is `values[i][k]`.
@@ -45,7 +45,7 @@ impl<const L: usize> Tile<L> {
         Self { values: Box::new(Rows::ZERO), importance: Box::new(Rows::ZERO) }
     }
 
-    /// Load `count` super-blocks from index `first` on. Lanes that are left over hold zeros.
+    /// Loads `count` super-blocks, starting at index `first`. The remaining lanes hold zeros.
     #[inline(always)]
     pub(crate) fn load(&mut self, matrix: &Matrix, first: usize, count: usize) {
         let mut lanes = [&[0.0; VALUES]; L];
@@ -61,7 +61,7 @@ impl<const L: usize> Tile<L> {
         }
     }
 
-    /// The sum of the squares of each super-block.
+    /// Returns the sum of the squares of each super-block.
     #[inline(always)]
     pub(crate) fn sum_of_squares(&self) -> [f32; L] {
         let mut sum = [0.0; L];
@@ -73,23 +73,24 @@ impl<const L: usize> Tile<L> {
         sum
     }
 
-    /// The values of sub-block `i`, if sub-blocks have `N` values.
+    /// Returns the values of sub-block `i`, for sub-blocks of `N` values.
     #[inline(always)]
     pub(crate) fn sub_block<const N: usize>(&self, i: usize) -> &[[f32; L]; N] {
         &self.values.0.as_chunks().0[i]
     }
 
-    /// The importance weights of sub-block `i`, if sub-blocks have `N` values.
+    /// Returns the importance weights of sub-block `i`, for sub-blocks of `N` values.
     #[inline(always)]
     pub(crate) fn importance<const N: usize>(&self, i: usize) -> &[[f32; L]; N] {
         &self.importance.0.as_chunks().0[i]
     }
 }
 
-/// Turn runs so that value `i` of all of them lies side by side, in squares of four by four, which become shuffles. For
-/// `inline(never)` see [`lane`](super::lanes::lane).
+/// Transposes runs so that value `i` of all runs is contiguous, in squares of four by four, which
+/// become shuffles. For `inline(never)` see [`lane`](super::lanes::lane).
 ///
-/// A cache line of each run at a time: runs of super-blocks lie so that their lines push each other out of the cache.
+/// The function processes one cache line of each run at a time, because the cache lines of
+/// different super-blocks evict each other.
 #[inline(never)]
 pub(crate) fn transpose<const N: usize, const L: usize>(
     lanes: &[&[f32; N]; L],

@@ -14,27 +14,27 @@ macro_rules! data_types {
         }
 
         impl DataType {
-            /// The type with this name in the header of a safetensors file.
+            /// Returns the type with this name in the header of a safetensors file.
             pub(crate) fn from_name(name: &str) -> Option<Self> {
                 match name { $( $text => Some(Self::$name), )* _ => None }
             }
 
-            /// The type that PyTorch calls `torch.<name>`.
+            /// Returns the type that PyTorch calls `torch.<name>`.
             pub(crate) fn from_torch(name: &str) -> Option<Self> {
                 match name { $( $torch => Some(Self::$name), )* _ => None }
             }
 
-            /// The name in the header of a safetensors file, if it can be in one.
+            /// Returns the name in the header of a safetensors file, if it can be in one.
             pub(crate) const fn name(self) -> &'static str {
                 match self { $( Self::$name => $text, )* Self::Mxfp4 => "MXFP4" }
             }
 
-            /// Bytes of a number, or of a block of the types that have blocks. See [`values`](Self::values).
+            /// Returns bytes of a number, or of a block of the types that have blocks. See [`values`](Self::values).
             pub(crate) const fn bytes(self) -> u64 {
                 match self { $( Self::$name => $bytes, )* Self::Mxfp4 => 17 }
             }
 
-            /// The type of block that stores the same numbers, if there is one.
+            /// Returns the type of block that stores the same numbers, if there is one.
             pub(crate) const fn block(self) -> Option<BlockType> {
                 match self { $( Self::$name => $block, )* Self::Mxfp4 => Some(BlockType::MXFP4) }
             }
@@ -82,7 +82,7 @@ data_types! {
 }
 
 impl DataType {
-    /// Values in [`bytes`](Self::bytes): 1 unless the type has blocks.
+    /// Returns the values in [`bytes`](Self::bytes): 1 unless the type has blocks.
     pub(crate) const fn values(self) -> u64 {
         match self {
             Self::Mxfp4 => 32,
@@ -90,7 +90,7 @@ impl DataType {
         }
     }
 
-    /// The numbers of `bytes` as `f32`.
+    /// Returns the numbers of `bytes` as `f32`.
     pub(crate) fn widen(self, bytes: &[u8]) -> Vec<f32> {
         let mut out = vec![0.0; bytes.len() / self.bytes() as usize * self.values() as usize];
         match self {
@@ -143,7 +143,7 @@ static E5M2: [f32; 256] = {
     all
 };
 
-/// The numbers of all bytes with a sign, an exponent and so many bits of mantissa, as if all were finite.
+/// Returns the numbers of all bytes with a sign, an exponent and so many bits of mantissa, as if all were finite.
 const fn float8(mantissa_bits: u32, bias: u32) -> [f32; 256] {
     const fn power_of_two(exponent: u32, bias: u32) -> f32 {
         f32::from_bits((exponent + 127 - bias) << 23)
@@ -161,7 +161,7 @@ const fn float8(mantissa_bits: u32, bias: u32) -> [f32; 256] {
     all
 }
 
-/// The power of two with this exponent; 255 is NaN.
+/// Returns the power of two with this exponent; 255 is NaN.
 fn e8m0(exponent: u8) -> f32 {
     f32::from_bits(match exponent {
         0 => 0x0040_0000,
@@ -170,7 +170,7 @@ fn e8m0(exponent: u8) -> f32 {
     })
 }
 
-/// Append `values` as numbers of type `ty`, which must be F32, F16 or BF16.
+/// Appends `values` as numbers of type `ty`, which must be F32, F16 or BF16.
 pub(crate) fn narrow(values: &[f32], ty: BlockType, out: &mut Vec<u8>) {
     use granule_format::block::types::{BF16, F16, F32};
     fn each<const N: usize>(values: &[f32], out: &mut Vec<u8>, bytes: impl Fn(f32) -> [u8; N]) {
@@ -185,7 +185,7 @@ pub(crate) fn narrow(values: &[f32], ty: BlockType, out: &mut Vec<u8>) {
     }
 }
 
-/// The nearest BF16 number, halfway cases to the even neighbour; NaN stays NaN and becomes quiet.
+/// Returns the nearest BF16 number, halfway cases to the even neighbour; NaN stays NaN and becomes quiet.
 pub(crate) fn to_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
     if value.is_nan() {

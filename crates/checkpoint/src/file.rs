@@ -17,7 +17,7 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
-    /// Open a file for reading.
+    /// Opens a file for reading.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let file = granule_reader::file::open(path).map_err(Error::io(path))?;
         let about = file.metadata().map_err(Error::io(path))?;
@@ -28,17 +28,17 @@ impl DataFile {
         &self.path
     }
 
-    /// Length in bytes when it was opened.
+    /// Returns the length in bytes when it was opened.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Fill `out` with the bytes from `offset` on.
+    /// Fills `out` with the bytes from `offset` on.
     pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
         read_exact_at(&self.file, out, offset).map_err(Error::io(&self.path))
     }
 
-    /// Read at most `out.len()` bytes from `offset` on, fewer at the end of the file; how many.
+    /// Reads at most `out.len()` bytes from `offset` on, fewer at the end of the file; how many.
     pub(crate) fn read_some_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
         let left = self.bytes.saturating_sub(offset);
         let count = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));

@@ -55,7 +55,7 @@ pub(super) struct Files {
     pub(super) map: Option<HashMap<String, String>>,
 }
 
-/// Find the files. What is there besides, and not read, is said in `warnings`.
+/// Finds the files. What is there besides, and not read, is said in `warnings`.
 pub(super) fn find(folder: &Path, warnings: &mut Vec<String>) -> Result<Files, Error> {
     let fail = |problem| Error::in_file(folder, problem);
     let present = list(folder)?;
@@ -120,7 +120,7 @@ impl Kind {
         names.iter().filter(|name| name.starts_with(self.prefix) && name.ends_with(self.suffix))
     }
 
-    /// The name of the only file, if it is one.
+    /// Returns the name of the only file, if it is one.
     fn single(&self) -> String {
         format!("{}{}", self.prefix, self.suffix)
     }
@@ -154,7 +154,7 @@ impl Kind {
         Ok(())
     }
 
-    /// The stem, number and count of a name like `model-00002-of-00003.safetensors`.
+    /// Returns the stem, number and count of a name like `model-00002-of-00003.safetensors`.
     fn numbered<'n>(&self, name: &'n str) -> Option<(&'n str, u64, u64)> {
         let (rest, count) = name.strip_suffix(self.suffix)?.rsplit_once("-of-")?;
         let (stem, number) = rest.rsplit_once('-')?;
@@ -164,7 +164,7 @@ impl Kind {
     }
 }
 
-/// The names of all files of a folder that are UTF-8.
+/// Returns the names of all files of a folder that are UTF-8.
 fn list(folder: &Path) -> Result<BTreeSet<String>, Error> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
@@ -190,7 +190,7 @@ fn weight_map(index: &Path) -> Result<HashMap<String, String>, Error> {
         .collect()
 }
 
-/// A name that cannot lead out of the folder, on any system.
+/// Returns a name that cannot lead out of the folder, on any system.
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))

@@ -11,22 +11,22 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 
-/// A file that must be there.
+/// Returns a file that must be there.
 pub(crate) fn read_json(path: &Path) -> Result<Value, Error> {
     parse(&read_text(path)?).map_err(|error| Error::in_file(path, error))
 }
 
-/// A file that must be there and hold an object.
+/// Returns a file that must be there and hold an object.
 pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
     parse(&read_text(path)?).map_err(|error| Error::in_file(path, error))
 }
 
-/// A file that may be absent.
+/// Returns a file that may be absent.
 pub(crate) fn read_object_if_there(path: &Path) -> Result<Option<Map<String, Value>>, Error> {
     if path.exists() { read_object(path).map(Some) } else { Ok(None) }
 }
 
-/// The bytes of a file as UTF-8, without a byte order mark. Not checked to be valid.
+/// Returns the bytes of a file as UTF-8, without a byte order mark. Not checked to be valid.
 pub(crate) fn read_text(path: &Path) -> Result<Vec<u8>, Error> {
     let bytes = granule_reader::file::read(path).map_err(Error::io(path))?;
     Ok(match without_mark(&bytes) {
@@ -35,7 +35,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// The text after its byte order mark, if it has one; UTF-16 becomes UTF-8.
+/// Returns the text after its byte order mark, if it has one; UTF-16 becomes UTF-8.
 pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
     let utf16 = |pairs: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = pairs.as_chunks().0.iter().map(|pair| unit(*pair));
@@ -52,7 +52,7 @@ pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Parse a file as Python would have written it: what is no number or has no end becomes null.
+/// Parses a file as Python would have written it: what is no number or has no end becomes null.
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(text).or_else(|error| match without_infinities(text) {
         Some(text) => serde_json::from_slice(&text),
@@ -60,7 +60,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     })
 }
 
-/// The text with null in the place of `NaN`, `Infinity` and `-Infinity`; `None` if there are none.
+/// Returns the text with null in the place of `NaN`, `Infinity` and `-Infinity`; `None` if there are none.
 fn without_infinities(text: &[u8]) -> Option<Vec<u8>> {
     const WORDS: &[&[u8]] = &[b"NaN", b"-Infinity", b"Infinity"];
     let mut out = Vec::with_capacity(text.len());

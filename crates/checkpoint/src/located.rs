@@ -18,7 +18,7 @@ pub(super) struct Located {
     pub(super) file: Option<PathBuf>,
 }
 
-/// The folder of the checkpoint at a path, which is that of a folder or of a file in it.
+/// Returns the folder of the checkpoint at a path, which is that of a folder or of a file in it.
 ///
 /// # Errors
 /// If there is no config in the folder: what it is and what to do.
@@ -62,7 +62,7 @@ fn name(path: &Path) -> String {
 }
 
 impl Located {
-    /// Say that more than the named file is read.
+    /// Says that more than the named file is read.
     ///
     /// # Errors
     /// If the file holds weights and is not among the files that are read, `read`.

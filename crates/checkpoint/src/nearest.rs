@@ -3,7 +3,7 @@
 /// Most names that are suggested at a time.
 const MOST: usize = 4;
 
-/// The known names nearest to `word`, in the order of `names`; none where nothing is close.
+/// Returns the known names nearest to `word`, in the order of `names`; none where nothing is close.
 ///
 /// Case does not count. Names that begin with the word come first. Without any, those with the
 /// fewest slips (letters added, left out, replaced or swapped) are meant, as long as there is at

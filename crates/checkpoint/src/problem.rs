@@ -534,7 +534,7 @@ impl From<serde_json::Error> for Problem {
     }
 }
 
-/// The first mistake, and how to see the others.
+/// Returns the first mistake, and how to see the others.
 fn mistakes(all: &[Mistake]) -> String {
     match all {
         [] => "no mistakes".to_owned(),

@@ -34,13 +34,13 @@ fn range(ty: BlockType) -> Option<&'static Range> {
     RANGES.iter().find(|range| range.ty == ty)
 }
 
-/// The first finite value that becomes infinite in type `ty`, by its index.
+/// Returns the first finite value that becomes infinite in type `ty`, by its index.
 pub fn first_beyond(ty: BlockType, values: &[f32]) -> Option<usize> {
     let range = range(ty)?;
     values.iter().position(|value| value.is_finite() && value.abs() >= range.infinite)
 }
 
-/// The largest number of a type of plain numbers, as errors show it.
+/// Returns the largest number of a type of plain numbers, as errors show it.
 pub fn largest(ty: BlockType) -> f32 {
     range(ty).map_or(f32::MAX, |range| range.largest)
 }

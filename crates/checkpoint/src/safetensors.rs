@@ -18,7 +18,7 @@ use crate::Error;
 /// The longest header that is read, in bytes: that of the format's own library.
 const HEADER_LIMIT: u64 = 100_000_000;
 
-/// The tensors of a file, sorted by name.
+/// Returns the tensors of a file, sorted by name.
 pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     let path = file.path();
     let fail = |problem: Problem| Error::in_file(path, problem);

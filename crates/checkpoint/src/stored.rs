@@ -47,10 +47,10 @@ pub(super) enum Data {
 
 /// Several stored tensors that only together are one: codes and scales.
 pub(super) trait Joined: Debug + Send + Sync {
-    /// Fill `out` with the data from byte `start` on. Both begin and end with whole numbers, or blocks.
+    /// Fills `out` with the data from byte `start` on. Both begin and end with whole numbers, or blocks.
     fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error>;
 
-    /// Feed `into` all that decides the data, except for the content of the files; first the kind.
+    /// Feeds `into` all that decides the data, except for the content of the files; first the kind.
     fn fingerprint(&self, into: &mut dyn Hasher);
 }
 
@@ -61,22 +61,22 @@ impl Hash for dyn Joined {
 }
 
 impl StoredTensor {
-    /// Number of values. It fits, and so does the number of bytes: that is checked when a file is opened.
+    /// Returns the number of values. It fits, and so does the number of bytes: that is checked when a file is opened.
     pub(crate) fn values(&self) -> u64 {
         self.shape.iter().product()
     }
 
-    /// Length of the data in bytes.
+    /// Returns the length of the data in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.values() / self.ty.values() * self.ty.bytes()
     }
 
-    /// Values of a row: the last dimension.
+    /// Returns the values of a row: the last dimension.
     pub(super) fn columns(&self) -> u64 {
         self.shape.last().copied().unwrap_or(1)
     }
 
-    /// Fill `out` with the data from byte `start` on. Both begin and end with whole numbers, or blocks.
+    /// Fills `out` with the data from byte `start` on. Both begin and end with whole numbers, or blocks.
     ///
     /// # Panics
     /// If they do not, or there are no such bytes.

@@ -172,7 +172,7 @@ pub(super) fn survey(folder: &Path) -> Option<FolderKind> {
     })
 }
 
-/// The names of files and of folders.
+/// Returns the names of files and of folders.
 fn list(folder: &Path) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
     let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
     for entry in fs::read_dir(folder).ok()?.flatten() {
@@ -183,7 +183,7 @@ fn list(folder: &Path) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
     Some((files, folders))
 }
 
-/// Whether a name fits a pattern, in which one `*` stands for anything.
+/// Returns whether a name fits a pattern, in which one `*` stands for anything.
 fn like(name: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => name == pattern,
@@ -203,7 +203,7 @@ pub(super) fn adapter(folder: &Path) -> FolderKind {
     }
 }
 
-/// The cache has a folder for each commit under `snapshots`; `refs/main` names the newest.
+/// Returns the cache has a folder for each commit under `snapshots`; `refs/main` names the newest.
 fn hub_cache(folder: &Path) -> FolderKind {
     let named = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let named = named.unwrap_or_default();

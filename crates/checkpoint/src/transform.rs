@@ -37,7 +37,7 @@ type Read<'r, E> = dyn FnMut(u64, u64, &mut Vec<u8>) -> Result<(), E> + 'r;
 const NEAR: u64 = 16;
 
 impl View {
-    /// All `values` as they are.
+    /// Returns all `values` as they are.
     pub(crate) fn whole(values: u64) -> Self {
         Self { offset: 0, axes: vec![Axis { count: values, stride: 1 }] }
     }
@@ -59,7 +59,7 @@ impl View {
         Self { offset, axes: joined }
     }
 
-    /// The same with blocks of so many values in the place of values; `None` if a block would be torn.
+    /// Returns the same with blocks of so many values in the place of values; `None` if a block would be torn.
     pub(crate) fn in_blocks(mut self, values: u64) -> Option<Self> {
         if values == 1 {
             return Some(self);
@@ -91,7 +91,7 @@ impl View {
         self.axes.iter().map(|axis| axis.count).product()
     }
 
-    /// Where a value comes from.
+    /// Returns where a value comes from.
     pub(crate) fn source(&self, value: u64) -> u64 {
         let mut rest = value;
         let mut source = self.offset;
@@ -102,7 +102,7 @@ impl View {
         source
     }
 
-    /// Whether no value of the checkpoint is taken twice: its dimensions lie inside each other.
+    /// Returns whether no value of the checkpoint is taken twice: its dimensions lie inside each other.
     pub(crate) fn is_injective(&self) -> bool {
         let mut axes = self.axes.clone();
         axes.sort_unstable_by_key(|axis| axis.stride);
@@ -115,7 +115,7 @@ impl View {
         })
     }
 
-    /// Whether neighbours in the file are neighbours in the checkpoint.
+    /// Returns whether neighbours in the file are neighbours in the checkpoint.
     pub(crate) fn keeps_rows(&self) -> bool {
         self.axes.last().is_some_and(|axis| axis.stride == 1)
     }
@@ -157,7 +157,7 @@ impl View {
         })
     }
 
-    /// Append the values from `start` on, before `end`, to `out`; a value takes `size` bytes.
+    /// Appends the values from `start` on, before `end`, to `out`; a value takes `size` bytes.
     pub(crate) fn gather<E>(
         &self,
         (start, end): (u64, u64),
@@ -210,7 +210,7 @@ impl View {
     }
 }
 
-/// Append `count` values, of which each lies `stride` behind the one before it.
+/// Appends `count` values, of which each lies `stride` behind the one before it.
 fn spread<E>(
     first: u64,
     count: u64,

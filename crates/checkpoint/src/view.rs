@@ -23,7 +23,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// Whether the numbers lie in order and without gaps.
+    /// Returns whether the numbers lie in order and without gaps.
     pub(super) fn is_contiguous(&self) -> bool {
         let mut expected = 1_u64;
         self.dimensions.iter().rev().all(|(length, stride)| {
@@ -33,7 +33,7 @@ impl View {
         }) || self.dimensions.iter().any(|(length, _)| *length == 0)
     }
 
-    /// Fill `out` with the numbers from byte `start` on, little-endian.
+    /// Fills `out` with the numbers from byte `start` on, little-endian.
     pub(super) fn read(&self, file: &DataFile, start: u64, out: &mut [u8]) -> Result<(), Error> {
         if self.is_contiguous() {
             file.read_at(self.offset + start, out)?;
@@ -50,7 +50,7 @@ impl View {
         Ok(())
     }
 
-    /// Read the numbers from `first` on in the order of the file.
+    /// Reads the numbers from `first` on in the order of the file.
     fn gather(&self, file: &DataFile, first: u64, out: &mut [u8]) -> Result<(), Error> {
         let size = self.size as usize;
         let count = out.len() / size;
@@ -77,7 +77,7 @@ impl View {
         Ok(())
     }
 
-    /// Where the number with this index begins in the file, in bytes.
+    /// Returns where the number with this index begins in the file, in bytes.
     fn position(&self, mut index: u64) -> u64 {
         let mut number = 0;
         for (length, stride) in self.dimensions.iter().rev() {

@@ -26,12 +26,12 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// The files that are open.
+    /// Returns the files that are open.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(DataFile::path)
     }
 
-    /// Find and open the files of a folder. What is there besides, and not read, is said in `warnings`.
+    /// Finds and open the files of a folder. What is there besides, and not read, is said in `warnings`.
     ///
     /// # Errors
     /// If there are no weights, weights of two checkpoints, or files that do not fit together or are damaged.
@@ -98,7 +98,7 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Make one tensor of those that only together are one: small numbers and what belongs to them become
+    /// Makes one tensor of those that only together are one: small numbers and what belongs to them become
     /// [`F32`](DataType::F32) under the name that the weight has elsewhere, codes of MXFP4 and their scales
     /// [`Mxfp4`](DataType::Mxfp4) under the name of the codes (`.._blocks`). `config` is the whole `config.json`,
     /// at `path`. What is odd is said in `warnings`.
@@ -127,29 +127,29 @@ impl Weights {
         Ok(())
     }
 
-    /// The 16-bit type of the first tensor with two or more dimensions that has one, in the order of the files
+    /// Returns the 16-bit type of the first tensor with two or more dimensions that has one, in the order of the files
     /// and before [`join_quantized`](Self::join_quantized).
     pub(crate) const fn half(&self) -> Option<DataType> {
         self.half
     }
 
-    /// The folder of the files.
+    /// Returns the folder of the files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// All tensors: file after file by file name; inside a safetensors file by name, inside a file of PyTorch as in
+    /// Returns all tensors: file after file by file name; inside a safetensors file by name, inside a file of PyTorch as in
     /// its pickle.
     pub(crate) fn tensors(&self) -> &[StoredTensor] {
         &self.tensors
     }
 
-    /// The file that holds a tensor.
+    /// Returns the file that holds a tensor.
     pub(crate) fn path(&self, tensor: &StoredTensor) -> &Path {
         self.files[tensor.file].path()
     }
 
-    /// Append `bytes` bytes of a tensor's data to `out`, beginning at byte `start` of it: values of its type in
+    /// Appends `bytes` bytes of a tensor's data to `out`, beginning at byte `start` of it: values of its type in
     /// order, little-endian, whatever the file looks like. Both are multiples of [`DataType::bytes`].
     ///
     /// # Panics
@@ -168,7 +168,7 @@ impl Weights {
 }
 
 impl Weights {
-    /// Whether two tensors, by their indices, have the same type, shape and bytes.
+    /// Returns whether two tensors, by their indices, have the same type, shape and bytes.
     pub(crate) fn same_values(&self, a: usize, b: usize) -> Result<bool, Error> {
         let (a, b) = (&self.tensors[a], &self.tensors[b]);
         if (a.ty, &a.shape) != (b.ty, &b.shape) {
@@ -190,7 +190,7 @@ impl Weights {
         Ok(true)
     }
 
-    /// Whether all values of a tensor are zero.
+    /// Returns whether all values of a tensor are zero.
     pub(crate) fn all_zero(&self, index: usize) -> Result<bool, Error> {
         let tensor = &self.tensors[index];
         let all = tensor.values() / tensor.ty.values() * tensor.ty.bytes();
@@ -210,7 +210,7 @@ impl Weights {
 /// Values, or blocks, that are compared at a time.
 const COMPARED: u64 = 1 << 18;
 
-/// The first tensor, by name, that the file which the index names for it does not hold.
+/// Returns the first tensor, by name, that the file which the index names for it does not hold.
 fn first_elsewhere<'m>(
     map: Option<&'m HashMap<String, String>>,
     names: &[String],

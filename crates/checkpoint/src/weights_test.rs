@@ -17,7 +17,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/sources").join(name)
 }
 
-/// The folders that have such a file.
+/// Returns the folders that have such a file.
 fn cases(with: &str) -> Vec<PathBuf> {
     let folders = fs::read_dir(fixture("")).unwrap().map(|entry| entry.unwrap().path());
     folders.filter(|folder| folder.join(with).is_file()).collect()
@@ -31,7 +31,7 @@ fn open(folder: &Path) -> Result<Weights, Error> {
     Ok(weights)
 }
 
-/// The data of a tensor, in pieces of so many numbers or blocks.
+/// Returns the data of a tensor, in pieces of so many numbers or blocks.
 fn data(weights: &Weights, index: usize, piece: u64) -> Result<Vec<u8>, Error> {
     let tensor = &weights.tensors()[index];
     let all = tensor.values() / tensor.ty.values();
@@ -86,7 +86,7 @@ fn what_cannot_be_read_is_named() {
     }
 }
 
-/// A folder with copies of files of fixtures.
+/// Returns a folder with copies of files of fixtures.
 fn folder_of(files: &[(&str, &str)]) -> TempDir {
     let folder = TempDir::new().unwrap();
     for (from, to) in files {
@@ -221,7 +221,7 @@ fn the_producer_names_the_method_where_the_config_does_not() {
     assert!(error.contains("hf_quant_config.json") && error.contains("by other"), "{error}");
 }
 
-/// Open a damaged copy of a file of a fixture and read all that can be read.
+/// Opens a damaged copy of a file of a fixture and read all that can be read.
 fn survives(fixture_name: &str, file: &str, bytes: &[u8]) {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join(file), bytes).unwrap();

@@ -43,7 +43,7 @@ const ADAPTER_PARTS: &[&str] = &[
     ".vera_lambda_b.",
 ];
 
-/// Leave out of the names what wrappers have added, and say so in `warnings`.
+/// Leaves out of the names what wrappers have added, and say so in `warnings`.
 ///
 /// # Errors
 /// If an adapter is not merged, or two tensors get the same name; with the index of the tensor.
@@ -77,7 +77,7 @@ pub(super) fn strip(
     Ok(())
 }
 
-/// Leave out a module that a wrapper has added; whether there was one.
+/// Leaves out a module that a wrapper has added; whether there was one.
 fn unwrap(
     names: &mut [String],
     (module, place, by): (&str, Place, &str),
@@ -102,7 +102,7 @@ fn unwrap(
     true
 }
 
-/// Leave out the name of a module around the whole model, `model.`: it stands before `model.layers`
+/// Leaves out the name of a module around the whole model, `model.`: it stands before `model.layers`
 /// and `lm_head`.
 fn unwrap_model(names: &mut [String], warnings: &mut Vec<String>) -> bool {
     let inner = |name: &String| {

@@ -25,7 +25,7 @@ impl Copy {
         self.json(INDEX, |index| change(index["weight_map"].as_object_mut().unwrap()));
     }
 
-    /// Change the header of a safetensors file, as text.
+    /// Changes the header of a safetensors file, as text.
     fn header(&self, file: &str, change: impl FnOnce(String) -> String) {
         let path = self.path(file);
         let bytes = fs::read(&path).unwrap();
@@ -38,7 +38,7 @@ impl Copy {
         fs::write(path, out).unwrap();
     }
 
-    /// Change what the header says about one tensor.
+    /// Changes what the header says about one tensor.
     fn entry(&self, file: &str, name: &str, change: impl FnOnce(&mut Value)) {
         self.header(file, |text| {
             let mut header: Value = serde_json::from_str(&text).unwrap();
@@ -348,7 +348,7 @@ fn there_is_a_tokenizer_and_it_fits() {
     copy.refused(&["tokenizer.json", "expected a map"]);
 }
 
-/// A checkpoint with a tiny byte-level BPE.
+/// Returns a checkpoint with a tiny byte-level BPE.
 fn byte_level() -> Copy {
     let copy = Copy::of(SINGLE);
     for file in ["tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"] {

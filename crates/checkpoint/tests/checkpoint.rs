@@ -41,7 +41,7 @@ fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Write a checkpoint, some rows at a time, from the middle of tensors too.
+/// Writes a checkpoint, some rows at a time, from the middle of tensors too.
 fn write(checkpoint: &Checkpoint, endian: Endian, out: &mut dyn Write) {
     let mut draft = Draft::new(checkpoint.metadata().clone(), endian).unwrap();
     for tensor in checkpoint.tensors() {
@@ -65,7 +65,7 @@ fn write(checkpoint: &Checkpoint, endian: Endian, out: &mut dyn Write) {
     writer.finish().unwrap();
 }
 
-/// The options that arguments of the reference's converter stand for; `None` if they ask for something that is
+/// Returns the options that arguments of the reference's converter stand for; `None` if they ask for something that is
 /// not the checkpoint's part.
 fn options(folder: &Path, args: &[Value]) -> Option<(CheckpointOptions, Endian)> {
     let mut options = CheckpointOptions::default();
@@ -85,7 +85,7 @@ fn options(folder: &Path, args: &[Value]) -> Option<(CheckpointOptions, Endian)>
     Some((options, endian))
 }
 
-/// Compare a case; what differs as text.
+/// Compares a case; what differs as text.
 fn check(folder: &Path, args: &[Value], expected: &Value) -> Option<Result<(), String>> {
     let (options, endian) = options(folder, args)?;
     let case = || -> Result<(), String> {
@@ -113,7 +113,7 @@ fn check(folder: &Path, args: &[Value], expected: &Value) -> Option<Result<(), S
     quantized.all(|ty| encoder(ty).is_some()).then(case)
 }
 
-/// Compare all cases of an index; the number compared, and what differs.
+/// Compares all cases of an index; the number compared, and what differs.
 fn check_index(folder: &Path, index: &Value) -> (usize, Vec<String>) {
     let mut compared = 0;
     let mut wrong = Vec::new();

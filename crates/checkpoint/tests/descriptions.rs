@@ -68,7 +68,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// The names and files of all cases.
+/// Returns the names and files of all cases.
 fn cases() -> Vec<(String, PathBuf)> {
     let mut cases = Vec::new();
     for entry in fs::read_dir(fixtures().join("descriptions")).unwrap() {
@@ -81,7 +81,7 @@ fn cases() -> Vec<(String, PathBuf)> {
     cases
 }
 
-/// Convert a case to every type of its table.
+/// Converts a case to every type of its table.
 fn convert(path: &Path) -> Result<(), String> {
     let case = Case::read(path);
     let work = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ impl Case {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// Write the checkpoint into a folder of its own.
+    /// Writes the checkpoint into a folder of its own.
     fn make(&self, work: &Path) -> PathBuf {
         let folder = work.join(&self.folder);
         fs::create_dir(&folder).unwrap();
@@ -155,7 +155,7 @@ impl Case {
         folder
     }
 
-    /// A safetensors file with all tensors.
+    /// Returns a safetensors file with all tensors.
     fn weights(&self) -> Vec<u8> {
         let mut header = Map::new();
         let mut data = Vec::new();
@@ -198,7 +198,7 @@ fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The SHA-256 of the file that a checkpoint stands for.
+/// Returns the SHA-256 of the file that a checkpoint stands for.
 fn hash(checkpoint: &Checkpoint) -> String {
     let mut draft = Draft::new(checkpoint.metadata().clone(), Endian::Little).unwrap();
     for tensor in checkpoint.tensors() {

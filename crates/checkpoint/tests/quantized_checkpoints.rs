@@ -11,7 +11,7 @@ use folder::{Copy, FILE, SINGLE, Stored, Tensors};
 use granule_checkpoint::{Checkpoint, CheckpointOptions};
 use serde_json::{Value, json};
 
-/// The weights that are quantized here.
+/// Returns the weights that are quantized here.
 fn weights(tensors: &Tensors) -> Vec<String> {
     tensors.keys().filter(|name| name.ends_with("_proj.weight")).cloned().collect()
 }
@@ -58,7 +58,7 @@ fn an_entry_without_quantized_tensors_is_ignored() {
     assert_eq!(copy.content(), (plain.0, vec![]));
 }
 
-/// A matrix of numbers of 8 bits, and the value of each.
+/// Returns a matrix of numbers of 8 bits, and the value of each.
 fn small(ty: &str, shape: &[u64]) -> (Stored, Vec<f32>) {
     let count = shape.iter().product::<u64>() as usize;
     let code = |index: usize| (index * 37 % 251) as u8;
@@ -226,7 +226,7 @@ fn scales_that_are_no_numbers_or_fit_nothing_are_named() {
     }
 }
 
-/// A checkpoint with one weight replaced by these tensors, whose names begin as its name without
+/// Returns a checkpoint with one weight replaced by these tensors, whose names begin as its name without
 /// `weight`.
 fn with(parts: &[(&str, Stored)]) -> Copy {
     let copy = Copy::of(SINGLE);

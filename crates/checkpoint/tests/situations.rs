@@ -11,7 +11,7 @@ use granule_reader::Source;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// A copy of a checkpoint of the collection under a name of its own.
+/// Returns a copy of a checkpoint of the collection under a name of its own.
 fn copy(name: &str, new: &str) -> (TempDir, PathBuf) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints").join(name);
     let parent = tempfile::tempdir().unwrap();
@@ -37,7 +37,7 @@ fn open(folder: &Path, out_type: &str) -> Result<Checkpoint, Error> {
     Checkpoint::open(folder, &CheckpointOptions { out_type, ..CheckpointOptions::default() })
 }
 
-/// The rows of a tensor, or nothing if there is none.
+/// Returns the rows of a tensor, or nothing if there is none.
 fn tensor(checkpoint: &Checkpoint, name: &str) -> Option<(Vec<u64>, Vec<u8>)> {
     let index = checkpoint.tensors().iter().position(|tensor| tensor.name == name)?;
     let shape = checkpoint.tensors()[index].shape;
@@ -59,7 +59,7 @@ fn tokens_and_rows(checkpoint: &Checkpoint) -> (Vec<String>, u64) {
     (tokens, rows)
 }
 
-/// Write F32 tensors.
+/// Writes F32 tensors.
 fn write_tensors(folder: &Path, tensors: &[(String, Vec<usize>)]) {
     let (mut header, mut data) = (Map::new(), Vec::new());
     for (name, shape) in tensors {
@@ -82,7 +82,7 @@ fn write_tensors(folder: &Path, tensors: &[(String, Vec<usize>)]) {
 const TOKENS: &[&str] =
     &["a", "b", "e", "n", "o", "s", "y", "no", "ye", "yes", "<|endoftext|>", "|"];
 
-/// A Qwen 3 or Gemma 3 of one layer with byte-level BPE, whose embedding has `rows` rows.
+/// Returns a Qwen 3 or Gemma 3 of one layer with byte-level BPE, whose embedding has `rows` rows.
 fn small(kind: &str, new: &str, rows: usize, tied: bool) -> (TempDir, PathBuf) {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join(new);
@@ -267,7 +267,7 @@ fn byte_fallback_is_filled_up_and_cut_too() {
     }
 }
 
-/// Give the tensors of a checkpoint with one file that have `rows` rows another number of them.
+/// Gives the tensors of a checkpoint with one file that have `rows` rows another number of them.
 fn resize_rows(folder: &Path, rows: usize, size: usize) {
     let path = folder.join("model.safetensors");
     let bytes = fs::read(&path).unwrap();

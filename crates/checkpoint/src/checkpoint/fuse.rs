@@ -32,7 +32,7 @@ const GATE_UP_EXPERTS: Join = Join {
     whole: "ffn_gate_up_exps.weight",
 };
 
-/// Join queries, keys and values, row after row, where a layer has all three; weights only if the layer has biases for all
+/// Joins queries, keys and values, row after row, where a layer has all three; weights only if the layer has biases for all
 /// three or for none.
 pub(super) fn queries_keys_values(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<Mapped> {
     let biases = layers(&tensors, &QKV_BIASES);
@@ -50,14 +50,14 @@ pub(super) fn queries_keys_values(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<
     join(tensors, &QKV_BIASES, biases, of)
 }
 
-/// Join the two inner matrices of every expert, row after row.
+/// Joins the two inner matrices of every expert, row after row.
 pub(super) fn gates_and_ups(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<Mapped> {
     let mut found = layers(&tensors, &GATE_UP_EXPERTS);
     found.retain(|_, found| found.len() == 2);
     join(tensors, &GATE_UP_EXPERTS, found, of)
 }
 
-/// The tensors of each layer that could be joined, in the order of the parts.
+/// Returns the tensors of each layer that could be joined, in the order of the parts.
 fn layers(tensors: &[Mapped], join: &Join) -> BTreeMap<String, Vec<usize>> {
     let mut layers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for part in join.parts {
@@ -72,7 +72,7 @@ fn layers(tensors: &[Mapped], join: &Join) -> BTreeMap<String, Vec<usize>> {
     layers
 }
 
-/// Replace the tensors of these layers by their joins, which stand where the last of their parts was.
+/// Replaces the tensors of these layers by their joins, which stand where the last of their parts was.
 fn join(
     tensors: Vec<Mapped>,
     join: &Join,
@@ -93,7 +93,7 @@ fn join(
     kept.collect()
 }
 
-/// The join of tensors whose rows are equally long and whose values have one type and are changed alike; `None` if they cannot be joined.
+/// Returns the join of tensors whose rows are equally long and whose values have one type and are changed alike; `None` if they cannot be joined.
 fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> Option<Mapped> {
     let mut shapes = Vec::new();
     let mut sources: Vec<&[Piece]> = Vec::new();
@@ -144,7 +144,7 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
     Some((tensor, Assembled::Stored { pieces, change }))
 }
 
-/// A piece for each matrix.
+/// Returns a piece for each matrix.
 fn by_matrix(pieces: &[Piece], matrices: usize) -> Option<Vec<Piece>> {
     match pieces {
         pieces if pieces.len() == matrices => Some(pieces.to_vec()),

@@ -35,7 +35,7 @@ pub(super) struct Piece {
     pub(super) view: View,
 }
 
-/// Map all tensors, in the order of the file.
+/// Maps all tensors, in the order of the file.
 pub(super) fn map(
     arch: &Arch,
     scope: Scope<'_>,
@@ -151,7 +151,7 @@ impl<'a> Mapper<'a> {
         Error::of_tensor(self.weights.path(tensor), &tensor.name, problem)
     }
 
-    /// The name under which rules know a tensor. A checkpoint of the bare model lacks the prefix that the
+    /// Returns the name under which rules know a tensor. A checkpoint of the bare model lacks the prefix that the
     /// whole model's has, and some checkpoints lack it in spite of what their config says.
     fn known_name(&mut self, name: &str, left_out: &[(&LeftOut, Option<u64>)]) -> String {
         let name = self.arch.rule_name(name);
@@ -167,7 +167,7 @@ impl<'a> Mapper<'a> {
         }
     }
 
-    /// The rules for a name: their number, the number of the source, and the numbers in the name. Rules under
+    /// Returns the rules for a name: their number, the number of the source, and the numbers in the name. Rules under
     /// a condition come first.
     fn fits<'n>(&'n self, name: &'n str) -> impl Iterator<Item = (usize, usize, Place)> + 'n {
         let rules = || self.rules.iter().enumerate();
@@ -179,7 +179,7 @@ impl<'a> Mapper<'a> {
         })
     }
 
-    /// Take a tensor of the checkpoint, and write what is complete with it.
+    /// Takes a tensor of the checkpoint, and write what is complete with it.
     fn take(&mut self, index: usize, name: &str) -> Result<(), Error> {
         let tensor = &self.weights.tensors()[index];
         let (number, source, place) = self.rule_for(tensor, name)?;
@@ -212,7 +212,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// The rule for a tensor, the number of the source in it, and the numbers in its name.
+    /// Returns the rule for a tensor, the number of the source in it, and the numbers in its name.
     fn rule_for(&self, tensor: &StoredTensor, name: &str) -> Result<(usize, usize, Place), Error> {
         let arch = || self.arch.name.clone();
         let (number, source, place) = self
@@ -250,7 +250,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// Write the tensors of a rule, whose parts have all been found.
+    /// Writes the tensors of a rule, whose parts have all been found.
     fn write(&mut self, number: usize, layer: Option<u64>) -> Result<(), Error> {
         let active = &self.rules[number];
         let rule = active.rule;
@@ -274,7 +274,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// Append a tensor of the file.
+    /// Appends a tensor of the file.
     fn add(
         &mut self,
         rule: &'a TensorRule,
@@ -356,7 +356,7 @@ impl<'a> Mapper<'a> {
         output.patterns.iter().map(view).collect()
     }
 
-    /// Write the tensors that follow from the config.
+    /// Writes the tensors that follow from the config.
     fn compute(&mut self) -> Result<(), Error> {
         for computed in &self.arch.computed {
             let Some(values) = self.scope.value(&computed.values)? else { continue };

@@ -27,7 +27,7 @@ fn numbers() -> Map<String, Value> {
     numbers.as_object().cloned().unwrap_or_default()
 }
 
-/// Write F32 tensors of these shapes, whose values follow from their names without prefix.
+/// Writes F32 tensors of these shapes, whose values follow from their names without prefix.
 fn write(folder: &Path, prefix: &str, tensors: &BTreeMap<String, Vec<u64>>) {
     let (mut header, mut data) = (Map::new(), Vec::new());
     for (name, shape) in tensors {
@@ -47,7 +47,7 @@ fn write(folder: &Path, prefix: &str, tensors: &BTreeMap<String, Vec<u64>>) {
     fs::write(folder.join("model.safetensors"), file).unwrap();
 }
 
-/// The names and shapes that the rules of an architecture need.
+/// Returns the names and shapes that the rules of an architecture need.
 fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
     let mut tensors = BTreeMap::new();
     for rule in &arch.tensors {

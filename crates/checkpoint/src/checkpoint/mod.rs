@@ -71,7 +71,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Open the checkpoint in a folder. `path` names the folder, or one of the checkpoint's files.
+    /// Opens the checkpoint in a folder. `path` names the folder, or one of the checkpoint's files.
     ///
     /// # Errors
     /// If a file is missing or damaged, the architecture is unknown, or config, weights and tokenizer do
@@ -195,12 +195,12 @@ impl Checkpoint {
         })
     }
 
-    /// Whether a file, which is not a GGUF file, is one of those that checkpoints consist of.
+    /// Returns whether a file, which is not a GGUF file, is one of those that checkpoints consist of.
     pub fn has_file(path: &Path) -> bool {
         checkpoint_file(path).is_some()
     }
 
-    /// The architecture.
+    /// Returns the architecture.
     pub fn arch(&self) -> &Arch {
         &self.arch
     }
@@ -210,12 +210,12 @@ impl Checkpoint {
         &self.warnings
     }
 
-    /// The name of the file without `.gguf` that the reference would choose.
+    /// Returns the name of the file without `.gguf` that the reference would choose.
     pub fn file_stem(&self) -> &str {
         &self.file_stem
     }
 
-    /// The type that the reference would name the file after, and fill in for `{FTYPE}`: `BF16`, `MXFP4_MOE`.
+    /// Returns the type that the reference would name the file after, and fill in for `{FTYPE}`: `BF16`, `MXFP4_MOE`.
     pub const fn mixture(&self) -> &'static str {
         self.mixture
     }
@@ -304,7 +304,7 @@ fn describing(folder: &Path, below: bool, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether a file is a GGUF file, by its first bytes.
+/// Returns whether a file is a GGUF file, by its first bytes.
 fn is_gguf(path: &Path) -> bool {
     let mut first = [0; MAGIC.len()];
     granule_reader::file::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok())

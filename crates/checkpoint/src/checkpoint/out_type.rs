@@ -76,13 +76,13 @@ const EMBEDDING: &[&str] = &[
 ];
 
 impl OutType {
-    /// Every name that [`from_name`](Self::from_name) takes.
+    /// Returns every name that [`from_name`](Self::from_name) takes.
     pub fn names() -> impl Iterator<Item = String> {
         let types = TYPES.iter().map(|row| row.name.to_ascii_lowercase());
         std::iter::once("auto".to_owned()).chain(types)
     }
 
-    /// The type with this name, whatever its case.
+    /// Returns the type with this name, whatever its case.
     pub fn from_name(name: &str) -> Option<Self> {
         if name.eq_ignore_ascii_case("auto") {
             return Some(Self::Auto);
@@ -91,7 +91,7 @@ impl OutType {
         Some(Self::Type(Writable(row)))
     }
 
-    /// The type itself: for [`Auto`](Self::Auto) that of the first 16-bit matrix.
+    /// Returns the type itself: for [`Auto`](Self::Auto) that of the first 16-bit matrix.
     pub(super) fn resolve(self, weights: &Weights) -> Writable {
         if let Self::Type(ty) = self {
             return ty;
@@ -102,17 +102,17 @@ impl OutType {
 }
 
 impl Writable {
-    /// The name of the type: `BF16`.
+    /// Returns the name of the type: `BF16`.
     pub const fn name(self) -> &'static str {
         self.0.name
     }
 
-    /// The type, if its rows have to be encoded.
+    /// Returns the type, if its rows have to be encoded.
     pub(super) fn quantized(self) -> Option<BlockType> {
         Some(self.0.ty).filter(|ty| ty.is_quantized())
     }
 
-    /// The name of the mixture in file names and the value of `general.file_type`; `mxfp4` tells whether the config
+    /// Returns the name of the mixture in file names and the value of `general.file_type`; `mxfp4` tells whether the config
     /// says that the experts have that type.
     pub(super) fn mixture(self, mxfp4: bool) -> (&'static str, u32) {
         match self.0.ty {
@@ -121,7 +121,7 @@ impl Writable {
         }
     }
 
-    /// The type of a tensor, by its name in the file and its shape.
+    /// Returns the type of a tensor, by its name in the file and its shape.
     pub(super) fn of_tensor(self, name: &str, shape: &Shape) -> BlockType {
         let last = |names: &[&str]| {
             let in_block = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));

@@ -14,7 +14,7 @@ use crate::data_type::{DataType, narrow};
 use crate::range;
 use crate::weights::{StoredTensor, Weights};
 
-/// Read rows of a tensor of this shape as blocks of type `ty`.
+/// Reads rows of a tensor of this shape as blocks of type `ty`.
 ///
 /// # Panics
 /// If there are no such rows.
@@ -46,7 +46,7 @@ pub(super) fn read(
     convert(weights, (stored, change), bytes, &shape, (ty, encoder), rows.start, out)
 }
 
-/// Append the values in `range`, or blocks where the type has blocks, over all pieces, as the checkpoint has them.
+/// Appends the values in `range`, or blocks where the type has blocks, over all pieces, as the checkpoint has them.
 fn gather(
     weights: &Weights,
     pieces: &[Piece],

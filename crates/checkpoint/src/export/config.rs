@@ -111,7 +111,7 @@ const SCALING: &str = "rope_scaling";
 /// Larger heads are a damaged file.
 const MOST_HEAD: u64 = 65_536;
 
-/// The number of tokens that the file has: the list may be filled up beyond the rows of the embedding.
+/// Returns the number of tokens that the file has: the list may be filled up beyond the rows of the embedding.
 pub(super) fn tokens(model: &Model) -> Option<u64> {
     let tokens = model.metadata().strings("tokenizer.ggml.tokens").ok().flatten()?;
     let rows = model.tensor("token_embd.weight").map(|embedding| embedding.rows());
@@ -133,7 +133,7 @@ fn entries(arch: &Arch) -> impl Iterator<Item = &Entry> {
     })
 }
 
-/// The kind of model: the first of the description's whose class has experts if the file has.
+/// Returns the kind of model: the first of the description's whose class has experts if the file has.
 fn model_type(arch: &Arch, experts: bool) -> Option<&ModelType> {
     let has = |ty: &&ModelType| {
         ty.values.iter().any(|(key, _)| EXPERTS.contains(&key.as_str())) == experts
@@ -141,7 +141,7 @@ fn model_type(arch: &Arch, experts: bool) -> Option<&ModelType> {
     arch.defaults.iter().find(has).or_else(|| arch.defaults.first())
 }
 
-/// The class that saves models of this kind: the one that is called like it.
+/// Returns the class that saves models of this kind: the one that is called like it.
 fn class<'a>(arch: &'a Arch, model_type: Option<&ModelType>) -> &'a str {
     let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
     let like =
@@ -264,7 +264,7 @@ fn is_zero(value: &Meta) -> bool {
     matches!(value, Meta::U32(0) | Meta::I32(0) | Meta::U64(0))
 }
 
-/// A value of the metadata in JSON, if it has the kind that the description says.
+/// Returns a value of the metadata in JSON, if it has the kind that the description says.
 fn json_of(value: &Meta, kind: EntryKind) -> Option<Value> {
     match (kind, value) {
         (EntryKind::Integer, Meta::U32(number)) => Some((*number).into()),

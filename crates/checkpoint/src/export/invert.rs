@@ -50,7 +50,7 @@ impl Saved {
         self.values().saturating_sub(held)
     }
 
-    /// A tensor of the file under its own name.
+    /// Returns a tensor of the file under its own name.
     pub(super) fn plain(name: &str, shape: Shape, tensor: usize) -> Self {
         let mut dimensions = shape.dimensions().to_vec();
         dimensions.reverse();
@@ -77,7 +77,7 @@ pub(super) struct Inverse {
     pub(super) missing: Vec<String>,
 }
 
-/// Apply the rules backwards to all tensors of a file.
+/// Applies the rules backwards to all tensors of a file.
 pub(super) fn invert(
     arch: &Arch,
     class: &str,
@@ -168,7 +168,7 @@ impl<'a> Inverter<'a> {
         Ok(Self { arch, headless, scope, model, tensors, rules, makers })
     }
 
-    /// The tensors of the checkpoint that a tensor of the file comes from, none of which is `done`.
+    /// Returns the tensors of the checkpoint that a tensor of the file comes from, none of which is `done`.
     ///
     /// Where several rules make it, one that the config says is needed comes before one that is not, and one that
     /// is not spare before one that is.
@@ -317,7 +317,7 @@ impl<'a> Inverter<'a> {
         Ok(missing)
     }
 
-    /// The name in the checkpoint, which must lead to the rule.
+    /// Returns the name in the checkpoint, which must lead to the rule.
     fn saved_name(&self, source: &NamePattern, place: Place) -> String {
         let name = source.fill(place);
         let saved = self.arch.saved_name(&name, self.headless);
@@ -331,7 +331,7 @@ impl<'a> Inverter<'a> {
     }
 }
 
-/// The layers of a rule; `None` alone if it has none.
+/// Returns the layers of a rule; `None` alone if it has none.
 fn layers(active: &Active<'_>) -> impl Iterator<Item = Option<u64>> + use<> {
     numbers(active.layers)
 }

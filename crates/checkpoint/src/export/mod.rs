@@ -87,7 +87,7 @@ pub struct ExportedTensor<'a> {
 }
 
 impl Export {
-    /// Decide what becomes of a GGUF file, or of the split set that it belongs to; reads small tensors only.
+    /// Decides what becomes of a GGUF file, or of the split set that it belongs to; reads small tensors only.
     ///
     /// # Errors
     /// If the file cannot be read, the config does not fit it, a tensor has no inverse, or there are weights in the
@@ -149,17 +149,17 @@ impl Export {
         Ok(Self { model, folder, saved, types, main, shards, config, arch, notes, inputs })
     }
 
-    /// The architecture whose rules are inverted; `None` if the tensors keep the file's names.
+    /// Returns the architecture whose rules are inverted; `None` if the tensors keep the file's names.
     pub fn arch(&self) -> Option<&Arch> {
         self.arch.as_deref()
     }
 
-    /// The type of most tensors.
+    /// Returns the type of most tensors.
     pub const fn ty(&self) -> BlockType {
         self.main
     }
 
-    /// The tensors, file after file.
+    /// Returns the tensors, file after file.
     pub fn tensors(&self) -> impl Iterator<Item = ExportedTensor<'_>> {
         let all = self.shards.iter().flat_map(|shard| &shard.tensors);
         all.map(|(index, _)| {
@@ -171,14 +171,14 @@ impl Export {
         })
     }
 
-    /// The files with tensors, and their sizes in bytes.
+    /// Returns the files with tensors, and their sizes in bytes.
     pub fn files(&self) -> impl ExactSizeIterator<Item = (PathBuf, u64)> {
         self.shards.iter().map(|shard| {
             (self.folder.join(&shard.name), shard.header.len() as u64 + shard.data_bytes)
         })
     }
 
-    /// Whether a `config.json` is going to be written.
+    /// Returns whether a `config.json` is going to be written.
     pub const fn writes_config(&self) -> bool {
         self.config.is_some()
     }
@@ -193,12 +193,12 @@ impl Export {
         self.saved.iter().map(Saved::values).sum()
     }
 
-    /// The folder that the checkpoint is for.
+    /// Returns the folder that the checkpoint is for.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Check again that the folder has no weights, which nobody could tell from those that are written.
+    /// Checks again that the folder has no weights, which nobody could tell from those that are written.
     ///
     /// # Errors
     /// If it has some, or cannot be read.
@@ -206,7 +206,7 @@ impl Export {
         no_weights(&self.folder)
     }
 
-    /// Write the file at `index` of [`files`](Self::files) with all threads of the current pool. `write` writes bytes at
+    /// Writes the file at `index` of [`files`](Self::files) with all threads of the current pool. `write` writes bytes at
     /// a position of the file, and is called from many threads at once. `done` counts the values that are written, by all
     /// files; `progress` is told about it.
     ///
@@ -234,14 +234,14 @@ impl Export {
         Ok(())
     }
 
-    /// The files without tensors, by name, with their text.
+    /// Returns the files without tensors, by name, with their text.
     pub fn texts(&self) -> Vec<(&'static str, String)> {
         let config = self.config.as_deref().map(|text| (CONFIG, text.to_owned()));
         let index = shards::index(&self.shards, &self.saved).map(|text| (shards::INDEX, text));
         config.into_iter().chain(index).collect()
     }
 
-    /// The files that are read: no output may replace them.
+    /// Returns the files that are read: no output may replace them.
     pub fn inputs(&self) -> Vec<&Path> {
         let shards = self.model.shards().iter().filter_map(|shard| shard.path());
         shards.chain(self.inputs.iter().map(PathBuf::as_path)).collect()
@@ -257,7 +257,7 @@ const CONFIG: &str = "config.json";
 /// What inverted rules give: the architecture, the tensors, and the config if it has to be written.
 type Arranged = (Arc<Arch>, Vec<Saved>, Option<Map<String, Value>>);
 
-/// The tensors as the checkpoint has them; `None` if the architecture is not known.
+/// Returns the tensors as the checkpoint has them; `None` if the architecture is not known.
 fn arranged(
     model: &Model,
     folder: &Path,
@@ -317,7 +317,7 @@ fn arranged(
     }
 }
 
-/// A note that the description that was given is not the one that is used.
+/// Returns a note that the description that was given is not the one that is used.
 fn unused(
     options: &ExportOptions,
     file: Option<&Arc<Arch>>,

@@ -102,7 +102,7 @@ const MOST_CUTS: usize = 8;
 /// One cut for so many tensors is not too many.
 const GROUPS_FOR_A_CUT: usize = 16;
 
-/// A file with these tensors, those with the widest numbers first, so that all are aligned.
+/// Returns a file with these tensors, those with the widest numbers first, so that all are aligned.
 fn shard(name: String, mut tensors: Vec<usize>, saved: &[Saved], types: &[BlockType]) -> Shard {
     tensors.sort_by_key(|i| (std::cmp::Reverse(types[*i].block_bytes()), &saved[*i].name));
     let mut header = Map::new();
@@ -126,7 +126,7 @@ fn shard(name: String, mut tensors: Vec<usize>, saved: &[Saved], types: &[BlockT
     Shard { name, tensors: placed, header, data_bytes: start }
 }
 
-/// The text of the index; `None` for a single file.
+/// Returns the text of the index; `None` for a single file.
 pub(super) fn index(shards: &[Shard], saved: &[Saved]) -> Option<String> {
     if shards.len() == 1 {
         return None;

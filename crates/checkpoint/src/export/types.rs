@@ -20,7 +20,7 @@ pub enum ExportType {
 }
 
 impl ExportType {
-    /// The type with this name, whatever its case.
+    /// Returns the type with this name, whatever its case.
     pub fn from_name(name: &str) -> Option<Self> {
         if name.eq_ignore_ascii_case("auto") {
             return Some(Self::Auto);
@@ -39,7 +39,7 @@ pub(super) struct Types {
     pub(super) main: BlockType,
 }
 
-/// Choose the types; reads the tensors whose values decide.
+/// Chooses the types; reads the tensors whose values decide.
 pub(super) fn choose(model: &Model, saved: &[Saved], wanted: ExportType) -> Result<Types, Error> {
     let main = main(model, wanted);
     let mut types = vec![main; saved.len()];
@@ -71,7 +71,7 @@ pub(super) fn choose(model: &Model, saved: &[Saved], wanted: ExportType) -> Resu
     Ok(Types { types, inexact, main })
 }
 
-/// The type of most tensors.
+/// Returns the type of most tensors.
 pub(super) fn main(model: &Model, wanted: ExportType) -> BlockType {
     if let ExportType::Type(ty) = wanted {
         return ty;
@@ -127,7 +127,7 @@ fn returns(found: f32, wanted: f32) -> bool {
     found.to_bits() == wanted.to_bits() || found.is_nan() && wanted.is_nan()
 }
 
-/// The nearest number of a type.
+/// Returns the nearest number of a type.
 fn round(value: f64, ty: BlockType) -> f32 {
     match ty {
         BlockType::F16 => f16::from_f64(value).to_f32(),
@@ -142,7 +142,7 @@ fn redo(value: f32, change: Change, ty: BlockType) -> f32 {
     if ty == BlockType::F16 && change != Change::Keep { round(changed.into(), ty) } else { changed }
 }
 
-/// The number of a type that a conversion changes to `value`; if there is none, one near to it.
+/// Returns the number of a type that a conversion changes to `value`; if there is none, one near to it.
 pub(super) fn undo(value: f32, change: Change, ty: BlockType) -> f32 {
     let wide = f64::from(value);
     let near = match change {

@@ -23,7 +23,7 @@ const TRANSPOSED_STRIP: u64 = 1 << 23;
 /// Values of the file that are decoded at a time, in whole rows.
 const WINDOW: u64 = 1 << 18;
 
-/// Write a tensor at `start` of a file.
+/// Writes a tensor at `start` of a file.
 ///
 /// Memory is bounded by a strip for each thread, and a row.
 pub(super) fn write(
@@ -75,7 +75,7 @@ const UNSET: f32 = f32::from_bits(0x7fc5_a9e3);
 /// From here on values round to infinity in half precision.
 const F16_LIMIT: f32 = 65520.0;
 
-/// Put the values of a piece in a range of the checkpoint's tensor in their places.
+/// Puts the values of a piece in a range of the checkpoint's tensor in their places.
 fn gather(
     model: &Model,
     piece: &Piece,
@@ -111,7 +111,7 @@ struct Window {
 }
 
 impl Window {
-    /// The values from one on, at least that one.
+    /// Returns the values from one on, at least that one.
     fn from(&mut self, model: &Model, tensor: usize, value: u64) -> Result<&[f32], Error> {
         let end = self.first + self.values.len() as u64;
         if self.tensor != Some(tensor) || !(self.first..end).contains(&value) {

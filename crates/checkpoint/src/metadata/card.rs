@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The front matter of the folder's model card. It is empty if there is no card, or if the card
+/// Returns the front matter of the folder's model card. It is empty if there is no card, or if the card
 /// cannot be read: then `warnings` says so, and the conversion goes on without a description.
 pub(super) fn read(folder: &Path, warnings: &mut Vec<String>) -> Map<String, Value> {
     let path = folder.join("README.md");

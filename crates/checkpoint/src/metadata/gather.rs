@@ -55,7 +55,7 @@ const GENERATION_FIELDS: &[(&str, &[&str])] = &[
 ];
 
 impl Authorship {
-    /// Gather it from a folder; `config` is `config.json` as it stands there. A model card or a
+    /// Gathers it from a folder; `config` is `config.json` as it stands there. A model card or a
     /// generation config that cannot be read is left out, and `warnings` says so.
     pub(crate) fn gather(
         folder: &Path,
@@ -97,7 +97,7 @@ impl Authorship {
         Ok(about)
     }
 
-    /// Fill in what is still empty.
+    /// Fills in what is still empty.
     fn fill(&mut self, field: &str, value: Option<Value>) {
         if let Some(value) = value.filter(|value| !value.is_null())
             && !self.fields.contains_key(field)
@@ -160,7 +160,7 @@ impl Authorship {
     }
 }
 
-/// The folder's own name: the last part of its path as it was given, or of the real path if that
+/// Returns the folder's own name: the last part of its path as it was given, or of the real path if that
 /// ends in dots.
 fn own_name(folder: &Path) -> Result<String, Error> {
     let real;
@@ -174,7 +174,7 @@ fn own_name(folder: &Path) -> Result<String, Error> {
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// A list, or a single text as a list.
+/// Returns a list, or a single text as a list.
 fn items(value: &Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items.clone(),

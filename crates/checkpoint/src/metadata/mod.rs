@@ -79,7 +79,7 @@ const SOURCE_FIELDS: &[&str] =
     &["name", "author", "version", "organization", "description", "url", "doi", "uuid", "repo_url"];
 
 impl Authorship {
-    /// Write it all. Empty texts and lists are left out.
+    /// Writes it all. Empty texts and lists are left out.
     pub(crate) fn write(&self, out: &mut Metadata) {
         for (field, form) in FIELDS {
             let Some(value) = self.fields.get(*field) else { continue };
@@ -127,7 +127,7 @@ impl Authorship {
         }
     }
 
-    /// The name of the file without ending that the reference chooses; `ty` is the type in it, `None` for a
+    /// Returns the name of the file without ending that the reference chooses; `ty` is the type in it, `None` for a
     /// vocabulary alone.
     pub(crate) fn file_stem(&self, ty: Option<&str>) -> String {
         let dashed = |text: &str| text.trim().replace(' ', "-");

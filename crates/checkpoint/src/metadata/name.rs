@@ -42,13 +42,13 @@ static SIZE: LazyLock<Regex> =
 static FINETUNE: LazyLock<Regex> = LazyLock::new(|| whole("chat|instruct|vision|lora"));
 static KEEPS_CASE: LazyLock<Regex> = LazyLock::new(|| whole(r"v\d+(\.\d+)*|\d.*"));
 
-/// A pattern for a whole word, in any case.
+/// Returns a pattern for a whole word, in any case.
 fn whole(pattern: &str) -> Regex {
     Regex::new(&format!("^(?i:{pattern})$")).expect("a constant")
 }
 
 impl NameParts {
-    /// Take an identifier apart. A size is believed if it is near `parameters`, the number of the model's
+    /// Takes an identifier apart. A size is believed if it is near `parameters`, the number of the model's
     /// parameters; 0 means that the number is not known.
     pub(super) fn parse(id: &str, parameters: u64) -> Self {
         if id.contains(' ') {
@@ -168,7 +168,7 @@ fn size(word: &str, parameters: u64) -> (String, Kinds) {
     (word, kinds)
 }
 
-/// An identifier as a title: words that are all lower case get capitals.
+/// Returns an identifier as a title: words that are all lower case get capitals.
 pub(super) fn title(id: &str) -> String {
     let words = id.trim().replace('-', " ");
     let words = words.split_whitespace().map(|word| {
@@ -184,7 +184,7 @@ fn keeps_case(word: &str) -> bool {
     KEEPS_CASE.is_match(word)
 }
 
-/// A capital at the start and behind everything that is no letter.
+/// Returns a capital at the start and behind everything that is no letter.
 fn capitalize(word: &str) -> String {
     let mut out = String::new();
     let mut behind_letter = false;
@@ -199,7 +199,7 @@ fn capitalize(word: &str) -> String {
     out
 }
 
-/// The number of parameters in at least two digits: `110K`, `4.1M`.
+/// Returns the number of parameters in at least two digits: `110K`, `4.1M`.
 pub(super) fn rounded(parameters: u64) -> String {
     let parameters = parameters as f64;
     let (scaled, unit) = if parameters > 1e12 {

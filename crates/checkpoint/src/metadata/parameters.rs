@@ -14,7 +14,7 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// Count them over the tensors of a file.
+    /// Counts them over the tensors of a file.
     pub(crate) fn count<'t>(tensors: impl IntoIterator<Item = &'t SourceTensor>) -> Self {
         let mut count = Self::default();
         let (mut experts, mut stacks) = (0, 0);

@@ -26,7 +26,7 @@ pub(super) struct Gptq {
 }
 
 impl Entry {
-    /// The first of: `quantization_config` of the config's text part, that of the config itself
+    /// Returns the first of: `quantization_config` of the config's text part, that of the config itself
     /// (`config` is the whole `config.json`, at `path`), `hf_quant_config.json`, whose producer
     /// names the method, and the `quantize_config.json` of GPTQ's own programs, which only counts
     /// if there are tensors of GPTQ, `gptq`.
@@ -64,7 +64,7 @@ impl Entry {
         Ok(None)
     }
 
-    /// The file.
+    /// Returns the file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -73,7 +73,7 @@ impl Entry {
         self.text("quant_method")
     }
 
-    /// The method and its format.
+    /// Returns the method and its format.
     pub(super) fn named(&self) -> String {
         let method = self.method().unwrap_or_default();
         self.text("format").map_or(method.to_owned(), |format| format!("{method}, {format}"))
@@ -135,7 +135,7 @@ impl Entry {
     }
 }
 
-/// The problem of a method that is not read.
+/// Returns the problem of a method that is not read.
 pub(super) const fn unread(method: String) -> Problem {
     Problem::Quantization { method, tensor: None }
 }

@@ -41,7 +41,7 @@ impl From<Error> for Fault {
 /// Methods whose tensors are read.
 const METHODS: &[&str] = &["fp8", "mxfp4", "modelopt", "compressed-tensors", "gptq", "bitnet"];
 
-/// Join the tensors that stand for one: numbers with their scales, and codes of blocks with theirs.
+/// Joins the tensors that stand for one: numbers with their scales, and codes of blocks with theirs.
 /// The tensors keep their order; each result stands where the numbers did, but as in the reference
 /// those with codes in words come last. What is odd is said in `warnings`.
 pub(super) fn join(
@@ -95,7 +95,7 @@ impl Joiner<'_> {
         self.slots[*self.names.get(name)?].as_ref()
     }
 
-    /// Take the tensor with this name, which belongs to `owner`.
+    /// Takes the tensor with this name, which belongs to `owner`.
     fn partner(&mut self, owner: &StoredTensor, other: String) -> Result<StoredTensor, Fault> {
         self.take(&other).ok_or_else(|| fault(owner, Problem::NoPartner { other }))
     }
@@ -135,7 +135,7 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// The name of the numbers that a tensor of this name is the scale of; `None` if it is none.
+    /// Returns the name of the numbers that a tensor of this name is the scale of; `None` if it is none.
     fn numbers_of(&self, name: &str) -> Option<String> {
         let of = |(end, of): &(&str, &str)| Some(format!("{}{of}", name.strip_suffix(end)?));
         if let Some(numbers) = scales_of(self.method()).iter().find_map(of)
@@ -147,7 +147,7 @@ impl Joiner<'_> {
         SCALES.iter().filter_map(of).find(small)
     }
 
-    /// Join scales with their numbers.
+    /// Joins scales with their numbers.
     fn scale(&mut self, scales: StoredTensor, of: String) -> Result<(), Fault> {
         let Some(numbers) = self.take(&of) else {
             // ModelOpt keeps scales of tensors that it has left out.
@@ -186,7 +186,7 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// Join the four tensors of a weight that GPTQ has packed.
+    /// Joins the four tensors of a weight that GPTQ has packed.
     fn gptq(&mut self, codes: StoredTensor, base: &str) -> Result<(), Fault> {
         let grouped = self.names.contains_key(&format!("{base}.g_idx"));
         let how = match (self.entry, self.method()) {
@@ -212,7 +212,7 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// Join the tensors of a weight that compressed-tensors has packed.
+    /// Joins the tensors of a weight that compressed-tensors has packed.
     fn packed(&mut self, codes: StoredTensor, base: &str) -> Result<(), Fault> {
         let (bits, group) = match (self.entry, self.method()) {
             (Some(entry), Some("compressed-tensors")) => {
@@ -281,7 +281,7 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// Say what is odd.
+    /// Says what is odd.
     fn warn(&self, before: usize, warnings: &mut Vec<String>) {
         let rest: Vec<_> = self.slots.iter().flatten().collect();
         let plain = |tensor: &&&StoredTensor| is_float8(tensor.ty) && tensor.shape.len() >= 2;
@@ -313,7 +313,7 @@ impl Joiner<'_> {
         }
     }
 
-    /// The fault of a tensor that shows a method which is not read: the one that the entry names,
+    /// Returns the fault of a tensor that shows a method which is not read: the one that the entry names,
     /// if that is not read either, else `method`.
     fn unread(&self, tensor: &StoredTensor, method: &str) -> Fault {
         match (self.entry, self.method()) {
@@ -327,7 +327,7 @@ impl Joiner<'_> {
         }
     }
 
-    /// The fault of an entry, with a tensor that shows that the entry counts.
+    /// Returns the fault of an entry, with a tensor that shows that the entry counts.
     fn of_entry(&self, problem: Problem, tensor: &StoredTensor) -> Fault {
         Fault::Entry(match problem {
             Problem::Quantization { method, .. } => {

@@ -27,7 +27,7 @@ pub(super) struct Blocks {
     scales: StoredTensor,
 }
 
-/// The tensor of blocks that codes of shape `[.., blocks of a row, 16]` and scales of shape `[.., blocks of a row]`
+/// Returns the tensor of blocks that codes of shape `[.., blocks of a row, 16]` and scales of shape `[.., blocks of a row]`
 /// stand for: it has the name of the codes, type [`DataType::Mxfp4`] and shape `[.., values of a row]`.
 pub(super) fn join(codes: StoredTensor, scales: StoredTensor) -> Result<StoredTensor, Problem> {
     let shapes = || Problem::MxShapes {
@@ -76,7 +76,7 @@ impl Joined for Blocks {
     }
 }
 
-/// A block of the file.
+/// Returns a block of the file.
 fn pack(scale: u8, pairs: &[u8; CODES]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     block[0] = scale;

@@ -51,7 +51,7 @@ const UNUSED: &[&str] = &[
     "_input_scale",
 ];
 
-/// Whether a tensor only serves programs that also quantize activations or caches. In a checkpoint
+/// Returns whether a tensor only serves programs that also quantize activations or caches. In a checkpoint
 /// that is not `quantized` only single numbers do: a model may have vectors of such names.
 pub(super) fn is_unused(tensor: &StoredTensor, quantized: bool) -> bool {
     let single = || tensor.shape.iter().all(|length| *length == 1);
@@ -96,7 +96,7 @@ enum Part {
     Codes,
 }
 
-/// The method of which a tensor is a part, if it is one of those that are not read.
+/// Returns the method of which a tensor is a part, if it is one of those that are not read.
 pub(super) fn unread_method(tensor: &StoredTensor) -> Option<&'static str> {
     let of = |(end, part, _): &&(&str, Part, _)| {
         tensor.name.ends_with(end) && (*part == Part::Any || is_integer(tensor.ty))
@@ -109,13 +109,13 @@ pub(super) const fn is_small(ty: DataType) -> bool {
     matches!(ty, DataType::F8E4M3 | DataType::F8E5M2 | DataType::I8)
 }
 
-/// Whether a tensor can only be codes that stand for weights: a matrix of integers in the place of
+/// Returns whether a tensor can only be codes that stand for weights: a matrix of integers in the place of
 /// a weight.
 pub(super) fn is_codes(tensor: &StoredTensor) -> bool {
     tensor.shape.len() >= 2 && tensor.name.ends_with(".weight") && is_integer(tensor.ty)
 }
 
-/// Whether a tensor of a checkpoint that says it is quantized by a method that is not known here
+/// Returns whether a tensor of a checkpoint that says it is quantized by a method that is not known here
 /// may be codes. What models have anyway is not: masks, positions.
 pub(super) fn may_be_codes(tensor: &StoredTensor) -> bool {
     const NONE: &[&str] = &[".bias", "_bias", "_ids", "_mask", ".mask", "_index", "_tracked"];

@@ -138,7 +138,7 @@ impl Packed {
             .map_err(|problem| Error::of_tensor(files[file].path(), &name, problem))
     }
 
-    /// The tensor of a BitNet checkpoint with these codes.
+    /// Returns the tensor of a BitNet checkpoint with these codes.
     pub(super) fn ternary(
         codes: StoredTensor,
         scale: StoredTensor,
@@ -174,7 +174,7 @@ impl Packed {
         })
     }
 
-    /// The values of whole rows.
+    /// Returns the values of whole rows.
     fn decode(&self, files: &[DataFile], rows: Range<u64>) -> Result<Vec<f32>, Error> {
         let width = self.columns as usize;
         let mut out = vec![0.0; (rows.end - rows.start) as usize * width];
@@ -247,7 +247,7 @@ impl Packed {
     }
 }
 
-/// A row of words.
+/// Returns a row of words.
 fn words(tensor: &StoredTensor, files: &[DataFile], row: u64) -> Result<Vec<u32>, Error> {
     row_bytes(tensor, files, row).map(|bytes| as_words(&bytes))
 }
@@ -256,7 +256,7 @@ fn as_words(bytes: &[u8]) -> Vec<u32> {
     bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
 }
 
-/// A row of numbers.
+/// Returns a row of numbers.
 fn numbers(tensor: &StoredTensor, files: &[DataFile], row: u64) -> Result<Vec<f32>, Error> {
     row_bytes(tensor, files, row).map(|bytes| tensor.ty.widen(&bytes))
 }
@@ -268,7 +268,7 @@ fn row_bytes(tensor: &StoredTensor, files: &[DataFile], row: u64) -> Result<Vec<
     Ok(bytes)
 }
 
-/// A tensor as messages show it.
+/// Returns a tensor as messages show it.
 fn summary(tensor: &StoredTensor) -> String {
     format!("{:?} {} {:?}", tensor.name, tensor.ty.name(), tensor.shape)
 }

@@ -17,7 +17,7 @@ pub(super) struct Scaled {
     runs: Vec<Option<u64>>,
 }
 
-/// The tensor of products, of the name and shape of the numbers.
+/// Returns the tensor of products, of the name and shape of the numbers.
 ///
 /// `block` tells how many numbers share a scale in each of the last dimensions of the scales; a block at the end of
 /// a dimension may be cut off. Without it a scale stands for one index of a dimension. Dimensions that the scales lack
@@ -46,7 +46,7 @@ pub(super) fn scale(
 /// Blocks that scales are for where nothing says the size: the same in both dimensions.
 pub(super) const BLOCKS: &[u64] = &[16, 32, 64, 128, 256, 512];
 
-/// Whether scales of this shape are for numbers of that shape.
+/// Returns whether scales of this shape are for numbers of that shape.
 pub(super) fn fits(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> bool {
     runs(numbers, scales, block).is_some()
 }
@@ -72,12 +72,12 @@ pub(super) fn check_scales(
     }
 }
 
-/// Whether all values of a tensor are zero.
+/// Returns whether all values of a tensor are zero.
 pub(super) fn all_zero(tensor: &StoredTensor, files: &[DataFile]) -> Result<bool, Error> {
     first(tensor, files, |value| value != 0.0).map(|found| found.is_none())
 }
 
-/// The first value of a tensor for which this holds, and its number.
+/// Returns the first value of a tensor for which this holds, and its number.
 fn first(
     tensor: &StoredTensor,
     files: &[DataFile],
@@ -164,7 +164,7 @@ impl Joined for Scaled {
 }
 
 impl Scaled {
-    /// The row of the scales that belongs to a row of numbers.
+    /// Returns the row of the scales that belongs to a row of numbers.
     fn scale_row(&self, mut row: u64) -> u64 {
         let mut scale_row = 0;
         let mut step = 1;

@@ -12,17 +12,17 @@ use super::python::truth;
 use crate::Error;
 use crate::json::read_object;
 
-/// Whether there is a vocabulary of BPE.
+/// Returns whether there is a vocabulary of BPE.
 pub(super) fn has_merges(folder: &Path) -> bool {
     folder.join("vocab.json").exists() && folder.join("merges.txt").exists()
 }
 
-/// Whether there is a vocabulary of pieces of words.
+/// Returns whether there is a vocabulary of pieces of words.
 pub(super) fn has_words(folder: &Path) -> bool {
     folder.join("vocab.txt").exists()
 }
 
-/// The file of the vocabulary, and the text of the tokenizer.
+/// Returns the file of the vocabulary, and the text of the tokenizer.
 pub(super) fn tokenizer(
     folder: &Path,
     class: &Class,
@@ -161,7 +161,7 @@ fn word_piece(
     })
 }
 
-/// The lines of `vocab.txt`, whose numbers are the ids.
+/// Returns the lines of `vocab.txt`, whose numbers are the ids.
 fn words(path: &Path) -> Result<Map<String, Value>, Error> {
     let text = read_lines(path)?;
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');

@@ -9,7 +9,7 @@ use super::file::read_lines;
 use crate::Error;
 use crate::json::read_object;
 
-/// The template: text, a list of named ones, or null.
+/// Returns the template: text, a list of named ones, or null.
 ///
 /// As in the reference, that of `tokenizer_config.json` counts, even if it is null, and without that file
 /// there is none. Programs that read the checkpoint itself prefer the file of its own, so that a template
@@ -59,7 +59,7 @@ pub(super) fn template(
     Ok(template.clone())
 }
 
-/// The template that is used unless another one is asked for by its name.
+/// Returns the template that is used unless another one is asked for by its name.
 fn default(template: &Value) -> Option<&str> {
     let named = |choice: &&Value| choice.get("name").is_some_and(|name| name == "default");
     let text = match template {
@@ -69,7 +69,7 @@ fn default(template: &Value) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
-/// The template of a file of its own, and the file's name.
+/// Returns the template of a file of its own, and the file's name.
 fn file(folder: &Path) -> Result<Option<(&'static str, Value)>, Error> {
     let name = "chat_template.jinja";
     let path = folder.join(name);
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// The template that is taken, and the warnings, of `tokenizer_config.json` and `chat_template.jinja`.
+    /// Returns the template that is taken, and the warnings, of `tokenizer_config.json` and `chat_template.jinja`.
     fn taken(config: Option<Value>, jinja: Option<&str>) -> (Value, String) {
         let folder = tempfile::tempdir().unwrap();
         if let Some(jinja) = jinja {

@@ -75,13 +75,13 @@ pub(super) enum Bare {
     Bert,
 }
 
-/// The class of a name, with or without `Fast` at the end.
+/// Returns the class of a name, with or without `Fast` at the end.
 pub(super) fn by_name(name: &str) -> Option<&'static Class> {
     let name = name.strip_suffix("Fast").unwrap_or(name);
     CLASSES.iter().find(|class| class.names.contains(&name))
 }
 
-/// The class for a value of `model_type`.
+/// Returns the class for a value of `model_type`.
 pub(super) fn by_model_type(model_type: &str) -> Option<&'static Class> {
     CLASSES.iter().find(|class| class.model_types.contains(&model_type))
 }

@@ -14,7 +14,7 @@ pub(super) struct TokenizerFile {
 }
 
 impl TokenizerFile {
-    /// Read it; `None` if the folder has none.
+    /// Reads it; `None` if the folder has none.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join("tokenizer.json");
         if !path.exists() {
@@ -26,17 +26,17 @@ impl TokenizerFile {
         Ok(Some(Self { path, object, bytes }))
     }
 
-    /// An error about the file.
+    /// Returns an error about the file.
     pub(super) fn fail(&self, text: impl Into<String>) -> Error {
         Error::in_file(&self.path, Problem::Tokenizer(text.into()))
     }
 
-    /// A value inside the model.
+    /// Returns a value inside the model.
     pub(super) fn model(&self, key: &str) -> Option<&Value> {
         self.object.get("model")?.get(key)
     }
 
-    /// The kind of model: `BPE`, `Unigram`, `WordPiece`. Older files do not name it.
+    /// Returns the kind of model: `BPE`, `Unigram`, `WordPiece`. Older files do not name it.
     pub(super) fn model_type(&self) -> &str {
         match self.model("type").and_then(Value::as_str) {
             Some(name) => name,
@@ -47,7 +47,7 @@ impl TokenizerFile {
         }
     }
 
-    /// The steps of the normalizer.
+    /// Returns the steps of the normalizer.
     pub(super) fn normalizers(&self) -> &[Value] {
         match self.object.get("normalizer") {
             None | Some(Value::Null) => &[],
@@ -59,7 +59,7 @@ impl TokenizerFile {
     }
 }
 
-/// A text file with every end of line as a line feed.
+/// Returns a text file with every end of line as a line feed.
 pub(super) fn read_lines(path: &Path) -> Result<String, Error> {
     let text = granule_reader::file::read(path).map_err(Error::io(path))?;
     let text = String::from_utf8(text).map_err(|_| {

@@ -5,7 +5,7 @@ use super::{Input, TokenType, Tokens, added};
 use crate::Error;
 use crate::Problem;
 
-/// Every id from 0 to the end of the vocabulary: as many as the config says, else as many as there are
+/// Returns every id from 0 to the end of the vocabulary: as many as the config says, else as many as there are
 /// tokens. The texts of tokens beyond it come second.
 pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
     let texts = library.texts();

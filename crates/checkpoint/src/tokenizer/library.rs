@@ -49,7 +49,7 @@ const CLEAN_UP: &[(&str, &str)] = &[
 ];
 
 impl Library {
-    /// Load `tokenizer.json`, or what the class makes of a bare vocabulary.
+    /// Loads `tokenizer.json`, or what the class makes of a bare vocabulary.
     ///
     /// # Errors
     /// If the files do not describe a tokenizer.
@@ -77,17 +77,17 @@ impl Library {
         Ok(library)
     }
 
-    /// The file that it was read from.
+    /// Returns the file that it was read from.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The number of tokens of the model itself, without added ones.
+    /// Returns the number of tokens of the model itself, without added ones.
     pub(super) fn base(&self) -> usize {
         self.tokenizer.get_vocab_size(false)
     }
 
-    /// The text of every id.
+    /// Returns the text of every id.
     pub(super) fn texts(&self) -> BTreeMap<u64, String> {
         let mut texts = BTreeMap::new();
         let mut pairs: Vec<_> = self.tokenizer.get_vocab(true).into_iter().collect();
@@ -96,39 +96,39 @@ impl Library {
         texts
     }
 
-    /// The added tokens by id.
+    /// Returns the added tokens by id.
     pub(super) fn added(&self) -> BTreeMap<u64, AddedToken> {
         let decoder = self.tokenizer.get_added_tokens_decoder();
         decoder.into_iter().map(|(id, token)| (u64::from(id), token)).collect()
     }
 
-    /// The texts of the special tokens.
+    /// Returns the texts of the special tokens.
     pub(super) fn specials(&self) -> &[String] {
         &self.specials
     }
 
-    /// The id of a token.
+    /// Returns the id of a token.
     pub(super) fn id(&self, text: &str) -> Option<u64> {
         self.tokenizer.token_to_id(text).map(u64::from)
     }
 
-    /// A value of `tokenizer_config.json` that is true or false; nothing counts as false.
+    /// Returns a value of `tokenizer_config.json` that is true or false; nothing counts as false.
     pub(super) fn flag(&self, key: &str) -> bool {
         self.config.get(key).is_some_and(truth)
     }
 
-    /// Whether decoded text is cleaned of spaces.
+    /// Returns whether decoded text is cleaned of spaces.
     pub(super) const fn clean_up(&self) -> bool {
         self.clean_up
     }
 
-    /// The step that cuts text, as `tokenizer.json` writes it.
+    /// Returns the step that cuts text, as `tokenizer.json` writes it.
     pub(super) fn pre_tokenizer(&self) -> Value {
         let step = self.tokenizer.get_pre_tokenizer();
         step.and_then(|step| serde_json::to_value(step).ok()).unwrap_or_default()
     }
 
-    /// The ids of a text, with what is put around it.
+    /// Returns the ids of a text, with what is put around it.
     pub(super) fn ids(&self, text: &str) -> Result<Vec<u32>, Error> {
         guarded(&self.path, || Ok(self.tokenizer.encode(text, true)?.get_ids().to_vec()))
     }
@@ -145,7 +145,7 @@ impl Library {
         Ok(text)
     }
 
-    /// An error about the file.
+    /// Returns an error about the file.
     pub(super) fn fail(&self, text: impl Into<String>) -> Error {
         Error::in_file(&self.path, Problem::Tokenizer(text.into()))
     }
@@ -163,7 +163,7 @@ impl Library {
         result.map_err(|error| self.fail(error.to_string()))
     }
 
-    /// Add the listed tokens, then the special ones that are not among them.
+    /// Adds the listed tokens, then the special ones that are not among them.
     fn add(&mut self, listed: Listed, bare: bool) -> Result<(), Error> {
         let specials = self.special_tokens(&listed, bare);
         for special in &specials {
@@ -206,7 +206,7 @@ impl Library {
         guarded(&self.path, move || Ok(tokenizer.add_tokens(&tokens))).map(|_| ())
     }
 
-    /// The special tokens that the config names, or the class where it is silent.
+    /// Returns the special tokens that the config names, or the class where it is silent.
     fn special_tokens(&self, listed: &Listed, bare: bool) -> Vec<Special> {
         let form = |key: &str, text: &str| {
             let forms = if bare && !self.class.bare_forms.is_empty() {
@@ -316,7 +316,7 @@ impl Library {
         Ok(())
     }
 
-    /// The flags of BERT's normalizer; whether one differs from the config.
+    /// Returns the flags of BERT's normalizer; whether one differs from the config.
     fn change_normalizer(&self, chinese: Chinese, step: &mut Value) -> bool {
         let flag = |key, default| self.config.get(key).cloned().unwrap_or(default);
         let mut wanted = vec![
@@ -335,7 +335,7 @@ impl Library {
         differs
     }
 
-    /// The first and last token around a text.
+    /// Returns the first and last token around a text.
     fn template(&self, bos: bool, eos: bool) -> Result<Value, Error> {
         let mut single = vec![json!({"Sequence": {"id": "A", "type_id": 0}})];
         let mut tokens = Map::new();
@@ -367,7 +367,7 @@ impl Library {
         }))
     }
 
-    /// The token for what is unknown.
+    /// Returns the token for what is unknown.
     fn unknown(&self) -> Option<String> {
         let text = match self.config.get("unk_token") {
             Some(value) => value.as_str().or_else(|| value.get("content")?.as_str())?,
@@ -410,7 +410,7 @@ fn warn_of_numbers(input: &Input<'_>, tokenizer: &Tokenizer, warnings: &mut Vec<
     }
 }
 
-/// The class: the config names it, or the model's config, or the model's type.
+/// Returns the class: the config names it, or the model's config, or the model's type.
 fn class_of(
     config: &Map<String, Value>,
     model: &Map<String, Value>,
@@ -431,7 +431,7 @@ fn class_of(
     class::by_model_type(model_type).unwrap_or(&class::PLAIN)
 }
 
-/// Run something of the tokenizers library, whose checks of what it reads are not complete: if it panics,
+/// Runs something of the tokenizers library, whose checks of what it reads are not complete: if it panics,
 /// the file is at fault.
 fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, tokenizers::Error>) -> Result<T, Error> {
     let fail = |text: String| Error::in_file(path, Problem::Tokenizer(text));

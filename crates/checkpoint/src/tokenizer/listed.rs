@@ -27,7 +27,7 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    /// Read them. What only older files say goes into the config.
+    /// Reads them. What only older files say goes into the config.
     pub(super) fn read(input: &Input<'_>, config: &mut Map<String, Value>) -> Result<Self, Error> {
         let mut tokens: BTreeMap<u64, AddedToken> = BTreeMap::new();
         if let Some(decoder) = config.get("added_tokens_decoder").and_then(Value::as_object) {
@@ -64,7 +64,7 @@ impl Listed {
         Ok(Self { tokens: tokens.into_values().collect(), flagless })
     }
 
-    /// The token of a text, if its flags count.
+    /// Returns the token of a text, if its flags count.
     pub(super) fn same(&self, text: &str) -> Option<AddedToken> {
         let counts = !self.flagless.iter().any(|known| known == text);
         let mut tokens = self.tokens.iter().rev();
@@ -89,7 +89,7 @@ fn take_special_tokens_map(folder: &Path, config: &mut Map<String, Value>) -> Re
     Ok(())
 }
 
-/// The texts of the special tokens that the config names.
+/// Returns the texts of the special tokens that the config names.
 fn special_texts(config: &Map<String, Value>) -> Vec<String> {
     let text = |value: &Value| {
         value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
@@ -112,7 +112,7 @@ fn mark_special(value: &mut Value) {
     }
 }
 
-/// A token with all its flags. Special ones are not normalized unless they say so.
+/// Returns a token with all its flags. Special ones are not normalized unless they say so.
 pub(super) fn added_token(value: &Value) -> Option<AddedToken> {
     let flag = |key| value.get(key).and_then(Value::as_bool);
     let on = |key| flag(key).unwrap_or(false);

@@ -107,7 +107,7 @@ enum TokenType {
     Byte = 6,
 }
 
-/// Read the tokenizer of a checkpoint: `tokenizer.*` in the order in which it is written. `rows` is how many
+/// Reads the tokenizer of a checkpoint: `tokenizer.*` in the order in which it is written. `rows` is how many
 /// tokens the model has embeddings for, and so how many the file must have, if that is known.
 ///
 /// # Errors
@@ -124,7 +124,7 @@ pub(crate) fn read(
     read_kinds((&arch.tokenizers, &arch.quirks), config, folder, pre, rows, warnings)
 }
 
-/// The same for these kinds, in the order in which they are tried, and these quirks.
+/// Returns the same for these kinds, in the order in which they are tried, and these quirks.
 fn read_kinds(
     (kinds, quirks): (&[TokenizerKind], &[Quirk]),
     config: &Config,
@@ -170,7 +170,7 @@ fn read_kinds(
 }
 
 impl TokenizerKind {
-    /// Whether the checkpoint has a tokenizer of this kind.
+    /// Returns whether the checkpoint has a tokenizer of this kind.
     fn is_there(self, input: &Input<'_>) -> Result<bool, Error> {
         Ok(match self {
             Self::SentencePiece => input.folder.join("tokenizer.model").exists(),
@@ -195,7 +195,7 @@ impl TokenizerKind {
         }
     }
 
-    /// The files that hold such a tokenizer.
+    /// Returns the files that hold such a tokenizer.
     const fn files(self, fairseq: bool) -> &'static [&'static str] {
         match self {
             Self::SentencePiece => &["tokenizer.model"],
@@ -208,7 +208,7 @@ impl TokenizerKind {
 }
 
 impl Input<'_> {
-    /// Size of the vocabulary by the config, if it says one under one of these keys.
+    /// Returns the size of the vocabulary by the config, if it says one under one of these keys.
     fn vocabulary(&self, keys: &[&'static str]) -> Result<Option<usize>, Error> {
         let Some((key, value)) = self.config.first(keys) else { return Ok(None) };
         let mut size = self.config.unsigned(key, value)?;
@@ -231,7 +231,7 @@ impl Input<'_> {
         self.quirks.contains(quirk)
     }
 
-    /// The kind of tokenizer that the checkpoint has.
+    /// Returns the kind of tokenizer that the checkpoint has.
     fn choose(&self, kinds: &[TokenizerKind]) -> Result<TokenizerKind, Error> {
         let class = self.tokenizer_config.get("tokenizer_class").and_then(|name| name.as_str());
         let byte_level = self.quirks.iter().any(
@@ -293,7 +293,7 @@ impl Input<'_> {
         }
     }
 
-    /// The ids of special tokens that quirks name by their texts.
+    /// Returns the ids of special tokens that quirks name by their texts.
     fn named(&self, tokens: &Tokens, warnings: &mut Vec<String>) -> Vec<(&str, u32)> {
         let mut named = Vec::new();
         for quirk in self.quirks {
@@ -339,7 +339,7 @@ impl Input<'_> {
         Ok(())
     }
 
-    /// The number of types that a token can have beside its id, if the architecture knows any.
+    /// Returns the number of types that a token can have beside its id, if the architecture knows any.
     fn token_type_count(&self) -> Result<Option<(&'static str, Value)>, Error> {
         if !self.has(&Quirk::TokenTypeCount) {
             return Ok(None);
@@ -370,7 +370,7 @@ impl Vocabulary {
         Self { first, model, pre, tokens, behind, limited: false, merges: false, beyond }
     }
 
-    /// Make as many tokens as the model has embeddings for, and say which are left out; whether any are.
+    /// Makes as many tokens as the model has embeddings for, and say which are left out; whether any are.
     fn fit(&mut self, rows: Option<u64>, warnings: &mut Vec<String>) -> bool {
         let found = self.tokens.texts.len();
         if let Some(rows) = rows.and_then(|rows| usize::try_from(rows).ok()).filter(|_| found > 0) {
@@ -415,7 +415,7 @@ impl Tokens {
         }
     }
 
-    /// Say which tokens other files have replaced: a text that nothing stands for any more is rarely meant.
+    /// Says which tokens other files have replaced: a text that nothing stands for any more is rarely meant.
     fn warn_of_replaced(&self, warnings: &mut Vec<String>) {
         let Some((id, old, new)) = self.replaced.first() else { return };
         let more = match self.replaced.len() - 1 {
@@ -456,7 +456,7 @@ impl Tokens {
     }
 }
 
-/// Whether a token that is not marked as special is meant to be: some models forget to mark them.
+/// Returns whether a token that is not marked as special is meant to be: some models forget to mark them.
 fn looks_special(text: &str) -> bool {
     let framed = |start, end| text.starts_with(start) && text.ends_with(end);
     ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(&text)

@@ -45,7 +45,7 @@ impl Default for Flag {
 }
 
 impl Model {
-    /// Read a model.
+    /// Reads a model.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
@@ -54,7 +54,7 @@ impl Model {
         Self::parse(&bytes).map_err(|at| Error::in_file(path, Problem::SentencePiece(at)))
     }
 
-    /// A model, or where it is damaged.
+    /// Returns a model, or where it is damaged.
     fn parse(bytes: &[u8]) -> Result<Self, usize> {
         let mut model = Self::default();
         let mut fields = Fields { bytes, at: 0 };
@@ -144,7 +144,7 @@ enum Field<'m> {
 }
 
 impl<'m> Fields<'m> {
-    /// The next field and its number; where the message is damaged.
+    /// Returns the next field and its number; where the message is damaged.
     fn next(&mut self) -> Result<Option<(u64, Field<'m>)>, usize> {
         if self.at == self.bytes.len() {
             return Ok(None);

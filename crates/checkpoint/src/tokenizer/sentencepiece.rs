@@ -18,7 +18,7 @@ const ADDED_SCORE: f32 = -1000.0;
 /// The size of the vocabulary; the first is of models whose layers have vocabularies of their own.
 const SIZE_KEYS: &[&str] = &["vocab_size_per_layer_input", "vocab_size"];
 
-/// The pieces, then what `added_tokens.json` and `tokenizer_config.json` put in their places. The texts of
+/// Returns the pieces, then what `added_tokens.json` and `tokenizer_config.json` put in their places. The texts of
 /// tokens beyond the vocabulary come second.
 pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
     let path = input.folder.join("tokenizer.model");
@@ -66,7 +66,7 @@ pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> 
     Ok((tokens, beyond))
 }
 
-/// Put the tokens of `added_tokens.json` in their places; those that are beyond the vocabulary.
+/// Puts the tokens of `added_tokens.json` in their places; those that are beyond the vocabulary.
 pub(super) fn put_added_file(tokens: &mut Tokens, input: &Input<'_>) -> Result<Vec<String>, Error> {
     let path = input.folder.join("added_tokens.json");
     let map = read_object_if_there(&path)?.unwrap_or_default();
@@ -99,7 +99,7 @@ impl Tokens {
         }
     }
 
-    /// The pieces of a model, as many as there is room for; the texts of the others.
+    /// Returns the pieces of a model, as many as there is room for; the texts of the others.
     pub(super) fn put_pieces(&mut self, mut model: Model) -> Vec<String> {
         let beyond = model.pieces.split_off(self.texts.len().min(model.pieces.len()));
         for (id, piece) in model.pieces.into_iter().enumerate() {
@@ -108,14 +108,14 @@ impl Tokens {
         beyond.iter().map(|piece| String::from_utf8_lossy(&piece.text).into_owned()).collect()
     }
 
-    /// Replace a token that exists.
+    /// Replaces a token that exists.
     pub(super) fn put(&mut self, id: usize, text: Vec<u8>, score: f32, ty: TokenType) {
         self.texts[id] = text;
         self.scores[id] = score;
         self.types[id] = ty;
     }
 
-    /// Put a token in its place, if the vocabulary has it: how it is written, and its text in the files.
+    /// Puts a token in its place, if the vocabulary has it: how it is written, and its text in the files.
     fn put_added(&mut self, id: u64, text: &str, (written, ty): (String, TokenType)) -> bool {
         let Some(id) = usize::try_from(id).ok().filter(|id| *id < self.texts.len()) else {
             return false;

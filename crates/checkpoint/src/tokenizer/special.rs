@@ -50,7 +50,7 @@ pub(super) struct Special {
 }
 
 impl Special {
-    /// Gather it. `limit` is the size of the vocabulary if larger ids are to be ignored.
+    /// Gathers it. `limit` is the size of the vocabulary if larger ids are to be ignored.
     pub(super) fn read(
         input: &Input<'_>,
         kinds: &[&'static str],
@@ -106,7 +106,7 @@ impl Special {
         Ok(())
     }
 
-    /// Write it all.
+    /// Writes it all.
     pub(super) fn write(&self, out: &mut Metadata) {
         if let Some(merges) = &self.merges
             && !merges.is_empty()
@@ -383,7 +383,7 @@ impl Around {
     }
 }
 
-/// The merges of `tokenizer.json`, or of `merges.txt`.
+/// Returns the merges of `tokenizer.json`, or of `merges.txt`.
 fn all_merges(input: &Input<'_>) -> Result<Option<StringArray>, Error> {
     let list = input.json.as_ref().and_then(|json| Some((json, json.model("merges")?)));
     let list = list.and_then(|(json, list)| Some((json, list.as_array()?)));
@@ -410,7 +410,7 @@ fn all_merges(input: &Input<'_>) -> Result<Option<StringArray>, Error> {
     Ok(Some(merges))
 }
 
-/// The merges of `merges.txt`, if there is one.
+/// Returns the merges of `merges.txt`, if there is one.
 fn merges_file(folder: &Path) -> Result<Option<StringArray>, Error> {
     let path = folder.join("merges.txt");
     if !path.exists() {

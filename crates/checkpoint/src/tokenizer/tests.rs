@@ -16,7 +16,7 @@ struct Kinds {
     quirks: Vec<Quirk>,
 }
 
-/// The kinds and quirks, written as architecture files write them.
+/// Returns the kinds and quirks, written as architecture files write them.
 fn kinds_of(class: &str) -> Kinds {
     use TokenizerKind::{ByteFallbackBpe, ByteLevelBpe, SentencePiece, Unigram, WordPiece};
     let (kinds, quirks): (&[TokenizerKind], Json) = match class {
@@ -65,7 +65,7 @@ fn kinds_of(class: &str) -> Kinds {
     Kinds { kinds, quirks: serde_json::from_value(quirks).unwrap() }
 }
 
-/// The tokenizer of a folder, for the architecture that is built in; for classes that none has, by what is
+/// Returns the tokenizer of a folder, for the architecture that is built in; for classes that none has, by what is
 /// above.
 fn read_folder(folder: &Path, warnings: &mut Vec<String>) -> Result<Metadata, Error> {
     let config = Config::read(folder, None)?;
@@ -76,7 +76,7 @@ fn read_folder(folder: &Path, warnings: &mut Vec<String>) -> Result<Metadata, Er
     read_kinds((kinds.kinds, &kinds.quirks), &config, folder, None, None, warnings)
 }
 
-/// An entry as the descriptions have it: what counts of it.
+/// Returns an entry as the descriptions have it: what counts of it.
 fn describe(key: &str, value: &Value) -> Json {
     match value {
         Value::String(text) => {
@@ -116,7 +116,7 @@ fn describe(key: &str, value: &Value) -> Json {
     }
 }
 
-/// The same of an entry of a description.
+/// Returns the same of an entry of a description.
 fn described(entry: &Json) -> Json {
     match entry["type"].as_str().unwrap() {
         "ARRAY" => json!([entry["key"], entry["item_type"], entry["length"], entry["sha256"]]),
@@ -189,7 +189,7 @@ fn tokenizers_are_the_references() {
     assert!(compared >= 20, "only {compared} tokenizers were compared");
 }
 
-/// The tokenizer of a folder with these files of the fixtures, and a config with this size of vocabulary.
+/// Returns the tokenizer of a folder with these files of the fixtures, and a config with this size of vocabulary.
 fn assembled(class: &str, vocabulary: u64, files: &[(&str, &str)]) -> Result<Metadata, String> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tokenizers");
     let folder = tempfile::tempdir().unwrap();

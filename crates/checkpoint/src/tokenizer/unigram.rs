@@ -24,12 +24,12 @@ const FAIRSEQ: &[(&str, TokenType)] = &[
 /// How many of the model's pieces these take the place of.
 const REPLACED: usize = 3;
 
-/// The names that the model can have, by whether its ids are those of fairseq.
+/// Returns the names that the model can have, by whether its ids are those of fairseq.
 pub(super) const fn files(fairseq: bool) -> &'static [&'static str] {
     if fairseq { &["sentencepiece.bpe.model"] } else { &["tokenizer.model", "spiece.model"] }
 }
 
-/// Whether the checkpoint has one.
+/// Returns whether the checkpoint has one.
 pub(super) fn is_there(input: &Input<'_>) -> Result<bool, Error> {
     if let Some(path) = model_file(input) {
         // Some of the models that are read here have BPE, under this name alone.
@@ -39,7 +39,7 @@ pub(super) fn is_there(input: &Input<'_>) -> Result<bool, Error> {
     Ok(input.json.as_ref().is_some_and(|json| json.model_type() == "Unigram"))
 }
 
-/// The tokens, and how text is normalized.
+/// Returns the tokens, and how text is normalized.
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
     let mut beyond = Vec::new();
     let (tokens, text) = match (model_file(input), &input.json) {
@@ -167,7 +167,7 @@ fn from_json(
 }
 
 impl Tokens {
-    /// Put the first tokens of fairseq in the place of the model's, which shifts the others by one; the
+    /// Puts the first tokens of fairseq in the place of the model's, which shifts the others by one; the
     /// last one falls away.
     fn realign(&mut self) {
         let replaced = ..REPLACED.min(self.texts.len());

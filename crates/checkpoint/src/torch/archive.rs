@@ -32,7 +32,7 @@ pub(super) struct Archive {
     pub(super) storages: HashMap<String, Range<u64>>,
 }
 
-/// Read the directory of an archive and its pickle.
+/// Reads the directory of an archive and its pickle.
 pub(super) fn open(file: &DataFile) -> Result<Archive, Error> {
     let fail = |problem| Error::in_file(file.path(), problem);
     let damaged = |error: rawzip::Error| fail(Problem::Zip(error.to_string()));
@@ -115,7 +115,7 @@ fn check_stored(entry: &ZipFileHeaderRecord<'_>) -> Result<(), &'static str> {
     }
 }
 
-/// Where the data of an entry lies in the file, if the header before it agrees with the directory. The buffer has
+/// Returns where the data of an entry lies in the file, if the header before it agrees with the directory. The buffer has
 /// room for [`LOCAL_NAME_AND_EXTRA`].
 fn place(
     zip: &ZipArchive<Positions<'_>>,
@@ -141,7 +141,7 @@ fn place(
     })
 }
 
-/// Say what the file is if it is no archive.
+/// Says what the file is if it is no archive.
 fn check_magic(file: &DataFile) -> Result<(), Error> {
     let mut start = [0; OLD_MAGIC.len()];
     let known = start.len().min(usize::try_from(file.bytes()).unwrap_or(usize::MAX));

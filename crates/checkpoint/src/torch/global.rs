@@ -55,7 +55,7 @@ const GLOBALS: &[(&str, &str, Global)] = &[
     ("torch", "ShortStorage", Global::Storage(Some(DataType::I16))),
 ];
 
-/// The entry with this name.
+/// Returns the entry with this name.
 pub(super) fn find(module: &str, name: &str) -> Option<Global> {
     if let Some((.., global)) = GLOBALS.iter().find(|entry| (entry.0, entry.1) == (module, name)) {
         return Some(*global);

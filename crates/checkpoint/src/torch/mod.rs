@@ -19,7 +19,7 @@ use crate::Error;
 use archive::Archive;
 use pickle::{Storage, Tensor};
 
-/// The tensors of a file, in the order of its pickle.
+/// Returns the tensors of a file, in the order of its pickle.
 pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     let archive = archive::open(file)?;
     let contents = pickle::read(&archive.pickle).map_err(|p| Error::in_file(file.path(), p))?;
@@ -36,7 +36,7 @@ pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     Ok(entries)
 }
 
-/// A tensor in its place in the file, with everything checked.
+/// Returns a tensor in its place in the file, with everything checked.
 fn entry(
     name: &str,
     tensor: Tensor,

@@ -75,7 +75,7 @@ pub(super) struct Contents<'a> {
     pub(super) tensors: Vec<(&'a str, Tensor)>,
 }
 
-/// Read the pickle of a dictionary from names to tensors.
+/// Reads the pickle of a dictionary from names to tensors.
 pub(super) fn read(pickle: &[u8]) -> Result<Contents<'_>, Problem> {
     let mut machine = Machine { pickle, ..Machine::default() };
     let root = machine.run()?;
@@ -117,7 +117,7 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Run to the end; the value that is left.
+    /// Runs to the end; the value that is left.
     fn run(&mut self) -> Result<Value, Problem> {
         loop {
             self.opcode = self.at;
@@ -248,7 +248,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Take the values behind the last mark from the stack, or so many.
+    /// Takes the values behind the last mark from the stack, or so many.
     fn pop_items(&mut self, marked: bool, count: usize) -> Result<Vec<Value>, Problem> {
         let start = if marked { self.pop_mark()? } else { self.below(count)? };
         Ok(self.stack.split_off(start))
@@ -259,7 +259,7 @@ impl<'a> Machine<'a> {
         self.tuple(start)
     }
 
-    /// A tuple of the values on the stack from `start` on, which go.
+    /// Returns a tuple of the values on the stack from `start` on, which go.
     fn tuple(&mut self, start: usize) -> Result<Value, Problem> {
         let length = self.stack.len() - start;
         let value =
@@ -274,7 +274,7 @@ impl<'a> Machine<'a> {
         Ok(Value::Dict(index))
     }
 
-    /// Where the topmost `count` values begin, none of them below the last mark.
+    /// Returns where the topmost `count` values begin, none of them below the last mark.
     fn below(&self, count: usize) -> Result<usize, Problem> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let start = self.stack.len().checked_sub(count).filter(|start| *start >= floor);
@@ -317,7 +317,7 @@ impl<'a> Machine<'a> {
         str::from_utf8(&self.pickle[start as usize..][..bytes as usize]).ok()
     }
 
-    /// An integer of any length; those beyond 64 bits are no lengths of anything.
+    /// Returns an integer of any length; those beyond 64 bits are no lengths of anything.
     fn long(&mut self) -> Result<Value, Problem> {
         let length = self.byte()?;
         let bytes = self.take(length.into())?;

@@ -36,7 +36,7 @@ impl Stored {
         Self::new("F32", shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
-    /// The values of 16 or 32 bits.
+    /// Returns the values of 16 or 32 bits.
     pub(crate) fn values(&self) -> Vec<f32> {
         let pairs = self.data.as_chunks::<2>().0.iter();
         match &*self.ty {
@@ -49,7 +49,7 @@ impl Stored {
 
 pub(crate) type Tensors = BTreeMap<String, Stored>;
 
-/// The tensors of a safetensors file.
+/// Returns the tensors of a safetensors file.
 pub(crate) fn read(path: &Path) -> Tensors {
     let bytes = fs::read(path).unwrap();
     let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
@@ -68,7 +68,7 @@ pub(crate) fn read(path: &Path) -> Tensors {
         .collect()
 }
 
-/// Write a safetensors file.
+/// Writes a safetensors file.
 pub(crate) fn write(path: &Path, tensors: &Tensors) {
     let (mut header, mut data) = (Map::new(), Vec::new());
     for (name, Stored { ty, shape, data: bytes }) in tensors {
@@ -103,7 +103,7 @@ impl Copy {
         Self { root, folder }
     }
 
-    /// The folder that the copy is in.
+    /// Returns the folder that the copy is in.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
@@ -131,7 +131,7 @@ impl Copy {
         });
     }
 
-    /// Change the tensors of the only file.
+    /// Changes the tensors of the only file.
     pub(crate) fn tensors(&self, change: impl FnOnce(&mut Tensors)) {
         let path = self.path(FILE);
         let mut tensors = read(&path);
@@ -143,7 +143,7 @@ impl Copy {
         Checkpoint::open(&self.folder, &CheckpointOptions::default())
     }
 
-    /// Everything that is read from the checkpoint, and its warnings.
+    /// Returns everything that is read from the checkpoint, and its warnings.
     #[track_caller]
     pub(crate) fn content(&self) -> (Content, Vec<String>) {
         content(&self.open().unwrap_or_else(|error| panic!("{error}")))
@@ -159,7 +159,7 @@ impl Copy {
 /// Metadata and tensors.
 pub(crate) type Content = (Metadata, Vec<(SourceTensor, Vec<u8>)>);
 
-/// Everything that is read from a checkpoint, and its warnings.
+/// Returns everything that is read from a checkpoint, and its warnings.
 pub(crate) fn content(checkpoint: &Checkpoint) -> (Content, Vec<String>) {
     let tensors = checkpoint.tensors().iter().enumerate().map(|(index, tensor)| {
         let mut bytes = Vec::new();

@@ -126,7 +126,7 @@ fn two_checkpoints_in_a_folder_are_refused() {
         &["pytorch_model-00002-of-00002.bin", "weight", "pytorch_model-00001-of-00002.bin"],
     );
     refused(&[(SAFETENSORS, "consolidated.safetensors")], &["consolidated.safetensors", "layout"]);
-    refused(&[(SAFETENSORS, "pytorch_model.bin")], &["pytorch_model.bin", "no zip archive"]);
+    refused(&[(SAFETENSORS, "pytorch_model.bin")], &["pytorch_model.bin", "not a zip archive"]);
 
     // With an index.
     let folder = folder_of(&[(SAFETENSORS, "a.safetensors"), (SAFETENSORS, "model.safetensors")]);

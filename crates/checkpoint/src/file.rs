@@ -1,4 +1,4 @@
-//! A file that many threads read from at once.
+//! A file that many threads read at once.
 
 use std::fs::File;
 use std::io;
@@ -8,7 +8,7 @@ use granule_reader::positioned::read_exact_at;
 
 use crate::Error;
 
-/// An open file and its length. Reads name their position, so they do not disturb each other.
+/// An open file and its length. Each read names its own position, so threads do not interfere.
 #[derive(Debug)]
 pub(crate) struct DataFile {
     path: PathBuf,
@@ -28,17 +28,18 @@ impl DataFile {
         &self.path
     }
 
-    /// Returns the length in bytes when it was opened.
+    /// Returns the length in bytes at the time of opening.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Fills `out` with the bytes from `offset` on.
+    /// Fills `out` with the bytes at `offset`.
     pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
         read_exact_at(&self.file, out, offset).map_err(Error::io(&self.path))
     }
 
-    /// Reads at most `out.len()` bytes from `offset` on, fewer at the end of the file; how many.
+    /// Reads up to `out.len()` bytes at `offset`, fewer at the end of the file. Returns the number
+    /// of bytes read.
     pub(crate) fn read_some_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
         let left = self.bytes.saturating_sub(offset);
         let count = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));

@@ -1,7 +1,7 @@
 //! The small JSON files of a checkpoint.
 //!
-//! Editors and shells put a byte order mark in front of text, and some write UTF-16; both are read.
-//! Python's `NaN` and `Infinity` are read as null.
+//! Editors and shells write a byte order mark at the start of files, and some write UTF-16; both
+//! are accepted. Python's `NaN` and `Infinity` are read as null.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -11,22 +11,22 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 
-/// Returns a file that must be there.
+/// Reads a file that must exist.
 pub(crate) fn read_json(path: &Path) -> Result<Value, Error> {
     parse(&read_text(path)?).map_err(|error| Error::in_file(path, error))
 }
 
-/// Returns a file that must be there and hold an object.
+/// Reads a file that must exist and hold an object.
 pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>, Error> {
     parse(&read_text(path)?).map_err(|error| Error::in_file(path, error))
 }
 
-/// Returns a file that may be absent.
+/// Reads a file that may be absent.
 pub(crate) fn read_object_if_there(path: &Path) -> Result<Option<Map<String, Value>>, Error> {
     if path.exists() { read_object(path).map(Some) } else { Ok(None) }
 }
 
-/// Returns the bytes of a file as UTF-8, without a byte order mark. Not checked to be valid.
+/// Reads a file as UTF-8 without a byte order mark. Does not check that it is valid.
 pub(crate) fn read_text(path: &Path) -> Result<Vec<u8>, Error> {
     let bytes = granule_reader::file::read(path).map_err(Error::io(path))?;
     Ok(match without_mark(&bytes) {
@@ -35,7 +35,7 @@ pub(crate) fn read_text(path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// Returns the text after its byte order mark, if it has one; UTF-16 becomes UTF-8.
+/// Strips the byte order mark, if there is one, and converts UTF-16 to UTF-8.
 pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
     let utf16 = |pairs: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = pairs.as_chunks().0.iter().map(|pair| unit(*pair));
@@ -52,7 +52,7 @@ pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Parses a file as Python would have written it: what is no number or has no end becomes null.
+/// Parses a file as Python writes it: NaN and infinities become null.
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(text).or_else(|error| match without_infinities(text) {
         Some(text) => serde_json::from_slice(&text),
@@ -60,7 +60,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     })
 }
 
-/// Returns the text with null in the place of `NaN`, `Infinity` and `-Infinity`; `None` if there are none.
+/// Replaces `NaN`, `Infinity` and `-Infinity` by null; `None` if there are none.
 fn without_infinities(text: &[u8]) -> Option<Vec<u8>> {
     const WORDS: &[&[u8]] = &[b"NaN", b"-Infinity", b"Infinity"];
     let mut out = Vec::with_capacity(text.len());

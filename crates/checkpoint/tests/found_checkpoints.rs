@@ -168,7 +168,7 @@ fn folders_that_are_something_else_are_named() {
                 ("checkpoint-20/config.json", "{}"),
                 ("a.gguf", "GGUF"),
             ],
-            &["in its folders", "\"checkpoint-10\", \"checkpoint-20\""],
+            &["in its subfolders", "\"checkpoint-10\", \"checkpoint-20\""],
         ),
         (&[("notes.txt", "")], &["not the folder of a checkpoint"]),
     ];
@@ -200,7 +200,7 @@ fn folders_that_are_something_else_are_named() {
     let copy = Copy::of(SINGLE);
     fs::rename(copy.path(FILE), copy.path("weights.safetensors")).unwrap();
     copy.refused(&["weights.safetensors", "rename"]);
-    refused(copy.root(), &["in its folders", SINGLE]);
+    refused(copy.root(), &["in its subfolders", SINGLE]);
     refused(&copy.path("absent"), &["absent"]);
 }
 

@@ -262,8 +262,8 @@ fn quantized_weights_are_never_read_as_plain() {
             "nf4",
         ),
         (vec![("weight", whole.clone()), ("SCB", floats(256))], "bitsandbytes (8 bits)", "SCB"),
-        (vec![("weight", whole.clone())], "not known, to I8", "weight"),
-        (vec![("weight", ints("U8", &[256, 256]))], "not known, to U8", "weight"),
+        (vec![("weight", whole.clone())], "unknown method, to I8", "weight"),
+        (vec![("weight", ints("U8", &[256, 256]))], "unknown method, to U8", "weight"),
         (
             vec![("weight", ints("U8", &[64, 256])), ("weight_scale", floats(1))],
             "scales",

@@ -1,4 +1,4 @@
-//! Names without the prefix that they may lack.
+//! Tests names that lack their optional prefix.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use super::*;
 use crate::OutType;
 use crate::arch::{self, Config, NamePattern, Rope};
 
-/// Numbers of a model so small that its tensors can be written.
+/// Returns the config of a model small enough to write its tensors.
 fn numbers() -> Map<String, Value> {
     let numbers = json!({
         "vocab_size": 24, "hidden_size": 32, "d_model": 32, "intermediate_size": 48, "num_hidden_layers": 2,
@@ -27,7 +27,7 @@ fn numbers() -> Map<String, Value> {
     numbers.as_object().cloned().unwrap_or_default()
 }
 
-/// Writes F32 tensors of these shapes, whose values follow from their names without prefix.
+/// Writes F32 tensors of these shapes. Their values follow from their names without the prefix.
 fn write(folder: &Path, prefix: &str, tensors: &BTreeMap<String, Vec<u64>>) {
     let (mut header, mut data) = (Map::new(), Vec::new());
     for (name, shape) in tensors {
@@ -76,7 +76,7 @@ fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
     tensors
 }
 
-/// What becomes of the tensors: name, shape, type and values.
+/// Maps the tensors: returns name, shape, type and values.
 fn mapped(arch: &Arch, scope: Scope<'_>, folder: &Path) -> Vec<(SourceTensor, Vec<u8>)> {
     let mut warnings = Vec::new();
     let weights = Weights::open(folder, &mut warnings).unwrap();
@@ -127,7 +127,7 @@ fn every_architecture_knows_tensors_without_their_prefix() {
     assert!(seen > 25, "{seen}");
 }
 
-/// A tensor under both names is one too many; a missing one is named as the others are.
+/// A tensor under both names is a duplicate; a missing one is reported in the form of the others.
 #[test]
 fn mixed_names_and_missing_tensors_are_named() {
     let arch = arch::all().iter().find(|arch| arch.name == "qwen3").unwrap();

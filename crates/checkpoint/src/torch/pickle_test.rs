@@ -1,4 +1,4 @@
-//! Pickles that are refused, damaged or made up.
+//! Tests rejected, damaged and invented pickles.
 
 use std::path::Path;
 
@@ -40,8 +40,8 @@ fn names_what_it_refuses() {
 fn a_call_takes_only_what_pytorch_passes() {
     refused(b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.", &["a class is called", "byte"]);
     refused(b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.", &["a function is called"]);
-    refused(b"\x80\x02ctorch\nFloatStorage\n)R.", &["a class of PyTorch is called"]);
-    refused(b"\x80\x02K\x01)R.", &["called that is no function"]);
+    refused(b"\x80\x02ctorch\nFloatStorage\n)R.", &["a PyTorch class is called"]);
+    refused(b"\x80\x02K\x01)R.", &["something that is not a function is called"]);
     refused(b"\x80\x02K\x01Q.", &["1 where a tuple is needed"]);
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a checkpoint is found when it is opened, and the error names file and tensor.
+//! Problems of a checkpoint are found when it is opened, and the error names file and tensor.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
@@ -13,7 +13,7 @@ use granule_checkpoint::{Checkpoint, CheckpointOptions, OutType};
 use granule_reader::Source;
 use serde_json::{Map, Value, json};
 
-/// Two layers with four experts each, three files with an index.
+/// Two layers with four experts each, in three files with an index.
 const EXPERTS: &str = "Mixtral-tiny-4x100K-Instruct-v0.1";
 
 impl Copy {
@@ -25,7 +25,7 @@ impl Copy {
         self.json(INDEX, |index| change(index["weight_map"].as_object_mut().unwrap()));
     }
 
-    /// Changes the header of a safetensors file, as text.
+    /// Changes the header of a safetensors file as a string.
     fn header(&self, file: &str, change: impl FnOnce(String) -> String) {
         let path = self.path(file);
         let bytes = fs::read(&path).unwrap();
@@ -38,7 +38,7 @@ impl Copy {
         fs::write(path, out).unwrap();
     }
 
-    /// Changes what the header says about one tensor.
+    /// Changes the header entry of a tensor.
     fn entry(&self, file: &str, name: &str, change: impl FnOnce(&mut Value)) {
         self.header(file, |text| {
             let mut header: Value = serde_json::from_str(&text).unwrap();
@@ -348,7 +348,7 @@ fn there_is_a_tokenizer_and_it_fits() {
     copy.refused(&["tokenizer.json", "expected a map"]);
 }
 
-/// Returns a checkpoint with a tiny byte-level BPE.
+/// Makes a checkpoint with a tiny byte-level BPE tokenizer.
 fn byte_level() -> Copy {
     let copy = Copy::of(SINGLE);
     for file in ["tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"] {
@@ -408,7 +408,7 @@ fn ids_lie_inside_the_vocabulary() {
     let copy = byte_level();
     copy.json("tokenizer.json", |json| json["model"]["vocab"]["b"] = json!(512));
     copy.refused(&["tokenizer.json", "512", "vocabulary"]);
-    // Added tokens are numbered one after another, whatever the file says.
+    // Added tokens are numbered consecutively, regardless of the ids in the file.
     let copy = byte_level();
     copy.json("tokenizer.json", |json| json["added_tokens"][1]["id"] = json!(512));
     let checkpoint = copy.open().unwrap();

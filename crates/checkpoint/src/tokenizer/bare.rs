@@ -1,5 +1,5 @@
-//! Tokenizers of a vocabulary without `tokenizer.json`: `vocab.json` with `merges.txt`, or `vocab.txt`. What
-//! is made of them is the text of a `tokenizer.json`, as the library's converters make it.
+//! Tokenizers of a vocabulary without `tokenizer.json`: `vocab.json` with `merges.txt`, or
+//! `vocab.txt`. Builds the `tokenizer.json` that the library's converters would make of them.
 
 use std::path::{Path, PathBuf};
 
@@ -12,17 +12,17 @@ use super::python::truth;
 use crate::Error;
 use crate::json::read_object;
 
-/// Returns whether there is a vocabulary of BPE.
+/// Returns whether the folder has a BPE vocabulary.
 pub(super) fn has_merges(folder: &Path) -> bool {
     folder.join("vocab.json").exists() && folder.join("merges.txt").exists()
 }
 
-/// Returns whether there is a vocabulary of pieces of words.
+/// Returns whether the folder has a WordPiece vocabulary.
 pub(super) fn has_words(folder: &Path) -> bool {
     folder.join("vocab.txt").exists()
 }
 
-/// Returns the file of the vocabulary, and the text of the tokenizer.
+/// Returns the vocabulary file and the text of the tokenizer.
 pub(super) fn tokenizer(
     folder: &Path,
     class: &Class,
@@ -57,7 +57,8 @@ fn bpe(
 ) -> Result<Value, Error> {
     let text = read_lines(&folder.join("merges.txt"))?;
     let mut merges: Vec<(&str, &str)> = Vec::new();
-    // The library's reader of GPT-2's form drops the first and the last line, whatever they hold.
+    // The library's reader for the format of GPT-2 drops the first and the last line, whatever they
+    // contain.
     let lines = text.split('\n');
     let lines: Vec<&str> = match bare {
         Bare::Qwen2 => {
@@ -161,7 +162,7 @@ fn word_piece(
     })
 }
 
-/// Returns the lines of `vocab.txt`, whose numbers are the ids.
+/// Reads the lines of `vocab.txt`; the line numbers are the ids.
 fn words(path: &Path) -> Result<Map<String, Value>, Error> {
     let text = read_lines(path)?;
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');

@@ -6,7 +6,7 @@ use crate::Error;
 use crate::Problem;
 use crate::json::read_text;
 
-/// `tokenizer.json`.
+/// The content of `tokenizer.json`.
 pub(super) struct TokenizerFile {
     pub(super) path: PathBuf,
     pub(super) object: Map<String, Value>,
@@ -14,7 +14,7 @@ pub(super) struct TokenizerFile {
 }
 
 impl TokenizerFile {
-    /// Reads it; `None` if the folder has none.
+    /// Reads the file; `None` if the folder has none.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>, Error> {
         let path = folder.join("tokenizer.json");
         if !path.exists() {
@@ -26,7 +26,7 @@ impl TokenizerFile {
         Ok(Some(Self { path, object, bytes }))
     }
 
-    /// Returns an error about the file.
+    /// Makes an error about the file.
     pub(super) fn fail(&self, text: impl Into<String>) -> Error {
         Error::in_file(&self.path, Problem::Tokenizer(text.into()))
     }
@@ -36,7 +36,8 @@ impl TokenizerFile {
         self.object.get("model")?.get(key)
     }
 
-    /// Returns the kind of model: `BPE`, `Unigram`, `WordPiece`. Older files do not name it.
+    /// Returns the type of the model: `BPE`, `Unigram` or `WordPiece`. Infers it for older files,
+    /// which do not name it.
     pub(super) fn model_type(&self) -> &str {
         match self.model("type").and_then(Value::as_str) {
             Some(name) => name,
@@ -59,7 +60,7 @@ impl TokenizerFile {
     }
 }
 
-/// Returns a text file with every end of line as a line feed.
+/// Reads a text file and converts all line endings to line feeds.
 pub(super) fn read_lines(path: &Path) -> Result<String, Error> {
     let text = granule_reader::file::read(path).map_err(Error::io(path))?;
     let text = String::from_utf8(text).map_err(|_| {

@@ -4,7 +4,8 @@ use granule_format::{Block, BlockType};
 
 /// Builds the enum and its functions from the table below.
 macro_rules! data_types {
-    ($( $(#[$doc:meta])* $name:ident = $text:literal, $torch:literal, $bytes:literal, $block:expr; )*) => {
+    ($( $(#[$doc:meta])* $name:ident = $text:literal, $torch:literal, $bytes:literal,
+        $block:expr; )*) => {
         /// How a checkpoint stores the values of a tensor.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum DataType {

@@ -177,7 +177,10 @@ pub enum Problem {
         kind: Option<FolderKind>,
     },
     /// A file is a link whose target does not exist.
-    #[error("this is a link to {}, which does not exist: download the file again", target.display())]
+    #[error(
+        "this is a link to {}, which does not exist: download the file again",
+        target.display()
+    )]
     BrokenLink {
         /// The target of the link.
         target: PathBuf,
@@ -225,7 +228,8 @@ pub enum Problem {
     /// PyTorch before version 1.6 saved the file.
     #[error(
         "PyTorch saved this file before version 1.6, as a stream of pickles (magic number \
-         0x1950a86a20f9469cfc6c), which is not supported: load it with `torch.load` and save it again"
+         0x1950a86a20f9469cfc6c), which is not supported: load it with `torch.load` and save it \
+         again"
     )]
     OldTorch,
     /// The file is not a zip archive.
@@ -469,8 +473,8 @@ pub enum Problem {
     Description(Vec<Mistake>),
     /// A finite value exceeds the range of its target type.
     #[error(
-        "{value}, in row {row} and column {column} of the file's tensor, is beyond the range of {ty} \
-         (up to {}); {}",
+        "{value}, in row {row} and column {column} of the file's tensor, is beyond the range of \
+         {ty} (up to {}); {}",
         range::largest(*ty), range::advice(*ty)
     )]
     Range {
@@ -505,9 +509,9 @@ pub enum Problem {
     SentencePiece(usize),
     /// Two tokens have the same text.
     #[error(
-        "the tokens {first} and {second} have the same text, {text:?}: llama.cpp does not load such \
-         a file. Change the text or the id of one of them in the tokenizer's files (added tokens \
-         are in tokenizer_config.json, added_tokens.json and tokenizer.json)"
+        "the tokens {first} and {second} have the same text, {text:?}: llama.cpp does not load \
+         such a file. Change the text or the id of one of them in the tokenizer's files (added \
+         tokens are in tokenizer_config.json, added_tokens.json and tokenizer.json)"
     )]
     TokenTwice {
         /// The text.
@@ -519,8 +523,8 @@ pub enum Problem {
     },
     /// The id of a token is outside the vocabulary.
     #[error(
-        "token {token:?} has the id {id}, but config.json says that the vocabulary has {vocabulary} \
-         tokens"
+        "token {token:?} has the id {id}, but config.json says that the vocabulary has \
+         {vocabulary} tokens"
     )]
     TokenId {
         /// The token.

@@ -196,7 +196,8 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
     let weights =
         serde_json::json!({"num_bits": 4, "type": "int", "strategy": "group", "group_size": 4});
     let groups = serde_json::json!({"group_0": {"weights": weights}});
-    let mut config = serde_json::json!({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups});
+    let mut config = serde_json::json!({"quant_method": "compressed-tensors",
+        "format": "pack-quantized", "config_groups": groups});
     refused(file, config.clone(), &["\"layers.0.a.weight\"", "layers.0.a.weight_scale"]);
     config["format"] = "marlin-24".into();
     refused(file, config, &["config.json", "marlin-24"]);
@@ -239,7 +240,8 @@ const DAMAGED: &[&str] =
     &["torch", "torch", "types", "mxfp4", "fp8-blocks", "gptq-4", "packed-4", "bitnet"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(800) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None,
+        ..ProptestConfig::with_cases(800) })]
 
     #[test]
     fn no_damage_to_a_file_panics(
@@ -252,7 +254,9 @@ proptest! {
         // Most changes hit the header rather than the numbers.
         for (index, byte) in changes {
             let length = bytes.len();
-            let at = if byte % 4 == 0 { index.index(length) } else { index.index(length.min(2500)) };
+            let at = if byte % 4 == 0 { index.index(length) } else {
+                index.index(length.min(2500))
+            };
             bytes[at] = byte;
         }
         if let Some(end) = end {

@@ -355,17 +355,24 @@ fn byte_level() -> Copy {
         fs::remove_file(copy.path(file)).unwrap();
     }
     let added = |id: u32, content: &str, special: bool| {
-        json!({"id": id, "content": content, "special": special, "normalized": false, "single_word": false,
+        json!({"id": id, "content": content, "special": special, "normalized": false,
+            "single_word": false,
                "lstrip": false, "rstrip": false})
     };
     let json = json!({
         "version": "1.0", "truncation": null, "padding": null, "normalizer": null,
-        "added_tokens": [added(3, "<s>", true), added(4, "\u{2581}x", false), added(5, "<|y|>", false)],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-                  "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+        "added_tokens": [added(3, "<s>", true), added(4, "\u{2581}x", false),
+            added(5, "<|y|>", false)],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": true},
+        "post_processor": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": true},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null,
+                  "continuing_subword_prefix": null,
+                  "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+                  "ignore_merges": false,
                   "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}
     });
     fs::write(copy.path("tokenizer.json"), json.to_string()).unwrap();

@@ -101,7 +101,8 @@ fn small(kind: &str, new: &str, rows: usize, tied: bool) -> (TempDir, PathBuf) {
     let vocabulary: Map<String, Value> =
         TOKENS.iter().enumerate().map(|(id, text)| ((*text).to_owned(), id.into())).collect();
     let special = json!({
-        "id": 10, "content": "<|endoftext|>", "single_word": false, "lstrip": false, "rstrip": false,
+        "id": 10, "content": "<|endoftext|>", "single_word": false, "lstrip": false,
+        "rstrip": false,
         "normalized": false, "special": true,
     });
     let byte_level = json!({

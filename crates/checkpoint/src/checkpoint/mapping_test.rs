@@ -14,15 +14,21 @@ use crate::arch::{self, Config, NamePattern, Rope};
 /// Returns the config of a model small enough to write its tensors.
 fn numbers() -> Map<String, Value> {
     let numbers = json!({
-        "vocab_size": 24, "hidden_size": 32, "d_model": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64,
+        "vocab_size": 24, "hidden_size": 32, "d_model": 32, "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+        "max_position_embeddings": 64,
         "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16, "num_experts": 2,
-        "num_local_experts": 2, "n_routed_experts": 2, "n_shared_experts": 1, "num_experts_per_tok": 1,
+        "num_local_experts": 2, "n_routed_experts": 2, "n_shared_experts": 1,
+        "num_experts_per_tok": 1,
         "first_k_dense_replace": 1, "kv_lora_rank": 8, "q_lora_rank": null, "qk_nope_head_dim": 4,
-        "qk_rope_head_dim": 4, "v_head_dim": 4, "ffn_hidden_size": 48, "num_kv_heads": 1, "conv_L_cache": 3,
-        "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention"], "state_size": 4,
+        "qk_rope_head_dim": 4, "v_head_dim": 4, "ffn_hidden_size": 48, "num_kv_heads": 1,
+        "conv_L_cache": 3,
+        "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention"],
+        "state_size": 4,
         "conv_kernel": 3, "time_step_rank": 2, "num_heads": 4, "n_groups": 1, "expand": 2,
-        "rope_theta": 10000.0, "tie_word_embeddings": false, "attention_bias": false, "use_bias": true,
+        "rope_theta": 10000.0, "tie_word_embeddings": false, "attention_bias": false,
+        "use_bias": true,
     });
     numbers.as_object().cloned().unwrap_or_default()
 }

@@ -78,7 +78,10 @@ fn bpe(
     }
     let prefix = config.get("add_prefix_space").is_some_and(truth);
     let id = |text: &str| vocabulary.get(text).and_then(Value::as_u64).unwrap_or_default();
-    let byte_level = |regex| json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": regex});
+    let byte_level = |regex| {
+        json!({"type": "ByteLevel", "add_prefix_space": prefix,
+        "trim_offsets": true, "use_regex": regex})
+    };
     let post = match bare {
         Bare::Roberta => json!({
             "type": "RobertaProcessing", "sep": [token("sep_token"), id(&token("sep_token"))],
@@ -95,7 +98,8 @@ fn bpe(
                     {"Sequence": {"id": "A", "type_id": 0}},
                 ],
                 "pair": [
-                    {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
+                    {"Sequence": {"id": "A", "type_id": 0}},
+                    {"Sequence": {"id": "B", "type_id": 1}},
                 ],
                 "special_tokens": {bos.clone(): {"id": bos, "ids": ids, "tokens": [bos]}},
             })
@@ -105,7 +109,8 @@ fn bpe(
     let (normalizer, pre) = match bare {
         Bare::Qwen2 => {
             let split = json!({
-                "type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated", "invert": false,
+                "type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated",
+                "invert": false,
             });
             let steps = json!({"type": "Sequence", "pretokenizers": [split, byte_level(false)]});
             (json!({"type": "NFC"}), steps)
@@ -150,7 +155,8 @@ fn word_piece(
             "type": "TemplateProcessing",
             "single": [special(&first, 0), sequence("A", 0), special(&last, 0)],
             "pair": [
-                special(&first, 0), sequence("A", 0), special(&last, 0), sequence("B", 1), special(&last, 1),
+                special(&first, 0), sequence("A", 0), special(&last, 0), sequence("B", 1),
+                special(&last, 1),
             ],
             "special_tokens": {first.clone(): known(&first), last.clone(): known(&last)},
         },

@@ -404,7 +404,8 @@ fn warn_of_numbers(input: &Input<'_>, tokenizer: &Tokenizer, warnings: &mut Vec<
             && listed != u64::from(id)
         {
             warnings.push(format!(
-                "tokenizer.json gives the added token {text:?} the id {listed}, but its actual id is {id}"
+                "tokenizer.json gives the added token {text:?} the id {listed}, but its id \
+                 is {id}"
             ));
         }
     }

@@ -22,7 +22,8 @@ pub enum TokenizerKind {
     /// `tokenizer.json`, or `vocab.json` and `merges.txt`: BPE, usually on bytes that are written
     /// as characters.
     ByteLevelBpe,
-    /// `tokenizer.model`, `spiece.model`, `sentencepiece.bpe.model` or `tokenizer.json`: a unigram model.
+    /// `tokenizer.model`, `spiece.model`, `sentencepiece.bpe.model` or `tokenizer.json`: a unigram
+    /// model.
     Unigram,
     /// `tokenizer.json` or `vocab.txt`: WordPiece, as in BERT.
     WordPiece,

@@ -36,7 +36,8 @@ fn kinds_of(class: &str) -> Kinds {
         "T5EncoderModel" | "T5ForConditionalGeneration" => (&[Unigram, SentencePiece], json!([])),
         "MambaForCausalLM" => (
             &[ByteLevelBpe, SentencePiece],
-            json!([{"round-vocabulary": {"multiple": 8}}, {"borrowed-tokenizer": "EleutherAI/gpt-neox-20b"}]),
+            json!([{"round-vocabulary": {"multiple": 8}},
+                {"borrowed-tokenizer": "EleutherAI/gpt-neox-20b"}]),
         ),
         "Qwen2ForCausalLM" | "DeepseekForCausalLM" => (&[SentencePiece, ByteLevelBpe], json!([])),
         "Glm4ForCausalLM" => (

@@ -83,7 +83,8 @@ fn every_truncation_of_a_pickle_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None,
+        ..ProptestConfig::with_cases(2000) })]
 
     #[test]
     fn no_pickle_panics(
@@ -106,7 +107,8 @@ proptest! {
 
     #[test]
     fn no_sequence_of_opcodes_panics(
-        opcodes in prop::collection::vec((prop::sample::select(Opcode::BYTES), any::<[u8; 3]>(), 0..4_usize), 0..60),
+        opcodes in prop::collection::vec((prop::sample::select(Opcode::BYTES), any::<[u8; 3]>(),
+            0..4_usize), 0..60),
     ) {
         let mut pickle = Vec::new();
         for (opcode, arguments, count) in opcodes {

@@ -6,7 +6,7 @@ use granule_format::{Block, BlockType};
 macro_rules! data_types {
     ($( $(#[$doc:meta])* $name:ident = $text:literal, $torch:literal, $bytes:literal,
         $block:expr; )*) => {
-        /// How a checkpoint stores the values of a tensor.
+        /// The storage type of a tensor's values in a checkpoint.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum DataType {
             $( $(#[$doc])* $name, )*

@@ -246,7 +246,7 @@ pub enum Problem {
     ZipEntry {
         /// Its name.
         entry: String,
-        /// What is wrong.
+        /// The problem with it.
         what: &'static str,
     },
     /// The archive has no `data.pkl`.
@@ -282,7 +282,7 @@ pub enum Problem {
     Pickle {
         /// Offset of the opcode in bytes.
         offset: usize,
-        /// What is wrong.
+        /// The problem with it.
         what: String,
     },
     /// The pickle is not a dictionary from names to tensors.
@@ -320,7 +320,7 @@ pub enum Problem {
     BeyondRecord {
         /// The entry.
         record: String,
-        /// How many numbers the entry holds.
+        /// Length of the entry in numbers.
         numbers: u64,
         /// Index of the tensor's first number.
         first: u64,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::Problem;
 use super::stored::StoredTensor;
 
-/// Where in a name the module must stand.
+/// The place of a module in a name.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     /// Anywhere, because no model has a module of this name.

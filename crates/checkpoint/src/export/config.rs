@@ -109,7 +109,7 @@ fn llama3(
 /// The key for scaled rotary embeddings.
 const SCALING: &str = "rope_scaling";
 
-/// Larger heads mean a damaged file.
+/// The largest plausible head size; larger heads mean a damaged file.
 const MOST_HEAD: u64 = 65_536;
 
 /// Returns the number of tokens in the file. The list may be padded past the rows of the embedding.

@@ -17,7 +17,7 @@ pub(super) struct Saved {
     pub(super) name: String,
     /// Its dimensions, outermost first.
     pub(super) shape: Vec<u64>,
-    /// Where its values are in the file.
+    /// The sources of its values in the file.
     pub(super) pieces: Vec<Piece>,
     pub(super) change: Change,
     /// Tensors with the same number come from the same rule and have the same type.
@@ -36,7 +36,7 @@ pub(super) struct Piece {
     pub(super) tensor: usize,
     /// Index of the first of its values.
     pub(super) base: u64,
-    /// Where the values go in the checkpoint tensor.
+    /// The destination of the values in the checkpoint tensor.
     pub(super) view: View,
 }
 

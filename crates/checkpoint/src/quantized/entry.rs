@@ -16,7 +16,7 @@ pub(crate) struct Entry {
     path: PathBuf,
 }
 
-/// How GPTQ packs its codes.
+/// The layout of GPTQ codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Gptq {
     /// Bits per code, if the entry says so.

@@ -80,7 +80,7 @@ fn bpe(
     let id = |text: &str| vocabulary.get(text).and_then(Value::as_u64).unwrap_or_default();
     let byte_level = |regex| {
         json!({"type": "ByteLevel", "add_prefix_space": prefix,
-        "trim_offsets": true, "use_regex": regex})
+            "trim_offsets": true, "use_regex": regex})
     };
     let post = match bare {
         Bare::Roberta => json!({

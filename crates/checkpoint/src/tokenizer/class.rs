@@ -19,12 +19,12 @@ pub(super) struct Class {
     /// The tokens around a text, if the class replaces the post-processor by its own. The config
     /// can override them.
     pub(super) around: Option<Around>,
-    /// How the class sets `add_prefix_space` of the pre-tokenizer.
+    /// The treatment of `add_prefix_space` of the pre-tokenizer.
     pub(super) prefix: Prefix,
     /// Whether `do_lower_case`, `strip_accents` and `tokenize_chinese_chars` of the config (the
     /// latter two only if true) replace the settings of the normalizer.
     pub(super) normalizer: Option<Chinese>,
-    /// How to make a tokenizer from a vocabulary without `tokenizer.json`.
+    /// The tokenizer to make from a vocabulary without `tokenizer.json`.
     pub(super) bare: Bare,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Form {
     pub(super) normalized: bool,
 }
 
-/// Which tokens are added around a text: the first and the last.
+/// The tokens to add around a text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Around {
     pub(super) bos: bool,
@@ -50,7 +50,7 @@ pub(super) enum Prefix {
     Config,
     /// According to the config; by default according to the file.
     File,
-    /// If the config asks for one, all parts of the tokenizer add it.
+    /// According to the config; if it asks for a space, all parts of the tokenizer add it.
     Everywhere,
 }
 

@@ -12,7 +12,7 @@ use crate::Problem;
 pub(super) struct Model {
     pub(super) pieces: Vec<Piece>,
     pub(super) algorithm: Algorithm,
-    /// How text is normalized, in the library's compressed form.
+    /// The text normalization, in the library's compressed form.
     pub(super) characters: Vec<u8>,
     pub(super) space_prefix: Flag,
     pub(super) remove_spaces: Flag,
@@ -192,7 +192,7 @@ mod tests {
     /// character map "xyz", and no leading space.
     const MODEL: &[u8] =
         b"\x22\x01x\x0a\x0b\x0a\x02ab\x15\x00\x00\xc0\x3f\x18\x03\x20\x80\x01\x29\x01\x02\x03\x04\
-          \x05\x06\x07\x08\
+        \x05\x06\x07\x08\
         \x12\x02\x18\x02\x1a\x07\x12\x03xyz\x18\x00";
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Voca
     Ok(Vocabulary { behind, limited: true, beyond, ..Vocabulary::new("t5", "default", tokens) })
 }
 
-/// How text is normalized.
+/// The settings for normalizing text.
 #[derive(Default)]
 struct Text {
     space_prefix: bool,

@@ -52,7 +52,7 @@ pub(super) struct Storage<'a> {
     pub(super) key: &'a str,
     /// The number type; `None` if the storage consists of plain bytes.
     pub(super) ty: Option<DataType>,
-    /// How many numbers it holds.
+    /// The length in numbers.
     pub(super) numbers: u64,
 }
 

@@ -62,7 +62,7 @@ fn shards_and_index_must_agree() {
     let shard = "model-00003-of-00005.safetensors";
     let copy = Copy::of(SHARDED);
     fs::remove_file(copy.path(shard)).unwrap();
-    copy.refused(&[INDEX, shard, "lacks"]);
+    copy.refused(&[INDEX, shard, "missing from the folder"]);
 
     let copy = Copy::of(SHARDED);
     copy.index(|map| drop(map.insert(NORM.to_owned(), "../elsewhere.safetensors".into())));

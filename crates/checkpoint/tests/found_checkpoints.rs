@@ -298,7 +298,7 @@ fn the_index_decides_between_two_files() {
     assert_eq!(found.1, values);
     // Without an index, the order is undecided.
     fs::remove_file(copy.path(INDEX)).unwrap();
-    copy.refused(&[changed, shard, "too"]);
+    copy.refused(&[changed, shard, "also holds"]);
 }
 
 #[test]

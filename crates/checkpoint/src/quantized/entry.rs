@@ -29,10 +29,10 @@ impl Entry {
     /// Finds the entry. The first of these wins:
     ///
     /// - `quantization_config` of the config's text part, then of the config itself (`config` is
-    /// the whole `config.json`, at `path`)
+    ///   the whole `config.json`, at `path`)
     /// - `hf_quant_config.json`, whose producer names the method
     /// - `quantize_config.json` of GPTQ's own programs, which counts only if there are GPTQ tensors
-    /// (`gptq`)
+    ///   (`gptq`)
     pub(crate) fn find(
         config: &Map<String, Value>,
         path: &Path,

@@ -1,40 +1,43 @@
-//! The types of numbers that checkpoints hold.
+//! The number types of checkpoints.
 
 use granule_format::{Block, BlockType};
 
-/// Builds what follows from the table below.
+/// Builds the enum and its functions from the table below.
 macro_rules! data_types {
-    ($( $(#[$doc:meta])* $name:ident = $text:literal, $torch:literal, $bytes:literal, $block:expr; )*) => {
-        /// How the values of a tensor of a checkpoint are stored.
+    ($( $(#[$doc:meta])* $name:ident = $text:literal, $torch:literal, $bytes:literal,
+        $block:expr; )*) => {
+        /// The storage type of a tensor's values in a checkpoint.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(crate) enum DataType {
             $( $(#[$doc])* $name, )*
-            /// Blocks of 32 values, as GGUF has them: no number by itself, and kept as it is.
+            /// Blocks of 32 values in the layout of GGUF. Kept as they are, not decoded.
             Mxfp4,
         }
 
         impl DataType {
-            /// The type with this name in the header of a safetensors file.
+            /// Returns the type with this name in the header of a safetensors file.
             pub(crate) fn from_name(name: &str) -> Option<Self> {
                 match name { $( $text => Some(Self::$name), )* _ => None }
             }
 
-            /// The type that PyTorch calls `torch.<name>`.
+            /// Returns the type that PyTorch calls `torch.<name>`.
             pub(crate) fn from_torch(name: &str) -> Option<Self> {
                 match name { $( $torch => Some(Self::$name), )* _ => None }
             }
 
-            /// The name in the header of a safetensors file, if it can be in one.
+            /// Returns the name in the header of a safetensors file; for a type that the format
+            /// lacks, the name in messages.
             pub(crate) const fn name(self) -> &'static str {
                 match self { $( Self::$name => $text, )* Self::Mxfp4 => "MXFP4" }
             }
 
-            /// Bytes of a number, or of a block of the types that have blocks. See [`values`](Self::values).
+            /// Returns the size of a number, or of a block for types with blocks, in bytes. See
+            /// [`values`](Self::values).
             pub(crate) const fn bytes(self) -> u64 {
                 match self { $( Self::$name => $bytes, )* Self::Mxfp4 => 17 }
             }
 
-            /// The type of block that stores the same numbers, if there is one.
+            /// Returns the block type that stores the same numbers, if there is one.
             pub(crate) const fn block(self) -> Option<BlockType> {
                 match self { $( Self::$name => $block, )* Self::Mxfp4 => Some(BlockType::MXFP4) }
             }
@@ -45,7 +48,8 @@ macro_rules! data_types {
     };
 }
 
-// The table: name here, name in a safetensors header, name in PyTorch, bytes, the same as a block.
+// The table: name here, name in a safetensors header, name in PyTorch, bytes, equivalent block
+// type.
 data_types! {
     /// 64-bit floating point.
     F64 = "F64", "float64", 8, Some(BlockType::F64);
@@ -55,11 +59,11 @@ data_types! {
     F16 = "F16", "float16", 2, Some(BlockType::F16);
     /// The upper half of 32-bit floating point.
     BF16 = "BF16", "bfloat16", 2, Some(BlockType::BF16);
-    /// 8-bit floating point, 4 bits of exponent, no infinities.
+    /// 8-bit floating point with 4 exponent bits and no infinities.
     F8E4M3 = "F8_E4M3", "float8_e4m3fn", 1, None;
-    /// 8-bit floating point, 5 bits of exponent.
+    /// 8-bit floating point with 5 exponent bits.
     F8E5M2 = "F8_E5M2", "float8_e5m2", 1, None;
-    /// 8 bits of exponent alone: powers of two.
+    /// 8 exponent bits alone: powers of two.
     F8E8M0 = "F8_E8M0", "float8_e8m0fnu", 1, None;
     /// 64-bit integer.
     I64 = "I64", "int64", 8, Some(BlockType::I64);
@@ -69,20 +73,20 @@ data_types! {
     I16 = "I16", "int16", 2, Some(BlockType::I16);
     /// 8-bit integer.
     I8 = "I8", "int8", 1, Some(BlockType::I8);
-    /// 64-bit integer without sign.
+    /// 64-bit unsigned integer.
     U64 = "U64", "uint64", 8, None;
-    /// 32-bit integer without sign.
+    /// 32-bit unsigned integer.
     U32 = "U32", "uint32", 4, None;
-    /// 16-bit integer without sign.
+    /// 16-bit unsigned integer.
     U16 = "U16", "uint16", 2, None;
-    /// 8-bit integer without sign.
+    /// 8-bit unsigned integer.
     U8 = "U8", "uint8", 1, None;
-    /// Truth values, a byte each; every byte but 0 is true.
+    /// Booleans, one byte each; every byte except 0 is true.
     Bool = "BOOL", "bool", 1, None;
 }
 
 impl DataType {
-    /// Values in [`bytes`](Self::bytes): 1 unless the type has blocks.
+    /// Returns the number of values in [`bytes`](Self::bytes): 1 unless the type has blocks.
     pub(crate) const fn values(self) -> u64 {
         match self {
             Self::Mxfp4 => 32,
@@ -90,11 +94,11 @@ impl DataType {
         }
     }
 
-    /// The numbers of `bytes` as `f32`.
+    /// Decodes the numbers in `bytes` to `f32`.
     pub(crate) fn widen(self, bytes: &[u8]) -> Vec<f32> {
         let mut out = vec![0.0; bytes.len() / self.bytes() as usize * self.values() as usize];
         match self {
-            // What matters is written out, so that it becomes vector code.
+            // The common types are written out so that the compiler vectorizes them.
             Self::F32 => widen(bytes, &mut out, f32::from_le_bytes),
             Self::BF16 => widen(bytes, &mut out, |two| {
                 f32::from_bits(u32::from(u16::from_le_bytes(two)) << 16)
@@ -122,7 +126,7 @@ fn widen<const N: usize>(bytes: &[u8], out: &mut [f32], number: impl Fn([u8; N])
     }
 }
 
-/// The numbers of all bytes with 4 bits of exponent and 3 of mantissa: no infinities, and one NaN of each sign.
+/// The value of each byte with 4 exponent and 3 mantissa bits: no infinities, one NaN of each sign.
 static E4M3: [f32; 256] = {
     let mut all = float8(3, 7);
     all[0x7f] = f32::from_bits(0x7ff0_0000);
@@ -130,7 +134,7 @@ static E4M3: [f32; 256] = {
     all
 };
 
-/// The numbers of all bytes with 5 bits of exponent and 2 of mantissa, infinities and NaN as usual.
+/// The value of each byte with 5 exponent and 2 mantissa bits, with the usual infinities and NaN.
 static E5M2: [f32; 256] = {
     let mut all = float8(2, 15);
     let special = [0x7f80_0000, 0x7fe0_0000, 0x7fc0_0000, 0x7fe0_0000];
@@ -143,7 +147,8 @@ static E5M2: [f32; 256] = {
     all
 };
 
-/// The numbers of all bytes with a sign, an exponent and so many bits of mantissa, as if all were finite.
+/// Returns the value of each byte with a sign, an exponent and `mantissa_bits` of mantissa, as if
+/// all were finite.
 const fn float8(mantissa_bits: u32, bias: u32) -> [f32; 256] {
     const fn power_of_two(exponent: u32, bias: u32) -> f32 {
         f32::from_bits((exponent + 127 - bias) << 23)
@@ -161,7 +166,7 @@ const fn float8(mantissa_bits: u32, bias: u32) -> [f32; 256] {
     all
 }
 
-/// The power of two with this exponent; 255 is NaN.
+/// Returns the power of two with this biased exponent; 255 is NaN.
 fn e8m0(exponent: u8) -> f32 {
     f32::from_bits(match exponent {
         0 => 0x0040_0000,
@@ -170,7 +175,7 @@ fn e8m0(exponent: u8) -> f32 {
     })
 }
 
-/// Append `values` as numbers of type `ty`, which must be F32, F16 or BF16.
+/// Appends `values` as numbers of type `ty`, which must be F32, F16 or BF16.
 pub(crate) fn narrow(values: &[f32], ty: BlockType, out: &mut Vec<u8>) {
     use granule_format::block::types::{BF16, F16, F32};
     fn each<const N: usize>(values: &[f32], out: &mut Vec<u8>, bytes: impl Fn(f32) -> [u8; N]) {
@@ -185,7 +190,7 @@ pub(crate) fn narrow(values: &[f32], ty: BlockType, out: &mut Vec<u8>) {
     }
 }
 
-/// The nearest BF16 number, halfway cases to the even neighbour; NaN stays NaN and becomes quiet.
+/// Rounds to the nearest BF16 number, ties to even. NaN stays NaN and becomes quiet.
 pub(crate) fn to_bf16(value: f32) -> u16 {
     let bits = value.to_bits();
     if value.is_nan() {

@@ -3,18 +3,18 @@ use std::path::{Path, PathBuf};
 
 use crate::{ExportError, Problem};
 
-/// Why a checkpoint cannot be read, or a GGUF file cannot become one.
+/// An error that stops reading a checkpoint or exporting a GGUF file as one.
 ///
-/// A message does not repeat the cause that is the [`source`](std::error::Error::source).
+/// The messages do not include the [`source`](std::error::Error::source).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system's error, with the file.
+    /// The operating system reported an error about a file.
     #[error("cannot read or write {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A GGUF file cannot be read.
@@ -23,17 +23,17 @@ pub enum Error {
     /// A file of a checkpoint is not valid.
     #[error("{}: {}{problem}", path.display(), of(tensor.as_deref()))]
     Invalid {
-        /// The file, or the folder where a file is missing.
+        /// The file, or the folder if a file is missing.
         path: PathBuf,
-        /// The tensor by its name in the checkpoint, if it is about one.
+        /// The tensor's name in the checkpoint, if the error is about a tensor.
         tensor: Option<String>,
-        /// What is wrong.
+        /// The problem.
         problem: Box<Problem>,
     },
-    /// A GGUF file cannot become a checkpoint.
+    /// The GGUF file cannot become a checkpoint.
     #[error(transparent)]
     Export(Box<ExportError>),
-    /// The caller's flag to stop was set.
+    /// The caller set the flag to stop.
     #[error("interrupted")]
     Stopped,
 }
@@ -50,7 +50,8 @@ impl From<granule_reader::Error> for Error {
     }
 }
 
-/// For [`Source`](granule_reader::Source), whose errors are those of the reader.
+/// Converts the errors of a [`Source`](granule_reader::Source), which the reader reports as its
+/// own.
 impl From<Error> for granule_reader::Error {
     fn from(error: Error) -> Self {
         match error {

@@ -1,4 +1,4 @@
-//! A file that many threads read from at once.
+//! A file that many threads read at once.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use granule_reader::ReadAt;
 use crate::Error;
 use crate::folder::Named;
 
-/// An open file and its length. Reads name their position, so they do not disturb each other.
+/// An open file and its length. Each read names its own position, so threads do not interfere.
 pub(crate) struct DataFile {
     path: PathBuf,
     file: Box<dyn ReadAt>,
@@ -17,7 +17,7 @@ pub(crate) struct DataFile {
 }
 
 impl DataFile {
-    /// Open a file for reading.
+    /// Opens a file for reading.
     pub(crate) fn open(named: &Named<'_>) -> Result<Self, Error> {
         let path = named.path();
         let file = named.open().map_err(Error::io(path))?;
@@ -29,17 +29,18 @@ impl DataFile {
         &self.path
     }
 
-    /// Length in bytes when it was opened.
+    /// Returns the length in bytes at the time of opening.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Fill `out` with the bytes from `offset` on.
+    /// Fills `out` with the bytes at `offset`.
     pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
         self.file.read_exact_at(out, offset).map_err(Error::io(&self.path))
     }
 
-    /// Read at most `out.len()` bytes from `offset` on, fewer at the end of the file; how many.
+    /// Reads up to `out.len()` bytes at `offset`, fewer at the end of the file. Returns the number
+    /// of bytes read.
     pub(crate) fn read_some_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
         let left = self.bytes.saturating_sub(offset);
         let count = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));

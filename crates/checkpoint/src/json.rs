@@ -1,7 +1,7 @@
 //! The small JSON files of a checkpoint.
 //!
-//! Editors and shells put a byte order mark in front of text, and some write UTF-16; both are read.
-//! Python's `NaN` and `Infinity` are read as null.
+//! Editors and shells write a byte order mark at the start of files, and some write UTF-16; both
+//! are accepted. Python's `NaN` and `Infinity` are read as null.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -12,29 +12,29 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::folder::{Directory, Folder, Named};
 
-/// A file that must be there.
+/// Reads a file that must exist.
 pub(crate) fn read_json(file: &Named<'_>) -> Result<Value, Error> {
     parse(&read_text(file)?).map_err(|error| Error::in_file(file.path(), error))
 }
 
-/// A file that must be there and hold an object.
+/// Reads a file that must exist and hold an object.
 pub(crate) fn read_object(file: &Named<'_>) -> Result<Map<String, Value>, Error> {
     parse(&read_text(file)?).map_err(|error| Error::in_file(file.path(), error))
 }
 
-/// A file that the user has named, with an object in it.
+/// Reads a file that the user has named, and that holds an object.
 pub(crate) fn read_named(path: &Path) -> Result<Map<String, Value>, Error> {
     let folder = Directory::new(path.parent().unwrap_or(Path::new("")));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     read_object(&(&folder as &dyn Folder).at(name))
 }
 
-/// A file that may be absent.
+/// Reads a file that may be absent.
 pub(crate) fn read_object_if_there(file: &Named<'_>) -> Result<Option<Map<String, Value>>, Error> {
     if file.exists() { read_object(file).map(Some) } else { Ok(None) }
 }
 
-/// The bytes of a file as UTF-8, without a byte order mark. Not checked to be valid.
+/// Reads a file as UTF-8 without a byte order mark. Does not check that it is valid.
 pub(crate) fn read_text(file: &Named<'_>) -> Result<Vec<u8>, Error> {
     let bytes = file.read().map_err(Error::io(file.path()))?;
     Ok(match without_mark(&bytes) {
@@ -43,7 +43,7 @@ pub(crate) fn read_text(file: &Named<'_>) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// The text after its byte order mark, if it has one; UTF-16 becomes UTF-8.
+/// Strips the byte order mark, if there is one, and converts UTF-16 to UTF-8.
 pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
     let utf16 = |pairs: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = pairs.as_chunks().0.iter().map(|pair| unit(*pair));
@@ -60,7 +60,7 @@ pub(crate) fn without_mark(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Parse a file as Python would have written it: what is no number or has no end becomes null.
+/// Parses a file as Python writes it: NaN and infinities become null.
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     serde_json::from_slice(text).or_else(|error| match without_infinities(text) {
         Some(text) => serde_json::from_slice(&text),
@@ -68,7 +68,7 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
     })
 }
 
-/// The text with null in the place of `NaN`, `Infinity` and `-Infinity`; `None` if there are none.
+/// Replaces `NaN`, `Infinity` and `-Infinity` by null; `None` if there are none.
 fn without_infinities(text: &[u8]) -> Option<Vec<u8>> {
     const WORDS: &[&[u8]] = &[b"NaN", b"-Infinity", b"Infinity"];
     let mut out = Vec::with_capacity(text.len());

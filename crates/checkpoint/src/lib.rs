@@ -1,14 +1,14 @@
-//! Checkpoints as sources of GGUF files, and the way back.
+//! Checkpoints as sources of GGUF files, and GGUF files exported as checkpoints.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`Checkpoint`] | a folder with a checkpoint, read as the GGUF file that a converter would make of it |
+//! | [`Checkpoint`] | a checkpoint, read as the GGUF file that a converter would write |
 //! | [`Folder`] | where the files are: [on a disk](Directory), or anywhere else |
-//! | [`arch`] | the architectures: descriptions of what tensors and numbers become |
+//! | [`arch`] | the architectures: descriptions of how tensors and config map to a GGUF file |
 //! | [`tokenizer`] | the vocabulary of a checkpoint as metadata |
-//! | [`export`] | the way back: GGUF files to checkpoints |
-//! | [`nearest`] | known names that a misspelt one was probably meant to be |
-//! | [`range`] | finite numbers that the 16-bit types cannot hold |
+//! | [`export`] | the way back: from GGUF files to checkpoints |
+//! | [`nearest`] | suggestions for misspelt names |
+//! | [`range`] | finite values that the 16-bit types cannot hold |
 #![forbid(unsafe_code)]
 
 pub mod arch;

@@ -1,4 +1,4 @@
-//! Where the checkpoint is that the user has named: by its folder, or by one of its files.
+//! Finds the checkpoint that the user names by its folder or by one of its files.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -15,14 +15,14 @@ use crate::{Directory, Error};
 #[derive(Debug, PartialEq)]
 pub(super) struct Located {
     pub(super) folder: PathBuf,
-    /// The file in it that was named.
+    /// The file in it that the user named.
     pub(super) file: Option<PathBuf>,
 }
 
-/// The folder of the checkpoint at a path, which is that of a folder or of a file in it.
+/// Locates the checkpoint at a path, which names its folder or a file in it.
 ///
 /// # Errors
-/// If there is no config in the folder: what it is and what to do.
+/// If the folder has no config. The error says what the path is and what to do.
 pub(super) fn locate(path: &Path) -> Result<Located, Error> {
     let about = fs::metadata(path).map_err(Error::io(path))?;
     let (folder, file) = if about.is_dir() {
@@ -37,7 +37,7 @@ pub(super) fn locate(path: &Path) -> Result<Located, Error> {
     }
     let config = folder.join("config.json");
     not_broken(&Directory::new(folder), "config.json")?;
-    // Whatever else is there, reading it says what is wrong with it.
+    // If anything else is there, reading it reports the problem.
     if !config.is_dir() && config.exists() {
         return Ok(Located { folder: folder.to_owned(), file });
     }
@@ -52,10 +52,10 @@ fn name(path: &Path) -> String {
 }
 
 impl Located {
-    /// Say that more than the named file is read.
+    /// Warns that more than the named file is read. `read` lists the files to read.
     ///
     /// # Errors
-    /// If the file holds weights and is not among the files that are read, `read`.
+    /// If the named file holds weights and is not among `read`.
     pub(super) fn announce<'p>(
         &self,
         mut read: impl Iterator<Item = &'p Path>,
@@ -79,12 +79,12 @@ impl Located {
     }
 }
 
-/// Ends of the names of files with weights.
+/// Endings of the names of weight files.
 const WEIGHTS: &[&str] = &[".safetensors", ".bin", ".pt", ".pth"];
 
-/// Files of checkpoints, by the ends of their names.
+/// Files of checkpoints by the endings of their names.
 const NAMES: &[(&str, &str)] = &[
-    (".safetensors", "a safetensors file, which holds weights alone"),
+    (".safetensors", "a safetensors file, which holds only weights"),
     (".safetensors.index.json", "the index of a checkpoint's files"),
     (".bin.index.json", "the index of a checkpoint's files"),
     ("config.json", "the config of a checkpoint"),
@@ -97,19 +97,15 @@ const NAMES: &[(&str, &str)] = &[
     ("chat_template.jinja", "the chat template of a checkpoint"),
 ];
 
-/// Kinds of files with weights, by their first bytes.
+/// Kinds of weight files by their first bytes.
 const KINDS: &[(FileKind, &[&str], &str)] = &[
-    (FileKind::Safetensors, &[], "a safetensors file, which holds weights alone"),
-    (
-        FileKind::Zip,
-        &[".bin", ".pt", ".pth", ".ckpt"],
-        "a file of PyTorch, which holds weights alone",
-    ),
-    (FileKind::Pickle, &[".bin", ".pt", ".pth", ".ckpt"], "an old file of PyTorch"),
+    (FileKind::Safetensors, &[], "a safetensors file, which holds only weights"),
+    (FileKind::Zip, &[".bin", ".pt", ".pth", ".ckpt"], "a PyTorch file, which holds only weights"),
+    (FileKind::Pickle, &[".bin", ".pt", ".pth", ".ckpt"], "an old PyTorch file"),
     (FileKind::LfsPointer, &[".bin", ".pt", ".pth"], "a Git LFS pointer in place of weights"),
 ];
 
-/// What a file of a checkpoint is; `None` if it is not a file, or not of a checkpoint.
+/// Describes a file of a checkpoint; `None` if the path is not a file or not part of a checkpoint.
 pub(super) fn checkpoint_file(path: &Path) -> Option<&'static str> {
     if !fs::metadata(path).is_ok_and(|about| about.is_file()) {
         return None;

@@ -1,16 +1,16 @@
-//! The known names that a misspelt one was probably meant to be.
+//! Suggestions for misspelt names.
 
-/// Most names that are suggested at a time.
+/// The most names to suggest at a time.
 const MOST: usize = 4;
 
-/// The known names nearest to `word`, in the order of `names`; none where nothing is close.
+/// Returns the known names nearest to `word`, in the order of `names`; empty if none is close.
 ///
-/// Case does not count. Names that begin with the word come first. Without any, those with the
-/// fewest slips (letters added, left out, replaced or swapped) are meant, as long as there is at
-/// most one slip for three letters: a far guess helps nobody.
+/// Ignores case. Names that begin with `word` win. Otherwise the names with the fewest edits
+/// (letters added, omitted, replaced or swapped) win, with at most one edit for every three
+/// letters, because a far guess helps nobody.
 ///
 /// ```
-/// use granule_convert::nearest::nearest;
+/// use granule_checkpoint::nearest::nearest;
 /// let names = ["Q4_K_S", "Q4_K_M", "Q8_0"];
 /// assert_eq!(nearest("q4_k_x", names), ["Q4_K_S", "Q4_K_M"]);
 /// assert_eq!(nearest("Q8", names), ["Q8_0"]);
@@ -27,7 +27,7 @@ pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<
             completed.push(name);
         }
         let slips = slips(&word, &lower);
-        // a name of one letter is one slip away from every other
+        // A one-letter name is one edit away from every other.
         if slips > fewest || slips >= word.len().max(lower.len()) {
             continue;
         }
@@ -41,14 +41,14 @@ pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<
     found
 }
 
-/// Slips that turn one word into the other: the optimal string alignment distance.
+/// Counts the edits that turn one word into the other: the optimal string alignment distance.
 pub fn distance(one: &str, other: &str) -> usize {
     let letters = |word: &str| word.to_lowercase().chars().collect::<Vec<_>>();
     slips(&letters(one), &letters(other))
 }
 
 fn slips(one: &[char], other: &[char]) -> usize {
-    // rows of the usual table: two before the current one, one before it, the current one
+    // The usual table needs three rows: the two previous ones and the current one.
     let mut before_last = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
     for (i, letter) in one.iter().enumerate() {
@@ -66,7 +66,8 @@ fn slips(one: &[char], other: &[char]) -> usize {
     last[other.len()]
 }
 
-/// `Q4_0, Q4_1 or Q4_K_M`, as a question: `; did you mean ...?`. Empty where there are no names.
+/// Formats names as a question: `; did you mean Q4_0, Q4_1 or Q4_K_M?`. Empty if there are no
+/// names.
 pub fn did_you_mean(names: &[&str]) -> String {
     match names {
         [] => String::new(),

@@ -6,430 +6,438 @@ use crate::FolderKind;
 use crate::arch::Mistake;
 use crate::range;
 
-/// What is wrong with a file of a checkpoint.
+/// A problem in a file of a checkpoint.
 ///
-/// A message tells the causes too, so they are not told again as the
-/// [`source`](std::error::Error::source).
+/// The messages include the causes, so [`source`](std::error::Error::source) does not repeat them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The text is not JSON, or not of the expected form.
-    #[error("not the JSON that is expected here: {0}")]
+    /// The file is not JSON, or its structure is not the expected one.
+    #[error("not valid JSON, or not of the expected structure: {0}")]
     Json(serde_json::Error),
     /// The file is too short for its own header.
     #[error(
-        "the header of a safetensors file would take {need} bytes, the file has {file}: it is \
-         truncated or no safetensors file"
+        "the header of a safetensors file needs {need} bytes but the file has {file}: it is \
+         truncated or is not a safetensors file"
     )]
     HeaderLength {
-        /// The 8 bytes of the length and the header that they announce.
+        /// Size of the length field (8 bytes) and of the header that it announces, in bytes.
         need: u64,
         /// Length of the file in bytes.
         file: u64,
     },
     /// The header is larger than any real one.
-    #[error("the header would take {length} bytes, at most {most} are read")]
+    #[error("the header has {length} bytes, more than the limit of {most}")]
     HeaderLimit {
         /// Length of the header in bytes.
         length: u64,
-        /// The most that is allowed.
+        /// The limit in bytes.
         most: u64,
     },
-    /// The header is no JSON object.
+    /// The header is not a JSON object.
     #[error(
-        "the header of a safetensors file begins with {{, this one with \"{start}\": it is damaged or no \
-         safetensors file"
+        "the header of a safetensors file begins with {{ but this one with \"{start}\": the file \
+         is damaged or is not a safetensors file"
     )]
     HeaderStart {
         /// The first characters.
         start: String,
     },
-    /// The file is a pointer of Git LFS, not the data.
-    #[error("this is a pointer of Git LFS, not the file itself: run `git lfs pull` in the folder")]
+    /// The file is a Git LFS pointer, not the data.
+    #[error("this is a Git LFS pointer, not the file itself: run `git lfs pull` in the folder")]
     LfsPointer,
-    /// Two entries have this name.
+    /// Two entries have the same name.
     #[error("the name appears twice in the header")]
     Duplicate,
-    /// A type of number that is not known.
+    /// The data type is unknown.
     #[error("the data type {0:?} is unknown")]
     DataType(String),
-    /// Experts of a layer have different types.
-    #[error("its type is {found}, that of the first expert is {first}")]
+    /// The experts of a layer have different types.
+    #[error("its type is {found} but the first expert has {first}")]
     MixedTypes {
         /// The type of this tensor.
         found: &'static str,
-        /// The type of the first expert's.
+        /// The type of the first expert.
         first: &'static str,
     },
-    /// The checkpoint is quantized in a way that is not read.
+    /// The checkpoint uses an unsupported quantization method.
     #[error(
-        "the checkpoint is quantized by {method}{}, which is not read; of quantized checkpoints \
-         those of fp8, mxfp4, modelopt (FP8), compressed-tensors (FP8, integers), gptq (2, 4 or 8 \
-         bits) and bitnet are. Take the model's unquantized checkpoint",
+        "the checkpoint is quantized by {method}{}, which is not supported. Supported methods are \
+         fp8, mxfp4, modelopt (FP8), compressed-tensors (FP8, integers), gptq (2, 4 or 8 bits) and \
+         bitnet. Convert the model's unquantized checkpoint instead",
         .tensor.as_ref().map(|name| format!(" (tensor {name:?})")).unwrap_or_default()
     )]
     Quantization {
-        /// How it is quantized.
+        /// The quantization method.
         method: String,
-        /// A tensor that shows it, if the error is not about this tensor.
+        /// A tensor that shows the method, if the error is not already about a tensor.
         tensor: Option<String>,
     },
-    /// How a tensor is quantized can be seen, but not what it needs to be read.
-    #[error("the checkpoint is quantized by {method}, but nothing says {lacks}")]
+    /// The tensors show the quantization method, but information needed to read them is missing.
+    #[error("the checkpoint is quantized by {method}, but no file says {lacks}")]
     QuantizationUnsaid {
-        /// How it is quantized.
+        /// The quantization method.
         method: &'static str,
-        /// What is missing, and where it is to be.
+        /// The missing information, and where it belongs.
         lacks: &'static str,
     },
-    /// The weights of an adapter stand next to those of the model.
+    /// Adapter weights are stored next to the model's weights.
     #[error(
-        "a LoRA, or another adapter of PEFT, is not merged into the weights: load the model with \
-         PEFT, call merge_and_unload(), save the result and convert that"
+        "a LoRA or another PEFT adapter is not merged into the weights: load the model with PEFT, \
+         call merge_and_unload(), save the result and convert that"
     )]
     Unmerged,
-    /// A scale is no number to multiply with.
+    /// A scale is not a usable factor.
     #[error(
-        "scale {index} is {value}: the file is damaged, or no number was written; download it again"
+        "scale {index} is {value}: the file is damaged or was written wrongly; download it again"
     )]
     Scale {
-        /// Which of them, counted from 0.
+        /// Index of the scale, counted from 0.
         index: u64,
-        /// What it is.
+        /// Its value.
         value: f32,
     },
-    /// Of two tensors that belong together one is missing.
-    #[error("the tensor {other:?}, which belongs to it, is missing")]
+    /// One of two tensors that belong together is missing.
+    #[error("its companion tensor {other:?} is missing")]
     NoPartner {
         /// The other tensor.
         other: String,
     },
-    /// Scales do not belong to the numbers.
-    #[error("{found:?} scales do not fit numbers of shape {numbers:?}{}", blocks(block))]
+    /// The shape of the scales does not match that of the numbers.
+    #[error("scales of shape {found:?} do not fit numbers of shape {numbers:?}{}", blocks(block))]
     ScaleShape {
         /// The shape of the scales.
         found: Vec<u64>,
         /// The shape of the numbers.
         numbers: Vec<u64>,
-        /// How many numbers share a scale by the config, if it says so.
+        /// Numbers that share a scale according to the config, in each dimension; empty if it does
+        /// not say.
         block: Vec<u64>,
     },
-    /// Codes in words and what belongs to them have other types or shapes than they must.
-    #[error("codes of {bits} bits and what belongs to them do not fit together: {tensors}")]
+    /// Packed codes and their companion tensors have types or shapes that do not match.
+    #[error("the {bits}-bit codes and their companion tensors do not match: {tensors}")]
     Packed {
         /// Names, types and shapes.
         tensors: String,
         /// Bits of a code.
         bits: u32,
     },
-    /// Codes and scales of MXFP4 do not belong together.
+    /// The shapes of MXFP4 codes and scales do not match.
     #[error(
-        "its shape is {codes:?}, that of the scales {other:?} is {scales:?}: expected the same and \
-         16 bytes of codes for each scale (U8)"
+        "its shape is {codes:?} and that of the scales {other:?} is {scales:?}: expected the same \
+         shape, followed by 16 bytes of codes (U8) for each scale"
     )]
     MxShapes {
         /// The shape of the codes.
         codes: Vec<u64>,
         /// The shape of the scales.
         scales: Vec<u64>,
-        /// The tensor with the scales.
+        /// The tensor of the scales.
         other: String,
     },
-    /// The product of the dimensions does not fit.
-    #[error("the dimensions {0:?} are too large, or too many")]
+    /// The product of the dimensions overflows.
+    #[error("the dimensions {0:?} are too large or too many")]
     TooLarge(Vec<u64>),
-    /// The bytes of a tensor are not as many as shape and type need.
-    #[error("the data lies at bytes {start} to {end}; shape and type need {need} bytes")]
+    /// The length of a tensor's data does not match its shape and type.
+    #[error("the data is at bytes {start} to {end}, but shape and type need {need} bytes")]
     DataLength {
         /// First byte, counted from the end of the header.
         start: u64,
-        /// Behind the last byte.
+        /// End of the data, counted likewise.
         end: u64,
-        /// Bytes by shape and type.
+        /// Length in bytes that shape and type need.
         need: u64,
     },
-    /// Tensors overlap, or there are bytes that belong to none.
+    /// Tensors overlap, or bytes belong to no tensor.
     #[error(
-        "the data begins at byte {found}, expected {expected}, where the tensor before it ends"
+        "the data begins at byte {found} but the previous tensor ends at byte {expected}: expected \
+         no gap and no overlap"
     )]
     NotContiguous {
-        /// Where the data before it ends, counted from the end of the header.
+        /// End of the previous tensor's data, counted from the end of the header.
         expected: u64,
-        /// Where the data begins.
+        /// Start of the data.
         found: u64,
     },
-    /// The data of all tensors is not the rest of the file.
+    /// The tensors do not fill the rest of the file exactly.
     #[error(
-        "the tensors take {expected} bytes behind the header, the file has {found}: it is truncated or damaged"
+        "the tensors need {expected} bytes after the header but the file has {found}: it is \
+         truncated or damaged"
     )]
     FileLength {
         /// Bytes of all tensors.
         expected: u64,
-        /// Bytes behind the header.
+        /// Bytes after the header.
         found: u64,
     },
-    /// The folder has no config.
+    /// The folder has no `config.json`.
     #[error("no config.json: not the folder of a checkpoint{}", hint(.kind.as_ref()))]
     NoConfig {
-        /// What it is, if that is known.
+        /// The kind of folder, if it was recognised.
         kind: Option<FolderKind>,
     },
-    /// A file is a link, and there is nothing where it leads.
-    #[error("this is a link to {}, which is not there: download the file again", target.display())]
+    /// A file is a link whose target does not exist.
+    #[error(
+        "this is a link to {}, which does not exist: download the file again",
+        target.display()
+    )]
     BrokenLink {
-        /// Where it leads.
+        /// The target of the link.
         target: PathBuf,
     },
-    /// A file of a checkpoint was named, and the folder that holds it is none of a checkpoint.
+    /// The user named a single file of a checkpoint, and its folder has no config.
     #[error(
         "this is {what}, and its folder has no config.json: put the model's config.json and the \
          tokenizer's files (tokenizer.json, tokenizer_config.json, ...) next to it"
     )]
     Alone {
-        /// What the file is.
+        /// A description of the file.
         what: &'static str,
     },
-    /// A file with weights was named that is not one of those that are read.
+    /// The user named a file with weights that is not among the files to read.
     #[error(
-        "the checkpoint in its folder has its weights in {first:?}, not in this file: name the \
+        "the checkpoint in this folder has its weights in {first:?}, not in this file: name the \
          folder to convert that checkpoint"
     )]
     NotRead {
-        /// The first of the files that are read.
+        /// The first of the files to read.
         first: String,
     },
     /// The folder has no weights.
     #[error("no model*.safetensors and no pytorch_model*.bin{}", hint(.kind.as_ref()))]
     NoWeights {
-        /// What it is, if that is known.
+        /// The kind of folder, if it was recognised.
         kind: Option<FolderKind>,
     },
-    /// The folder has weights of two models, or of one twice.
-    #[error("two checkpoints are here, {first:?} and {second:?}: move one of them away")]
+    /// The folder has weights of two models, or the same weights twice.
+    #[error("the folder has two checkpoints, {first:?} and {second:?}: move one of them away")]
     TwoCheckpoints {
-        /// A file of one.
+        /// A file of the first.
         first: String,
-        /// A file of the other.
+        /// A file of the second.
         second: String,
     },
-    /// By its name a file is one of several that are not all there.
-    #[error("by its name it is one of {count} files; {shard:?} is missing: download it")]
+    /// A file is part of a numbered set, and another file of the set is missing.
+    #[error("its name says that it is one of {count} files, but {shard:?} is missing: download it")]
     IncompleteSet {
-        /// How many there must be.
+        /// Number of files in the set.
         count: u64,
-        /// The file that is missing.
+        /// The missing file.
         shard: String,
     },
-    /// A file that PyTorch saved before its version 1.6.
+    /// PyTorch before version 1.6 saved the file.
     #[error(
-        "PyTorch saved it before version 1.6, as a stream of pickles (magic number \
-         0x1950a86a20f9469cfc6c), which is not read: load it with `torch.load` and save it again"
+        "PyTorch saved this file before version 1.6, as a stream of pickles (magic number \
+         0x1950a86a20f9469cfc6c), which is not supported: load it with `torch.load` and save it \
+         again"
     )]
     OldTorch,
-    /// Not a zip archive at all.
-    #[error("no zip archive, and so no file of PyTorch: it begins with \"{start}\"")]
+    /// The file is not a zip archive.
+    #[error("not a zip archive, so PyTorch did not save it: it begins with \"{start}\"")]
     NoZip {
         /// The first bytes.
         start: String,
     },
-    /// The archive's directory does not parse.
+    /// The directory of the archive does not parse.
     #[error("the zip archive is truncated or damaged: {0}")]
     Zip(String),
-    /// An entry of the archive is not as PyTorch writes it.
+    /// An entry of the archive differs from those that PyTorch writes.
     #[error("entry {entry:?} of the zip archive: {what}")]
     ZipEntry {
         /// Its name.
         entry: String,
-        /// What is wrong.
+        /// The problem with it.
         what: &'static str,
     },
-    /// The archive has no pickle.
+    /// The archive has no `data.pkl`.
     #[error("the zip archive has no entry \"<folder>/data.pkl\": PyTorch did not save it")]
     NoPickle,
-    /// The pickle has an opcode that is not run.
+    /// The pickle has an unsupported opcode.
     #[error(
-        "the pickle's opcode {name} at byte {offset} of data.pkl is not among those that PyTorch writes"
+        "the pickle's opcode {name} at byte {offset} of data.pkl is not among those that PyTorch \
+         writes"
     )]
     PickleOpcode {
-        /// Where it is.
+        /// Offset of the opcode in bytes.
         offset: usize,
-        /// Its name, or the byte.
+        /// Its name, or the byte if it has none.
         name: String,
     },
-    /// The pickle refers to a name that has nothing to do with tensors.
+    /// The pickle refers to a name that is unrelated to tensors.
     #[error(
-        "the pickle refers to {name} at byte {offset} of data.pkl, which is not among the names that \
-         checkpoints need; nothing was run. If the file is trusted, load it and save its tensors as \
-         safetensors"
+        "the pickle refers to {name} at byte {offset} of data.pkl, which is not among the names \
+         that checkpoints need; nothing was run. If you trust the file, load it and save its \
+         tensors as safetensors"
     )]
     PickleGlobal {
-        /// Where it does.
+        /// Offset of the reference in bytes.
         offset: usize,
-        /// The module and the name.
+        /// Module and name.
         name: String,
     },
-    /// The pickle makes no sense.
+    /// The pickle is malformed.
     #[error(
-        "the pickle is damaged, or PyTorch did not write it: {what} (byte {offset} of data.pkl)"
+        "the pickle is damaged or PyTorch did not write it: {what} (byte {offset} of data.pkl)"
     )]
     Pickle {
-        /// Where the opcode is.
+        /// Offset of the opcode in bytes.
         offset: usize,
-        /// What is wrong.
+        /// The problem with it.
         what: String,
     },
-    /// The pickle holds something else than tensors by their names.
+    /// The pickle is not a dictionary from names to tensors.
     #[error(
-        "{} {found}, expected a tensor for each name: save the model's `state_dict()` alone",
+        "{} {found} but expected a tensor for each name: save only the model's `state_dict()`",
         .key.as_ref().map_or_else(|| "the pickle is".to_owned(), |key| format!("under {key} is"))
     )]
     NotTensors {
-        /// The key, if it is a dictionary at all.
+        /// The key, if the pickle is a dictionary.
         key: Option<String>,
-        /// What is there.
+        /// The value that was found.
         found: String,
     },
-    /// The archive lacks the numbers of a tensor.
-    #[error("its numbers are in {record:?}, which the zip archive lacks")]
+    /// The archive lacks the data of a tensor.
+    #[error("its data is in {record:?}, which the zip archive lacks")]
     NoRecord {
         /// The entry.
         record: String,
     },
-    /// An entry of the archive is not as long as the pickle says.
-    #[error("{record:?} has {found} bytes, by the pickle it must have {need}")]
+    /// The length of an entry differs from the pickle's.
+    #[error("{record:?} has {found} bytes but the pickle says {need}")]
     RecordLength {
         /// The entry.
         record: String,
         /// Its length in bytes.
         found: u64,
-        /// The length by the pickle.
+        /// The length that the pickle says, in bytes.
         need: u64,
     },
-    /// A tensor reaches beyond the numbers of its entry.
+    /// A tensor extends past the end of its entry.
     #[error(
-        "it begins at number {first} and has the lengths and strides {dimensions:?}: that is beyond the \
-         {numbers} numbers of {record:?}"
+        "it begins at number {first} and has the lengths and strides {dimensions:?}: it extends \
+         past the end of {record:?}, which has {numbers} numbers"
     )]
     BeyondRecord {
         /// The entry.
         record: String,
-        /// How many numbers it has.
+        /// Length of the entry in numbers.
         numbers: u64,
-        /// The first that the tensor has.
+        /// Index of the tensor's first number.
         first: u64,
         /// Length and stride of each dimension.
         dimensions: Vec<(u64, u64)>,
     },
-    /// A tensor shows the same numbers again and again.
-    #[error("it shows {numbers} numbers as {values} values: save it with `.contiguous()`")]
+    /// A tensor repeats the same stored numbers.
+    #[error("its {values} values repeat {numbers} stored numbers: save it with `.contiguous()`")]
     Repeats {
         /// Values of the tensor.
         values: u64,
-        /// Numbers in the file.
+        /// Numbers stored in the file.
         numbers: u64,
     },
-    /// There is no list of tensors in the index.
-    #[error("there is no \"weight_map\" that maps tensor names to file names")]
+    /// The index has no list of tensors.
+    #[error("no \"weight_map\" from tensor names to file names")]
     NoWeightMap,
     /// The index names a file outside the folder.
     #[error("the file name {0:?} leads out of the folder")]
     ShardPath(String),
-    /// The index names a file that is not there.
-    #[error("the index names the file {shard:?}, which the folder lacks: download it")]
+    /// The index names a file that does not exist.
+    #[error("the index names the file {shard:?}, which is missing from the folder: download it")]
     MissingShard {
         /// The file.
         shard: String,
     },
-    /// The index says that the tensor is in a file that does not hold it.
-    #[error("by the index it is in {shard:?}, which does not hold it")]
+    /// The index assigns the tensor to a file that does not hold it.
+    #[error("the index says that it is in {shard:?}, which does not hold it")]
     NotInShard {
         /// The file.
         shard: String,
     },
-    /// A file has a tensor that the index does not list.
-    #[error("the file holds it, {index:?} does not list it for this file")]
+    /// A file holds a tensor that the index does not list for it.
+    #[error("the file holds it, but {index:?} does not list it for this file")]
     NotInIndex {
         /// The index.
         index: &'static str,
     },
-    /// The index lists no tensor for a file that is one of the set.
+    /// The index lists no tensor for a file of the set.
     #[error(
-        "by its name this file is one of the set, but {index:?} lists nothing for it: download the index again"
+        "its name says that this file is one of the set, but {index:?} lists no tensor for it: \
+         download the index again"
     )]
     ShardNotInIndex {
         /// The index.
         index: &'static str,
     },
-    /// Two files hold a tensor of this name.
-    #[error("{other:?} holds a tensor of this name too")]
+    /// Two files hold a tensor of the same name.
+    #[error("{other:?} also holds a tensor of this name")]
     TwoShards {
         /// The other file.
         other: String,
     },
-    /// The config does not say which architecture it is.
-    #[error("there is no \"architectures\" that names the model's class")]
+    /// The config does not name the architecture.
+    #[error("no \"architectures\" with the model's class")]
     NoArchitecture,
-    /// The architecture has no description.
+    /// No description covers the architecture.
     #[error(
-        "the architecture {0:?} is not known; `granule convert --print-supported-models` lists those that \
-         are, `--arch FILE` takes a description of another"
+        "the architecture {0:?} is unknown: `granule convert --print-supported-models` lists those \
+         that are known, `--arch FILE` adds a description of another"
     )]
     UnknownArchitecture(String),
-    /// The model is one that the description of its architecture does not describe.
+    /// The description of the architecture does not cover this model.
     #[error(
-        "the architecture is known with {0} alone; `--arch FILE` takes a description of another"
+        "the architecture is supported only with {0}; `--arch FILE` adds a description of another"
     )]
     Requirement(String),
-    /// The config lacks a number.
+    /// The config lacks a key.
     #[error("the key {} is missing", .0.join(" or "))]
     MissingKey(Vec<String>),
-    /// The config has something else where a number is needed.
-    #[error("{key:?} is {found}, expected {expected}")]
+    /// A value of the config has the wrong type.
+    #[error("{key:?} is {found} but expected {expected}")]
     KeyType {
         /// The key.
         key: String,
-        /// What it is.
+        /// The value that was found.
         found: String,
-        /// What is expected.
+        /// A description of the expected value.
         expected: &'static str,
     },
-    /// No rule of the architecture says what the tensor becomes.
+    /// No rule of the architecture covers the tensor.
     #[error("the architecture {arch} has no such tensor{}", limit(*.beyond))]
     Unmapped {
         /// The architecture.
         arch: String,
-        /// How many layers or experts the config says there are, if the tensor is beyond them.
+        /// Number of layers or experts in the config, if the tensor is past them.
         beyond: Option<(u64, &'static str)>,
     },
-    /// The architecture has no such tensor, which would not matter if it were zero.
+    /// The architecture has no such tensor, and some of its values are not zero.
     #[error("the architecture {arch} has no such tensor, and not all its values are zero")]
     NotZero {
         /// The architecture.
         arch: String,
     },
-    /// Two tensors of the checkpoint would become one.
-    #[error("{other:?} becomes the same tensor of the file")]
+    /// Two tensors of the checkpoint map to the same tensor of the file.
+    #[error("{other:?} maps to the same tensor of the file")]
     SameTarget {
         /// The other tensor.
         other: String,
     },
     /// The architecture needs a tensor that the checkpoint lacks.
-    #[error("the architecture {arch} needs this tensor, the checkpoint lacks it")]
+    #[error("the architecture {arch} needs this tensor but the checkpoint lacks it")]
     MissingTensor {
         /// The architecture.
         arch: String,
     },
-    /// The shape is not what the config says.
-    #[error("its shape is {found:?}; by config.json ({by}) it must be {expected:?}")]
+    /// The shape differs from the one in the config.
+    #[error("its shape is {found:?} but config.json ({by}) says {expected:?}")]
     Shape {
         /// The shape in the checkpoint, outermost dimension first.
         found: Vec<u64>,
         /// The shape that follows from the config.
         expected: Vec<u64>,
-        /// Which keys decide.
+        /// The keys that determine the shape.
         by: String,
     },
-    /// The dimensions cannot be taken apart as the architecture wants it.
+    /// The pattern of the architecture does not fit the dimensions.
     #[error("its shape {shape:?} does not fit the pattern {pattern:?}")]
     Rearrange {
         /// The pattern.
@@ -437,63 +445,63 @@ pub enum Problem {
         /// The shape in the checkpoint, outermost dimension first.
         shape: Vec<u64>,
     },
-    /// The parts of a tensor differ in more than their first dimension.
+    /// The parts of a tensor differ in other dimensions than the first.
     #[error(
-        "its dimensions in the file, {found:?}, do not go with {first:?}, those of the first part"
+        "its dimensions in the file, {found:?}, do not match those of the first part, {first:?}"
     )]
     Parts {
         /// Dimensions of this part, outermost first.
         found: Vec<u64>,
-        /// Dimensions of the first one.
+        /// Dimensions of the first part.
         first: Vec<u64>,
     },
-    /// A tensor that follows from the config has another number of values.
-    #[error("{name} would have {found} values, expected {expected}")]
+    /// A tensor computed from the config has the wrong number of values.
+    #[error("{name} would have {found} values but expected {expected}")]
     ComputedLength {
         /// The tensor of the file.
         name: String,
-        /// Its values.
+        /// Its number of values.
         found: u64,
-        /// How many there must be.
+        /// The expected number of values.
         expected: u64,
     },
-    /// The architecture would tear blocks.
-    #[error("blocks of {0} cannot be rearranged as the architecture wants it")]
+    /// The architecture would split blocks.
+    #[error("the architecture rearranges values inside the blocks of {0}, which cannot be done")]
     Blocks(&'static str),
-    /// The description of an architecture is wrong.
-    #[error("the description of the architecture: {}", mistakes(.0))]
+    /// The description of an architecture has mistakes.
+    #[error("mistake in the description of the architecture: {}", mistakes(.0))]
     Description(Vec<Mistake>),
-    /// A finite value is beyond the range of the type that it is to become.
+    /// A finite value exceeds the range of its target type.
     #[error(
-        "{value}, in row {row} and column {column} of the file's tensor, is beyond the range of {ty} \
-         (up to {}); {}",
+        "{value}, in row {row} and column {column} of the file's tensor, is beyond the range of \
+         {ty} (up to {}); {}",
         range::largest(*ty), range::advice(*ty)
     )]
     Range {
-        /// The row in the file, over all dimensions but the first.
+        /// The row in the file, counted over all dimensions but the first.
         row: u64,
         /// The column.
         column: u64,
         /// The value.
         value: f32,
-        /// The type.
+        /// The target type.
         ty: BlockType,
     },
-    /// Rows cannot be encoded.
-    #[error("from row {row} on: {error}")]
+    /// Encoding rows failed.
+    #[error("starting at row {row}: {error}")]
     Encode {
-        /// The first of the rows.
+        /// The first row.
         row: u64,
-        /// What is wrong.
+        /// The encoder's error.
         error: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Tensors are to be quantized, and the options have no encoder.
-    #[error("no encoder was given for {0}")]
+    /// Tensors need quantization, but the options have no encoder.
+    #[error("no encoder given for {0}")]
     NoEncoder(BlockType),
-    /// The folder has none of the tokenizer files that are read.
-    #[error("no tokenizer: one of these is needed: {0}")]
+    /// The folder has no supported tokenizer file.
+    #[error("no tokenizer found: add one of {0}")]
     NoTokenizer(String),
-    /// The tokenizer has another structure.
+    /// The tokenizer's structure is not supported.
     #[error("the tokenizer cannot be converted: {0}")]
     Tokenizer(String),
     /// The bytes of `tokenizer.model` do not parse.
@@ -501,9 +509,9 @@ pub enum Problem {
     SentencePiece(usize),
     /// Two tokens have the same text.
     #[error(
-        "the tokens {first} and {second} have the same text, {text:?}: llama.cpp does not load such a \
-         file. Give one of them another text or id in the tokenizer's files (added tokens are in \
-         tokenizer_config.json, added_tokens.json and tokenizer.json)"
+        "the tokens {first} and {second} have the same text, {text:?}: llama.cpp does not load \
+         such a file. Change the text or the id of one of them in the tokenizer's files (added \
+         tokens are in tokenizer_config.json, added_tokens.json and tokenizer.json)"
     )]
     TokenTwice {
         /// The text.
@@ -513,17 +521,17 @@ pub enum Problem {
         /// The larger id.
         second: usize,
     },
-    /// A token has an id beyond the vocabulary.
+    /// The id of a token is outside the vocabulary.
     #[error(
-        "token {token:?} has the id {id}, but config.json says that the vocabulary has {vocabulary} \
-         tokens"
+        "token {token:?} has the id {id}, but config.json says that the vocabulary has \
+         {vocabulary} tokens"
     )]
     TokenId {
         /// The token.
         token: String,
         /// Its id.
         id: u64,
-        /// Size of the vocabulary.
+        /// Size of the vocabulary in tokens.
         vocabulary: u64,
     },
 }
@@ -534,7 +542,7 @@ impl From<serde_json::Error> for Problem {
     }
 }
 
-/// The first mistake, and how to see the others.
+/// Returns the first mistake and a hint how to see the others.
 fn mistakes(all: &[Mistake]) -> String {
     match all {
         [] => "no mistakes".to_owned(),
@@ -546,13 +554,13 @@ fn mistakes(all: &[Mistake]) -> String {
 }
 
 fn blocks(block: &[u64]) -> String {
-    if block.is_empty() { String::new() } else { format!(", {block:?} numbers a scale") }
+    if block.is_empty() { String::new() } else { format!(", with one scale for {block:?} numbers") }
 }
 
 fn limit(beyond: Option<(u64, &str)>) -> String {
     let limit = |(n, what): (u64, &str)| match n {
-        1 => format!("; by config.json there is 1 {}", what.trim_end_matches('s')),
-        n => format!("; by config.json there are {n} {what}"),
+        1 => format!("; config.json says that there is 1 {}", what.trim_end_matches('s')),
+        n => format!("; config.json says that there are {n} {what}"),
     };
     beyond.map(limit).unwrap_or_default()
 }

@@ -1,15 +1,15 @@
-//! Finite numbers that the 16-bit types cannot hold.
+//! Finite values that the 16-bit types cannot hold.
 
 use granule_format::BlockType;
 
-/// The range of a type of plain numbers that is narrower than that of F32.
+/// The range of a floating-point type that is narrower than F32.
 struct Range {
     ty: BlockType,
     /// The largest number of the type.
     largest: f32,
-    /// The smallest number that becomes infinite: half a step beyond the largest.
+    /// The smallest number that rounds to infinity: half a step above the largest.
     infinite: f32,
-    /// What to do about a number beyond it.
+    /// Advice for a value outside the range.
     advice: &'static str,
 }
 
@@ -19,14 +19,14 @@ const RANGES: &[Range] = &[
         ty: BlockType::F16,
         largest: 65_504.0,
         infinite: 65_520.0,
-        advice: "BF16 has the range of F32: take `--outtype bf16` for a checkpoint and `-t BF16` \
+        advice: "BF16 has the range of F32: use `--outtype bf16` for a checkpoint and `-t BF16` \
                  for the file, or F32",
     },
     Range {
         ty: BlockType::BF16,
         largest: f32::from_bits(0x7f7f_0000),
         infinite: f32::from_bits(0x7f7f_8000),
-        advice: "take `--outtype f32` for a checkpoint and `-t F32` for the file",
+        advice: "use `--outtype f32` for a checkpoint and `-t F32` for the file",
     },
 ];
 
@@ -34,18 +34,18 @@ fn range(ty: BlockType) -> Option<&'static Range> {
     RANGES.iter().find(|range| range.ty == ty)
 }
 
-/// The first finite value that becomes infinite in type `ty`, by its index.
+/// Returns the index of the first finite value that becomes infinite in type `ty`.
 pub fn first_beyond(ty: BlockType, values: &[f32]) -> Option<usize> {
     let range = range(ty)?;
     values.iter().position(|value| value.is_finite() && value.abs() >= range.infinite)
 }
 
-/// The largest number of a type of plain numbers, as errors show it.
+/// Returns the largest number of a floating-point type, as errors show it.
 pub fn largest(ty: BlockType) -> f32 {
     range(ty).map_or(f32::MAX, |range| range.largest)
 }
 
-/// What to do about a finite value that a type cannot hold.
+/// Returns advice for a finite value that a type cannot hold.
 pub fn advice(ty: BlockType) -> &'static str {
     range(ty).map_or("choose another type", |range| range.advice)
 }

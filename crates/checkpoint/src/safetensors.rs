@@ -1,8 +1,8 @@
-//! The safetensors format: a JSON header that names tensors and their bytes, then the bytes.
+//! The safetensors format: a JSON header with tensor names and byte ranges, followed by the data.
 //!
-//! Everything is checked before any data is read, and more strictly than other readers do: names are
-//! unique, and the byte ranges tile the rest of the file exactly. So no two readers can see two models
-//! in one file.
+//! Checks everything before reading any data, and more strictly than other readers: names are
+//! unique, and the byte ranges tile the rest of the file exactly. Two readers can therefore not see
+//! two different models in one file.
 
 use std::fmt;
 
@@ -15,10 +15,10 @@ use super::problem::Problem;
 use super::stored::{Data, Entry};
 use crate::Error;
 
-/// The longest header that is read, in bytes: that of the format's own library.
+/// The longest header accepted, in bytes; the limit of the format's own library.
 const HEADER_LIMIT: u64 = 100_000_000;
 
-/// The tensors of a file, sorted by name.
+/// Returns the tensors of a file, sorted by name.
 pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     let path = file.path();
     let fail = |problem: Problem| Error::in_file(path, problem);
@@ -94,7 +94,7 @@ fn byte_length(shape: &[u64], ty: DataType) -> Option<u64> {
     shape.iter().try_fold(ty.bytes(), |bytes, dimension| bytes.checked_mul(*dimension))
 }
 
-/// What stands in the header for a tensor.
+/// The header entry of a tensor.
 #[derive(Deserialize)]
 struct Raw {
     dtype: String,
@@ -102,7 +102,7 @@ struct Raw {
     data_offsets: (u64, u64),
 }
 
-/// All entries in the order of the file, those of one name too: a map would keep only the last.
+/// All entries in file order, duplicates included: a map would keep only the last of them.
 struct Header(Vec<(String, Raw)>);
 
 impl<'de> Deserialize<'de> for Header {

@@ -1,4 +1,5 @@
-//! A tensor as a checkpoint holds it, whatever the kind of file: rows of values that can be read from anywhere.
+//! A tensor of a checkpoint, whatever its kind of file: rows of values that can be read at any
+//! position.
 
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -9,48 +10,51 @@ use crate::data_type::DataType;
 use crate::file::DataFile;
 use crate::view::View;
 
-/// A tensor of a checkpoint. Its data looks as if it lay in one piece: little-endian values, the last dimension
-/// varying fastest.
+/// A tensor of a checkpoint. Its data looks contiguous: little-endian values, with the last
+/// dimension varying fastest.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct StoredTensor {
     /// Its name in the checkpoint.
     pub(crate) name: String,
-    /// The type of the values that are read, which for quantized tensors is not the one in the file.
+    /// The type of the values as they are read. For quantized tensors it differs from the type in
+    /// the file.
     pub(crate) ty: DataType,
-    /// In values, outermost dimension first.
+    /// Dimensions in values, outermost first.
     pub(crate) shape: Vec<u64>,
     /// Index of the file.
     pub(super) file: usize,
     pub(super) data: Data,
 }
 
-/// A tensor as one file describes it.
+/// A tensor as described by a single file.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) ty: DataType,
-    /// Outermost dimension first.
+    /// Dimensions in values, outermost first.
     pub(super) shape: Vec<u64>,
     pub(super) data: Data,
 }
 
-/// Where the data comes from.
+/// Source of the data.
 #[derive(Clone, Debug, Hash)]
 pub(super) enum Data {
-    /// From a file as it is; where it begins, in bytes.
+    /// Bytes of a file as they are, from this offset on.
     Range(u64),
-    /// From a file, with gaps, in another order of the dimensions, or in the other byte order.
+    /// A file read with gaps, in another order of dimensions or in the other byte order.
     View(Box<View>),
-    /// From several tensors that only together are one.
+    /// Several tensors that together form one.
     Joined(Arc<dyn Joined>),
 }
 
-/// Several stored tensors that only together are one: codes and scales.
+/// Several stored tensors that together form one, such as codes and scales.
 pub(super) trait Joined: Debug + Send + Sync {
-    /// Fill `out` with the data from byte `start` on. Both begin and end with whole numbers, or blocks.
+    /// Fills `out` with the data at byte `start`. Both ends lie on boundaries of numbers, or of
+    /// blocks.
     fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error>;
 
-    /// Feed `into` all that decides the data, except for the content of the files; first the kind.
+    /// Feeds `into` everything that determines the data, except the content of the files. The kind
+    /// comes first.
     fn fingerprint(&self, into: &mut dyn Hasher);
 }
 
@@ -61,25 +65,27 @@ impl Hash for dyn Joined {
 }
 
 impl StoredTensor {
-    /// Number of values. It fits, and so does the number of bytes: that is checked when a file is opened.
+    /// Returns the number of values. Opening checked that neither it nor the number of bytes
+    /// overflows.
     pub(crate) fn values(&self) -> u64 {
         self.shape.iter().product()
     }
 
-    /// Length of the data in bytes.
+    /// Returns the length of the data in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.values() / self.ty.values() * self.ty.bytes()
     }
 
-    /// Values of a row: the last dimension.
+    /// Returns the length of a row (the last dimension) in values.
     pub(super) fn columns(&self) -> u64 {
         self.shape.last().copied().unwrap_or(1)
     }
 
-    /// Fill `out` with the data from byte `start` on. Both begin and end with whole numbers, or blocks.
+    /// Fills `out` with the data at byte `start`. Both ends lie on boundaries of numbers, or of
+    /// blocks.
     ///
     /// # Panics
-    /// If they do not, or there are no such bytes.
+    /// If they do not, or if the range extends past the end of the data.
     pub(super) fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error> {
         let end = start.checked_add(out.len() as u64);
         assert!(end.is_some_and(|end| end <= self.bytes()), "there are no such rows");

@@ -1,4 +1,4 @@
-//! What a folder is that is not a checkpoint, and what to do with it.
+//! Recognises folders that are not checkpoints, and says what to do with them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,53 +8,54 @@ use std::path::{Path, PathBuf};
 use crate::folder::{Directory, Folder};
 use crate::json::read_json;
 
-/// What a folder holds in place of a checkpoint. As text: what it is, and what to do.
+/// What a folder holds instead of a checkpoint. Displayed as a description with advice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FolderKind {
     /// Nothing at all.
     Empty,
-    /// An adapter, which is the difference to another model.
+    /// An adapter: the difference to another model.
     Adapter {
-        /// Its kind: `LORA`.
+        /// The kind of adapter: `LORA`.
         kind: String,
-        /// The model that it belongs to, if the adapter says so.
+        /// The base model, if the adapter names one.
         base: Option<String>,
     },
-    /// A model's folder in the cache of the hub's library.
+    /// The folder of a model in the cache of the Hugging Face library.
     HubCache {
         /// `organization/model`.
         model: String,
         /// The folder of a snapshot, if there is one.
         snapshot: Option<PathBuf>,
     },
-    /// Nothing but files of another format, or in the layout of another library.
+    /// Only files of another format, or in another library's layout.
     Foreign {
         /// One of them.
         file: String,
-        /// What they are.
+        /// A description of the files.
         what: &'static str,
-        /// What to do.
+        /// Advice for the user.
         remedy: &'static str,
     },
-    /// Checkpoints are in its folders.
+    /// A folder of folders with checkpoints.
     Parent {
-        /// Some of them.
+        /// Names of some of them.
         folders: Vec<String>,
     },
-    /// Weights that a checkpoint does not call so.
+    /// Weights under names that checkpoints do not use.
     OtherNames {
         /// One of the files.
         file: String,
     },
-    /// Weights without config.
+    /// Weights without a config.
     WeightsAlone {
         /// One of the files.
         file: String,
     },
 }
 
-/// Files, or folders that end in `/`, that tell what a folder is; `*` stands for anything.
+/// Names of files, or of folders if they end in `/`, that identify a kind of folder; `*` matches
+/// anything.
 struct Mark {
     names: &'static [&'static str],
     what: &'static str,
@@ -64,7 +65,7 @@ struct Mark {
 const SAVE_AGAIN: &str =
     "load the model with its own library and save it with `save_pretrained` (safetensors)";
 
-/// The table of formats and layouts; the first that fits counts.
+/// The table of formats and layouts; the first match wins.
 const MARKS: &[Mark] = &[
     Mark {
         names: &["*.incomplete", "*.crdownload", "*.part", "*.aria2", "*.!qB"],
@@ -74,74 +75,74 @@ const MARKS: &[Mark] = &[
     Mark {
         names: &["model_index.json"],
         what: "a pipeline of diffusers, which generates images, not text",
-        remedy: "name the folder of one of its language models, if it has one (text_encoder)",
+        remedy: "if it has a language model (text_encoder), name the folder of that",
     },
     Mark {
         names: &["zero_to_fp32.py", "global_step*/", "zero_*", "bf16_zero_*", "mp_rank_*"],
-        what: "a training state of DeepSpeed in shards",
+        what: "a sharded training state of DeepSpeed",
         remedy: "join the shards with its `zero_to_fp32.py` and save the model as a checkpoint",
     },
     Mark {
         names: &["pytorch_model_fsdp*", "*.distcp", "__0_0.distcp"],
-        what: "a training state of PyTorch FSDP in shards",
+        what: "a sharded training state of PyTorch FSDP",
         remedy: "join the shards (`accelerate merge-weights`) and save the model as a checkpoint",
     },
     Mark {
         names: &["consolidated*.pth"],
         what: "a model in the layout of Llama's own code",
-        remedy: "take the model's checkpoint for the transformers library",
+        remedy: "use the model's checkpoint for the transformers library",
     },
     Mark {
         names: &["consolidated*", "params.json"],
         what: "a model in Mistral's own layout",
-        remedy: "take the model's checkpoint for the transformers library",
+        remedy: "use the model's checkpoint for the transformers library",
     },
-    Mark { names: &["weights.npz", "weights.*.npz"], what: "a model of MLX", remedy: SAVE_AGAIN },
+    Mark { names: &["weights.npz", "weights.*.npz"], what: "an MLX model", remedy: SAVE_AGAIN },
     Mark {
         names: &["tf_model.h5", "*.h5", "*.ckpt.index", "saved_model.pb", "*.tflite"],
-        what: "a model of TensorFlow",
+        what: "a TensorFlow model",
         remedy: "load it with `from_pretrained(.., from_tf=True)` of transformers and save it",
     },
     Mark {
         names: &["flax_model*.msgpack", "*.msgpack"],
-        what: "a model of Flax",
+        what: "a Flax model",
         remedy: "load it with `from_pretrained(.., from_flax=True)` of transformers and save it",
     },
     Mark {
         names: &["*.onnx", "*.onnx_data", "onnx/"],
-        what: "a model in ONNX form",
-        remedy: "take the checkpoint that it was exported from",
+        what: "an ONNX model",
+        remedy: "use the checkpoint that it was exported from",
     },
     Mark {
         names: &["openvino_*.xml", "openvino_*.bin", "openvino/"],
-        what: "a model in OpenVINO form",
-        remedy: "take the checkpoint that it was exported from",
+        what: "an OpenVINO model",
+        remedy: "use the checkpoint that it was exported from",
     },
     Mark {
         names: &["*.mlpackage/", "*.mlmodel", "*.mlmodelc/"],
-        what: "a model in Core ML form",
-        remedy: "take the checkpoint that it was exported from",
+        what: "a Core ML model",
+        remedy: "use the checkpoint that it was exported from",
     },
     Mark {
         names: &["*.nemo", "model_weights/", "model_config.yaml"],
-        what: "a model of NeMo",
+        what: "a NeMo model",
         remedy: "export it for the transformers library first",
     },
-    Mark { names: &["rust_model.ot"], what: "a model of rust-bert", remedy: SAVE_AGAIN },
+    Mark { names: &["rust_model.ot"], what: "a rust-bert model", remedy: SAVE_AGAIN },
 ];
 
-/// What counts last: results of conversions lie next to their sources.
+/// Tried last, because converted files often lie next to their sources.
 const GGUF: Mark =
     Mark { names: &["*.gguf"], what: "a folder with GGUF files", remedy: "name the file" };
 
 /// Weights under any name.
 const WEIGHTS: &[&str] = &["*.safetensors", "*.bin", "*.pth", "*.pt", "*.ckpt"];
 
-/// Folders that are looked into, and that are named.
+/// The most folders to search and list.
 const MOST_FOLDERS: usize = 1000;
 const NAMED_FOLDERS: usize = 4;
 
-/// What a folder is that lacks config or weights; `None` if nothing is known about it.
+/// Recognises a folder without config or weights; `None` if nothing matches.
 pub(super) fn survey(folder: &Path) -> Option<FolderKind> {
     let (files, folders) = list(folder)?;
     if files.is_empty() && folders.is_empty() {
@@ -173,7 +174,7 @@ pub(super) fn survey(folder: &Path) -> Option<FolderKind> {
     })
 }
 
-/// The names of files and of folders.
+/// Lists the names of files and of folders.
 fn list(folder: &Path) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
     let (mut files, mut folders) = (BTreeSet::new(), BTreeSet::new());
     for entry in fs::read_dir(folder).ok()?.flatten() {
@@ -184,7 +185,7 @@ fn list(folder: &Path) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
     Some((files, folders))
 }
 
-/// Whether a name fits a pattern, in which one `*` stands for anything.
+/// Returns whether a name matches a pattern, in which one `*` stands for anything.
 fn like(name: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => name == pattern,
@@ -194,7 +195,7 @@ fn like(name: &str, pattern: &str) -> bool {
     }
 }
 
-/// What the adapter in a folder says about itself.
+/// Reads the adapter's description of itself.
 pub(super) fn adapter(folder: &Path) -> FolderKind {
     let config = read_json(&(&Directory::new(folder) as &dyn Folder).at("adapter_config.json"))
         .unwrap_or_default();
@@ -205,7 +206,8 @@ pub(super) fn adapter(folder: &Path) -> FolderKind {
     }
 }
 
-/// The cache has a folder for each commit under `snapshots`; `refs/main` names the newest.
+/// Describes a model's folder in the cache. It has a folder for each commit under `snapshots`, and
+/// `refs/main` names the newest.
 fn hub_cache(folder: &Path) -> FolderKind {
     let named = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let named = named.unwrap_or_default();
@@ -242,7 +244,7 @@ impl fmt::Display for FolderKind {
                 )
             }
             Self::HubCache { model, snapshot } => {
-                write!(f, "this is the cache of {model:?}")?;
+                write!(f, "this is the cache folder of {model:?}")?;
                 match snapshot {
                     Some(snapshot) => {
                         write!(
@@ -257,17 +259,21 @@ impl fmt::Display for FolderKind {
             Self::Foreign { file, what, remedy } => write!(f, "this is {what} ({file}): {remedy}"),
             Self::Parent { folders } => {
                 let names: Vec<String> = folders.iter().map(|name| format!("{name:?}")).collect();
-                write!(f, "checkpoints are in its folders: name one ({})", names.join(", "))
+                write!(
+                    f,
+                    "the checkpoints are in its subfolders: name one of them ({})",
+                    names.join(", ")
+                )
             }
             Self::OtherNames { file } => write!(
                 f,
-                "{file:?} has another name: if these are the model's weights, rename it to \
-                 model.safetensors or pytorch_model.bin"
+                "{file:?} is not a name of weights: if the file holds the model's weights, \
+                 rename it to model.safetensors or pytorch_model.bin"
             ),
             Self::WeightsAlone { file } => write!(
                 f,
-                "weights ({file}) alone are not enough: put config.json and the tokenizer's files \
-                 (tokenizer.json, tokenizer_config.json, ...) next to them"
+                "the weights ({file}) alone are not enough: put config.json and the tokenizer's \
+                 files (tokenizer.json, tokenizer_config.json, ...) next to them"
             ),
         }
     }

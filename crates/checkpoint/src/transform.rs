@@ -1,48 +1,48 @@
-//! Where the values of a tensor of the file lie in the checkpoint.
+//! Locates the values of a GGUF tensor in the checkpoint.
 
 use std::ops::Range;
 
-/// A dimension: how many, and how many values of the checkpoint lie from one to the next.
+/// A dimension: its length, and its stride in values of the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Axis {
     pub(crate) count: u64,
     pub(crate) stride: u64,
 }
 
-/// The values of a tensor of the checkpoint in another order, or some of them.
+/// A selection or reordering of the values of a checkpoint tensor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct View {
     offset: u64,
-    /// Outermost first; as few as there can be, but at least one.
+    /// Dimensions, outermost first. As few as possible, but at least one.
     axes: Vec<Axis>,
 }
 
-/// Values that follow each other in the file and lie equally far apart in the checkpoint.
+/// Consecutive values of the file with a constant stride in the checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// The number of the first in the file.
+    /// Index of the first value in the file.
     pub(crate) value: u64,
-    /// Its place in the checkpoint.
+    /// Index of the first value in the checkpoint.
     pub(crate) source: u64,
-    /// How many there are.
+    /// Number of values.
     pub(crate) count: u64,
-    /// From one place to the next.
+    /// Distance between neighbours in the checkpoint, in values.
     pub(crate) stride: u64,
 }
 
-/// Appends values that lie one behind the other in the checkpoint, by the first and their number.
+/// Appends consecutive values of the checkpoint, given the first index and the count.
 type Read<'r, E> = dyn FnMut(u64, u64, &mut Vec<u8>) -> Result<(), E> + 'r;
 
-/// Values this near to each other are read together with what lies between them.
+/// Values at most this far apart are read together with the values between them.
 const NEAR: u64 = 16;
 
 impl View {
-    /// All `values` as they are.
+    /// Returns a view of all `values` in their order.
     pub(crate) fn whole(values: u64) -> Self {
         Self { offset: 0, axes: vec![Axis { count: values, stride: 1 }] }
     }
 
-    /// Dimensions, outermost first, from a value on.
+    /// Returns a view with these dimensions, outermost first, that starts at value `offset`.
     pub(crate) fn new(offset: u64, axes: Vec<Axis>) -> Self {
         let mut joined: Vec<Axis> = Vec::new();
         for axis in axes.into_iter().filter(|axis| axis.count != 1) {
@@ -59,7 +59,7 @@ impl View {
         Self { offset, axes: joined }
     }
 
-    /// The same with blocks of so many values in the place of values; `None` if a block would be torn.
+    /// Converts the view from values to blocks of `values` each; `None` if it would split a block.
     pub(crate) fn in_blocks(mut self, values: u64) -> Option<Self> {
         if values == 1 {
             return Some(self);
@@ -75,7 +75,8 @@ impl View {
         (last.stride == 1).then_some(self)
     }
 
-    /// So many parts of equal size, one behind the other; `None` if the outermost dimension cannot be cut so.
+    /// Splits the view into `parts` consecutive views of equal size; `None` if the outermost
+    /// dimension does not divide evenly.
     pub(crate) fn split(&self, parts: u64) -> Option<impl Iterator<Item = Self> + '_> {
         let (first, inner) = self.axes.split_first()?;
         let count = first.count.checked_div(parts).filter(|count| count * parts == first.count)?;
@@ -86,12 +87,12 @@ impl View {
         Some((0..parts).map(part))
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     pub(crate) fn values(&self) -> u64 {
         self.axes.iter().map(|axis| axis.count).product()
     }
 
-    /// Where a value comes from.
+    /// Returns the position in the checkpoint of a value of the file.
     pub(crate) fn source(&self, value: u64) -> u64 {
         let mut rest = value;
         let mut source = self.offset;
@@ -102,7 +103,7 @@ impl View {
         source
     }
 
-    /// Whether no value of the checkpoint is taken twice: its dimensions lie inside each other.
+    /// Returns whether no checkpoint value occurs twice, judged by whether the dimensions nest.
     pub(crate) fn is_injective(&self) -> bool {
         let mut axes = self.axes.clone();
         axes.sort_unstable_by_key(|axis| axis.stride);
@@ -115,13 +116,13 @@ impl View {
         })
     }
 
-    /// Whether neighbours in the file are neighbours in the checkpoint.
+    /// Returns whether neighbours in the file are neighbours in the checkpoint.
     pub(crate) fn keeps_rows(&self) -> bool {
         self.axes.last().is_some_and(|axis| axis.stride == 1)
     }
 
-    /// The way back: visit all values that come from places in `range` of the checkpoint, in runs and in the order of
-    /// the file.
+    /// Inverts the view: visits all values whose source lies in `range` of the checkpoint, in runs
+    /// and in file order.
     pub(crate) fn within<E>(
         &self,
         range: &Range<u64>,
@@ -140,7 +141,7 @@ impl View {
         let Some((axis, inner)) = self.axes[level..].split_first() else { return Ok(()) };
         let stride = axis.stride.max(1);
         let extent: u64 = inner.iter().map(|axis| (axis.count - 1) * axis.stride).sum();
-        // the numbers of this dimension under which something can lie in the range
+        // Indices of this dimension that can reach the range.
         let first = range.start.saturating_sub(source + extent).div_ceil(stride);
         let end = range.end.saturating_sub(source).div_ceil(stride).min(axis.count);
         if first >= end {
@@ -157,7 +158,7 @@ impl View {
         })
     }
 
-    /// Append the values from `start` on, before `end`, to `out`; a value takes `size` bytes.
+    /// Appends the values from `start` up to `end` to `out`; each value has `size` bytes.
     pub(crate) fn gather<E>(
         &self,
         (start, end): (u64, u64),
@@ -176,7 +177,8 @@ impl View {
                 value += run;
                 continue;
             }
-            // Read along the dimension before the last where that is nearer: columns of a transposed matrix.
+            // Read along the second-to-last dimension if its stride is smaller, as in a transposed
+            // matrix.
             let line = outer.last().filter(|line| line.stride < last.stride);
             if let Some(line) = line.filter(|_| value.is_multiple_of(last.count)) {
                 let left = line.count - value / last.count % line.count;
@@ -210,7 +212,7 @@ impl View {
     }
 }
 
-/// Append `count` values, of which each lies `stride` behind the one before it.
+/// Appends `count` values, each `stride` after the previous one.
 fn spread<E>(
     first: u64,
     count: u64,
@@ -242,7 +244,7 @@ mod tests {
 
     use super::*;
 
-    /// Dimensions from random sizes, put in a random order, perhaps with a part of one of them.
+    /// Random dimensions in a random order, some with only a part of one dimension.
     fn views() -> impl Strategy<Value = (u64, View)> {
         let sizes = vec(1_u64..5, 1..5);
         (sizes, any::<[u8; 5]>(), 0_u64..3, 1_u64..3).prop_map(|(sizes, keys, cut, step)| {
@@ -267,7 +269,8 @@ mod tests {
     }
 
     proptest! {
-        /// Every value goes back to where it came from, whatever ranges the checkpoint is cut into.
+        /// Inverting maps every value back to its source, however the checkpoint is divided into
+        /// ranges.
         #[test]
         fn the_way_back_is_the_inverse((all, view) in views(), step in 1_u64..40) {
             prop_assert!(view.is_injective());

@@ -1,29 +1,30 @@
-//! Numbers of a file that do not lie in the order in which they are wanted.
+//! Numbers that a file stores in a different order than the one requested.
 
 use super::file::DataFile;
 use crate::Error;
 
-/// Numbers gathered at once: bounds the memory, whatever is asked for.
+/// Numbers gathered at once. Bounds the memory use.
 const BATCH: usize = 1 << 18;
-/// Bytes read at once while gathering, and bytes between two numbers that are read over rather than left out.
+/// Bytes read at once while gathering. Smaller gaps between two numbers are read rather than
+/// skipped.
 const WINDOW: u64 = 1 << 20;
 const GAP: u64 = 512;
 
-/// A part of a file as numbers with strides.
+/// A part of a file as strided numbers.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct View {
-    /// Where the number with all indices 0 begins, in bytes.
+    /// Offset of the number whose indices are all 0, in bytes.
     pub(super) offset: u64,
-    /// Bytes of a number.
+    /// Size of a number in bytes.
     pub(super) size: u64,
     /// Length and stride of each dimension, in numbers, outermost first.
     pub(super) dimensions: Vec<(u64, u64)>,
-    /// The bytes of each number are in the order of big-endian machines.
+    /// Whether the numbers are big-endian.
     pub(super) big_endian: bool,
 }
 
 impl View {
-    /// Whether the numbers lie in order and without gaps.
+    /// Returns whether the numbers are in order and without gaps.
     pub(super) fn is_contiguous(&self) -> bool {
         let mut expected = 1_u64;
         self.dimensions.iter().rev().all(|(length, stride)| {
@@ -33,7 +34,7 @@ impl View {
         }) || self.dimensions.iter().any(|(length, _)| *length == 0)
     }
 
-    /// Fill `out` with the numbers from byte `start` on, little-endian.
+    /// Fills `out` with the numbers at byte `start`, as little-endian.
     pub(super) fn read(&self, file: &DataFile, start: u64, out: &mut [u8]) -> Result<(), Error> {
         if self.is_contiguous() {
             file.read_at(self.offset + start, out)?;
@@ -50,7 +51,7 @@ impl View {
         Ok(())
     }
 
-    /// Read the numbers from `first` on in the order of the file.
+    /// Reads the numbers starting at index `first` in file order.
     fn gather(&self, file: &DataFile, first: u64, out: &mut [u8]) -> Result<(), Error> {
         let size = self.size as usize;
         let count = out.len() / size;
@@ -77,7 +78,7 @@ impl View {
         Ok(())
     }
 
-    /// Where the number with this index begins in the file, in bytes.
+    /// Returns the offset in the file of the number with this index, in bytes.
     fn position(&self, mut index: u64) -> u64 {
         let mut number = 0;
         for (length, stride) in self.dimensions.iter().rev() {
@@ -109,7 +110,7 @@ mod tests {
             big_endian in any::<bool>(),
             cut in any::<prop::sample::Index>(),
         ) {
-            // Strides of another order of the dimensions, spread apart.
+            // Strides of another dimension order, with gaps.
             let first = order.index(lengths.len());
             let mut strides = vec![0; lengths.len()];
             let mut stride = spread;

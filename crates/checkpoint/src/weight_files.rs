@@ -1,4 +1,4 @@
-//! Which files of a folder hold the weights.
+//! The files of a folder that hold the weights.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path};
@@ -14,18 +14,18 @@ use crate::folder::Named;
 use crate::json::read_json;
 use crate::{Error, Folder};
 
-/// A kind of file with weights.
+/// A kind of weight file.
 #[derive(Debug)]
 pub(super) struct Kind {
     prefix: &'static str,
     suffix: &'static str,
-    /// The file that tells which file holds which tensor.
+    /// The index, which assigns each tensor to a file.
     pub(super) index: &'static str,
-    /// The tensors of a file, in the order in which they count.
+    /// Reads the tensors of a file in their defined order.
     pub(super) read: fn(&DataFile) -> Result<Vec<Entry>, Error>,
 }
 
-/// The table of kinds: the first of which there are files is read.
+/// The table of kinds. The first kind that has files in the folder is read.
 const KINDS: &[Kind] = &[
     Kind {
         prefix: "model",
@@ -44,17 +44,17 @@ const fn torch_kind(prefix: &'static str, suffix: &'static str, index: &'static 
     Kind { prefix, suffix, index, read: torch::read }
 }
 
-/// The files with the weights.
+/// The weight files.
 #[derive(Debug)]
 pub(super) struct Files {
     pub(super) kind: &'static Kind,
-    /// Their names, sorted.
+    /// The file names, sorted.
     pub(super) names: Vec<String>,
-    /// Which of them holds which tensor, by the index; `None` if there is no index.
+    /// The file of each tensor according to the index; `None` if there is no index.
     pub(super) map: Option<HashMap<String, String>>,
 }
 
-/// Find the files. What is there besides, and not read, is said in `warnings`.
+/// Finds the weight files. Adds a warning for each other file with weights that is not read.
 pub(super) fn find(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Files, Error> {
     let fail = |problem| Error::in_file(folder.path(), problem);
     let present: BTreeSet<String> =
@@ -69,7 +69,7 @@ pub(super) fn find(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Fi
     for other in &KINDS[place + 1..] {
         if let Some(name) = other.names(&present).next() {
             warnings.push(format!(
-                "{name:?} is not read: the folder has {}*{}, which come first",
+                "{name:?} is not read: {}*{} in the same folder come first",
                 kind.prefix, kind.suffix
             ));
         }
@@ -92,7 +92,7 @@ pub(super) fn find(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Fi
                 let problem = Problem::ShardNotInIndex { index: kind.index };
                 return Err(Error::in_file(&folder.path().join(name), problem));
             }
-            warnings.push(format!("{name:?} is not read: {:?} does not name it", kind.index));
+            warnings.push(format!("{name:?} is not read: {:?} does not list it", kind.index));
         }
         for name in &names {
             if !folder.exists(name) {
@@ -109,23 +109,24 @@ pub(super) fn find(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Fi
         return Err(fail(Problem::NoWeights { kind: None }));
     }
     if let Some(file) = present.iter().find(|name| name.starts_with("adapter_model.")) {
-        warnings.push(format!("{file:?} is an adapter, which is not read: merge it before"));
+        warnings
+            .push(format!("{file:?} is an adapter and is not read: merge it into the model first"));
     }
     Ok(Files { kind, names, map })
 }
 
 impl Kind {
-    /// Those of the names that are of this kind.
+    /// Returns the names that are of this kind.
     fn names<'n>(&self, names: &'n BTreeSet<String>) -> impl Iterator<Item = &'n String> {
         names.iter().filter(|name| name.starts_with(self.prefix) && name.ends_with(self.suffix))
     }
 
-    /// The name of the only file, if it is one.
+    /// Returns the name of the file when there is only one.
     fn single(&self) -> String {
         format!("{}{}", self.prefix, self.suffix)
     }
 
-    /// Files with numbered names must be all of one set, with no file for the whole beside it.
+    /// Checks that numbered names form one complete set, without an unnumbered file next to them.
     fn check_sets(&self, folder: &Path, names: &[String]) -> Result<(), Error> {
         let mut sets: BTreeMap<(&str, u64), Vec<&String>> = BTreeMap::new();
         for name in names {
@@ -143,7 +144,8 @@ impl Kind {
         for ((stem, count), set) in sets {
             let numbers: BTreeSet<u64> =
                 set.iter().filter_map(|name| self.numbered(name)).map(|found| found.1).collect();
-            // A number that is missing is at most one beyond those that are there.
+            // The first missing number is at most one past the count of numbers present, so the
+            // search is short.
             let missing = (1..=count).find(|number| !numbers.contains(number));
             if let Some(number) = missing {
                 let shard = format!("{stem}-{number:05}-of-{count:05}{}", self.suffix);
@@ -154,7 +156,7 @@ impl Kind {
         Ok(())
     }
 
-    /// The stem, number and count of a name like `model-00002-of-00003.safetensors`.
+    /// Splits a name such as `model-00002-of-00003.safetensors` into stem, number and count.
     fn numbered<'n>(&self, name: &'n str) -> Option<(&'n str, u64, u64)> {
         let (rest, count) = name.strip_suffix(self.suffix)?.rsplit_once("-of-")?;
         let (stem, number) = rest.rsplit_once('-')?;
@@ -164,10 +166,10 @@ impl Kind {
     }
 }
 
-/// A link must lead to something.
+/// Checks that a link has a target.
 ///
 /// # Errors
-/// If it does not: where it leads.
+/// If it has none. The error names the target.
 pub(super) fn not_broken(folder: &dyn Folder, name: &str) -> Result<(), Error> {
     match folder.broken_link(name) {
         Some(target) => {
@@ -177,7 +179,7 @@ pub(super) fn not_broken(folder: &dyn Folder, name: &str) -> Result<(), Error> {
     }
 }
 
-/// Which file holds which tensor, by the index.
+/// Reads the index: the file of each tensor.
 fn weight_map(index: &Named<'_>) -> Result<HashMap<String, String>, Error> {
     let json = read_json(index)?;
     let map = json.get("weight_map").and_then(Value::as_object);
@@ -193,7 +195,7 @@ fn weight_map(index: &Named<'_>) -> Result<HashMap<String, String>, Error> {
         .collect()
 }
 
-/// A name that cannot lead out of the folder, on any system.
+/// Returns whether a name stays inside the folder on every system.
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))

@@ -1,4 +1,4 @@
-//! The weights of a checkpoint: which files hold them, and every tensor in them.
+//! The weights of a checkpoint: the files that hold them, and the tensors in these files.
 
 use std::collections::HashMap;
 use std::mem;
@@ -16,7 +16,7 @@ use super::weight_files::{self, Files};
 use super::wrapper;
 use crate::{Error, Folder};
 
-/// The open files and what is in them. Nothing of the data has been read.
+/// The open files and the descriptions of their tensors. No data has been read yet.
 #[derive(Debug, Default)]
 pub(crate) struct Weights {
     folder: PathBuf,
@@ -26,15 +26,17 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// The files that are open.
+    /// Returns the paths of the open files.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(DataFile::path)
     }
 
-    /// Find and open the files of a folder. What is there besides, and not read, is said in `warnings`.
+    /// Finds and opens the weight files of a folder. Adds a warning for each other file with
+    /// weights that is not read.
     ///
     /// # Errors
-    /// If there are no weights, weights of two checkpoints, or files that do not fit together or are damaged.
+    /// If there are no weights, weights of two checkpoints, or files that do not match or are
+    /// damaged.
     pub(crate) fn open(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Self, Error> {
         let Files { kind, names, map } = weight_files::find(folder, warnings)?;
         let mut weights = Self { folder: folder.path().to_owned(), ..Self::default() };
@@ -60,7 +62,8 @@ impl Weights {
                     let other = names[before.file].clone();
                     return Err(fail(Problem::TwoShards { other }));
                 }
-                // The index decides; the tensor keeps the place of the first, as in the reference.
+                // The index decides. As in the reference, the tensor keeps the position of the
+                // first.
                 let other = names[before.file].clone();
                 if listed == Some(Some(name)) {
                     *before = stored;
@@ -82,7 +85,7 @@ impl Weights {
                 n => format!(", and {} other tensors are in two files", n - 1),
             };
             warnings.push(format!(
-                "tensor {tensor:?} is in {first:?} and in {second:?}{more}: {:?} decides, which \
+                "tensor {tensor:?} is in {first:?} and in {second:?}{more}: {:?} decides and \
                  names {file:?}",
                 kind.index
             ));
@@ -98,13 +101,13 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Make one tensor of those that only together are one: small numbers and what belongs to them become
-    /// [`F32`](DataType::F32) under the name that the weight has elsewhere, codes of MXFP4 and their scales
-    /// [`Mxfp4`](DataType::Mxfp4) under the name of the codes (`.._blocks`). `config` is the whole `config.json`,
-    /// at `path`. What is odd is said in `warnings`.
+    /// Joins tensors that together form one. Small numbers and their scales become
+    /// [`F32`](DataType::F32) under the usual name of the weight. MXFP4 codes and their scales
+    /// become [`Mxfp4`](DataType::Mxfp4) under the name of the codes (`.._blocks`). `config` is the
+    /// whole `config.json`, at `path`. Adds a warning for anything odd.
     ///
     /// # Errors
-    /// If tensors do not fit together, or the checkpoint is quantized in a way that is not read.
+    /// If tensors do not match, or if the quantization method is not supported.
     pub(crate) fn join_quantized(
         &mut self,
         (config, path): (&Map<String, Value>, &Path),
@@ -127,33 +130,34 @@ impl Weights {
         Ok(())
     }
 
-    /// The 16-bit type of the first tensor with two or more dimensions that has one, in the order of the files
-    /// and before [`join_quantized`](Self::join_quantized).
+    /// Returns the 16-bit type of the first 16-bit tensor with two or more dimensions. The order is
+    /// that of the files, before [`join_quantized`](Self::join_quantized).
     pub(crate) const fn half(&self) -> Option<DataType> {
         self.half
     }
 
-    /// The folder of the files.
+    /// Returns the folder of the files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// All tensors: file after file by file name; inside a safetensors file by name, inside a file of PyTorch as in
-    /// its pickle.
+    /// Returns all tensors, file by file in the order of the file names. Inside a safetensors file
+    /// they are sorted by name; inside a PyTorch file they keep the order of the pickle.
     pub(crate) fn tensors(&self) -> &[StoredTensor] {
         &self.tensors
     }
 
-    /// The file that holds a tensor.
+    /// Returns the path of the file that holds a tensor.
     pub(crate) fn path(&self, tensor: &StoredTensor) -> &Path {
         self.files[tensor.file].path()
     }
 
-    /// Append `bytes` bytes of a tensor's data to `out`, beginning at byte `start` of it: values of its type in
-    /// order, little-endian, whatever the file looks like. Both are multiples of [`DataType::bytes`].
+    /// Appends `bytes` bytes of a tensor's data, starting at byte `start` of it, to `out`. The data
+    /// are values of the tensor's type in order and little-endian, whatever the layout of the file.
+    /// Both numbers are multiples of [`DataType::bytes`].
     ///
     /// # Panics
-    /// If they are not, or there are no such bytes.
+    /// If they are not, or if the range extends past the end of the data.
     pub(crate) fn read(
         &self,
         tensor: &StoredTensor,
@@ -168,7 +172,7 @@ impl Weights {
 }
 
 impl Weights {
-    /// Whether two tensors, by their indices, have the same type, shape and bytes.
+    /// Returns whether two tensors, given by their indices, have the same type, shape and bytes.
     pub(crate) fn same_values(&self, a: usize, b: usize) -> Result<bool, Error> {
         let (a, b) = (&self.tensors[a], &self.tensors[b]);
         if (a.ty, &a.shape) != (b.ty, &b.shape) {
@@ -190,7 +194,7 @@ impl Weights {
         Ok(true)
     }
 
-    /// Whether all values of a tensor are zero.
+    /// Returns whether all values of a tensor are zero.
     pub(crate) fn all_zero(&self, index: usize) -> Result<bool, Error> {
         let tensor = &self.tensors[index];
         let all = tensor.values() / tensor.ty.values() * tensor.ty.bytes();
@@ -207,10 +211,10 @@ impl Weights {
     }
 }
 
-/// Values, or blocks, that are compared at a time.
+/// Values, or blocks, to compare at a time.
 const COMPARED: u64 = 1 << 18;
 
-/// The first tensor, by name, that the file which the index names for it does not hold.
+/// Finds the first tensor, by name, that is missing from the file the index assigns it to.
 fn first_elsewhere<'m>(
     map: Option<&'m HashMap<String, String>>,
     names: &[String],

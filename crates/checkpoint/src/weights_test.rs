@@ -1,4 +1,5 @@
-//! Weights of every kind, compared with what the reference reads from them, and damaged in every way.
+//! Tests weights of every kind: compares them with the reference's values, and damages them in
+//! every way.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/sources").join(name)
 }
 
-/// The folders that have such a file.
+/// Returns the fixture folders that have a file of this name.
 fn cases(with: &str) -> Vec<PathBuf> {
     let folders = fs::read_dir(fixture("")).unwrap().map(|entry| entry.unwrap().path());
     folders.filter(|folder| folder.join(with).is_file()).collect()
@@ -36,7 +37,7 @@ fn open(folder: &Path) -> Result<Weights, Error> {
     Ok(weights)
 }
 
-/// The data of a tensor, in pieces of so many numbers or blocks.
+/// Reads the data of a tensor in pieces of `piece` numbers or blocks.
 fn data(weights: &Weights, index: usize, piece: u64) -> Result<Vec<u8>, Error> {
     let tensor = &weights.tensors()[index];
     let all = tensor.values() / tensor.ty.values();
@@ -91,7 +92,7 @@ fn what_cannot_be_read_is_named() {
     }
 }
 
-/// A folder with copies of files of fixtures.
+/// Makes a folder with copies of fixture files.
 fn folder_of(files: &[(&str, &str)]) -> TempDir {
     let folder = TempDir::new().unwrap();
     for (from, to) in files {
@@ -133,7 +134,7 @@ fn two_checkpoints_in_a_folder_are_refused() {
         &["pytorch_model-00002-of-00002.bin", "weight", "pytorch_model-00001-of-00002.bin"],
     );
     refused(&[(SAFETENSORS, "consolidated.safetensors")], &["consolidated.safetensors", "layout"]);
-    refused(&[(SAFETENSORS, "pytorch_model.bin")], &["pytorch_model.bin", "no zip archive"]);
+    refused(&[(SAFETENSORS, "pytorch_model.bin")], &["pytorch_model.bin", "not a zip archive"]);
 
     // With an index.
     let folder = folder_of(&[(SAFETENSORS, "a.safetensors"), (SAFETENSORS, "model.safetensors")]);
@@ -209,7 +210,8 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
     let weights =
         serde_json::json!({"num_bits": 4, "type": "int", "strategy": "group", "group_size": 4});
     let groups = serde_json::json!({"group_0": {"weights": weights}});
-    let mut config = serde_json::json!({"quant_method": "compressed-tensors", "format": "pack-quantized", "config_groups": groups});
+    let mut config = serde_json::json!({"quant_method": "compressed-tensors",
+        "format": "pack-quantized", "config_groups": groups});
     refused(file, config.clone(), &["\"layers.0.a.weight\"", "layers.0.a.weight_scale"]);
     config["format"] = "marlin-24".into();
     refused(file, config, &["config.json", "marlin-24"]);
@@ -227,7 +229,7 @@ fn the_producer_names_the_method_where_the_config_does_not() {
     fs::write(folder.path().join("hf_quant_config.json"), producer).unwrap();
     assert_eq!(types(), ["F32", "F32", "BF16"]);
 
-    // A method that is not read.
+    // An unsupported method.
     let folder = folder_of(&[("gptq-4/model.safetensors", "model.safetensors")]);
     let producer = r#"{"producer": {"name": "Other"}}"#;
     fs::write(folder.path().join("hf_quant_config.json"), producer).unwrap();
@@ -235,7 +237,7 @@ fn the_producer_names_the_method_where_the_config_does_not() {
     assert!(error.contains("hf_quant_config.json") && error.contains("by other"), "{error}");
 }
 
-/// Open a damaged copy of a file of a fixture and read all that can be read.
+/// Opens a damaged copy of a fixture file and reads everything that can be read.
 fn survives(fixture_name: &str, file: &str, bytes: &[u8]) {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join(file), bytes).unwrap();
@@ -247,12 +249,13 @@ fn survives(fixture_name: &str, file: &str, bytes: &[u8]) {
     }
 }
 
-/// Fixtures that are damaged; the first twice as often as its share.
+/// Fixtures to damage; the first is listed twice so that it comes up twice as often.
 const DAMAGED: &[&str] =
     &["torch", "torch", "types", "mxfp4", "fp8-blocks", "gptq-4", "packed-4", "bitnet"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(800) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None,
+        ..ProptestConfig::with_cases(800) })]
 
     #[test]
     fn no_damage_to_a_file_panics(
@@ -262,10 +265,12 @@ proptest! {
     ) {
         let file = if name == "torch" { "pytorch_model.bin" } else { "model.safetensors" };
         let mut bytes = fs::read(fixture(name).join(file)).unwrap();
-        // Most changes where they matter: not in the numbers.
+        // Most changes hit the header rather than the numbers.
         for (index, byte) in changes {
             let length = bytes.len();
-            let at = if byte % 4 == 0 { index.index(length) } else { index.index(length.min(2500)) };
+            let at = if byte % 4 == 0 { index.index(length) } else {
+                index.index(length.min(2500))
+            };
             bytes[at] = byte;
         }
         if let Some(end) = end {

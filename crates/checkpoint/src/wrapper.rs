@@ -1,22 +1,21 @@
-//! Names of tensors that wrappers have changed: what `torch.compile`, data-parallel training and
-//! PEFT put in front of the names of a model when the wrapper is saved in place of the model inside
-//! it.
+//! Prefixes that wrappers add to tensor names. `torch.compile`, data-parallel training and PEFT add
+//! them when the wrapper is saved instead of the model inside it.
 
 use std::collections::HashMap;
 
 use super::Problem;
 use super::stored::StoredTensor;
 
-/// Where a part of a name must stand.
+/// The place of a module in a name.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
-    /// Anywhere: no model has a module of this name.
+    /// Anywhere, because no model has a module of this name.
     Anywhere,
-    /// In front of the names of all tensors: models may have modules of this name.
+    /// At the start of every tensor name, because models may have modules of this name.
     BeforeAll,
 }
 
-/// The modules that wrappers add, and the wrappers.
+/// The modules that wrappers add: module, place and wrapper.
 const WRAPPERS: &[(&str, Place, &str)] = &[
     ("_orig_mod.", Place::Anywhere, "torch.compile"),
     ("_fsdp_wrapped_module.", Place::Anywhere, "FSDP"),
@@ -26,7 +25,7 @@ const WRAPPERS: &[(&str, Place, &str)] = &[
     ("base_model.model.", Place::BeforeAll, "PEFT"),
 ];
 
-/// Parts of the names of weights that PEFT keeps next to those of the model.
+/// Parts of the names of weights that PEFT stores next to the model's.
 const ADAPTER_PARTS: &[&str] = &[
     ".base_layer.",
     ".hada_w1_a.",
@@ -43,10 +42,11 @@ const ADAPTER_PARTS: &[&str] = &[
     ".vera_lambda_b.",
 ];
 
-/// Leave out of the names what wrappers have added, and say so in `warnings`.
+/// Strips the modules that wrappers added from the names. Adds a warning for each.
 ///
 /// # Errors
-/// If an adapter is not merged, or two tensors get the same name; with the index of the tensor.
+/// If an adapter is not merged, or if two tensors end up with the same name. The error comes with
+/// the index of the tensor.
 pub(super) fn strip(
     tensors: &mut [StoredTensor],
     warnings: &mut Vec<String>,
@@ -59,7 +59,7 @@ pub(super) fn strip(
         return Err((index, Problem::Unmerged));
     }
     let mut names: Vec<String> = tensors.iter().map(|tensor| tensor.name.clone()).collect();
-    // Wrappers nest, in any order.
+    // Wrappers nest in any order.
     while WRAPPERS.iter().any(|wrapper| unwrap(&mut names, *wrapper, warnings))
         || unwrap_model(&mut names, warnings)
     {}
@@ -77,7 +77,7 @@ pub(super) fn strip(
     Ok(())
 }
 
-/// Leave out a module that a wrapper has added; whether there was one.
+/// Strips a module that a wrapper added. Returns whether there was one.
 fn unwrap(
     names: &mut [String],
     (module, place, by): (&str, Place, &str),
@@ -97,13 +97,13 @@ fn unwrap(
         return false;
     }
     let all = if changed == names.len() { "all tensors" } else { "some tensors" };
-    warnings.push(format!("the names of {all} have {module:?} of {by} in them: it is left out"));
+    warnings.push(format!("the names of {all} contain {module:?}, added by {by}: it is dropped"));
     names.clone_from_slice(&new);
     true
 }
 
-/// Leave out the name of a module around the whole model, `model.`: it stands before `model.layers`
-/// and `lm_head`.
+/// Strips the second `model.` of a module around the whole model, where names begin with
+/// `model.model.layers` and `model.lm_head`.
 fn unwrap_model(names: &mut [String], warnings: &mut Vec<String>) -> bool {
     let inner = |name: &String| {
         let name = name.strip_prefix("model.")?;
@@ -114,7 +114,7 @@ fn unwrap_model(names: &mut [String], warnings: &mut Vec<String>) -> bool {
         return false;
     };
     warnings
-        .push("the names of all tensors begin with \"model.\" twice: one is left out".to_owned());
+        .push("the names of all tensors begin with \"model.\" twice: one is dropped".to_owned());
     names.clone_from_slice(&new);
     true
 }

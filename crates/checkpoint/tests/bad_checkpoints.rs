@@ -1,4 +1,4 @@
-//! What is wrong with a checkpoint is found when it is opened, and the error names file and tensor.
+//! Problems of a checkpoint are found when it is opened, and the error names file and tensor.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
@@ -16,7 +16,7 @@ use granule_checkpoint::{Checkpoint, CheckpointOptions, OutType};
 use granule_reader::Source;
 use serde_json::{Map, Value, json};
 
-/// Two layers with four experts each, three files with an index.
+/// Two layers with four experts each, in three files with an index.
 const EXPERTS: &str = "Mixtral-tiny-4x100K-Instruct-v0.1";
 
 impl Copy {
@@ -28,7 +28,7 @@ impl Copy {
         self.json(INDEX, |index| change(index["weight_map"].as_object_mut().unwrap()));
     }
 
-    /// Change the header of a safetensors file, as text.
+    /// Changes the header of a safetensors file as a string.
     fn header(&self, file: &str, change: impl FnOnce(String) -> String) {
         let path = self.path(file);
         let bytes = fs::read(&path).unwrap();
@@ -41,7 +41,7 @@ impl Copy {
         fs::write(path, out).unwrap();
     }
 
-    /// Change what the header says about one tensor.
+    /// Changes the header entry of a tensor.
     fn entry(&self, file: &str, name: &str, change: impl FnOnce(&mut Value)) {
         self.header(file, |text| {
             let mut header: Value = serde_json::from_str(&text).unwrap();
@@ -65,7 +65,7 @@ fn shards_and_index_must_agree() {
     let shard = "model-00003-of-00005.safetensors";
     let copy = Copy::of(SHARDED);
     fs::remove_file(copy.path(shard)).unwrap();
-    copy.refused(&[INDEX, shard, "lacks"]);
+    copy.refused(&[INDEX, shard, "missing from the folder"]);
 
     let copy = Copy::of(SHARDED);
     copy.index(|map| drop(map.insert(NORM.to_owned(), "../elsewhere.safetensors".into())));
@@ -355,24 +355,31 @@ fn there_is_a_tokenizer_and_it_fits() {
     copy.refused(&["tokenizer.json", "expected a map"]);
 }
 
-/// A checkpoint with a tiny byte-level BPE.
+/// Makes a checkpoint with a tiny byte-level BPE tokenizer.
 fn byte_level() -> Copy {
     let copy = Copy::of(SINGLE);
     for file in ["tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"] {
         fs::remove_file(copy.path(file)).unwrap();
     }
     let added = |id: u32, content: &str, special: bool| {
-        json!({"id": id, "content": content, "special": special, "normalized": false, "single_word": false,
+        json!({"id": id, "content": content, "special": special, "normalized": false,
+            "single_word": false,
                "lstrip": false, "rstrip": false})
     };
     let json = json!({
         "version": "1.0", "truncation": null, "padding": null, "normalizer": null,
-        "added_tokens": [added(3, "<s>", true), added(4, "\u{2581}x", false), added(5, "<|y|>", false)],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null,
-                  "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+        "added_tokens": [added(3, "<s>", true), added(4, "\u{2581}x", false),
+            added(5, "<|y|>", false)],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": true},
+        "post_processor": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": true},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": true},
+        "model": {"type": "BPE", "dropout": null, "unk_token": null,
+                  "continuing_subword_prefix": null,
+                  "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false,
+                  "ignore_merges": false,
                   "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}
     });
     fs::write(copy.path("tokenizer.json"), json.to_string()).unwrap();
@@ -415,7 +422,7 @@ fn ids_lie_inside_the_vocabulary() {
     let copy = byte_level();
     copy.json("tokenizer.json", |json| json["model"]["vocab"]["b"] = json!(512));
     copy.refused(&["tokenizer.json", "512", "vocabulary"]);
-    // Added tokens are numbered one after another, whatever the file says.
+    // Added tokens are numbered consecutively, regardless of the ids in the file.
     let copy = byte_level();
     copy.json("tokenizer.json", |json| json["added_tokens"][1]["id"] = json!(512));
     let checkpoint = copy.open().unwrap();

@@ -1,4 +1,4 @@
-//! Checkpoints look like the files that the reference's converter makes of them, byte for byte.
+//! Checkpoints read like the files that the reference's converter writes, byte for byte.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
@@ -16,7 +16,7 @@ use granule_reader::Source;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Counts and hashes what is written to it.
+/// A writer that counts and hashes its input.
 #[derive(Default)]
 struct Hasher {
     sha256: Sha256,
@@ -44,7 +44,7 @@ fn read_json(path: &Path) -> Value {
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Write a checkpoint, some rows at a time, from the middle of tensors too.
+/// Writes a checkpoint a few rows at a time, also from the middle of tensors.
 fn write(checkpoint: &Checkpoint, endian: Endian, out: &mut dyn Write) {
     let mut draft = Draft::new(checkpoint.metadata().clone(), endian).unwrap();
     for tensor in checkpoint.tensors() {
@@ -68,8 +68,8 @@ fn write(checkpoint: &Checkpoint, endian: Endian, out: &mut dyn Write) {
     writer.finish().unwrap();
 }
 
-/// The options that arguments of the reference's converter stand for; `None` if they ask for something that is
-/// not the checkpoint's part.
+/// Translates arguments of the reference's converter to options; `None` if they concern something
+/// other than the checkpoint.
 fn options(folder: &Path, args: &[Value]) -> Option<(CheckpointOptions, Endian)> {
     let mut options =
         CheckpointOptions { encoder: Some(encoding::encode), ..CheckpointOptions::default() };
@@ -89,7 +89,7 @@ fn options(folder: &Path, args: &[Value]) -> Option<(CheckpointOptions, Endian)>
     Some((options, endian))
 }
 
-/// Compare a case; what differs as text.
+/// Compares a case. Returns a description of the difference.
 fn check(folder: &Path, args: &[Value], expected: &Value) -> Option<Result<(), String>> {
     let (options, endian) = options(folder, args)?;
     let case = || -> Result<(), String> {
@@ -110,14 +110,14 @@ fn check(folder: &Path, args: &[Value], expected: &Value) -> Option<Result<(), S
         let expected = (text("name"), expected["size"].as_u64().unwrap(), text("sha256"));
         if found == expected { Ok(()) } else { Err(format!("{found:?}, expected {expected:?}")) }
     };
-    // A type whose encoder does not exist yet cannot be compared.
+    // Types without an encoder cannot be compared.
     let probe = Checkpoint::open(folder, &options);
     let types = probe.iter().flat_map(|checkpoint| checkpoint.tensors().iter());
     let mut quantized = types.filter_map(|tensor| tensor.ty.known()).filter(|ty| ty.is_quantized());
     quantized.all(|ty| encoder(ty).is_some()).then(case)
 }
 
-/// Compare all cases of an index; the number compared, and what differs.
+/// Compares all cases of an index. Returns the number of cases and the differences.
 fn check_index(folder: &Path, index: &Value) -> (usize, Vec<String>) {
     let mut compared = 0;
     let mut wrong = Vec::new();

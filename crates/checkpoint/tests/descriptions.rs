@@ -1,7 +1,7 @@
 //! Converts a small checkpoint for every description of an architecture and compares the result
 //! with the reference's: `fixtures/descriptions` has a case for each, with checksums.
 //!
-//! Weights are not stored. They follow from the names of the tensors, here and in
+//! Weights are not stored. They follow from the names of the tensors, both here and in
 //! `tools/reference/descriptions.py`, which made the cases.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
@@ -25,18 +25,18 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-/// A checkpoint and what the reference makes of it.
+/// A checkpoint and the reference's results for it.
 #[derive(Debug, Deserialize)]
 struct Case {
-    /// Name of the checkpoint's folder, which decides names in the result.
+    /// Name of the checkpoint's folder, which determines names in the result.
     folder: String,
     /// Folder in `fixtures/` that has the tokenizer.
     tokenizer: String,
-    /// `config.json`; its text if it is no strict JSON.
+    /// The content of `config.json`; a string if it is not strict JSON.
     config: Value,
-    /// Further JSON files, by their path in the folder.
+    /// Additional JSON files by their path in the folder.
     files: BTreeMap<String, Value>,
-    /// Name, type and shape of the tensors.
+    /// Names, types and shapes of the tensors.
     tensors: Vec<(String, String, Vec<usize>)>,
     /// The pre-tokenizer's name in the reference's results.
     pre: Option<String>,
@@ -44,7 +44,7 @@ struct Case {
     expected: BTreeMap<String, String>,
 }
 
-/// What belongs to a tokenizer.
+/// The files of tokenizers.
 const TOKENIZER_FILES: &[&str] = &[
     "tokenizer.model",
     "tokenizer.json",
@@ -71,7 +71,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// The names and files of all cases.
+/// Returns the names and files of all cases.
 fn cases() -> Vec<(String, PathBuf)> {
     let mut cases = Vec::new();
     for entry in fs::read_dir(fixtures().join("descriptions")).unwrap() {
@@ -84,7 +84,7 @@ fn cases() -> Vec<(String, PathBuf)> {
     cases
 }
 
-/// Convert a case to every type of its table.
+/// Converts a case to every type of its table.
 fn convert(path: &Path) -> Result<(), String> {
     let case = Case::read(path);
     let work = tempfile::tempdir().unwrap();
@@ -105,7 +105,7 @@ fn convert(path: &Path) -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(format!("differs as {}", wrong.join(", "))) }
 }
 
-/// Every built-in description is that of some case.
+/// Checks that every built-in description has a case.
 fn covers_all(cases: &[(String, PathBuf)]) -> Result<(), Failed> {
     let mut missing: Vec<&Arc<Arch>> = arch::all().iter().collect();
     for (_, path) in cases {
@@ -135,7 +135,7 @@ impl Case {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// Write the checkpoint into a folder of its own.
+    /// Writes the checkpoint into a folder of its own.
     fn make(&self, work: &Path) -> PathBuf {
         let folder = work.join(&self.folder);
         fs::create_dir(&folder).unwrap();
@@ -159,7 +159,7 @@ impl Case {
         folder
     }
 
-    /// A safetensors file with all tensors.
+    /// Makes a safetensors file with all tensors.
     fn weights(&self) -> Vec<u8> {
         let mut header = Map::new();
         let mut data = Vec::new();
@@ -176,8 +176,8 @@ impl Case {
     }
 }
 
-/// The values of a tensor: SplitMix64 from the FNV-1a hash of its name. The upper 24 bits make a
-/// number from -1/8 to 1/8, the lowest byte a code, without those that are no number.
+/// Generates the values of a tensor: SplitMix64 seeded with the FNV-1a hash of its name. The upper
+/// 24 bits make a number from -1/8 to 1/8, and the lowest byte a code that is never NaN.
 fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
     let mut state = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
@@ -202,7 +202,7 @@ fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The SHA-256 of the file that a checkpoint stands for.
+/// Computes the SHA-256 of the GGUF file of a checkpoint.
 fn hash(checkpoint: &Checkpoint) -> String {
     let mut draft = Draft::new(checkpoint.metadata().clone(), Endian::Little).unwrap();
     for tensor in checkpoint.tensors() {

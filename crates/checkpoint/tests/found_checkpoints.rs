@@ -1,5 +1,5 @@
-//! Checkpoints as people have them: named by a file, saved inside a wrapper, with overlays and byte
-//! order marks; and folders that are something else.
+//! Checkpoints as users have them: named by a file, saved inside a wrapper, with overlays and byte
+//! order marks. Also folders that hold something else.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
@@ -43,7 +43,7 @@ fn names_of_wrappers_are_left_out() {
         assert!(said.iter().all(|text| warnings.contains(text)), "{warnings}");
     }
 
-    // With an index, and not where only some names have it.
+    // Also with an index, but not if only some names have the prefix.
     let plain = Copy::of(SHARDED).content().0;
     let copy = Copy::of(SHARDED);
     let shards = |copy: &Copy, change: &dyn Fn(&mut Tensors)| {
@@ -134,7 +134,7 @@ fn a_file_of_a_checkpoint_stands_for_its_folder() {
 fn folders_that_are_something_else_are_named() {
     let adapter = r#"{"peft_type": "LORA", "base_model_name_or_path": "org/base"}"#;
     let snapshot = "snapshots/0123abcd/config.json";
-    /// Files with what is in them, and texts that the error must have.
+    /// Files with their content, and strings that the error must contain.
     type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
     let cases: &[Case<'_>] = &[
         (&[], &["empty"]),
@@ -168,12 +168,12 @@ fn folders_that_are_something_else_are_named() {
                 ("checkpoint-20/config.json", "{}"),
                 ("a.gguf", "GGUF"),
             ],
-            &["in its folders", "\"checkpoint-10\", \"checkpoint-20\""],
+            &["in its subfolders", "\"checkpoint-10\", \"checkpoint-20\""],
         ),
         (&[("notes.txt", "")], &["not the folder of a checkpoint"]),
     ];
     for (files, texts) in cases {
-        // Without config, and with one but without weights that are read.
+        // Both without a config, and with a config but no supported weights.
         for config in [false, true] {
             let copy = Copy::of(SINGLE);
             let folder = copy.root().join("models--org--name");
@@ -200,7 +200,7 @@ fn folders_that_are_something_else_are_named() {
     let copy = Copy::of(SINGLE);
     fs::rename(copy.path(FILE), copy.path("weights.safetensors")).unwrap();
     copy.refused(&["weights.safetensors", "rename"]);
-    refused(copy.root(), &["in its folders", SINGLE]);
+    refused(copy.root(), &["in its subfolders", SINGLE]);
     refused(&copy.path("absent"), &["absent"]);
 }
 
@@ -215,7 +215,7 @@ fn links_of_the_cache_are_followed_and_broken_ones_named() {
     let name = "general.name";
     let named = |checkpoint: Checkpoint| content(&checkpoint).0.0.get(name).cloned();
     let own = named(copy.open().unwrap());
-    // The name is that of the path that was given, as in the reference.
+    // As in the reference, the name comes from the path that the user gave.
     let link = copy.root().join("another-name");
     symlink(&copy.folder, &link).unwrap();
     let linked = named(Checkpoint::open(&link, &CheckpointOptions::default()).unwrap());
@@ -256,7 +256,7 @@ fn the_index_decides_between_two_files() {
         tensor.data.fill(0x3c);
         tensor
     };
-    // What is expected: the tensor itself is changed.
+    // The expected result: the tensor itself is changed.
     let path = plain.path(&home);
     let mut tensors = read(&path);
     let tensor = new(&tensors);
@@ -264,7 +264,7 @@ fn the_index_decides_between_two_files() {
     write(&path, &tensors);
     let expected = plain.content().0;
 
-    // The overlay comes before or after the other files by its name.
+    // By its name, the overlay comes before or after the other files.
     for overlay in ["model-overlay.safetensors", "a-repair.safetensors"] {
         let copy = Copy::of(SHARDED);
         write(&copy.path(overlay), &Tensors::from([(changed.to_owned(), tensor.clone())]));
@@ -275,7 +275,7 @@ fn the_index_decides_between_two_files() {
             tensors.sort_by(|a, b| a.0.name.cmp(&b.0.name));
             (content.0, tensors)
         };
-        // A file that comes first by its name gives the tensor another place.
+        // If its name comes first, it changes the position of the tensor.
         if overlay > &*home {
             assert_eq!(found, expected);
         }
@@ -285,7 +285,7 @@ fn the_index_decides_between_two_files() {
         assert!(texts.iter().all(|text| warnings[0].contains(text)), "{warnings:?}");
     }
 
-    // Two files hold the tensor, and the index names the one that has always held it.
+    // Two files hold the tensor, and the index names the original one.
     let copy = Copy::of(SHARDED);
     let path = copy.path(shard);
     let mut tensors = read(&path);
@@ -296,9 +296,9 @@ fn the_index_decides_between_two_files() {
     let found = found.into_iter().find(|(tensor, _)| tensor.name == name).unwrap();
     let values: Vec<u8> = old.values().iter().flat_map(|value| value.to_le_bytes()).collect();
     assert_eq!(found.1, values);
-    // Without an index nothing decides.
+    // Without an index, the order is undecided.
     fs::remove_file(copy.path(INDEX)).unwrap();
-    copy.refused(&[changed, shard, "too"]);
+    copy.refused(&[changed, shard, "also holds"]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The tensors of a checkpoint decide whether it is quantized, and its config says what they leave
-//! open.
+//! The tensors of a checkpoint decide whether it is quantized, and its config adds details that
+//! they leave open.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
@@ -11,7 +11,7 @@ use folder::{Copy, FILE, SINGLE, Stored, Tensors};
 use granule_checkpoint::{Checkpoint, CheckpointOptions};
 use serde_json::{Value, json};
 
-/// The weights that are quantized here.
+/// Returns the names of the weights to quantize.
 fn weights(tensors: &Tensors) -> Vec<String> {
     tensors.keys().filter(|name| name.ends_with("_proj.weight")).cloned().collect()
 }
@@ -50,7 +50,7 @@ fn an_entry_without_quantized_tensors_is_ignored() {
     assert_eq!(content, plain.0);
     assert!(warnings.len() == 1 && warnings[0].contains("hf_quant_config.json"), "{warnings:?}");
 
-    // The cache alone is quantized, and the model says so.
+    // Only the cache is quantized, and the config says so.
     copy.tensors(|tensors| {
         let scale = Stored::f32(&[1], &[0.5]);
         tensors.insert("model.layers.0.self_attn.k_scale".to_owned(), scale);
@@ -58,7 +58,7 @@ fn an_entry_without_quantized_tensors_is_ignored() {
     assert_eq!(copy.content(), (plain.0, vec![]));
 }
 
-/// A matrix of numbers of 8 bits, and the value of each.
+/// Makes a matrix of 8-bit numbers. Returns the value of each.
 fn small(ty: &str, shape: &[u64]) -> (Stored, Vec<f32>) {
     let count = shape.iter().product::<u64>() as usize;
     let code = |index: usize| (index * 37 % 251) as u8;
@@ -73,14 +73,14 @@ fn small(ty: &str, shape: &[u64]) -> (Stored, Vec<f32>) {
             if code & 128 == 0 { size } else { -size }
         }
     };
-    // 127 and 255 are NaN.
+    // Codes 127 and 255 are NaN.
     let codes = (0..count).map(code).map(|code| if code & 127 == 127 { 0 } else { code });
     let codes: Vec<u8> = codes.collect();
     let values = codes.iter().map(|code| value(*code)).collect();
     (Stored::new(ty, shape, codes), values)
 }
 
-/// How scales are stored: their shape for a matrix, and which of them a value has.
+/// The layout of scales: their shape for a matrix, and the scale of a value.
 type Layout = (fn(u64, u64) -> Vec<u64>, fn(u64, u64) -> u64);
 
 const TENSOR: Layout = (|_, _| vec![], |_, _| 0);
@@ -90,8 +90,8 @@ const ROWS_1: Layout = (|rows, _| vec![rows, 1], |row, _| row);
 const BLOCKS: Layout =
     (|rows, columns| vec![rows / 128, columns / 128], |row, column| row / 128 * 2 + column / 128);
 
-/// Two checkpoints: one with quantized weights and scales called `{weight}{end}`, and one with the
-/// products.
+/// Makes two checkpoints: one with quantized weights and scales named `{weight}{end}`, and one with
+/// the products.
 fn pair(ty: &str, end: &str, (shape, index): Layout) -> [Copy; 2] {
     let [quantized, plain] = [Copy::of(SINGLE), Copy::of(SINGLE)];
     let change = |tensors: &mut Tensors, product: bool| {
@@ -119,7 +119,7 @@ fn pair(ty: &str, end: &str, (shape, index): Layout) -> [Copy; 2] {
     [quantized, plain]
 }
 
-/// What a config may say about 8 bits with scales for tensors or rows.
+/// Returns config entries that are possible for 8-bit weights with scales for tensors or rows.
 fn entries() -> Vec<Value> {
     let weights = json!({"num_bits": 8, "type": "float", "strategy": "tensor"});
     let group = json!({"weights": weights});
@@ -156,7 +156,7 @@ fn numbers_of_8_bits_are_multiplied_with_their_scales() {
     ] {
         let [quantized, plain] = pair(ty, end, layout);
         let plain = plain.content();
-        // All entries with one layout, some with the others.
+        // Tries all entries with one layout, and some with the others.
         let step = if end == "weight_scale" && layout.0(1, 1).is_empty() { 1 } else { 3 };
         for entry in entries().into_iter().step_by(step) {
             quantized.quantization(entry.clone());
@@ -186,7 +186,7 @@ fn scales_of_activations_and_caches_are_left_out() {
             "prob_output_scale",
             "attn.k_zero_point",
         ] {
-            // One number, and one for each head.
+            // One number, and one number per head.
             tensors.insert(format!("{attention}.{end}"), Stored::f32(&[1], &[1.0]));
             let heads = format!("model.layers.1.self_attn.{end}");
             tensors.insert(heads, Stored::f32(&[4], &[1.0; 4]));
@@ -197,7 +197,7 @@ fn scales_of_activations_and_caches_are_left_out() {
         quantized.quantization(entry.clone());
         assert_eq!(quantized.content(), plain, "{entry}");
     }
-    // A plain model may have a vector of such a name.
+    // An unquantized model may have a vector of such a name.
     let copy = Copy::of(SINGLE);
     copy.tensors(|tensors| {
         tensors.insert(format!("{attention}.q_scale"), Stored::f32(&[64], &[1.0; 64]));
@@ -226,8 +226,7 @@ fn scales_that_are_no_numbers_or_fit_nothing_are_named() {
     }
 }
 
-/// A checkpoint with one weight replaced by these tensors, whose names begin as its name without
-/// `weight`.
+/// Makes a checkpoint with one weight replaced by these tensors, named after it without `weight`.
 fn with(parts: &[(&str, Stored)]) -> Copy {
     let copy = Copy::of(SINGLE);
     copy.tensors(|tensors| {
@@ -262,8 +261,8 @@ fn quantized_weights_are_never_read_as_plain() {
             "nf4",
         ),
         (vec![("weight", whole.clone()), ("SCB", floats(256))], "bitsandbytes (8 bits)", "SCB"),
-        (vec![("weight", whole.clone())], "not known, to I8", "weight"),
-        (vec![("weight", ints("U8", &[256, 256]))], "not known, to U8", "weight"),
+        (vec![("weight", whole.clone())], "unknown method, to I8", "weight"),
+        (vec![("weight", ints("U8", &[256, 256]))], "unknown method, to U8", "weight"),
         (
             vec![("weight", ints("U8", &[64, 256])), ("weight_scale", floats(1))],
             "scales",
@@ -307,13 +306,14 @@ fn quantized_weights_are_never_read_as_plain() {
     ] {
         let copy = with(&parts);
         copy.refused(&[FILE, "layers.1.mlp.up_proj", example, "quantized by", method]);
-        // Whatever the config says, it names the method if that is not read.
+        // Regardless of the config, the error names the method; if the config's is unsupported too,
+        // that one.
         copy.quantization(json!({"quant_method": "fp8"}));
         copy.refused(&[FILE, "layers.1.mlp.up_proj"]);
         copy.quantization(json!({"quant_method": "other"}));
         copy.refused(&["config.json", "quantized by other", "layers.1.mlp.up_proj"]);
     }
-    // Neither matters to the vocabulary.
+    // Neither matters when only the vocabulary is read.
     let vocabulary = CheckpointOptions { vocabulary_only: true, ..CheckpointOptions::default() };
     let copy = with(&[("vectors", ints("I16", &[256, 32])), ("weight", floats(65536))]);
     copy.quantization(json!({"quant_method": "other"}));
@@ -327,7 +327,7 @@ fn a_lone_number_without_scale_is_told() {
     quantized.tensors(|tensors| drop(tensors.remove(&UP.replace("weight", "weight_scale"))));
     let (_, warnings) = quantized.content();
     assert!(warnings.len() == 1 && warnings[0].contains(UP), "{warnings:?}");
-    // Without any scales the numbers are the weights.
+    // Without any scales, the numbers are the weights.
     quantized.tensors(|tensors| tensors.retain(|name, _| !name.ends_with("_scale")));
     assert_eq!(quantized.content().1, [""; 0]);
 }

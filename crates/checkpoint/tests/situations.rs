@@ -1,4 +1,4 @@
-//! Checkpoints as people have them: what is odd about them is told, and the file is one that loads.
+//! Checkpoints as users have them: oddities cause warnings, and the resulting file loads.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -14,7 +14,7 @@ use granule_reader::Source;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// A copy of a checkpoint of the collection under a name of its own.
+/// Copies a checkpoint of the collection under a new name.
 fn copy(name: &str, new: &str) -> (TempDir, PathBuf) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints").join(name);
     let parent = tempfile::tempdir().unwrap();
@@ -47,7 +47,7 @@ fn open(folder: &Path, out_type: &str) -> Result<Checkpoint, Error> {
     )
 }
 
-/// The rows of a tensor, or nothing if there is none.
+/// Returns the shape and data of a tensor, if it exists.
 fn tensor(checkpoint: &Checkpoint, name: &str) -> Option<(Vec<u64>, Vec<u8>)> {
     let index = checkpoint.tensors().iter().position(|tensor| tensor.name == name)?;
     let shape = checkpoint.tensors()[index].shape;
@@ -61,7 +61,7 @@ fn strings(metadata: &Metadata, key: &str) -> Vec<String> {
     list.iter().map(|text| String::from_utf8(text.to_vec()).unwrap()).collect()
 }
 
-/// Tokens and rows of the embedding.
+/// Returns the tokens and the number of rows of the embedding.
 fn tokens_and_rows(checkpoint: &Checkpoint) -> (Vec<String>, u64) {
     let tokens = strings(checkpoint.metadata(), "tokenizer.ggml.tokens");
     let is = |tensor: &&granule_reader::SourceTensor| tensor.name == "token_embd.weight";
@@ -69,7 +69,7 @@ fn tokens_and_rows(checkpoint: &Checkpoint) -> (Vec<String>, u64) {
     (tokens, rows)
 }
 
-/// Write F32 tensors.
+/// Writes F32 tensors.
 fn write_tensors(folder: &Path, tensors: &[(String, Vec<usize>)]) {
     let (mut header, mut data) = (Map::new(), Vec::new());
     for (name, shape) in tensors {
@@ -88,11 +88,11 @@ fn write_tensors(folder: &Path, tensors: &[(String, Vec<usize>)]) {
     fs::write(folder.join("model.safetensors"), file).unwrap();
 }
 
-/// Tokens of a small vocabulary.
+/// The tokens of a small vocabulary.
 const TOKENS: &[&str] =
     &["a", "b", "e", "n", "o", "s", "y", "no", "ye", "yes", "<|endoftext|>", "|"];
 
-/// A Qwen 3 or Gemma 3 of one layer with byte-level BPE, whose embedding has `rows` rows.
+/// Makes a one-layer Qwen 3 or Gemma 3 with byte-level BPE, whose embedding has `rows` rows.
 fn small(kind: &str, new: &str, rows: usize, tied: bool) -> (TempDir, PathBuf) {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join(new);
@@ -111,7 +111,8 @@ fn small(kind: &str, new: &str, rows: usize, tied: bool) -> (TempDir, PathBuf) {
     let vocabulary: Map<String, Value> =
         TOKENS.iter().enumerate().map(|(id, text)| ((*text).to_owned(), id.into())).collect();
     let special = json!({
-        "id": 10, "content": "<|endoftext|>", "single_word": false, "lstrip": false, "rstrip": false,
+        "id": 10, "content": "<|endoftext|>", "single_word": false, "lstrip": false,
+        "rstrip": false,
         "normalized": false, "special": true,
     });
     let byte_level = json!({
@@ -202,7 +203,7 @@ fn a_reranker_keeps_its_head() {
     }
 }
 
-/// The reference does not take it for a reranker either.
+/// The reference does not treat it as a reranker either.
 #[test]
 fn a_model_made_from_a_reranker_is_told() {
     let (_parent, folder) = small("qwen3", "by-origin", TOKENS.len(), true);
@@ -217,14 +218,14 @@ fn a_model_made_from_a_reranker_is_told() {
 #[test]
 fn there_are_as_many_tokens_as_rows() {
     for kind in ["qwen3", "gemma3"] {
-        // Padded: rows that no token has.
+        // Padded: some rows have no token.
         let (_parent, folder) = small(kind, "padded", TOKENS.len() + 5, true);
         let checkpoint = open(&folder, "f16").unwrap();
         let (tokens, rows) = tokens_and_rows(&checkpoint);
         assert_eq!((tokens.len() as u64, rows), (17, 17), "{kind}");
         assert_eq!((tokens[9].as_str(), tokens[16].as_str()), ("yes", "[PAD16]"));
 
-        // Pruned: tokens that have no row, and merges of them.
+        // Pruned: some tokens have no row, nor do merges of them.
         let (_parent, folder) = small(kind, "pruned", 9, true);
         edit(&folder, "tokenizer.json", |json| json["added_tokens"] = json!([]));
         edit(&folder, "tokenizer_config.json", |json| {
@@ -277,7 +278,7 @@ fn byte_fallback_is_filled_up_and_cut_too() {
     }
 }
 
-/// Give the tensors of a checkpoint with one file that have `rows` rows another number of them.
+/// Changes the number of rows of all tensors with `rows` rows, in a checkpoint of one file.
 fn resize_rows(folder: &Path, rows: usize, size: usize) {
     let path = folder.join("model.safetensors");
     let bytes = fs::read(&path).unwrap();
@@ -324,7 +325,7 @@ fn an_added_token_that_replaces_a_piece_is_told() {
         format!("token 500, {:?}, is replaced by the added token \"<|new|>\"", tokens[500]);
     assert!(warnings.contains(&expected), "{warnings}");
 
-    // The text of another token: no file, because none would load.
+    // The text of another token: an error, because the file would not load.
     let (_parent, folder) = with(&tokens[300]);
     let error = open(&folder, "f16").unwrap_err().to_string();
     assert!(error.contains("tokens 300 and 500") && error.contains(&tokens[300]), "{error}");
@@ -335,7 +336,7 @@ fn an_added_token_that_replaces_a_piece_is_told() {
     assert!(open(&folder, "f16").unwrap().warnings().is_empty());
 }
 
-/// A value that BF16 holds and F16 does not.
+/// A value that BF16 can hold but F16 cannot.
 #[test]
 fn a_value_beyond_f16_is_named_with_the_range() {
     let (_parent, folder) = copy("llama2-spm-256", "model");
@@ -391,7 +392,7 @@ fn a_stretching_that_the_file_cannot_hold_is_told() {
     assert!(warnings.contains("\"llama3\" is not written"), "{warnings}");
 }
 
-/// The reference writes such a file too, which llama.cpp does not load.
+/// The reference writes such a file too, and llama.cpp does not load it.
 #[test]
 fn a_key_that_programs_need_is_told() {
     let (_parent, folder) = small("qwen3", "model", TOKENS.len(), true);

@@ -1,4 +1,4 @@
-//! Tensors of a layer that are joined to one on request.
+//! Joins tensors of a layer on request.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,14 +10,14 @@ use crate::data_type::DataType;
 use crate::weights::Weights;
 use granule_reader::SourceTensor;
 
-/// What the types of tensors follow from.
+/// The inputs that determine the types of tensors.
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) weights: &'a Weights,
     pub(super) out_type: Writable,
 }
 
-/// What is joined: the ends of the names, and that of the result.
+/// A join: the endings of the names of its parts, and that of the result.
 struct Join {
     parts: &'static [&'static str],
     whole: &'static str,
@@ -32,8 +32,8 @@ const GATE_UP_EXPERTS: Join = Join {
     whole: "ffn_gate_up_exps.weight",
 };
 
-/// Join queries, keys and values, row after row, where a layer has all three; weights only if the layer has biases for all
-/// three or for none.
+/// Joins queries, keys and values row by row in layers that have all three. Joins the weights only
+/// if the layer has biases for all three or for none.
 pub(super) fn queries_keys_values(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<Mapped> {
     let biases = layers(&tensors, &QKV_BIASES);
     let mut weights = layers(&tensors, &QKV_WEIGHTS);
@@ -44,20 +44,20 @@ pub(super) fn queries_keys_values(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<
     let mut biases = biases;
     biases.retain(|layer, found| found.len() == 3 && weights.contains_key(layer));
     let tensors = join(tensors, &QKV_WEIGHTS, weights, of);
-    // the positions have changed
+    // The positions have changed.
     let found = layers(&tensors, &QKV_BIASES);
     let biases = found.into_iter().filter(|(layer, _)| biases.contains_key(layer)).collect();
     join(tensors, &QKV_BIASES, biases, of)
 }
 
-/// Join the two inner matrices of every expert, row after row.
+/// Joins the two inner matrices of every expert, row by row.
 pub(super) fn gates_and_ups(tensors: Vec<Mapped>, of: Context<'_>) -> Vec<Mapped> {
     let mut found = layers(&tensors, &GATE_UP_EXPERTS);
     found.retain(|_, found| found.len() == 2);
     join(tensors, &GATE_UP_EXPERTS, found, of)
 }
 
-/// The tensors of each layer that could be joined, in the order of the parts.
+/// Returns the tensors of each layer that could be joined, in the order of the parts.
 fn layers(tensors: &[Mapped], join: &Join) -> BTreeMap<String, Vec<usize>> {
     let mut layers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for part in join.parts {
@@ -72,7 +72,7 @@ fn layers(tensors: &[Mapped], join: &Join) -> BTreeMap<String, Vec<usize>> {
     layers
 }
 
-/// Replace the tensors of these layers by their joins, which stand where the last of their parts was.
+/// Replaces the tensors of these layers by their joins, placed at the position of their last part.
 fn join(
     tensors: Vec<Mapped>,
     join: &Join,
@@ -93,7 +93,8 @@ fn join(
     kept.collect()
 }
 
-/// The join of tensors whose rows are equally long and whose values have one type and are changed alike; `None` if they cannot be joined.
+/// Joins tensors with equal row lengths, a common type and the same change; `None` if they cannot
+/// be joined.
 fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> Option<Mapped> {
     let mut shapes = Vec::new();
     let mut sources: Vec<&[Piece]> = Vec::new();
@@ -110,7 +111,7 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
         return None;
     }
     let mut dimensions = shapes[0].clone();
-    // rows are dimension 1, values of a bias dimension 0
+    // Rows are dimension 1; the values of a bias are dimension 0.
     let grows = usize::from(dimensions.len() > 1);
     dimensions[grows] = 0;
     for shape in &shapes {
@@ -123,7 +124,7 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
     }
     let pieces = match dimensions.get(2) {
         None => sources.concat(),
-        // expert after expert
+        // Expert by expert.
         Some(experts) => {
             let experts = *experts as usize;
             let split: Vec<Vec<Piece>> =
@@ -137,14 +138,14 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
         return None;
     }
     let ty = match stored {
-        DataType::Mxfp4 => BlockType::MXFP4, // kept bit for bit
+        DataType::Mxfp4 => BlockType::MXFP4, // copied bit for bit
         _ => of.out_type.of_tensor(&name, &shape),
     };
     let tensor = SourceTensor { name, shape, ty: ty.into() };
     Some((tensor, Assembled::Stored { pieces, change }))
 }
 
-/// A piece for each matrix.
+/// Splits the pieces into one for each matrix.
 fn by_matrix(pieces: &[Piece], matrices: usize) -> Option<Vec<Piece>> {
     match pieces {
         pieces if pieces.len() == matrices => Some(pieces.to_vec()),

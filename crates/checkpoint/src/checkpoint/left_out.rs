@@ -1,24 +1,24 @@
-//! Tensors that are no part of the file.
+//! Finds the tensors of a checkpoint that the file omits.
 
 use crate::arch::LeftOut;
 
-/// What a tensor is part of.
+/// The part of a model that a tensor belongs to.
 pub(super) enum Part {
     /// The text model.
     Text,
-    /// Nothing that the file needs.
+    /// None: the file does not need the tensor.
     Redundant,
-    /// The same, if all its values are zero.
+    /// None if all its values are zero.
     RedundantZeros,
     /// Another part of a larger model.
     Other,
 }
 
-/// Tensors that are no part of the model: what they hold follows from the config.
+/// Redundant tensors: their values follow from the config.
 const REDUNDANT_SUFFIXES: &[&str] =
     &[".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"];
 
-/// Parts of larger models that are no part of the text model, by the start of the name.
+/// Parts of larger models outside the text model, by the start of the name.
 const OTHER_PREFIXES: &[&str] = &[
     "mlp",
     "vit.",
@@ -52,9 +52,10 @@ const OTHER_PARTS: &[&str] = &[
     "visual.",
 ];
 
-/// What a tensor is part of, by its name.
+/// Returns the part that a tensor belongs to, by its name.
 ///
-/// `by_arch` are the tensors that the architecture leaves out, with the number of layers where that counts.
+/// `by_arch` holds the tensors that the architecture omits, with the number of layers if it
+/// matters.
 pub(super) fn part(by_arch: &[(&LeftOut, Option<u64>)], name: &str) -> Part {
     let any = |parts: &[&str], of: fn(&str, &str) -> bool| parts.iter().any(|part| of(name, part));
     if any(REDUNDANT_SUFFIXES, |name, part| name.ends_with(part))

@@ -1,4 +1,4 @@
-//! Which tensors of the checkpoint become which tensors of the file, with everything checked.
+//! Maps the tensors of the checkpoint to those of the file, and checks them all.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,28 +14,28 @@ use crate::data_type::DataType;
 use crate::transform::View;
 use crate::weights::{StoredTensor, Weights};
 
-/// Where the values of a tensor come from.
+/// The source of a tensor's values.
 #[derive(Clone, Debug)]
 pub(super) enum Assembled {
-    /// From tensors of the checkpoint, one behind the other.
+    /// Tensors of the checkpoint, concatenated.
     Stored { pieces: Vec<Piece>, change: Change },
-    /// From the config.
+    /// The config.
     Computed(Vec<f32>),
 }
 
-/// A tensor of the file, and where its values come from.
+/// A tensor of the file and the source of its values.
 pub(super) type Mapped = (SourceTensor, Assembled);
 
 /// A part of a tensor of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
-    /// The tensor of the checkpoint, by its index.
+    /// Index of the tensor in the checkpoint.
     pub(super) tensor: usize,
-    /// Which of its values.
+    /// The values to use.
     pub(super) view: View,
 }
 
-/// Map all tensors, in the order of the file.
+/// Maps all tensors, in file order.
 pub(super) fn map(
     arch: &Arch,
     scope: Scope<'_>,
@@ -56,8 +56,10 @@ pub(super) fn map(
                 let arch = arch.name.clone();
                 return Err(mapper.fail(tensor, Problem::NotZero { arch }));
             }
-            Part::Other => warnings
-                .push(format!("tensor {:?} is not of the text model: left out", tensor.name)),
+            Part::Other => warnings.push(format!(
+                "tensor {:?} is not part of the text model and is omitted",
+                tensor.name
+            )),
         }
     }
     mapper.check_presence(warnings)?;
@@ -65,12 +67,12 @@ pub(super) fn map(
     Ok(mapper.early)
 }
 
-/// A rule that holds for this checkpoint, and how often it repeats.
+/// A rule that applies to this checkpoint, and its repetitions.
 struct Active<'a> {
     rule: &'a TensorRule,
     layers: Option<u64>,
     experts: Option<u64>,
-    /// Rules with the same number are written together, when the last tensor of a layer has been seen.
+    /// Rules with the same number are written together, after the last tensor of a layer.
     batch: usize,
 }
 
@@ -82,9 +84,9 @@ struct Mapper<'a> {
     /// Whether names lack their prefix.
     bare: bool,
     rules: Vec<Active<'a>>,
-    /// The tensor of the checkpoint for a rule, the number of the source in it, and a place.
+    /// The tensor of the checkpoint by rule, number of the source in the rule, and place.
     found: HashMap<(usize, usize, Place), usize>,
-    /// How many have been seen of a batch in a layer.
+    /// Number of tensors found so far, by batch and layer.
     seen: HashMap<(usize, Option<u64>), u64>,
     /// The tensors of the file so far.
     written: HashMap<String, Option<usize>>,
@@ -135,7 +137,8 @@ impl<'a> Mapper<'a> {
         })
     }
 
-    /// What the architecture leaves out of this checkpoint, with the number of layers where that counts.
+    /// Returns the tensors that the architecture omits from this checkpoint, with the number of
+    /// layers if it matters.
     fn left_out(&self) -> Result<Vec<(&'a LeftOut, Option<u64>)>, Error> {
         let mut active = Vec::new();
         for left_out in &self.arch.left_out {
@@ -151,8 +154,8 @@ impl<'a> Mapper<'a> {
         Error::of_tensor(self.weights.path(tensor), &tensor.name, problem)
     }
 
-    /// The name under which rules know a tensor. A checkpoint of the bare model lacks the prefix that the
-    /// whole model's has, and some checkpoints lack it in spite of what their config says.
+    /// Returns the name under which the rules know a tensor. Checkpoints of the bare model lack the
+    /// whole model's prefix, and some others lack it although their config says otherwise.
     fn known_name(&mut self, name: &str, left_out: &[(&LeftOut, Option<u64>)]) -> String {
         let name = self.arch.rule_name(name);
         let known = |name: &str| {
@@ -167,8 +170,8 @@ impl<'a> Mapper<'a> {
         }
     }
 
-    /// The rules for a name: their number, the number of the source, and the numbers in the name. Rules under
-    /// a condition come first.
+    /// Returns the rules that match a name: the number of the rule, the number of the source, and
+    /// the numbers in the name. Rules with a condition come first.
     fn fits<'n>(&'n self, name: &'n str) -> impl Iterator<Item = (usize, usize, Place)> + 'n {
         let rules = || self.rules.iter().enumerate();
         let special = rules().filter(|(_, active)| active.rule.when.is_some());
@@ -179,7 +182,7 @@ impl<'a> Mapper<'a> {
         })
     }
 
-    /// Take a tensor of the checkpoint, and write what is complete with it.
+    /// Takes a tensor of the checkpoint, and writes every tensor of the file that it completes.
     fn take(&mut self, index: usize, name: &str) -> Result<(), Error> {
         let tensor = &self.weights.tensors()[index];
         let (number, source, place) = self.rule_for(tensor, name)?;
@@ -196,7 +199,7 @@ impl<'a> Mapper<'a> {
             let other = self.weights.tensors()[other].name.clone();
             return Err(self.fail(tensor, Problem::SameTarget { other }));
         }
-        // Stacks and what is joined take their places where the last of their parts was.
+        // Stacks and joined tensors are placed at the position of their last part.
         let seen = self.seen.entry((batch, place.layer)).or_default();
         *seen += 1;
         let members = || (0..self.rules.len()).filter(|rule| self.rules[*rule].batch == batch);
@@ -212,7 +215,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// The rule for a tensor, the number of the source in it, and the numbers in its name.
+    /// Returns the rule for a tensor, the number of the source in it, and the numbers in its name.
     fn rule_for(&self, tensor: &StoredTensor, name: &str) -> Result<(usize, usize, Place), Error> {
         let arch = || self.arch.name.clone();
         let (number, source, place) = self
@@ -250,7 +253,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// Write the tensors of a rule, whose parts have all been found.
+    /// Writes the tensors of a rule after all its parts have been found.
     fn write(&mut self, number: usize, layer: Option<u64>) -> Result<(), Error> {
         let active = &self.rules[number];
         let rule = active.rule;
@@ -274,7 +277,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// Append a tensor of the file.
+    /// Appends a tensor of the file.
     fn add(
         &mut self,
         rule: &'a TensorRule,
@@ -304,7 +307,7 @@ impl<'a> Mapper<'a> {
                 match dimensions.split_first_mut() {
                     None => dimensions = shape,
                     Some((rows, row)) if Some(&*row) == shape.get(1..) => {
-                        // Experts come one behind the other, everything else grows.
+                        // Experts are concatenated; other parts grow the first dimension.
                         let grows = !stacked || number == 0;
                         *rows = rows.saturating_add(if grows { shape[0] } else { 0 });
                     }
@@ -329,7 +332,7 @@ impl<'a> Mapper<'a> {
             return Err(self.fail(first, problem));
         }
         let ty = match first.ty {
-            DataType::Mxfp4 => BlockType::MXFP4, // kept bit for bit
+            DataType::Mxfp4 => BlockType::MXFP4, // copied bit for bit
             _ => self.out_type.of_tensor(&name, &shape),
         };
         let tensor = SourceTensor { name, shape, ty: ty.into() };
@@ -338,7 +341,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// What an output takes from a tensor: dimensions, outermost first, and values.
+    /// Returns what an output uses of a tensor: dimensions (outermost first) and values.
     fn views(
         &self,
         output: &'a Output,
@@ -356,7 +359,7 @@ impl<'a> Mapper<'a> {
         output.patterns.iter().map(view).collect()
     }
 
-    /// Write the tensors that follow from the config.
+    /// Writes the tensors that are computed from the config.
     fn compute(&mut self) -> Result<(), Error> {
         for computed in &self.arch.computed {
             let Some(values) = self.scope.value(&computed.values)? else { continue };
@@ -382,7 +385,7 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// Every tensor that the architecture needs must have been found.
+    /// Checks that every tensor that the architecture needs has been found.
     fn check_presence(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
         let all =
             |count: Option<u64>| (0..count.unwrap_or(1)).map(move |number| count.map(|_| number));
@@ -417,8 +420,8 @@ impl<'a> Mapper<'a> {
                     }
                     if told.insert(name.to_owned()) {
                         warnings.push(format!(
-                            "tensor {name:?} is missing although the config says that the model has it \
-                             ({}): programs will use another in its place",
+                            "tensor {name:?} is missing although the config says that the model \
+                             has it ({}): programs will use another in its place",
                             rule.needed
                         ));
                     }

@@ -1,4 +1,4 @@
-//! Names without the prefix that they may lack.
+//! Tests names that lack their optional prefix.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,23 +12,29 @@ use crate::arch::{self, Config, NamePattern, Rope};
 use crate::folder::Nowhere;
 use crate::{Directory, OutType};
 
-/// Numbers of a model so small that its tensors can be written.
+/// Returns the config of a model small enough to write its tensors.
 fn numbers() -> Map<String, Value> {
     let numbers = json!({
-        "vocab_size": 24, "hidden_size": 32, "d_model": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64,
+        "vocab_size": 24, "hidden_size": 32, "d_model": 32, "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+        "max_position_embeddings": 64,
         "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16, "num_experts": 2,
-        "num_local_experts": 2, "n_routed_experts": 2, "n_shared_experts": 1, "num_experts_per_tok": 1,
+        "num_local_experts": 2, "n_routed_experts": 2, "n_shared_experts": 1,
+        "num_experts_per_tok": 1,
         "first_k_dense_replace": 1, "kv_lora_rank": 8, "q_lora_rank": null, "qk_nope_head_dim": 4,
-        "qk_rope_head_dim": 4, "v_head_dim": 4, "ffn_hidden_size": 48, "num_kv_heads": 1, "conv_L_cache": 3,
-        "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention"], "state_size": 4,
+        "qk_rope_head_dim": 4, "v_head_dim": 4, "ffn_hidden_size": 48, "num_kv_heads": 1,
+        "conv_L_cache": 3,
+        "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention"],
+        "state_size": 4,
         "conv_kernel": 3, "time_step_rank": 2, "num_heads": 4, "n_groups": 1, "expand": 2,
-        "rope_theta": 10000.0, "tie_word_embeddings": false, "attention_bias": false, "use_bias": true,
+        "rope_theta": 10000.0, "tie_word_embeddings": false, "attention_bias": false,
+        "use_bias": true,
     });
     numbers.as_object().cloned().unwrap_or_default()
 }
 
-/// Write F32 tensors of these shapes, whose values follow from their names without prefix.
+/// Writes F32 tensors of these shapes. Their values follow from their names without the prefix.
 fn write(folder: &Path, prefix: &str, tensors: &BTreeMap<String, Vec<u64>>) {
     let (mut header, mut data) = (Map::new(), Vec::new());
     for (name, shape) in tensors {
@@ -48,7 +54,7 @@ fn write(folder: &Path, prefix: &str, tensors: &BTreeMap<String, Vec<u64>>) {
     fs::write(folder.join("model.safetensors"), file).unwrap();
 }
 
-/// The names and shapes that the rules of an architecture need.
+/// Returns the names and shapes that the rules of an architecture need.
 fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
     let mut tensors = BTreeMap::new();
     for rule in &arch.tensors {
@@ -77,7 +83,7 @@ fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
     tensors
 }
 
-/// What becomes of the tensors: name, shape, type and values.
+/// Maps the tensors: returns name, shape, type and values.
 fn mapped(arch: &Arch, scope: Scope<'_>, folder: &Path) -> Vec<(SourceTensor, Vec<u8>)> {
     let mut warnings = Vec::new();
     let weights = Weights::open(&Directory::new(folder), &mut warnings).unwrap();
@@ -128,7 +134,7 @@ fn every_architecture_knows_tensors_without_their_prefix() {
     assert!(seen > 25, "{seen}");
 }
 
-/// A tensor under both names is one too many; a missing one is named as the others are.
+/// A tensor under both names is a duplicate; a missing one is reported in the form of the others.
 #[test]
 fn mixed_names_and_missing_tensors_are_named() {
     let arch = arch::all().iter().find(|arch| arch.name == "qwen3").unwrap();

@@ -1,4 +1,4 @@
-//! A folder with a checkpoint, as Hugging Face libraries save it.
+//! A folder with a checkpoint in the layout of the Hugging Face libraries.
 
 mod fuse;
 mod left_out;
@@ -25,37 +25,38 @@ use mapping::{Assembled, Piece};
 
 pub use out_type::OutType;
 
-/// What to make of a checkpoint.
+/// Options for reading a checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct CheckpointOptions {
-    /// The type of the tensors. Those that every program wants in full stay F32.
+    /// The type of the tensors. Those that every program needs in full precision stay F32.
     pub out_type: OutType,
-    /// `general.name`, in place of what the folder says.
+    /// `general.name`, replacing the name from the folder.
     pub model_name: Option<String>,
-    /// A JSON file whose keys (`general.author`, ...) replace what the folder says.
+    /// A JSON file whose keys (`general.author`, ...) replace the values from the folder.
     pub metadata: Option<PathBuf>,
-    /// A description of an architecture, which is tried before those that are built in.
+    /// A description of an architecture, tried before the built-in ones.
     pub arch_file: Option<PathBuf>,
-    /// The name of the pre-tokenizer, in place of what is recognised.
+    /// The name of the pre-tokenizer, replacing the one that is recognised.
     pub pre_tokenizer: Option<String>,
-    /// Join queries, keys and values of a layer to one tensor.
+    /// Whether to join the queries, keys and values of a layer to one tensor.
     pub fuse_qkv: bool,
-    /// Join the two inner matrices of every expert.
+    /// Whether to join the two inner matrices of every expert.
     pub fuse_gate_up_experts: bool,
-    /// Metadata and tokenizer alone.
+    /// Whether to read only metadata and tokenizer.
     pub vocabulary_only: bool,
-    /// Encodes rows where `out_type` is a quantized type; without it such a type is an error.
+    /// Encodes rows if `out_type` is a quantized type. Without it such a type is an error.
     pub encoder: Option<BlockEncoder>,
 }
 
-/// Encodes rows of finite values to blocks of a type: type, values, values in a row, room for all blocks.
+/// Encodes rows of finite values to blocks. The arguments are the type, the values, the values per
+/// row and the room for all blocks.
 pub type BlockEncoder =
     fn(BlockType, &[f32], usize, &mut [u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
-/// A checkpoint that looks like the GGUF file that the reference's converter would make of it.
+/// A checkpoint presented as the GGUF file that the reference's converter would write.
 ///
-/// Opening reads the small files and the headers of the large ones, and checks everything that can be
-/// checked: see `spec/checkpoints.md`. Rows are read, rearranged and converted when they are asked for.
+/// Opening reads the small files and the headers of the large ones, and checks everything that can
+/// be checked (see `spec/checkpoints.md`). Rows are read, rearranged and converted on demand.
 #[derive(Debug)]
 pub struct Checkpoint {
     arch: Arc<Arch>,
@@ -72,11 +73,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Open the checkpoint in a folder. `path` names the folder, or one of the checkpoint's files.
+    /// Opens the checkpoint at a path, which names its folder or one of its files.
     ///
     /// # Errors
-    /// If a file is missing or damaged, the architecture is unknown, or config, weights and tokenizer do
-    /// not fit together; the error names the file and the tensor.
+    /// If a file is missing or damaged, the architecture is unknown, or config, weights and
+    /// tokenizer do not match. The error names the file and the tensor.
     pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
         let located = locate(path)?;
         let folder = Directory::new(&located.folder);
@@ -216,40 +217,42 @@ impl Checkpoint {
         })
     }
 
-    /// Whether a file, which is not a GGUF file, is one of those that checkpoints consist of.
+    /// Returns whether a file that is not a GGUF file is part of a checkpoint.
     pub fn has_file(path: &Path) -> bool {
         checkpoint_file(path).is_some()
     }
 
-    /// The architecture.
+    /// Returns the architecture.
     pub fn arch(&self) -> &Arch {
         &self.arch
     }
 
-    /// What is odd but no error: a guessed pre-tokenizer, tensors that are left out.
+    /// Returns warnings about oddities that are not errors, such as a guessed pre-tokenizer or
+    /// omitted tensors.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The name of the file without `.gguf` that the reference would choose.
+    /// Returns the file name that the reference would choose, without `.gguf`.
     pub fn file_stem(&self) -> &str {
         &self.file_stem
     }
 
-    /// The type that the reference would name the file after, and fill in for `{FTYPE}`: `BF16`, `MXFP4_MOE`.
+    /// Returns the type that the reference would use in the file name and for `{FTYPE}`: `BF16`,
+    /// `MXFP4_MOE`.
     pub const fn mixture(&self) -> &'static str {
         self.mixture
     }
 }
 
-/// Name the keys that programs need and that the config says nothing about.
+/// Warns of keys that programs need but that the config lacks.
 fn warn_of_missing_keys(arch: &Arch, metadata: &Metadata, warnings: &mut Vec<String>) {
     for key in &arch.loader_needs {
         let key = format!("{}.{key}", arch.name);
         if metadata.get(&key).is_none() {
             warnings.push(format!(
-                "config.json says nothing about {key:?}, without which llama.cpp does not load the \
-                 file: add what the model was trained with to config.json"
+                "config.json does not determine {key:?}, without which llama.cpp does not load the \
+                 file: add the value from the model's training to config.json"
             ));
         }
     }
@@ -310,10 +313,10 @@ impl Source for Checkpoint {
     }
 }
 
-/// Everything in the folder of a checkpoint, and one level below, that is no GGUF file: the files that describe a model
-/// are many, and none is an output.
+/// Lists every file in the folder of a checkpoint, and one level below, that is not a GGUF file.
+/// Many files describe a model, and none of them may be an output.
 fn describing(folder: &Path, below: bool, files: &mut Vec<PathBuf>) {
-    // the folder has been read a moment ago
+    // The folder was read a moment ago.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
@@ -327,7 +330,7 @@ fn describing(folder: &Path, below: bool, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Whether a file is a GGUF file, by its first bytes.
+/// Returns whether a file is a GGUF file, by its first bytes.
 fn is_gguf(path: &Path) -> bool {
     let mut first = [0; MAGIC.len()];
     granule_reader::file::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok())

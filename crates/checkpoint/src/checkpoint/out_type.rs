@@ -5,28 +5,28 @@ use granule_format::{BlockType, Shape};
 use crate::data_type::DataType;
 use crate::weights::Weights;
 
-/// The type that a checkpoint's tensors get, as the reference's converter offers them.
+/// The type of a checkpoint's tensors, with the choices of the reference's converter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutType {
     /// The checkpoint's own 16-bit type; F16 if it has none.
     #[default]
     Auto,
-    /// This one.
+    /// A specific type.
     Type(Writable),
 }
 
-/// A type that the reference's converter writes.
+/// A type that the reference's converter can write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writable(&'static Row);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Row {
-    /// Name of the mixture in file names; the option is the same in lower case.
+    /// Name of the mixture in file names. The option is the same in lower case.
     name: &'static str,
     ty: BlockType,
     /// `general.file_type`.
     file_type: u32,
-    /// The type of token embedding and output, if it is another.
+    /// The type of token embedding and output, if it differs.
     embedding: Option<BlockType>,
 }
 
@@ -40,10 +40,10 @@ const TYPES: &[Row] = &[
     Row { name: "TQ2_0", ty: BlockType::TQ2_0, file_type: 37, embedding: Some(BlockType::F16) },
 ];
 
-/// The mixture whose experts are MXFP4, whatever the other tensors are.
+/// The mixture whose experts are MXFP4, regardless of the other tensors.
 const MXFP4_EXPERTS: (&str, u32) = ("MXFP4_MOE", 38);
 
-/// Tensors that stay F32 although they are matrices, by their names in the file.
+/// Matrices that stay F32, by their names in the file.
 const FULL_PRECISION: &[&str] = &[
     "altup_correct_coef.weight",
     "altup_predict_coef.weight",
@@ -65,7 +65,7 @@ const FULL_PRECISION: &[&str] = &[
     "token_types.weight",
 ];
 
-/// Tensors that count as embedding, by their names in the file.
+/// Tensors with the type of the embedding, by their names in the file.
 const EMBEDDING: &[&str] = &[
     "altup_router.weight",
     "laurel_l.weight",
@@ -76,13 +76,13 @@ const EMBEDDING: &[&str] = &[
 ];
 
 impl OutType {
-    /// Every name that [`from_name`](Self::from_name) takes.
+    /// Returns every name that [`from_name`](Self::from_name) accepts.
     pub fn names() -> impl Iterator<Item = String> {
         let types = TYPES.iter().map(|row| row.name.to_ascii_lowercase());
         std::iter::once("auto".to_owned()).chain(types)
     }
 
-    /// The type with this name, whatever its case.
+    /// Returns the type with this name, ignoring case.
     pub fn from_name(name: &str) -> Option<Self> {
         if name.eq_ignore_ascii_case("auto") {
             return Some(Self::Auto);
@@ -91,7 +91,7 @@ impl OutType {
         Some(Self::Type(Writable(row)))
     }
 
-    /// The type itself: for [`Auto`](Self::Auto) that of the first 16-bit matrix.
+    /// Resolves [`Auto`](Self::Auto) to the type of the first 16-bit matrix.
     pub(super) fn resolve(self, weights: &Weights) -> Writable {
         if let Self::Type(ty) = self {
             return ty;
@@ -102,18 +102,18 @@ impl OutType {
 }
 
 impl Writable {
-    /// The name of the type: `BF16`.
+    /// Returns the name of the type: `BF16`.
     pub const fn name(self) -> &'static str {
         self.0.name
     }
 
-    /// The type, if its rows have to be encoded.
+    /// Returns the type if its rows need an encoder.
     pub(super) fn quantized(self) -> Option<BlockType> {
         Some(self.0.ty).filter(|ty| ty.is_quantized())
     }
 
-    /// The name of the mixture in file names and the value of `general.file_type`; `mxfp4` tells whether the config
-    /// says that the experts have that type.
+    /// Returns the name of the mixture in file names and the value of `general.file_type`. `mxfp4`
+    /// says whether the experts have that type according to the config.
     pub(super) fn mixture(self, mxfp4: bool) -> (&'static str, u32) {
         match self.0.ty {
             BlockType::F32 | BlockType::F16 | BlockType::BF16 if mxfp4 => MXFP4_EXPERTS,
@@ -121,7 +121,7 @@ impl Writable {
         }
     }
 
-    /// The type of a tensor, by its name in the file and its shape.
+    /// Returns the type of a tensor, given its name in the file and its shape.
     pub(super) fn of_tensor(self, name: &str, shape: &Shape) -> BlockType {
         let last = |names: &[&str]| {
             let in_block = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));

@@ -1,4 +1,4 @@
-//! Rows on demand: read from their places, put in order, converted.
+//! Reads rows on demand: finds, orders and converts their values.
 
 use std::ops::Range;
 
@@ -14,10 +14,10 @@ use crate::data_type::{DataType, narrow};
 use crate::range;
 use crate::weights::{StoredTensor, Weights};
 
-/// Read rows of a tensor of this shape as blocks of type `ty`.
+/// Reads rows of a tensor of this shape as blocks of type `ty`.
 ///
 /// # Panics
-/// If there are no such rows.
+/// If the rows are out of bounds.
 pub(super) fn read(
     weights: &Weights,
     from: &Assembled,
@@ -46,7 +46,8 @@ pub(super) fn read(
     convert(weights, (stored, change), bytes, &shape, (ty, encoder), rows.start, out)
 }
 
-/// Append the values in `range`, or blocks where the type has blocks, over all pieces, as the checkpoint has them.
+/// Appends the values in `range` over all pieces as the checkpoint has them; for types with blocks,
+/// the blocks.
 fn gather(
     weights: &Weights,
     pieces: &[Piece],
@@ -89,7 +90,7 @@ fn convert(
             *value = f16::from_f32(changed(f16::from_le_bytes(*value).to_f32())).to_le_bytes();
         }
     }
-    // BF16 goes through F32 even where it stays BF16: NaN becomes quiet.
+    // BF16 always goes through F32, so that NaN becomes quiet.
     let same = stored.ty.block() == Some(ty) && ty != BlockType::BF16;
     if same && (change == Change::Keep || halves) {
         out.extend_from_slice(&bytes);

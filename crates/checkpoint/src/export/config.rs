@@ -1,7 +1,7 @@
-//! The config of a checkpoint from the metadata of a GGUF file, as far as they tell.
+//! Rebuilds the config of a checkpoint from the metadata of a GGUF file, as far as possible.
 //!
-//! A key comes back where an entry of the metadata hands it on without calculation, or where it is a dimension of a
-//! tensor. Everything else is left to the defaults of the model's class.
+//! Restores a key if an entry of the metadata passes it on without a calculation, or if it is a
+//! dimension of a tensor. Leaves everything else to the defaults of the model's class.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::Error;
 use crate::arch::{Arch, Config, Entry, EntryKind, Item, ModelType, Rope};
 use crate::folder::Nowhere;
 
-/// What is known of the config.
+/// Rebuilds the config as far as the file determines it.
 pub(super) fn rebuild(
     (file, arch): (Option<&Arc<Arch>>, &Arch),
     path: &Path,
@@ -48,7 +48,7 @@ pub(super) fn rebuild(
     }
     rope(&of_arch, &mut config);
     dimensions(arch, model, model_type, &mut config);
-    // A key that need not be there is set only if without it something else would come out.
+    // Set an optional key only if its absence would change the result.
     for entry in calculated {
         let Some(value) = value(entry) else { continue };
         let full = Config::filled(path.to_owned(), config.clone(), file)?;
@@ -73,7 +73,8 @@ pub(super) fn rebuild(
     Ok(config)
 }
 
-/// The stretching of Llama 3 from the tensor that a conversion makes of it, if it is as all published models have it.
+/// Restores the Llama 3 frequency scaling from the tensor that a conversion makes of it, if it has
+/// the parameters of all published models.
 fn llama3(
     file: Option<&Arc<Arch>>,
     path: &Path,
@@ -106,24 +107,24 @@ fn llama3(
     Ok(())
 }
 
-/// The key for stretched rotary embedding.
+/// The key for scaled rotary embeddings.
 const SCALING: &str = "rope_scaling";
 
-/// Larger heads are a damaged file.
+/// The largest plausible head size; larger heads mean a damaged file.
 const MOST_HEAD: u64 = 65_536;
 
-/// The number of tokens that the file has: the list may be filled up beyond the rows of the embedding.
+/// Returns the number of tokens in the file. The list may be padded past the rows of the embedding.
 pub(super) fn tokens(model: &Model) -> Option<u64> {
     let tokens = model.metadata().strings("tokenizer.ggml.tokens").ok().flatten()?;
     let rows = model.tensor("token_embd.weight").map(|embedding| embedding.rows());
     Some(rows.unwrap_or(u64::MAX).min(tokens.len() as u64))
 }
 
-/// Special tokens: key of the config, name in the metadata.
+/// Special tokens: the key of the config and the name in the metadata.
 const TOKENS: &[(&str, &str)] =
     &[("bos_token_id", "bos"), ("eos_token_id", "eos"), ("pad_token_id", "padding")];
 
-/// Keys that say how many experts there are.
+/// Keys with the number of experts.
 const EXPERTS: &[&str] = &["num_local_experts", "num_experts", "n_routed_experts"];
 
 fn entries(arch: &Arch) -> impl Iterator<Item = &Entry> {
@@ -134,7 +135,8 @@ fn entries(arch: &Arch) -> impl Iterator<Item = &Entry> {
     })
 }
 
-/// The kind of model: the first of the description's whose class has experts if the file has.
+/// Returns the model type: the first of the description whose class has experts if and only if the
+/// file has.
 fn model_type(arch: &Arch, experts: bool) -> Option<&ModelType> {
     let has = |ty: &&ModelType| {
         ty.values.iter().any(|(key, _)| EXPERTS.contains(&key.as_str())) == experts
@@ -142,20 +144,21 @@ fn model_type(arch: &Arch, experts: bool) -> Option<&ModelType> {
     arch.defaults.iter().find(has).or_else(|| arch.defaults.first())
 }
 
-/// The class that saves models of this kind: the one that is called like it.
+/// Returns the class that saves models of this type, preferring the one with a similar name.
 fn class<'a>(arch: &'a Arch, model_type: Option<&ModelType>) -> &'a str {
     let plain = |text: &str| text.replace(['_', '-'], "").to_lowercase();
     let like =
         |class: &&String| model_type.is_some_and(|ty| plain(class).starts_with(&plain(&ty.name)));
     let full = |class: &&String| like(class) && !arch.headless.contains(class);
     let mut classes = arch.classes.iter();
-    // of two ways to write one name, the later one is the library's
+    // Of two spellings of a class name, the later one is the library's.
     let found = classes.rfind(|class| full(class) && class.ends_with("ForCausalLM"));
     let found = found.or_else(|| arch.classes.iter().find(full));
     found.or_else(|| arch.classes.iter().find(like)).unwrap_or(&arch.classes[0])
 }
 
-/// Of several names for the same thing, the one that the class knows, else the most usual.
+/// Picks one of several names for the same key: the one that the class knows, or else the most
+/// usual.
 fn best(keys: &[&str], model_type: Option<&ModelType>) -> Option<String> {
     let known =
         |key: &&&str| model_type.is_some_and(|ty| ty.values.iter().any(|(name, _)| name == **key));
@@ -164,7 +167,7 @@ fn best(keys: &[&str], model_type: Option<&ModelType>) -> Option<String> {
     found.or(keys.first()).map(|key| (*key).to_owned())
 }
 
-/// Names that most classes give what has several.
+/// The names that most classes use for keys with several names.
 const USUAL: &[&str] = &[
     "hidden_size",
     "intermediate_size",
@@ -178,7 +181,7 @@ const USUAL: &[&str] = &[
     "rms_norm_eps",
 ];
 
-/// What the metadata say about rotary embedding.
+/// Restores the keys about rotary embeddings.
 fn rope<'m>(of_arch: &impl Fn(&str) -> Option<&'m Meta>, config: &mut Map<String, Value>) {
     let float = |key: &str| of_arch(key).and_then(|value| json_of(value, EntryKind::Float));
     if let Some(base) = float("rope.freq_base") {
@@ -205,7 +208,7 @@ fn rope<'m>(of_arch: &impl Fn(&str) -> Option<&'m Meta>, config: &mut Map<String
     config.entry(SCALING).or_insert(scaling.into());
 }
 
-/// Keys that are dimensions of tensors, and those that say whether a tensor is there.
+/// Restores keys that are dimensions of tensors, and keys that say whether a tensor exists.
 fn dimensions(
     arch: &Arch,
     model: &Model,
@@ -226,7 +229,7 @@ fn dimensions(
         let mut places =
             if layered { layers.clone().collect::<Vec<_>>() } else { vec![None] }.into_iter();
         let found = places.find_map(|layer| model.tensor(&output.name(layer)));
-        // a plain key that says whether the tensor is needed
+        // A plain key that says whether the tensor is needed.
         if let [key] = &rule.needed.keys(&arch.numbers)[..]
             && rule.needed.is_key(&arch.numbers)
             && !EXPERTS.contains(key)
@@ -258,14 +261,14 @@ fn dimensions(
     }
 }
 
-/// Layers that are looked at for a tensor that not all have.
+/// The most layers to search for a tensor that only some layers have.
 const MOST_LAYERS: u64 = 256;
 
 fn is_zero(value: &Meta) -> bool {
     matches!(value, Meta::U32(0) | Meta::I32(0) | Meta::U64(0))
 }
 
-/// A value of the metadata in JSON, if it has the kind that the description says.
+/// Converts a metadata value to JSON if it has the kind that the description says.
 fn json_of(value: &Meta, kind: EntryKind) -> Option<Value> {
     match (kind, value) {
         (EntryKind::Integer, Meta::U32(number)) => Some((*number).into()),
@@ -273,7 +276,7 @@ fn json_of(value: &Meta, kind: EntryKind) -> Option<Value> {
         (EntryKind::Integer, Meta::U64(number)) => Some((*number).into()),
         (EntryKind::Integer, Meta::Array(Array::I32(numbers))) => Some(numbers.clone().into()),
         (EntryKind::Integer, Meta::Array(Array::U32(numbers))) => Some(numbers.clone().into()),
-        // the shortest decimal that leads back to the same number
+        // The shortest decimal that parses to the same number.
         (EntryKind::Float, Meta::F32(number)) => {
             number.to_string().parse::<f64>().ok().filter(|n| n.is_finite()).map(Value::from)
         }

@@ -1,4 +1,5 @@
-//! The rules of an architecture backwards: which values of the file a tensor of the checkpoint has.
+//! Inverts the rules of an architecture: finds the values of the file that each tensor of the
+//! checkpoint consists of.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,41 +17,42 @@ pub(super) struct Saved {
     pub(super) name: String,
     /// Its dimensions, outermost first.
     pub(super) shape: Vec<u64>,
-    /// Where its values are in the file.
+    /// The sources of its values in the file.
     pub(super) pieces: Vec<Piece>,
     pub(super) change: Change,
     /// Tensors with the same number come from the same rule and have the same type.
     pub(super) rule: usize,
-    /// Tensors with the same number are written together by a conversion, where the last of them stands.
+    /// A conversion writes tensors with the same number together, at the position of the last of
+    /// them.
     pub(super) group: usize,
-    /// Whether a conversion puts what it becomes in front.
+    /// Whether a conversion moves the resulting tensors to the front.
     pub(super) early: bool,
 }
 
-/// What a tensor of the file has of one of the checkpoint.
+/// The part of a checkpoint tensor that comes from one tensor of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
-    /// The tensor of the file, by its index.
+    /// Index of the tensor in the file.
     pub(super) tensor: usize,
-    /// The first of its values.
+    /// Index of the first of its values.
     pub(super) base: u64,
-    /// Where they go.
+    /// The destination of the values in the checkpoint tensor.
     pub(super) view: View,
 }
 
 impl Saved {
-    /// How many values there are.
+    /// Returns the number of values.
     pub(super) fn values(&self) -> u64 {
         self.shape.iter().product()
     }
 
-    /// How many of them the file does not have.
+    /// Returns how many of them the file does not have.
     pub(super) fn lost(&self) -> u64 {
         let held: u64 = self.pieces.iter().map(|piece| piece.view.values()).sum();
         self.values().saturating_sub(held)
     }
 
-    /// A tensor of the file under its own name.
+    /// Makes a tensor of the file under its own name.
     pub(super) fn plain(name: &str, shape: Shape, tensor: usize) -> Self {
         let mut dimensions = shape.dimensions().to_vec();
         dimensions.reverse();
@@ -67,17 +69,17 @@ impl Saved {
     }
 }
 
-/// What a file becomes.
+/// The inverted file.
 pub(super) struct Inverse {
-    /// The tensors, in the order of what they come from.
+    /// The tensors of the checkpoint, in the order of their first source.
     pub(super) saved: Vec<Saved>,
-    /// What follows from the config alone.
+    /// Tensors of the file that follow from the config alone.
     pub(super) computed: Vec<String>,
-    /// What the config says is needed, and is not there.
+    /// Tensors that the config says are needed but the file lacks.
     pub(super) missing: Vec<String>,
 }
 
-/// Apply the rules backwards to all tensors of a file.
+/// Applies the inverted rules to all tensors of a file.
 pub(super) fn invert(
     arch: &Arch,
     class: &str,
@@ -109,7 +111,7 @@ pub(super) fn invert(
     Ok(Inverse { saved, computed, missing })
 }
 
-/// A rule that holds for this model.
+/// A rule that applies to this model.
 struct Active<'a> {
     rule: &'a TensorRule,
     layers: Option<u64>,
@@ -123,10 +125,10 @@ struct Inverter<'a> {
     headless: bool,
     scope: Scope<'a>,
     model: &'a Model,
-    /// The tensors of the file by their names.
+    /// Indices of the file's tensors by name.
     tensors: HashMap<&'a str, usize>,
     rules: Vec<Active<'a>>,
-    /// Rules and layers that make a tensor of the file.
+    /// Rules and layers that make each tensor of the file.
     makers: HashMap<usize, Vec<(usize, Option<u64>)>>,
 }
 
@@ -168,10 +170,11 @@ impl<'a> Inverter<'a> {
         Ok(Self { arch, headless, scope, model, tensors, rules, makers })
     }
 
-    /// The tensors of the checkpoint that a tensor of the file comes from, none of which is `done`.
+    /// Returns the tensors of the checkpoint that a tensor of the file comes from. None of them may
+    /// be `done`.
     ///
-    /// Where several rules make it, one that the config says is needed comes before one that is not, and one that
-    /// is not spare before one that is.
+    /// If several rules make it, a rule that the config says is needed wins over others, and a
+    /// `spare` rule comes last.
     fn of(&self, tensor: usize, done: &HashSet<usize>) -> Result<Vec<Saved>, Error> {
         let mut makers = Vec::new();
         for (number, layer) in self.makers.get(&tensor).into_iter().flatten() {
@@ -191,7 +194,7 @@ impl<'a> Inverter<'a> {
         Err(problem.unwrap_or_else(|| ExportError::NoRule { tensor, arch, lacks: None }.into()))
     }
 
-    /// What a rule makes its results of.
+    /// Builds the checkpoint tensors of a rule for one layer.
     fn build(
         &self,
         number: usize,
@@ -255,12 +258,12 @@ impl<'a> Inverter<'a> {
                 };
                 for (shape, view) in views {
                     if !view.is_injective() {
-                        return Err(no_inverse("values stand in the file twice"));
+                        return Err(no_inverse("the file holds values twice"));
                     }
                     let values = view.values();
                     match dimensions.split_first_mut() {
                         None => dimensions = shape,
-                        // experts come one behind the other, everything else grows
+                        // Experts are concatenated; other parts grow the first dimension.
                         Some((rows, _)) if active.experts.is_none() || part == 0 => {
                             *rows = rows.saturating_add(shape[0]);
                         }
@@ -287,7 +290,7 @@ impl<'a> Inverter<'a> {
                 return Err(ExportError::NoInverse {
                     tensor: rule.outputs[0].name(layer),
                     rule: first,
-                    why: "values stand in the file twice",
+                    why: "the file holds values twice",
                 }
                 .into());
             }
@@ -295,7 +298,7 @@ impl<'a> Inverter<'a> {
         Ok(saved)
     }
 
-    /// Tensors that the config says are needed and nothing was made for.
+    /// Returns the tensors that the config says are needed but that no tensor of the file provides.
     fn missing(&self, names: &HashSet<&str>) -> Result<Vec<String>, Error> {
         let mut missing = Vec::new();
         for active in &self.rules {
@@ -317,7 +320,7 @@ impl<'a> Inverter<'a> {
         Ok(missing)
     }
 
-    /// The name in the checkpoint, which must lead to the rule.
+    /// Returns the name in the checkpoint. It must lead back to the rule.
     fn saved_name(&self, source: &NamePattern, place: Place) -> String {
         let name = source.fill(place);
         let saved = self.arch.saved_name(&name, self.headless);
@@ -331,7 +334,7 @@ impl<'a> Inverter<'a> {
     }
 }
 
-/// The layers of a rule; `None` alone if it has none.
+/// Returns the layers of a rule, or only `None` if it has none.
 fn layers(active: &Active<'_>) -> impl Iterator<Item = Option<u64>> + use<> {
     numbers(active.layers)
 }

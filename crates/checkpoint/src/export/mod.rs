@@ -1,14 +1,14 @@
-//! The way back: from a GGUF file to a checkpoint.
+//! Exports a GGUF file as a checkpoint.
 //!
-//! The rules by which an [architecture](crate::arch) maps a checkpoint are applied backwards: names, the order of
-//! values, stacks of experts, changed values. What comes out converts to the same GGUF file again, as far as its types
-//! allow; `spec/architectures.md` says where that has limits.
+//! Inverts the rules by which an [architecture](crate::arch) maps a checkpoint: names, the order of
+//! values, stacks of experts, changed values. The result converts to the same GGUF file again as
+//! far as its types allow; `spec/architectures.md` lists the limits.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `invert` | the rules backwards |
+//! | `invert` | the inverted rules |
 //! | `config` | `config.json` from the metadata |
-//! | `types` | the type of every tensor, the way back from changed values |
+//! | `types` | the type of every tensor, and the inverse of changed values |
 //! | `shards` | files and their headers |
 //! | `write` | streaming the values |
 
@@ -38,25 +38,26 @@ use shards::Shard;
 pub use error::ExportError;
 pub use types::ExportType;
 
-/// What to make of a GGUF file.
+/// Options for exporting a GGUF file.
 #[derive(Clone, Debug, Default)]
 pub struct ExportOptions {
     /// The type of the tensors.
     pub ty: ExportType,
-    /// The most bytes of tensors in a file; 5 GB if it is not said.
+    /// The maximum size of the tensors in a file, in bytes; 5 GB if `None`.
     pub max_shard_bytes: Option<NonZeroU64>,
-    /// The model's `config.json`. Without it that of the folder is taken, and if there is none, one is made of the metadata.
+    /// The model's `config.json`. Without it, the one in the folder is used; if there is none, it
+    /// is rebuilt from the metadata.
     pub config: Option<PathBuf>,
-    /// A description of an architecture, which is tried before those that are built in.
+    /// A description of an architecture, tried before the built-in ones.
     pub arch_file: Option<PathBuf>,
-    /// The file's own names and layout.
+    /// Whether to keep the file's own names and layout.
     pub plain: bool,
 }
 
-/// The most bytes of tensors in a file, unless something else is said.
+/// The default maximum size of the tensors in a file, in bytes.
 pub const MAX_SHARD_BYTES: u64 = 5_000_000_000;
 
-/// What is going to be written, with everything checked that can be.
+/// A plan of the files to write. Everything that can be checked beforehand has been checked.
 #[derive(Debug)]
 pub struct Export {
     model: Model,
@@ -69,7 +70,7 @@ pub struct Export {
     config: Option<String>,
     arch: Option<Arc<Arch>>,
     notes: Vec<String>,
-    /// Files that are read besides the model.
+    /// Files that are read in addition to the model.
     inputs: Vec<PathBuf>,
 }
 
@@ -87,11 +88,12 @@ pub struct ExportedTensor<'a> {
 }
 
 impl Export {
-    /// Decide what becomes of a GGUF file, or of the split set that it belongs to; reads small tensors only.
+    /// Plans the export of a GGUF file, or of the split set that it belongs to. Reads only small
+    /// tensors.
     ///
     /// # Errors
-    /// If the file cannot be read, the config does not fit it, a tensor has no inverse, or there are weights in the
-    /// folder already.
+    /// If the file cannot be read, the config does not match it, a tensor has no inverse, or the
+    /// folder already has weights.
     pub fn plan(file: &Path, folder: &Path, options: &ExportOptions) -> Result<Self, Error> {
         let model = Model::open(file)?;
         if model.tensors().len() == 0 {
@@ -120,25 +122,27 @@ impl Export {
         let types = types::choose(&model, &saved, options.ty)?;
         for (name, count) in &types.inexact {
             notes.push(format!(
-                "{name}: {count} values cannot be undone exactly; a conversion gives other bits for them"
+                "{name}: not exactly invertible: a conversion changes the bits of {count} of its \
+                 values"
             ));
         }
         for tensor in saved.iter().filter(|saved| saved.lost() > 0) {
             notes.push(format!(
-                "{}: {} of its {} values are not in the file, and become 0",
+                "{}: the file lacks {} of its {} values, which become 0",
                 tensor.name,
                 tensor.lost(),
                 tensor.values()
             ));
         }
         let most = options.max_shard_bytes.map_or(MAX_SHARD_BYTES, NonZeroU64::get);
-        // a quantizer has put the tensors in an order of its own
+        // A quantizer ordered the tensors in its own way.
         let ordered =
             !model.tensors().any(|tensor| tensor.ty().known().is_some_and(|ty| ty.is_quantized()));
         let (shards, in_order) = shards::cut((&saved, &types.types), most, ordered);
         if ordered && !in_order {
             notes.push(
-                "the file's tensors are not in the order of safetensors files: converted again they stand in another order"
+                "the tensors of the file are not in the order of safetensors files: converting the \
+                 checkpoint gives another order"
                     .to_owned(),
             );
         }
@@ -149,17 +153,18 @@ impl Export {
         Ok(Self { model, folder, saved, types, main, shards, config, arch, notes, inputs })
     }
 
-    /// The architecture whose rules are inverted; `None` if the tensors keep the file's names.
+    /// Returns the architecture whose rules are inverted; `None` if the tensors keep the names of
+    /// the file.
     pub fn arch(&self) -> Option<&Arch> {
         self.arch.as_deref()
     }
 
-    /// The type of most tensors.
+    /// Returns the type of most tensors.
     pub const fn ty(&self) -> BlockType {
         self.main
     }
 
-    /// The tensors, file after file.
+    /// Returns the tensors, file by file.
     pub fn tensors(&self) -> impl Iterator<Item = ExportedTensor<'_>> {
         let all = self.shards.iter().flat_map(|shard| &shard.tensors);
         all.map(|(index, _)| {
@@ -171,34 +176,35 @@ impl Export {
         })
     }
 
-    /// The files with tensors, and their sizes in bytes.
+    /// Returns the paths of the files with tensors, and their sizes in bytes.
     pub fn files(&self) -> impl ExactSizeIterator<Item = (PathBuf, u64)> {
         self.shards.iter().map(|shard| {
             (self.folder.join(&shard.name), shard.header.len() as u64 + shard.data_bytes)
         })
     }
 
-    /// Whether a `config.json` is going to be written.
+    /// Returns whether `config.json` will be written.
     pub const fn writes_config(&self) -> bool {
         self.config.is_some()
     }
 
-    /// What does not come back, or not exactly.
+    /// Returns notes about everything that is not restored, or not exactly.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// How many values there are.
+    /// Returns the total number of values.
     pub fn values(&self) -> u64 {
         self.saved.iter().map(Saved::values).sum()
     }
 
-    /// The folder that the checkpoint is for.
+    /// Returns the folder for the checkpoint.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Check again that the folder has no weights, which nobody could tell from those that are written.
+    /// Checks again that the folder has no weights, because they could not be told apart from the
+    /// new ones.
     ///
     /// # Errors
     /// If it has some, or cannot be read.
@@ -206,12 +212,12 @@ impl Export {
         no_weights(&self.folder)
     }
 
-    /// Write the file at `index` of [`files`](Self::files) with all threads of the current pool. `write` writes bytes at
-    /// a position of the file, and is called from many threads at once. `done` counts the values that are written, by all
-    /// files; `progress` is told about it.
+    /// Writes the file at `index` of [`files`](Self::files) with all threads of the current pool.
+    /// `write` writes bytes at a position of the file; many threads call it at once. `done` counts
+    /// the values written so far over all files, and `progress` receives that count.
     ///
     /// # Errors
-    /// If a value does not fit its type, or reading or writing fails.
+    /// If a value does not fit its type, or if reading or writing fails.
     ///
     /// # Panics
     /// If there is no such file.
@@ -234,30 +240,31 @@ impl Export {
         Ok(())
     }
 
-    /// The files without tensors, by name, with their text.
+    /// Returns the names and contents of the files without tensors.
     pub fn texts(&self) -> Vec<(&'static str, String)> {
         let config = self.config.as_deref().map(|text| (CONFIG, text.to_owned()));
         let index = shards::index(&self.shards, &self.saved).map(|text| (shards::INDEX, text));
         config.into_iter().chain(index).collect()
     }
 
-    /// The files that are read: no output may replace them.
+    /// Returns the paths of the input files, which no output may replace.
     pub fn inputs(&self) -> Vec<&Path> {
         let shards = self.model.shards().iter().filter_map(|shard| shard.path());
         shards.chain(self.inputs.iter().map(PathBuf::as_path)).collect()
     }
 }
 
-/// Writes bytes at a position of a file.
+/// A function that writes bytes at a position of a file.
 pub type WriteAt<'a> = dyn Fn(u64, &[u8]) -> std::io::Result<()> + Sync + 'a;
 
-/// The file that says what a checkpoint is.
+/// The file that describes the model of a checkpoint.
 const CONFIG: &str = "config.json";
 
-/// What inverted rules give: the architecture, the tensors, and the config if it has to be written.
+/// The result of inverting the rules: the architecture, the tensors, and the config if it has to be
+/// written.
 type Arranged = (Arc<Arch>, Vec<Saved>, Option<Map<String, Value>>);
 
-/// The tensors as the checkpoint has them; `None` if the architecture is not known.
+/// Arranges the tensors as the checkpoint has them; `None` if the architecture is unknown.
 fn arranged(
     model: &Model,
     folder: &Path,
@@ -280,7 +287,7 @@ fn arranged(
         notes.extend(unused(options, file.as_ref(), Some(&arch)));
         return Ok(Some((arch, saved, (!there.exists()).then_some(raw))));
     }
-    // several descriptions may have the name: the first that all tensors fit
+    // Several descriptions may have this name; the first that fits all tensors wins.
     let all = file.iter().chain(arch::all()).filter(|arch| arch.name == name);
     let mut problem = None;
     for arch in all {
@@ -295,7 +302,8 @@ fn arranged(
         match inverted(arch, config, folder, model, &mut own) {
             Ok(saved) => {
                 notes.push(
-                    "config.json is made of what the metadata tell; what they do not is left to the defaults of the model's class. --config FILE takes the real one"
+                    "config.json is rebuilt from the metadata; keys that they lack are left to the \
+                     defaults of the model's class. Use --config FILE for the original config"
                         .to_owned(),
                 );
                 notes.append(&mut own);
@@ -310,14 +318,14 @@ fn arranged(
         None => {
             notes.extend(unused(options, file.as_ref(), None));
             notes.push(format!(
-                "architecture {name:?} is not known: the tensors keep the names and the layout of the file"
+                "architecture {name:?} is unknown: the tensors keep the file's names and layout"
             ));
             Ok(None)
         }
     }
 }
 
-/// A note that the description that was given is not the one that is used.
+/// Returns a note if the description that the user gave is not the one in use.
 fn unused(
     options: &ExportOptions,
     file: Option<&Arc<Arch>>,
@@ -343,8 +351,7 @@ fn inverted(
     let scope = config.scope(&folder, arch, Some(&rope)).with_tokens(tokens);
     let inverse = invert::invert(arch, &class, scope, model)?;
     for name in inverse.computed {
-        notes
-            .push(format!("{name} is left out: a conversion makes it from the model's own config"));
+        notes.push(format!("{name} is omitted: a conversion computes it from the model's config"));
     }
     for name in inverse.missing {
         notes.push(format!(
@@ -354,7 +361,7 @@ fn inverted(
     Ok(inverse.saved)
 }
 
-/// There must be no weights in the folder, which nobody could tell from those that are written.
+/// Checks that the folder has no weights, because they could not be told apart from the new ones.
 fn no_weights(folder: &Path) -> Result<(), Error> {
     if !folder.exists() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Which tensors go into which file, and the headers of the files.
+//! Divides the tensors among files, and builds the headers of the files.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::invert::Saved;
 
-/// A file to be written.
+/// A file to write.
 #[derive(Clone, Debug)]
 pub(super) struct Shard {
     pub(super) name: String,
-    /// Its tensors by their indices, in the order of their data, and where the data of each begins.
+    /// Its tensors in data order: the index of each and the offset of its data.
     pub(super) tensors: Vec<(usize, u64)>,
     /// Everything before the data.
     pub(super) header: Vec<u8>,
@@ -19,19 +19,21 @@ pub(super) struct Shard {
     pub(super) data_bytes: u64,
 }
 
-/// Files for tensors of these types, none with more than `most` bytes of data unless a single tensor has more.
+/// Divides tensors of these types among files with at most `most` bytes of data each, unless a
+/// single tensor is larger.
 ///
-/// A conversion takes file after file, and the tensors of a file by their names. So that it finds the order of the GGUF
-/// file again, a new file begins where that order goes back in the names, as it does where the original was cut. A
-/// checkpoint that was not sorted at all (one of PyTorch) would be torn to pieces: then the names alone count, and the
-/// second result is `false`. So they do if the order is not `wanted`.
+/// A conversion reads file by file, and the tensors of each file by name. To preserve the order of
+/// the GGUF file, a new file begins wherever the names stop ascending; the original was cut at
+/// these places too. A checkpoint that was not sorted at all, such as one of PyTorch, would need
+/// too many files. In that case, or if the order is not `wanted`, only the names count and the
+/// second result is `false`.
 pub(super) fn cut(
     (saved, types): (&[Saved], &[BlockType]),
     most: u64,
     wanted: bool,
 ) -> (Vec<Shard>, bool) {
     let bytes = |index: usize| saved[index].values() * types[index].block_bytes() as u64;
-    // Tensors that are written together stand where the last of them is.
+    // Tensors that are written together are placed where the last of them is.
     let mut groups: Vec<(usize, bool, Vec<usize>)> = Vec::new();
     let mut places = BTreeMap::new();
     for (index, tensor) in saved.iter().enumerate() {
@@ -65,7 +67,7 @@ pub(super) fn cut(
             files.push(Vec::new());
             filled = 0;
         }
-        // what is written together may be more than a file holds: its parts by their names
+        // A group may be larger than a file: split it into parts by name.
         let mut group = group;
         group.sort_by_key(|i| &saved[*i].name);
         for index in group {
@@ -90,19 +92,19 @@ pub(super) fn cut(
     (shards.collect(), in_order)
 }
 
-/// The name of the only file.
+/// The name of a single file.
 const SINGLE: &str = "model.safetensors";
 
-/// The name of the file that says which tensor is in which.
+/// The name of the index, which assigns each tensor to a file.
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 
-/// So many cuts are never too many.
+/// A number of cuts that is always acceptable.
 const MOST_CUTS: usize = 8;
 
-/// One cut for so many tensors is not too many.
+/// Beyond that, one cut for this many groups is acceptable.
 const GROUPS_FOR_A_CUT: usize = 16;
 
-/// A file with these tensors, those with the widest numbers first, so that all are aligned.
+/// Lays out a file of these tensors, widest numbers first so that all are aligned.
 fn shard(name: String, mut tensors: Vec<usize>, saved: &[Saved], types: &[BlockType]) -> Shard {
     tensors.sort_by_key(|i| (std::cmp::Reverse(types[*i].block_bytes()), &saved[*i].name));
     let mut header = Map::new();
@@ -126,7 +128,7 @@ fn shard(name: String, mut tensors: Vec<usize>, saved: &[Saved], types: &[BlockT
     Shard { name, tensors: placed, header, data_bytes: start }
 }
 
-/// The text of the index; `None` for a single file.
+/// Returns the text of the index; `None` for a single file.
 pub(super) fn index(shards: &[Shard], saved: &[Saved]) -> Option<String> {
     if shards.len() == 1 {
         return None;

@@ -1,4 +1,4 @@
-//! The type of every tensor, and the way back from changed values.
+//! Chooses the type of every tensor, and inverts changed values.
 
 use granule_format::{BlockType, TensorType};
 use granule_reader::Model;
@@ -8,19 +8,19 @@ use super::invert::Saved;
 use crate::Error;
 use crate::arch::Change;
 
-/// A type that a checkpoint can have.
+/// The type of the exported tensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExportType {
-    /// The file's 16-bit type; F32 for a file that has nothing else, F16 if it is quantized. What would not come back
-    /// from 16 bits as it stands in the file stays F32.
+    /// The file's 16-bit type; F32 if the file has only F32, and F16 if it is quantized. Tensors
+    /// that 16 bits cannot restore exactly stay F32.
     #[default]
     Auto,
-    /// This one for all tensors: F32, F16 or BF16.
+    /// One type for all tensors: F32, F16 or BF16.
     Type(BlockType),
 }
 
 impl ExportType {
-    /// The type with this name, whatever its case.
+    /// Returns the type with this name, ignoring case.
     pub fn from_name(name: &str) -> Option<Self> {
         if name.eq_ignore_ascii_case("auto") {
             return Some(Self::Auto);
@@ -30,16 +30,16 @@ impl ExportType {
     }
 }
 
-/// The types of tensors, and how many of their values a conversion would not find again.
+/// The types of the tensors, and how many of their values a conversion would not restore.
 pub(super) struct Types {
     pub(super) types: Vec<BlockType>,
-    /// For changed tensors: name and values that are not exactly what they were.
+    /// Changed tensors that are inexact: the name and the number of values that differ.
     pub(super) inexact: Vec<(String, u64)>,
-    /// The type of most.
+    /// The type of most tensors.
     pub(super) main: BlockType,
 }
 
-/// Choose the types; reads the tensors whose values decide.
+/// Chooses the types. Reads the tensors whose values decide.
 pub(super) fn choose(model: &Model, saved: &[Saved], wanted: ExportType) -> Result<Types, Error> {
     let main = main(model, wanted);
     let mut types = vec![main; saved.len()];
@@ -71,7 +71,7 @@ pub(super) fn choose(model: &Model, saved: &[Saved], wanted: ExportType) -> Resu
     Ok(Types { types, inexact, main })
 }
 
-/// The type of most tensors.
+/// Returns the type of most tensors.
 pub(super) fn main(model: &Model, wanted: ExportType) -> BlockType {
     if let ExportType::Type(ty) = wanted {
         return ty;
@@ -94,7 +94,8 @@ fn quantized(model: &Model, tensor: usize) -> bool {
     model.tensor_at(tensor).ty().known().is_some_and(BlockType::is_quantized)
 }
 
-/// How many values of tensors a conversion would not find again if they were saved in this type.
+/// Counts the values of tensors that a conversion would not restore if they were saved in this
+/// type.
 fn lost(model: &Model, saved: &[Saved], ty: BlockType) -> Result<u64, Error> {
     let mut tensors: Vec<usize> =
         saved.iter().flat_map(|s| s.pieces.iter().map(|piece| piece.tensor)).collect();
@@ -120,14 +121,14 @@ fn lost(model: &Model, saved: &[Saved], ty: BlockType) -> Result<u64, Error> {
     Ok(lost)
 }
 
-/// Values that are looked at together.
+/// Values to scan at a time.
 const SCANNED: u64 = 1 << 18;
 
 fn returns(found: f32, wanted: f32) -> bool {
     found.to_bits() == wanted.to_bits() || found.is_nan() && wanted.is_nan()
 }
 
-/// The nearest number of a type.
+/// Rounds to the nearest number of a type.
 fn round(value: f64, ty: BlockType) -> f32 {
     match ty {
         BlockType::F16 => f16::from_f64(value).to_f32(),
@@ -136,13 +137,13 @@ fn round(value: f64, ty: BlockType) -> f32 {
     }
 }
 
-/// What a conversion makes of a number of a type.
+/// Applies the change that a conversion makes to a number of a type.
 fn redo(value: f32, change: Change, ty: BlockType) -> f32 {
     let changed = change.of(value);
     if ty == BlockType::F16 && change != Change::Keep { round(changed.into(), ty) } else { changed }
 }
 
-/// The number of a type that a conversion changes to `value`; if there is none, one near to it.
+/// Returns the number of a type that a conversion changes to `value`, or else a close one.
 pub(super) fn undo(value: f32, change: Change, ty: BlockType) -> f32 {
     let wide = f64::from(value);
     let near = match change {
@@ -154,7 +155,7 @@ pub(super) fn undo(value: f32, change: Change, ty: BlockType) -> f32 {
     if returns(redo(first, change, ty), value) {
         return first;
     }
-    // Only in single precision can a rounded logarithm miss the number by more than half a step.
+    // A rounded logarithm can be off by more than half a step only in single precision.
     let (mut down, mut up) = (first, first);
     for _ in 0..if ty == BlockType::F32 { NEIGHBOURS } else { 0 } {
         (down, up) = (down.next_down(), up.next_up());
@@ -167,7 +168,7 @@ pub(super) fn undo(value: f32, change: Change, ty: BlockType) -> f32 {
     first
 }
 
-/// So many numbers to each side are tried.
+/// Numbers to try on each side.
 const NEIGHBOURS: usize = 4;
 
 #[cfg(test)]

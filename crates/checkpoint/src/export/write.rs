@@ -1,4 +1,4 @@
-//! Streaming the values to their places.
+//! Streams the values to their places.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -14,18 +14,18 @@ use crate::arch::Change;
 use crate::data_type::narrow;
 use crate::transform::Run;
 
-/// Values of a tensor of the checkpoint that are put together at a time.
+/// Values of a checkpoint tensor to assemble at a time.
 const STRIP: u64 = 1 << 20;
 
-/// The same for those that are transposed: every strip reads all rows of the file.
+/// The same for transposed tensors, where every strip reads all rows of the file.
 const TRANSPOSED_STRIP: u64 = 1 << 23;
 
-/// Values of the file that are decoded at a time, in whole rows.
+/// Values of the file to decode at a time, in whole rows.
 const WINDOW: u64 = 1 << 18;
 
-/// Write a tensor at `start` of a file.
+/// Writes a tensor at `start` of a file.
 ///
-/// Memory is bounded by a strip for each thread, and a row.
+/// Memory use is bounded by one strip per thread and one row.
 pub(super) fn write(
     model: &Model,
     (saved, ty): (&Saved, BlockType),
@@ -69,13 +69,13 @@ pub(super) fn write(
     })
 }
 
-/// What stands where no value has come yet: a NaN that no block decodes to.
+/// Marks places without a value: a NaN that no block decodes to.
 const UNSET: f32 = f32::from_bits(0x7fc5_a9e3);
 
-/// From here on values round to infinity in half precision.
+/// The smallest value that rounds to infinity in half precision.
 const F16_LIMIT: f32 = 65520.0;
 
-/// Put the values of a piece in a range of the checkpoint's tensor in their places.
+/// Copies the values of a piece to their places in a range of the checkpoint tensor.
 fn gather(
     model: &Model,
     piece: &Piece,
@@ -105,13 +105,13 @@ fn gather(
 #[derive(Default)]
 struct Window {
     tensor: Option<usize>,
-    /// The number of the first value.
+    /// Index of the first value.
     first: u64,
     values: Vec<f32>,
 }
 
 impl Window {
-    /// The values from one on, at least that one.
+    /// Returns the values from index `value` on, at least one.
     fn from(&mut self, model: &Model, tensor: usize, value: u64) -> Result<&[f32], Error> {
         let end = self.first + self.values.len() as u64;
         if self.tensor != Some(tensor) || !(self.first..end).contains(&value) {

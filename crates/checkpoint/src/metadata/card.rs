@@ -5,8 +5,8 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::Folder;
 
-/// The front matter of the folder's model card. It is empty if there is no card, or if the card
-/// cannot be read: then `warnings` says so, and the conversion goes on without a description.
+/// Reads the front matter of the folder's model card. Returns an empty map if there is no card. If
+/// the card is invalid, adds a warning, so that the conversion continues without a description.
 pub(super) fn read(folder: &dyn Folder, warnings: &mut Vec<String>) -> Map<String, Value> {
     let file = folder.at("README.md");
     if !file.exists() {
@@ -17,7 +17,7 @@ pub(super) fn read(folder: &dyn Folder, warnings: &mut Vec<String>) -> Map<Strin
         Err(error) => Err(error.to_string()),
     };
     parsed.unwrap_or_else(|problem| {
-        warnings.push(format!("{}: {problem}; the model card is left out", file.path().display()));
+        warnings.push(format!("{}: {problem}; the model card is ignored", file.path().display()));
         Map::new()
     })
 }
@@ -29,7 +29,7 @@ fn parse(text: &str) -> Result<Map<String, Value>, String> {
     }
     let mut matter = String::new();
     for line in lines.take_while(|line| *line != "---") {
-        // The language code `no` is meant, not the truth value.
+        // This is the language code `no`, not a boolean.
         let line = if line.trim_start() == "- no" {
             line.replace("- no", "- \"no\"")
         } else {
@@ -39,7 +39,7 @@ fn parse(text: &str) -> Result<Map<String, Value>, String> {
         matter.push('\n');
     }
     let documents = YamlLoader::load_from_str(&matter).map_err(|error| {
-        // The first line of the file is the `---`.
+        // The first line of the file is `---`.
         let (line, column) = (error.marker().line() + 1, error.marker().col() + 1);
         let what = error.info();
         format!("line {line}, column {column}: the front matter is not YAML: {what}")
@@ -50,7 +50,7 @@ fn parse(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// As JSON. Numbers become text: where metadata come from a model card, they are text.
+/// Converts YAML to JSON. Numbers become strings, because metadata from a model card are strings.
 fn to_json(yaml: Yaml) -> Value {
     match yaml {
         Yaml::Real(text) | Yaml::String(text) => plain(text),

@@ -1,4 +1,4 @@
-//! Where `general.*` comes from.
+//! Collects the values of `general.*`.
 
 use std::path::Path;
 
@@ -9,7 +9,8 @@ use super::{Authorship, FIELDS, Parameters, card};
 use crate::json::{read_named, read_object_if_there};
 use crate::{Error, Folder};
 
-/// From the model card: the field, and the keys of the card that can hold it, the first wins.
+/// Fields from the model card: the field and the keys of the card that may hold it; the first key
+/// wins.
 const CARD_FIELDS: &[(&str, &[&str])] = &[
     ("name", &["name", "model_name"]),
     ("author", &["author", "model_author", "model_creator"]),
@@ -28,17 +29,18 @@ const CARD_FIELDS: &[(&str, &[&str])] = &[
     ("license.link", &["license_link"]),
 ];
 
-/// Lists from the model card: the field, and the keys of the card whose values are joined.
+/// Lists from the model card: the field and the keys of the card whose values are combined.
 const CARD_LISTS: &[(&str, &[&str])] =
     &[("tags", &["tags", "pipeline_tag"]), ("languages", &["languages", "language"])];
 
-/// Sources from the model card: the field, and the keys of the card that can hold it, the first wins.
+/// Sources from the model card: the field and the keys of the card that may hold it; the first key
+/// wins.
 const CARD_SOURCES: &[(&str, &[&str])] = &[
     ("base_model", &["base_model", "base_models", "base_model_sources"]),
     ("dataset", &["datasets", "dataset", "dataset_sources"]),
 ];
 
-/// From `generation_config.json`: the field and its keys there, the first wins.
+/// Fields from `generation_config.json`: the field and its keys; the first key wins.
 const GENERATION_FIELDS: &[(&str, &[&str])] = &[
     ("sampling.sequence", &["sequence"]),
     ("sampling.top_k", &["top_k"]),
@@ -55,8 +57,8 @@ const GENERATION_FIELDS: &[(&str, &[&str])] = &[
 ];
 
 impl Authorship {
-    /// Gather it from a folder; `config` is `config.json` as it stands there. A model card or a
-    /// generation config that cannot be read is left out, and `warnings` says so.
+    /// Collects the fields from a folder; `config` is the unchanged content of `config.json`.
+    /// Ignores a model card or generation config that is invalid and adds a warning.
     pub(crate) fn gather(
         folder: &dyn Folder,
         config: &Map<String, Value>,
@@ -75,10 +77,10 @@ impl Authorship {
         if !folder_name.is_empty() {
             about.take_name(&folder_name, parameters.total);
         }
-        // As in the reference, a generation config that cannot be read is no error.
+        // As in the reference, an invalid generation config is not an error.
         let generation = read_object_if_there(&folder.at("generation_config.json"));
         let generation = generation.unwrap_or_else(|error| {
-            warnings.push(format!("{error}; it is left out"));
+            warnings.push(format!("{error}; the file is ignored"));
             None
         });
         about.take_first(&generation.unwrap_or_default(), GENERATION_FIELDS);
@@ -97,7 +99,7 @@ impl Authorship {
         Ok(about)
     }
 
-    /// Fill in what is still empty.
+    /// Sets a field that is still empty.
     fn fill(&mut self, field: &str, value: Option<Value>) {
         if let Some(value) = value.filter(|value| !value.is_null())
             && !self.fields.contains_key(field)
@@ -160,7 +162,7 @@ impl Authorship {
     }
 }
 
-/// A list, or a single text as a list.
+/// Returns the items of a list, or a single string as a list.
 fn items(value: &Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items.clone(),
@@ -169,7 +171,7 @@ fn items(value: &Value) -> Vec<Value> {
     }
 }
 
-/// What an entry of a list of models or datasets says.
+/// Collects the information in an item of a list of models or datasets.
 fn source(item: &Value, parameters: u64) -> Value {
     let Some(id) = item.as_str() else {
         return if item.is_object() { item.clone() } else { Map::new().into() };
@@ -198,7 +200,7 @@ fn source(item: &Value, parameters: u64) -> Value {
     about.into()
 }
 
-/// `org/name` of the address of a model on the hub.
+/// Extracts `org/name` from the URL of a model on the Hugging Face hub.
 fn hub_name(url: &str) -> Option<&str> {
     let path = url.strip_prefix("https://").or(url.strip_prefix("http://"))?;
     let name = path.strip_prefix("huggingface.co/")?;

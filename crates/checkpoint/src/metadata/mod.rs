@@ -1,7 +1,7 @@
-//! `general.*`: what the model is called, who made it and from what.
+//! `general.*`: the name of the model, its authors and its origin.
 //!
-//! Gathered from the model card, `config.json`, `generation_config.json`, the folder's name and a file
-//! of overrides; earlier sources win over later ones except for the overrides.
+//! The values come from the model card, `config.json`, `generation_config.json`, the folder's name
+//! and a file of overrides. Earlier sources win over later ones, except that overrides always win.
 
 mod card;
 mod gather;
@@ -16,25 +16,25 @@ pub(crate) use parameters::Parameters;
 /// `general.quantization_version`: the layout of quantized blocks that ggml has had since 2023.
 pub(crate) const QUANTIZATION_VERSION: u32 = 2;
 
-/// What is known about the model, by the last part of the keys.
+/// The known facts about the model, under the last part of their keys.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Authorship {
     fields: Map<String, Value>,
 }
 
-/// How a field is written.
+/// The form of a field in the metadata.
 enum Form {
     Text,
     Integer,
     Float,
-    /// Text, or a list of texts that is joined with commas.
+    /// A string, or a list of strings joined with commas.
     Joined,
     Texts,
-    /// A list of models or datasets: a count, and for each what is known.
+    /// A list of models or datasets: a count, and the known facts about each.
     Sources,
 }
 
-/// The fields in the order in which they are written, with the key behind `general.`.
+/// The fields in output order, with the key after `general.`.
 const FIELDS: &[(&str, Form)] = &[
     ("sampling.sequence", Form::Text),
     ("sampling.top_k", Form::Integer),
@@ -74,12 +74,12 @@ const FIELDS: &[(&str, Form)] = &[
     ("languages", Form::Texts),
 ];
 
-/// What is written about a model or dataset that this one comes from, in this order.
+/// The facts about a model or dataset that this model comes from, in output order.
 const SOURCE_FIELDS: &[&str] =
     &["name", "author", "version", "organization", "description", "url", "doi", "uuid", "repo_url"];
 
 impl Authorship {
-    /// Write it all. Empty texts and lists are left out.
+    /// Writes all fields, except empty strings and lists.
     pub(crate) fn write(&self, out: &mut Metadata) {
         for (field, form) in FIELDS {
             let Some(value) = self.fields.get(*field) else { continue };
@@ -127,8 +127,8 @@ impl Authorship {
         }
     }
 
-    /// The name of the file without ending that the reference chooses; `ty` is the type in it, `None` for a
-    /// vocabulary alone.
+    /// Returns the file name that the reference chooses, without its extension. `ty` is the type in
+    /// the name; `None` stands for a vocabulary without tensors.
     pub(crate) fn file_stem(&self, ty: Option<&str>) -> String {
         let dashed = |text: &str| text.trim().replace(' ', "-");
         let text = |field: &str| self.fields.get(field).and_then(Value::as_str);

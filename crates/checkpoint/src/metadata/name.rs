@@ -1,4 +1,4 @@
-//! What a model's identifier says: organization, base name, size, what it was tuned for, version.
+//! Splits a model's identifier into organization, base name, size, finetune and version.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use regex::Regex;
 /// The parts of an identifier such as `org/Base-7B-Instruct-v1.2`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NameParts {
-    /// All of it behind the organization.
+    /// Everything after the organization.
     pub(super) full: Option<String>,
     pub(super) organization: Option<String>,
     pub(super) base: Option<String>,
@@ -16,7 +16,7 @@ pub(super) struct NameParts {
     pub(super) size: Option<String>,
 }
 
-/// What a word of a name can be.
+/// The possible meanings of a word in a name.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Kinds {
     base: bool,
@@ -42,14 +42,14 @@ static SIZE: LazyLock<Regex> =
 static FINETUNE: LazyLock<Regex> = LazyLock::new(|| whole("chat|instruct|vision|lora"));
 static KEEPS_CASE: LazyLock<Regex> = LazyLock::new(|| whole(r"v\d+(\.\d+)*|\d.*"));
 
-/// A pattern for a whole word, in any case.
+/// Compiles a pattern that matches a whole word, ignoring case.
 fn whole(pattern: &str) -> Regex {
     Regex::new(&format!("^(?i:{pattern})$")).expect("a constant")
 }
 
 impl NameParts {
-    /// Take an identifier apart. A size is believed if it is near `parameters`, the number of the model's
-    /// parameters; 0 means that the number is not known.
+    /// Splits an identifier. Accepts a size only if it is close to `parameters`, the model's number
+    /// of parameters; 0 means unknown.
     pub(super) fn parse(id: &str, parameters: u64) -> Self {
         if id.contains(' ') {
             return Self { full: Some(id.to_owned()), ..Self::default() };
@@ -66,7 +66,7 @@ impl NameParts {
             .map(|(i, word)| classify(word, i > 0, parameters))
             .collect();
 
-        // A size in words counts only where there is none in numbers.
+        // A size in words counts only if there is none in numbers.
         let numeric =
             |(word, kinds): &(String, Kinds)| kinds.size && word.chars().any(char::is_numeric);
         if words.iter().any(numeric) {
@@ -74,7 +74,7 @@ impl NameParts {
                 kinds.size &= !word.chars().all(char::is_alphabetic);
             }
         }
-        // The base name is what comes first; what is left over names a purpose.
+        // The base name comes first; the remaining words name a purpose.
         let mut at_start = true;
         for (word, kinds) in &mut words {
             let alphabetic = word.starts_with(char::is_alphabetic);
@@ -122,7 +122,7 @@ impl NameParts {
     }
 }
 
-/// What a word is, and the word as it is written then.
+/// Classifies a word. Returns the spelling to use and the possible meanings.
 fn classify(word: &str, inner: bool, parameters: u64) -> (String, Kinds) {
     let none = Kinds::default();
     if VERSION.is_match(word) {
@@ -158,7 +158,7 @@ fn size(word: &str, parameters: u64) -> (String, Kinds) {
         let power = " KMBT".find(unit).map_or(-1, |power| power as i32);
         let named = number * 1000_f64.powi(power);
         if (named - parameters as f64).abs() > (7 * u128::from(parameters) / 8) as f64 {
-            // Rather a length of context.
+            // More likely a context length.
             kinds = Kinds { finetune: true, ..Kinds::default() };
             word.push(unit.to_ascii_lowercase());
             return (word, kinds);
@@ -168,7 +168,7 @@ fn size(word: &str, parameters: u64) -> (String, Kinds) {
     (word, kinds)
 }
 
-/// An identifier as a title: words that are all lower case get capitals.
+/// Turns an identifier into a title by capitalizing words that are all lower case.
 pub(super) fn title(id: &str) -> String {
     let words = id.trim().replace('-', " ");
     let words = words.split_whitespace().map(|word| {
@@ -178,13 +178,13 @@ pub(super) fn title(id: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Version numbers and what begins with a digit. Only a lower-case `v` counts, but only words in
-/// lower case are asked.
+/// Returns whether a word keeps its case: a version number, or a word that begins with a digit.
+/// Only called for lower-case words, so only a lower-case `v` counts.
 fn keeps_case(word: &str) -> bool {
     KEEPS_CASE.is_match(word)
 }
 
-/// A capital at the start and behind everything that is no letter.
+/// Capitalizes the first letter of the word and every letter after a non-letter.
 fn capitalize(word: &str) -> String {
     let mut out = String::new();
     let mut behind_letter = false;
@@ -199,7 +199,7 @@ fn capitalize(word: &str) -> String {
     out
 }
 
-/// The number of parameters in at least two digits: `110K`, `4.1M`.
+/// Formats the number of parameters with at least two digits: `110K`, `4.1M`.
 pub(super) fn rounded(parameters: u64) -> String {
     let parameters = parameters as f64;
     let (scaled, unit) = if parameters > 1e12 {

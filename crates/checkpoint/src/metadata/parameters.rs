@@ -1,20 +1,20 @@
 use granule_reader::SourceTensor;
 
-/// How many parameters a model has.
+/// The number of parameters of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Parameters {
-    /// All of them.
+    /// All parameters.
     pub(super) total: u64,
-    /// Those outside experts.
+    /// Parameters outside experts.
     shared: u64,
-    /// Those of one expert in every layer.
+    /// Parameters of one expert, summed over all layers.
     expert: u64,
-    /// Experts in a layer, on average.
+    /// Experts per layer, on average.
     experts: u64,
 }
 
 impl Parameters {
-    /// Count them over the tensors of a file.
+    /// Counts the parameters in the tensors of a file.
     pub(crate) fn count<'t>(tensors: impl IntoIterator<Item = &'t SourceTensor>) -> Self {
         let mut count = Self::default();
         let (mut experts, mut stacks) = (0, 0);
@@ -41,7 +41,7 @@ impl Parameters {
         count
     }
 
-    /// As a label: `135M`, `8x7.2B`.
+    /// Formats the number as a label: `135M`, `8x7.2B`.
     pub(super) fn label(&self) -> String {
         if self.experts > 0 {
             format!("{}x{}", self.experts, super::name::rounded(self.shared + self.expert))

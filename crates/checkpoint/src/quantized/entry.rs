@@ -1,4 +1,4 @@
-//! What a checkpoint says about how its tensors are quantized.
+//! The information in a checkpoint about how its tensors are quantized.
 
 use std::path::{Path, PathBuf};
 
@@ -7,28 +7,31 @@ use serde_json::{Map, Value, json};
 use crate::json::read_json;
 use crate::{Error, Folder, Problem};
 
-/// An entry about the quantization, and the file that holds it. It says how tensors are quantized
-/// that are; whether there are any, the tensors show.
+/// A quantization entry and the file that holds it. The entry says how tensors are quantized; the
+/// tensors show whether they are.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Entry {
     value: Value,
     path: PathBuf,
 }
 
-/// How GPTQ packs its codes.
+/// The layout of GPTQ codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Gptq {
-    /// Bits of a code, if the entry says so.
+    /// Bits per code, if the entry says so.
     pub(super) bits: Option<u32>,
-    /// What is added to zero points.
+    /// The number added to zero points.
     pub(super) raise: i32,
 }
 
 impl Entry {
-    /// The first of: `quantization_config` of the config's text part, that of the config itself
-    /// (`config` is the whole `config.json`, at `path`), `hf_quant_config.json`, whose producer
-    /// names the method, and the `quantize_config.json` of GPTQ's own programs, which only counts
-    /// if there are tensors of GPTQ, `gptq`.
+    /// Finds the entry. The first of these wins:
+    ///
+    /// - `quantization_config` of the config's text part, then of the config itself (`config` is
+    ///   the whole `config.json`, at `path`)
+    /// - `hf_quant_config.json`, whose producer names the method
+    /// - `quantize_config.json` of GPTQ's own programs, which counts only if there are GPTQ tensors
+    ///   (`gptq`)
     pub(crate) fn find(
         config: &Map<String, Value>,
         path: &Path,
@@ -63,7 +66,7 @@ impl Entry {
         Ok(None)
     }
 
-    /// The file.
+    /// Returns the file that holds the entry.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -72,7 +75,7 @@ impl Entry {
         self.text("quant_method")
     }
 
-    /// The method and its format.
+    /// Formats the method and its format for messages.
     pub(super) fn named(&self) -> String {
         let method = self.method().unwrap_or_default();
         self.text("format").map_or(method.to_owned(), |format| format!("{method}, {format}"))
@@ -82,7 +85,7 @@ impl Entry {
         self.value.get(key).and_then(Value::as_str)
     }
 
-    /// Numbers that share a scale, in the last dimensions, if the entry says so.
+    /// Returns how many numbers share a scale in each of the last dimensions, if the entry says so.
     pub(super) fn block(&self) -> Result<Option<Vec<u64>>, Problem> {
         match self.method() {
             Some("fp8") => block("weight_block_size", &self.value),
@@ -94,13 +97,13 @@ impl Entry {
         }
     }
 
-    /// What compressed-tensors says about the weights of each group.
+    /// Iterates over the weight settings of the compressed-tensors groups.
     fn groups(&self) -> impl Iterator<Item = &Value> {
         let groups = self.value.get("config_groups").and_then(Value::as_object);
         groups.into_iter().flatten().map(|(_, group)| &group["weights"])
     }
 
-    /// How GPTQ packs its codes.
+    /// Reads how GPTQ packs its codes.
     pub(super) fn gptq(&self) -> Result<Gptq, Problem> {
         let found = self.value.get("bits").filter(|bits| !bits.is_null());
         let bits = found.and_then(Value::as_u64).and_then(|bits| u32::try_from(bits).ok());
@@ -113,13 +116,13 @@ impl Entry {
         Ok(Gptq { bits, raise: i32::from(first_version) })
     }
 
-    /// Bits of a code, and how many codes share a scale, of integers that compressed-tensors has
-    /// packed.
+    /// Returns the bits per code and the number of codes per scale of integers packed by
+    /// compressed-tensors.
     pub(super) fn packed(&self) -> Result<(u32, u64), Problem> {
         let method = "compressed-tensors";
         let mut groups = self.groups();
         let (Some(weights), None) = (groups.next(), groups.next()) else {
-            let groups = "config_groups with another number of groups than one";
+            let groups = "config_groups that are not exactly one group";
             return Err(unread(format!("{method}, {groups}")));
         };
         let packed = self.text("format") == Some("pack-quantized");
@@ -134,7 +137,7 @@ impl Entry {
     }
 }
 
-/// The problem of a method that is not read.
+/// Makes the problem of an unsupported method.
 pub(super) const fn unread(method: String) -> Problem {
     Problem::Quantization { method, tensor: None }
 }

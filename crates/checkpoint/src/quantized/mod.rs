@@ -1,9 +1,9 @@
-//! Checkpoints whose tensors are quantized: which tensors belong together, and what they stand for.
+//! Quantized checkpoints: which tensors belong together, and which weights they represent.
 //!
-//! The tensors decide whether a weight is quantized, by their names and types; the config says what
-//! they leave open, such as the number of bits. So what is left over in the config of a model that
-//! is no longer quantized does no harm, and a weight that is quantized is never read as if it were
-//! not.
+//! The tensors decide whether a weight is quantized, by their names and types. The config only adds
+//! details that they leave open, such as the number of bits. A leftover entry in the config of a
+//! model that is no longer quantized is therefore harmless, and a quantized weight is never read as
+//! a plain one.
 
 mod entry;
 mod mxfp4;
@@ -21,14 +21,14 @@ pub(super) use entry::Entry;
 use names::{SCALES, is_codes, is_small, is_unused, may_be_codes, scales_of, unread_method};
 use packed::Packed;
 
-/// What does not fit.
+/// An error while joining tensors.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The file that says how the checkpoint is quantized.
+    /// The file that holds the quantization entry is at fault.
     Entry(Problem),
-    /// A tensor, in the file with this index.
+    /// A tensor in the file with this index is at fault.
     Tensor(usize, String, Problem),
-    /// Something that is complete already.
+    /// An error that needs no further context.
     Other(Error),
 }
 
@@ -38,12 +38,12 @@ impl From<Error> for Fault {
     }
 }
 
-/// Methods whose tensors are read.
+/// Supported methods.
 const METHODS: &[&str] = &["fp8", "mxfp4", "modelopt", "compressed-tensors", "gptq", "bitnet"];
 
-/// Join the tensors that stand for one: numbers with their scales, and codes of blocks with theirs.
-/// The tensors keep their order; each result stands where the numbers did, but as in the reference
-/// those with codes in words come last. What is odd is said in `warnings`.
+/// Joins tensors that together form one: numbers and their scales, or codes of blocks and theirs.
+/// The tensors keep their order, and each result takes the place of its numbers. As in the
+/// reference, tensors with packed codes come last instead. Adds a warning for anything odd.
 pub(super) fn join(
     tensors: Vec<StoredTensor>,
     entry: Option<&Entry>,
@@ -74,15 +74,15 @@ struct Joiner<'a> {
     /// Whether anything shows that the checkpoint is, or was, quantized.
     quantized: bool,
     names: HashMap<String, usize>,
-    /// The tensors that have not become part of another one.
+    /// The tensors that are not yet part of another one.
     slots: Vec<Option<StoredTensor>>,
-    /// Those that come after all others.
+    /// Tensors that follow all others.
     last: Vec<StoredTensor>,
     files: &'a [DataFile],
-    /// Numbers that share a scale, in the last dimensions, where scales are not for whole rows or
-    /// tensors.
+    /// Numbers that share a scale in the last dimensions, if scales are for neither whole rows nor
+    /// whole tensors.
     block: Option<Vec<u64>>,
-    /// Weights that were joined.
+    /// Number of joined weights.
     joined: usize,
 }
 
@@ -95,7 +95,7 @@ impl Joiner<'_> {
         self.slots[*self.names.get(name)?].as_ref()
     }
 
-    /// Take the tensor with this name, which belongs to `owner`.
+    /// Removes and returns the tensor with this name, which belongs to `owner`.
     fn partner(&mut self, owner: &StoredTensor, other: String) -> Result<StoredTensor, Fault> {
         self.take(&other).ok_or_else(|| fault(owner, Problem::NoPartner { other }))
     }
@@ -135,7 +135,8 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// The name of the numbers that a tensor of this name is the scale of; `None` if it is none.
+    /// Returns the name of the numbers that belong to a scale of this name; `None` if it is not a
+    /// scale.
     fn numbers_of(&self, name: &str) -> Option<String> {
         let of = |(end, of): &(&str, &str)| Some(format!("{}{of}", name.strip_suffix(end)?));
         if let Some(numbers) = scales_of(self.method()).iter().find_map(of)
@@ -147,16 +148,16 @@ impl Joiner<'_> {
         SCALES.iter().filter_map(of).find(small)
     }
 
-    /// Join scales with their numbers.
+    /// Joins scales with their numbers.
     fn scale(&mut self, scales: StoredTensor, of: String) -> Result<(), Fault> {
         let Some(numbers) = self.take(&of) else {
-            // ModelOpt keeps scales of tensors that it has left out.
+            // ModelOpt keeps the scales of tensors that it omits.
             return match self.method() {
                 Some("modelopt") => Ok(()),
                 _ => Err(fault(&scales, Problem::NoPartner { other: of })),
             };
         };
-        // Two numbers in a byte.
+        // Each byte holds two numbers.
         if numbers.ty == DataType::U8 && scales.ty == DataType::F8E4M3 {
             return Err(self.unread(&numbers, "NVFP4"));
         }
@@ -186,7 +187,7 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// Join the four tensors of a weight that GPTQ has packed.
+    /// Joins the four tensors of a weight that GPTQ has packed.
     fn gptq(&mut self, codes: StoredTensor, base: &str) -> Result<(), Fault> {
         let grouped = self.names.contains_key(&format!("{base}.g_idx"));
         let how = match (self.entry, self.method()) {
@@ -198,12 +199,12 @@ impl Joiner<'_> {
         let scales = self.partner(&codes, format!("{base}.scales"))?;
         let zeros = self.partner(&codes, format!("{base}.qzeros"))?;
         let groups = self.partner(&codes, format!("{base}.g_idx"))?;
-        // Words times 32 bits are columns times bits.
+        // The number of words times 32 equals the number of columns times the bits per code.
         let words = codes.shape.first().copied().unwrap_or_default();
         let shown = words.saturating_mul(32).checked_div(groups.values());
         let bits = how.bits.or(shown.and_then(|bits| u32::try_from(bits).ok()));
         let Some(bits @ (2 | 4 | 8)) = bits else {
-            return Err(self.unread(&codes, "gptq with another number of bits than 2, 4 and 8"));
+            return Err(self.unread(&codes, "gptq with a number of bits other than 2, 4 and 8"));
         };
         let of = [codes, scales, zeros, groups];
         let name = format!("{base}.weight");
@@ -212,7 +213,7 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// Join the tensors of a weight that compressed-tensors has packed.
+    /// Joins the tensors of a weight that compressed-tensors has packed.
     fn packed(&mut self, codes: StoredTensor, base: &str) -> Result<(), Fault> {
         let (bits, group) = match (self.entry, self.method()) {
             (Some(entry), Some("compressed-tensors")) => {
@@ -230,8 +231,8 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// Numbers that share a scale, where scales are neither for rows nor for tensors: what the
-    /// entry says, else the one power of two that all tensors fit.
+    /// Finds the block that shares a scale where scales are for neither rows nor tensors: the
+    /// entry's, or else the only power of two that fits all tensors.
     fn find_block(&self) -> Result<Option<Vec<u64>>, Fault> {
         let pairs = self.slots.iter().flatten().filter_map(|scales| {
             let numbers = self.get(&self.numbers_of(&scales.name)?)?;
@@ -256,7 +257,7 @@ impl Joiner<'_> {
         })
     }
 
-    /// What is left must not be parts of quantized weights.
+    /// Checks that no parts of quantized weights are left over.
     fn check_rest(&self) -> Result<(), Fault> {
         for tensor in self.slots.iter().flatten() {
             if let Some(method) = unread_method(tensor) {
@@ -273,7 +274,7 @@ impl Joiner<'_> {
                 let ty = tensor.ty.name();
                 let method = match has("scales") && has("biases") {
                     true => "MLX".to_owned(),
-                    false => format!("a method that is not known, to {ty}"),
+                    false => format!("an unknown method, to {ty}"),
                 };
                 return Err(self.unread(tensor, &method));
             }
@@ -281,7 +282,7 @@ impl Joiner<'_> {
         Ok(())
     }
 
-    /// Say what is odd.
+    /// Adds warnings for anything odd.
     fn warn(&self, before: usize, warnings: &mut Vec<String>) {
         let rest: Vec<_> = self.slots.iter().flatten().collect();
         let plain = |tensor: &&&StoredTensor| is_float8(tensor.ty) && tensor.shape.len() >= 2;
@@ -292,10 +293,10 @@ impl Joiner<'_> {
             && !dropped
         {
             let file = entry.path().file_name().unwrap_or_default().to_string_lossy();
-            let method = entry.method().unwrap_or("a method without name");
+            let method = entry.method().unwrap_or("unnamed method");
             warnings.push(format!(
-                "{file} says that the model is quantized ({method}), but no tensor is: the entry is \
-                 ignored"
+                "{file} says that the model is quantized ({method}), but no tensor is: the entry \
+                 is ignored"
             ));
         }
         if let (Some(first), true) = (unscaled.first(), self.joined > 0) {
@@ -305,16 +306,16 @@ impl Joiner<'_> {
                 more => format!(" and {more} other tensors"),
             };
             warnings.push(format!(
-                "tensor {:?}{more}: the numbers are {} without scales, while other tensors have \
-                 scales; they are read as they are",
+                "tensor {:?}{more}: the numbers are {} but have no scales, although other tensors \
+                 have scales; they are read unscaled",
                 first.name,
                 first.ty.name()
             ));
         }
     }
 
-    /// The fault of a tensor that shows a method which is not read: the one that the entry names,
-    /// if that is not read either, else `method`.
+    /// Makes the fault of a tensor that shows an unsupported method. Names the entry's method if
+    /// that is unsupported too, and otherwise `method`.
     fn unread(&self, tensor: &StoredTensor, method: &str) -> Fault {
         match (self.entry, self.method()) {
             (Some(entry), Some(named)) if named == method => {
@@ -327,7 +328,7 @@ impl Joiner<'_> {
         }
     }
 
-    /// The fault of an entry, with a tensor that shows that the entry counts.
+    /// Makes a fault of the entry that names a tensor as evidence that the entry applies.
     fn of_entry(&self, problem: Problem, tensor: &StoredTensor) -> Fault {
         Fault::Entry(match problem {
             Problem::Quantization { method, .. } => {
@@ -340,7 +341,7 @@ impl Joiner<'_> {
 
 const UNSAID_GPTQ: Problem = Problem::QuantizationUnsaid {
     method: "gptq",
-    lacks: "how its zero points count: config.json needs a quantization_config with \
+    lacks: "how to read its zero points: config.json needs a quantization_config with \
             \"quant_method\", \"bits\" and \"checkpoint_format\", or the folder the model's \
             quantize_config.json",
 };
@@ -349,7 +350,7 @@ const fn is_float8(ty: DataType) -> bool {
     matches!(ty, DataType::F8E4M3 | DataType::F8E5M2)
 }
 
-/// Types that scales have.
+/// Returns whether scales can have this type.
 const fn is_float(ty: DataType) -> bool {
     use DataType::{BF16, F8E4M3, F8E5M2, F8E8M0, F16, F32, F64};
     matches!(ty, F64 | F32 | F16 | BF16 | F8E4M3 | F8E5M2 | F8E8M0)

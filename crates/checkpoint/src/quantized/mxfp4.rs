@@ -1,7 +1,8 @@
-//! MXFP4 tensors, whose codes and scales are two tensors of a checkpoint and one of a GGUF file.
+//! MXFP4 tensors: codes and scales are two tensors in a checkpoint and one in a GGUF file.
 //!
-//! The numbers are the same on both sides, and so are codes and scales: only bits move. In the checkpoint byte
-//! `i` of a block holds the codes of values `2 i` (low nibble) and `2 i + 1`; in the file of `i` and `i + 16`.
+//! Codes and scales have the same values on both sides; only their bits move. In the checkpoint,
+//! byte `i` of a block holds the codes of values `2 i` (low nibble) and `2 i + 1`. In a GGUF file
+//! it holds those of values `i` and `i + 16`.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,24 +12,25 @@ use crate::file::DataFile;
 use crate::stored::{Data, Joined, StoredTensor};
 use crate::{Error, Problem};
 
-/// Values of a block.
+/// Values per block.
 const VALUES: u64 = 32;
-/// Bytes of the codes of a block.
+/// Bytes of codes per block.
 const CODES: usize = 16;
-/// Bytes of a block in the file: the scale, then the codes.
+/// Bytes per block of a GGUF file: the scale, then the codes.
 const BLOCK: usize = 17;
 
-/// The two tensors.
+/// The two tensors of the checkpoint.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Blocks {
-    /// A block's codes in the last dimension.
+    /// The codes, with those of one block in the last dimension.
     codes: StoredTensor,
-    /// One scale a block.
+    /// The scales, one per block.
     scales: StoredTensor,
 }
 
-/// The tensor of blocks that codes of shape `[.., blocks of a row, 16]` and scales of shape `[.., blocks of a row]`
-/// stand for: it has the name of the codes, type [`DataType::Mxfp4`] and shape `[.., values of a row]`.
+/// Joins codes of shape `[.., blocks of a row, 16]` and scales of shape `[.., blocks of a row]` to
+/// a tensor of blocks. The result has the name of the codes, type [`DataType::Mxfp4`] and shape
+/// `[.., values of a row]`.
 pub(super) fn join(codes: StoredTensor, scales: StoredTensor) -> Result<StoredTensor, Problem> {
     let shapes = || Problem::MxShapes {
         codes: codes.shape.clone(),
@@ -76,7 +78,7 @@ impl Joined for Blocks {
     }
 }
 
-/// A block of the file.
+/// Packs a block of a GGUF file.
 fn pack(scale: u8, pairs: &[u8; CODES]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     block[0] = scale;

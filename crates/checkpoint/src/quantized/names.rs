@@ -1,9 +1,9 @@
-//! How tensors are called that belong to quantized weights.
+//! Names of the tensors that make up quantized weights.
 
 use crate::data_type::DataType;
 use crate::stored::StoredTensor;
 
-/// The ends of the names of scales, and what stands in their place in the names of the numbers.
+/// Endings of the names of scales, and the matching endings of the names of their numbers.
 pub(super) const SCALES: &[(&str, &str)] = &[
     ("_scale_inv", ""),
     (".qscale_weight", ".weight"),
@@ -12,7 +12,7 @@ pub(super) const SCALES: &[(&str, &str)] = &[
     ("_scale", ""),
 ];
 
-/// Of those, the ones that the reference joins with numbers of any type, by method.
+/// Returns those that the reference joins with numbers of any type, by method.
 pub(super) fn scales_of(method: Option<&str>) -> &'static [(&'static str, &'static str)] {
     match method {
         Some("fp8") => &SCALES[..2],
@@ -21,7 +21,7 @@ pub(super) fn scales_of(method: Option<&str>) -> &'static [(&'static str, &'stat
     }
 }
 
-/// Numbers for quantizing activations and caches, which GGUF has no place for: the ends of their
+/// Numbers for quantizing activations and caches, which GGUF cannot store: the endings of their
 /// names.
 const UNUSED: &[&str] = &[
     ".act_scale",
@@ -51,15 +51,16 @@ const UNUSED: &[&str] = &[
     "_input_scale",
 ];
 
-/// Whether a tensor only serves programs that also quantize activations or caches. In a checkpoint
-/// that is not `quantized` only single numbers do: a model may have vectors of such names.
+/// Returns whether a tensor only serves programs that also quantize activations or caches. In a
+/// checkpoint that is not `quantized`, only single numbers count, because models may have vectors
+/// of such names.
 pub(super) fn is_unused(tensor: &StoredTensor, quantized: bool) -> bool {
     let single = || tensor.shape.iter().all(|length| *length == 1);
     UNUSED.iter().any(|end| tensor.name.ends_with(end)) && (quantized || single())
 }
 
-/// Parts of quantized weights that are not read, by the ends of their names, with the method. Codes
-/// are integers; what else they may be called, models may have too.
+/// Parts of quantized weights of unsupported methods: the ending of the name, the kind of part and
+/// the method. For names that models may also use, only integers count.
 const UNREAD: &[(&str, Part, &str)] = &[
     (".SCB", Part::Any, "bitsandbytes (8 bits)"),
     (".absmax", Part::Any, "bitsandbytes"),
@@ -88,15 +89,15 @@ const UNREAD: &[(&str, Part, &str)] = &[
     (".weight_scale_inv", Part::Any, "a method with scales"),
 ];
 
-/// What a tensor must be to be a part of a quantized weight.
+/// The condition for a tensor to be part of a quantized weight.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     Any,
-    /// Integers.
+    /// It holds integers.
     Codes,
 }
 
-/// The method of which a tensor is a part, if it is one of those that are not read.
+/// Returns the method if a tensor is part of an unsupported one.
 pub(super) fn unread_method(tensor: &StoredTensor) -> Option<&'static str> {
     let of = |(end, part, _): &&(&str, Part, _)| {
         tensor.name.ends_with(end) && (*part == Part::Any || is_integer(tensor.ty))
@@ -104,19 +105,19 @@ pub(super) fn unread_method(tensor: &StoredTensor) -> Option<&'static str> {
     UNREAD.iter().find(of).map(|(.., method)| *method)
 }
 
-/// Numbers of 8 bits that only a scale makes weights.
+/// Returns whether this is an 8-bit type whose numbers need a scale to become weights.
 pub(super) const fn is_small(ty: DataType) -> bool {
     matches!(ty, DataType::F8E4M3 | DataType::F8E5M2 | DataType::I8)
 }
 
-/// Whether a tensor can only be codes that stand for weights: a matrix of integers in the place of
+/// Returns whether a tensor can only be quantization codes: a matrix of integers under the name of
 /// a weight.
 pub(super) fn is_codes(tensor: &StoredTensor) -> bool {
     tensor.shape.len() >= 2 && tensor.name.ends_with(".weight") && is_integer(tensor.ty)
 }
 
-/// Whether a tensor of a checkpoint that says it is quantized by a method that is not known here
-/// may be codes. What models have anyway is not: masks, positions.
+/// Returns whether a tensor may be codes in a checkpoint whose quantization method is unknown here.
+/// Excludes tensors that unquantized models have, such as masks and positions.
 pub(super) fn may_be_codes(tensor: &StoredTensor) -> bool {
     const NONE: &[&str] = &[".bias", "_bias", "_ids", "_mask", ".mask", "_index", "_tracked"];
     is_integer(tensor.ty) && !NONE.iter().any(|end| tensor.name.ends_with(end))

@@ -1,4 +1,4 @@
-//! Tensors of integers of a few bits, several in a word, that stand for numbers: the value is `f32`.
+//! Tensors of integers of a few bits, several to a word. They are read as `f32`.
 
 use std::hash::{Hash, Hasher};
 use std::ops::Range;
@@ -9,14 +9,14 @@ use crate::file::DataFile;
 use crate::stored::{Data, Joined, StoredTensor};
 use crate::{Error, Problem};
 
-/// Rows that are decoded together where they lie across the words: bounds the memory.
+/// Rows to decode together if their codes run across words. Bounds the memory use.
 const BATCH: u64 = 64;
 
-/// Codes with what belongs to them, by the layout.
+/// Codes and their companion tensors, by layout.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Packed {
     layout: Layout,
-    /// Bits of a code.
+    /// Bits per code.
     bits: u32,
     rows: u64,
     columns: u64,
@@ -24,18 +24,20 @@ pub(super) struct Packed {
 
 #[derive(Clone, Debug, Hash)]
 enum Layout {
-    /// compressed-tensors: words along the rows, a scale for so many columns.
+    /// compressed-tensors: words run along the rows, and each `group` of columns has a scale.
     Groups { codes: StoredTensor, scales: StoredTensor, zeros: Option<StoredTensor>, group: u64 },
-    /// GPTQ: words across the rows (the codes are transposed), and for each column the number of its group.
+    /// GPTQ: words run across the rows, so the codes are transposed, and each column has a group
+    /// number.
     Columns {
         codes: StoredTensor,
         scales: StoredTensor,
         zeros: StoredTensor,
         groups: Vec<u32>,
-        /// What is added to each zero point.
+        /// The number added to each zero point.
         raise: i32,
     },
-    /// BitNet: bits `2 i` and `2 i + 1` of all bytes are the `i`-th quarter of the rows; one inverse scale.
+    /// BitNet: bits `2 i` and `2 i + 1` of all bytes form quarter `i` of the rows. One inverse
+    /// scale.
     Ternary { codes: StoredTensor, scale: StoredTensor },
 }
 
@@ -66,7 +68,8 @@ impl Joined for Packed {
 }
 
 impl Packed {
-    /// A tensor `name` of a compressed-tensors checkpoint; `shape` holds rows and columns.
+    /// Makes the tensor `name` of a compressed-tensors checkpoint. `shape` holds the numbers of
+    /// rows and columns.
     pub(super) fn groups(
         name: String,
         bits: u32,
@@ -101,7 +104,7 @@ impl Packed {
             .map_err(|problem| Error::of_tensor(files[file].path(), &name, problem))
     }
 
-    /// A tensor `name` of a GPTQ checkpoint.
+    /// Makes the tensor `name` of a GPTQ checkpoint.
     pub(super) fn columns(
         name: String,
         bits: u32,
@@ -138,7 +141,7 @@ impl Packed {
             .map_err(|problem| Error::of_tensor(files[file].path(), &name, problem))
     }
 
-    /// The tensor of a BitNet checkpoint with these codes.
+    /// Makes the tensor of a BitNet checkpoint with these codes.
     pub(super) fn ternary(
         codes: StoredTensor,
         scale: StoredTensor,
@@ -174,7 +177,7 @@ impl Packed {
         })
     }
 
-    /// The values of whole rows.
+    /// Decodes the values of whole rows.
     fn decode(&self, files: &[DataFile], rows: Range<u64>) -> Result<Vec<f32>, Error> {
         let width = self.columns as usize;
         let mut out = vec![0.0; (rows.end - rows.start) as usize * width];
@@ -247,7 +250,7 @@ impl Packed {
     }
 }
 
-/// A row of words.
+/// Reads a row of words.
 fn words(tensor: &StoredTensor, files: &[DataFile], row: u64) -> Result<Vec<u32>, Error> {
     row_bytes(tensor, files, row).map(|bytes| as_words(&bytes))
 }
@@ -256,7 +259,7 @@ fn as_words(bytes: &[u8]) -> Vec<u32> {
     bytes.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect()
 }
 
-/// A row of numbers.
+/// Reads a row of numbers.
 fn numbers(tensor: &StoredTensor, files: &[DataFile], row: u64) -> Result<Vec<f32>, Error> {
     row_bytes(tensor, files, row).map(|bytes| tensor.ty.widen(&bytes))
 }
@@ -268,7 +271,7 @@ fn row_bytes(tensor: &StoredTensor, files: &[DataFile], row: u64) -> Result<Vec<
     Ok(bytes)
 }
 
-/// A tensor as messages show it.
+/// Describes a tensor in messages.
 fn summary(tensor: &StoredTensor) -> String {
     format!("{:?} {} {:?}", tensor.name, tensor.ty.name(), tensor.shape)
 }

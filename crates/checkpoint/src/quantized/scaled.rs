@@ -1,4 +1,4 @@
-//! Tensors of small numbers with scales: the value is the product of both, as `f32`.
+//! Tensors of small numbers with scales. The values are their products as `f32`.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -13,15 +13,16 @@ use crate::{Error, Problem};
 pub(super) struct Scaled {
     numbers: StoredTensor,
     scales: StoredTensor,
-    /// For each dimension of the numbers: how many indices in a row have the same scale. `None` if all have.
+    /// For each dimension of the numbers, the count of consecutive indices that share a scale;
+    /// `None` if all do.
     runs: Vec<Option<u64>>,
 }
 
-/// The tensor of products, of the name and shape of the numbers.
+/// Makes the tensor of products, with the name and shape of the numbers.
 ///
-/// `block` tells how many numbers share a scale in each of the last dimensions of the scales; a block at the end of
-/// a dimension may be cut off. Without it a scale stands for one index of a dimension. Dimensions that the scales lack
-/// at the end, or in which they have the length 1, share their scales.
+/// `block` holds how many numbers share a scale in each of the last dimensions of the scales; the
+/// last block of a dimension may be cut short. Without it, a scale covers one index of a dimension.
+/// Trailing dimensions that the scales lack, or in which they have length 1, share one scale.
 pub(super) fn scale(
     numbers: StoredTensor,
     scales: StoredTensor,
@@ -43,23 +44,23 @@ pub(super) fn scale(
     })
 }
 
-/// Blocks that scales are for where nothing says the size: the same in both dimensions.
+/// Block sizes to try if nothing specifies one; the same in both dimensions.
 pub(super) const BLOCKS: &[u64] = &[16, 32, 64, 128, 256, 512];
 
-/// Whether scales of this shape are for numbers of that shape.
+/// Returns whether scales of this shape match numbers of that shape.
 pub(super) fn fits(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> bool {
     runs(numbers, scales, block).is_some()
 }
 
-/// What is wrong with the values of scales.
+/// A failed check of scales.
 pub(super) enum Bad {
-    /// One of them.
+    /// A scale is invalid.
     Scale(Problem),
-    /// They cannot be read.
+    /// The scales cannot be read.
     File(Error),
 }
 
-/// Every scale must be finite, and not zero if it is a divisor.
+/// Checks that every scale is finite, and not zero if it is a divisor.
 pub(super) fn check_scales(
     scales: &StoredTensor,
     divisor: bool,
@@ -72,12 +73,12 @@ pub(super) fn check_scales(
     }
 }
 
-/// Whether all values of a tensor are zero.
+/// Returns whether all values of a tensor are zero.
 pub(super) fn all_zero(tensor: &StoredTensor, files: &[DataFile]) -> Result<bool, Error> {
     first(tensor, files, |value| value != 0.0).map(|found| found.is_none())
 }
 
-/// The first value of a tensor for which this holds, and its number.
+/// Finds the first value of a tensor that meets a condition, and its index.
 fn first(
     tensor: &StoredTensor,
     files: &[DataFile],
@@ -97,8 +98,8 @@ fn first(
     Ok(None)
 }
 
-/// See [`Scaled::runs`]. `None` if the shapes do not fit. Where scales for blocks are expected, some
-/// may be for whole rows.
+/// Computes [`Scaled::runs`]; `None` if the shapes do not match. If block scales are expected, some
+/// scales may still be for whole rows.
 fn runs(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> Option<Vec<Option<u64>>> {
     let in_blocks = block.and_then(|block| block_runs(numbers, scales, Some(block)));
     in_blocks.or_else(|| block_runs(numbers, scales, None))
@@ -117,7 +118,7 @@ fn block_runs(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> Option<
         let Some(scales) = scales.get(dimension) else { return Some(None) };
         let run = if dimension < unblocked { 1 } else { block[dimension - unblocked] };
         let covered = scales.checked_mul(run)?;
-        // No more scales than needed: other numbers were meant.
+        // More scales than needed belong to other numbers.
         let fits = run > 0 && covered >= *length && covered - length < run;
         match (covered, fits) {
             (1, _) => Some(None),
@@ -164,7 +165,7 @@ impl Joined for Scaled {
 }
 
 impl Scaled {
-    /// The row of the scales that belongs to a row of numbers.
+    /// Returns the row of the scales that belongs to a row of numbers.
     fn scale_row(&self, mut row: u64) -> u64 {
         let mut scale_row = 0;
         let mut step = 1;
@@ -182,10 +183,10 @@ impl Scaled {
     }
 }
 
-/// The scales of the row that was asked for last.
+/// The scales of the most recently requested row.
 struct RowOfScales<'a> {
     scales: &'a StoredTensor,
-    /// Scales of a row of numbers.
+    /// Scales per row of numbers.
     length: u64,
     current: Option<u64>,
     values: Vec<f32>,

@@ -1,5 +1,5 @@
-//! Tokenizers of a vocabulary without `tokenizer.json`: `vocab.json` with `merges.txt`, or `vocab.txt`. What
-//! is made of them is the text of a `tokenizer.json`, as the library's converters make it.
+//! Tokenizers of a vocabulary without `tokenizer.json`: `vocab.json` with `merges.txt`, or
+//! `vocab.txt`. Builds the `tokenizer.json` that the library's converters would make of them.
 
 use std::path::PathBuf;
 
@@ -13,17 +13,17 @@ use crate::folder::Named;
 use crate::json::read_object;
 use crate::{Error, Folder};
 
-/// Whether there is a vocabulary of BPE.
+/// Returns whether the folder has a BPE vocabulary.
 pub(super) fn has_merges(folder: &dyn Folder) -> bool {
     folder.exists("vocab.json") && folder.exists("merges.txt")
 }
 
-/// Whether there is a vocabulary of pieces of words.
+/// Returns whether the folder has a WordPiece vocabulary.
 pub(super) fn has_words(folder: &dyn Folder) -> bool {
     folder.exists("vocab.txt")
 }
 
-/// The file of the vocabulary, and the text of the tokenizer.
+/// Returns the vocabulary file and the text of the tokenizer.
 pub(super) fn tokenizer(
     folder: &dyn Folder,
     class: &Class,
@@ -58,7 +58,8 @@ fn bpe(
 ) -> Result<Value, Error> {
     let text = read_lines(&folder.at("merges.txt"))?;
     let mut merges: Vec<(&str, &str)> = Vec::new();
-    // The library's reader of GPT-2's form drops the first and the last line, whatever they hold.
+    // The library's reader for the format of GPT-2 drops the first and the last line, whatever they
+    // contain.
     let lines = text.split('\n');
     let lines: Vec<&str> = match bare {
         Bare::Qwen2 => {
@@ -78,7 +79,10 @@ fn bpe(
     }
     let prefix = config.get("add_prefix_space").is_some_and(truth);
     let id = |text: &str| vocabulary.get(text).and_then(Value::as_u64).unwrap_or_default();
-    let byte_level = |regex| json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": regex});
+    let byte_level = |regex| {
+        json!({"type": "ByteLevel", "add_prefix_space": prefix,
+            "trim_offsets": true, "use_regex": regex})
+    };
     let post = match bare {
         Bare::Roberta => json!({
             "type": "RobertaProcessing", "sep": [token("sep_token"), id(&token("sep_token"))],
@@ -95,7 +99,8 @@ fn bpe(
                     {"Sequence": {"id": "A", "type_id": 0}},
                 ],
                 "pair": [
-                    {"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
+                    {"Sequence": {"id": "A", "type_id": 0}},
+                    {"Sequence": {"id": "B", "type_id": 1}},
                 ],
                 "special_tokens": {bos.clone(): {"id": bos, "ids": ids, "tokens": [bos]}},
             })
@@ -105,7 +110,8 @@ fn bpe(
     let (normalizer, pre) = match bare {
         Bare::Qwen2 => {
             let split = json!({
-                "type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated", "invert": false,
+                "type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated",
+                "invert": false,
             });
             let steps = json!({"type": "Sequence", "pretokenizers": [split, byte_level(false)]});
             (json!({"type": "NFC"}), steps)
@@ -150,7 +156,8 @@ fn word_piece(
             "type": "TemplateProcessing",
             "single": [special(&first, 0), sequence("A", 0), special(&last, 0)],
             "pair": [
-                special(&first, 0), sequence("A", 0), special(&last, 0), sequence("B", 1), special(&last, 1),
+                special(&first, 0), sequence("A", 0), special(&last, 0), sequence("B", 1),
+                special(&last, 1),
             ],
             "special_tokens": {first.clone(): known(&first), last.clone(): known(&last)},
         },
@@ -162,7 +169,7 @@ fn word_piece(
     })
 }
 
-/// The lines of `vocab.txt`, whose numbers are the ids.
+/// Reads the lines of `vocab.txt`; the line numbers are the ids.
 fn words(file: &Named<'_>) -> Result<Map<String, Value>, Error> {
     let text = read_lines(file)?;
     let lines = text.strip_suffix('\n').unwrap_or(&text).split('\n');

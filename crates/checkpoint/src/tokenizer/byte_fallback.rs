@@ -1,5 +1,5 @@
-//! `tokenizer.json` with BPE on characters and tokens for single bytes: a SentencePiece model in another
-//! form, without its scores.
+//! `tokenizer.json` with BPE on characters and tokens for single bytes: a SentencePiece model in
+//! another form, without its scores.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use super::library::Library;
 use super::{Input, TokenType, Tokens, Vocabulary};
 use crate::Error;
 
-/// The score of every token: the file has none.
+/// The score of every token, because the file has none.
 const SCORE: f32 = -1000.0;
 
-/// Whether the checkpoint has one.
+/// Returns whether the checkpoint has a tokenizer of this kind.
 pub(super) fn is_there(input: &Input<'_>) -> bool {
     let Some(json) = &input.json else { return false };
     let flag = |key| json.model(key).and_then(Value::as_bool);
@@ -22,7 +22,7 @@ pub(super) fn is_there(input: &Input<'_>) -> bool {
         && decoder.and_then(Value::as_str) == Some("Sequence")
 }
 
-/// The tokens of the model, then the added ones.
+/// Reads the tokens of the model, followed by the added ones.
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
     let library = Library::open(input, warnings)?;
     let texts = library.texts();
@@ -51,7 +51,7 @@ pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Voca
     Ok(Vocabulary { limited: true, ..Vocabulary::new("llama", "default", tokens) })
 }
 
-/// Whether a token stands for a byte: `<0x0A>`.
+/// Returns whether a token stands for a byte, such as `<0x0A>`.
 fn is_byte(text: &str) -> bool {
     let digits = text.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));
     digits.is_some_and(|digits| digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_hexdigit()))

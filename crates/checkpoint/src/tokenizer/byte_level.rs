@@ -1,11 +1,11 @@
-//! BPE of `tokenizer.json`, or of `vocab.json` and `merges.txt`; as a rule on bytes that are written as
-//! characters.
+//! BPE of `tokenizer.json`, or of `vocab.json` and `merges.txt`. Usually on bytes that are written
+//! as characters.
 
 use super::library::Library;
 use super::{Input, Vocabulary, bare, ids, pre};
 use crate::Error;
 
-/// Whether the checkpoint has one.
+/// Returns whether the checkpoint has a tokenizer of this kind.
 pub(super) fn is_there(input: &Input<'_>) -> bool {
     match &input.json {
         Some(json) => json.model_type() == "BPE",
@@ -13,7 +13,7 @@ pub(super) fn is_there(input: &Input<'_>) -> bool {
     }
 }
 
-/// The name of the pre-tokenizer, and every id from 0 to the end of the vocabulary.
+/// Reads the name of the pre-tokenizer, and every id from 0 to the end of the vocabulary.
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
     let library = Library::open(input, warnings)?;
     let pre = pre::name(&library, input.pre, warnings)?;

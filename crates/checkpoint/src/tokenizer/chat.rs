@@ -1,4 +1,4 @@
-//! Chat templates: which of several files' is taken.
+//! Chat templates: chooses among several files.
 
 use serde_json::{Map, Value};
 
@@ -6,11 +6,11 @@ use super::file::read_lines;
 use crate::json::read_object;
 use crate::{Error, Folder};
 
-/// The template: text, a list of named ones, or null.
+/// Returns the chat template: a string, a list of named ones, or null.
 ///
-/// As in the reference, that of `tokenizer_config.json` counts, even if it is null, and without that file
-/// there is none. Programs that read the checkpoint itself prefer the file of its own, so that a template
-/// that is passed over is told.
+/// As in the reference, the template of `tokenizer_config.json` wins, even if it is null, and
+/// without that file there is none. Programs that read the checkpoint itself prefer the separate
+/// file, so a warning names a template that is ignored.
 pub(super) fn template(
     folder: &dyn Folder,
     config: Option<&Map<String, Value>>,
@@ -19,8 +19,8 @@ pub(super) fn template(
     let Some(config) = config else {
         if let Ok(Some((name, _))) = file(folder) {
             warnings.push(format!(
-                "the chat template in {name} is left out, because tokenizer_config.json is missing or \
-                 empty"
+                "the chat template in {name} is ignored because tokenizer_config.json is missing \
+                 or empty"
             ));
         }
         return Ok(Value::Null);
@@ -30,33 +30,33 @@ pub(super) fn template(
     };
     if !matches!(template, Value::Null | Value::String(_) | Value::Array(_)) {
         warnings.push(format!(
-            "tokenizer_config.json: \"chat_template\" is {}, expected a text or a list of named ones; \
-             the output has no chat template",
+            "tokenizer_config.json: \"chat_template\" is {} but expected a string or a list of \
+             named ones; the output has no chat template",
             kind(template)
         ));
         return Ok(Value::Null);
     }
-    // What another file holds does not matter unless it is a template.
+    // Other content of that file does not matter.
     if let Ok(Some((name, other))) = file(folder)
         && let Some(other) = default(&other)
     {
         match default(template) {
             Some(own) if own == other => {}
             Some(_) => warnings.push(format!(
-                "the chat templates in tokenizer_config.json and {name} differ: that of \
-                 tokenizer_config.json is taken. To have the other, remove \"chat_template\" from \
+                "the chat templates in tokenizer_config.json and {name} differ: using that of \
+                 tokenizer_config.json. To use the other, remove \"chat_template\" from \
                  tokenizer_config.json"
             )),
             None => warnings.push(format!(
-                "tokenizer_config.json has an empty \"chat_template\", which counts: the output has \
-                 no chat template. To have that of {name}, remove the key"
+                "tokenizer_config.json has an empty \"chat_template\", which wins: the output has \
+                 no chat template. To use that of {name}, remove the key"
             )),
         }
     }
     Ok(template.clone())
 }
 
-/// The template that is used unless another one is asked for by its name.
+/// Returns the template that is used unless the user names another one.
 fn default(template: &Value) -> Option<&str> {
     let named = |choice: &&Value| choice.get("name").is_some_and(|name| name == "default");
     let text = match template {
@@ -66,7 +66,7 @@ fn default(template: &Value) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
-/// The template of a file of its own, and the file's name.
+/// Reads the separate template file. Returns the template and the file's name.
 fn file(folder: &dyn Folder) -> Result<Option<(&'static str, Value)>, Error> {
     let name = "chat_template.jinja";
     let template = folder.at(name);
@@ -97,13 +97,13 @@ fn file(folder: &dyn Folder) -> Result<Option<(&'static str, Value)>, Error> {
 /// The folder of templates besides the default one.
 const ADDITIONAL: &str = "additional_chat_templates";
 
-/// What a JSON value is.
+/// Describes a JSON value.
 const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
@@ -118,7 +118,8 @@ mod tests {
     use super::*;
     use crate::Directory;
 
-    /// The template that is taken, and the warnings, of `tokenizer_config.json` and `chat_template.jinja`.
+    /// Returns the chosen template and the warnings for these contents of `tokenizer_config.json`
+    /// and `chat_template.jinja`.
     fn taken(config: Option<Value>, jinja: Option<&str>) -> (Value, String) {
         let folder = tempfile::tempdir().unwrap();
         if let Some(jinja) = jinja {

@@ -1,33 +1,34 @@
-//! The tokenizer classes of the transformers library (4.57.6): what each changes in a tokenizer that is
-//! read from files.
+//! The tokenizer classes of the transformers library (4.57.6), and the changes that each makes to a
+//! tokenizer read from files.
 
-/// A class. Names have no `Fast` at the end.
+/// A tokenizer class. Its names omit the suffix `Fast`.
 #[derive(Debug)]
 pub(super) struct Class {
     pub(super) names: &'static [&'static str],
-    /// The values of `model_type` whose tokenizer is of this class if no file names one.
+    /// The values of `model_type` that imply this class if no file names one.
     pub(super) model_types: &'static [&'static str],
-    /// The special tokens where the files are silent.
+    /// The default special tokens.
     pub(super) specials: &'static [(&'static str, &'static str)],
-    /// Further special tokens, behind those that the config lists.
+    /// Additional special tokens, after those of the config.
     pub(super) additional: &'static [&'static str],
-    /// Special tokens that are given as texts become tokens of this form; others get the usual one.
+    /// The form of special tokens that the files give as plain text; all others have the default
+    /// form.
     pub(super) forms: &'static [Form],
-    /// The same where the tokenizer is made from a bare vocabulary.
+    /// The same for tokenizers made from a bare vocabulary.
     pub(super) bare_forms: &'static [Form],
-    /// The class replaces the post-processor by its own, which puts these around a text unless the config
-    /// says otherwise.
+    /// The tokens around a text, if the class replaces the post-processor by its own. The config
+    /// can override them.
     pub(super) around: Option<Around>,
-    /// What happens to `add_prefix_space` of the pre-tokenizer.
+    /// The treatment of `add_prefix_space` of the pre-tokenizer.
     pub(super) prefix: Prefix,
-    /// `do_lower_case`, `strip_accents` and `tokenize_chinese_chars` (these two if true) of the config
-    /// replace what the normalizer says.
+    /// Whether `do_lower_case`, `strip_accents` and `tokenize_chinese_chars` of the config (the
+    /// latter two only if true) replace the settings of the normalizer.
     pub(super) normalizer: Option<Chinese>,
-    /// How a tokenizer is made of a vocabulary without `tokenizer.json`.
+    /// The tokenizer to make from a vocabulary without `tokenizer.json`.
     pub(super) bare: Bare,
 }
 
-/// How texts become tokens.
+/// The flags of tokens made from plain text.
 #[derive(Debug)]
 pub(super) struct Form {
     pub(super) keys: &'static [&'static str],
@@ -35,21 +36,21 @@ pub(super) struct Form {
     pub(super) normalized: bool,
 }
 
-/// Whether the first and the last token are put around a text.
+/// The tokens to add around a text.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Around {
     pub(super) bos: bool,
     pub(super) eos: bool,
 }
 
-/// A space in front of a text.
+/// Whether a space is added before a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Prefix {
-    /// As the config says; no space if it is silent.
+    /// According to the config; by default no space.
     Config,
-    /// As the config says, else as the file has it.
+    /// According to the config; by default according to the file.
     File,
-    /// Where the config wants one, all parts of the tokenizer get it.
+    /// According to the config; if it asks for a space, all parts of the tokenizer add it.
     Everywhere,
 }
 
@@ -60,28 +61,28 @@ pub(super) enum Chinese {
     NoFlag,
 }
 
-/// What becomes of a bare vocabulary.
+/// The tokenizer to make from a bare vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bare {
-    /// Nothing: the class needs `tokenizer.json`.
+    /// None: the class needs `tokenizer.json`.
     Never,
-    /// Byte-level BPE with the expression of GPT-2.
+    /// Byte-level BPE with the regular expression of GPT-2.
     Gpt2,
-    /// The same with what RoBERTa puts around a text.
+    /// The same, with RoBERTa's tokens around a text.
     Roberta,
-    /// Byte-level BPE with the expression of Qwen2.
+    /// Byte-level BPE with the regular expression of Qwen2.
     Qwen2,
-    /// BERT's pieces of words.
+    /// BERT's WordPiece.
     Bert,
 }
 
-/// The class of a name, with or without `Fast` at the end.
+/// Finds a class by its name, with or without the suffix `Fast`.
 pub(super) fn by_name(name: &str) -> Option<&'static Class> {
     let name = name.strip_suffix("Fast").unwrap_or(name);
     CLASSES.iter().find(|class| class.names.contains(&name))
 }
 
-/// The class for a value of `model_type`.
+/// Finds the class for a value of `model_type`.
 pub(super) fn by_model_type(model_type: &str) -> Option<&'static Class> {
     CLASSES.iter().find(|class| class.model_types.contains(&model_type))
 }
@@ -142,7 +143,7 @@ const ROBERTA_SPECIALS: &[(&str, &str)] = &[
     ("mask_token", "<mask>"),
 ];
 
-/// All special tokens but the mask.
+/// All special tokens except the mask.
 const UNMASKED: &[&str] =
     &["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token"];
 
@@ -214,7 +215,7 @@ const LLAMA: Class = Class {
     ..PLAIN
 };
 
-/// The table of classes. From transformers 4.57.6.
+/// The table of classes, from transformers 4.57.6.
 const CLASSES: &[Class] = &[
     PLAIN,
     LLAMA,

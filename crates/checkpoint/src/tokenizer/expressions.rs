@@ -1,10 +1,10 @@
-//! Regular expressions and steps by which pre-tokenizers are recognised.
+//! Regular expressions and steps that identify pre-tokenizers.
 
-/// The expression of Qwen2.
+/// The regular expression of Qwen2.
 pub(super) const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// For tokenizers whose hash is unknown: a regular expression that cuts, and whose it is. The first that
-/// the file has counts.
+/// For tokenizers with an unknown hash: a regular expression that splits text, and the name of its
+/// pre-tokenizer. The first one that occurs in the file wins.
 pub(super) const EXPRESSIONS: &[(&str, &str)] = &[
     (
         r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
@@ -32,10 +32,10 @@ pub(super) const EXPRESSIONS: &[(&str, &str)] = &[
     (r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", "gpt-2"),
 ];
 
-/// The same for steps of other types, any of which tells.
+/// The same for steps of other types. Any of them identifies the pre-tokenizer.
 pub(super) const STEPS: &[(&str, &str)] = &[
     ("BertPreTokenizer", "jina-v2-en"),
     ("Punctuation", "falcon"),
-    // GPT-2's expression, with every digit on its own.
+    // GPT-2's regular expression with separate digits.
     ("Digits", "starcoder"),
 ];

@@ -6,7 +6,7 @@ use crate::folder::Named;
 use crate::json::read_text;
 use crate::{Error, Folder, Problem};
 
-/// `tokenizer.json`.
+/// The content of `tokenizer.json`.
 pub(super) struct TokenizerFile {
     pub(super) path: PathBuf,
     pub(super) object: Map<String, Value>,
@@ -14,7 +14,7 @@ pub(super) struct TokenizerFile {
 }
 
 impl TokenizerFile {
-    /// Read it; `None` if the folder has none.
+    /// Reads the file; `None` if the folder has none.
     pub(super) fn read(folder: &dyn Folder) -> Result<Option<Self>, Error> {
         let file = folder.at("tokenizer.json");
         if !file.exists() {
@@ -26,17 +26,18 @@ impl TokenizerFile {
         Ok(Some(Self { path: file.path().to_owned(), object, bytes }))
     }
 
-    /// An error about the file.
+    /// Makes an error about the file.
     pub(super) fn fail(&self, text: impl Into<String>) -> Error {
         Error::in_file(&self.path, Problem::Tokenizer(text.into()))
     }
 
-    /// A value inside the model.
+    /// Returns a value inside the model.
     pub(super) fn model(&self, key: &str) -> Option<&Value> {
         self.object.get("model")?.get(key)
     }
 
-    /// The kind of model: `BPE`, `Unigram`, `WordPiece`. Older files do not name it.
+    /// Returns the type of the model: `BPE`, `Unigram` or `WordPiece`. Infers it for older files,
+    /// which do not name it.
     pub(super) fn model_type(&self) -> &str {
         match self.model("type").and_then(Value::as_str) {
             Some(name) => name,
@@ -47,7 +48,7 @@ impl TokenizerFile {
         }
     }
 
-    /// The steps of the normalizer.
+    /// Returns the steps of the normalizer.
     pub(super) fn normalizers(&self) -> &[Value] {
         match self.object.get("normalizer") {
             None | Some(Value::Null) => &[],
@@ -59,7 +60,7 @@ impl TokenizerFile {
     }
 }
 
-/// A text file with every end of line as a line feed.
+/// Reads a text file and converts all line endings to line feeds.
 pub(super) fn read_lines(file: &Named<'_>) -> Result<String, Error> {
     let text = file.read().map_err(Error::io(file.path()))?;
     let text = String::from_utf8(text).map_err(|_| {

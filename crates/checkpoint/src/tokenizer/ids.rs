@@ -1,12 +1,12 @@
-//! The vocabulary of a tokenizer of the library, id by id.
+//! Reads the vocabulary of a library tokenizer, id by id.
 
 use super::library::Library;
 use super::{Input, TokenType, Tokens, added};
 use crate::Error;
 use crate::Problem;
 
-/// Every id from 0 to the end of the vocabulary: as many as the config says, else as many as there are
-/// tokens. The texts of tokens beyond it come second.
+/// Returns every id from 0 to the end of the vocabulary, whose size comes from the config or else
+/// from the number of tokens. The second result holds the texts of tokens past the end.
 pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
     let texts = library.texts();
     let added_tokens = library.added();
@@ -14,7 +14,7 @@ pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<(Tokens, Ve
         Some(size) => size as u64,
         None => texts.last_key_value().map_or(0, |(last, _)| last + 1),
     };
-    // Of a damaged file a token is beyond the end because it is not in its place.
+    // In a damaged file, a token is past the end because another place is empty.
     let misplaced = texts.range(size..).find(|(id, _)| !added_tokens.contains_key(id));
     if let Some((id, token)) = misplaced
         && (0..*id).any(|id| !texts.contains_key(&id))
@@ -29,7 +29,7 @@ pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<(Tokens, Ve
             (None, _) => tokens.push(format!("[PAD{id}]"), TokenType::Unused),
             (Some(text), None) => tokens.push(text.as_str(), TokenType::Normal),
             (Some(text), Some(token)) => {
-                // Programs look for control and user-defined tokens before they normalize.
+                // Programs match control and user-defined tokens before they normalize text.
                 let text =
                     if token.normalized { text.clone() } else { library.round_trip(text)? };
                 let (text, ty) = added(text, token.special);

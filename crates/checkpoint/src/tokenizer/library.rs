@@ -1,5 +1,5 @@
-//! What the transformers library makes of the tokenizer files of a folder: the tokenizer itself, with what
-//! `tokenizer_config.json` and the class change in it, and the list of special tokens.
+//! Reproduces how the transformers library reads the tokenizer files of a folder: the tokenizer
+//! itself, the changes by `tokenizer_config.json` and the class, and the list of special tokens.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,26 +15,26 @@ use super::{Input, MOST_TOKENS};
 use crate::Error;
 use crate::Problem;
 
-/// A tokenizer as the library has it.
+/// A tokenizer as the library loads it.
 pub(super) struct Library {
     path: PathBuf,
     class: &'static Class,
-    /// `tokenizer_config.json`, with older files where it is silent.
+    /// The content of `tokenizer_config.json`, supplemented by older files.
     config: Map<String, Value>,
     tokenizer: Tokenizer,
-    /// The texts of the special tokens, each once.
+    /// The texts of the special tokens without duplicates.
     specials: Vec<String>,
     clean_up: bool,
 }
 
-/// A special token before it is added: only its text is known, or all of it.
+/// A special token before it is added: only its text, or all of it.
 #[derive(Clone, Debug)]
 enum Special {
     Text(String),
     Token(AddedToken),
 }
 
-/// Spaces that the library removes from decoded text if the config says so: what is replaced by what.
+/// Replacements that remove spaces from decoded text, if the config asks for it.
 const CLEAN_UP: &[(&str, &str)] = &[
     (" .", "."),
     (" ?", "?"),
@@ -49,7 +49,7 @@ const CLEAN_UP: &[(&str, &str)] = &[
 ];
 
 impl Library {
-    /// Load `tokenizer.json`, or what the class makes of a bare vocabulary.
+    /// Loads `tokenizer.json`, or the tokenizer that the class makes from a bare vocabulary.
     ///
     /// # Errors
     /// If the files do not describe a tokenizer.
@@ -77,17 +77,17 @@ impl Library {
         Ok(library)
     }
 
-    /// The file that it was read from.
+    /// Returns the file that the tokenizer was read from.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The number of tokens of the model itself, without added ones.
+    /// Returns the number of tokens of the model itself, without the added ones.
     pub(super) fn base(&self) -> usize {
         self.tokenizer.get_vocab_size(false)
     }
 
-    /// The text of every id.
+    /// Returns the text of every id.
     pub(super) fn texts(&self) -> BTreeMap<u64, String> {
         let mut texts = BTreeMap::new();
         let mut pairs: Vec<_> = self.tokenizer.get_vocab(true).into_iter().collect();
@@ -96,44 +96,44 @@ impl Library {
         texts
     }
 
-    /// The added tokens by id.
+    /// Returns the added tokens by id.
     pub(super) fn added(&self) -> BTreeMap<u64, AddedToken> {
         let decoder = self.tokenizer.get_added_tokens_decoder();
         decoder.into_iter().map(|(id, token)| (u64::from(id), token)).collect()
     }
 
-    /// The texts of the special tokens.
+    /// Returns the texts of the special tokens.
     pub(super) fn specials(&self) -> &[String] {
         &self.specials
     }
 
-    /// The id of a token.
+    /// Returns the id of a token.
     pub(super) fn id(&self, text: &str) -> Option<u64> {
         self.tokenizer.token_to_id(text).map(u64::from)
     }
 
-    /// A value of `tokenizer_config.json` that is true or false; nothing counts as false.
+    /// Returns a boolean of `tokenizer_config.json`; false if it is missing.
     pub(super) fn flag(&self, key: &str) -> bool {
         self.config.get(key).is_some_and(truth)
     }
 
-    /// Whether decoded text is cleaned of spaces.
+    /// Returns whether decoding removes spaces.
     pub(super) const fn clean_up(&self) -> bool {
         self.clean_up
     }
 
-    /// The step that cuts text, as `tokenizer.json` writes it.
+    /// Returns the pre-tokenizer as `tokenizer.json` represents it.
     pub(super) fn pre_tokenizer(&self) -> Value {
         let step = self.tokenizer.get_pre_tokenizer();
         step.and_then(|step| serde_json::to_value(step).ok()).unwrap_or_default()
     }
 
-    /// The ids of a text, with what is put around it.
+    /// Encodes a text, with the tokens around it.
     pub(super) fn ids(&self, text: &str) -> Result<Vec<u32>, Error> {
         guarded(&self.path, || Ok(self.tokenizer.encode(text, true)?.get_ids().to_vec()))
     }
 
-    /// What becomes of a text that is encoded and decoded.
+    /// Encodes and decodes a text.
     pub(super) fn round_trip(&self, text: &str) -> Result<String, Error> {
         let mut text = guarded(&self.path, || {
             let ids = self.tokenizer.encode(text, false)?;
@@ -145,12 +145,12 @@ impl Library {
         Ok(text)
     }
 
-    /// An error about the file.
+    /// Makes an error about the file.
     pub(super) fn fail(&self, text: impl Into<String>) -> Error {
         Error::in_file(&self.path, Problem::Tokenizer(text.into()))
     }
 
-    /// No truncation, no padding; but the token for padding is a special one.
+    /// Turns off truncation and padding, but keeps the padding token as a special one.
     fn no_limits(&mut self) -> Result<(), Error> {
         if let Some(padding) = self.tokenizer.get_padding()
             && !self.config.contains_key("pad_token")
@@ -163,7 +163,7 @@ impl Library {
         result.map_err(|error| self.fail(error.to_string()))
     }
 
-    /// Add the listed tokens, then the special ones that are not among them.
+    /// Adds the listed tokens, then the special ones that are not among them.
     fn add(&mut self, listed: Listed, bare: bool) -> Result<(), Error> {
         let specials = self.special_tokens(&listed, bare);
         for special in &specials {
@@ -206,7 +206,7 @@ impl Library {
         guarded(&self.path, move || Ok(tokenizer.add_tokens(&tokens))).map(|_| ())
     }
 
-    /// The special tokens that the config names, or the class where it is silent.
+    /// Returns the special tokens of the config, or else those of the class.
     fn special_tokens(&self, listed: &Listed, bare: bool) -> Vec<Special> {
         let form = |key: &str, text: &str| {
             let forms = if bare && !self.class.bare_forms.is_empty() {
@@ -253,7 +253,7 @@ impl Library {
         specials
     }
 
-    /// Of a bare vocabulary only now the ids of the tokens are known that are put around a text.
+    /// Sets the ids of the tokens around a text. For a bare vocabulary they are known only now.
     fn number_around(&mut self) -> Result<(), Error> {
         let Some(step) = self.tokenizer.get_post_processor() else { return Ok(()) };
         let mut step = self.to_json(step)?;
@@ -277,7 +277,7 @@ impl Library {
         Ok(())
     }
 
-    /// What the class replaces in the steps of the tokenizer.
+    /// Applies the changes of the class to the steps of the tokenizer.
     fn change_steps(&mut self) -> Result<(), Error> {
         let wanted = match self.config.get("add_prefix_space") {
             Some(Value::Bool(wanted)) => Some(*wanted),
@@ -316,7 +316,7 @@ impl Library {
         Ok(())
     }
 
-    /// The flags of BERT's normalizer; whether one differs from the config.
+    /// Sets the flags of BERT's normalizer if one differs from the config. Returns whether one did.
     fn change_normalizer(&self, chinese: Chinese, step: &mut Value) -> bool {
         let flag = |key, default| self.config.get(key).cloned().unwrap_or(default);
         let mut wanted = vec![
@@ -335,7 +335,7 @@ impl Library {
         differs
     }
 
-    /// The first and last token around a text.
+    /// Makes the template with the first and last token around a text.
     fn template(&self, bos: bool, eos: bool) -> Result<Value, Error> {
         let mut single = vec![json!({"Sequence": {"id": "A", "type_id": 0}})];
         let mut tokens = Map::new();
@@ -345,9 +345,9 @@ impl Library {
                 None => self.class.specials.iter().find(|(name, _)| *name == key).map(|it| it.1),
             };
             let text =
-                text.ok_or_else(|| self.fail(format!("{key} is to be added but is not set")))?;
+                text.ok_or_else(|| self.fail(format!("{key} has to be added but is not set")))?;
             let id = self.id(text).or_else(|| self.id(&self.unknown()?));
-            let id = id.ok_or_else(|| self.fail(format!("{key} {text:?} is no token")))?;
+            let id = id.ok_or_else(|| self.fail(format!("{key} {text:?} is not a token")))?;
             let item = json!({"SpecialToken": {"id": text, "type_id": 0}});
             single.insert(if at_end { single.len() } else { 0 }, item);
             tokens.insert(text.to_owned(), json!({"id": text, "ids": [id], "tokens": [text]}));
@@ -367,7 +367,7 @@ impl Library {
         }))
     }
 
-    /// The token for what is unknown.
+    /// Returns the token for unknown text.
     fn unknown(&self) -> Option<String> {
         let text = match self.config.get("unk_token") {
             Some(value) => value.as_str().or_else(|| value.get("content")?.as_str())?,
@@ -394,7 +394,7 @@ impl Special {
     }
 }
 
-/// The library numbers added tokens itself. Where a file has other numbers, they do not count.
+/// Warns if the ids of added tokens in a file are ignored, because the library numbers them itself.
 fn warn_of_numbers(input: &Input<'_>, tokenizer: &Tokenizer, warnings: &mut Vec<String>) {
     let list = input.json.as_ref().and_then(|json| json.object.get("added_tokens")?.as_array());
     for token in list.into_iter().flatten() {
@@ -404,13 +404,14 @@ fn warn_of_numbers(input: &Input<'_>, tokenizer: &Tokenizer, warnings: &mut Vec<
             && listed != u64::from(id)
         {
             warnings.push(format!(
-                "tokenizer.json gives the added token {text:?} the id {listed}, but its place is {id}"
+                "tokenizer.json gives the added token {text:?} the id {listed}, but its id \
+                 is {id}"
             ));
         }
     }
 }
 
-/// The class: the config names it, or the model's config, or the model's type.
+/// Returns the class, named by the tokenizer's config, the model's config or else the model's type.
 fn class_of(
     config: &Map<String, Value>,
     model: &Map<String, Value>,
@@ -422,7 +423,7 @@ fn class_of(
     if let Some(name) = named(config).or_else(|| named(model)) {
         return class::by_name(&name).unwrap_or_else(|| {
             warnings.push(format!(
-                "the tokenizer class {name:?} is not known: its files are taken as they stand"
+                "the tokenizer class {name:?} is unknown: its files are used unchanged"
             ));
             &class::PLAIN
         });
@@ -431,17 +432,17 @@ fn class_of(
     class::by_model_type(model_type).unwrap_or(&class::PLAIN)
 }
 
-/// Run something of the tokenizers library, whose checks of what it reads are not complete: if it panics,
-/// the file is at fault.
+/// Calls the tokenizers library. Its checks of input are incomplete, so a panic counts as an error
+/// in the file.
 fn guarded<T>(path: &Path, run: impl FnOnce() -> Result<T, tokenizers::Error>) -> Result<T, Error> {
     let fail = |text: String| Error::in_file(path, Problem::Tokenizer(text));
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) {
         Ok(result) => result.map_err(|error| fail(error.to_string())),
-        Err(_) => Err(fail("the tokenizers library gave up on it".to_owned())),
+        Err(_) => Err(fail("the tokenizers library crashed on it".to_owned())),
     }
 }
 
-/// Set a key wherever it occurs.
+/// Sets a key wherever it occurs.
 fn set_deep(value: &mut Value, key: &str, to: bool) {
     match value {
         Value::Object(map) => map.iter_mut().for_each(|(name, value)| {

@@ -1,4 +1,4 @@
-//! The added tokens that the files of a folder list, and how they write tokens.
+//! The added tokens that the files of a folder list, and the notation of tokens in these files.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use crate::{Error, Folder};
 pub(super) const SPECIAL_KEYS: &[&str] =
     &["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// The key of further ones.
+/// The key of additional special tokens.
 pub(super) const ADDITIONAL_KEY: &str = "additional_special_tokens";
 
-/// The added tokens that files list.
+/// The added tokens listed by files.
 #[derive(Default)]
 pub(super) struct Listed {
-    /// In the order of their ids.
+    /// The tokens, ordered by their ids.
     pub(super) tokens: Vec<AddedToken>,
-    /// The texts of those whose flags do not count for special tokens.
+    /// The texts of tokens whose flags are ignored if they are special.
     flagless: Vec<String>,
 }
 
 impl Listed {
-    /// Read them. What only older files say goes into the config.
+    /// Reads the added tokens. Copies settings that only older files have into the config.
     pub(super) fn read(input: &Input<'_>, config: &mut Map<String, Value>) -> Result<Self, Error> {
         let mut tokens: BTreeMap<u64, AddedToken> = BTreeMap::new();
         if let Some(decoder) = config.get("added_tokens_decoder").and_then(Value::as_object) {
@@ -63,7 +63,7 @@ impl Listed {
         Ok(Self { tokens: tokens.into_values().collect(), flagless })
     }
 
-    /// The token of a text, if its flags count.
+    /// Returns the token with a text, if its flags count.
     pub(super) fn same(&self, text: &str) -> Option<AddedToken> {
         let counts = !self.flagless.iter().any(|known| known == text);
         let mut tokens = self.tokens.iter().rev();
@@ -71,7 +71,8 @@ impl Listed {
     }
 }
 
-/// What `special_tokens_map.json` says goes over the config, and its further tokens behind the config's.
+/// Overrides the config with `special_tokens_map.json`, and appends the additional tokens of that
+/// file to the config's.
 fn take_special_tokens_map(
     folder: &dyn Folder,
     config: &mut Map<String, Value>,
@@ -91,7 +92,7 @@ fn take_special_tokens_map(
     Ok(())
 }
 
-/// The texts of the special tokens that the config names.
+/// Returns the texts of the special tokens in the config.
 fn special_texts(config: &Map<String, Value>) -> Vec<String> {
     let text = |value: &Value| {
         value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
@@ -103,7 +104,7 @@ fn special_texts(config: &Map<String, Value>) -> Vec<String> {
     texts
 }
 
-/// Tokens of `special_tokens_map.json` are special.
+/// Marks the tokens of `special_tokens_map.json` as special.
 fn mark_special(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -114,7 +115,7 @@ fn mark_special(value: &mut Value) {
     }
 }
 
-/// A token with all its flags. Special ones are not normalized unless they say so.
+/// Reads a token with all its flags. By default, special tokens are not normalized.
 pub(super) fn added_token(value: &Value) -> Option<AddedToken> {
     let flag = |key| value.get(key).and_then(Value::as_bool);
     let on = |key| flag(key).unwrap_or(false);

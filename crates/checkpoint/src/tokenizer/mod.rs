@@ -2,14 +2,15 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `quirk` | the kinds of tokenizer, and what architectures say about them |
-//! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` reads |
-//! | `byte_fallback`, `byte_level`, `word_piece` | the other kinds, from `tokenizer.json` or a bare vocabulary |
-//! | `file`, `bare` | `tokenizer.json`, and what is made of a vocabulary without one |
-//! | `library`, `class`, `listed` | the tokenizer that the transformers library makes of the files |
-//! | `ids` | its vocabulary, id by id |
-//! | `pre` | recognising how text is cut before BPE |
-//! | `special` | ids of special tokens, what is put around a text |
+//! | `quirk` | the kinds of tokenizer, and the settings that come from the architecture |
+//! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` parses |
+//! | `byte_fallback`, `byte_level`, `word_piece` | other kinds, from `tokenizer.json` or a bare
+//! vocabulary |
+//! | `file`, `bare` | `tokenizer.json`, or its substitute for a bare vocabulary |
+//! | `library`, `class`, `listed` | the tokenizer as the transformers library loads it |
+//! | `ids` | the vocabulary of that tokenizer, id by id |
+//! | `pre` | identification of the pre-tokenizer |
+//! | `special` | ids of special tokens, and which of them surround a text |
 //! | `chat` | chat templates |
 
 mod bare;
@@ -48,53 +49,53 @@ use special::Special;
 
 pub use quirk::{Quirk, TokenizerKind};
 
-/// The largest vocabulary that is read, in tokens; real ones have up to 262,144.
+/// The largest vocabulary accepted, in tokens; real ones have up to 262,144.
 const MOST_TOKENS: u64 = 1 << 20;
 
-/// What a tokenizer reads from.
+/// The input of a tokenizer.
 struct Input<'a> {
     folder: &'a dyn Folder,
     config: &'a Config,
     quirks: &'a [Quirk],
-    /// Empty if there is none.
+    /// The content of `tokenizer_config.json`; empty if there is none.
     tokenizer_config: Map<String, serde_json::Value>,
     json: Option<TokenizerFile>,
-    /// The name of the pre-tokenizer that the user wants.
+    /// The name of the pre-tokenizer, if the user chose one.
     pre: Option<&'a str>,
 }
 
 /// Entries of the metadata.
 type Entries = Vec<(&'static str, Value)>;
 
-/// What a kind of tokenizer finds.
+/// The vocabulary read by a kind of tokenizer.
 struct Vocabulary {
-    /// What is written before the model's name.
+    /// Entries to write before the model's name.
     first: Entries,
     model: &'static str,
     pre: String,
     tokens: Tokens,
-    /// What is written behind the tokens.
+    /// Entries to write after the tokens.
     behind: Entries,
-    /// Whether special tokens beyond the vocabulary are ignored.
+    /// Whether to ignore special tokens outside the vocabulary.
     limited: bool,
-    /// Whether there are merges.
+    /// Whether the tokenizer has merges.
     merges: bool,
-    /// Tokens beyond the end of the vocabulary.
+    /// The texts of tokens past the end of the vocabulary.
     beyond: Vec<String>,
 }
 
-/// Tokens and what belongs to each, at the same index.
+/// The tokens and their attributes, at the same index.
 #[derive(Debug, Default)]
 struct Tokens {
     texts: Vec<Vec<u8>>,
     types: Vec<TokenType>,
-    /// Empty where the kind of tokenizer has none.
+    /// The scores; empty if the kind of tokenizer has none.
     scores: Vec<f32>,
-    /// Ids, old and new texts of tokens that added ones have replaced.
+    /// Id, old text and new text of each token that an added one has replaced.
     replaced: Vec<(usize, String, String)>,
 }
 
-/// What a token is; the numbers are those of SentencePiece.
+/// The type of a token, numbered as in SentencePiece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 enum TokenType {
@@ -106,11 +107,13 @@ enum TokenType {
     Byte = 6,
 }
 
-/// Read the tokenizer of a checkpoint: `tokenizer.*` in the order in which it is written. `rows` is how many
-/// tokens the model has embeddings for, and so how many the file must have, if that is known.
+/// Reads the tokenizer of a checkpoint as entries `tokenizer.*` in output order. `rows` is the
+/// number of embeddings in the model, if known, and so the number of tokens that the file must
+/// have.
 ///
 /// # Errors
-/// If there is none of a kind that the architecture knows, or it does not fit the config.
+/// If the checkpoint has no tokenizer of a kind that the architecture supports, or if it does not
+/// match the config.
 pub(crate) fn read(
     arch: &Arch,
     config: &Config,
@@ -123,7 +126,7 @@ pub(crate) fn read(
     read_kinds((&arch.tokenizers, &arch.quirks), config, folder, pre, rows, warnings)
 }
 
-/// The same for these kinds, in the order in which they are tried, and these quirks.
+/// Reads a tokenizer of one of these kinds, tried in order, with these quirks.
 fn read_kinds(
     (kinds, quirks): (&[TokenizerKind], &[Quirk]),
     config: &Config,
@@ -169,7 +172,7 @@ fn read_kinds(
 }
 
 impl TokenizerKind {
-    /// Whether the checkpoint has a tokenizer of this kind.
+    /// Returns whether the checkpoint has a tokenizer of this kind.
     fn is_there(self, input: &Input<'_>) -> Result<bool, Error> {
         Ok(match self {
             Self::SentencePiece => input.folder.exists("tokenizer.model"),
@@ -194,7 +197,7 @@ impl TokenizerKind {
         }
     }
 
-    /// The files that hold such a tokenizer.
+    /// Returns the names of the files that hold such a tokenizer.
     const fn files(self, fairseq: bool) -> &'static [&'static str] {
         match self {
             Self::SentencePiece => &["tokenizer.model"],
@@ -207,7 +210,7 @@ impl TokenizerKind {
 }
 
 impl Input<'_> {
-    /// Size of the vocabulary by the config, if it says one under one of these keys.
+    /// Returns the size of the vocabulary if the config has one of these keys.
     fn vocabulary(&self, keys: &[&'static str]) -> Result<Option<usize>, Error> {
         let Some((key, value)) = self.config.first(keys) else { return Ok(None) };
         let mut size = self.config.unsigned(key, value)?;
@@ -230,7 +233,7 @@ impl Input<'_> {
         self.quirks.contains(quirk)
     }
 
-    /// The kind of tokenizer that the checkpoint has.
+    /// Chooses the kind of tokenizer that the checkpoint has.
     fn choose(&self, kinds: &[TokenizerKind]) -> Result<TokenizerKind, Error> {
         let class = self.tokenizer_config.get("tokenizer_class").and_then(|name| name.as_str());
         let byte_level = self.quirks.iter().any(
@@ -244,7 +247,7 @@ impl Input<'_> {
         }
         if let Some(json) = &self.json {
             let text = match json.model_type() {
-                "" => "it does not say what kind of model it has".to_owned(),
+                "" => "it does not name the type of its model".to_owned(),
                 ty => format!("its model is {ty}, which the architecture does not use"),
             };
             return Err(json.fail(text));
@@ -259,20 +262,20 @@ impl Input<'_> {
         let mut wanted = files.join(", ");
         for (file, advice) in UNREAD {
             if self.folder.exists(file) {
-                wanted.push_str(&format!("; the folder has {file}: {advice}"));
+                wanted.push_str(&format!(". The folder has {file}: {advice}"));
             }
         }
         for quirk in self.quirks {
             if let Quirk::BorrowedTokenizer(model) = quirk {
                 wanted.push_str(&format!(
-                    "; models of this architecture that have none use that of {model}"
+                    ". Models of this architecture without a tokenizer use that of {model}"
                 ));
             }
         }
         Err(Error::in_file(self.folder.path(), Problem::NoTokenizer(wanted)))
     }
 
-    /// What quirks put before everything else.
+    /// Writes the entries that quirks put first.
     fn write_first(&self, out: &mut Metadata) {
         for quirk in self.quirks {
             match quirk {
@@ -292,7 +295,7 @@ impl Input<'_> {
         }
     }
 
-    /// The ids of special tokens that quirks name by their texts.
+    /// Returns the ids of special tokens that quirks name by their texts.
     fn named(&self, tokens: &Tokens, warnings: &mut Vec<String>) -> Vec<(&str, u32)> {
         let mut named = Vec::new();
         for quirk in self.quirks {
@@ -300,15 +303,14 @@ impl Input<'_> {
             let is = |index: &usize| tokens.texts[*index] == text.as_bytes();
             match (0..tokens.texts.len()).rev().find(is) {
                 Some(index) => named.push((kind.as_ref(), index as u32)),
-                None => warnings.push(format!(
-                    "the tokenizer has no {text:?}, which is to be its {kind} token"
-                )),
+                None => warnings
+                    .push(format!("the tokenizer lacks {text:?}, its expected {kind} token")),
             }
         }
         named
     }
 
-    /// What quirks put behind everything else.
+    /// Writes the entries that quirks put last.
     fn write_last(&self, kind: TokenizerKind, out: &mut Metadata) -> Result<(), Error> {
         let vocabulary = self.vocabulary(&["vocab_size"])?.map(|size| size as u64);
         let vocabulary = vocabulary.unwrap_or(32_000);
@@ -319,7 +321,7 @@ impl Input<'_> {
                     out.set("tokenizer.ggml.add_bos_token", *add);
                 }
                 Quirk::EndOfTurn { vocabulary: size, id } if concerns(size) => {
-                    let warnings = &mut Vec::new(); // said already
+                    let warnings = &mut Vec::new(); // already reported
                     let mut special = Special::read(self, special::FILLING_KINDS, None, warnings)?;
                     special.set_default("eot", *id);
                     special.write(out);
@@ -338,7 +340,7 @@ impl Input<'_> {
         Ok(())
     }
 
-    /// The number of types that a token can have beside its id, if the architecture knows any.
+    /// Returns the number of token types, if the architecture has any.
     fn token_type_count(&self) -> Result<Option<(&'static str, Value)>, Error> {
         if !self.has(&Quirk::TokenTypeCount) {
             return Ok(None);
@@ -351,12 +353,18 @@ impl Input<'_> {
     }
 }
 
-/// Files with tokenizers that are not read, and what to do about them.
+/// Unsupported tokenizer files, with advice.
 const UNREAD: &[(&str, &str)] = &[
-    ("tekken.json", "save the model with its tokenizer.json, which says the same"),
+    ("tekken.json", "save the model with the equivalent tokenizer.json"),
     ("tokenizer.model.v3", "rename it to tokenizer.model"),
-    ("qwen.tiktoken", "only code that comes with the model reads it; make a tokenizer.json of it"),
-    ("tiktoken.model", "only code that comes with the model reads it; make a tokenizer.json of it"),
+    (
+        "qwen.tiktoken",
+        "only code that comes with the model reads it; convert it to a tokenizer.json",
+    ),
+    (
+        "tiktoken.model",
+        "only code that comes with the model reads it; convert it to a tokenizer.json",
+    ),
     ("tokenizer.jsonl", "only code that comes with the model reads it"),
     ("rwkv_vocab_v20230424.txt", "this kind of vocabulary is not supported"),
 ];
@@ -369,7 +377,8 @@ impl Vocabulary {
         Self { first, model, pre, tokens, behind, limited: false, merges: false, beyond }
     }
 
-    /// Make as many tokens as the model has embeddings for, and say which are left out; whether any are.
+    /// Adjusts the number of tokens to the model's embeddings. Warns of tokens that are left out,
+    /// and returns whether any are.
     fn fit(&mut self, rows: Option<u64>, warnings: &mut Vec<String>) -> bool {
         let found = self.tokens.texts.len();
         if let Some(rows) = rows.and_then(|rows| usize::try_from(rows).ok()).filter(|_| found > 0) {
@@ -387,8 +396,7 @@ impl Vocabulary {
             more => format!("and {more} more tokens are"),
         };
         warnings.push(format!(
-            "the token {first:?} {more} left out: the vocabulary of the model ends before, at {} \
-             tokens",
+            "the token {first:?} {more} left out: the model's vocabulary has a size of only {}",
             self.tokens.texts.len()
         ));
         true
@@ -401,7 +409,7 @@ impl Tokens {
         self.types.push(ty);
     }
 
-    /// Cut the list, or fill it up with unused tokens.
+    /// Truncates the list or pads it with unused tokens.
     fn resize(&mut self, size: usize) {
         let scores = !self.scores.is_empty();
         self.texts.truncate(size);
@@ -414,7 +422,7 @@ impl Tokens {
         }
     }
 
-    /// Say which tokens other files have replaced: a text that nothing stands for any more is rarely meant.
+    /// Warns of tokens that other files have replaced. Losing the old text is rarely intended.
     fn warn_of_replaced(&self, warnings: &mut Vec<String>) {
         let Some((id, old, new)) = self.replaced.first() else { return };
         let more = match self.replaced.len() - 1 {
@@ -422,12 +430,12 @@ impl Tokens {
             more => format!(" (and so on for {more} more)"),
         };
         warnings.push(format!(
-            "token {id}, {old:?}, is replaced by the added token {new:?}{more}: texts with {old:?} are \
-             encoded otherwise than the model has learnt"
+            "token {id}, {old:?}, is replaced by the added token {new:?}{more}: texts with {old:?} \
+             are encoded differently than in the model's training"
         ));
     }
 
-    /// Every text must stand for one token: llama.cpp stops at a file in which two have the same.
+    /// Checks that all texts are different: llama.cpp stops at a file with duplicates.
     fn check_texts(&self, folder: &Path) -> Result<(), Error> {
         let mut seen = HashMap::with_capacity(self.texts.len());
         for (second, text) in self.texts.iter().enumerate() {
@@ -455,7 +463,7 @@ impl Tokens {
     }
 }
 
-/// Whether a token that is not marked as special is meant to be: some models forget to mark them.
+/// Returns whether a token looks special, because some models forget to mark such tokens.
 fn looks_special(text: &str) -> bool {
     let framed = |start, end| text.starts_with(start) && text.ends_with(end);
     ["<pad>", "<mask>", "<2mass>", "[@BOS@]"].contains(&text)
@@ -464,7 +472,7 @@ fn looks_special(text: &str) -> bool {
         || framed("<unused", ">")
 }
 
-/// Control or user-defined, and the text: in user-defined tokens a space is a space.
+/// Returns the text and type of an added token: control, or user-defined with plain spaces.
 fn added(text: String, special: bool) -> (String, TokenType) {
     if special || looks_special(&text) {
         (text, TokenType::Control)

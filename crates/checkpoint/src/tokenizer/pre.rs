@@ -1,4 +1,4 @@
-//! Recognising how a tokenizer cuts text before BPE: `tokenizer.ggml.pre`.
+//! Identifies the pre-tokenizer, which splits text before BPE: `tokenizer.ggml.pre`.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -8,11 +8,12 @@ use super::library::Library;
 use super::pre_names::NAMES;
 use crate::Error;
 
-/// The text whose ids are hashed: spaces, emojis, numbers, several scripts, punctuation, contractions. Any
-/// change would change all hashes.
+/// The test text whose ids are hashed: spaces, emojis, numbers, several scripts, punctuation and
+/// contractions. Any change to it would change all hashes.
 const TEST_TEXT: &str = "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n\u{1f680} (normal) \u{1f636}\u{200d}\u{1f32b}\u{fe0f} (multiple emojis concatenated) \u{2705} \u{1f999}\u{1f999} 3 33 333 3333 33333 333333 3333333 33333333 3.3 3..3 3...3 \u{1780}\u{17b6}\u{1793}\u{17cb}\u{178f}\u{17c2}\u{1796}\u{17b7}\u{179f}\u{17c1}\u{179f}\u{17a2}\u{17b6}\u{1785}\u{1f601} ?\u{6211}\u{60f3}\u{5728}apple\u{5de5}\u{4f5c}1314151\u{5929}\u{ff5e} ------======= \u{43d}\u{435}\u{449}\u{43e} \u{43d}\u{430} \u{411}\u{44a}\u{43b}\u{433}\u{430}\u{440}\u{441}\u{43a}\u{438} ''''''```````\"\"\"\"......!!!!!!?????? I've been 'told he's there, 'RE you sure? 'M not sure I'll make it, 'D you like some tea? We'Ve a'lL";
 
-/// The name: what the user says, else by the hash, else by the structure with a warning.
+/// Returns the name of the pre-tokenizer: the user's choice, or by hash, or by structure with a
+/// warning.
 pub(super) fn name(
     library: &Library,
     wanted: Option<&str>,
@@ -27,21 +28,21 @@ pub(super) fn name(
     }
     let name = by_structure(&library.pre_tokenizer());
     warnings.push(format!(
-        "{}: the pre-tokenizer is not among the known ones (hash {hash}); by its structure it is taken for \
-         {name:?}. If the model answers strangely, name another one",
+        "{}: the pre-tokenizer is unknown (hash {hash}); its structure is closest to {name:?}. If \
+         the model's output looks wrong, choose another one",
         library.path().display()
     ));
     Ok(name.to_owned())
 }
 
-/// SHA-256 of the ids, written as a list of Python.
+/// Hashes the ids, written as a Python list, with SHA-256.
 fn hash(ids: &[u32]) -> String {
     let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
     let digest = Sha256::digest(format!("[{}]", ids.join(", ")));
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The nearest known name for the steps of a pre-tokenizer.
+/// Returns the closest known name for the steps of a pre-tokenizer.
 fn by_structure(pre_tokenizer: &Value) -> &'static str {
     let steps = match pre_tokenizer.get("pretokenizers") {
         Some(Value::Array(steps)) => steps.as_slice(),
@@ -54,7 +55,7 @@ fn by_structure(pre_tokenizer: &Value) -> &'static str {
             return name;
         }
     }
-    // BPE on characters, as Gemma has it: only spaces cut, and they go with what is before them.
+    // Character-level BPE as in Gemma splits only at spaces, which stay with the preceding text.
     let space =
         |step: &Value| step.get("pattern").and_then(|it| it.get("String")?.as_str()) == Some(" ");
     if steps.iter().any(space) {
@@ -65,7 +66,8 @@ fn by_structure(pre_tokenizer: &Value) -> &'static str {
             return name;
         }
     }
-    // `default` of llama.cpp is an expression of its own that fits no other; GPT-2's is the commonest.
+    // The `default` of llama.cpp is an expression of its own that matches no other. GPT-2's is the
+    // most common.
     "gpt-2"
 }
 

@@ -1,7 +1,7 @@
-//! Known pre-tokenizers: the hash of the ids that a tokenizer gives the test text, and the name.
+//! The known pre-tokenizers: the hash of a tokenizer's ids for the test text, and the name.
 //!
-//! From `get_vocab_base_pre` of llama.cpp's `conversion/base.py`, commit 0c1e57098bba; where it lists a hash
-//! twice, the later name counts there and stands here. Sorted by name.
+//! From `get_vocab_base_pre` in `conversion/base.py` of llama.cpp, commit 0c1e57098bba. Where it
+//! lists a hash twice, the later name wins, and only that is listed here. Sorted by name.
 
 /// Hash and name.
 pub(super) const NAMES: &[(&str, &str)] = &[

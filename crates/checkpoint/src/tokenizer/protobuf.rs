@@ -1,4 +1,5 @@
-//! SentencePiece models: protocol buffers, of which the pieces and what concerns whole texts are read.
+//! SentencePiece models, which are protocol buffers. Reads the pieces and the settings for whole
+//! texts.
 
 use super::TokenType;
 use crate::folder::Named;
@@ -9,7 +10,7 @@ use crate::{Error, Problem};
 pub(super) struct Model {
     pub(super) pieces: Vec<Piece>,
     pub(super) algorithm: Algorithm,
-    /// How text is normalized, in the library's own compressed form.
+    /// The text normalization, in the library's compressed form.
     pub(super) characters: Vec<u8>,
     pub(super) space_prefix: Flag,
     pub(super) remove_spaces: Flag,
@@ -23,7 +24,7 @@ pub(super) struct Piece {
     pub(super) ty: TokenType,
 }
 
-/// How text is cut into pieces.
+/// The algorithm that splits text into pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Algorithm {
     #[default]
@@ -32,7 +33,7 @@ pub(super) enum Algorithm {
     Other,
 }
 
-/// A flag that is true where the model is silent.
+/// A boolean setting whose default is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Flag(pub(super) bool);
 
@@ -43,7 +44,7 @@ impl Default for Flag {
 }
 
 impl Model {
-    /// Read a model.
+    /// Reads a model.
     ///
     /// # Errors
     /// If the file cannot be read or is damaged.
@@ -52,7 +53,7 @@ impl Model {
         Self::parse(&bytes).map_err(|at| Error::in_file(file.path(), Problem::SentencePiece(at)))
     }
 
-    /// A model, or where it is damaged.
+    /// Parses a model. The error is the offset of the damage.
     fn parse(bytes: &[u8]) -> Result<Self, usize> {
         let mut model = Self::default();
         let mut fields = Fields { bytes, at: 0 };
@@ -70,7 +71,7 @@ impl Model {
         Ok(model)
     }
 
-    /// How the model was trained.
+    /// Reads the training settings.
     fn take_trainer(&mut self, bytes: &[u8]) -> Result<(), usize> {
         let mut fields = Fields { bytes, at: 0 };
         while let Some((number, field)) = fields.next()? {
@@ -85,7 +86,7 @@ impl Model {
         Ok(())
     }
 
-    /// How text is normalized.
+    /// Reads the settings of the normalizer.
     fn take_normalizer(&mut self, bytes: &[u8]) -> Result<(), usize> {
         let mut fields = Fields { bytes, at: 0 };
         while let Some((number, field)) = fields.next()? {
@@ -112,7 +113,8 @@ impl Piece {
                 (1, _) => return Err(fields.at),
                 (2, Field::Four(score)) => piece.score = f32::from_le_bytes(score),
                 (3, Field::Number(ty)) => {
-                    // User-defined pieces count as normal ones: the reference does not ask for them.
+                    // User-defined pieces count as normal ones, because the reference does not
+                    // distinguish them.
                     piece.ty = match ty {
                         2 => TokenType::Unknown,
                         3 => TokenType::Control,
@@ -142,7 +144,7 @@ enum Field<'m> {
 }
 
 impl<'m> Fields<'m> {
-    /// The next field and its number; where the message is damaged.
+    /// Returns the number and content of the next field. The error is the offset of the damage.
     fn next(&mut self) -> Result<Option<(u64, Field<'m>)>, usize> {
         if self.at == self.bytes.len() {
             return Ok(None);
@@ -184,10 +186,11 @@ impl<'m> Fields<'m> {
 mod tests {
     use super::*;
 
-    /// A piece "ab" with score 1.5 and type control, between fields that are skipped; BPE; a character map
-    /// "xyz", and no space in front.
+    /// A piece "ab" with score 1.5 and type control, between fields that are skipped; BPE; a
+    /// character map "xyz", and no leading space.
     const MODEL: &[u8] =
-        b"\x22\x01x\x0a\x0b\x0a\x02ab\x15\x00\x00\xc0\x3f\x18\x03\x20\x80\x01\x29\x01\x02\x03\x04\x05\x06\x07\x08\
+        b"\x22\x01x\x0a\x0b\x0a\x02ab\x15\x00\x00\xc0\x3f\x18\x03\x20\x80\x01\x29\x01\x02\x03\x04\
+        \x05\x06\x07\x08\
         \x12\x02\x18\x02\x1a\x07\x12\x03xyz\x18\x00";
 
     #[test]

@@ -1,8 +1,8 @@
-//! What Python makes of JSON values.
+//! Python semantics for JSON values.
 
 use serde_json::Value;
 
-/// What counts as true: neither null, false nor empty.
+/// Returns whether Python would treat the value as true: neither null, false nor empty.
 pub(super) fn truth(value: &Value) -> bool {
     match value {
         Value::Null => false,

@@ -1,6 +1,7 @@
-//! What architectures say about tokenizers: which kinds they use, and what no file of a checkpoint says.
+//! Tokenizer settings of architectures: the kinds that they use, and facts that no file of a
+//! checkpoint has.
 //!
-//! Both are data and can be read from text, with names in lower case and dashes.
+//! Both are data that can be parsed from text. Names are in lower case with dashes.
 
 use std::borrow::Cow;
 
@@ -11,85 +12,88 @@ use serde::Deserialize;
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TokenizerKind {
-    /// `tokenizer.model`: a SentencePiece model of BPE, written with its scores.
+    /// `tokenizer.model`: a SentencePiece BPE model, written with its scores.
     #[serde(rename = "sentencepiece")]
     SentencePiece,
-    /// `tokenizer.json`: BPE on characters, with tokens for single bytes, written as the kind above.
+    /// `tokenizer.json`: BPE on characters with tokens for single bytes, written like a
+    /// SentencePiece model.
     #[serde(alias = "hugging-face-llama")]
     ByteFallbackBpe,
-    /// `tokenizer.json`, or `vocab.json` and `merges.txt`: BPE, as a rule on bytes that are written as
-    /// characters.
+    /// `tokenizer.json`, or `vocab.json` and `merges.txt`: BPE, usually on bytes that are written
+    /// as characters.
     ByteLevelBpe,
-    /// `tokenizer.model`, `spiece.model`, `sentencepiece.bpe.model` or `tokenizer.json`: a unigram model.
+    /// `tokenizer.model`, `spiece.model`, `sentencepiece.bpe.model` or `tokenizer.json`: a unigram
+    /// model.
     Unigram,
-    /// `tokenizer.json` or `vocab.txt`: pieces of words, as BERT has them.
+    /// `tokenizer.json` or `vocab.txt`: WordPiece, as in BERT.
     WordPiece,
 }
 
-/// Something about the tokenizer that no file says.
+/// A fact about the tokenizer that no file states.
 ///
-/// Where an architecture lists several, they count in that order.
+/// If an architecture lists several, they apply in that order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Quirk {
-    /// `add_prefix_space` of `tokenizer_config.json` is written, before everything else.
+    /// Writes `add_prefix_space` of `tokenizer_config.json` before all other entries.
     SpacePrefix,
-    /// `tokenizer.ggml.add_space_prefix` is false if the tokenizer is a SentencePiece model.
+    /// Sets `tokenizer.ggml.add_space_prefix` to false if the tokenizer is a SentencePiece model.
     NoSpacePrefix,
-    /// `tokenizer.ggml.token_type_count` is written: `type_vocab_size` of the config, or 1.
+    /// Writes `tokenizer.ggml.token_type_count`: `type_vocab_size` of the config, or 1.
     TokenTypeCount,
-    /// `tokenizer.ggml.add_bos_token` is set to `add` if the vocabulary has this size.
+    /// Sets `tokenizer.ggml.add_bos_token` to `add` if the vocabulary has this size.
     AddBos {
-        /// The size; any if it is left out.
+        /// The size in tokens; any size if it is omitted.
         #[serde(default)]
         vocabulary: Option<u64>,
         /// The value.
         add: bool,
     },
-    /// `tokenizer.ggml.add_bos_token`, `..eos..` and `..sep..` come first of all, with this value unless a
-    /// file says otherwise.
+    /// Writes `tokenizer.ggml.add_bos_token`, `..eos..` and `..sep..` before all other entries,
+    /// with this value unless a file has another.
     AddFirst {
-        /// Of the three, those that are written: `bos`, `eos`, `sep`.
+        /// The ones to write: `bos`, `eos`, `sep`.
         kinds: Cow<'static, [Cow<'static, str>]>,
         /// The value.
         add: bool,
     },
-    /// `tokenizer.ggml.eot_token_id` is `id`, unless a file says otherwise, if the vocabulary has this
-    /// size.
+    /// Sets `tokenizer.ggml.eot_token_id` to `id` if the vocabulary has this size, unless a file
+    /// has another id.
     EndOfTurn {
-        /// The size; any if it is left out.
+        /// The size in tokens; any size if it is omitted.
         #[serde(default)]
         vocabulary: Option<u64>,
         /// The id.
         id: u32,
     },
-    /// The special token of this kind is the added token with this text, unless a file says otherwise.
+    /// Uses the added token with this text as the special token of this kind, unless a file has
+    /// another.
     SpecialToken {
         /// `bos`, `eos`, `unk`, `eot`, `eom`.
         kind: Cow<'static, str>,
         /// The token.
         text: Cow<'static, str>,
     },
-    /// The vocabulary is as large as the next multiple of `pad_vocab_size_multiple` of the config, or of
-    /// this.
+    /// Rounds the size of the vocabulary up to a multiple of the config's
+    /// `pad_vocab_size_multiple`, or of this number.
     RoundVocabulary {
         /// The multiple, in tokens.
         multiple: u64,
     },
-    /// Where the checkpoint has no tokenizer, that of this other model is meant. It is not fetched; the
-    /// error says so.
+    /// A checkpoint without a tokenizer uses that of this other model. It is not downloaded; the
+    /// error names it.
     BorrowedTokenizer(Cow<'static, str>),
-    /// Added tokens of `tokenizer.json` count for SentencePiece models too, and their texts stay as they
-    /// are.
+    /// Uses the added tokens of `tokenizer.json` for SentencePiece models too, without changing
+    /// their texts.
     AddedTokens,
-    /// If `tokenizer_config.json` names this class, the tokenizer is byte-level BPE whatever other files
-    /// there are.
+    /// If `tokenizer_config.json` names this class, the tokenizer is byte-level BPE, regardless of
+    /// other files.
     ByteLevelClass(Cow<'static, str>),
-    /// The model learnt with the ids of fairseq: `<s>`, `<pad>`, `</s>`, `<unk>` come first, in place of the
-    /// first three pieces, and the last id of the vocabulary falls away.
+    /// The model was trained with the ids of fairseq: `<s>`, `<pad>`, `</s>` and `<unk>` replace
+    /// the first three pieces, and the last id of the vocabulary is dropped.
     FairseqIds,
-    /// With [`Quirk::FairseqIds`]: a control token that the SentencePiece model lacks.
+    /// With [`Quirk::FairseqIds`], a control token that the SentencePiece model lacks.
     ControlToken {
         /// Its id.
         id: u64,

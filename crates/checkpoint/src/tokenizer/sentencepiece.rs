@@ -1,4 +1,4 @@
-//! `tokenizer.model`: a SentencePiece model, with what other files put in its places.
+//! `tokenizer.model`: a SentencePiece model, with the tokens of other files in their places.
 
 use serde_json::{Map, Value};
 
@@ -15,11 +15,12 @@ pub(super) const UNUSED_SCORE: f32 = -10_000.0;
 /// The score of tokens that other files add.
 const ADDED_SCORE: f32 = -1000.0;
 
-/// The size of the vocabulary; the first is of models whose layers have vocabularies of their own.
+/// The keys with the size of the vocabulary. The first is for models whose layers have vocabularies
+/// of their own.
 const SIZE_KEYS: &[&str] = &["vocab_size_per_layer_input", "vocab_size"];
 
-/// The pieces, then what `added_tokens.json` and `tokenizer_config.json` put in their places. The texts of
-/// tokens beyond the vocabulary come second.
+/// Reads the pieces, then places the tokens of `added_tokens.json` and `tokenizer_config.json`. The
+/// second result holds the texts of tokens past the end of the vocabulary.
 pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
     let model = Model::read(&input.folder.at("tokenizer.model"))?;
     let size = input.vocabulary(SIZE_KEYS)?.filter(|size| *size > 0);
@@ -35,7 +36,7 @@ pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> 
     for (id, token) in decoder.unwrap_or(&none) {
         let text = token.get("content").and_then(Value::as_str);
         let (Ok(id), Some(text)) = (id.parse::<u64>(), text) else {
-            let text = format!("the entry {id:?} of added_tokens_decoder is no token");
+            let text = format!("the entry {id:?} of added_tokens_decoder is not a token");
             return Err(Error::in_file(&file, Problem::Tokenizer(text)));
         };
         let special = is_special(token);
@@ -65,7 +66,8 @@ pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> 
     Ok((tokens, beyond))
 }
 
-/// Put the tokens of `added_tokens.json` in their places; those that are beyond the vocabulary.
+/// Places the tokens of `added_tokens.json`. Returns the texts of those past the end of the
+/// vocabulary.
 pub(super) fn put_added_file(tokens: &mut Tokens, input: &Input<'_>) -> Result<Vec<String>, Error> {
     let map = read_object_if_there(&input.folder.at("added_tokens.json"))?.unwrap_or_default();
     let mut beyond = Vec::new();
@@ -87,7 +89,7 @@ const fn plain_type(special: bool) -> TokenType {
 }
 
 impl Tokens {
-    /// As many unused tokens.
+    /// Makes `size` unused tokens.
     pub(super) fn unused(size: usize) -> Self {
         Self {
             texts: (0..size).map(|id| format!("[PAD{id}]").into_bytes()).collect(),
@@ -97,7 +99,7 @@ impl Tokens {
         }
     }
 
-    /// The pieces of a model, as many as there is room for; the texts of the others.
+    /// Places the pieces of a model as far as there is room. Returns the texts of the others.
     pub(super) fn put_pieces(&mut self, mut model: Model) -> Vec<String> {
         let beyond = model.pieces.split_off(self.texts.len().min(model.pieces.len()));
         for (id, piece) in model.pieces.into_iter().enumerate() {
@@ -106,14 +108,15 @@ impl Tokens {
         beyond.iter().map(|piece| String::from_utf8_lossy(&piece.text).into_owned()).collect()
     }
 
-    /// Replace a token that exists.
+    /// Replaces an existing token.
     pub(super) fn put(&mut self, id: usize, text: Vec<u8>, score: f32, ty: TokenType) {
         self.texts[id] = text;
         self.scores[id] = score;
         self.types[id] = ty;
     }
 
-    /// Put a token in its place, if the vocabulary has it: how it is written, and its text in the files.
+    /// Places an added token, given its output form and its text in the files. Returns whether the
+    /// vocabulary has its id.
     fn put_added(&mut self, id: u64, text: &str, (written, ty): (String, TokenType)) -> bool {
         let Some(id) = usize::try_from(id).ok().filter(|id| *id < self.texts.len()) else {
             return false;

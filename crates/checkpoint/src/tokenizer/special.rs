@@ -1,4 +1,4 @@
-//! Special tokens: their ids, which of them are put around a text, chat templates.
+//! Special tokens: their ids, which of them surround a text, and chat templates.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,13 +13,13 @@ use super::file::read_lines;
 use super::python::truth;
 use crate::{Error, Folder, Problem};
 
-/// The kinds of special tokens, in the order in which they are looked for.
+/// The kinds of special tokens, in search order.
 pub(super) const KINDS: &[&str] = &["bos", "eos", "unk", "sep", "pad", "cls", "mask"];
 
-/// The kinds of models that fill in the middle of texts.
+/// The kinds of fill-in-the-middle models.
 pub(super) const FILLING_KINDS: &[&str] = &["prefix", "suffix", "middle", "fsep", "eot"];
 
-/// The keys that hold ids. Kinds that are not here have none.
+/// The metadata keys of ids. Other kinds have none.
 const ID_KEYS: &[(&str, &str)] = &[
     ("bos", "tokenizer.ggml.bos_token_id"),
     ("eos", "tokenizer.ggml.eos_token_id"),
@@ -31,10 +31,10 @@ const ID_KEYS: &[(&str, &str)] = &[
     ("eom", "tokenizer.ggml.eom_token_id"),
 ];
 
-/// The kinds for which a key says whether they are put around a text.
+/// The kinds for which a key says whether they are added around a text.
 const ADD_KINDS: &[&str] = &["bos", "eos", "sep"];
 
-/// What was found, each in the order in which it was found: that is the order of writing.
+/// The entries found, each in the order of discovery, which is also the output order.
 #[derive(Debug, Default)]
 pub(super) struct Special {
     kinds: Vec<&'static str>,
@@ -44,12 +44,13 @@ pub(super) struct Special {
     template: Value,
     lowercase: Option<bool>,
     strip_accents: Option<bool>,
-    /// Ids from here on are no tokens.
+    /// The first id to ignore.
     limit: Option<u64>,
 }
 
 impl Special {
-    /// Gather it. `limit` is the size of the vocabulary if larger ids are to be ignored.
+    /// Collects the special tokens. `limit` is the size of the vocabulary if larger ids are to be
+    /// ignored.
     pub(super) fn read(
         input: &Input<'_>,
         kinds: &[&'static str],
@@ -74,7 +75,7 @@ impl Special {
         Ok(special)
     }
 
-    /// Set the id of a kind that no file has set.
+    /// Sets the id of a kind that no file has set.
     pub(super) fn set_default(&mut self, kind: &str, id: u32) {
         let known = ID_KEYS.iter().find(|(known, _)| *known == kind).map(|(known, _)| *known);
         if let Some(kind) = known
@@ -84,7 +85,8 @@ impl Special {
         }
     }
 
-    /// The merges of `tokenizer.json`, or of `merges.txt`, without those of tokens `beyond` the vocabulary.
+    /// Takes the merges of `tokenizer.json` or `merges.txt`, except those with tokens `beyond` the
+    /// vocabulary.
     pub(super) fn take_merges(
         &mut self,
         input: &Input<'_>,
@@ -105,7 +107,7 @@ impl Special {
         Ok(())
     }
 
-    /// Write it all.
+    /// Writes all entries.
     pub(super) fn write(&self, out: &mut Metadata) {
         if let Some(merges) = &self.merges
             && !merges.is_empty()
@@ -178,7 +180,7 @@ impl Special {
         }
     }
 
-    /// What is put around a text, by the post-processor of `tokenizer.json`.
+    /// Reads which tokens the post-processor of `tokenizer.json` adds around a text.
     fn take_post_processor(&mut self, json: &Map<String, Value>, around: &mut Around) {
         let Some(post) = json.get("post_processor").filter(|post| post.is_object()) else { return };
         let steps = match post.get("processors") {
@@ -211,8 +213,8 @@ impl Special {
         }
     }
 
-    /// What a template says. It also says what the special tokens are where the config is silent, and its
-    /// last token wins over the config's.
+    /// Reads a template. It also determines special tokens that the config lacks, and its last
+    /// token overrides the config's.
     fn take_template(&mut self, step: &Value, around: &mut Around) {
         let list = |key| step.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let token = |item: &Value| {
@@ -289,7 +291,8 @@ impl Special {
         }
     }
 
-    /// The texts of special tokens in `tokenizer_config.json`, whose ids `tokenizer.json` knows.
+    /// Reads the texts of special tokens in `tokenizer_config.json`, and finds their ids in
+    /// `tokenizer.json`.
     fn take_config(
         &mut self,
         config: &Map<String, Value>,
@@ -316,7 +319,7 @@ impl Special {
         Ok(())
     }
 
-    /// The ids in `config.json`, for those that are still missing.
+    /// Reads the ids in `config.json` of kinds that are still missing.
     fn take_model_config(&mut self, input: &Input<'_>) -> Result<(), Error> {
         let config = &input.config.raw;
         for kind in self.kinds.clone() {
@@ -329,8 +332,8 @@ impl Special {
         Ok(())
     }
 
-    /// Set an id unless it is set. What is no integer (a list, say) is passed over, as are ids beyond the
-    /// vocabulary.
+    /// Sets an id unless it is already set. Skips values that are not integers, such as lists, and
+    /// ids outside the vocabulary.
     fn set_id(&mut self, kind: &'static str, id: &Value, path: &Path) -> Result<(), Error> {
         if !id.is_u64() && !id.is_i64() {
             return Ok(());
@@ -347,8 +350,8 @@ impl Special {
     }
 }
 
-/// The special tokens that `tokenizer_config.json` names, while the post-processor is read. Without that
-/// file they are kept here alone.
+/// The special tokens of `tokenizer_config.json`, updated while reading the post-processor. Without
+/// that file, `alone` holds them.
 struct Around {
     config: Option<Map<String, Value>>,
     alone: Map<String, Value>,
@@ -382,14 +385,14 @@ impl Around {
     }
 }
 
-/// The merges of `tokenizer.json`, or of `merges.txt`.
+/// Reads the merges of `tokenizer.json` or `merges.txt`.
 fn all_merges(input: &Input<'_>) -> Result<Option<StringArray>, Error> {
     let list = input.json.as_ref().and_then(|json| Some((json, json.model("merges")?)));
     let list = list.and_then(|(json, list)| Some((json, list.as_array()?)));
     let Some((json, list)) = list.filter(|(_, list)| !list.is_empty()) else {
         return merges_file(input.folder);
     };
-    // In the newer form, pairs, a part may hold a space, which is written as in byte-level text.
+    // In the newer form (pairs), a part may contain a space. It is encoded as in byte-level text.
     let merge = |merge: &Value| match merge {
         Value::String(text) => Some(text.clone()),
         Value::Array(pair) => match pair.as_slice() {
@@ -403,13 +406,13 @@ fn all_merges(input: &Input<'_>) -> Result<Option<StringArray>, Error> {
     let mut merges = StringArray::default();
     for item in list {
         let text = merge(item);
-        let fail = || json.fail("\"merges\" is no list of pairs of texts");
+        let fail = || json.fail("\"merges\" is not a list of pairs of strings");
         merges.push(text.ok_or_else(fail)?);
     }
     Ok(Some(merges))
 }
 
-/// The merges of `merges.txt`, if there is one.
+/// Reads the merges of `merges.txt`, if it exists.
 fn merges_file(folder: &dyn Folder) -> Result<Option<StringArray>, Error> {
     let file = folder.at("merges.txt");
     if !file.exists() {

@@ -1,4 +1,4 @@
-//! Tokenizers of folders, compared with descriptions of the reference's files.
+//! Compares the tokenizers of folders with descriptions of the reference's files.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::{Directory, arch};
 
-/// An architecture's tokenizers, as the table of architectures has them.
+/// The tokenizers of an architecture, as in the table of architectures.
 struct Kinds {
     kinds: &'static [TokenizerKind],
     quirks: Vec<Quirk>,
 }
 
-/// The kinds and quirks, written as architecture files write them.
+/// Returns the kinds and quirks of classes without an architecture, as architecture files write
+/// them.
 fn kinds_of(class: &str) -> Kinds {
     use TokenizerKind::{ByteFallbackBpe, ByteLevelBpe, SentencePiece, Unigram, WordPiece};
     let (kinds, quirks): (&[TokenizerKind], Json) = match class {
@@ -35,7 +36,8 @@ fn kinds_of(class: &str) -> Kinds {
         "T5EncoderModel" | "T5ForConditionalGeneration" => (&[Unigram, SentencePiece], json!([])),
         "MambaForCausalLM" => (
             &[ByteLevelBpe, SentencePiece],
-            json!([{"round-vocabulary": {"multiple": 8}}, {"borrowed-tokenizer": "EleutherAI/gpt-neox-20b"}]),
+            json!([{"round-vocabulary": {"multiple": 8}},
+                {"borrowed-tokenizer": "EleutherAI/gpt-neox-20b"}]),
         ),
         "Qwen2ForCausalLM" | "DeepseekForCausalLM" => (&[SentencePiece, ByteLevelBpe], json!([])),
         "Glm4ForCausalLM" => (
@@ -65,8 +67,8 @@ fn kinds_of(class: &str) -> Kinds {
     Kinds { kinds, quirks: serde_json::from_value(quirks).unwrap() }
 }
 
-/// The tokenizer of a folder, for the architecture that is built in; for classes that none has, by what is
-/// above.
+/// Reads the tokenizer of a folder for the built-in architecture; for classes without one, with the
+/// kinds above.
 fn read_folder(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Metadata, Error> {
     let config = Config::read(folder, None)?;
     if let Ok(arch) = arch::find(None, &config, folder) {
@@ -76,7 +78,7 @@ fn read_folder(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Metada
     read_kinds((kinds.kinds, &kinds.quirks), &config, folder, None, None, warnings)
 }
 
-/// An entry as the descriptions have it: what counts of it.
+/// Describes an entry as the descriptions do.
 fn describe(key: &str, value: &Value) -> Json {
     match value {
         Value::String(text) => {
@@ -116,7 +118,7 @@ fn describe(key: &str, value: &Value) -> Json {
     }
 }
 
-/// The same of an entry of a description.
+/// Reduces an entry of a description likewise.
 fn described(entry: &Json) -> Json {
     match entry["type"].as_str().unwrap() {
         "ARRAY" => json!([entry["key"], entry["item_type"], entry["length"], entry["sha256"]]),
@@ -131,7 +133,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What differs between the tokenizer of a folder and a description of the reference's file.
+/// Returns the first difference between the tokenizer of a folder and a description of the
+/// reference's file.
 fn difference(folder: &Path, description: &Path) -> Option<String> {
     let read = |path: &Path| -> Json { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let expected: Vec<Json> = read(description)["metadata"]
@@ -148,7 +151,7 @@ fn difference(folder: &Path, description: &Path) -> Option<String> {
     };
     let mut found: Vec<Json> =
         found.iter().map(|entry| describe(&entry.key, &entry.value)).collect();
-    // Descriptions of tokenizers that the reference does not know have the hash in place of a name.
+    // If the reference does not know a tokenizer, the description has the hash instead of a name.
     for entry in &mut found {
         let hash = |warning: &String| {
             let (_, hash) = warning.split_once("(hash ")?;
@@ -189,7 +192,7 @@ fn tokenizers_are_the_references() {
     assert!(compared >= 20, "only {compared} tokenizers were compared");
 }
 
-/// The tokenizer of a folder with these files of the fixtures, and a config with this size of vocabulary.
+/// Reads the tokenizer of a folder with these fixture files and a config with this vocabulary size.
 fn assembled(class: &str, vocabulary: u64, files: &[(&str, &str)]) -> Result<Metadata, String> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tokenizers");
     let folder = tempfile::tempdir().unwrap();

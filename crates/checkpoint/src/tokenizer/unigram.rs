@@ -1,4 +1,4 @@
-//! Unigram models: a SentencePiece model, or `tokenizer.json` where there is none.
+//! Unigram models: a SentencePiece model, or else `tokenizer.json`.
 
 use granule_format::{Array, Value as Entry};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use super::{Input, TokenType, Tokens, Vocabulary, sentencepiece};
 use crate::folder::Named;
 use crate::{Error, Problem};
 
-/// The first four tokens of models that have the ids of fairseq.
+/// The first four tokens of models with the ids of fairseq.
 const FAIRSEQ: &[(&str, TokenType)] = &[
     ("<s>", TokenType::Control),
     ("<pad>", TokenType::Control),
@@ -19,25 +19,25 @@ const FAIRSEQ: &[(&str, TokenType)] = &[
     ("<unk>", TokenType::Unknown),
 ];
 
-/// How many of the model's pieces these take the place of.
+/// Number of the model's pieces that these replace.
 const REPLACED: usize = 3;
 
-/// The names that the model can have, by whether its ids are those of fairseq.
+/// Returns the possible names of the model file, for models with or without the ids of fairseq.
 pub(super) const fn files(fairseq: bool) -> &'static [&'static str] {
     if fairseq { &["sentencepiece.bpe.model"] } else { &["tokenizer.model", "spiece.model"] }
 }
 
-/// Whether the checkpoint has one.
+/// Returns whether the checkpoint has a tokenizer of this kind.
 pub(super) fn is_there(input: &Input<'_>) -> Result<bool, Error> {
     if let Some(file) = model_file(input) {
-        // Some of the models that are read here have BPE, under this name alone.
+        // Some models that allow this kind have BPE, but only under this name.
         let either = file.name() == "tokenizer.model";
         return Ok(!either || Model::read(&file)?.algorithm == Algorithm::Unigram);
     }
     Ok(input.json.as_ref().is_some_and(|json| json.model_type() == "Unigram"))
 }
 
-/// The tokens, and how text is normalized.
+/// Reads the tokens and how text is normalized.
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
     let mut beyond = Vec::new();
     let (tokens, text) = match (model_file(input), &input.json) {
@@ -55,7 +55,7 @@ pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Voca
     Ok(Vocabulary { behind, limited: true, beyond, ..Vocabulary::new("t5", "default", tokens) })
 }
 
-/// How text is normalized.
+/// The settings for normalizing text.
 #[derive(Default)]
 struct Text {
     space_prefix: bool,
@@ -75,7 +75,7 @@ fn from_model(
 ) -> Result<(Tokens, Text), Error> {
     let mut model = Model::read(file)?;
     if model.algorithm != Algorithm::Unigram {
-        let text = "it is a SentencePiece model, but no unigram model".to_owned();
+        let text = "it is a SentencePiece model but not a unigram model".to_owned();
         return Err(Error::in_file(file.path(), Problem::Tokenizer(text)));
     }
     let text = Text {
@@ -116,7 +116,7 @@ fn from_json(
 ) -> Result<(Tokens, Text), Error> {
     let library = Library::open(input, warnings)?;
     let entries = json.model("vocab").and_then(Value::as_array);
-    let entries = entries.ok_or_else(|| json.fail("the model's \"vocab\" is no list"))?;
+    let entries = entries.ok_or_else(|| json.fail("the model's \"vocab\" is not a list"))?;
     let score = |id: usize| {
         let score = entries.get(id).and_then(|entry| entry.get(1)).and_then(Value::as_f64);
         score.ok_or_else(|| json.fail(format!("token {id} has no score")))
@@ -158,15 +158,15 @@ fn from_json(
             characters,
         }
     } else {
-        // What SentencePiece models have that are not told otherwise.
+        // The defaults of SentencePiece models.
         Text { space_prefix: true, remove_spaces: true, characters }
     };
     Ok((tokens, text))
 }
 
 impl Tokens {
-    /// Put the first tokens of fairseq in the place of the model's, which shifts the others by one; the
-    /// last one falls away.
+    /// Replaces the model's first tokens by those of fairseq. This shifts the others by one and
+    /// drops the last.
     fn realign(&mut self) {
         let replaced = ..REPLACED.min(self.texts.len());
         self.texts.splice(replaced, FAIRSEQ.iter().map(|(text, _)| text.as_bytes().to_vec()));

@@ -1,10 +1,10 @@
-//! Pieces of words, as BERT has them: `tokenizer.json` or `vocab.txt`.
+//! WordPiece tokenizers, as in BERT: `tokenizer.json` or `vocab.txt`.
 
 use super::library::Library;
 use super::{Input, TokenType, Vocabulary, bare, ids, pre};
 use crate::Error;
 
-/// Whether the checkpoint has one.
+/// Returns whether the checkpoint has a tokenizer of this kind.
 pub(super) fn is_there(input: &Input<'_>) -> bool {
     match &input.json {
         Some(json) => json.model_type() == "WordPiece",
@@ -12,7 +12,7 @@ pub(super) fn is_there(input: &Input<'_>) -> bool {
     }
 }
 
-/// Every id. In the file a piece that begins a word is marked, where the checkpoint marks those that
+/// Reads every id. The GGUF file marks pieces that begin a word; the checkpoint marks those that
 /// continue one.
 pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
     let library = Library::open(input, warnings)?;

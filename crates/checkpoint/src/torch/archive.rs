@@ -1,4 +1,4 @@
-//! The zip archives that PyTorch saves: entries that are stored as they are and can be read in place.
+//! The zip archives that PyTorch saves: uncompressed entries that can be read in place.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -13,26 +13,26 @@ use super::super::Problem;
 use super::super::file::DataFile;
 use crate::Error;
 
-/// The longest pickle that is read, in bytes; one of a model with 60000 tensors has 10 MB.
+/// The longest pickle accepted, in bytes. One of a model with 60000 tensors has 10 MB.
 const PICKLE_LIMIT: u64 = 1 << 25;
-/// The bytes that an archive begins with.
+/// The magic bytes of an archive.
 const MAGIC: [u8; 4] = *b"PK\x03\x04";
-/// The most bytes that name and extra field of an entry can have.
+/// The maximum length of an entry's name and extra field together, in bytes.
 const LOCAL_NAME_AND_EXTRA: usize = 2 * 0xffff;
-/// What the files begin with that PyTorch saved before version 1.6: a pickle with a number that stands for them.
+/// The magic bytes of files from PyTorch before version 1.6: a pickle of a magic number.
 const OLD_MAGIC: [u8; 14] = *b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19";
 
 /// An archive whose entries have been checked.
 #[derive(Debug)]
 pub(super) struct Archive {
     pub(super) pickle: Vec<u8>,
-    /// The numbers are in the byte order of big-endian machines.
+    /// Whether the numbers are big-endian.
     pub(super) big_endian: bool,
-    /// Where the storages lie in the file, in bytes.
+    /// The byte ranges of the storages in the file.
     pub(super) storages: HashMap<String, Range<u64>>,
 }
 
-/// Read the directory of an archive and its pickle.
+/// Reads the directory of an archive and its pickle.
 pub(super) fn open(file: &DataFile) -> Result<Archive, Error> {
     let fail = |problem| Error::in_file(file.path(), problem);
     let damaged = |error: rawzip::Error| fail(Problem::Zip(error.to_string()));
@@ -72,11 +72,11 @@ pub(super) fn open(file: &DataFile) -> Result<Archive, Error> {
                 _ => return Err(wrong("it is neither \"little\" nor \"big\"")),
             };
         } else if entry.uncompressed_size_hint() > PICKLE_LIMIT {
-            return Err(wrong("it is longer than 32 MiB, more than any checkpoint needs"));
+            return Err(wrong("it is longer than the limit of 32 MiB"));
         } else {
             archive.pickle = read(PICKLE_LIMIT)?;
             if rawzip::crc32(&archive.pickle) != entry.crc32() {
-                return Err(wrong("its sum is wrong: the file is damaged"));
+                return Err(wrong("its checksum is wrong: the file is damaged"));
             }
         }
     }
@@ -86,37 +86,38 @@ pub(super) fn open(file: &DataFile) -> Result<Archive, Error> {
     Ok(archive)
 }
 
-/// What the name of an entry says inside the archive's only folder, which is that of the first entry.
+/// Returns the part of an entry's name inside the only folder of the archive, which is that of the
+/// first entry.
 fn part_of_checkpoint<'n>(
     name: &'n str,
     folder: &mut Option<String>,
 ) -> Result<&'n str, &'static str> {
-    let (first, rest) = name.split_once('/').ok_or("it lies in no folder")?;
+    let (first, rest) = name.split_once('/').ok_or("it is not in a folder")?;
     let outside = |part: &str| part.is_empty() || part == "." || part == "..";
     if name.split('/').any(outside) || name.contains(['\\', '\0']) {
         return Err("its name leads out of the archive");
     }
     if folder.get_or_insert_with(|| first.to_owned()) != first {
-        return Err("it lies in another folder than the entries before it");
+        return Err("it is in a different folder than the entries before it");
     }
     Ok(rest)
 }
 
-/// Only entries that can be read in place are.
+/// Checks that an entry can be read in place.
 fn check_stored(entry: &ZipFileHeaderRecord<'_>) -> Result<(), &'static str> {
     if entry.flags().is_encrypted() {
         Err("it is encrypted")
     } else if entry.compression_method() != CompressionMethod::STORE {
-        Err("it is compressed, which PyTorch never does: unpack and pack it again")
+        Err("it is compressed, which PyTorch never does: repack it without compression")
     } else if entry.compressed_size_hint() != entry.uncompressed_size_hint() {
-        Err("its two lengths differ although it is not compressed")
+        Err("its two sizes differ although it is not compressed")
     } else {
         Ok(())
     }
 }
 
-/// Where the data of an entry lies in the file, if the header before it agrees with the directory. The buffer has
-/// room for [`LOCAL_NAME_AND_EXTRA`].
+/// Returns the offset of an entry's data in the file, if its local header matches the directory.
+/// The buffer has room for [`LOCAL_NAME_AND_EXTRA`].
 fn place(
     zip: &ZipArchive<Positions<'_>>,
     record: &ZipFileHeaderRecord<'_>,
@@ -137,11 +138,11 @@ fn place(
     Ok(if agrees {
         Ok(start..end)
     } else {
-        Err("the header before its data does not fit the archive's directory")
+        Err("its local header does not match the archive's directory")
     })
 }
 
-/// Say what the file is if it is no archive.
+/// Reports the kind of file if it is not an archive.
 fn check_magic(file: &DataFile) -> Result<(), Error> {
     let mut start = [0; OLD_MAGIC.len()];
     let known = start.len().min(usize::try_from(file.bytes()).unwrap_or(usize::MAX));
@@ -159,7 +160,7 @@ fn check_magic(file: &DataFile) -> Result<(), Error> {
     Err(Error::in_file(file.path(), problem))
 }
 
-/// The file as the archive's reader wants it.
+/// Adapts the file to the interface of the archive reader.
 struct Positions<'f>(&'f DataFile);
 
 impl ReaderAt for Positions<'_> {

@@ -1,4 +1,4 @@
-//! What pickles may refer to by name: a closed list.
+//! The names that pickles may refer to: a closed list.
 
 use super::super::data_type::DataType;
 
@@ -11,21 +11,21 @@ pub(super) enum Global {
     Size,
     /// Makes a view of a storage.
     RebuildTensor,
-    /// The same, with what training needs.
+    /// Like [`Self::RebuildTensor`], with additional training state.
     RebuildTensorV2,
-    /// The same of a storage without type.
+    /// Like [`Self::RebuildTensorV2`], for a storage without a type.
     RebuildTensorV3,
     /// Makes a parameter of a tensor.
     RebuildParameter,
-    /// The same, with attributes.
+    /// Like [`Self::RebuildParameter`], with attributes.
     RebuildParameterWithState,
     /// Calls one of the functions above and adds attributes.
     RebuildFromType,
     /// The class of tensors or of parameters.
     TensorClass,
-    /// The class of storages of a type; `None` if they have none.
+    /// The class of storages of a type; `None` if they have no type.
     Storage(Option<DataType>),
-    /// A type of number.
+    /// A number type.
     DataType(DataType),
 }
 
@@ -55,7 +55,7 @@ const GLOBALS: &[(&str, &str, Global)] = &[
     ("torch", "ShortStorage", Global::Storage(Some(DataType::I16))),
 ];
 
-/// The entry with this name.
+/// Returns the entry with this name.
 pub(super) fn find(module: &str, name: &str) -> Option<Global> {
     if let Some((.., global)) = GLOBALS.iter().find(|entry| (entry.0, entry.1) == (module, name)) {
         return Some(*global);
@@ -64,12 +64,12 @@ pub(super) fn find(module: &str, name: &str) -> Option<Global> {
 }
 
 impl Global {
-    /// How messages call it.
+    /// Returns a description for messages.
     pub(super) const fn describe(self) -> &'static str {
         match self {
             Self::OrderedDict | Self::Size => "a class",
-            Self::TensorClass | Self::Storage(_) => "a class of PyTorch",
-            Self::DataType(_) => "a type of number",
+            Self::TensorClass | Self::Storage(_) => "a PyTorch class",
+            Self::DataType(_) => "a number type",
             Self::RebuildTensor
             | Self::RebuildTensorV2
             | Self::RebuildTensorV3

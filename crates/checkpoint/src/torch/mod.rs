@@ -1,4 +1,4 @@
-//! Files that PyTorch saves: a zip archive of a pickle, which describes tensors, and of their numbers.
+//! PyTorch files: zip archives of a pickle that describes tensors, and of their data.
 
 mod archive;
 mod global;
@@ -19,7 +19,7 @@ use crate::Error;
 use archive::Archive;
 use pickle::{Storage, Tensor};
 
-/// The tensors of a file, in the order of its pickle.
+/// Reads the descriptions of the tensors in a file, in the order of its pickle.
 pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     let archive = archive::open(file)?;
     let contents = pickle::read(&archive.pickle).map_err(|p| Error::in_file(file.path(), p))?;
@@ -36,7 +36,7 @@ pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     Ok(entries)
 }
 
-/// A tensor in its place in the file, with everything checked.
+/// Checks a tensor and locates it in the file.
 fn entry(
     name: &str,
     tensor: Tensor,
@@ -71,7 +71,7 @@ fn entry(
     if values > numbers {
         return Err(Problem::Repeats { values, numbers });
     }
-    // Of an empty tensor nothing is read, wherever it begins.
+    // Nothing is read of an empty tensor, wherever it begins.
     let first = if values == 0 { 0 } else { first };
     let offset = place.start + first * size;
     let big_endian = archive.big_endian && size > 1;

@@ -1,9 +1,9 @@
-//! The opcodes of pickles: those that are run, and the names of all others for messages.
+//! The opcodes of pickles: the supported ones, and the names of all others for messages.
 
-/// Builds an enumeration of the opcodes that are run.
+/// Builds an enum of the supported opcodes.
 macro_rules! opcodes {
     ($( $byte:literal $name:ident )*) => {
-        /// An opcode that is run.
+        /// A supported opcode.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(super) enum Opcode { $( $name, )* }
 
@@ -18,7 +18,7 @@ macro_rules! opcodes {
     };
 }
 
-// What PyTorch itself takes when it is told to load weights only.
+// The opcodes that PyTorch itself accepts when it loads only weights.
 opcodes! {
     b'(' Mark
     b')' EmptyTuple
@@ -54,7 +54,7 @@ opcodes! {
     0x8a Long1
 }
 
-/// The opcodes that are refused, by the names that Python's documentation gives them.
+/// The rejected opcodes, with their names in Python's documentation.
 const REFUSED: &[(u8, &str)] = &[
     (b'0', "POP"),
     (b'1', "POP_MARK"),
@@ -94,7 +94,7 @@ const REFUSED: &[(u8, &str)] = &[
     (0x98, "READONLY_BUFFER"),
 ];
 
-/// What a byte that is not run is called.
+/// Returns the name of an opcode that is not supported.
 pub(super) fn refused_name(byte: u8) -> String {
     match REFUSED.iter().find(|(refused, _)| *refused == byte) {
         Some((_, name)) => (*name).to_owned(),

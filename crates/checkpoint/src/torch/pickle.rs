@@ -1,9 +1,10 @@
-//! Pickles of tensors, read by a machine that can do nothing else.
+//! Reads pickles of tensors on a machine that can do nothing else.
 //!
-//! A pickle is a program. Python's machine for it can be made to call anything; this one knows the opcodes of one
-//! table and the names of another ([`Opcode`], [`global`]), and what it builds are descriptions. Nothing is called and
-//! nothing is imported; whatever is in neither table ends the reading with an error that names it. Memory is bounded
-//! by the length of the pickle, and nothing recurses: values refer to each other by index.
+//! A pickle is a program, and Python's machine for it can be made to call anything. This machine
+//! knows only the opcodes of one table and the names of another ([`Opcode`], [`global`]), and it
+//! builds only descriptions. It calls and imports nothing, and anything outside the two tables is
+//! an error that names it. The length of the pickle bounds the memory use. Nothing recurses: values
+//! refer to each other by index.
 
 use std::collections::HashMap;
 
@@ -12,35 +13,35 @@ use super::super::data_type::DataType;
 use super::global::{self, Global};
 use super::opcode::{self, Opcode};
 
-/// The most values that wait on the stack; PyTorch's own pickles have some thousands.
+/// The maximum number of values on the stack; PyTorch's own pickles have some thousands.
 pub(super) const STACK_LIMIT: usize = 1 << 16;
-/// The most values that are kept for later, some ten for each tensor.
+/// The maximum number of memoized values; a pickle has about ten for each tensor.
 const MEMO_LIMIT: usize = 1 << 22;
 
-/// A value that a pickle makes.
+/// A value made by a pickle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value {
     None,
     Bool(bool),
     Int(i64),
-    /// Where the text lies in the pickle.
+    /// The position of a string in the pickle.
     Text {
         start: u32,
         bytes: u32,
     },
-    /// Where its items lie among [`Machine::items`].
+    /// The position of its items in [`Machine::items`].
     Tuple {
         start: u32,
         length: u32,
     },
-    /// By its index.
+    /// A dictionary, by its index.
     Dict(u32),
-    /// By its index.
+    /// A storage, by its index.
     Storage(u32),
-    /// By its index.
+    /// A tensor, by its index.
     Tensor(u32),
     Global(Global),
-    /// Something that no tensor depends on, by what it is.
+    /// A value that no tensor depends on, with a description.
     Other(&'static str),
 }
 
@@ -49,9 +50,9 @@ pub(super) enum Value {
 pub(super) struct Storage<'a> {
     /// The name of the archive's entry below `data/`.
     pub(super) key: &'a str,
-    /// The type of the numbers; `None` if they are plain bytes.
+    /// The number type; `None` if the storage consists of plain bytes.
     pub(super) ty: Option<DataType>,
-    /// How many.
+    /// The length in numbers.
     pub(super) numbers: u64,
 }
 
@@ -61,13 +62,13 @@ pub(super) struct Tensor {
     /// Index of the storage.
     pub(super) storage: usize,
     pub(super) ty: DataType,
-    /// Where the number with all indices 0 is in the storage, in numbers.
+    /// Index in the storage of the number whose indices are all 0.
     pub(super) first: u64,
     /// Length and stride of each dimension, in numbers, outermost first.
     pub(super) dimensions: Vec<(u64, u64)>,
 }
 
-/// What a pickle describes.
+/// The contents of a pickle.
 #[derive(Debug)]
 pub(super) struct Contents<'a> {
     pub(super) storages: Vec<Storage<'a>>,
@@ -75,7 +76,7 @@ pub(super) struct Contents<'a> {
     pub(super) tensors: Vec<(&'a str, Tensor)>,
 }
 
-/// Read the pickle of a dictionary from names to tensors.
+/// Reads the pickle of a dictionary from names to tensors.
 pub(super) fn read(pickle: &[u8]) -> Result<Contents<'_>, Problem> {
     let mut machine = Machine { pickle, ..Machine::default() };
     let root = machine.run()?;
@@ -102,12 +103,12 @@ pub(super) fn read(pickle: &[u8]) -> Result<Contents<'_>, Problem> {
 #[derive(Debug, Default)]
 pub(super) struct Machine<'a> {
     pickle: &'a [u8],
-    /// Where the next byte is.
+    /// Position of the next byte.
     at: usize,
-    /// Where the current opcode is.
+    /// Position of the current opcode.
     opcode: usize,
     stack: Vec<Value>,
-    /// Where on the stack marks are.
+    /// Positions of the marks on the stack.
     marks: Vec<usize>,
     memo: HashMap<u32, Value>,
     items: Vec<Value>,
@@ -117,7 +118,7 @@ pub(super) struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    /// Run to the end; the value that is left.
+    /// Runs to the end and returns the remaining value.
     fn run(&mut self) -> Result<Value, Problem> {
         loop {
             self.opcode = self.at;
@@ -155,16 +156,16 @@ impl<'a> Machine<'a> {
                 self.pop_items(several, 1)?;
                 return match self.top()? {
                     Value::Other(LIST) => Ok(()),
-                    _ => Err(self.damaged("values are appended to something that is no list")),
+                    _ => Err(self.damaged("values are appended to something that is not a list")),
                 };
             }
             Opcode::SetItem | Opcode::SetItems => return self.set_items(opcode),
             Opcode::Build => {
-                // Attributes of the object, which no tensor depends on.
+                // The attributes of an object do not affect tensors.
                 self.pop()?;
                 return match self.top()? {
                     Value::Dict(_) => Ok(()),
-                    _ => Err(self.damaged("something that is no dictionary gets a state")),
+                    _ => Err(self.damaged("something that is not a dictionary gets a state")),
                 };
             }
             Opcode::None => Value::None,
@@ -188,7 +189,7 @@ impl<'a> Machine<'a> {
                 let start = self.at;
                 let text = self.take(bytes as usize)?;
                 if str::from_utf8(text).is_err() {
-                    return Err(self.damaged("a text is not UTF-8"));
+                    return Err(self.damaged("a string is not UTF-8"));
                 }
                 Value::Text { start: self.index(start)?, bytes }
             }
@@ -207,7 +208,7 @@ impl<'a> Machine<'a> {
                 *self
                     .memo
                     .get(&slot)
-                    .ok_or_else(|| self.damaged("a value is used before it is kept"))?
+                    .ok_or_else(|| self.damaged("a value is used before it is memoized"))?
             }
             Opcode::Global => self.global()?,
             Opcode::BinPersId => {
@@ -238,17 +239,17 @@ impl<'a> Machine<'a> {
     fn set_items(&mut self, opcode: Opcode) -> Result<(), Problem> {
         let items = self.pop_items(opcode == Opcode::SetItems, 2)?;
         let Value::Dict(index) = self.top()? else {
-            return Err(self.damaged("an item is set of something that is no dictionary"));
+            return Err(self.damaged("an item of something that is not a dictionary is set"));
         };
         let (pairs, rest) = items.as_chunks::<2>();
         if !rest.is_empty() {
-            return Err(self.damaged("a key without value"));
+            return Err(self.damaged("a key without a value"));
         }
         self.dicts[index as usize].extend(pairs.iter().map(|[key, value]| (*key, *value)));
         Ok(())
     }
 
-    /// Take the values behind the last mark from the stack, or so many.
+    /// Pops the values after the last mark, or `count` values.
     fn pop_items(&mut self, marked: bool, count: usize) -> Result<Vec<Value>, Problem> {
         let start = if marked { self.pop_mark()? } else { self.below(count)? };
         Ok(self.stack.split_off(start))
@@ -259,7 +260,7 @@ impl<'a> Machine<'a> {
         self.tuple(start)
     }
 
-    /// A tuple of the values on the stack from `start` on, which go.
+    /// Makes a tuple of the values on the stack from `start` on, and pops them.
     fn tuple(&mut self, start: usize) -> Result<Value, Problem> {
         let length = self.stack.len() - start;
         let value =
@@ -274,7 +275,7 @@ impl<'a> Machine<'a> {
         Ok(Value::Dict(index))
     }
 
-    /// Where the topmost `count` values begin, none of them below the last mark.
+    /// Returns the position of the first of the topmost `count` values, all above the last mark.
     fn below(&self, count: usize) -> Result<usize, Problem> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let start = self.stack.len().checked_sub(count).filter(|start| *start >= floor);
@@ -317,7 +318,7 @@ impl<'a> Machine<'a> {
         str::from_utf8(&self.pickle[start as usize..][..bytes as usize]).ok()
     }
 
-    /// An integer of any length; those beyond 64 bits are no lengths of anything.
+    /// Reads an integer of any length. Those beyond 64 bits are never lengths.
     fn long(&mut self) -> Result<Value, Problem> {
         let length = self.byte()?;
         let bytes = self.take(length.into())?;
@@ -386,10 +387,10 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// What lists are: nothing asks for their items.
+/// The description of lists. Nothing reads their items.
 const LIST: &str = "a list";
 
-/// At most so much of a text that a file chose as a message can bear.
+/// Shortens a string from the file to a length suitable for a message.
 fn shorten(text: &str) -> String {
     const MOST: usize = 100;
     match text.char_indices().nth(MOST) {

@@ -1,4 +1,4 @@
-//! Pickles that are refused, damaged or made up.
+//! Tests rejected, damaged and invented pickles.
 
 use std::path::Path;
 
@@ -41,8 +41,8 @@ fn names_what_it_refuses() {
 fn a_call_takes_only_what_pytorch_passes() {
     refused(b"\x80\x02ccollections\nOrderedDict\nK\x01\x85R.", &["a class is called", "byte"]);
     refused(b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.", &["a function is called"]);
-    refused(b"\x80\x02ctorch\nFloatStorage\n)R.", &["a class of PyTorch is called"]);
-    refused(b"\x80\x02K\x01)R.", &["called that is no function"]);
+    refused(b"\x80\x02ctorch\nFloatStorage\n)R.", &["a PyTorch class is called"]);
+    refused(b"\x80\x02K\x01)R.", &["something that is not a function is called"]);
     refused(b"\x80\x02K\x01Q.", &["1 where a tuple is needed"]);
 }
 
@@ -84,7 +84,8 @@ fn every_truncation_of_a_pickle_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None,
+        ..ProptestConfig::with_cases(2000) })]
 
     #[test]
     fn no_pickle_panics(
@@ -107,7 +108,8 @@ proptest! {
 
     #[test]
     fn no_sequence_of_opcodes_panics(
-        opcodes in prop::collection::vec((prop::sample::select(Opcode::BYTES), any::<[u8; 3]>(), 0..4_usize), 0..60),
+        opcodes in prop::collection::vec((prop::sample::select(Opcode::BYTES), any::<[u8; 3]>(),
+            0..4_usize), 0..60),
     ) {
         let mut pickle = Vec::new();
         for (opcode, arguments, count) in opcodes {

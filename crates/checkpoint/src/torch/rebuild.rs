@@ -1,4 +1,4 @@
-//! What the calls of a pickle stand for: storages, and tensors as views of them.
+//! Evaluates the calls of a pickle: storages, and tensors as views of them.
 
 use super::super::Problem;
 use super::super::data_type::DataType;
@@ -6,10 +6,10 @@ use super::global::Global;
 use super::pickle::{Machine, Storage, Tensor, Value};
 
 impl Machine<'_> {
-    /// What a call gives, for the functions of the table.
+    /// Returns the result of calling a function of the table.
     pub(super) fn call(&mut self, function: Value, arguments: Value) -> Result<Value, Problem> {
         let Value::Global(function) = function else {
-            return Err(self.damaged("something is called that is no function"));
+            return Err(self.damaged("something that is not a function is called"));
         };
         let arguments = self.tuple_items(arguments)?.to_vec();
         match (function, &arguments[..]) {
@@ -48,13 +48,14 @@ impl Machine<'_> {
                 [Value::Global(inner), Value::Global(Global::TensorClass), arguments, _],
             ) if *inner != Global::RebuildFromType => self.call(Value::Global(*inner), *arguments),
             _ => Err(self.damaged(format!(
-                "{} is called with other arguments than PyTorch's",
+                "{} is called with arguments that PyTorch never uses",
                 function.describe()
             ))),
         }
     }
 
-    /// A tensor from a storage and its first number, shape and strides. A type is given where the storage has none.
+    /// Makes a tensor from a storage and its first number, shape and strides. `ty` is given if the
+    /// storage has no type.
     fn tensor(
         &mut self,
         storage: Value,
@@ -62,11 +63,11 @@ impl Machine<'_> {
         layout: [Value; 3],
     ) -> Result<Value, Problem> {
         let Value::Storage(storage) = storage else {
-            return Err(self.damaged("a tensor is made of something that is no storage"));
+            return Err(self.damaged("a tensor is made of something that is not a storage"));
         };
         let ty = match (self.storages[storage as usize].ty, ty) {
             (Some(ty), None) | (None, Some(ty)) => ty,
-            _ => return Err(self.damaged("tensor and storage do not agree on the type")),
+            _ => return Err(self.damaged("tensor and storage have different types")),
         };
         let [first, shape, strides] = layout;
         let first = self.unsigned(first)?;
@@ -83,12 +84,12 @@ impl Machine<'_> {
         Ok(Value::Tensor(index))
     }
 
-    /// Metadata say that the numbers are to be negated or conjugated.
+    /// Rejects metadata, which say that the numbers are to be negated or conjugated.
     fn no_metadata(&self, metadata: Value) -> Result<(), Problem> {
         match metadata {
             Value::None => Ok(()),
             Value::Dict(index) if self.dicts[index as usize].is_empty() => Ok(()),
-            _ => Err(self.damaged("a tensor has metadata, which are not understood")),
+            _ => Err(self.damaged("a tensor has metadata, which are not supported")),
         }
     }
 
@@ -97,10 +98,11 @@ impl Machine<'_> {
         let items = self.tuple_items(id)?;
         let (kind, rest) = items.split_first().ok_or_else(|| self.damaged("an empty reference"))?;
         let [Value::Global(Global::Storage(ty)), key, _, numbers] = rest else {
-            return Err(self.damaged("a reference to something that is no storage"));
+            return Err(self.damaged("a reference to something that is not a storage"));
         };
         let key = self.text(*key).filter(|_| self.text(*kind) == Some("storage"));
-        let key = key.ok_or_else(|| self.damaged("a reference to something that is no storage"))?;
+        let key =
+            key.ok_or_else(|| self.damaged("a reference to something that is not a storage"))?;
         let storage = Storage { key, ty: *ty, numbers: self.unsigned(*numbers)? };
         let index = self.index(self.storages.len())?;
         self.storages.push(storage);

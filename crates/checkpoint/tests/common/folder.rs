@@ -1,4 +1,4 @@
-//! Copies of the checkpoints in the fixtures that a test may change.
+//! Copies of fixture checkpoints that a test may change.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,9 +11,9 @@ use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// Five files with an index.
+/// A checkpoint of five files with an index.
 pub(crate) const SHARDED: &str = "Tiny-Llama2-SPM-110K-chat-v1.1";
-/// One file.
+/// A checkpoint of one file.
 pub(crate) const SINGLE: &str = "llama2-spm-256";
 
 pub(crate) const FILE: &str = "model.safetensors";
@@ -36,7 +36,7 @@ impl Stored {
         Self::new("F32", shape, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
-    /// The values of 16 or 32 bits.
+    /// Returns the values of a tensor with 16-bit or 32-bit numbers.
     pub(crate) fn values(&self) -> Vec<f32> {
         let pairs = self.data.as_chunks::<2>().0.iter();
         match &*self.ty {
@@ -49,7 +49,7 @@ impl Stored {
 
 pub(crate) type Tensors = BTreeMap<String, Stored>;
 
-/// The tensors of a safetensors file.
+/// Reads the tensors of a safetensors file.
 pub(crate) fn read(path: &Path) -> Tensors {
     let bytes = fs::read(path).unwrap();
     let (length, rest) = bytes.split_first_chunk::<8>().unwrap();
@@ -68,7 +68,7 @@ pub(crate) fn read(path: &Path) -> Tensors {
         .collect()
 }
 
-/// Write a safetensors file.
+/// Writes a safetensors file.
 pub(crate) fn write(path: &Path, tensors: &Tensors) {
     let (mut header, mut data) = (Map::new(), Vec::new());
     for (name, Stored { ty, shape, data: bytes }) in tensors {
@@ -81,7 +81,7 @@ pub(crate) fn write(path: &Path, tensors: &Tensors) {
     fs::write(path, [&length, header.as_bytes(), &data].concat()).unwrap();
 }
 
-/// A copy of a checkpoint, in a folder of the same name.
+/// A copy of a checkpoint in a folder of the same name.
 pub(crate) struct Copy {
     root: TempDir,
     pub(crate) folder: PathBuf,
@@ -103,7 +103,7 @@ impl Copy {
         Self { root, folder }
     }
 
-    /// The folder that the copy is in.
+    /// Returns the folder of the copy.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
@@ -124,14 +124,14 @@ impl Copy {
         self.write(file, Value::Object(json).to_string());
     }
 
-    /// What `config.json` says about the quantization.
+    /// Sets the quantization entry of `config.json`.
     pub(crate) fn quantization(&self, entry: Value) {
         self.json("config.json", |config| {
             config.insert("quantization_config".to_owned(), entry);
         });
     }
 
-    /// Change the tensors of the only file.
+    /// Changes the tensors of the only file.
     pub(crate) fn tensors(&self, change: impl FnOnce(&mut Tensors)) {
         let path = self.path(FILE);
         let mut tensors = read(&path);
@@ -143,23 +143,23 @@ impl Copy {
         Checkpoint::open(&self.folder, &CheckpointOptions::default())
     }
 
-    /// Everything that is read from the checkpoint, and its warnings.
+    /// Reads the whole checkpoint and its warnings.
     #[track_caller]
     pub(crate) fn content(&self) -> (Content, Vec<String>) {
         content(&self.open().unwrap_or_else(|error| panic!("{error}")))
     }
 
-    /// The error must have all of these texts in it.
+    /// Checks that opening fails with an error that contains all of these strings.
     #[track_caller]
     pub(crate) fn refused(&self, texts: &[&str]) {
         refused(&self.folder, texts);
     }
 }
 
-/// Metadata and tensors.
+/// The metadata and the tensors.
 pub(crate) type Content = (Metadata, Vec<(SourceTensor, Vec<u8>)>);
 
-/// Everything that is read from a checkpoint, and its warnings.
+/// Reads a whole checkpoint and its warnings.
 pub(crate) fn content(checkpoint: &Checkpoint) -> (Content, Vec<String>) {
     let tensors = checkpoint.tensors().iter().enumerate().map(|(index, tensor)| {
         let mut bytes = Vec::new();
@@ -171,7 +171,7 @@ pub(crate) fn content(checkpoint: &Checkpoint) -> (Content, Vec<String>) {
     (content, checkpoint.warnings().to_vec())
 }
 
-/// Opening what is at the path must fail with an error that has all of these texts in it.
+/// Checks that opening the path fails with an error that contains all of these strings.
 #[track_caller]
 pub(crate) fn refused(path: &Path, texts: &[&str]) {
     match Checkpoint::open(path, &CheckpointOptions::default()) {

@@ -47,3 +47,4 @@ pub use granule_format as format;
 pub use granule_reader as reader;
 pub use problem::Problem;
 pub use survey::FolderKind;
+pub use torch::TorchProblem;

@@ -9,9 +9,10 @@ use rawzip::{
     ZipLocator,
 };
 
-use super::super::Problem;
 use super::super::file::DataFile;
+use super::TorchProblem;
 use crate::Error;
+use crate::Problem;
 
 /// The longest pickle accepted, in bytes. One of a model with 60000 tensors has 10 MB.
 const PICKLE_LIMIT: u64 = 1 << 25;
@@ -35,7 +36,7 @@ pub(super) struct Archive {
 /// Reads the directory of an archive and its pickle.
 pub(super) fn open(file: &DataFile) -> Result<Archive, Error> {
     let fail = |problem| Error::in_file(file.path(), problem);
-    let damaged = |error: rawzip::Error| fail(Problem::Zip(error.to_string()));
+    let damaged = |error: rawzip::Error| fail(TorchProblem::Zip(error.to_string()));
     check_magic(file)?;
     let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
     let zip = ZipLocator::new().locate_in_reader(Positions(file), &mut buffer, file.bytes());
@@ -48,7 +49,7 @@ pub(super) fn open(file: &DataFile) -> Result<Archive, Error> {
     let mut entries = zip.entries(&mut buffer);
     while let Some(entry) = entries.next_entry().map_err(damaged)? {
         let name = String::from_utf8_lossy(entry.file_path().as_bytes()).into_owned();
-        let wrong = |what| fail(Problem::ZipEntry { entry: name.clone(), what });
+        let wrong = |what| fail(TorchProblem::ZipEntry { entry: name.clone(), what });
         let rest = part_of_checkpoint(&name, &mut folder).map_err(wrong)?;
         if !seen.insert(name.clone()) {
             return Err(wrong("the archive has two entries of this name"));
@@ -81,7 +82,7 @@ pub(super) fn open(file: &DataFile) -> Result<Archive, Error> {
         }
     }
     if archive.pickle.is_empty() {
-        return Err(fail(Problem::NoPickle));
+        return Err(fail(TorchProblem::NoPickle));
     }
     Ok(archive)
 }
@@ -148,14 +149,14 @@ fn check_magic(file: &DataFile) -> Result<(), Error> {
     let known = start.len().min(usize::try_from(file.bytes()).unwrap_or(usize::MAX));
     file.read_at(0, &mut start[..known])?;
     let start = &start[..known];
-    let problem = if start.starts_with(&MAGIC) {
+    let problem: Problem = if start.starts_with(&MAGIC) {
         return Ok(());
     } else if start == OLD_MAGIC {
-        Problem::OldTorch
+        TorchProblem::OldTorch.into()
     } else if start.starts_with(b"version https:") {
         Problem::LfsPointer
     } else {
-        Problem::NoZip { start: start.escape_ascii().to_string() }
+        TorchProblem::NoZip { start: start.escape_ascii().to_string() }.into()
     };
     Err(Error::in_file(file.path(), problem))
 }

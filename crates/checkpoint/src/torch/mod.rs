@@ -7,6 +7,7 @@ mod pickle;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 mod pickle_test;
+mod problem;
 mod rebuild;
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use super::view::View;
 use crate::Error;
 use archive::Archive;
 use pickle::{Storage, Tensor};
+pub use problem::TorchProblem;
 
 /// Reads the descriptions of the tensors in a file, in the order of its pickle.
 pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
@@ -48,13 +50,13 @@ fn entry(
     let too_large = || Problem::TooLarge(shape.clone());
     let record = format!("data/{}", storage.key);
     let Some(place) = archive.storages.get(storage.key) else {
-        return Err(Problem::NoRecord { record });
+        return Err(TorchProblem::NoRecord { record }.into());
     };
     let found = place.end - place.start;
     let size = storage.ty.map_or(1, |ty| ty.bytes());
     let need = storage.numbers.checked_mul(size).ok_or_else(too_large)?;
     if need != found {
-        return Err(Problem::RecordLength { record, found, need });
+        return Err(TorchProblem::RecordLength { record, found, need }.into());
     }
     let size = ty.bytes();
     let numbers = found / size;
@@ -66,10 +68,10 @@ fn entry(
         end.checked_add(length.saturating_sub(1).checked_mul(*stride)?)
     });
     if values > 0 && end.is_none_or(|end| end >= numbers) {
-        return Err(Problem::BeyondRecord { record, numbers, first, dimensions });
+        return Err(TorchProblem::BeyondRecord { record, numbers, first, dimensions }.into());
     }
     if values > numbers {
-        return Err(Problem::Repeats { values, numbers });
+        return Err(TorchProblem::Repeats { values, numbers }.into());
     }
     // Nothing is read of an empty tensor, wherever it begins.
     let first = if values == 0 { 0 } else { first };

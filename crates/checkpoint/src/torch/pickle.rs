@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 
-use super::super::Problem;
 use super::super::data_type::DataType;
+use super::TorchProblem;
 use super::global::{self, Global};
 use super::opcode::{self, Opcode};
 
@@ -77,11 +77,11 @@ pub(super) struct Contents<'a> {
 }
 
 /// Reads the pickle of a dictionary from names to tensors.
-pub(super) fn read(pickle: &[u8]) -> Result<Contents<'_>, Problem> {
+pub(super) fn read(pickle: &[u8]) -> Result<Contents<'_>, TorchProblem> {
     let mut machine = Machine { pickle, ..Machine::default() };
     let root = machine.run()?;
     let Value::Dict(index) = root else {
-        return Err(Problem::NotTensors { key: None, found: machine.describe(root) });
+        return Err(TorchProblem::NotTensors { key: None, found: machine.describe(root) });
     };
     let mut tensors = Vec::new();
     for (key, value) in std::mem::take(&mut machine.dicts[index as usize]) {
@@ -92,7 +92,10 @@ pub(super) fn read(pickle: &[u8]) -> Result<Contents<'_>, Problem> {
             }
             (name, value) => {
                 let key = name.map_or_else(|| machine.describe(key), |name| format!("{name:?}"));
-                return Err(Problem::NotTensors { key: Some(key), found: machine.describe(value) });
+                return Err(TorchProblem::NotTensors {
+                    key: Some(key),
+                    found: machine.describe(value),
+                });
             }
         }
     }
@@ -119,12 +122,12 @@ pub(super) struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     /// Runs to the end and returns the remaining value.
-    fn run(&mut self) -> Result<Value, Problem> {
+    fn run(&mut self) -> Result<Value, TorchProblem> {
         loop {
             self.opcode = self.at;
             let byte = self.byte()?;
             let offset = self.opcode;
-            let opcode = Opcode::from_byte(byte).ok_or_else(|| Problem::PickleOpcode {
+            let opcode = Opcode::from_byte(byte).ok_or_else(|| TorchProblem::PickleOpcode {
                 offset,
                 name: opcode::refused_name(byte),
             })?;
@@ -138,7 +141,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn step(&mut self, opcode: Opcode) -> Result<(), Problem> {
+    fn step(&mut self, opcode: Opcode) -> Result<(), TorchProblem> {
         let value = match opcode {
             Opcode::Proto => return self.byte().map(drop),
             Opcode::Mark => {
@@ -226,17 +229,17 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn global(&mut self) -> Result<Value, Problem> {
+    fn global(&mut self) -> Result<Value, TorchProblem> {
         let module = self.line()?;
         let name = self.line()?;
-        let global = global::find(module, name).ok_or_else(|| Problem::PickleGlobal {
+        let global = global::find(module, name).ok_or_else(|| TorchProblem::PickleGlobal {
             offset: self.opcode,
             name: shorten(&format!("{module}.{name}")),
         })?;
         Ok(Value::Global(global))
     }
 
-    fn set_items(&mut self, opcode: Opcode) -> Result<(), Problem> {
+    fn set_items(&mut self, opcode: Opcode) -> Result<(), TorchProblem> {
         let items = self.pop_items(opcode == Opcode::SetItems, 2)?;
         let Value::Dict(index) = self.top()? else {
             return Err(self.damaged("an item of something that is not a dictionary is set"));
@@ -250,18 +253,18 @@ impl<'a> Machine<'a> {
     }
 
     /// Pops the values after the last mark, or `count` values.
-    fn pop_items(&mut self, marked: bool, count: usize) -> Result<Vec<Value>, Problem> {
+    fn pop_items(&mut self, marked: bool, count: usize) -> Result<Vec<Value>, TorchProblem> {
         let start = if marked { self.pop_mark()? } else { self.below(count)? };
         Ok(self.stack.split_off(start))
     }
 
-    fn tuple_of(&mut self, count: usize) -> Result<Value, Problem> {
+    fn tuple_of(&mut self, count: usize) -> Result<Value, TorchProblem> {
         let start = self.below(count)?;
         self.tuple(start)
     }
 
     /// Makes a tuple of the values on the stack from `start` on, and pops them.
-    fn tuple(&mut self, start: usize) -> Result<Value, Problem> {
+    fn tuple(&mut self, start: usize) -> Result<Value, TorchProblem> {
         let length = self.stack.len() - start;
         let value =
             Value::Tuple { start: self.index(self.items.len())?, length: self.index(length)? };
@@ -269,41 +272,41 @@ impl<'a> Machine<'a> {
         Ok(value)
     }
 
-    pub(super) fn new_dict(&mut self) -> Result<Value, Problem> {
+    pub(super) fn new_dict(&mut self) -> Result<Value, TorchProblem> {
         let index = self.index(self.dicts.len())?;
         self.dicts.push(Vec::new());
         Ok(Value::Dict(index))
     }
 
     /// Returns the position of the first of the topmost `count` values, all above the last mark.
-    fn below(&self, count: usize) -> Result<usize, Problem> {
+    fn below(&self, count: usize) -> Result<usize, TorchProblem> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let start = self.stack.len().checked_sub(count).filter(|start| *start >= floor);
         start.ok_or_else(|| self.damaged("too few values on the stack"))
     }
 
-    fn pop_mark(&mut self) -> Result<usize, Problem> {
+    fn pop_mark(&mut self) -> Result<usize, TorchProblem> {
         self.marks.pop().ok_or_else(|| self.damaged("there is no mark on the stack"))
     }
 
-    fn pop(&mut self) -> Result<Value, Problem> {
+    fn pop(&mut self) -> Result<Value, TorchProblem> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    fn top(&self) -> Result<Value, Problem> {
+    fn top(&self) -> Result<Value, TorchProblem> {
         self.below(1).map(|top| self.stack[top])
     }
 
-    pub(super) fn tuple_items(&self, value: Value) -> Result<&[Value], Problem> {
+    pub(super) fn tuple_items(&self, value: Value) -> Result<&[Value], TorchProblem> {
         match value {
             Value::Tuple { start, length } => Ok(&self.items[start as usize..][..length as usize]),
             _ => Err(self.damaged(format!("{} where a tuple is needed", self.describe(value)))),
         }
     }
 
-    pub(super) fn unsigned(&self, value: Value) -> Result<u64, Problem> {
+    pub(super) fn unsigned(&self, value: Value) -> Result<u64, TorchProblem> {
         let number = match value {
             Value::Int(number) => u64::try_from(number).ok(),
             _ => None,
@@ -319,7 +322,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Reads an integer of any length. Those beyond 64 bits are never lengths.
-    fn long(&mut self) -> Result<Value, Problem> {
+    fn long(&mut self) -> Result<Value, TorchProblem> {
         let length = self.byte()?;
         let bytes = self.take(length.into())?;
         if bytes.len() > 8 {
@@ -331,29 +334,29 @@ impl<'a> Machine<'a> {
         Ok(Value::Int(i64::from_le_bytes(all)))
     }
 
-    fn slot(&mut self, long: bool) -> Result<u32, Problem> {
+    fn slot(&mut self, long: bool) -> Result<u32, TorchProblem> {
         if long { self.bytes().map(u32::from_le_bytes) } else { self.byte().map(u32::from) }
     }
 
-    fn byte(&mut self) -> Result<u8, Problem> {
+    fn byte(&mut self) -> Result<u8, TorchProblem> {
         self.bytes().map(|[byte]| byte)
     }
 
-    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], TorchProblem> {
         let bytes = self.pickle.get(self.at..).and_then(<[u8]>::first_chunk);
         let bytes = *bytes.ok_or_else(|| self.damaged("it ends too early"))?;
         self.at += N;
         Ok(bytes)
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Problem> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], TorchProblem> {
         let rest = &self.pickle[self.at..];
         let taken = rest.get(..length).ok_or_else(|| self.damaged("it ends too early"))?;
         self.at += length;
         Ok(taken)
     }
 
-    fn line(&mut self) -> Result<&'a str, Problem> {
+    fn line(&mut self) -> Result<&'a str, TorchProblem> {
         let rest = &self.pickle[self.at..];
         let length = rest.iter().position(|byte| *byte == b'\n');
         let line = self.take(length.ok_or_else(|| self.damaged("it ends too early"))?)?;
@@ -361,12 +364,12 @@ impl<'a> Machine<'a> {
         str::from_utf8(line).map_err(|_| self.damaged("a name is not UTF-8"))
     }
 
-    pub(super) fn index(&self, index: usize) -> Result<u32, Problem> {
+    pub(super) fn index(&self, index: usize) -> Result<u32, TorchProblem> {
         u32::try_from(index).map_err(|_| self.damaged("more values than any checkpoint has"))
     }
 
-    pub(super) fn damaged(&self, what: impl Into<String>) -> Problem {
-        Problem::Pickle { offset: self.opcode, what: what.into() }
+    pub(super) fn damaged(&self, what: impl Into<String>) -> TorchProblem {
+        TorchProblem::Pickle { offset: self.opcode, what: what.into() }
     }
 
     fn describe(&self, value: Value) -> String {

@@ -1,13 +1,17 @@
 //! Evaluates the calls of a pickle: storages, and tensors as views of them.
 
-use super::super::Problem;
 use super::super::data_type::DataType;
+use super::TorchProblem;
 use super::global::Global;
 use super::pickle::{Machine, Storage, Tensor, Value};
 
 impl Machine<'_> {
     /// Returns the result of calling a function of the table.
-    pub(super) fn call(&mut self, function: Value, arguments: Value) -> Result<Value, Problem> {
+    pub(super) fn call(
+        &mut self,
+        function: Value,
+        arguments: Value,
+    ) -> Result<Value, TorchProblem> {
         let Value::Global(function) = function else {
             return Err(self.damaged("something that is not a function is called"));
         };
@@ -61,7 +65,7 @@ impl Machine<'_> {
         storage: Value,
         ty: Option<DataType>,
         layout: [Value; 3],
-    ) -> Result<Value, Problem> {
+    ) -> Result<Value, TorchProblem> {
         let Value::Storage(storage) = storage else {
             return Err(self.damaged("a tensor is made of something that is not a storage"));
         };
@@ -78,14 +82,14 @@ impl Machine<'_> {
         let pairs = shape.iter().zip(strides);
         let dimensions = pairs
             .map(|(length, stride)| Ok((self.unsigned(*length)?, self.unsigned(*stride)?)))
-            .collect::<Result<_, Problem>>()?;
+            .collect::<Result<_, TorchProblem>>()?;
         let index = self.index(self.tensors.len())?;
         self.tensors.push(Tensor { storage: storage as usize, ty, first, dimensions });
         Ok(Value::Tensor(index))
     }
 
     /// Rejects metadata, which say that the numbers are to be negated or conjugated.
-    fn no_metadata(&self, metadata: Value) -> Result<(), Problem> {
+    fn no_metadata(&self, metadata: Value) -> Result<(), TorchProblem> {
         match metadata {
             Value::None => Ok(()),
             Value::Dict(index) if self.dicts[index as usize].is_empty() => Ok(()),
@@ -94,7 +98,7 @@ impl Machine<'_> {
     }
 
     /// `("storage", class, key, device, numbers)`.
-    pub(super) fn storage(&mut self, id: Value) -> Result<Value, Problem> {
+    pub(super) fn storage(&mut self, id: Value) -> Result<Value, TorchProblem> {
         let items = self.tuple_items(id)?;
         let (kind, rest) = items.split_first().ok_or_else(|| self.damaged("an empty reference"))?;
         let [Value::Global(Global::Storage(ty)), key, _, numbers] = rest else {

@@ -204,7 +204,7 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
     refused(
         file,
         gptq(8),
-        &["model.safetensors", "\"layers.0.a.weight\"", "layers.0.a.qzeros", "8 bits"],
+        &["model.safetensors", "\"layers.0.a.weight\"", "layers.0.a.qzeros", "8-bit"],
     );
     let file = "packed-4/model.safetensors";
     let weights =

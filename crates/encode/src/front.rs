@@ -31,13 +31,14 @@ pub struct EncodeOptions {
 /// ```
 /// use granule_encode::{EncodeOptions, encode};
 /// use granule_format::BlockType;
+/// use granule_reader::isa::Isa;
 ///
 /// let rows: Vec<f32> = (0..2 * 256).map(|i| (i as f32 * 0.1).sin()).collect();
 /// let blocks = encode(BlockType::Q4_K, &rows, 256, None, &EncodeOptions::default())?;
 /// assert_eq!(blocks.len(), 2 * 144); // 144 bytes for 256 values: 4.5 bits each
 ///
 /// let mut decoded = vec![0.0; 256];
-/// granule_reader::decode::decode(BlockType::Q4_K, &blocks[144..], &mut decoded);
+/// granule_reader::decode::decode(Isa::detect(), BlockType::Q4_K, &blocks[144..], &mut decoded);
 /// assert!((decoded[7] - rows[256 + 7]).abs() < 0.1);
 /// # Ok::<(), granule_encode::EncodeError>(())
 /// ```

@@ -385,6 +385,6 @@ mod tests {
         assert!(error.contains("max_position_embeddings is missing"), "{error}");
         let rope = json!({"type": "yarn", "factor": 4, "original_max_position_embeddings": "4k"});
         let error = write(json!({ "rope_scaling": rope })).unwrap_err().to_string();
-        assert!(error.contains("is \"4k\", expected an integer"), "{error}");
+        assert!(error.contains("is \"4k\" but expected an integer"), "{error}");
     }
 }

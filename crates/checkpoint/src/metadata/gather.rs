@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::name::{NameParts, title};
 use super::{Authorship, FIELDS, Parameters, card};
 use crate::json::{read_named, read_object_if_there};
+use crate::nearest::{did_you_mean, nearest};
 use crate::{Error, Folder};
 
 /// Fields from the model card: the field and the keys of the card that may hold it; the first key
@@ -85,7 +86,7 @@ impl Authorship {
         });
         about.take_first(&generation.unwrap_or_default(), GENERATION_FIELDS);
         if let Some(path) = overrides {
-            about.take_overrides(&read_named(path)?);
+            about.take_overrides(&read_named(path)?, path, warnings);
         }
         if let Some(name) = name {
             about.fields.insert("name".to_owned(), name.into());
@@ -145,20 +146,40 @@ impl Authorship {
         self.fill("size_label", text(parts.size));
     }
 
-    fn take_overrides(&mut self, overrides: &Map<String, Value>) {
-        for (field, _) in FIELDS {
-            let key = match *field {
-                "license" => continue,
-                "base_model" => "general.base_models".to_owned(),
-                "dataset" => "general.datasets".to_owned(),
-                _ => format!("general.{field}"),
-            };
-            match overrides.get(&key) {
+    /// Replaces fields by those of a file. Warns of keys that no field has.
+    fn take_overrides(
+        &mut self,
+        overrides: &Map<String, Value>,
+        path: &Path,
+        warnings: &mut Vec<String>,
+    ) {
+        let fields = FIELDS.iter().filter_map(|(field, _)| Some((*field, override_key(field)?)));
+        let fields: Vec<(&str, String)> = fields.collect();
+        let names = || fields.iter().map(|(_, key)| key.as_str());
+        for key in overrides.keys().filter(|key| !names().any(|known| known == *key)) {
+            warnings.push(format!(
+                "{}: {key:?} is not a key that can be set, and is ignored{}",
+                path.display(),
+                did_you_mean(&nearest(key, names()))
+            ));
+        }
+        for (field, key) in &fields {
+            match overrides.get(key) {
                 Some(Value::Null) => drop(self.fields.remove(*field)),
                 Some(value) => drop(self.fields.insert((*field).to_owned(), value.clone())),
                 None => {}
             }
         }
+    }
+}
+
+/// Returns the key of a field in a file of overrides; `None` for those that the reference does not read.
+fn override_key(field: &str) -> Option<String> {
+    match field {
+        "license" => None,
+        "base_model" => Some("general.base_models".to_owned()),
+        "dataset" => Some("general.datasets".to_owned()),
+        _ => Some(format!("general.{field}")),
     }
 }
 

@@ -7,6 +7,7 @@ use super::expressions::{EXPRESSIONS, STEPS};
 use super::library::Library;
 use super::pre_names::NAMES;
 use crate::Error;
+use crate::nearest::{did_you_mean, nearest};
 
 /// The test text whose ids are hashed: spaces, emojis, numbers, several scripts, punctuation and
 /// contractions. Any change to it would change all hashes.
@@ -20,6 +21,13 @@ pub(super) fn name(
     warnings: &mut Vec<String>,
 ) -> Result<String, Error> {
     if let Some(name) = wanted {
+        if !known_names().any(|known| known == name) {
+            warnings.push(format!(
+                "--pre {name}: no tokenizer is known to use this pre-tokenizer, and llama.cpp rejects \
+                 files with names that it does not know{}",
+                did_you_mean(&nearest(name, known_names()))
+            ));
+        }
         return Ok(name.to_owned());
     }
     let hash = hash(&library.ids(TEST_TEXT)?);
@@ -33,6 +41,12 @@ pub(super) fn name(
         library.path().display()
     ));
     Ok(name.to_owned())
+}
+
+/// Returns the names of pre-tokenizers, some of them several times.
+fn known_names() -> impl Iterator<Item = &'static str> {
+    let tables = [NAMES, EXPRESSIONS, STEPS].into_iter().flatten();
+    tables.map(|(_, name)| *name).chain(["default"])
 }
 
 /// Hashes the ids, written as a Python list, with SHA-256.

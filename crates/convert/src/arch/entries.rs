@@ -166,7 +166,7 @@ mod tests {
             tokenizers = ["unigram"]
             keys = ["absent"]
             metadata = [
-                { key = "late", u32 = "absent or skip" },
+                { key = "late", u32 = "absent ?? skip" },
                 { key = "changed", u32 = 1 },
                 { key = "dropped", u32 = 1 },
                 { key = "other", u32 = 1 },

@@ -196,6 +196,13 @@ impl Names {
                 expression.to_string()
             )));
         }
+        if expression.misuses_or(&arch.numbers) {
+            to.push(place.error(format!(
+                "expression {:?}: \"or\" joins what is true or false; write \"??\" for a value that \
+                 takes the place of null",
+                expression.to_string()
+            )));
+        }
         if *sight == Sight::Numbers && expression.asks_for_layer(&arch.numbers) {
             to.push(place.error(format!(
                 "expression {:?} needs the number of a layer, and there is none here",

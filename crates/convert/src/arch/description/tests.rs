@@ -84,15 +84,18 @@ const SLIPS: &[Slip] = &[
     ("metadata = [\n  { key = 'a', u32 = 'lenn(layers)' },\n]", 5, &["did you mean \"len\"?"]),
     ("metadata = [\n  { key = 'a', u32 = 'len()' },\n]", 5, &["0 arguments, expected 1"]),
     (
-        "use = ['attention-sizes']\nmetadata = [\n  { key = 'a', u32 = 'heads or skip' },\n  { key = 'b', u32 = 'haed or skip' },\n]",
+        "use = ['attention-sizes']\nmetadata = [\n  { key = 'a', u32 = 'heads ?? skip' },\n  { key = 'b', u32 = 'haed ?? skip' },\n]",
         7,
-        &["\"haed or skip\"", "the name \"haed\" is unknown", "did you mean \"head\"?"],
+        &["\"haed ?? skip\"", "the name \"haed\" is unknown", "did you mean \"head\"?"],
     ),
     (
         "keys = ['width']\nmetadata = [\n  { key = 'a', f32 = 'widht' },\n]",
         6,
         &["did you mean \"width\"?"],
     ),
+    ("metadata = [\n  { key = 'a', u32 = 'layers or skip' },\n]", 5, &["write \"??\""]),
+    ("requires = ['experts or 2 == 2']", 4, &["\"experts or 2 == 2\"", "write \"??\""]),
+    ("[numbers]\nlayers = 3\nx = 'layers == 2 or layers'", 6, &["write \"??\""]),
     ("metadata = [{ key = 'a', f32 = 'rope.rope_thet' }]", 4, &["\"rope.rope_thet\" is unknown"]),
     (
         "keys = ['sliding_window']\nmetadata = [{ key = 'a', u32 = 'raw.sliding_windw' }]",

@@ -120,6 +120,22 @@ impl From<Error> for Stop {
 
 type Found = Result<Value, Stop>;
 
+impl Function {
+    /// Whether its value is true or false whatever its arguments are.
+    pub(super) const fn gives_truth(&self) -> bool {
+        matches!(self.what, What::Has | What::Any | What::Contains | What::Named)
+    }
+
+    /// Whether its value is that of one of its arguments, which begin at this place.
+    pub(super) const fn choices(&self) -> Option<usize> {
+        match self.what {
+            What::If => Some(1),
+            What::First => Some(0),
+            _ => None,
+        }
+    }
+}
+
 impl<'a> Scope<'a> {
     /// The file that errors name.
     pub(crate) const fn file(&self) -> &'a Path {
@@ -212,10 +228,13 @@ impl<'a> Scope<'a> {
             }
             Node::List(items) => items.iter().map(|item| self.node(item)).collect(),
             Node::Not(node) => Ok((!truth(&self.node(node)?)).into()),
-            Node::Or(first, second) => match self.node(first)? {
+            Node::Coalesce(first, second) => match self.node(first)? {
                 Value::Null => self.node(second),
                 value => Ok(value),
             },
+            Node::Or(first, second) => {
+                Ok((self.strict_truth(first)? || self.strict_truth(second)?).into())
+            }
             Node::And(first, second) => {
                 Ok((truth(&self.node(first)?) && truth(&self.node(second)?)).into())
             }
@@ -225,6 +244,19 @@ impl<'a> Scope<'a> {
             }
             Node::Call(function, arguments) => self.call(function, arguments),
         }
+    }
+
+    /// An operand of `or`. Null is refused like any other value that is neither true nor false:
+    /// where it can appear, `??` was probably meant.
+    fn strict_truth(&self, node: &'a Node) -> Result<bool, Stop> {
+        let value = self.node(node)?;
+        value.as_bool().ok_or_else(|| {
+            let operand = match node {
+                Node::Name(name) => name,
+                _ => "an operand of \"or\"",
+            };
+            self.wrong(operand, &value, "true or false (\"??\" replaces null)").into()
+        })
     }
 
     fn name(&self, name: &'a str) -> Found {
@@ -444,7 +476,7 @@ impl<'a> Scope<'a> {
                     _ => vec![name.clone()],
                 }
             }
-            Node::Or(a, b) => [self.missing(a), self.missing(b)].concat(),
+            Node::Coalesce(a, b) => [self.missing(a), self.missing(b)].concat(),
             Node::Call(Function { what: What::First, .. }, names) => {
                 names.iter().flat_map(|name| self.missing(name)).collect()
             }

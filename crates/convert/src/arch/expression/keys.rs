@@ -19,7 +19,7 @@ impl Expression {
     pub(crate) fn calculates(&self, numbers: &Numbers) -> bool {
         fn walk(node: &Node, numbers: &Numbers, inside: Option<&str>, depth: u32) -> bool {
             match node {
-                Node::Or(a, b) => {
+                Node::Coalesce(a, b) => {
                     !matches!(**b, Node::Literal(_) | Node::Skip) || walk(a, numbers, inside, depth)
                 }
                 Node::Name(name) => {
@@ -85,9 +85,11 @@ fn all_names<'a>(
             }
         }
         Node::Not(node) => all(node),
-        Node::Item(a, b) | Node::Or(a, b) | Node::And(a, b) | Node::Binary(_, a, b) => {
-            all(a) && all(b)
-        }
+        Node::Item(a, b)
+        | Node::Coalesce(a, b)
+        | Node::Or(a, b)
+        | Node::And(a, b)
+        | Node::Binary(_, a, b) => all(a) && all(b),
         Node::List(nodes) => nodes.iter().all(all),
         Node::Call(_, arguments) => !arguments.is_empty() && arguments.iter().all(all),
     }
@@ -117,7 +119,7 @@ fn collect<'a>(
                 }
             }
         }
-        Node::Or(first, _) => collect(first, numbers, inside, depth - 1, keys),
+        Node::Coalesce(first, _) => collect(first, numbers, inside, depth - 1, keys),
         Node::Call(function, arguments) => match (function.name, &arguments[..]) {
             ("first", all) => {
                 all.iter().for_each(|node| collect(node, numbers, inside, depth - 1, keys));
@@ -140,14 +142,14 @@ mod tests {
         let parse = |text| Expression::parse(text).unwrap();
         let numbers = vec![
             ("layers".to_owned(), parse("first(n_layers, n_layer)")),
-            ("head_dim".to_owned(), parse("head_dim or width // heads")),
+            ("head_dim".to_owned(), parse("head_dim ?? width // heads")),
             ("loop".to_owned(), parse("pool")),
             ("pool".to_owned(), parse("loop")),
         ];
         for (text, keys) in [
             ("a", &["a"][..]),
-            ("a or skip", &["a"]),
-            ("first(a, b) or skip", &["a", "b"]),
+            ("a ?? skip", &["a"]),
+            ("first(a, b) ?? skip", &["a", "b"]),
             ("layers", &["n_layers", "n_layer"]),
             ("head_dim", &["head_dim"]),
             ("if(a, a, skip)", &["a"]),
@@ -165,7 +167,7 @@ mod tests {
             ("a", false),
             ("layers", false),
             ("head_dim", true),
-            ("a or 3", false),
+            ("a ?? 3", false),
             ("loop", false),
         ] {
             assert_eq!(parse(text).calculates(&numbers), calculates, "{text}");
@@ -182,7 +184,7 @@ mod tests {
         }
         // no end to it
         assert_eq!(parse("loop").dependencies(&numbers), None);
-        for (text, is_key) in [("a", true), ("a or b", false), ("loop", false), ("layer", false)] {
+        for (text, is_key) in [("a", true), ("a ?? b", false), ("loop", false), ("layer", false)] {
             assert_eq!(parse(text).is_key(&numbers), is_key, "{text}");
         }
     }

@@ -5,10 +5,11 @@
 //! | `hidden_size`, `quantization_config.bits` | a number of the description, else a key of the config; null if there is none |
 //! | `rope.factor`, `raw.sliding_window` | a key of the rotary embedding; a key of `config.json` as it stands there |
 //! | `12`, `0.5`, `'text'`, `true`, `null`, `[a, b]` | itself |
-//! | `a or b` | `a`, or `b` if `a` is null |
+//! | `a ?? b` | `a`, or `b` if `a` is null |
 //! | `+ - *`, `/` | with integers, integers; `/` is never one |
 //! | `a // b`, `a % b` | quotient rounded down, and what is left |
 //! | `== != < <= > >=`, `and`, `not` | truth; null, false, 0 and what is empty count as false |
+//! | `a or b` | whether one of two holds, each of which must be true or false |
 //! | `list[i]` | an item, counted from 0 |
 //! | `f(a, b)` | a function of the table [`FUNCTIONS`](evaluate::FUNCTIONS) |
 //! | `skip` | gives up: there is nothing to write |
@@ -44,6 +45,7 @@ enum Node {
     Item(Box<Node>, Box<Node>),
     List(Vec<Node>),
     Not(Box<Node>),
+    Coalesce(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     And(Box<Node>, Box<Node>),
     Binary(Operator, Box<Node>, Box<Node>),
@@ -64,6 +66,20 @@ enum Operator {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+impl Operator {
+    const fn compares(self) -> bool {
+        matches!(
+            self,
+            Self::Equal
+                | Self::Unequal
+                | Self::Less
+                | Self::LessOrEqual
+                | Self::Greater
+                | Self::GreaterOrEqual
+        )
+    }
 }
 
 impl Expression {

@@ -35,6 +35,41 @@ impl Expression {
         classes
     }
 
+    /// Whether an operand of an `or` in it can be neither true nor false. A key of the config can
+    /// be anything as far as this tells.
+    pub(in crate::arch) fn misuses_or(&self, numbers: &Numbers) -> bool {
+        fn can_be_truth(node: &Node, numbers: &Numbers, inside: Option<&str>, depth: u32) -> bool {
+            let all = |nodes: &[&Node]| {
+                depth == 0
+                    || nodes.iter().all(|node| can_be_truth(node, numbers, inside, depth - 1))
+            };
+            match node {
+                Node::Literal(value) => value.is_boolean(),
+                Node::Skip | Node::List(_) => false,
+                Node::Item(..) | Node::Not(_) | Node::Or(..) | Node::And(..) => true,
+                Node::Coalesce(a, b) => all(&[a, b]),
+                Node::Binary(operator, ..) => operator.compares(),
+                Node::Call(function, arguments) => match function.choices() {
+                    Some(start) => all(&arguments[start..].iter().collect::<Vec<_>>()),
+                    None => function.gives_truth(),
+                },
+                Node::Name(name) => {
+                    let number = numbers.iter().find(|(key, _)| key == name);
+                    number.filter(|(key, _)| depth > 0 && inside != Some(key.as_str())).is_none_or(
+                        |(key, number)| can_be_truth(&number.node, numbers, Some(key), depth - 1),
+                    )
+                }
+            }
+        }
+        let mut misused = false;
+        self.node.visit(&mut |node| {
+            if let Node::Or(a, b) = node {
+                misused |= ![a, b].iter().all(|node| can_be_truth(node, numbers, None, MOST_DEPTH));
+            }
+        });
+        misused
+    }
+
     /// Whether its value needs the number of a layer, perhaps through definitions.
     pub(in crate::arch) fn asks_for_layer(&self, numbers: &Numbers) -> bool {
         fn walk(node: &Node, numbers: &Numbers, inside: Option<&str>, depth: u32) -> bool {
@@ -99,9 +134,11 @@ impl Node {
         match self {
             Self::Literal(_) | Self::Skip | Self::Name(_) => Vec::new(),
             Self::Not(node) => vec![node],
-            Self::Item(a, b) | Self::Or(a, b) | Self::And(a, b) | Self::Binary(_, a, b) => {
-                vec![a, b]
-            }
+            Self::Item(a, b)
+            | Self::Coalesce(a, b)
+            | Self::Or(a, b)
+            | Self::And(a, b)
+            | Self::Binary(_, a, b) => vec![a, b],
             Self::List(nodes) | Self::Call(_, nodes) => nodes.iter().collect(),
         }
     }

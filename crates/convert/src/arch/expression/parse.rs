@@ -30,7 +30,7 @@ const LEVELS: &[&[(&str, Operator)]] = &[
 
 pub(super) fn parse(text: &str) -> Result<Node, String> {
     let mut parser = Parser { rest: text, depth: 0 };
-    let node = parser.either()?;
+    let node = parser.expression()?;
     match parser.peek() {
         "" => Ok(node),
         rest => Err(format!("{rest:?} is left over")),
@@ -105,16 +105,24 @@ impl<'t> Parser<'t> {
         is
     }
 
-    fn either(&mut self) -> Result<Node, String> {
+    fn expression(&mut self) -> Result<Node, String> {
         self.depth += 1;
         if self.depth > MOST_DEPTH {
             return Err("it is nested too deeply".to_owned());
         }
+        let mut node = self.either()?;
+        while self.sign("??") {
+            node = Node::Coalesce(Box::new(node), Box::new(self.either()?));
+        }
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn either(&mut self) -> Result<Node, String> {
         let mut node = self.both()?;
         while self.keyword("or") {
             node = Node::Or(Box::new(node), Box::new(self.both()?));
         }
-        self.depth -= 1;
         Ok(node)
     }
 
@@ -147,7 +155,7 @@ impl<'t> Parser<'t> {
     fn item(&mut self) -> Result<Node, String> {
         let mut node = self.single()?;
         while self.sign("[") {
-            node = Node::Item(Box::new(node), Box::new(self.either()?));
+            node = Node::Item(Box::new(node), Box::new(self.expression()?));
             self.expect("]")?;
         }
         Ok(node)
@@ -155,7 +163,7 @@ impl<'t> Parser<'t> {
 
     fn single(&mut self) -> Result<Node, String> {
         if self.sign("(") {
-            let node = self.either()?;
+            let node = self.expression()?;
             self.expect(")")?;
             return Ok(node);
         }
@@ -226,7 +234,7 @@ impl<'t> Parser<'t> {
             if !items.is_empty() {
                 self.expect(",")?;
             }
-            items.push(self.either()?);
+            items.push(self.expression()?);
         }
         Ok(items)
     }
@@ -248,6 +256,8 @@ mod tests {
             ("'a", "quote"),
             ("1.2.3", "no number"),
             ("a ||", "left over"),
+            ("a ? b", "left over"),
+            ("a ??", "no value"),
         ] {
             let error = Expression::parse(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

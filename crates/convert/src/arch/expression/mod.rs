@@ -11,12 +11,14 @@
 //! | `== != < <= > >=`, `and`, `not` | truth; null, false, 0 and what is empty count as false |
 //! | `a or b` | whether one of two holds, each of which must be true or false |
 //! | `list[i]` | an item, counted from 0 |
-//! | `f(a, b)` | a function of the table [`FUNCTIONS`](evaluate::FUNCTIONS) |
+//! | `f(a, b)` | a function of the table [`FUNCTIONS`](function::FUNCTIONS) |
 //! | `skip` | gives up: there is nothing to write |
 //!
 //! Arithmetic with null gives null.
 
+mod definitions;
 mod evaluate;
+mod function;
 mod keys;
 mod names;
 mod parse;
@@ -49,7 +51,7 @@ enum Node {
     Or(Box<Node>, Box<Node>),
     And(Box<Node>, Box<Node>),
     Binary(Operator, Box<Node>, Box<Node>),
-    Call(&'static evaluate::Function, Vec<Node>),
+    Call(&'static function::Function, Vec<Node>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::evaluate::FUNCTIONS;
+use super::function::FUNCTIONS;
 use super::{Node, Operator};
 use crate::arch::mistake::did_you_mean;
 

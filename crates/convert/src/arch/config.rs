@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::expression::Scope;
-use super::{Arch, ModelType, Rope, all};
+use super::{Arch, ModelType, Rope, built_in};
 use crate::Error;
 use crate::json::read_object;
 use crate::source::Problem;
@@ -166,6 +166,29 @@ impl Config {
     }
 }
 
+/// The architecture that describes a checkpoint: `file`, or one that is built in.
+///
+/// # Errors
+/// If none does.
+pub(crate) fn find(
+    file: Option<&Arc<Arch>>,
+    config: &Config,
+    folder: &Path,
+) -> Result<Arc<Arch>, Error> {
+    let class = config.class()?;
+    for arch in file.into_iter().chain(built_in::all()) {
+        let known = arch.classes.iter().any(|name| name == class);
+        let here = match &arch.when {
+            Some(when) if known => config.scope(folder, arch, None).holds(when)?,
+            _ => known,
+        };
+        if here {
+            return Ok(arch.clone());
+        }
+    }
+    Err(Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned())))
+}
+
 /// The config of the text part.
 fn text_config(raw: &Map<String, Value>) -> Option<&Map<String, Value>> {
     TEXT_CONFIGS.iter().find_map(|key| raw.get(*key)?.as_object())
@@ -174,7 +197,7 @@ fn text_config(raw: &Map<String, Value>) -> Option<&Map<String, Value>> {
 /// Fill in what the class of `model_type` has as defaults.
 fn fill(map: &mut Map<String, Value>, path: &Path, file: Option<&Arc<Arch>>) -> Result<(), Error> {
     let Some(model_type) = map.get("model_type").and_then(Value::as_str) else { return Ok(()) };
-    let mut types = file.into_iter().chain(all()).flat_map(|arch| &arch.defaults);
+    let mut types = file.into_iter().chain(built_in::all()).flat_map(|arch| &arch.defaults);
     let Some(ModelType { aliases, values, .. }) = types.find(|ty| ty.name == model_type) else {
         return Ok(());
     };

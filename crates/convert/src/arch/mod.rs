@@ -1,91 +1,48 @@
 //! Architectures: what the tensors and numbers of a checkpoint are called in a GGUF file.
 //!
-//! Each is described by a TOML file in `models/`, with a row in the table `FILES`; `spec/architectures.md` says what
-//! such a file holds. The code that applies it knows no architecture.
+//! Each is described by a TOML file in `models/`, with a row in the table `FILES` of
+//! `models`; `spec/architectures.md` says what such a file holds. The code that applies it knows no architecture.
 //!
 //! | file | holds |
 //! |---|---|
+//! | `models` | the files that are built in, as text |
 //! | `description`, `mistake` | reading the files, and what is wrong with them |
+//! | `built_in` | the architectures that are built in |
 //! | `rules` | what becomes of tensors |
 //! | `pattern` | how the numbers of a tensor are rearranged |
 //! | `expression` | short expressions over the config |
+//! | `quirk` | what architectures say about tokenizers |
 //! | `needed` | which tensors a GGUF file must have |
-//! | `config`, `rope`, `files` | `config.json` with defaults, what it says about rotary embedding, other files |
+//! | `config`, `rope`, `files` | `config.json` with defaults and its architecture, what it says about rotary embedding, other files |
 //! | `entries` | writing the metadata |
 
+mod built_in;
 mod config;
 mod description;
 mod entries;
 mod expression;
 mod files;
 mod mistake;
+mod models;
 mod needed;
 mod pattern;
+mod quirk;
 mod rope;
 mod rules;
 
-use std::path::Path;
-use std::sync::{Arc, LazyLock};
-
-use crate::Error;
-use crate::source::Problem;
-use crate::tokenizer::{Quirk, TokenizerKind};
-
-pub(crate) use config::Config;
+pub use built_in::all;
+pub(crate) use config::{Config, find};
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
 pub(crate) use expression::Scope;
 pub use mistake::{Mistake, Severity};
+use models::{FILES, GROUPS};
 pub use needed::needed;
 pub use pattern::Pattern;
+pub use quirk::{Quirk, TokenizerKind};
 pub(crate) use rope::Rope;
 pub use rules::{Change, LeftOut, Output, Rename, TensorRule};
 pub(crate) use rules::{NamePattern, Place};
-
-/// The table of architectures: file name and text.
-#[rustfmt::skip]
-const FILES: &[(&str, &str)] = &[
-    ("bert.toml", include_str!("models/bert.toml")),
-    ("chatglm.toml", include_str!("models/chatglm.toml")),
-    ("cohere2.toml", include_str!("models/cohere2.toml")),
-    ("command-r.toml", include_str!("models/command-r.toml")),
-    ("deepseek2.toml", include_str!("models/deepseek2.toml")),
-    ("distilbert.toml", include_str!("models/distilbert.toml")),
-    ("falcon.toml", include_str!("models/falcon.toml")),
-    ("gemma.toml", include_str!("models/gemma.toml")),
-    ("gemma2.toml", include_str!("models/gemma2.toml")),
-    ("gemma3.toml", include_str!("models/gemma3.toml")),
-    ("glm4.toml", include_str!("models/glm4.toml")),
-    ("gpt-oss.toml", include_str!("models/gpt-oss.toml")),
-    ("gpt2.toml", include_str!("models/gpt2.toml")),
-    ("gptneox.toml", include_str!("models/gptneox.toml")),
-    ("granite.toml", include_str!("models/granite.toml")),
-    ("granitemoe.toml", include_str!("models/granitemoe.toml")),
-    ("lfm2.toml", include_str!("models/lfm2.toml")),
-    ("llama.toml", include_str!("models/llama.toml")),
-    ("mamba.toml", include_str!("models/mamba.toml")),
-    ("mamba2.toml", include_str!("models/mamba2.toml")),
-    ("nomic-bert-moe.toml", include_str!("models/nomic-bert-moe.toml")),
-    ("nomic-bert.toml", include_str!("models/nomic-bert.toml")),
-    ("olmo.toml", include_str!("models/olmo.toml")),
-    ("olmo2.toml", include_str!("models/olmo2.toml")),
-    ("phi2.toml", include_str!("models/phi2.toml")),
-    ("phi3.toml", include_str!("models/phi3.toml")),
-    ("qwen2.toml", include_str!("models/qwen2.toml")),
-    ("qwen2moe.toml", include_str!("models/qwen2moe.toml")),
-    ("qwen3.toml", include_str!("models/qwen3.toml")),
-    ("qwen3moe.toml", include_str!("models/qwen3moe.toml")),
-    ("roberta.toml", include_str!("models/roberta.toml")),
-    ("smollm3.toml", include_str!("models/smollm3.toml")),
-    ("stablelm.toml", include_str!("models/stablelm.toml")),
-    ("starcoder2.toml", include_str!("models/starcoder2.toml")),
-    ("t5.toml", include_str!("models/t5.toml")),
-    ("t5encoder.toml", include_str!("models/t5encoder.toml")),
-    ("xlm-roberta.toml", include_str!("models/xlm-roberta.toml")),
-];
-
-/// What several architectures have in common.
-const GROUPS: (&str, &str) = ("groups.toml", include_str!("models/groups.toml"));
 
 /// Definitions: name and expression.
 pub(crate) type Numbers = Vec<(String, Expression)>;
@@ -208,18 +165,6 @@ pub struct Computed {
     pub length: Option<Expression>,
 }
 
-static BUILT_IN: LazyLock<Vec<Arc<Arch>>> = LazyLock::new(|| {
-    let read = |(name, text): &(&str, &str)| {
-        description::parse(text).unwrap_or_else(|why| panic!("{name}: {why:?}"))
-    };
-    FILES.iter().map(|file| Arc::new(read(file))).collect()
-});
-
-/// The architectures that are built in.
-pub fn all() -> &'static [Arc<Arch>] {
-    &BUILT_IN
-}
-
 impl Item {
     /// The keys that it may write, besides an entry's.
     const fn keys(&self) -> &'static [&'static str] {
@@ -233,25 +178,6 @@ impl Item {
 }
 
 impl Arch {
-    /// Read a description from a file.
-    ///
-    /// # Errors
-    /// If it cannot be read, or is none; the error names the place.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
-        let arch = description::parse(&text);
-        arch.map_err(|mistakes| Error::in_file(path, Problem::Description(mistakes)))
-    }
-
-    /// Everything that is wrong with the description in a file, in the order of its lines.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn check(path: &Path) -> Result<Vec<Mistake>, Error> {
-        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
-        Ok(description::read(&text).1)
-    }
-
     /// The name under which rules know a tensor of a checkpoint, if it lacks nothing in front.
     pub(crate) fn rule_name(&self, name: &str) -> String {
         let mut name = name.replace("language_model.", "");
@@ -282,63 +208,5 @@ impl Arch {
             name = format!("{start}e_score_correction_bias");
         }
         name
-    }
-}
-
-/// The architecture that describes a checkpoint: `file`, or one that is built in.
-///
-/// # Errors
-/// If none does.
-pub(crate) fn find(
-    file: Option<&Arc<Arch>>,
-    config: &Config,
-    folder: &Path,
-) -> Result<Arc<Arch>, Error> {
-    let class = config.class()?;
-    for arch in file.into_iter().chain(all()) {
-        let known = arch.classes.iter().any(|name| name == class);
-        let here = match &arch.when {
-            Some(when) if known => config.scope(folder, arch, None).holds(when)?,
-            _ => known,
-        };
-        if here {
-            return Ok(arch.clone());
-        }
-    }
-    Err(Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned())))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn every_description_is_good() {
-        for (name, text) in FILES {
-            let (arch, mistakes) = description::read(text);
-            assert!(arch.is_some() && mistakes.is_empty(), "{name}: {mistakes:#?}");
-        }
-        let listed: HashSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/arch/models");
-        for entry in std::fs::read_dir(folder).expect("the folder is there") {
-            let name = entry.expect("readable").file_name().into_string().expect("ASCII");
-            assert!(listed.contains(&name) || name == GROUPS.0, "{name} is not in the table");
-        }
-    }
-
-    #[test]
-    fn classes_and_model_types_belong_to_one_architecture() {
-        let mut classes = HashSet::new();
-        let mut types = HashSet::new();
-        for arch in all() {
-            for class in &arch.classes {
-                assert!(classes.insert(class) || arch.when.is_some(), "{class}");
-            }
-            arch.defaults.iter().for_each(|ty| assert!(types.insert(&ty.name), "{}", ty.name));
-            let known = |class| arch.classes.contains(class);
-            assert!(arch.headless.iter().all(known), "{}", arch.name);
-        }
     }
 }

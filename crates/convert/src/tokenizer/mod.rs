@@ -2,7 +2,6 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `quirk` | the kinds of tokenizer, and what architectures say about them |
 //! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` reads |
 //! | `byte_fallback`, `byte_level`, `word_piece` | the other kinds, from `tokenizer.json` or a bare vocabulary |
 //! | `file`, `bare` | `tokenizer.json`, and what is made of a vocabulary without one |
@@ -24,7 +23,6 @@ mod listed;
 mod pre;
 mod pre_names;
 mod protobuf;
-mod quirk;
 mod sentencepiece;
 mod special;
 #[cfg(test)]
@@ -39,13 +37,11 @@ use granule_format::{Array, Metadata, StringArray, Value};
 use serde_json::Map;
 
 use crate::Error;
-use crate::arch::{Arch, Config};
+use crate::arch::{Arch, Config, Quirk, TokenizerKind};
 use crate::json::read_object_if_there;
 use crate::source::{CheckpointOptions, Problem};
 use file::TokenizerFile;
 use special::Special;
-
-pub use quirk::{Quirk, TokenizerKind};
 
 /// The largest vocabulary that is read, in tokens; real ones have up to 262,144.
 const MOST_TOKENS: u64 = 1 << 20;

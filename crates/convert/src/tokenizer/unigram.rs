@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use granule_format::{Array, Value as Entry};
 use serde_json::Value;
 
+use super::Quirk;
 use super::file::TokenizerFile;
 use super::library::Library;
 use super::protobuf::{Algorithm, Model};
-use super::quirk::Quirk;
 use super::{Input, TokenType, Tokens, Vocabulary, sentencepiece};
 use crate::Error;
 use crate::source::Problem;

@@ -9,6 +9,7 @@ mod text;
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -16,6 +17,8 @@ use toml::Spanned;
 
 use super::mistake::{Mistake, Severity, did_you_mean};
 use super::{Arch, Computed, Doubt, Entry, EntryKind, GROUPS, Item, LeftOut, ModelType, Rename};
+use crate::Error;
+use crate::source::Problem;
 use names::Names;
 use text::{ComputedText, DoubtText, EntryText, ItemText, LeftOutTable, LeftOutText, Text};
 
@@ -32,6 +35,27 @@ const ITEMS: &[(&str, Item)] = &[
     ("pooling", Item::Pooling),
     ("file-type", Item::FileType),
 ];
+
+impl Arch {
+    /// Read a description from a file.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is none; the error names the place.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
+        let arch = parse(&text);
+        arch.map_err(|mistakes| Error::in_file(path, Problem::Description(mistakes)))
+    }
+
+    /// Everything that is wrong with the description in a file, in the order of its lines.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn check(path: &Path) -> Result<Vec<Mistake>, Error> {
+        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
+        Ok(read(&text).1)
+    }
+}
 
 /// Read a description.
 ///

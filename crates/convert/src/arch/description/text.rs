@@ -9,8 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
-use crate::arch::{Change, Expression};
-use crate::tokenizer::{Quirk, TokenizerKind};
+use crate::arch::{Change, Expression, Quirk, TokenizerKind};
 
 /// A description as it stands in its file, or a part of one that several have in common.
 #[derive(Deserialize)]

@@ -36,7 +36,7 @@ pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
 pub(crate) use expression::Scope;
 pub use mistake::{Mistake, Severity};
-use models::{FILES, GROUPS};
+use models::{DEFAULTS, FILES, GROUPS};
 pub use needed::needed;
 pub use pattern::Pattern;
 pub use quirk::{Quirk, TokenizerKind};

@@ -44,3 +44,6 @@ pub(super) const FILES: &[(&str, &str)] = &[
 
 /// What several architectures have in common.
 pub(super) const GROUPS: (&str, &str) = ("groups.toml", include_str!("models/groups.toml"));
+
+/// What the configuration classes of the reference's library fill in.
+pub(super) const DEFAULTS: (&str, &str) = ("defaults.toml", include_str!("models/defaults.toml"));

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use super::{Mistake, Place, did_you_mean};
+use super::parts::Place;
+use super::{Mistake, did_you_mean};
 use crate::arch::mistake::nearest;
 use crate::arch::{Arch, Expression, FILES, GROUPS, Item};
 use crate::nearest::distance;
@@ -69,6 +70,11 @@ impl Names {
         self.declared.insert(key.to_owned());
     }
 
+    /// A key to which a table or a description that this one is like gives a default.
+    pub(super) fn know(&mut self, key: &str) {
+        self.keys.insert(key.to_owned());
+    }
+
     /// A key with a default.
     pub(super) fn set_default(&mut self, place: Place, key: &str) {
         self.keys.insert(key.to_owned());
@@ -110,7 +116,7 @@ impl Names {
 
     /// The keys that an item writes.
     pub(super) fn write_item(&mut self, item: &Item) {
-        let nowhere = || Place { line: None, group: Some(String::new()) };
+        let nowhere = || Place { line: None, origin: Some(String::new()) };
         for key in item.keys() {
             self.write(nowhere(), key);
         }
@@ -158,7 +164,7 @@ impl Names {
         let slips =
             [("key", &self.written, &KNOWN.keys), ("tensor name", &self.targets, &KNOWN.tensors)];
         for (what, names, known) in slips {
-            for (place, name) in names.iter().filter(|(place, _)| place.group.is_none()) {
+            for (place, name) in names.iter().filter(|(place, _)| place.origin.is_none()) {
                 if let Some(near) = slip(name, known) {
                     to.push(place.warning(format!(
                         "no built-in architecture has the {what} {name:?}; did you mean {near:?}?"
@@ -209,7 +215,8 @@ impl Names {
                 expression.to_string()
             )));
         }
-        for class in expression.classes() {
+        // What this description is like looks for its own classes.
+        for class in expression.classes().into_iter().filter(|_| place.origin.is_none()) {
             if !arch.classes.iter().any(|known| known == class) {
                 let suggestion = did_you_mean(class, arch.classes.iter().map(String::as_str));
                 to.push(place.error(format!("{class:?} is none of \"classes\"{suggestion}")));
@@ -221,6 +228,10 @@ impl Names {
     fn check_definitions(&self, arch: &Arch, to: &mut Vec<Mistake>) {
         for seen in &self.expressions {
             let Some(name) = &seen.inside else { continue };
+            let text = seen.expression.to_string();
+            if arch.numbers.iter().any(|(key, it)| key == name && it.to_string() != text) {
+                continue; // replaced
+            }
             if let Some(way) = seen.expression.way_back_to(name, &arch.numbers) {
                 let way = way.join(" -> ");
                 to.push(

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::Reading;
+use super::parts::Part;
 use super::text::{RuleText, Texts};
-use super::{Part, Reading};
 use crate::arch::rules::NamePattern;
 use crate::arch::{Expression, Output, Pattern, TensorRule};
 

@@ -15,12 +15,14 @@ use crate::arch::{Change, Expression, Quirk, TokenizerKind};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Text {
-    #[serde(default)]
-    pub(super) name: String,
+    pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) classes: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) headless: Vec<Spanned<String>>,
+    pub(super) like: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) model_types: Vec<Spanned<String>>,
     pub(super) optional_prefix: Option<String>,
     #[serde(default)]
     pub(super) keys: Vec<Spanned<String>>,
@@ -35,10 +37,8 @@ pub(super) struct Text {
     pub(super) raw_config: bool,
     #[serde(default, rename = "use")]
     pub(super) groups: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub(super) tokenizers: Vec<TokenizerKind>,
-    #[serde(default)]
-    pub(super) quirks: Vec<Quirk>,
+    pub(super) tokenizers: Option<Vec<TokenizerKind>>,
+    pub(super) quirks: Option<Vec<Quirk>>,
     #[serde(default)]
     pub(super) defaults: Pairs<Pairs<Spanned<Expression>>>,
     #[serde(default)]
@@ -63,6 +63,14 @@ pub(super) struct Text {
     pub(super) left_out_zeros: Vec<Spanned<LeftOutText>>,
     #[serde(default)]
     pub(super) computed: Pairs<ComputedText>,
+}
+
+/// The tables of defaults that are made from the library of the classes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DefaultsText {
+    pub(super) defaults: Pairs<Pairs<Spanned<Expression>>>,
+    pub(super) aliases: Pairs<Pairs<Spanned<String>>>,
 }
 
 #[derive(Deserialize)]

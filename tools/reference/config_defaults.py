@@ -7,7 +7,7 @@
 Needs the version of transformers that VERSION names.
 
 A class's defaults are found by making configs and looking at them: one without arguments, one with the key set to
-None, and the same with every other number doubled and every other truth value turned around. So a default that copies
+None, and the same with every other number doubled and every other truth value inverted. So a default that copies
 another key ("num_key_value_heads") is told from one that is a constant. Whatever else a class calculates is not
 written but named in a comment; a description that reads such a key says in its own [defaults] how it is calculated.
 
@@ -59,7 +59,8 @@ def words(value):
 
 class Descriptions:
     def __init__(self, folder):
-        self.files = {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.toml"))}
+        paths = sorted(folder.glob("*.toml"))
+        self.files = {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in paths}
         self.groups = self.files.pop("groups")
         self.files.pop("defaults", None)
 
@@ -224,8 +225,8 @@ def main():
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     diff = list(difflib.unified_diff(before.splitlines(), text.splitlines(), str(path.relative_to(ROOT)),
                                      f"transformers {VERSION}", lineterm=""))
-    print("\n".join(diff))
-    sys.exit(1 if diff else 0)
+    if diff:
+        sys.exit("\n".join(diff))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
-//! Architectures: what the tensors and numbers of a checkpoint are called in a GGUF file.
+//! Architectures: how checkpoints of a class become GGUF files.
 //!
-//! Each is described by a TOML file in `models/`, with a row in the table `FILES` of
-//! `models`; `spec/architectures.md` says what such a file holds. The code that applies it knows no architecture.
+//! Each architecture is described by a TOML file in `models/`, with a row in the table `FILES` of
+//! `models`. `spec/architectures.md` documents the form. No code here knows an architecture.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `models` | the files that are built in, as text |
-//! | `description`, `mistake` | reading the files, and what is wrong with them |
-//! | `built_in` | the architectures that are built in |
-//! | `rules` | what becomes of tensors |
-//! | `pattern` | how the numbers of a tensor are rearranged |
-//! | `expression` | short expressions over the config |
-//! | `quirk` | what architectures say about tokenizers |
+//! | `models` | the text of the built-in files |
+//! | `description`, `mistake` | reading the files, and mistakes in them |
+//! | `built_in` | the built-in architectures |
+//! | `rules` | what tensors become |
+//! | `pattern` | how the values of a tensor are rearranged |
+//! | `expression` | expressions over the config |
+//! | `quirk` | kinds of tokenizer, and facts about one that no file states |
 //! | `needed` | which tensors a GGUF file must have |
-//! | `config`, `rope`, `files` | `config.json` with defaults and its architecture, what it says about rotary embedding, other files |
+//! | `config` | `config.json` with defaults, and the architecture of a checkpoint |
+//! | `rope`, `files` | rotary embedding in the config; other files of a checkpoint |
 //! | `entries` | writing the metadata |
 
 mod built_in;
@@ -44,60 +45,60 @@ pub(crate) use rope::Rope;
 pub use rules::{Change, LeftOut, Output, Rename, TensorRule};
 pub(crate) use rules::{NamePattern, Place};
 
-/// Definitions: name and expression.
+/// Definitions: names and expressions.
 pub(crate) type Numbers = Vec<(String, Expression)>;
 
 /// An architecture.
 #[derive(Debug)]
 pub struct Arch {
-    /// Its name in `general.architecture` and in front of its keys.
+    /// Its name: the value of `general.architecture` and the prefix of its keys.
     pub name: String,
     /// The classes whose checkpoints it describes, as `architectures` of `config.json` names them.
     pub classes: Vec<String>,
-    /// Those of the classes that are saved without head: their tensors lack the `model.` in front.
+    /// Those of the classes that save their tensors without the prefix `model.`.
     pub headless: Vec<String>,
-    /// What the names of tensors may lack in front, whatever the class.
+    /// A prefix that the names of tensors may lack, whatever the class.
     pub optional_prefix: Option<String>,
-    /// Whether it describes a checkpoint of these classes, where others have the same.
+    /// Which checkpoints of its classes it describes, if other descriptions have the same classes.
     pub when: Option<Expression>,
-    /// What must hold for the description to be right.
+    /// Conditions without which a checkpoint is rejected.
     pub requires: Vec<Expression>,
-    /// What is told about a checkpoint although it can be converted.
+    /// Warnings about checkpoints that can be converted all the same.
     pub doubts: Vec<Doubt>,
-    /// Whether `config.json` is taken as it is, without the defaults of any class.
+    /// Whether `config.json` is used as it is, without the defaults of any class.
     pub raw_config: bool,
-    /// What the classes of these values of `model_type` fill in where the config is silent.
+    /// The defaults of classes, by `model_type`.
     pub defaults: Vec<ModelType>,
-    /// Names for what follows from the config. A definition hides a key of the config.
+    /// Names for expressions. A definition hides the config key of the same name.
     pub numbers: Vec<(String, Expression)>,
-    /// Metadata that come before the model's names.
+    /// Metadata before the model's names.
     pub early_metadata: Vec<Item>,
     /// The metadata, in the order in which they are written.
     pub metadata: Vec<Item>,
-    /// Metadata that come after all others, just before those of the tokenizer.
+    /// Metadata after all others but those of the tokenizer.
     pub late_metadata: Vec<Item>,
     /// The keys of the metadata without which llama.cpp does not load a file.
     pub loader_needs: Vec<String>,
     /// What the tensors become.
     pub tensors: Vec<TensorRule>,
-    /// What is replaced in the names of tensors before they are looked up.
+    /// Replacements in the names of tensors, made before a rule is looked up.
     pub renames: Vec<Rename>,
-    /// What is replaced in the names of rules to get those that the classes save.
+    /// Replacements in the names of rules that give the names in a saved checkpoint.
     pub saved: Vec<Rename>,
-    /// Tensors that are left out.
+    /// Tensors that are dropped.
     pub left_out: Vec<LeftOut>,
-    /// Tensors that follow from the config alone; they come first.
+    /// Tensors calculated from the config alone; they come first.
     pub computed: Vec<Computed>,
-    /// The kinds of tokenizer, in the order in which they are tried.
+    /// Kinds of tokenizer, in the order in which they are tried.
     pub tokenizers: Vec<TokenizerKind>,
-    /// What no file says about the tokenizer.
+    /// Facts about the tokenizer that no file states.
     pub quirks: Vec<Quirk>,
 }
 
 /// A warning about some checkpoints.
 #[derive(Clone, Debug)]
 pub struct Doubt {
-    /// Whether it concerns a checkpoint.
+    /// Whether it applies to a checkpoint.
     pub when: Expression,
     /// The warning.
     pub text: String,
@@ -108,23 +109,23 @@ pub struct Doubt {
 pub struct ModelType {
     /// The value of `model_type`.
     pub name: String,
-    /// Other names of keys: what the config calls so, and what the class calls it.
+    /// Other names for keys: the name that a config may use, and the name that the class uses.
     pub aliases: Vec<(String, String)>,
-    /// Keys and what they get, in this order. An expression is for a key that is absent or null, what stands
-    /// for itself for one that is absent.
+    /// Keys and their defaults, filled in in this order. A literal is for an absent key; any other
+    /// expression is for a key that is absent or null.
     pub values: Vec<(String, Expression)>,
 }
 
-/// One of the metadata, or some of them.
+/// One or several entries of the metadata.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// One.
+    /// One entry.
     Entry(Entry),
-    /// How rotary embedding is stretched to longer contexts.
+    /// How rotary embedding is scaled to longer contexts.
     RopeScaling,
     /// The bases of rotary embedding.
     RopeBases,
-    /// How the vectors of tokens become one, by the modules that `sentence-transformers` saves.
+    /// How the vectors of tokens are pooled, by the modules that `sentence-transformers` saves.
     Pooling,
     /// `general.file_type`.
     FileType,
@@ -133,40 +134,41 @@ pub enum Item {
 /// An entry of the metadata.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The key; without `general.` or `tokenizer.` in front, the architecture's name is put there.
+    /// The key. Unless it begins with `general.` or `tokenizer.`, it is prefixed with the
+    /// architecture's name.
     pub key: String,
-    /// The type of the value, or of the items of a list.
+    /// The type of the value, or of a list's items.
     pub kind: EntryKind,
-    /// The value; it is an error if it is null, and left out if the expression gives up.
+    /// The value. Null is an error; `skip` writes nothing.
     pub value: Expression,
 }
 
 /// The type of a value in the metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// 32 bits without sign; with sign in lists.
+    /// An unsigned 32-bit integer; signed in lists.
     Integer,
     /// 32-bit floating point.
     Float,
-    /// Truth.
+    /// A boolean.
     Bool,
-    /// Text.
+    /// A string.
     Text,
 }
 
-/// A tensor that follows from the config alone.
+/// A tensor calculated from the config alone.
 #[derive(Debug)]
 pub struct Computed {
     /// Its name in the file.
     pub name: String,
-    /// Its values, a list; it is left out if the expression gives up.
+    /// Its values, a list; `skip` drops the tensor.
     pub values: Expression,
-    /// How many there must be.
+    /// The required number of values.
     pub length: Option<Expression>,
 }
 
 impl Item {
-    /// The keys that it may write, besides an entry's.
+    /// The keys that it may write, except that of an entry.
     const fn keys(&self) -> &'static [&'static str] {
         match self {
             Self::Entry(_) | Self::FileType => &[],
@@ -178,7 +180,7 @@ impl Item {
 }
 
 impl Arch {
-    /// The name under which rules know a tensor of a checkpoint, if it lacks nothing in front.
+    /// The name by which rules know a tensor of a checkpoint, if the name lacks no prefix.
     pub(crate) fn rule_name(&self, name: &str) -> String {
         let mut name = name.replace("language_model.", "");
         if let Some(start) = name.strip_suffix("e_score_correction_bias") {
@@ -190,12 +192,12 @@ impl Arch {
         name
     }
 
-    /// The same for a name that lacks what names may lack.
+    /// The same for a name that lacks the optional prefix.
     pub(crate) fn prefixed(&self, name: &str) -> Option<String> {
         Some(format!("{}{name}", self.optional_prefix.as_ref()?))
     }
 
-    /// The way back: the name in a checkpoint of what rules call so.
+    /// The reverse: the name in a checkpoint of a tensor that rules call `rule_name`.
     pub(crate) fn saved_name(&self, rule_name: &str, headless: bool) -> String {
         let mut name = match rule_name.strip_prefix("model.") {
             Some(rest) if headless => rest.to_owned(),

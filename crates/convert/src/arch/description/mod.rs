@@ -1,7 +1,7 @@
-//! Reading the description of an architecture; `spec/architectures.md` is its reference.
+//! Reads the description of an architecture; `spec/architectures.md` documents the form.
 //!
-//! A description is read strictly: every name in it must be known, so that a slip of the pen is an
-//! error with its line, not a key that is missing from a file.
+//! Every name in a description must be known. A typing mistake is then an error with its line, not
+//! a key that is missing from a file.
 
 mod defaults;
 mod names;
@@ -22,7 +22,7 @@ use names::Names;
 use parts::{GROUP_TEXTS, Part, Parts, line_of};
 use text::{ComputedText, DoubtText, EntryText, ItemText, LeftOutTable, LeftOutText, Text};
 
-/// Items of the metadata that are no group.
+/// Items of the metadata that are not groups.
 const ITEMS: &[(&str, Item)] = &[
     ("rope-scaling", Item::RopeScaling),
     ("rope-bases", Item::RopeBases),
@@ -31,17 +31,17 @@ const ITEMS: &[(&str, Item)] = &[
 ];
 
 impl Arch {
-    /// Read a description from a file.
+    /// Reads a description from a file.
     ///
     /// # Errors
-    /// If it cannot be read, or is none; the error names the place.
+    /// If the file cannot be read, or has mistakes; the error names their lines.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
         let arch = parse(&text);
         arch.map_err(|mistakes| Error::in_file(path, Problem::Description(mistakes)))
     }
 
-    /// Everything that is wrong with the description in a file, in the order of its lines.
+    /// All mistakes in the description in a file, in the order of their lines.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -51,17 +51,18 @@ impl Arch {
     }
 }
 
-/// Read a description.
+/// Parses a description.
 ///
 /// # Errors
-/// All mistakes because of which it is refused.
+/// All mistakes for which it is rejected.
 pub(super) fn parse(text: &str) -> Result<Arch, Vec<Mistake>> {
     let (arch, mut mistakes) = read(text);
     mistakes.retain(|mistake| mistake.severity == Severity::Error);
     arch.ok_or(mistakes)
 }
 
-/// The description, if it can be used, and all mistakes, in the order of their lines.
+/// Parses a description: the result unless it is rejected, and all mistakes in the order of their
+/// lines.
 pub(super) fn read(text: &str) -> (Option<Arch>, Vec<Mistake>) {
     let file: Text = match toml::from_str(text) {
         Ok(file) => file,
@@ -77,7 +78,7 @@ pub(super) fn read(text: &str) -> (Option<Arch>, Vec<Mistake>) {
     ((!refused).then_some(arch), mistakes)
 }
 
-/// What TOML or the forms of its values do not allow.
+/// A mistake that TOML or the types of the values reject.
 fn syntax(text: &str, error: &toml::de::Error) -> Mistake {
     let line = error.span().map(|span| line_of(text, span.start));
     let message = error.message();
@@ -90,7 +91,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> Mistake {
     Mistake::error(line, format!("{message}{suggestion}"))
 }
 
-/// What has been read of a description.
+/// The state of reading a description.
 struct Reading {
     mistakes: Vec<Mistake>,
     names: Names,
@@ -159,7 +160,7 @@ impl Reading {
         arch
     }
 
-    /// What a part adds; it replaces what those before it say about the same thing.
+    /// Adds what a part says; it replaces what earlier parts say about the same thing.
     fn take(&mut self, part: &Part<'_>, arch: &mut Arch) {
         let Text { keys, loader_needs, numbers, tensors, computed, requires, warnings, .. } =
             part.text;
@@ -232,7 +233,7 @@ impl Reading {
         }
     }
 
-    /// Metadata with the groups among them written out.
+    /// The metadata, with groups replaced by their entries.
     fn items(&mut self, part: &Part<'_>, texts: &[Spanned<ItemText>]) -> Vec<Item> {
         let mut items: Vec<Item> = Vec::new();
         for text in texts {
@@ -286,7 +287,7 @@ impl Reading {
     }
 }
 
-/// A replacement, of which every `$1` must stand for a group of the expression.
+/// Parses a replacement, in which every `$1` must be a group of the pattern.
 fn rename(pattern: &str, with: &str) -> Result<Rename, String> {
     let pattern = Regex::new(pattern).map_err(|why| why.to_string())?;
     let groups = pattern.captures_len();

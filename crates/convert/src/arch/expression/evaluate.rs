@@ -1,4 +1,4 @@
-//! From an expression to a value.
+//! Evaluates expressions.
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use crate::Error;
 use crate::arch::{Numbers, Rope, files};
 use crate::source::Problem;
 
-/// More layers are a damaged config.
+/// A config with more layers is damaged.
 const MOST_LAYERS: u64 = 65_536;
 
-/// What names stand for.
+/// The values of names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope<'a> {
     /// The folder of the checkpoint.
     pub(in crate::arch) folder: &'a Path,
-    /// The same as it was given.
+    /// The folder's path as it was given.
     pub(in crate::arch) given: &'a Path,
     /// The file that errors name.
     pub(in crate::arch) path: &'a Path,
@@ -28,10 +28,10 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) numbers: &'a Numbers,
     pub(in crate::arch) rope: Option<&'a Rope<'a>>,
     pub(in crate::arch) layer: Option<u64>,
-    /// How many tokens there are, where no files of a tokenizer say it.
+    /// The number of tokens, if not to be counted in the tokenizer's files.
     pub(in crate::arch) tokens: Option<u64>,
     pub(in crate::arch) depth: u32,
-    /// The definition that is evaluated: inside of it, its name is that of the config's key.
+    /// The definition that is being evaluated. Its own name is that of a key there.
     pub(in crate::arch) inside: Option<&'a str>,
 }
 
@@ -55,17 +55,17 @@ impl<'a> Scope<'a> {
         self.path
     }
 
-    /// The same, inside of a layer.
+    /// The same scope inside a layer.
     pub(crate) const fn at(self, layer: Option<u64>) -> Self {
         Self { layer, ..self }
     }
 
-    /// The same, where the tokens have been counted already.
+    /// The same scope with a known number of tokens.
     pub(crate) const fn with_tokens(self, tokens: Option<u64>) -> Self {
         Self { tokens, ..self }
     }
 
-    /// The value; `None` if the expression gives up.
+    /// Evaluates an expression; `None` if it skips.
     pub(crate) fn value(&self, expression: &'a Expression) -> Result<Option<Value>, Error> {
         match self.node(&expression.node) {
             Ok(value) => Ok(Some(value)),
@@ -74,7 +74,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The value, which must be there unless the expression gives up.
+    /// Evaluates an expression that must not be null; `None` if it skips.
     pub(crate) fn needed(&self, expression: &'a Expression) -> Result<Option<Value>, Error> {
         match self.value(expression)? {
             Some(Value::Null) => {
@@ -88,14 +88,14 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The value as a number without sign.
+    /// The value as an unsigned integer.
     pub(crate) fn unsigned(&self, expression: &'a Expression) -> Result<u64, Error> {
         let value = self.needed(expression)?.unwrap_or(Value::Null);
         let integer = value.as_u64();
         integer.ok_or_else(|| self.wrong(expression, &value, "an integer that is not negative"))
     }
 
-    /// The value as a signed number.
+    /// The value as a signed integer.
     pub(crate) fn signed(&self, expression: &'a Expression) -> Result<i64, Error> {
         let value = self.needed(expression)?.unwrap_or(Value::Null);
         value.as_i64().ok_or_else(|| self.wrong(expression, &value, "an integer"))
@@ -106,7 +106,7 @@ impl<'a> Scope<'a> {
         Ok(self.value(expression)?.is_some_and(|value| truth(&value)))
     }
 
-    /// A count of things that repeat.
+    /// The value as a number of layers or experts.
     pub(crate) fn count(&self, expression: &'a Expression) -> Result<u64, Error> {
         match self.unsigned(expression)? {
             count if count <= MOST_LAYERS => Ok(count),
@@ -114,7 +114,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The error for a value of another kind than is needed.
+    /// The error for a value of the wrong type.
     pub(crate) fn wrong(
         &self,
         expression: impl ToString,
@@ -198,7 +198,7 @@ impl<'a> Scope<'a> {
         Ok(value.cloned().unwrap_or_default())
     }
 
-    /// Whether a name is there, be it null.
+    /// Whether a name is present, even if it is null.
     fn has(&self, node: &Node) -> bool {
         let Node::Name(name) = node else { return true };
         match name.split_once('.') {
@@ -400,7 +400,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// What is at a place such as `a.b` in an object.
+/// The value at a path such as `a.b` in an object.
 pub(in crate::arch) fn path<'m>(map: &'m Map<String, Value>, path: &str) -> Option<&'m Value> {
     match path.split_once('.') {
         Some((key, rest)) => map.get(key)?.as_object().and_then(|map| self::path(map, rest)),
@@ -419,7 +419,7 @@ fn truth(value: &Value) -> bool {
     }
 }
 
-/// Equality, in which 1 and 1.0 are the same.
+/// Equality; 1 and 1.0 are equal.
 fn same(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a == b,

@@ -36,15 +36,15 @@ pub(super) enum What {
 /// The table of functions.
 #[rustfmt::skip]
 pub(super) const FUNCTIONS: &[Function] = &[
-    // `if(condition, a, b)`: only one of the two is looked at.
+    // `if(condition, a, b)`: only one of the two is evaluated.
     Function { name: "if", arguments: 3..=3, what: What::If },
-    // `first(a, b, ...)`: the first of these keys that is there, even if it is null.
+    // `first(a, b, ...)`: the first of these keys that is present, even if it is null.
     Function { name: "first", arguments: 1..=16, what: What::First },
-    // `has(key)`: whether the key is there, even if it is null.
+    // `has(key)`: whether the key is present, even if it is null.
     Function { name: "has", arguments: 1..=1, what: What::Has },
     // `any(a, b, ...)`: whether one of them holds.
     Function { name: "any", arguments: 1..=16, what: What::Any },
-    // `contains(list, x)`: whether the list has the item, or the text the part.
+    // `contains(list, x)`: whether the list has the item, or the string the substring.
     Function { name: "contains", arguments: 2..=2, what: What::Contains },
     // To an integer: towards 0, upwards.
     Function { name: "trunc", arguments: 1..=1, what: What::Truncate },
@@ -53,21 +53,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "ln", arguments: 1..=1, what: What::Logarithm },
     Function { name: "min", arguments: 2..=2, what: What::Least },
     Function { name: "max", arguments: 2..=2, what: What::Greatest },
-    // `len(x)`: the number of items of a list, of keys of an object, of bytes of a text.
+    // `len(x)`: the number of items of a list, of keys of an object, of bytes of a string.
     Function { name: "len", arguments: 1..=1, what: What::Length },
     // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
     Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
     // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.
     Function { name: "each_layer", arguments: 1..=1, what: What::EachLayer },
-    // `llama3_factors(head)`: what frequencies are divided by if the rope type is llama3, else null.
+    // `llama3_factors(head)`: the divisors of frequencies if the rope type is llama3, else null.
     Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
-    // `tokens()`: the number of tokens that the tokenizer's files have.
+    // `tokens()`: the number of tokens in the file.
     Function { name: "tokens", arguments: 0..=0, what: What::Tokens },
-    // `token(text)`: the id of the token with this text.
+    // `token(string)`: the id of this token.
     Function { name: "token", arguments: 1..=1, what: What::Token },
-    // `named(a, b, ...)`: whether the model's name has one of these in it, whatever the case.
+    // `named(a, b, ...)`: whether the model's name contains one of these, ignoring case.
     Function { name: "named", arguments: 1..=16, what: What::Named },
-    // `lower(text)`: the text in lower case.
+    // `lower(string)`: the string in lower case.
     Function { name: "lower", arguments: 1..=1, what: What::Lower },
 ];
 

@@ -1,4 +1,4 @@
-//! The names in an expression.
+//! Names in an expression, and what can be said of it without a config.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::{Expression, Node};
 use crate::arch::Numbers;
 
 impl Expression {
-    /// The names of numbers and keys, as often as they stand there.
+    /// The names of numbers and keys, as often as they occur.
     pub(in crate::arch) fn names(&self) -> Vec<&str> {
         let mut names = Vec::new();
         self.node.visit(&mut |node| {
@@ -64,7 +64,7 @@ impl Expression {
         misused
     }
 
-    /// Whether its value needs the number of a layer, perhaps through definitions.
+    /// Whether its value depends on the number of a layer, perhaps through definitions.
     pub(in crate::arch) fn asks_for_layer(&self, numbers: &Numbers) -> bool {
         fn walk(node: &Node, definitions: Definitions<'_>) -> bool {
             match node {
@@ -81,7 +81,7 @@ impl Expression {
         walk(&self.node, Definitions::new(numbers))
     }
 
-    /// The definitions through which `name`, which this defines, refers to itself; itself last.
+    /// The definitions through which `name`, which this defines, refers to itself; `name` is last.
     pub(in crate::arch) fn way_back_to(
         &self,
         name: &str,
@@ -121,7 +121,7 @@ impl Expression {
 }
 
 impl Node {
-    /// The parts of which it consists.
+    /// The nodes directly below it.
     pub(super) fn children(&self) -> Vec<&Self> {
         match self {
             Self::Literal(_) | Self::Skip | Self::Name(_) => Vec::new(),
@@ -135,7 +135,7 @@ impl Node {
         }
     }
 
-    /// Look at it and everything in it.
+    /// Visits it and all nodes below it.
     fn visit<'a>(&'a self, on: &mut impl FnMut(&'a Self)) {
         on(self);
         self.children().into_iter().for_each(|child| child.visit(on));

@@ -1,4 +1,4 @@
-//! From text to an expression.
+//! Parses expressions.
 
 use serde_json::Value;
 
@@ -6,10 +6,11 @@ use super::function::FUNCTIONS;
 use super::{Node, Operator};
 use crate::arch::mistake::did_you_mean;
 
-/// Deeper ones are refused.
+/// Expressions nested more deeply are rejected.
 const MOST_DEPTH: usize = 32;
 
-/// The operators of each level, from those that bind least; the longer texts come first.
+/// The operators of each level, beginning with those that bind least. Longer ones come before
+/// their prefixes.
 const LEVELS: &[&[(&str, Operator)]] = &[
     &[
         ("==", Operator::Equal),
@@ -37,7 +38,7 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
     }
 }
 
-/// The parts of a text between separators that are in no brackets and no quotes.
+/// Splits a text at separators outside brackets and quotes.
 pub(crate) fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut depth, mut quoted, mut start) = (0_i32, false, 0);
     let mut parts = Vec::new();
@@ -63,13 +64,13 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    /// What is left, without spaces in front.
+    /// The rest, without leading spaces.
     fn peek(&mut self) -> &'t str {
         self.rest = self.rest.trim_start();
         self.rest
     }
 
-    /// Take a sign.
+    /// Consumes a sign, if it comes next.
     fn sign(&mut self, sign: &str) -> bool {
         let rest = self.peek().strip_prefix(sign);
         self.rest = rest.unwrap_or(self.rest);
@@ -83,7 +84,7 @@ impl<'t> Parser<'t> {
         Err(format!("{sign:?} is missing before {:?}", self.peek()))
     }
 
-    /// Take a name, which may have dots in it.
+    /// Consumes a name, which may contain dots.
     fn word(&mut self) -> &'t str {
         let rest = self.peek();
         let part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.';
@@ -95,7 +96,7 @@ impl<'t> Parser<'t> {
         &rest[..end]
     }
 
-    /// Take a name if it is this one.
+    /// Consumes a name, if it is this one.
     fn keyword(&mut self, word: &str) -> bool {
         let before = self.rest;
         let is = self.word() == word;

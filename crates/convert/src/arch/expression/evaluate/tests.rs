@@ -6,8 +6,9 @@ use crate::arch::Config;
 #[test]
 fn values_follow_from_the_config() {
     let config = Config::of(json!({
-        "a": 7, "half": 0.5, "none": null, "list": [3, 4], "yes": true, "kind": "x", "in": {"deep": 9},
-        "num_layers": 3, "names": {"10": "j", "9": "i"}, "texts": {"10": "j", "9": "i", "x": "x"},
+        "a": 7, "half": 0.5, "none": null, "list": [3, 4], "yes": true, "kind": "x",
+        "in": {"deep": 9}, "num_layers": 3, "names": {"10": "j", "9": "i"},
+        "texts": {"10": "j", "9": "i", "x": "x"},
     }));
     let numbers: Numbers = [
         ("a", "a * 2"),

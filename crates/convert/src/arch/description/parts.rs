@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use toml::Spanned;
 
@@ -14,23 +14,29 @@ pub(super) static GROUP_TEXTS: LazyLock<HashMap<String, Text>> =
     LazyLock::new(|| toml::from_str(GROUPS.1).unwrap_or_else(|why| panic!("{}: {why}", GROUPS.0)));
 
 /// The built-in descriptions by the names that `like` calls them.
-static BUILT_IN: LazyLock<HashMap<&'static str, Base<'static>>> = LazyLock::new(|| {
-    let read = |(file, source): &(&'static str, &'static str)| {
+static BUILT_IN: LazyLock<HashMap<&'static str, BuiltIn<'static>>> = LazyLock::new(|| {
+    let named = |(file, source): &(&'static str, &'static str)| {
         let name = file.strip_suffix(".toml").unwrap_or(file);
-        let text = toml::from_str(source).unwrap_or_else(|why| panic!("{file}: {why}"));
-        (name, Base { name, text, source })
+        (name, BuiltIn { source, text: OnceLock::new() })
     };
-    FILES.iter().map(read).collect()
+    FILES.iter().map(named).collect()
 });
 
 /// The group that every description uses.
 const ALWAYS: &str = "always";
 
+/// A built-in description, parsed only if another is like it.
+struct BuiltIn<'a> {
+    source: &'a str,
+    text: OnceLock<Text>,
+}
+
 /// A description that another is like.
-pub(super) struct Base<'a> {
-    pub(super) name: &'a str,
-    pub(super) text: Text,
-    pub(super) source: &'a str,
+#[derive(Clone, Copy)]
+struct Base<'a> {
+    name: &'a str,
+    text: &'a Text,
+    source: &'a str,
 }
 
 /// A part of a description: the file itself, or what it takes over from elsewhere.
@@ -69,9 +75,9 @@ impl<'a> Part<'a> {
         Self { text, source: GROUPS.1, origin: Some(origin) }
     }
 
-    fn base(base: &'a Base<'a>, line: Option<usize>) -> Self {
+    fn base(base: Base<'a>, line: Option<usize>) -> Self {
         let origin = Origin { name: format!("like {:?}", base.name), line };
-        Self { text: &base.text, source: base.source, origin: Some(origin) }
+        Self { text: base.text, source: base.source, origin: Some(origin) }
     }
 
     pub(super) fn place(&self, span: &Range<usize>) -> Place {
@@ -172,22 +178,25 @@ impl Reading {
 /// The descriptions that something like `name` is like, the farthest first.
 fn bases_of<'a>(
     name: &str,
-    known: &'a HashMap<&str, Base<'a>>,
-) -> Result<Vec<&'a Base<'a>>, String> {
-    let mut bases: Vec<&Base<'_>> = Vec::new();
+    known: &'a HashMap<&'a str, BuiltIn<'a>>,
+) -> Result<Vec<Base<'a>>, String> {
+    let mut bases: Vec<Base<'_>> = Vec::new();
     let mut next = Some(name);
     while let Some(name) = next {
-        let Some(base) = known.get(name) else {
+        let Some((name, built_in)) = known.get_key_value(name) else {
             let suggestion = did_you_mean(name, known.keys().copied());
             return Err(format!("there is no built-in description {name:?}{suggestion}"));
         };
-        let seen = bases.iter().any(|other| other.name == base.name);
-        bases.push(base);
+        let source = built_in.source;
+        let parse = || toml::from_str(source).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let text = built_in.text.get_or_init(parse);
+        let seen = bases.iter().any(|base| base.name == *name);
+        bases.push(Base { name, text, source });
         if seen {
             let way: Vec<_> = bases.iter().map(|base| base.name).collect();
-            return Err(format!("{:?} is like itself: {}", base.name, way.join(" -> ")));
+            return Err(format!("{name:?} is like itself: {}", way.join(" -> ")));
         }
-        next = base.text.like.as_ref().map(|like| like.get_ref().as_str());
+        next = text.like.as_ref().map(|like| like.get_ref().as_str());
     }
     bases.reverse();
     Ok(bases)
@@ -197,12 +206,16 @@ fn bases_of<'a>(
 mod tests {
     use super::*;
 
-    fn bases(name: &str, like: &[(&'static str, &str)]) -> Result<Vec<String>, String> {
-        let base = |(name, like): &(&'static str, &str)| {
-            let source = if like.is_empty() { String::new() } else { format!("like = {like:?}") };
-            (*name, Base { name, text: toml::from_str(&source).unwrap(), source: "" })
+    /// The bases of something like `name`, among descriptions that are like others.
+    fn bases(name: &str, like: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let source = |like: &str| match like {
+            "" => String::new(),
+            _ => format!("like = {like:?}"),
         };
-        let known: HashMap<_, _> = like.iter().map(base).collect();
+        let sources: Vec<_> = like.iter().map(|(name, like)| (*name, source(like))).collect();
+        let built_in = |source| BuiltIn { source, text: OnceLock::new() };
+        let known = sources.iter().map(|(name, source)| (*name, built_in(source.as_str())));
+        let known: HashMap<_, _> = known.collect();
         let found = bases_of(name, &known)?;
         Ok(found.into_iter().map(|base| base.name.to_owned()).collect())
     }

@@ -21,7 +21,7 @@ fn folder() -> Folder {
     folder.write("good.toml", GOOD);
     let bad = GOOD.replace(
         r#"["text-model"]"#,
-        r#"["text-model", { key = "rope.dimension_count", u32 = "haed or skip" }]"#,
+        r#"["text-model", { key = "rope.dimension_count", u32 = "haed ?? skip" }]"#,
     );
     folder.write("bad.toml", bad.replace("\"norms\"", "\"nroms\""));
     let doubtful = GOOD.replace(
@@ -43,7 +43,7 @@ fn every_mistake_has_its_line_and_the_status_is_1() {
         lines,
         [
             "bad.toml: error: line 4: there is no group \"nroms\" to use; did you mean \"norms\"?",
-            "bad.toml: error: line 6: expression \"haed or skip\": the name \"haed\" is unknown; \
+            "bad.toml: error: line 6: expression \"haed ?? skip\": the name \"haed\" is unknown; \
              did you mean \"head\"?",
             "bad.toml: invalid: 2 errors",
             "good.toml: valid",

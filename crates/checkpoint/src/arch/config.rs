@@ -4,36 +4,35 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::expression::Scope;
-use super::{Arch, ModelType, Rope, all};
-use crate::Problem;
+use super::{Arch, ModelType, Rope, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
-use crate::{Error, Folder};
+use crate::{Error, Folder, Problem};
 
-/// `config.json`, and the same with everything filled in that the model's class would fill in.
+/// `config.json`, as it is and with the defaults of the model's class.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     path: PathBuf,
     /// The folder as it was given.
     given: PathBuf,
-    /// As it stands in the file.
+    /// The content of the file.
     pub(crate) raw: Map<String, Value>,
-    /// With defaults, and with what is nested for the text part of a larger model at the top.
+    /// The content with defaults. The keys of a nested text part are at the top level.
     full: Map<String, Value>,
 }
 
-/// Keys under which larger models nest the config of their text part.
+/// Keys under which multimodal models nest the config of their text part.
 const TEXT_CONFIGS: &[&str] = &["text_config", "llm_config", "lm_config", "language_config"];
 
 impl Config {
-    /// Read the config of a folder. The defaults in `file` come before those that are built in.
+    /// Reads the config of a folder. Defaults in `file` take precedence over built-in ones.
     pub(crate) fn read(folder: &dyn Folder, file: Option<&Arc<Arch>>) -> Result<Self, Error> {
         let path = folder.at("config.json");
         let raw = read_object(&path)?;
         Self::filled(path.path().to_owned(), raw, file)
     }
 
-    /// What a config holds, with the defaults filled in; `path` is for errors.
+    /// A config with this content and the defaults of its class; errors name `path`.
     pub(crate) fn filled(
         path: PathBuf,
         raw: Map<String, Value>,
@@ -48,31 +47,31 @@ impl Config {
         Ok(Self { path, given: PathBuf::new(), raw, full })
     }
 
-    /// The same of a folder that was given by this path: a part of it may be the model's name.
+    /// The same config with the folder's path as it was given, which may contain the model's name.
     pub(crate) fn given_as(self, folder: &Path) -> Self {
         Self { given: folder.to_owned(), ..self }
     }
 
-    /// What a config holds, without any defaults.
+    /// A config with this content and no defaults.
     pub(super) fn bare(path: PathBuf, raw: Map<String, Value>) -> Self {
         Self { path, given: PathBuf::new(), full: raw.clone(), raw }
     }
 
-    /// The same without defaults.
+    /// The same config without defaults.
     pub(crate) fn without_defaults(self) -> Self {
         let mut full = self.raw.clone();
         full.extend(text_config(&self.raw).cloned().unwrap_or_default());
         Self { full, ..self }
     }
 
-    /// A config without file.
+    /// A config without a file.
     #[cfg(test)]
     pub(crate) fn of(json: Value) -> Self {
         let raw = json.as_object().cloned().unwrap_or_default();
         Self::filled("config.json".into(), raw, None).expect("the defaults are good")
     }
 
-    /// What names in expressions of an architecture stand for.
+    /// The scope of an architecture's expressions.
     pub(crate) fn scope<'a>(
         &'a self,
         folder: &'a dyn Folder,
@@ -94,7 +93,7 @@ impl Config {
         }
     }
 
-    /// The same with nothing but these definitions.
+    /// A scope with these definitions alone.
     #[cfg(test)]
     pub(super) fn bare_scope<'a>(&'a self, numbers: &'a super::Numbers) -> Scope<'a> {
         Scope {
@@ -132,24 +131,23 @@ impl Config {
             .ok_or_else(|| Error::in_file(&self.path, Problem::NoArchitecture))
     }
 
-    /// The value of a key, defaults included; null counts as absent.
+    /// The value of a key, defaults included. Null counts as absent.
     pub(crate) fn get(&self, key: &str) -> Option<&Value> {
         self.full.get(key).filter(|value| !value.is_null())
     }
 
-    /// The first of these keys that is there. As in the reference, a key whose value is null ends
-    /// the search.
+    /// The first of these keys that is present. As in the reference, a null value ends the search.
     pub(crate) fn first(&self, keys: &[&'static str]) -> Option<(&'static str, &Value)> {
         let key = keys.iter().find(|key| self.full.contains_key(**key))?;
         Some((key, self.get(key)?))
     }
 
-    /// A value as a number without sign.
+    /// A value as an unsigned integer.
     pub(crate) fn unsigned(&self, key: &str, value: &Value) -> Result<u64, Error> {
         value.as_u64().ok_or_else(|| self.wrong(key, value, "an integer that is not negative"))
     }
 
-    /// A value as a 32-bit number without sign, as metadata hold them.
+    /// A value as an unsigned 32-bit integer, the type of metadata.
     pub(crate) fn unsigned_32(&self, key: &str, value: &Value) -> Result<u32, Error> {
         let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
         number.ok_or_else(|| self.wrong(key, value, "an integer from 0 to 4294967295"))
@@ -160,11 +158,34 @@ impl Config {
         value.as_f64().ok_or_else(|| self.wrong(key, value, "a number"))
     }
 
-    /// The error for a value of another type than is needed.
+    /// The error for a value of the wrong type.
     pub(crate) fn wrong(&self, key: &str, value: &Value, expected: &'static str) -> Error {
         let problem = Problem::KeyType { key: key.to_owned(), found: value.to_string(), expected };
         Error::in_file(&self.path, problem)
     }
+}
+
+/// Finds the architecture that describes a checkpoint: `file`, or a built-in one.
+///
+/// # Errors
+/// If none does.
+pub(crate) fn find(
+    file: Option<&Arc<Arch>>,
+    config: &Config,
+    folder: &dyn Folder,
+) -> Result<Arc<Arch>, Error> {
+    let class = config.class()?;
+    for arch in file.into_iter().chain(built_in::all()) {
+        let known = arch.classes.iter().any(|name| name == class);
+        let here = match &arch.when {
+            Some(when) if known => config.scope(folder, arch, None).holds(when)?,
+            _ => known,
+        };
+        if here {
+            return Ok(arch.clone());
+        }
+    }
+    Err(Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned())))
 }
 
 /// The config of the text part.
@@ -172,10 +193,10 @@ fn text_config(raw: &Map<String, Value>) -> Option<&Map<String, Value>> {
     TEXT_CONFIGS.iter().find_map(|key| raw.get(*key)?.as_object())
 }
 
-/// Fill in what the class of `model_type` has as defaults.
+/// Fills in the defaults of the class of `model_type`.
 fn fill(map: &mut Map<String, Value>, path: &Path, file: Option<&Arc<Arch>>) -> Result<(), Error> {
     let Some(model_type) = map.get("model_type").and_then(Value::as_str) else { return Ok(()) };
-    let mut types = file.into_iter().chain(all()).flat_map(|arch| &arch.defaults);
+    let mut types = file.into_iter().chain(built_in::all()).flat_map(|arch| &arch.defaults);
     let Some(ModelType { aliases, values, .. }) = types.find(|ty| ty.name == model_type) else {
         return Ok(());
     };
@@ -222,9 +243,9 @@ mod tests {
     #[test]
     fn nine_keys_are_enough_for_llama() {
         let config = Config::of(json!({
-            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 512, "hidden_size": 64,
-            "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "rms_norm_eps": 1e-5,
-            "tie_word_embeddings": true,
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 512,
+            "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "rms_norm_eps": 1e-5, "tie_word_embeddings": true,
         }));
         for (key, value) in [
             ("max_position_embeddings", json!(2048)),

@@ -1,4 +1,4 @@
-//! Metadata from the config, by the items of an architecture.
+//! Writes the metadata that an architecture's items make from the config.
 
 use granule_format::{Array, Metadata, StringArray, Value as Meta};
 use serde_json::Value;
@@ -9,15 +9,15 @@ use crate::Error;
 /// Where in the metadata items are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// Before the names.
+    /// Before the model's names.
     Early,
-    /// Behind the names.
+    /// After the model's names.
     Main,
     /// Before the tokenizer.
     Late,
 }
 
-/// Write the metadata of an architecture; `file_type` is the number of the mixture.
+/// Writes the metadata of an architecture. `file_type` is the number of the mixture.
 pub(crate) fn write_entries(
     (arch, position): (&Arch, Position),
     config: &Config,
@@ -66,7 +66,7 @@ pub(crate) fn write_entries(
     Ok(())
 }
 
-/// How rotary embedding is stretched, if the files of the architecture do not say it.
+/// A warning if the architecture's files cannot hold how rotary embedding is scaled.
 fn lost_scaling(arch: &Arch, rope: &Rope<'_>) -> Option<String> {
     let computes = |start| arch.computed.iter().any(|tensor| tensor.name.starts_with(start));
     let writes = || {
@@ -74,7 +74,7 @@ fn lost_scaling(arch: &Arch, rope: &Rope<'_>) -> Option<String> {
         items.into_iter().flatten().any(|item| matches!(item, Item::RopeScaling))
     };
     let kept = match rope.kind()?.to_ascii_lowercase().as_str() {
-        "default" | "dynamic" => true, // nothing to keep, or said already
+        "default" | "dynamic" => true, // nothing to keep, or reported already
         "llama3" => computes("rope_freqs."),
         "su" | "longrope" => computes("rope_factors_"),
         _ => computes("rope_factors_") || writes(),
@@ -90,8 +90,8 @@ fn lost_scaling(arch: &Arch, rope: &Rope<'_>) -> Option<String> {
     })
 }
 
-/// The value that is written in the place of an entry. The last entry for a key decides the value, and it stands
-/// where the first has one.
+/// The value to write at the place of an entry. The last entry for a key decides the value, which
+/// is written at the place of the first entry that has one.
 fn value(entry: &Entry, later: &[Item], scope: &Scope<'_>) -> Result<Option<Meta>, Error> {
     let same = later.iter().rev().find_map(|item| match item {
         Item::Entry(other) if other.key == entry.key => Some(other),
@@ -107,7 +107,7 @@ fn value(entry: &Entry, later: &[Item], scope: &Scope<'_>) -> Result<Option<Meta
     }
 }
 
-/// A value in the type of an entry.
+/// A value, converted to the type of an entry.
 fn converted(entry: &Entry, value: &Value, scope: &Scope<'_>) -> Result<Meta, Error> {
     let integer = |value: &Value| {
         let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
@@ -166,7 +166,7 @@ mod tests {
             tokenizers = ["unigram"]
             keys = ["absent"]
             metadata = [
-                { key = "late", u32 = "absent or skip" },
+                { key = "late", u32 = "absent ?? skip" },
                 { key = "changed", u32 = 1 },
                 { key = "dropped", u32 = 1 },
                 { key = "other", u32 = 1 },

@@ -1,4 +1,4 @@
-//! What other files of a checkpoint say about the model.
+//! Facts about a model from the other files of its checkpoint.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::Problem;
 use crate::json::{read_json, read_object, read_object_if_there};
 use crate::{Error, Folder};
 
-/// The ways to make one vector of those of all tokens: key of the module's config, name in its newer form, number.
+/// Kinds of pooling: key of the module's config, name in its newer form, number in the metadata.
 const POOLING: &[(&str, &str, u32)] = &[
     ("pooling_mode_mean_tokens", "mean", 1),
     ("pooling_mode_cls_token", "cls", 2),
@@ -22,7 +22,7 @@ pub(super) fn classifier_pooling(name: &str) -> Option<u32> {
     row.map(|(.., number)| *number)
 }
 
-/// The number of `pooling_type` that `modules.json` leads to; `None` if there is no such module.
+/// The number for `pooling_type`, by way of `modules.json`; `None` if it has no pooling module.
 pub(super) fn pooling(folder: &dyn Folder) -> Result<Option<u32>, Error> {
     let modules = folder.at("modules.json");
     if !modules.exists() {
@@ -55,7 +55,7 @@ pub(super) fn pooling(folder: &dyn Folder) -> Result<Option<u32>, Error> {
     }
 }
 
-/// How many tokens the file has: as many as the config says, whatever the tokenizer's files have,
+/// The number of tokens in the file: that of the config, whatever the tokenizer's files hold, or
 /// else one for each id of `tokenizer.json`.
 pub(super) fn token_count(scope: &Scope<'_>) -> Result<Option<u64>, Error> {
     let size = scope.config.get("vocab_size").and_then(Value::as_u64).filter(|size| *size > 0);
@@ -96,9 +96,9 @@ pub(super) fn token_id(scope: &Scope<'_>, text: &str) -> Result<Option<u64>, Err
     }
 }
 
-/// Whether the model has one of these in its name: in the path by which the folder was given, in
-/// `model_type` or the class of its config, or as a heading of its model card. As in the reference,
-/// `_name_or_path` of the config does not count: the library replaces it by the path.
+/// Whether the model's name contains one of these. Its name is the folder's path as it was given,
+/// `model_type` or the class in its config, or a heading of its model card. `_name_or_path` does
+/// not count, as in the reference: its library replaces that key by the path.
 pub(super) fn is_named(scope: &Scope<'_>, names: &[&str]) -> bool {
     let class = scope.raw.get("architectures").and_then(|list| list.get(0));
     let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -115,7 +115,7 @@ pub(super) fn is_named(scope: &Scope<'_>, names: &[&str]) -> bool {
     })
 }
 
-/// Modules of `sentence-transformers` that the file will not hold.
+/// Warnings about modules of `sentence-transformers` that the file cannot hold.
 pub(super) fn lost_modules(folder: &dyn Folder, pools: bool) -> Vec<String> {
     let modules = read_json(&folder.at("modules.json")).unwrap_or_default();
     let modules = modules.as_array().into_iter().flatten();

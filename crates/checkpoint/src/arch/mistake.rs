@@ -1,16 +1,16 @@
-//! What is wrong with a description, and the known name that an unknown one is meant to be.
+//! Mistakes in descriptions, and suggestions for unknown names.
 
 use std::fmt;
 
 use crate::nearest::distance;
 
-/// Whether a description with a mistake is of any use.
+/// How bad a mistake is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// It is refused.
+    /// The description is rejected.
     Error,
-    /// It is read, but probably does not say what was meant.
+    /// The description is accepted but probably does not say what was meant.
     Warning,
 }
 
@@ -30,7 +30,7 @@ pub struct Mistake {
     pub line: Option<usize>,
     /// How bad it is.
     pub severity: Severity,
-    /// What is wrong, and the nearest known name where a name is unknown.
+    /// What is wrong, with the nearest known name if a name is unknown.
     pub message: String,
 }
 
@@ -53,13 +53,13 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// A question for the end of a message: whether the known name nearest to `name` was meant.
+/// Asks, at the end of a message, whether the known name nearest to `name` was meant.
 pub(super) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let nearest = nearest(name, known);
     nearest.map_or(String::new(), |known| format!("; did you mean {known:?}?"))
 }
 
-/// The known name that differs least from `name`, if it differs in few letters.
+/// The known name that differs least from `name`, if the two differ by few letters.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (name.chars().count() / 3).max(1);
     let others = known.into_iter().filter(|other| *other != name);

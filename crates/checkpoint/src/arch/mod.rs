@@ -1,146 +1,104 @@
-//! Architectures: what the tensors and numbers of a checkpoint are called in a GGUF file.
+//! Architectures: how checkpoints of a class become GGUF files.
 //!
-//! Each is described by a TOML file in `models/`, with a row in the table `FILES`; `spec/architectures.md` says what
-//! such a file holds. The code that applies it knows no architecture.
+//! Each architecture is described by a TOML file in `models/`, with a row in the table `FILES` of
+//! `models`. `spec/architectures.md` documents the form. No code here knows an architecture.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `description`, `mistake` | reading the files, and what is wrong with them |
-//! | `rules` | what becomes of tensors |
-//! | `pattern` | how the numbers of a tensor are rearranged |
-//! | `expression` | short expressions over the config |
+//! | `models` | the text of the built-in files |
+//! | `description`, `mistake` | reading the files, and mistakes in them |
+//! | `built_in` | the built-in architectures |
+//! | `rules` | what tensors become |
+//! | `pattern` | how the values of a tensor are rearranged |
+//! | `expression` | expressions over the config |
+//! | `quirk` | kinds of tokenizer, and facts about one that no file states |
 //! | `needed` | which tensors a GGUF file must have |
-//! | `config`, `rope`, `files` | `config.json` with defaults, what it says about rotary embedding, other files |
+//! | `config` | `config.json` with defaults, and the architecture of a checkpoint |
+//! | `rope`, `files` | rotary embedding in the config; other files of a checkpoint |
 //! | `entries` | writing the metadata |
 
+mod built_in;
 mod config;
 mod description;
 mod entries;
 mod expression;
 mod files;
 mod mistake;
+mod models;
 mod needed;
 mod pattern;
+mod quirk;
 mod rope;
 mod rules;
 
-use std::path::Path;
-use std::sync::{Arc, LazyLock};
-
-use crate::Problem;
-use crate::tokenizer::{Quirk, TokenizerKind};
-use crate::{Error, Folder};
-
-pub(crate) use config::Config;
+pub use built_in::all;
+pub(crate) use config::{Config, find};
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
 pub(crate) use expression::Scope;
 pub use mistake::{Mistake, Severity};
+use models::{DEFAULTS, FILES, GROUPS};
 pub use needed::needed;
 pub use pattern::Pattern;
+pub use quirk::{Quirk, TokenizerKind};
 pub(crate) use rope::Rope;
 pub use rules::{Change, LeftOut, Output, Rename, TensorRule};
 pub(crate) use rules::{NamePattern, Place};
 
-/// The table of architectures: file name and text.
-#[rustfmt::skip]
-const FILES: &[(&str, &str)] = &[
-    ("bert.toml", include_str!("models/bert.toml")),
-    ("chatglm.toml", include_str!("models/chatglm.toml")),
-    ("cohere2.toml", include_str!("models/cohere2.toml")),
-    ("command-r.toml", include_str!("models/command-r.toml")),
-    ("deepseek2.toml", include_str!("models/deepseek2.toml")),
-    ("distilbert.toml", include_str!("models/distilbert.toml")),
-    ("falcon.toml", include_str!("models/falcon.toml")),
-    ("gemma.toml", include_str!("models/gemma.toml")),
-    ("gemma2.toml", include_str!("models/gemma2.toml")),
-    ("gemma3.toml", include_str!("models/gemma3.toml")),
-    ("glm4.toml", include_str!("models/glm4.toml")),
-    ("gpt-oss.toml", include_str!("models/gpt-oss.toml")),
-    ("gpt2.toml", include_str!("models/gpt2.toml")),
-    ("gptneox.toml", include_str!("models/gptneox.toml")),
-    ("granite.toml", include_str!("models/granite.toml")),
-    ("granitemoe.toml", include_str!("models/granitemoe.toml")),
-    ("lfm2.toml", include_str!("models/lfm2.toml")),
-    ("llama.toml", include_str!("models/llama.toml")),
-    ("mamba.toml", include_str!("models/mamba.toml")),
-    ("mamba2.toml", include_str!("models/mamba2.toml")),
-    ("nomic-bert-moe.toml", include_str!("models/nomic-bert-moe.toml")),
-    ("nomic-bert.toml", include_str!("models/nomic-bert.toml")),
-    ("olmo.toml", include_str!("models/olmo.toml")),
-    ("olmo2.toml", include_str!("models/olmo2.toml")),
-    ("phi2.toml", include_str!("models/phi2.toml")),
-    ("phi3.toml", include_str!("models/phi3.toml")),
-    ("qwen2.toml", include_str!("models/qwen2.toml")),
-    ("qwen2moe.toml", include_str!("models/qwen2moe.toml")),
-    ("qwen3.toml", include_str!("models/qwen3.toml")),
-    ("qwen3moe.toml", include_str!("models/qwen3moe.toml")),
-    ("roberta.toml", include_str!("models/roberta.toml")),
-    ("smollm3.toml", include_str!("models/smollm3.toml")),
-    ("stablelm.toml", include_str!("models/stablelm.toml")),
-    ("starcoder2.toml", include_str!("models/starcoder2.toml")),
-    ("t5.toml", include_str!("models/t5.toml")),
-    ("t5encoder.toml", include_str!("models/t5encoder.toml")),
-    ("xlm-roberta.toml", include_str!("models/xlm-roberta.toml")),
-];
-
-/// What several architectures have in common.
-const GROUPS: (&str, &str) = ("groups.toml", include_str!("models/groups.toml"));
-
-/// Definitions: name and expression.
+/// Definitions: names and expressions.
 pub(crate) type Numbers = Vec<(String, Expression)>;
 
 /// An architecture.
 #[derive(Debug)]
 pub struct Arch {
-    /// Its name in `general.architecture` and in front of its keys.
+    /// Its name: the value of `general.architecture` and the prefix of its keys.
     pub name: String,
     /// The classes whose checkpoints it describes, as `architectures` of `config.json` names them.
     pub classes: Vec<String>,
-    /// Those of the classes that are saved without head: their tensors lack the `model.` in front.
+    /// Those of the classes that save their tensors without the prefix `model.`.
     pub headless: Vec<String>,
-    /// What the names of tensors may lack in front, whatever the class.
+    /// A prefix that the names of tensors may lack, whatever the class.
     pub optional_prefix: Option<String>,
-    /// Whether it describes a checkpoint of these classes, where others have the same.
+    /// Which checkpoints of its classes it describes, if other descriptions have the same classes.
     pub when: Option<Expression>,
-    /// What must hold for the description to be right.
+    /// Conditions without which a checkpoint is rejected.
     pub requires: Vec<Expression>,
-    /// What is told about a checkpoint although it can be converted.
+    /// Warnings about checkpoints that can be converted all the same.
     pub doubts: Vec<Doubt>,
-    /// Whether `config.json` is taken as it is, without the defaults of any class.
+    /// Whether `config.json` is used as it is, without the defaults of any class.
     pub raw_config: bool,
-    /// What the classes of these values of `model_type` fill in where the config is silent.
+    /// The defaults of classes, by `model_type`.
     pub defaults: Vec<ModelType>,
-    /// Names for what follows from the config. A definition hides a key of the config.
+    /// Names for expressions. A definition hides the config key of the same name.
     pub numbers: Vec<(String, Expression)>,
-    /// Metadata that come before the model's names.
+    /// Metadata before the model's names.
     pub early_metadata: Vec<Item>,
     /// The metadata, in the order in which they are written.
     pub metadata: Vec<Item>,
-    /// Metadata that come after all others, just before those of the tokenizer.
+    /// Metadata after all others but those of the tokenizer.
     pub late_metadata: Vec<Item>,
     /// The keys of the metadata without which llama.cpp does not load a file.
     pub loader_needs: Vec<String>,
     /// What the tensors become.
     pub tensors: Vec<TensorRule>,
-    /// What is replaced in the names of tensors before they are looked up.
+    /// Replacements in the names of tensors, made before a rule is looked up.
     pub renames: Vec<Rename>,
-    /// What is replaced in the names of rules to get those that the classes save.
+    /// Replacements in the names of rules that give the names in a saved checkpoint.
     pub saved: Vec<Rename>,
-    /// Tensors that are left out.
+    /// Tensors that are dropped.
     pub left_out: Vec<LeftOut>,
-    /// Tensors that follow from the config alone; they come first.
+    /// Tensors calculated from the config alone; they come first.
     pub computed: Vec<Computed>,
-    /// The kinds of tokenizer, in the order in which they are tried.
+    /// Kinds of tokenizer, in the order in which they are tried.
     pub tokenizers: Vec<TokenizerKind>,
-    /// What no file says about the tokenizer.
+    /// Facts about the tokenizer that no file states.
     pub quirks: Vec<Quirk>,
 }
 
 /// A warning about some checkpoints.
 #[derive(Clone, Debug)]
 pub struct Doubt {
-    /// Whether it concerns a checkpoint.
+    /// Whether it applies to a checkpoint.
     pub when: Expression,
     /// The warning.
     pub text: String,
@@ -151,23 +109,23 @@ pub struct Doubt {
 pub struct ModelType {
     /// The value of `model_type`.
     pub name: String,
-    /// Other names of keys: what the config calls so, and what the class calls it.
+    /// Other names for keys: the name that a config may use, and the name that the class uses.
     pub aliases: Vec<(String, String)>,
-    /// Keys and what they get, in this order. An expression is for a key that is absent or null, what stands
-    /// for itself for one that is absent.
+    /// Keys and their defaults, filled in in this order. A literal is for an absent key; any other
+    /// expression is for a key that is absent or null.
     pub values: Vec<(String, Expression)>,
 }
 
-/// One of the metadata, or some of them.
+/// One or several entries of the metadata.
 #[derive(Clone, Debug)]
 pub enum Item {
-    /// One.
+    /// One entry.
     Entry(Entry),
-    /// How rotary embedding is stretched to longer contexts.
+    /// How rotary embedding is scaled to longer contexts.
     RopeScaling,
     /// The bases of rotary embedding.
     RopeBases,
-    /// How the vectors of tokens become one, by the modules that `sentence-transformers` saves.
+    /// How the vectors of tokens are pooled, by the modules that `sentence-transformers` saves.
     Pooling,
     /// `general.file_type`.
     FileType,
@@ -176,52 +134,41 @@ pub enum Item {
 /// An entry of the metadata.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The key; without `general.` or `tokenizer.` in front, the architecture's name is put there.
+    /// The key. Unless it begins with `general.` or `tokenizer.`, it is prefixed with the
+    /// architecture's name.
     pub key: String,
-    /// The type of the value, or of the items of a list.
+    /// The type of the value, or of a list's items.
     pub kind: EntryKind,
-    /// The value; it is an error if it is null, and left out if the expression gives up.
+    /// The value. Null is an error; `skip` writes nothing.
     pub value: Expression,
 }
 
 /// The type of a value in the metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
-    /// 32 bits without sign; with sign in lists.
+    /// An unsigned 32-bit integer; signed in lists.
     Integer,
     /// 32-bit floating point.
     Float,
-    /// Truth.
+    /// A boolean.
     Bool,
-    /// Text.
+    /// A string.
     Text,
 }
 
-/// A tensor that follows from the config alone.
+/// A tensor calculated from the config alone.
 #[derive(Debug)]
 pub struct Computed {
     /// Its name in the file.
     pub name: String,
-    /// Its values, a list; it is left out if the expression gives up.
+    /// Its values, a list; `skip` drops the tensor.
     pub values: Expression,
-    /// How many there must be.
+    /// The required number of values.
     pub length: Option<Expression>,
 }
 
-static BUILT_IN: LazyLock<Vec<Arc<Arch>>> = LazyLock::new(|| {
-    let read = |(name, text): &(&str, &str)| {
-        description::parse(text).unwrap_or_else(|why| panic!("{name}: {why:?}"))
-    };
-    FILES.iter().map(|file| Arc::new(read(file))).collect()
-});
-
-/// The architectures that are built in.
-pub fn all() -> &'static [Arc<Arch>] {
-    &BUILT_IN
-}
-
 impl Item {
-    /// The keys that it may write, besides an entry's.
+    /// The keys that it may write, except that of an entry.
     const fn keys(&self) -> &'static [&'static str] {
         match self {
             Self::Entry(_) | Self::FileType => &[],
@@ -233,26 +180,7 @@ impl Item {
 }
 
 impl Arch {
-    /// Read a description from a file.
-    ///
-    /// # Errors
-    /// If it cannot be read, or is none; the error names the place.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
-        let arch = description::parse(&text);
-        arch.map_err(|mistakes| Error::in_file(path, Problem::Description(mistakes)))
-    }
-
-    /// Everything that is wrong with the description in a file, in the order of its lines.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn check(path: &Path) -> Result<Vec<Mistake>, Error> {
-        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
-        Ok(description::read(&text).1)
-    }
-
-    /// The name under which rules know a tensor of a checkpoint, if it lacks nothing in front.
+    /// The name by which rules know a tensor of a checkpoint, if the name lacks no prefix.
     pub(crate) fn rule_name(&self, name: &str) -> String {
         let mut name = name.replace("language_model.", "");
         if let Some(start) = name.strip_suffix("e_score_correction_bias") {
@@ -264,12 +192,12 @@ impl Arch {
         name
     }
 
-    /// The same for a name that lacks what names may lack.
+    /// The same for a name that lacks the optional prefix.
     pub(crate) fn prefixed(&self, name: &str) -> Option<String> {
         Some(format!("{}{name}", self.optional_prefix.as_ref()?))
     }
 
-    /// The way back: the name in a checkpoint of what rules call so.
+    /// The reverse: the name in a checkpoint of a tensor that rules call `rule_name`.
     pub(crate) fn saved_name(&self, rule_name: &str, headless: bool) -> String {
         let mut name = match rule_name.strip_prefix("model.") {
             Some(rest) if headless => rest.to_owned(),
@@ -282,63 +210,5 @@ impl Arch {
             name = format!("{start}e_score_correction_bias");
         }
         name
-    }
-}
-
-/// The architecture that describes a checkpoint: `file`, or one that is built in.
-///
-/// # Errors
-/// If none does.
-pub(crate) fn find(
-    file: Option<&Arc<Arch>>,
-    config: &Config,
-    folder: &dyn Folder,
-) -> Result<Arc<Arch>, Error> {
-    let class = config.class()?;
-    for arch in file.into_iter().chain(all()) {
-        let known = arch.classes.iter().any(|name| name == class);
-        let here = match &arch.when {
-            Some(when) if known => config.scope(folder, arch, None).holds(when)?,
-            _ => known,
-        };
-        if here {
-            return Ok(arch.clone());
-        }
-    }
-    Err(Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned())))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn every_description_is_good() {
-        for (name, text) in FILES {
-            let (arch, mistakes) = description::read(text);
-            assert!(arch.is_some() && mistakes.is_empty(), "{name}: {mistakes:#?}");
-        }
-        let listed: HashSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/arch/models");
-        for entry in std::fs::read_dir(folder).expect("the folder is there") {
-            let name = entry.expect("readable").file_name().into_string().expect("ASCII");
-            assert!(listed.contains(&name) || name == GROUPS.0, "{name} is not in the table");
-        }
-    }
-
-    #[test]
-    fn classes_and_model_types_belong_to_one_architecture() {
-        let mut classes = HashSet::new();
-        let mut types = HashSet::new();
-        for arch in all() {
-            for class in &arch.classes {
-                assert!(classes.insert(class) || arch.when.is_some(), "{class}");
-            }
-            arch.defaults.iter().for_each(|ty| assert!(types.insert(&ty.name), "{}", ty.name));
-            let known = |class| arch.classes.contains(class);
-            assert!(arch.headless.iter().all(known), "{}", arch.name);
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Which tensors a GGUF file must have, by the descriptions of its architecture.
+//! The tensors that a GGUF file must have, by the descriptions of its architecture.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -9,16 +9,17 @@ use serde_json::{Map, Value};
 use super::{Arch, Config, Entry, Item, TensorRule, all};
 use crate::folder::Nowhere;
 
-/// Tensors that descriptions need because checkpoints have them, and programs can do without.
+/// Tensors that every checkpoint has, so that descriptions need them, but programs do not.
 const DISPENSABLE: &[&str] = &["token_types.weight", ".ffn_gate_exps.weight"];
 
-/// Calls back with the name of each tensor that programs need to load a model with this metadata: of
-/// those outside of blocks, and of those of the blocks with these numbers. Of an architecture without a
-/// description it names none.
+/// Calls `found` with the name of each tensor that programs need to load a model with this
+/// metadata: the tensors outside layers, and those of the given layers. It names none for an
+/// architecture without a description.
 ///
-/// A tensor is needed if all descriptions of the architecture say so, for reasons that the metadata tell:
-/// those that depend on other keys of the config are left out. So are biases, which programs often do
-/// without. To be used as [`Options::needed`](granule_format::check::Options::needed).
+/// A tensor is needed if all descriptions of the architecture say so. A rule is ignored if its
+/// condition depends on config keys that the metadata do not hold, and biases are ignored because
+/// many programs do without them. This is the function for
+/// [`Options::needed`](granule_format::check::Options::needed).
 pub fn needed(metadata: &Metadata, layers: &[u64], found: &mut dyn FnMut(&str)) {
     let Ok(Some(name)) = metadata.text("general.architecture") else { return };
     let of_architecture = all().iter().filter(|arch| arch.name == name);
@@ -44,11 +45,11 @@ pub fn needed(metadata: &Metadata, layers: &[u64], found: &mut dyn FnMut(&str)) 
     }
 }
 
-/// A description, and what the metadata tell of the config.
+/// A description, and the part of the config that the metadata hold.
 struct Known<'a> {
     arch: &'a Arch,
     config: Config,
-    /// The keys of the config that are known, some of them to be absent.
+    /// The keys of the config that are known, whether present or absent.
     keys: HashSet<&'a str>,
 }
 
@@ -64,7 +65,7 @@ impl<'a> Known<'a> {
                 _ => format!("{}.{key}", arch.name),
             };
             let number = match metadata.get(&full) {
-                // without the key there are no experts
+                // Without the key there are no experts.
                 None if key == "expert_count" => Value::from(0),
                 Some(Meta::Bool(truth)) => Value::from(*truth),
                 Some(value) => match value.as_integer().and_then(|value| i64::try_from(value).ok())
@@ -83,7 +84,7 @@ impl<'a> Known<'a> {
         Self { arch, config, keys }
     }
 
-    /// The rules of which the metadata tell whether their tensors are needed.
+    /// The rules whose conditions can be decided by the metadata.
     fn judged(&self) -> Vec<&'a TensorRule> {
         let is_judged = |rule: &&TensorRule| {
             let names = rule.needed.dependencies(&self.arch.numbers);
@@ -97,7 +98,7 @@ impl<'a> Known<'a> {
         self.arch.tensors.iter().filter(is_judged).collect()
     }
 
-    /// The names of the tensors of a layer that are needed, or of those outside of layers.
+    /// The names of the needed tensors of a layer, or of those outside layers.
     fn needed(&self, rules: &[&'a TensorRule], layer: Option<u64>) -> impl Iterator<Item = String> {
         let scope = self.config.scope(&Nowhere, self.arch, None).at(layer);
         let here = rules.iter().filter(move |rule| {

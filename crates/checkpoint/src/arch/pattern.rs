@@ -1,10 +1,12 @@
-//! Patterns that say how the numbers of a tensor are rearranged.
+//! Patterns, which say how the values of a tensor are rearranged.
 //!
-//! `(head=heads half=2 row) column -> (head row half) column` reads: the first dimension is made of heads, each of
-//! two halves of rows; in the file the two halves alternate. On the left, brackets take a dimension apart, `=` says a
-//! size (one of each bracket may be left to follow from the others), `[start:end:step]` behind a name keeps a part
-//! of it. On the right, every name stands once; brackets make several into one dimension. `1` is a dimension of
-//! size 1, which may appear and disappear.
+//! In `(head=heads half=2 row) column -> (head row half) column`, the first dimension consists of
+//! heads, each of which has two halves of rows. In the file the halves are interleaved.
+//!
+//! - On the left, parentheses split a dimension. `=` gives a size, of which one in each pair of
+//!   parentheses may be omitted. `[start:end:step]` after a name keeps a part of that dimension.
+//! - On the right, every name occurs once, and parentheses join dimensions.
+//! - `1` is a dimension of size 1. It may be on one side alone.
 
 use std::fmt;
 
@@ -19,7 +21,7 @@ pub struct Pattern {
     text: String,
     /// Dimensions in the checkpoint, outermost first.
     left: Vec<Vec<Name>>,
-    /// Dimensions in the file, outermost first, as indices of names; `None` is a dimension of size 1.
+    /// Dimensions in the file, outermost first, as indices of names. `None` has size 1.
     right: Vec<Vec<Option<usize>>>,
 }
 
@@ -33,10 +35,10 @@ struct Name {
 }
 
 impl Pattern {
-    /// Read a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// If it is none.
+    /// If `text` is no pattern; the error quotes it and says why.
     pub fn parse(text: &str) -> Result<Self, String> {
         let fail = |why: &str| format!("pattern {text:?}: {why}");
         let (left, right) = text.split_once("->").ok_or_else(|| fail("there is no \"->\""))?;
@@ -75,14 +77,14 @@ impl Pattern {
         Ok(Self { text: text.trim().to_owned(), left, right })
     }
 
-    /// The sizes in it, and the bounds of parts.
+    /// The expressions in it: sizes, and bounds of parts.
     pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let names = self.left.iter().flatten();
         names.flat_map(|name| name.size.iter().chain(name.part.iter().flatten().flatten()))
     }
 
-    /// What it does to a tensor with these dimensions, outermost first: the dimensions in the file, outermost
-    /// first, and where its values come from.
+    /// Applies the pattern to a tensor with these dimensions, outermost first. Gives the dimensions
+    /// in the file, outermost first, and where its values come from.
     pub(crate) fn apply<'a>(
         &'a self,
         scope: &Scope<'a>,
@@ -133,7 +135,7 @@ impl Pattern {
         Ok(Ok((dimensions, View::new(offset, right.concat()))))
     }
 
-    /// The same for a bias: without the last dimension, which has to stay in its place.
+    /// The pattern for a bias: without the last dimension, which must not move.
     pub(super) fn of_bias(&self) -> Result<Self, String> {
         let mut bias = self.clone();
         let index = self.left.iter().flatten().count().wrapping_sub(1);
@@ -191,7 +193,7 @@ impl Name {
         size: u64,
     ) -> Result<Option<(u64, u64, u64)>, Error> {
         let value = |at: usize| part[at].as_ref().map(|part| scope.signed(part)).transpose();
-        // As in Python, negative numbers count from the end; beyond the end is the end.
+        // As in Python, negative numbers count from the end, and larger ones mean the end.
         let bound = |value: i64| match value {
             0.. => Some(size.min(value as u64)),
             _ => size.checked_sub(value.unsigned_abs()),
@@ -208,7 +210,7 @@ impl Name {
     }
 }
 
-/// The words between spaces; those in brackets belong together.
+/// The words of one side, grouped by parentheses.
 fn groups(text: &str) -> Result<Vec<Vec<&str>>, String> {
     let mut groups: Vec<Vec<&str>> = Vec::new();
     let mut inside = false;
@@ -216,7 +218,7 @@ fn groups(text: &str) -> Result<Vec<Vec<&str>>, String> {
         let (opens, word) = word.strip_prefix('(').map_or((false, word), |word| (true, word));
         let (closes, word) = word.strip_suffix(')').map_or((false, word), |word| (true, word));
         if opens && inside || closes && !inside && !opens || word.is_empty() {
-            return Err("brackets do not fit".to_owned());
+            return Err("parentheses do not match".to_owned());
         }
         match groups.last_mut() {
             Some(group) if inside => group.push(word),
@@ -224,7 +226,7 @@ fn groups(text: &str) -> Result<Vec<Vec<&str>>, String> {
         }
         inside = (inside || opens) && !closes;
     }
-    if inside { Err("a bracket is open".to_owned()) } else { Ok(groups) }
+    if inside { Err("a parenthesis is not closed".to_owned()) } else { Ok(groups) }
 }
 
 #[cfg(test)]
@@ -285,8 +287,8 @@ mod tests {
             ("a b -> a", "not on the right"),
             ("a a -> a", "twice on the left"),
             ("a -> (a a)", "twice on the right"),
-            ("(a -> a", "open"),
-            ("a) -> a", "brackets"),
+            ("(a -> a", "not closed"),
+            ("a) -> a", "do not match"),
             ("a[1:2:3:4] -> a", "start, end and step"),
             ("a=( -> a", "no value"),
         ] {

@@ -1,4 +1,4 @@
-//! Rotary embedding: its keys in the config, in the metadata, and the tensor of frequency factors.
+//! Rotary embedding: keys of the config, keys of the metadata, and the tensor of frequency factors.
 
 use granule_format::{Array, Metadata};
 use serde_json::{Map, Value};
@@ -7,13 +7,13 @@ use super::Config;
 use crate::Error;
 use crate::Problem;
 
-/// The keys that hold everything about it.
+/// The keys of the objects that describe it.
 const SCALING_KEYS: &[&str] = &["rope_parameters", "rope_scaling"];
 
-/// The keys for the length of the longest text.
+/// The keys for the context length.
 const CONTEXT_KEYS: &[&str] = &["max_position_embeddings", "n_ctx", "n_positions", "max_length"];
 
-/// The numbers of rope type `llama3`, and what the reference takes where the config has none.
+/// The parameters of rope type `llama3`, with the reference's defaults.
 const LLAMA3_DEFAULTS: &[(&str, f64)] = &[
     ("factor", 8.0),
     ("low_freq_factor", 1.0),
@@ -36,16 +36,16 @@ const LOCAL_BASE_KEYS: &[&str] = &[
     "rope_local_base_freq",
 ];
 
-/// What the config says about rotary embedding, whichever way it says it.
+/// The config's rotary embedding, in whichever form the config has it.
 #[derive(Debug)]
 pub(crate) struct Rope<'c> {
     config: &'c Config,
-    /// `rope_parameters` or `rope_scaling`, with what stands elsewhere added.
+    /// `rope_parameters` or `rope_scaling`, with keys from elsewhere added.
     all: Map<String, Value>,
 }
 
 impl<'c> Rope<'c> {
-    /// Gather it.
+    /// Collects the keys.
     pub(crate) fn new(config: &'c Config) -> Self {
         let (_, found) = config.first(SCALING_KEYS).unzip();
         let mut all = found.and_then(Value::as_object).cloned().unwrap_or_default();
@@ -73,27 +73,27 @@ impl<'c> Rope<'c> {
         Self { config, all }
     }
 
-    /// What stands under a key, for layers with full attention.
+    /// The value of a key for layers with full attention.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.full().get(key)
     }
 
-    /// What holds for layers with full attention.
+    /// The keys for layers with full attention.
     fn full(&self) -> &Map<String, Value> {
         self.all.get("full_attention").and_then(Value::as_object).unwrap_or(&self.all)
     }
 
-    /// The name of the way in which it is stretched.
+    /// The type of scaling.
     pub(super) fn kind(&self) -> Option<&str> {
         self.full().get("rope_type").and_then(Value::as_str)
     }
 
-    /// The key of the config that says how it is stretched.
+    /// The key of the config that describes the scaling.
     pub(super) fn source(&self) -> &'static str {
         self.config.first(SCALING_KEYS).map_or(SCALING_KEYS[1], |(key, _)| key)
     }
 
-    /// Say which numbers of rope type `llama3` are guesses.
+    /// Warns about parameters of rope type `llama3` that are defaults.
     fn warn_of_defaults(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
         for (key, default) in LLAMA3_DEFAULTS {
             if self.float(key)?.is_none() {
@@ -107,7 +107,7 @@ impl<'c> Rope<'c> {
         Ok(())
     }
 
-    /// A number of rope type `llama3`.
+    /// A parameter of rope type `llama3`.
     fn llama3(&self, key: &str) -> Result<f64, Error> {
         let default = LLAMA3_DEFAULTS.iter().find(|(known, _)| *known == key);
         let default = default.expect("a row of the table").1;
@@ -119,7 +119,7 @@ impl<'c> Rope<'c> {
         value.map(|value| self.config.float(key, value)).transpose()
     }
 
-    /// Write how it is stretched.
+    /// Writes the scaling.
     pub(super) fn write_scaling(
         &self,
         config: &Config,
@@ -148,7 +148,7 @@ impl<'c> Rope<'c> {
                  runs the model",
                 self.source()
             )),
-            // a tensor holds it
+            // A tensor holds it.
             _ if kind.eq_ignore_ascii_case("llama3") => self.warn_of_defaults(warnings)?,
             _ => warnings.push(format!(
                 "config.json: the rope_type {kind:?} is unknown; nothing is written for it"
@@ -210,7 +210,7 @@ impl<'c> Rope<'c> {
         Ok(())
     }
 
-    /// Write the bases.
+    /// Writes the bases.
     pub(super) fn write_bases(
         &self,
         config: &Config,
@@ -227,12 +227,13 @@ impl<'c> Rope<'c> {
         Ok(())
     }
 
-    /// By how much each frequency of a head of `head` numbers is divided; `None` unless the type is
+    /// The divisors of the frequencies for heads of `head` values; `None` unless the type is
     /// `llama3`.
     ///
-    /// Low frequencies are divided by `factor`, high ones stay, between them it goes over smoothly in the
-    /// wavelength. The order of operations in single precision is the reference's: it divides a number
-    /// by a tensor as a multiplication with the reciprocal. Its power is not always rounded correctly, ours is.
+    /// Low frequencies are divided by `factor` and high ones are kept; in between, the divisor is
+    /// interpolated by wavelength. The order of operations in single precision is the reference's,
+    /// which divides a number by a tensor as a multiplication by the reciprocal. Its power function
+    /// is not always correctly rounded; this one is.
     pub(crate) fn llama3_factors(&self, head: u64) -> Result<Option<Vec<f32>>, Error> {
         if !self.kind().is_some_and(|kind| kind.eq_ignore_ascii_case("llama3")) {
             return Ok(None);
@@ -302,7 +303,8 @@ mod tests {
             let config = Config::of(json!({
                 "rope_theta": base,
                 "rope_scaling": {
-                    "rope_type": "llama3", "factor": factor, "low_freq_factor": low, "high_freq_factor": high,
+                    "rope_type": "llama3", "factor": factor,
+                    "low_freq_factor": low, "high_freq_factor": high,
                     "original_max_position_embeddings": context,
                 },
             }));
@@ -339,7 +341,8 @@ mod tests {
             )
         );
         let yarn = json!({
-            "rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32768, "beta_fast": 32
+            "rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 32768,
+            "beta_fast": 32
         });
         assert_eq!(
             write(yarn).0,

@@ -4,29 +4,29 @@ use regex::Regex;
 
 use super::{Expression, Pattern};
 
-/// What becomes of a tensor.
+/// A rule: what a tensor of the checkpoint becomes.
 #[derive(Clone, Debug)]
 pub struct TensorRule {
-    /// Its name in the checkpoint, or the names of several that are put behind each other.
+    /// Its name in the checkpoint, or the names of several tensors that are concatenated.
     pub sources: Vec<NamePattern>,
     /// Its dimensions in the checkpoint, outermost first; the same for each source.
     pub shape: Vec<Expression>,
     /// What it becomes: one tensor, or several.
     pub outputs: Vec<Output>,
-    /// What is done to its values.
+    /// How its values are changed.
     pub change: Change,
-    /// Whether the rule exists; asked without layer.
+    /// Whether the rule applies; evaluated without a layer.
     pub when: Option<Expression>,
-    /// Whether the architecture needs the tensor; asked for each layer.
+    /// Whether the architecture needs the tensor; evaluated for each layer.
     pub needed: Expression,
-    /// Whether only a warning is given if it is missing, because programs that run the model put another
-    /// tensor in its place.
+    /// Whether a missing tensor is only a warning, because programs that run the model use another
+    /// tensor instead.
     pub advised: bool,
-    /// Whether its outputs come before those of all other rules.
+    /// Whether its outputs precede those of all other rules.
     pub early: bool,
-    /// Whether it is left out if another one has become the same tensor.
+    /// Whether it is dropped if another tensor has already become the same one of the file.
     pub spare: bool,
-    /// The name of a tensor of the file: if it has the same values, this one is left out.
+    /// A tensor of the file; if it has the same values, this one is dropped.
     pub unless_equal: Option<String>,
 }
 
@@ -35,21 +35,21 @@ pub struct TensorRule {
 pub struct Output {
     /// Its name, with `{layer}` for the number of the layer.
     pub target: String,
-    /// How the numbers of the source are rearranged; the results of several patterns are put behind each other,
-    /// and without one they stay as they are.
+    /// How the values of the source are rearranged. The results of several patterns are
+    /// concatenated; without a pattern, nothing moves.
     pub patterns: Vec<Pattern>,
 }
 
-/// What is done to the values of a tensor.
+/// How the values of a tensor are changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
-    /// Nothing.
+    /// Not at all.
     #[default]
     Keep,
-    /// One is added; in half precision if that is the type in the checkpoint, else in single precision.
+    /// Adds one, in half precision if the checkpoint has F16 and in single precision otherwise.
     AddOne,
-    /// The negative of the exponential function, in the same precision.
+    /// Takes the negative of the exponential function, in the same precision.
     NegativeExponential,
 }
 
@@ -59,7 +59,7 @@ impl Change {
         match self {
             Self::Keep => value,
             Self::AddOne => value + 1.0,
-            // Rounded once from more digits: nearly always the number next to the exact one.
+            // Calculated in double precision and rounded once: nearly always correctly rounded.
             Self::NegativeExponential => -(f64::from(value).exp() as f32),
         }
     }
@@ -70,32 +70,32 @@ impl Change {
 pub struct Rename {
     /// What is replaced.
     pub pattern: Regex,
-    /// By what; `$1` stands for what the first group has matched.
+    /// The replacement; `$1` is what the first group matched.
     pub with: String,
 }
 
-/// Tensors that are left out.
+/// Tensors that are dropped.
 #[derive(Clone, Debug)]
 pub struct LeftOut {
-    /// Their whole names; with `beyond`, the first group is the number of a layer.
+    /// Matches whole names. With `beyond`, the first group is the number of a layer.
     pub pattern: Regex,
-    /// Only layers from this number on are meant.
+    /// The first layer whose tensors are dropped.
     pub beyond: Option<Expression>,
-    /// Whether they are left out at all; asked without layer.
+    /// Whether they are dropped at all; evaluated without a layer.
     pub when: Option<Expression>,
     /// Whether all their values must be zero.
     pub zeros: bool,
 }
 
-/// A name with places for numbers: `{layer}` and `{expert}`, or with the name of their count
-/// `{layer:decoder_layers}`.
+/// A name with placeholders for numbers: `{layer}` and `{expert}`, or `{layer:decoder_layers}` with
+/// an expression for their count.
 #[derive(Clone, Debug)]
 pub struct NamePattern {
     text: String,
     words: Vec<Word>,
-    /// How many layers there are; `None` if there is no layer in the name.
+    /// The number of layers; `None` if the name has no layer.
     pub layers: Option<Expression>,
-    /// How many experts there are; `None` if there is no expert in the name.
+    /// The number of experts; `None` if the name has no expert.
     pub experts: Option<Expression>,
 }
 
@@ -119,14 +119,15 @@ impl TensorRule {
         self.shape.iter().map(Expression::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    /// What rules with experts have in common that are stacked together.
+    /// The key by which rules with experts are stacked together.
     pub(crate) fn stack(&self) -> Option<String> {
         self.sources.first()?.experts.as_ref().map(Expression::to_string)
     }
 }
 
 impl LeftOut {
-    /// From a name, in which `*` stands for anything and `{beyond}` for a number from that of the layers on.
+    /// Parses a name, in which `*` matches anything and `{beyond}` the number of a layer past the
+    /// last.
     pub(super) fn new(name: &str, when: Option<Expression>, zeros: bool) -> Result<Self, String> {
         let parts = name.split("{beyond}").map(|part| regex::escape(part).replace(r"\*", ".*"));
         let parts: Vec<_> = parts.collect();
@@ -140,7 +141,7 @@ impl LeftOut {
         Ok(Self { pattern, beyond, when, zeros })
     }
 
-    /// Whether a tensor of this name is meant, of a model with so many layers.
+    /// Whether a tensor of this name is dropped from a model with that many layers.
     pub(crate) fn fits(&self, name: &str, layers: Option<u64>) -> bool {
         let Some(found) = self.pattern.captures(name) else { return false };
         let layer = found.get(1).and_then(|layer| layer.as_str().parse::<u64>().ok());
@@ -173,7 +174,7 @@ impl NamePattern {
         Ok(pattern)
     }
 
-    /// The numbers in `name` if it has this form.
+    /// The numbers in `name`, if it has this form.
     pub(crate) fn fit(&self, name: &str) -> Option<Place> {
         let mut place = Place::default();
         let mut words = name.split('.');
@@ -201,13 +202,13 @@ impl NamePattern {
         words.collect::<Vec<_>>().join(".")
     }
 
-    /// The same with another end.
+    /// The same pattern with another suffix.
     pub(super) fn with_end(&self, from: &str, to: &str) -> Option<Self> {
         let text = self.text.strip_suffix(from)?.to_owned() + to;
         Self::parse(&text).ok()
     }
 
-    /// The text that it was read from.
+    /// The text that it was parsed from.
     pub(super) fn text(&self) -> &str {
         &self.text
     }

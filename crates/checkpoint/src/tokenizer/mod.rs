@@ -2,10 +2,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `quirk` | the kinds of tokenizer, and the settings that come from the architecture |
 //! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` parses |
-//! | `byte_fallback`, `byte_level`, `word_piece` | other kinds, from `tokenizer.json` or a bare
-//! vocabulary |
+//! | `byte_fallback`, `byte_level`, `word_piece` | other kinds, from `tokenizer.json` or bare files |
 //! | `file`, `bare` | `tokenizer.json`, or its substitute for a bare vocabulary |
 //! | `library`, `class`, `listed` | the tokenizer as the transformers library loads it |
 //! | `ids` | the vocabulary of that tokenizer, id by id |
@@ -27,7 +25,6 @@ mod pre;
 mod pre_names;
 mod protobuf;
 mod python;
-mod quirk;
 mod sentencepiece;
 mod special;
 #[cfg(test)]
@@ -41,13 +38,11 @@ use std::path::Path;
 use granule_format::{Array, Metadata, StringArray, Value};
 use serde_json::Map;
 
-use crate::arch::{Arch, Config};
+use crate::arch::{Arch, Config, Quirk, TokenizerKind};
 use crate::json::read_object_if_there;
 use crate::{CheckpointOptions, Error, Folder, Problem};
 use file::TokenizerFile;
 use special::Special;
-
-pub use quirk::{Quirk, TokenizerKind};
 
 /// The largest vocabulary accepted, in tokens; real ones have up to 262,144.
 const MOST_TOKENS: u64 = 1 << 20;

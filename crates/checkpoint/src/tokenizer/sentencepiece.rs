@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use super::Quirk;
 use super::protobuf::Model;
-use super::quirk::Quirk;
 use super::{Input, TokenType, Tokens, added};
 use crate::Error;
 use crate::Problem;

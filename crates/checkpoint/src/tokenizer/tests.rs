@@ -246,3 +246,23 @@ fn t5_is_read_from_tokenizer_json_where_there_is_no_model() {
     assert_eq!(found.get("tokenizer.ggml.add_space_prefix"), Some(&Value::Bool(true)));
     assert!(found.get("tokenizer.ggml.precompiled_charsmap").is_some());
 }
+
+#[test]
+fn a_pre_tokenizer_that_nothing_knows_is_told() {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tokenizers").join("glm4");
+    let folder = Directory::new(folder);
+    let config = Config::read(&folder, None).unwrap();
+    let kinds = kinds_of(config.class().unwrap());
+    let warnings = |pre: &str| {
+        let mut warnings = Vec::new();
+        let of = (kinds.kinds, &*kinds.quirks);
+        read_kinds(of, &config, &folder, Some(pre), None, &mut warnings).unwrap();
+        warnings.join("\n")
+    };
+    let told = warnings("qwen22");
+    assert!(told.contains("--pre qwen22") && told.contains("did you mean qwen2"), "{told}");
+    for known in ["qwen2", "default", "bloom"] {
+        assert!(!warnings(known).contains("--pre"), "{known}");
+    }
+}

@@ -3,10 +3,10 @@
 use granule_format::{Array, Value as Entry};
 use serde_json::Value;
 
+use super::Quirk;
 use super::file::TokenizerFile;
 use super::library::Library;
 use super::protobuf::{Algorithm, Model};
-use super::quirk::Quirk;
 use super::{Input, TokenType, Tokens, Vocabulary, sentencepiece};
 use crate::folder::Named;
 use crate::{Error, Problem};

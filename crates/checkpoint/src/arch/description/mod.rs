@@ -1,31 +1,28 @@
-//! Reading the description of an architecture; `spec/architectures.md` is its reference.
+//! Reads the description of an architecture; `spec/architectures.md` documents the form.
 //!
-//! A description is read strictly: every name in it must be known, so that a slip of the pen is an
-//! error with its line, not a key that is missing from a file.
+//! Every name in a description must be known. A typing mistake is then an error with its line, not
+//! a key that is missing from a file.
 
+mod defaults;
 mod names;
+mod parts;
 mod rules;
 mod text;
 
-use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::LazyLock;
+use std::path::Path;
 
 use regex::Regex;
 use toml::Spanned;
 
 use super::mistake::{Mistake, Severity, did_you_mean};
-use super::{Arch, Computed, Doubt, Entry, EntryKind, GROUPS, Item, LeftOut, ModelType, Rename};
+use super::{Arch, Computed, Doubt, Entry, EntryKind, Item, LeftOut, Rename};
+use crate::Error;
+use crate::Problem;
 use names::Names;
+use parts::{GROUP_TEXTS, Part, Parts, line_of};
 use text::{ComputedText, DoubtText, EntryText, ItemText, LeftOutTable, LeftOutText, Text};
 
-static GROUP_TEXTS: LazyLock<HashMap<String, Text>> =
-    LazyLock::new(|| toml::from_str(GROUPS.1).unwrap_or_else(|why| panic!("{}: {why}", GROUPS.0)));
-
-/// The group that every description uses.
-const ALWAYS: &str = "always";
-
-/// Items of the metadata that are no group.
+/// Items of the metadata that are not groups.
 const ITEMS: &[(&str, Item)] = &[
     ("rope-scaling", Item::RopeScaling),
     ("rope-bases", Item::RopeBases),
@@ -33,24 +30,46 @@ const ITEMS: &[(&str, Item)] = &[
     ("file-type", Item::FileType),
 ];
 
-/// Read a description.
+impl Arch {
+    /// Reads a description from a file.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or has mistakes; the error names their lines.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
+        let arch = parse(&text);
+        arch.map_err(|mistakes| Error::in_file(path, Problem::Description(mistakes)))
+    }
+
+    /// All mistakes in the description in a file, in the order of their lines.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn check(path: &Path) -> Result<Vec<Mistake>, Error> {
+        let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
+        Ok(read(&text).1)
+    }
+}
+
+/// Parses a description.
 ///
 /// # Errors
-/// All mistakes because of which it is refused.
+/// All mistakes for which it is rejected.
 pub(super) fn parse(text: &str) -> Result<Arch, Vec<Mistake>> {
     let (arch, mut mistakes) = read(text);
     mistakes.retain(|mistake| mistake.severity == Severity::Error);
     arch.ok_or(mistakes)
 }
 
-/// The description, if it can be used, and all mistakes, in the order of their lines.
+/// Parses a description: the result unless it is rejected, and all mistakes in the order of their
+/// lines.
 pub(super) fn read(text: &str) -> (Option<Arch>, Vec<Mistake>) {
     let file: Text = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => return (None, vec![syntax(text, &error)]),
     };
     let mut reading = Reading { mistakes: Vec::new(), names: Names::default() };
-    let arch = reading.whole(&Part { text: &file, source: text, group: None });
+    let arch = reading.whole(&file, text);
     let Reading { mut mistakes, names } = reading;
     names.check(&arch, &mut mistakes);
     mistakes.sort_by_key(|mistake| mistake.line);
@@ -59,13 +78,7 @@ pub(super) fn read(text: &str) -> (Option<Arch>, Vec<Mistake>) {
     ((!refused).then_some(arch), mistakes)
 }
 
-/// The line of a place in a text.
-fn line_of(text: &str, at: usize) -> usize {
-    let before = &text.as_bytes()[..at.min(text.len())];
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
-}
-
-/// What TOML or the forms of its values do not allow.
+/// A mistake that TOML or the types of the values reject.
 fn syntax(text: &str, error: &toml::de::Error) -> Mistake {
     let line = error.span().map(|span| line_of(text, span.start));
     let message = error.message();
@@ -78,95 +91,56 @@ fn syntax(text: &str, error: &toml::de::Error) -> Mistake {
     Mistake::error(line, format!("{message}{suggestion}"))
 }
 
-/// A part of a description: the file itself, or a group that it uses.
-struct Part<'a> {
-    text: &'a Text,
-    /// What the places count in.
-    source: &'a str,
-    /// The name of the group, and the line that asks for it.
-    group: Option<(&'a str, Option<usize>)>,
-}
-
-/// Where something stands.
-#[derive(Clone, Debug)]
-struct Place {
-    line: Option<usize>,
-    group: Option<String>,
-}
-
-impl Part<'_> {
-    fn place(&self, span: &Range<usize>) -> Place {
-        match self.group {
-            Some((group, line)) => Place { line, group: Some(group.to_owned()) },
-            None => Place { line: Some(line_of(self.source, span.start)), group: None },
-        }
-    }
-}
-
-impl Place {
-    fn error(&self, message: impl std::fmt::Display) -> Mistake {
-        Mistake::error(self.line, self.text(message))
-    }
-
-    fn warning(&self, message: impl std::fmt::Display) -> Mistake {
-        Mistake::warning(self.line, self.text(message))
-    }
-
-    fn text(&self, message: impl std::fmt::Display) -> String {
-        match &self.group {
-            Some(group) => format!("group {group:?}: {message}"),
-            None => message.to_string(),
-        }
-    }
-}
-
-/// What has been read of a description.
+/// The state of reading a description.
 struct Reading {
     mistakes: Vec<Mistake>,
     names: Names,
 }
 
 impl Reading {
-    fn whole(&mut self, file: &Part<'_>) -> Arch {
-        let text = file.text;
-        let groups: Vec<_> =
-            text.groups.iter().filter_map(|name| group_of(self, file, name)).collect();
-        let always =
-            Part { text: &GROUP_TEXTS[ALWAYS], source: GROUPS.1, group: Some((ALWAYS, None)) };
-        let mut parts = vec![&always];
-        parts.extend(&groups);
-        parts.push(file);
-
+    fn whole(&mut self, text: &Text, source: &str) -> Arch {
+        let parts = self.parts(text, source);
+        let file = Part::file(text, source);
+        // What comes nearest to the file decides.
+        let nearest = || parts.iter().rev().map(|part| part.description.text);
         let mut arch = Arch {
-            name: text.name.clone(),
+            name: nearest().find_map(|text| text.name.clone()).unwrap_or_default(),
             classes: text.classes.iter().map(|class| class.get_ref().clone()).collect(),
             headless: text.headless.iter().map(|class| class.get_ref().clone()).collect(),
             optional_prefix: None,
             when: text.when.as_ref().map(|when| when.get_ref().clone()),
             requires: Vec::new(),
             doubts: Vec::new(),
-            raw_config: text.raw_config,
-            defaults: self.defaults(file),
+            raw_config: nearest().any(|text| text.raw_config),
+            defaults: self.defaults(&file),
             numbers: Vec::new(),
-            early_metadata: self.items(file, &text.early_metadata),
-            metadata: self.items(file, &text.metadata),
-            late_metadata: self.items(file, &text.late_metadata),
+            early_metadata: Vec::new(),
+            metadata: Vec::new(),
+            late_metadata: Vec::new(),
             loader_needs: Vec::new(),
             tensors: Vec::new(),
             renames: Vec::new(),
             saved: Vec::new(),
             left_out: Vec::new(),
             computed: Vec::new(),
-            tokenizers: text.tokenizers.clone(),
-            quirks: text.quirks.clone(),
+            tokenizers: nearest().find_map(|text| text.tokenizers.clone()).unwrap_or_default(),
+            quirks: nearest().find_map(|text| text.quirks.clone()).unwrap_or_default(),
         };
-        for part in parts {
-            self.take(part, &mut arch);
+        for Parts { groups, description } in &parts {
+            groups.iter().for_each(|group| self.take(group, &mut arch));
+            self.take(description, &mut arch);
+            let Text { early_metadata, metadata, late_metadata, .. } = description.text;
+            arch.early_metadata.extend(self.items(description, early_metadata));
+            arch.metadata.extend(self.items(description, metadata));
+            arch.late_metadata.extend(self.items(description, late_metadata));
+            if !description.is_file() {
+                self.know_defaults(description);
+            }
         }
         for (empty, what) in [
-            (text.name.is_empty(), "name"),
-            (text.classes.is_empty(), "classes"),
-            (text.tokenizers.is_empty(), "tokenizers"),
+            (arch.name.is_empty(), "name"),
+            (arch.classes.is_empty(), "classes"),
+            (arch.tokenizers.is_empty(), "tokenizers"),
         ] {
             if empty {
                 self.mistakes.push(Mistake::error(None, format!("{what:?} is missing")));
@@ -186,7 +160,7 @@ impl Reading {
         arch
     }
 
-    /// What a part adds; it replaces what those before it say about the same thing.
+    /// Adds what a part says; it replaces what earlier parts say about the same thing.
     fn take(&mut self, part: &Part<'_>, arch: &mut Arch) {
         let Text { keys, loader_needs, numbers, tensors, computed, requires, warnings, .. } =
             part.text;
@@ -200,7 +174,7 @@ impl Reading {
         }
         for (name, number) in &numbers.0 {
             let (name, place) = (name.get_ref(), part.place(&name.span()));
-            self.names.define(place, name, part.group.is_none());
+            self.names.define(place, name, part.is_file());
             self.names.see_inside(part.place(&number.span()), number.get_ref(), name);
             arch.numbers.retain(|(other, _)| other != name);
             arch.numbers.push((name.clone(), number.get_ref().clone()));
@@ -250,6 +224,7 @@ impl Reading {
             for expression in std::iter::once(values).chain(length) {
                 self.names.see(part.place(&expression.span()), expression.get_ref(), false);
             }
+            arch.computed.retain(|other| other.name != *name.get_ref());
             arch.computed.push(Computed {
                 name: name.get_ref().clone(),
                 values: values.get_ref().clone(),
@@ -258,43 +233,7 @@ impl Reading {
         }
     }
 
-    fn defaults(&mut self, file: &Part<'_>) -> Vec<ModelType> {
-        let Text { defaults, aliases, .. } = file.text;
-        let types = defaults.0.iter().map(|(ty, _)| ty.get_ref().as_str());
-        for (ty, pairs) in &aliases.0 {
-            if !types.clone().any(|known| known == ty.get_ref()) {
-                let suggestion = did_you_mean(ty.get_ref(), types.clone());
-                let message =
-                    format!("aliases of {:?}, which has no defaults{suggestion}", ty.get_ref());
-                self.mistakes.push(file.place(&ty.span()).error(message));
-            }
-            for (_, key) in &pairs.0 {
-                self.names.set_default(file.place(&key.span()), key.get_ref());
-            }
-        }
-        let mut all = Vec::new();
-        for (ty, values) in &defaults.0 {
-            for (key, value) in &values.0 {
-                self.names.set_default(file.place(&key.span()), key.get_ref());
-                self.names.see_default(file.place(&value.span()), value.get_ref());
-            }
-            let own = aliases.0.iter().find(|(name, _)| name.get_ref() == ty.get_ref());
-            let own = own.map_or(&[][..], |(_, pairs)| &pairs.0[..]).iter();
-            let text = |text: &Spanned<String>| text.get_ref().clone();
-            all.push(ModelType {
-                name: text(ty),
-                aliases: own.map(|(alias, key)| (text(alias), text(key))).collect(),
-                values: values
-                    .0
-                    .iter()
-                    .map(|(key, it)| (text(key), it.get_ref().clone()))
-                    .collect(),
-            });
-        }
-        all
-    }
-
-    /// Metadata with the groups among them written out.
+    /// The metadata, with groups replaced by their entries.
     fn items(&mut self, part: &Part<'_>, texts: &[Spanned<ItemText>]) -> Vec<Item> {
         let mut items: Vec<Item> = Vec::new();
         for text in texts {
@@ -321,7 +260,7 @@ impl Reading {
                         self.mistakes.push(place.error(message));
                         continue;
                     };
-                    let group = Part { text, source: GROUPS.1, group: Some((name, place.line)) };
+                    let group = Part::group(name, text, place.line);
                     text.keys.iter().for_each(|key| self.names.key(key.get_ref()));
                     items.extend(self.items(&group, &text.metadata));
                 }
@@ -348,36 +287,7 @@ impl Reading {
     }
 }
 
-/// The group of this name, of which rules and numbers are used.
-fn group_of<'a>(
-    reading: &mut Reading,
-    file: &Part<'_>,
-    name: &'a Spanned<String>,
-) -> Option<Part<'a>> {
-    // A group with metadata alone would add nothing.
-    let adds = |text: &Text| {
-        !(text.numbers.0.is_empty()
-            && text.tensors.0.is_empty()
-            && text.computed.0.is_empty()
-            && text.rename.0.is_empty())
-    };
-    let place = file.place(&name.span());
-    if let Some(text) = GROUP_TEXTS.get(name.get_ref()).filter(|text| adds(text)) {
-        return Some(Part { text, source: GROUPS.1, group: Some((name.get_ref(), place.line)) });
-    }
-    let message = match GROUP_TEXTS.contains_key(name.get_ref()) {
-        true => format!("the group {:?} is one of metadata: name it there", name.get_ref()),
-        false => {
-            let known = GROUP_TEXTS.iter().filter(|(_, text)| adds(text)).map(|(name, _)| &**name);
-            let suggestion = did_you_mean(name.get_ref(), known);
-            format!("there is no group {:?} to use{suggestion}", name.get_ref())
-        }
-    };
-    reading.mistakes.push(place.error(message));
-    None
-}
-
-/// A replacement, of which every `$1` must stand for a group of the expression.
+/// Parses a replacement, in which every `$1` must be a group of the pattern.
 fn rename(pattern: &str, with: &str) -> Result<Rename, String> {
     let pattern = Regex::new(pattern).map_err(|why| why.to_string())?;
     let groups = pattern.captures_len();

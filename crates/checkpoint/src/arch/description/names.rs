@@ -1,40 +1,41 @@
-//! Whether everything that a description names is known.
+//! Checks that every name in a description is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use super::{Mistake, Place, did_you_mean};
+use super::parts::Place;
+use super::{Mistake, did_you_mean};
 use crate::arch::mistake::nearest;
 use crate::arch::{Arch, Expression, FILES, GROUPS, Item};
 use crate::nearest::distance;
 
-/// Numbers that the code looks at, besides expressions.
+/// Numbers that the code reads, besides expressions.
 const ASKED_FOR: &[&str] = &["layers", "experts"];
 
-/// A key or tensor name that differs from a known one by so few letters is probably a slip.
+/// A key or tensor name that differs from a known one by at most this many letters is suspicious.
 const SLIP: usize = 2;
 
-/// Shorter names are too easily near another.
+/// Shorter names are easily similar by chance.
 const LONG_ENOUGH: usize = 8;
 
-/// The names that a description uses and those that it knows, gathered while it is read.
+/// The names that a description uses and those that it knows, collected while it is read.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Keys of the config that it declares, or gives a default.
+    /// Keys of the config that it declares or that have a default.
     keys: BTreeSet<String>,
-    /// Those of them that it declares: something besides expressions may read them.
+    /// Those that it declares: code may read them, besides expressions.
     declared: BTreeSet<String>,
-    /// Numbers that it or its groups define.
+    /// Numbers that it or another of its parts defines.
     numbers: BTreeSet<String>,
     /// Numbers that it defines itself.
     own: Vec<(Place, String)>,
-    /// Keys to which it gives a default or another name.
+    /// Keys that it gives a default or an alias.
     defaults: Vec<(Place, String)>,
     expressions: Vec<Seen>,
-    /// The metadata that it writes, and those that programs need.
+    /// Keys of the metadata that it writes, and those that programs need.
     written: Vec<(Place, String)>,
     needed: Vec<(Place, String)>,
-    /// The tensors of the file, and those that rules compare theirs with.
+    /// Tensors of the file, and those that rules compare theirs with.
     targets: Vec<(Place, String)>,
     twins: Vec<(Place, String)>,
 }
@@ -44,21 +45,21 @@ pub(super) struct Names {
 struct Seen {
     place: Place,
     expression: Expression,
-    /// The number that it defines: in its own definition, a number's name is that of a key.
+    /// The number that it defines. In its own definition, a number's name is that of a key.
     inside: Option<String>,
-    /// What the expression can refer to.
+    /// What the expression may refer to.
     sight: Sight,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sight {
-    /// Keys alone: the default of a key.
+    /// Only keys: the default of a key.
     Keys,
-    /// Numbers too.
+    /// Keys and numbers.
     Numbers,
-    /// The number of a layer too.
+    /// Keys, numbers and `layer`.
     Layer,
-    /// What a number refers to depends on where it is used.
+    /// Anything: what a number refers to depends on where it is used.
     Anything,
 }
 
@@ -69,13 +70,18 @@ impl Names {
         self.declared.insert(key.to_owned());
     }
 
+    /// A key to which a table or a description that this one is like gives a default.
+    pub(super) fn know(&mut self, key: &str) {
+        self.keys.insert(key.to_owned());
+    }
+
     /// A key with a default.
     pub(super) fn set_default(&mut self, place: Place, key: &str) {
         self.keys.insert(key.to_owned());
         self.defaults.push((place, key.to_owned()));
     }
 
-    /// A number; `own` says whether the description defines it, not one of its groups.
+    /// A number; `own` says whether the description itself defines it.
     pub(super) fn define(&mut self, place: Place, name: &str, own: bool) {
         self.numbers.insert(name.to_owned());
         if own {
@@ -110,7 +116,7 @@ impl Names {
 
     /// The keys that an item writes.
     pub(super) fn write_item(&mut self, item: &Item) {
-        let nowhere = || Place { line: None, group: Some(String::new()) };
+        let nowhere = || Place { line: None, origin: Some(String::new()) };
         for key in item.keys() {
             self.write(nowhere(), key);
         }
@@ -131,7 +137,7 @@ impl Names {
         self.twins.push((place, name.to_owned()));
     }
 
-    /// Look for names that nothing knows, and for definitions that nothing uses.
+    /// Reports unknown names, and definitions that nothing uses.
     pub(super) fn check(&self, arch: &Arch, to: &mut Vec<Mistake>) {
         for seen in &self.expressions {
             self.check_expression(seen, arch, to);
@@ -150,15 +156,15 @@ impl Names {
             if !known().any(|name| name == key) {
                 let suggestion = did_you_mean(key, known());
                 to.push(place.warning(format!(
-                    "no entry of the metadata writes {key:?}, without which llama.cpp does not load \
-                     a file{suggestion}"
+                    "no entry of the metadata writes {key:?}, without which llama.cpp does not \
+                     load a file{suggestion}"
                 )));
             }
         }
         let slips =
             [("key", &self.written, &KNOWN.keys), ("tensor name", &self.targets, &KNOWN.tensors)];
         for (what, names, known) in slips {
-            for (place, name) in names.iter().filter(|(place, _)| place.group.is_none()) {
+            for (place, name) in names.iter().filter(|(place, _)| place.origin.is_none()) {
                 if let Some(near) = slip(name, known) {
                     to.push(place.warning(format!(
                         "no built-in architecture has the {what} {name:?}; did you mean {near:?}?"
@@ -196,13 +202,21 @@ impl Names {
                 expression.to_string()
             )));
         }
+        if expression.misuses_or(&arch.numbers) {
+            to.push(place.error(format!(
+                "expression {:?}: \"or\" needs operands that are true or false; to replace null, \
+                 write \"??\"",
+                expression.to_string()
+            )));
+        }
         if *sight == Sight::Numbers && expression.asks_for_layer(&arch.numbers) {
             to.push(place.error(format!(
                 "expression {:?} needs the number of a layer, and there is none here",
                 expression.to_string()
             )));
         }
-        for class in expression.classes() {
+        // What this description is like looks for its own classes.
+        for class in expression.classes().into_iter().filter(|_| place.origin.is_none()) {
             if !arch.classes.iter().any(|known| known == class) {
                 let suggestion = did_you_mean(class, arch.classes.iter().map(String::as_str));
                 to.push(place.error(format!("{class:?} is none of \"classes\"{suggestion}")));
@@ -210,10 +224,14 @@ impl Names {
         }
     }
 
-    /// Numbers that refer to themselves through others.
+    /// Reports numbers that refer to themselves.
     fn check_definitions(&self, arch: &Arch, to: &mut Vec<Mistake>) {
         for seen in &self.expressions {
             let Some(name) = &seen.inside else { continue };
+            let text = seen.expression.to_string();
+            if arch.numbers.iter().any(|(key, it)| key == name && it.to_string() != text) {
+                continue; // replaced
+            }
             if let Some(way) = seen.expression.way_back_to(name, &arch.numbers) {
                 let way = way.join(" -> ");
                 to.push(
@@ -223,7 +241,7 @@ impl Names {
         }
     }
 
-    /// What is defined and never used is a name that is misspelt, here or there.
+    /// Reports unused definitions: such a name is misspelt, either here or where it is used.
     fn check_use(&self, to: &mut Vec<Mistake>) {
         let mut used: BTreeMap<&str, bool> = BTreeMap::new();
         for seen in &self.expressions {
@@ -251,7 +269,7 @@ impl Names {
     }
 }
 
-/// The keys and tensors that the built-in descriptions write.
+/// The keys and tensors that built-in descriptions write.
 static KNOWN: LazyLock<Known> = LazyLock::new(|| {
     let mut known = Known::default();
     for (_, text) in FILES.iter().chain([&GROUPS]) {
@@ -267,7 +285,7 @@ struct Known {
 }
 
 impl Known {
-    /// Take the keys and targets out of the text of a description, which is good.
+    /// Collects the keys and targets in the text of a description without mistakes.
     fn take(&mut self, text: &str) {
         let Ok(file) = toml::from_str::<toml::Table>(text) else { return };
         self.walk(&toml::Value::Table(file), "");
@@ -300,7 +318,7 @@ impl Known {
     }
 }
 
-/// The known name that an unknown one probably stands for.
+/// The known name that an unknown one was probably meant to be.
 fn slip<'a>(name: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
     if known.contains(name) || name.len() < LONG_ENOUGH {
         return None;

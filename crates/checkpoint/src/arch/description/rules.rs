@@ -1,22 +1,23 @@
-//! The rules for tensors, as a description writes them.
+//! Reads the rules for tensors.
 
 use std::ops::Range;
 
 use toml::Spanned;
 
+use super::Reading;
+use super::parts::Part;
 use super::text::{RuleText, Texts};
-use super::{Part, Reading};
 use crate::arch::rules::NamePattern;
 use crate::arch::{Expression, Output, Pattern, TensorRule};
 
-/// What is wrong with a rule, and where.
+/// A mistake in a rule, and its place.
 struct Wrong {
     at: Range<usize>,
     why: String,
 }
 
 impl Reading {
-    /// Add the rules that a line of a description stands for.
+    /// Adds the rules that a line of a description stands for.
     pub(super) fn rules(
         &mut self,
         part: &Part<'_>,
@@ -37,7 +38,7 @@ impl Reading {
         }
     }
 
-    /// Look at all names in a rule.
+    /// Records all names in a rule.
     fn see_rule(
         &mut self,
         part: &Part<'_>,
@@ -56,7 +57,7 @@ impl Reading {
         rule.shape.iter().for_each(|size| self.names.see(line.clone(), size, layered));
         let outputs = text.into.iter().map(|output| &output.rearrange).chain([&text.rearrange]);
         for (at, pattern) in outputs.flat_map(|texts| &texts.0) {
-            // It has been read before, so that it is good.
+            // It was parsed before, so it has no mistakes.
             let pattern = Pattern::parse(pattern);
             for size in pattern.iter().flat_map(Pattern::expressions) {
                 self.names.see(part.place(at), size, layered);
@@ -77,8 +78,7 @@ impl Reading {
     }
 }
 
-/// The rules that a line of a description stands for: one, or one for the weights and one for the
-/// bias.
+/// The rules that a line stands for: one, or one for the weights and one for the bias.
 fn rules_of(
     section: &str,
     names: &Spanned<String>,
@@ -147,7 +147,7 @@ fn rules_of(
     Ok(vec![rule, bias])
 }
 
-/// The rule for the bias that belongs to weights.
+/// The rule for the bias of a weight.
 fn bias(rule: &TensorRule, needed: &Expression) -> Result<TensorRule, String> {
     let end = || "only what ends in .weight has a bias".to_owned();
     let source = |name: &NamePattern| name.with_end(".weight", ".bias").ok_or_else(end);
@@ -168,7 +168,7 @@ fn bias(rule: &TensorRule, needed: &Expression) -> Result<TensorRule, String> {
     Ok(bias)
 }
 
-/// Add a rule; it replaces those for the same tensor under the same condition.
+/// Adds a rule; it replaces one for the same tensor under the same condition.
 fn add_rule(rules: &mut Vec<TensorRule>, rule: TensorRule) {
     let names = |rule: &TensorRule| {
         let when = rule.when.as_ref().map(Expression::to_string);

@@ -1,6 +1,6 @@
 use super::*;
-use crate::arch::TensorRule;
 use crate::arch::rules::NamePattern;
+use crate::arch::{ModelType, TensorRule};
 
 const HEAD: &str = "name = 'x'\nclasses = ['X']\ntokenizers = ['byte-level-bpe']\n";
 
@@ -21,7 +21,9 @@ fn a_line_is_a_rule_or_two() {
         keys = ["width", "biased"]
         [tensors."h.{layer}. -> blk.{layer}."]
         "n.weight -> attn_norm.weight" = { shape = "width", bias = true }
-        "q.weight -> attn_q.weight" = { shape = "2 * width, width", bias = "biased", rearrange = "(a b=2) c -> (b a) c" }
+        "q.weight -> attn_q.weight" = { shape = "2 * width, width", bias = "biased", rearrange = [
+            "(a b=2) c -> (b a) c",
+        ] }
         "u.weight" = { shape = "width", into = [{ to = "a" }, { to = "b", rearrange = "c -> c" }] }
         "a.x + a.y -> z" = ""
     "#;
@@ -64,6 +66,71 @@ fn a_description_replaces_what_its_groups_say() {
     assert_eq!(entries.last(), Some(&("more", "a".to_owned())));
 }
 
+/// What is inherited, what is replaced and what is added.
+#[test]
+fn a_description_is_like_another_but_for_what_it_says() {
+    let text = r#"
+        name = "x"
+        like = "llama"
+        classes = ["X", "XHeadless"]
+        headless = ["XHeadless"]
+        quirks = []
+        loader-needs = ["more"]
+        metadata = [
+            { key = "vocab_size", u32 = "skip" },
+            { key = "more", u32 = "intermediate_size" },
+        ]
+        [numbers]
+        dense = "layer == 0"
+        [tensors."model.layers.{layer}.mlp. -> blk.{layer}."]
+        "gate_proj.weight -> ffn_up.weight" = "intermediate_size, hidden_size"
+        "extra.weight -> ffn_extra.weight" = "hidden_size"
+    "#;
+    let arch = parse(text).unwrap_or_else(|why| panic!("{why:#?}"));
+    let all = super::super::all();
+    let llama = all.iter().find(|arch| arch.name == "llama").expect("it is built in");
+    assert_eq!((arch.classes.len(), &arch.headless[..]), (2, &["XHeadless".to_owned()][..]));
+    assert_eq!(arch.tokenizers, llama.tokenizers);
+    assert!(arch.quirks.is_empty() && !llama.quirks.is_empty());
+    assert_eq!(arch.loader_needs[..arch.loader_needs.len() - 1], llama.loader_needs);
+    assert_eq!(arch.metadata.len(), llama.metadata.len() + 2);
+    assert_eq!(arch.tensors.len(), llama.tensors.len() + 1);
+    assert_eq!(arch.computed.len(), llama.computed.len());
+    assert!(arch.defaults.is_empty() && !llama.defaults.is_empty());
+    let dense: Vec<_> = arch.numbers.iter().filter(|(name, _)| name == "dense").collect();
+    assert!(dense.len() == 1 && dense[0].1.to_string() == "layer == 0", "{dense:?}");
+    let gate = |arch: &Arch| {
+        let rule = |rule: &&TensorRule| rule.sources[0].text().ends_with("mlp.gate_proj.weight");
+        arch.tensors.iter().find(rule).map(|rule| rule.outputs[0].target.clone())
+    };
+    assert_eq!(gate(llama).as_deref(), Some("blk.{layer}.ffn_gate.weight"));
+    assert_eq!(gate(&arch).as_deref(), Some("blk.{layer}.ffn_up.weight"));
+}
+
+/// What a description says of a model type replaces the generated defaults.
+#[test]
+fn defaults_are_generated_or_said() {
+    let text = "model-types = ['llama', 'mistral']\n[defaults.llama]\nvocab_size = 5\nnew = 1\n\
+                [defaults.other]\nvocab_size = 6\n[aliases.llama]\nold = 'new'";
+    let (arch, mistakes) = read(&format!("{HEAD}keys = ['new']\n{text}"));
+    let arch = arch.unwrap_or_else(|| panic!("{mistakes:#?}"));
+    let names: Vec<_> = arch.defaults.iter().map(|ty| ty.name.as_str()).collect();
+    assert_eq!(names, ["llama", "mistral", "other"]);
+    let value = |ty: &ModelType, key: &str| {
+        let mut found = ty.values.iter().filter(|(name, _)| name == key);
+        let value = found.next().map(|(_, value)| value.to_string());
+        assert!(found.next().is_none(), "{key}");
+        value
+    };
+    let [llama, mistral, other] = &arch.defaults[..] else { unreachable!() };
+    assert_eq!(value(llama, "vocab_size").as_deref(), Some("5"));
+    assert_eq!(value(llama, "hidden_size").as_deref(), Some("4096"));
+    assert_eq!(llama.values.last().map(|(key, _)| key.as_str()), Some("new"));
+    assert_eq!(value(mistral, "vocab_size").as_deref(), Some("32000"));
+    assert_eq!((other.values.len(), value(other, "hidden_size")), (1, None));
+    assert_eq!(llama.aliases, [("old".to_owned(), "new".to_owned())]);
+}
+
 /// A description in which something is misspelt, the line, and words of the message.
 type Slip = (&'static str, usize, &'static [&'static str]);
 
@@ -84,15 +151,19 @@ const SLIPS: &[Slip] = &[
     ("metadata = [\n  { key = 'a', u32 = 'lenn(layers)' },\n]", 5, &["did you mean \"len\"?"]),
     ("metadata = [\n  { key = 'a', u32 = 'len()' },\n]", 5, &["0 arguments, expected 1"]),
     (
-        "use = ['attention-sizes']\nmetadata = [\n  { key = 'a', u32 = 'heads or skip' },\n  { key = 'b', u32 = 'haed or skip' },\n]",
+        "use = ['attention-sizes']\nmetadata = [\n  { key = 'a', u32 = 'heads ?? skip' },\n  \
+         { key = 'b', u32 = 'haed ?? skip' },\n]",
         7,
-        &["\"haed or skip\"", "the name \"haed\" is unknown", "did you mean \"head\"?"],
+        &["\"haed ?? skip\"", "the name \"haed\" is unknown", "did you mean \"head\"?"],
     ),
     (
         "keys = ['width']\nmetadata = [\n  { key = 'a', f32 = 'widht' },\n]",
         6,
         &["did you mean \"width\"?"],
     ),
+    ("metadata = [\n  { key = 'a', u32 = 'layers or skip' },\n]", 5, &["write \"??\""]),
+    ("requires = ['experts or 2 == 2']", 4, &["\"experts or 2 == 2\"", "write \"??\""]),
+    ("[numbers]\nlayers = 3\nx = 'layers == 2 or layers'", 6, &["write \"??\""]),
     ("metadata = [{ key = 'a', f32 = 'rope.rope_thet' }]", 4, &["\"rope.rope_thet\" is unknown"]),
     (
         "keys = ['sliding_window']\nmetadata = [{ key = 'a', u32 = 'raw.sliding_windw' }]",
@@ -128,6 +199,16 @@ const SLIPS: &[Slip] = &[
     ("metadata = ['norms']", 4, &["there are no metadata \"norms\""]),
     ("metadata = [\n  { key = 'a' },\n]", 5, &["one of u32"]),
     ("metadata = [{ key = 'a', u32 = 1, f32 = 1 }]", 4, &["one of u32"]),
+    // Descriptions that are like another.
+    ("\nlike = 'lama'", 5, &["no built-in description \"lama\"", "did you mean \"llama\"?"]),
+    ("like = 'example'\n", 4, &["no built-in description"]),
+    (
+        "like = 'llama'\nmetadata = [{ key = 'a', u32 = 'haed' }]",
+        5,
+        &["\"haed\" is unknown", "did you mean \"head\"?"],
+    ),
+    ("like = 'llama'\nmodel-types = [\n  'lama',\n]", 6, &["\"lama\"; did you mean \"llama\"?"]),
+    ("like = 'llama'\n[numbers]\ndnse = 'layer < 3'", 6, &["did you mean \"dense\"?"]),
     // Classes.
     ("headless = ['Y']", 4, &["\"Y\" is none of \"classes\""]),
     ("requires = [\"contains(architectures, 'Z')\"]", 4, &["\"Z\" is none of \"classes\""]),
@@ -148,7 +229,8 @@ const SLIPS: &[Slip] = &[
         &["y is not on the right"],
     ),
     (
-        "[tensors.'']\n'a' = { shape = '1', into = [\n  { to = 'b', rearrange = 'x[:layrs] -> x' },\n] }",
+        "[tensors.'']\n'a' = { shape = '1', into = [\n  \
+         { to = 'b', rearrange = 'x[:layrs] -> x' },\n] }",
         6,
         &["did you mean \"layers\"?"],
     ),
@@ -165,7 +247,8 @@ const SLIPS: &[Slip] = &[
         &["no rule makes", "did you mean \"output.weight\"?"],
     ),
     (
-        "[tensors.'']\n'a.weight -> c.weight' = { shape = '1, 2', bias = true, rearrange = 'a b -> b a' }",
+        "[tensors.'']\n'a.weight -> c.weight' = { shape = '1, 2', bias = true, \
+         rearrange = 'a b -> b a' }",
         5,
         &["bias"],
     ),

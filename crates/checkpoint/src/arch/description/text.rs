@@ -1,4 +1,4 @@
-//! The forms of a description as TOML, with the places where things stand.
+//! The TOML form of a description, with the position of each value.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,19 +9,20 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
-use crate::arch::{Change, Expression};
-use crate::tokenizer::{Quirk, TokenizerKind};
+use crate::arch::{Change, Expression, Quirk, TokenizerKind};
 
-/// A description as it stands in its file, or a part of one that several have in common.
+/// A description, or a group.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Text {
-    #[serde(default)]
-    pub(super) name: String,
+    pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) classes: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) headless: Vec<Spanned<String>>,
+    pub(super) like: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) model_types: Vec<Spanned<String>>,
     pub(super) optional_prefix: Option<String>,
     #[serde(default)]
     pub(super) keys: Vec<Spanned<String>>,
@@ -36,10 +37,8 @@ pub(super) struct Text {
     pub(super) raw_config: bool,
     #[serde(default, rename = "use")]
     pub(super) groups: Vec<Spanned<String>>,
-    #[serde(default)]
-    pub(super) tokenizers: Vec<TokenizerKind>,
-    #[serde(default)]
-    pub(super) quirks: Vec<Quirk>,
+    pub(super) tokenizers: Option<Vec<TokenizerKind>>,
+    pub(super) quirks: Option<Vec<Quirk>>,
     #[serde(default)]
     pub(super) defaults: Pairs<Pairs<Spanned<Expression>>>,
     #[serde(default)]
@@ -66,6 +65,14 @@ pub(super) struct Text {
     pub(super) computed: Pairs<ComputedText>,
 }
 
+/// The tables of defaults that are made from the library of the classes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DefaultsText {
+    pub(super) defaults: Pairs<Pairs<Spanned<Expression>>>,
+    pub(super) aliases: Pairs<Pairs<Spanned<String>>>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DoubtText {
@@ -73,7 +80,7 @@ pub(super) struct DoubtText {
     pub(super) text: String,
 }
 
-/// One of the metadata, or the name of some.
+/// An entry of the metadata, or the name of several.
 #[derive(Clone)]
 pub(super) enum ItemText {
     Name(String),
@@ -90,7 +97,7 @@ pub(super) struct EntryText {
     pub(super) string: Option<Spanned<Expression>>,
 }
 
-/// Tensors that are left out; their names alone are enough.
+/// Tensors to drop: their name, or a table.
 #[derive(Clone)]
 pub(super) struct LeftOutText(pub(super) LeftOutTable);
 
@@ -108,7 +115,7 @@ pub(super) struct ComputedText {
     pub(super) length: Option<Spanned<Expression>>,
 }
 
-/// What becomes of a tensor; its dimensions alone are enough.
+/// What a tensor becomes: its dimensions, or a table.
 #[derive(Clone)]
 pub(super) struct RuleForm(pub(super) RuleText);
 
@@ -142,11 +149,11 @@ pub(super) struct OutputText {
     pub(super) rearrange: Texts,
 }
 
-/// A string, or a list of them, each of which has a place of its own.
+/// A string or a list of strings, each with its position.
 #[derive(Clone, Default)]
 pub(super) struct Texts(pub(super) Vec<(Range<usize>, String)>);
 
-/// A table whose order counts.
+/// A table that keeps its order.
 #[derive(Clone)]
 pub(super) struct Pairs<T>(pub(super) Vec<(Spanned<String>, T)>);
 
@@ -188,7 +195,7 @@ impl<'de> Deserialize<'de> for RuleForm {
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        /// Strings of which only those in a list know their places.
+        /// Strings; only those in a list know their positions.
         struct Strings(Vec<(Option<Range<usize>>, String)>);
         struct Form;
         impl<'de> Visitor<'de> for Form {
@@ -222,7 +229,7 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// What is a text or a table: the errors of either are better than those of an untagged enum.
+/// Reads a string or a table. Its errors are better than those of an untagged enum.
 fn text_or_table<'de, D: Deserializer<'de>, T: DeserializeOwned, R>(
     from: D,
     expected: &'static str,

@@ -1,95 +1,24 @@
-//! From an expression to a value.
+//! Evaluates expressions.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::definitions::MOST_DEPTH;
+use super::function::{Function, What};
 use super::{Expression, Node, Operator};
 use crate::arch::{Numbers, Rope, files};
 use crate::{Error, Folder, Problem};
 
-/// A function that expressions can call.
-#[derive(Debug)]
-pub(in crate::arch) struct Function {
-    pub(super) name: &'static str,
-    pub(super) arguments: RangeInclusive<usize>,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum What {
-    If,
-    First,
-    Has,
-    Any,
-    Contains,
-    Truncate,
-    Ceiling,
-    Root,
-    Logarithm,
-    Least,
-    Greatest,
-    Length,
-    SortedValues,
-    EachLayer,
-    RopeFactors,
-    Tokens,
-    Token,
-    Named,
-    Lower,
-}
-
-/// The table of functions.
-#[rustfmt::skip]
-pub(super) const FUNCTIONS: &[Function] = &[
-    // `if(condition, a, b)`: only one of the two is looked at.
-    Function { name: "if", arguments: 3..=3, what: What::If },
-    // `first(a, b, ...)`: the first of these keys that is there, even if it is null.
-    Function { name: "first", arguments: 1..=16, what: What::First },
-    // `has(key)`: whether the key is there, even if it is null.
-    Function { name: "has", arguments: 1..=1, what: What::Has },
-    // `any(a, b, ...)`: whether one of them holds.
-    Function { name: "any", arguments: 1..=16, what: What::Any },
-    // `contains(list, x)`: whether the list has the item, or the text the part.
-    Function { name: "contains", arguments: 2..=2, what: What::Contains },
-    // To an integer: towards 0, upwards.
-    Function { name: "trunc", arguments: 1..=1, what: What::Truncate },
-    Function { name: "ceil", arguments: 1..=1, what: What::Ceiling },
-    Function { name: "sqrt", arguments: 1..=1, what: What::Root },
-    Function { name: "ln", arguments: 1..=1, what: What::Logarithm },
-    Function { name: "min", arguments: 2..=2, what: What::Least },
-    Function { name: "max", arguments: 2..=2, what: What::Greatest },
-    // `len(x)`: the number of items of a list, of keys of an object, of bytes of a text.
-    Function { name: "len", arguments: 1..=1, what: What::Length },
-    // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
-    Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
-    // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.
-    Function { name: "each_layer", arguments: 1..=1, what: What::EachLayer },
-    // `llama3_factors(head)`: by how much frequencies are divided if the rope type is llama3, else null.
-    Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
-    // `tokens()`: the number of tokens that the tokenizer's files have.
-    Function { name: "tokens", arguments: 0..=0, what: What::Tokens },
-    // `token(text)`: the id of the token with this text.
-    Function { name: "token", arguments: 1..=1, what: What::Token },
-    // `named(a, b, ...)`: whether the model's name has one of these in it, whatever the case.
-    Function { name: "named", arguments: 1..=16, what: What::Named },
-    // `lower(text)`: the text in lower case.
-    Function { name: "lower", arguments: 1..=1, what: What::Lower },
-];
-
-/// Definitions may refer to each other this deeply.
-const MOST_DEPTH: u32 = 32;
-
-/// More layers are a damaged config.
+/// A config with more layers is damaged.
 const MOST_LAYERS: u64 = 65_536;
 
-/// What names stand for.
+/// The values of names.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope<'a> {
     /// The folder of the checkpoint.
     pub(in crate::arch) folder: &'a dyn Folder,
-    /// The same as it was given.
+    /// The folder's path as it was given.
     pub(in crate::arch) given: &'a Path,
     /// The file that errors name.
     pub(in crate::arch) path: &'a Path,
@@ -98,10 +27,10 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) numbers: &'a Numbers,
     pub(in crate::arch) rope: Option<&'a Rope<'a>>,
     pub(in crate::arch) layer: Option<u64>,
-    /// How many tokens there are, where no files of a tokenizer say it.
+    /// The number of tokens, if not to be counted in the tokenizer's files.
     pub(in crate::arch) tokens: Option<u64>,
     pub(in crate::arch) depth: u32,
-    /// The definition that is evaluated: inside of it, its name is that of the config's key.
+    /// The definition that is being evaluated. Its own name is that of a key there.
     pub(in crate::arch) inside: Option<&'a str>,
 }
 
@@ -125,17 +54,17 @@ impl<'a> Scope<'a> {
         self.path
     }
 
-    /// The same, inside of a layer.
+    /// The same scope inside a layer.
     pub(crate) const fn at(self, layer: Option<u64>) -> Self {
         Self { layer, ..self }
     }
 
-    /// The same, where the tokens have been counted already.
+    /// The same scope with a known number of tokens.
     pub(crate) const fn with_tokens(self, tokens: Option<u64>) -> Self {
         Self { tokens, ..self }
     }
 
-    /// The value; `None` if the expression gives up.
+    /// Evaluates an expression; `None` if it skips.
     pub(crate) fn value(&self, expression: &'a Expression) -> Result<Option<Value>, Error> {
         match self.node(&expression.node) {
             Ok(value) => Ok(Some(value)),
@@ -144,7 +73,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The value, which must be there unless the expression gives up.
+    /// Evaluates an expression that must not be null; `None` if it skips.
     pub(crate) fn needed(&self, expression: &'a Expression) -> Result<Option<Value>, Error> {
         match self.value(expression)? {
             Some(Value::Null) => {
@@ -158,14 +87,14 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The value as a number without sign.
+    /// The value as an unsigned integer.
     pub(crate) fn unsigned(&self, expression: &'a Expression) -> Result<u64, Error> {
         let value = self.needed(expression)?.unwrap_or(Value::Null);
         let integer = value.as_u64();
         integer.ok_or_else(|| self.wrong(expression, &value, "an integer that is not negative"))
     }
 
-    /// The value as a signed number.
+    /// The value as a signed integer.
     pub(crate) fn signed(&self, expression: &'a Expression) -> Result<i64, Error> {
         let value = self.needed(expression)?.unwrap_or(Value::Null);
         value.as_i64().ok_or_else(|| self.wrong(expression, &value, "an integer"))
@@ -176,7 +105,7 @@ impl<'a> Scope<'a> {
         Ok(self.value(expression)?.is_some_and(|value| truth(&value)))
     }
 
-    /// A count of things that repeat.
+    /// The value as a number of layers or experts.
     pub(crate) fn count(&self, expression: &'a Expression) -> Result<u64, Error> {
         match self.unsigned(expression)? {
             count if count <= MOST_LAYERS => Ok(count),
@@ -184,7 +113,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The error for a value of another kind than is needed.
+    /// The error for a value of the wrong type.
     pub(crate) fn wrong(
         &self,
         expression: impl ToString,
@@ -211,10 +140,13 @@ impl<'a> Scope<'a> {
             }
             Node::List(items) => items.iter().map(|item| self.node(item)).collect(),
             Node::Not(node) => Ok((!truth(&self.node(node)?)).into()),
-            Node::Or(first, second) => match self.node(first)? {
+            Node::Coalesce(first, second) => match self.node(first)? {
                 Value::Null => self.node(second),
                 value => Ok(value),
             },
+            Node::Or(first, second) => {
+                Ok((self.strict_truth(first)? || self.strict_truth(second)?).into())
+            }
             Node::And(first, second) => {
                 Ok((truth(&self.node(first)?) && truth(&self.node(second)?)).into())
             }
@@ -224,6 +156,19 @@ impl<'a> Scope<'a> {
             }
             Node::Call(function, arguments) => self.call(function, arguments),
         }
+    }
+
+    /// An operand of `or`. Null is refused like any other value that is neither true nor false:
+    /// where it can appear, `??` was probably meant.
+    fn strict_truth(&self, node: &'a Node) -> Result<bool, Stop> {
+        let value = self.node(node)?;
+        value.as_bool().ok_or_else(|| {
+            let operand = match node {
+                Node::Name(name) => name,
+                _ => "an operand of \"or\"",
+            };
+            self.wrong(operand, &value, "true or false (\"??\" replaces null)").into()
+        })
     }
 
     fn name(&self, name: &'a str) -> Found {
@@ -252,7 +197,7 @@ impl<'a> Scope<'a> {
         Ok(value.cloned().unwrap_or_default())
     }
 
-    /// Whether a name is there, be it null.
+    /// Whether a name is present, even if it is null.
     fn has(&self, node: &Node) -> bool {
         let Node::Name(name) = node else { return true };
         match name.split_once('.') {
@@ -443,7 +388,7 @@ impl<'a> Scope<'a> {
                     _ => vec![name.clone()],
                 }
             }
-            Node::Or(a, b) => [self.missing(a), self.missing(b)].concat(),
+            Node::Coalesce(a, b) => [self.missing(a), self.missing(b)].concat(),
             Node::Call(Function { what: What::First, .. }, names) => {
                 names.iter().flat_map(|name| self.missing(name)).collect()
             }
@@ -454,7 +399,7 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// What is at a place such as `a.b` in an object.
+/// The value at a path such as `a.b` in an object.
 pub(in crate::arch) fn path<'m>(map: &'m Map<String, Value>, path: &str) -> Option<&'m Value> {
     match path.split_once('.') {
         Some((key, rest)) => map.get(key)?.as_object().and_then(|map| self::path(map, rest)),
@@ -473,7 +418,7 @@ fn truth(value: &Value) -> bool {
     }
 }
 
-/// Equality, in which 1 and 1.0 are the same.
+/// Equality; 1 and 1.0 are equal.
 fn same(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a == b,

@@ -1,21 +1,26 @@
-//! Short expressions over the keys of a config, as the descriptions of architectures use them.
+//! Expressions over the keys of a config, for the descriptions of architectures.
+//!
+//! `spec/architectures.md` documents the language. In short:
 //!
 //! | form | means |
 //! |---|---|
-//! | `hidden_size`, `quantization_config.bits` | a number of the description, else a key of the config; null if there is none |
-//! | `rope.factor`, `raw.sliding_window` | a key of the rotary embedding; a key of `config.json` as it stands there |
-//! | `12`, `0.5`, `'text'`, `true`, `null`, `[a, b]` | itself |
-//! | `a or b` | `a`, or `b` if `a` is null |
-//! | `+ - *`, `/` | with integers, integers; `/` is never one |
-//! | `a // b`, `a % b` | quotient rounded down, and what is left |
-//! | `== != < <= > >=`, `and`, `not` | truth; null, false, 0 and what is empty count as false |
+//! | `hidden_size`, `in.deep` | a number of the description, else a key of the config, else null |
+//! | `rope.factor`, `raw.a` | a key of the rotary embedding; a key without defaults |
+//! | `12`, `0.5`, `'text'`, `true`, `null`, `[a, b]` | a literal |
+//! | `a ?? b` | `a`, or `b` if `a` is null |
+//! | `+ - *`, `/` | arithmetic; integers give an integer, except with `/` |
+//! | `a // b`, `a % b` | quotient rounded down, remainder |
+//! | `== != < <= > >=`, `and`, `not` | truth; null, false, 0 and anything empty count as false |
+//! | `a or b` | whether `a` or `b` holds; each must be true or false |
 //! | `list[i]` | an item, counted from 0 |
-//! | `f(a, b)` | a function of the table [`FUNCTIONS`](evaluate::FUNCTIONS) |
-//! | `skip` | gives up: there is nothing to write |
+//! | `f(a, b)` | a function of the table [`FUNCTIONS`](function::FUNCTIONS) |
+//! | `skip` | ends the evaluation: nothing is written |
 //!
 //! Arithmetic with null gives null.
 
+mod definitions;
 mod evaluate;
+mod function;
 mod keys;
 mod names;
 mod parse;
@@ -28,7 +33,7 @@ use serde_json::Value;
 
 pub(crate) use evaluate::Scope;
 
-/// An expression, with the text that it was read from.
+/// An expression, with the text that it was parsed from.
 #[derive(Clone, Debug)]
 pub struct Expression {
     text: String,
@@ -44,10 +49,11 @@ enum Node {
     Item(Box<Node>, Box<Node>),
     List(Vec<Node>),
     Not(Box<Node>),
+    Coalesce(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     And(Box<Node>, Box<Node>),
     Binary(Operator, Box<Node>, Box<Node>),
-    Call(&'static evaluate::Function, Vec<Node>),
+    Call(&'static function::Function, Vec<Node>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,30 +72,44 @@ enum Operator {
     GreaterOrEqual,
 }
 
+impl Operator {
+    const fn compares(self) -> bool {
+        matches!(
+            self,
+            Self::Equal
+                | Self::Unequal
+                | Self::Less
+                | Self::LessOrEqual
+                | Self::Greater
+                | Self::GreaterOrEqual
+        )
+    }
+}
+
 impl Expression {
-    /// Read an expression.
+    /// Parses an expression.
     ///
     /// # Errors
-    /// If it is none; the text says where and why.
+    /// If `text` is no expression; the error says where and why.
     pub fn parse(text: &str) -> Result<Self, String> {
         let node = parse::parse(text).map_err(|why| format!("expression {text:?}: {why}"))?;
         Ok(Self { text: text.trim().to_owned(), node })
     }
 
-    /// Read expressions with commas between them.
+    /// Parses expressions separated by commas.
     ///
     /// # Errors
-    /// If one is none.
+    /// If one of them is no expression.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
         parse::split(text, ',').into_iter().map(Self::parse).collect()
     }
 
-    /// Whether it stands for itself.
+    /// Whether it is a literal.
     pub(super) const fn is_literal(&self) -> bool {
         matches!(self.node, Node::Literal(_))
     }
 
-    /// What stands for itself.
+    /// A literal.
     pub(super) fn literal(value: Value) -> Self {
         Self { text: value.to_string(), node: Node::Literal(value) }
     }

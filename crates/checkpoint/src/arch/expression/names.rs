@@ -1,15 +1,13 @@
-//! The names in an expression.
+//! Names in an expression, and what can be said of it without a config.
 
 use serde_json::Value;
 
+use super::definitions::{Definitions, Meaning};
 use super::{Expression, Node};
 use crate::arch::Numbers;
 
-/// Definitions may refer to each other this deeply.
-const MOST_DEPTH: u32 = 32;
-
 impl Expression {
-    /// The names of numbers and keys, as often as they stand there.
+    /// The names of numbers and keys, as often as they occur.
     pub(in crate::arch) fn names(&self) -> Vec<&str> {
         let mut names = Vec::new();
         self.node.visit(&mut |node| {
@@ -35,26 +33,55 @@ impl Expression {
         classes
     }
 
-    /// Whether its value needs the number of a layer, perhaps through definitions.
-    pub(in crate::arch) fn asks_for_layer(&self, numbers: &Numbers) -> bool {
-        fn walk(node: &Node, numbers: &Numbers, inside: Option<&str>, depth: u32) -> bool {
+    /// Whether an operand of an `or` in it can be neither true nor false. A key of the config can
+    /// be anything as far as this tells.
+    pub(in crate::arch) fn misuses_or(&self, numbers: &Numbers) -> bool {
+        fn can_be_truth(node: &Node, definitions: Definitions<'_>) -> bool {
+            let can = |node: &Node| can_be_truth(node, definitions);
             match node {
-                Node::Name(name) if name == "layer" => true,
-                Node::Name(name) => {
-                    let number = numbers.iter().find(|(key, _)| key == name);
-                    number.filter(|(key, _)| depth > 0 && inside != Some(key.as_str())).is_some_and(
-                        |(key, number)| walk(&number.node, numbers, Some(key), depth - 1),
-                    )
-                }
-                // It gives each layer its number.
-                Node::Call(function, _) if function.name == "each_layer" => false,
-                _ => node.children().into_iter().any(|child| walk(child, numbers, inside, depth)),
+                Node::Literal(value) => value.is_boolean(),
+                Node::Skip | Node::List(_) => false,
+                Node::Item(..) | Node::Not(_) | Node::Or(..) | Node::And(..) => true,
+                Node::Coalesce(a, b) => can(a) && can(b),
+                Node::Binary(operator, ..) => operator.compares(),
+                Node::Call(function, arguments) => match function.choices() {
+                    Some(start) => arguments[start..].iter().all(can),
+                    None => function.gives_truth(),
+                },
+                Node::Name(name) => match definitions.meaning(name) {
+                    Meaning::Number(node, there) => can_be_truth(node, there),
+                    Meaning::Key | Meaning::Endless => true,
+                },
             }
         }
-        walk(&self.node, numbers, None, MOST_DEPTH)
+        let definitions = Definitions::new(numbers);
+        let mut misused = false;
+        self.node.visit(&mut |node| {
+            if let Node::Or(a, b) = node {
+                misused |= !(can_be_truth(a, definitions) && can_be_truth(b, definitions));
+            }
+        });
+        misused
     }
 
-    /// The definitions through which `name`, which this defines, refers to itself; itself last.
+    /// Whether its value depends on the number of a layer, perhaps through definitions.
+    pub(in crate::arch) fn asks_for_layer(&self, numbers: &Numbers) -> bool {
+        fn walk(node: &Node, definitions: Definitions<'_>) -> bool {
+            match node {
+                Node::Name(name) if name == "layer" => true,
+                Node::Name(name) => match definitions.meaning(name) {
+                    Meaning::Number(node, there) => walk(node, there),
+                    Meaning::Key | Meaning::Endless => false,
+                },
+                // It gives each layer its number.
+                Node::Call(function, _) if function.name == "each_layer" => false,
+                _ => node.children().into_iter().any(|child| walk(child, definitions)),
+            }
+        }
+        walk(&self.node, Definitions::new(numbers))
+    }
+
+    /// The definitions through which `name`, which this defines, refers to itself; `name` is last.
     pub(in crate::arch) fn way_back_to(
         &self,
         name: &str,
@@ -94,19 +121,21 @@ impl Expression {
 }
 
 impl Node {
-    /// The parts of which it consists.
-    fn children(&self) -> Vec<&Self> {
+    /// The nodes directly below it.
+    pub(super) fn children(&self) -> Vec<&Self> {
         match self {
             Self::Literal(_) | Self::Skip | Self::Name(_) => Vec::new(),
             Self::Not(node) => vec![node],
-            Self::Item(a, b) | Self::Or(a, b) | Self::And(a, b) | Self::Binary(_, a, b) => {
-                vec![a, b]
-            }
+            Self::Item(a, b)
+            | Self::Coalesce(a, b)
+            | Self::Or(a, b)
+            | Self::And(a, b)
+            | Self::Binary(_, a, b) => vec![a, b],
             Self::List(nodes) | Self::Call(_, nodes) => nodes.iter().collect(),
         }
     }
 
-    /// Look at it and everything in it.
+    /// Visits it and all nodes below it.
     fn visit<'a>(&'a self, on: &mut impl FnMut(&'a Self)) {
         on(self);
         self.children().into_iter().for_each(|child| child.visit(on));

@@ -1,15 +1,16 @@
-//! From text to an expression.
+//! Parses expressions.
 
 use serde_json::Value;
 
-use super::evaluate::FUNCTIONS;
+use super::function::FUNCTIONS;
 use super::{Node, Operator};
 use crate::arch::mistake::did_you_mean;
 
-/// Deeper ones are refused.
+/// Expressions nested more deeply are rejected.
 const MOST_DEPTH: usize = 32;
 
-/// The operators of each level, from those that bind least; the longer texts come first.
+/// The operators of each level, beginning with those that bind least. Longer ones come before
+/// their prefixes.
 const LEVELS: &[&[(&str, Operator)]] = &[
     &[
         ("==", Operator::Equal),
@@ -30,14 +31,14 @@ const LEVELS: &[&[(&str, Operator)]] = &[
 
 pub(super) fn parse(text: &str) -> Result<Node, String> {
     let mut parser = Parser { rest: text, depth: 0 };
-    let node = parser.either()?;
+    let node = parser.expression()?;
     match parser.peek() {
         "" => Ok(node),
         rest => Err(format!("{rest:?} is left over")),
     }
 }
 
-/// The parts of a text between separators that are in no brackets and no quotes.
+/// Splits a text at separators outside brackets and quotes.
 pub(crate) fn split(text: &str, separator: char) -> Vec<&str> {
     let (mut depth, mut quoted, mut start) = (0_i32, false, 0);
     let mut parts = Vec::new();
@@ -63,13 +64,13 @@ struct Parser<'t> {
 }
 
 impl<'t> Parser<'t> {
-    /// What is left, without spaces in front.
+    /// The rest, without leading spaces.
     fn peek(&mut self) -> &'t str {
         self.rest = self.rest.trim_start();
         self.rest
     }
 
-    /// Take a sign.
+    /// Consumes a sign, if it comes next.
     fn sign(&mut self, sign: &str) -> bool {
         let rest = self.peek().strip_prefix(sign);
         self.rest = rest.unwrap_or(self.rest);
@@ -83,7 +84,7 @@ impl<'t> Parser<'t> {
         Err(format!("{sign:?} is missing before {:?}", self.peek()))
     }
 
-    /// Take a name, which may have dots in it.
+    /// Consumes a name, which may contain dots.
     fn word(&mut self) -> &'t str {
         let rest = self.peek();
         let part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.';
@@ -95,7 +96,7 @@ impl<'t> Parser<'t> {
         &rest[..end]
     }
 
-    /// Take a name if it is this one.
+    /// Consumes a name, if it is this one.
     fn keyword(&mut self, word: &str) -> bool {
         let before = self.rest;
         let is = self.word() == word;
@@ -105,16 +106,24 @@ impl<'t> Parser<'t> {
         is
     }
 
-    fn either(&mut self) -> Result<Node, String> {
+    fn expression(&mut self) -> Result<Node, String> {
         self.depth += 1;
         if self.depth > MOST_DEPTH {
             return Err("it is nested too deeply".to_owned());
         }
+        let mut node = self.either()?;
+        while self.sign("??") {
+            node = Node::Coalesce(Box::new(node), Box::new(self.either()?));
+        }
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn either(&mut self) -> Result<Node, String> {
         let mut node = self.both()?;
         while self.keyword("or") {
             node = Node::Or(Box::new(node), Box::new(self.both()?));
         }
-        self.depth -= 1;
         Ok(node)
     }
 
@@ -147,7 +156,7 @@ impl<'t> Parser<'t> {
     fn item(&mut self) -> Result<Node, String> {
         let mut node = self.single()?;
         while self.sign("[") {
-            node = Node::Item(Box::new(node), Box::new(self.either()?));
+            node = Node::Item(Box::new(node), Box::new(self.expression()?));
             self.expect("]")?;
         }
         Ok(node)
@@ -155,7 +164,7 @@ impl<'t> Parser<'t> {
 
     fn single(&mut self) -> Result<Node, String> {
         if self.sign("(") {
-            let node = self.either()?;
+            let node = self.expression()?;
             self.expect(")")?;
             return Ok(node);
         }
@@ -226,7 +235,7 @@ impl<'t> Parser<'t> {
             if !items.is_empty() {
                 self.expect(",")?;
             }
-            items.push(self.either()?);
+            items.push(self.expression()?);
         }
         Ok(items)
     }
@@ -248,6 +257,8 @@ mod tests {
             ("'a", "quote"),
             ("1.2.3", "no number"),
             ("a ||", "left over"),
+            ("a ? b", "left over"),
+            ("a ??", "no value"),
         ] {
             let error = Expression::parse(text).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");

@@ -6,8 +6,9 @@ use crate::arch::Config;
 #[test]
 fn values_follow_from_the_config() {
     let config = Config::of(json!({
-        "a": 7, "half": 0.5, "none": null, "list": [3, 4], "yes": true, "kind": "x", "in": {"deep": 9},
-        "num_layers": 3, "names": {"10": "j", "9": "i"}, "texts": {"10": "j", "9": "i", "x": "x"},
+        "a": 7, "half": 0.5, "none": null, "list": [3, 4], "yes": true, "kind": "x",
+        "in": {"deep": 9}, "num_layers": 3, "names": {"10": "j", "9": "i"},
+        "texts": {"10": "j", "9": "i", "x": "x"},
     }));
     let numbers: Numbers = [
         ("a", "a * 2"),
@@ -30,7 +31,10 @@ fn values_follow_from_the_config() {
         ("b // 4 + b % 4", json!(6)),
         ("b / 4", json!(3.75)),
         ("trunc(half * b)", json!(7)),
-        ("absent or none or 5", json!(5)),
+        ("absent ?? none ?? 5", json!(5)),
+        ("yes ?? 5 // 0", json!(true)),
+        ("not yes or a == 14 and yes", json!(true)),
+        ("absent ?? (yes and not yes or has(absent))", json!(false)),
         ("absent + 1", json!(null)),
         ("first(absent, none, b)", json!(null)),
         ("first(absent, b)", json!(15)),
@@ -53,14 +57,19 @@ fn values_follow_from_the_config() {
     ] {
         assert_eq!(value(text), Some(expected), "{text}");
     }
-    assert_eq!(value("1 + (absent or skip)"), None);
-    for (text, why) in [("1 // (a - 14)", "above 0"), ("kind + 1", "number"), ("loop", "by itself")]
-    {
+    assert_eq!(value("1 + (absent ?? skip)"), None);
+    for (text, why) in [
+        ("1 // (a - 14)", "above 0"),
+        ("kind + 1", "number"),
+        ("loop", "by itself"),
+        ("absent or yes", "\"absent\" is null, expected true or false (\"??\" replaces null)"),
+        ("not yes or a", "\"a\" is 14, expected true or false"),
+    ] {
         let expression = Expression::parse(text).unwrap();
         let error = scope.value(&expression).unwrap_err().to_string();
         assert!(error.contains(why), "{text}: {error}");
     }
-    let expression = Expression::parse("a * (absent or none)").unwrap();
+    let expression = Expression::parse("a * (absent ?? none)").unwrap();
     let error = scope.needed(&expression).unwrap_err().to_string();
     assert!(error.contains("absent or none"), "{error}");
 }

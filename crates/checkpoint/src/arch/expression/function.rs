@@ -1,0 +1,88 @@
+//! The functions that expressions can call.
+
+use std::ops::RangeInclusive;
+
+/// A function that expressions can call.
+#[derive(Debug)]
+pub(in crate::arch) struct Function {
+    pub(super) name: &'static str,
+    pub(super) arguments: RangeInclusive<usize>,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    If,
+    First,
+    Has,
+    Any,
+    Contains,
+    Truncate,
+    Ceiling,
+    Root,
+    Logarithm,
+    Least,
+    Greatest,
+    Length,
+    SortedValues,
+    EachLayer,
+    RopeFactors,
+    Tokens,
+    Token,
+    Named,
+    Lower,
+}
+
+/// The table of functions.
+#[rustfmt::skip]
+pub(super) const FUNCTIONS: &[Function] = &[
+    // `if(condition, a, b)`: only one of the two is evaluated.
+    Function { name: "if", arguments: 3..=3, what: What::If },
+    // `first(a, b, ...)`: the first of these keys that is present, even if it is null.
+    Function { name: "first", arguments: 1..=16, what: What::First },
+    // `has(key)`: whether the key is present, even if it is null.
+    Function { name: "has", arguments: 1..=1, what: What::Has },
+    // `any(a, b, ...)`: whether one of them holds.
+    Function { name: "any", arguments: 1..=16, what: What::Any },
+    // `contains(list, x)`: whether the list has the item, or the string the substring.
+    Function { name: "contains", arguments: 2..=2, what: What::Contains },
+    // To an integer: towards 0, upwards.
+    Function { name: "trunc", arguments: 1..=1, what: What::Truncate },
+    Function { name: "ceil", arguments: 1..=1, what: What::Ceiling },
+    Function { name: "sqrt", arguments: 1..=1, what: What::Root },
+    Function { name: "ln", arguments: 1..=1, what: What::Logarithm },
+    Function { name: "min", arguments: 2..=2, what: What::Least },
+    Function { name: "max", arguments: 2..=2, what: What::Greatest },
+    // `len(x)`: the number of items of a list, of keys of an object, of bytes of a string.
+    Function { name: "len", arguments: 1..=1, what: What::Length },
+    // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
+    Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
+    // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.
+    Function { name: "each_layer", arguments: 1..=1, what: What::EachLayer },
+    // `llama3_factors(head)`: the divisors of frequencies if the rope type is llama3, else null.
+    Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
+    // `tokens()`: the number of tokens in the file.
+    Function { name: "tokens", arguments: 0..=0, what: What::Tokens },
+    // `token(string)`: the id of this token.
+    Function { name: "token", arguments: 1..=1, what: What::Token },
+    // `named(a, b, ...)`: whether the model's name contains one of these, ignoring case.
+    Function { name: "named", arguments: 1..=16, what: What::Named },
+    // `lower(string)`: the string in lower case.
+    Function { name: "lower", arguments: 1..=1, what: What::Lower },
+];
+
+impl Function {
+    /// Whether its value is true or false whatever its arguments are.
+    pub(super) const fn gives_truth(&self) -> bool {
+        matches!(self.what, What::Has | What::Any | What::Contains | What::Named)
+    }
+
+    /// Whether its value is that of one of its arguments, which begin at this place.
+    pub(super) const fn choices(&self) -> Option<usize> {
+        match self.what {
+            What::If => Some(1),
+            What::First => Some(0),
+            _ => None,
+        }
+    }
+}

@@ -16,7 +16,6 @@
 pub mod block;
 pub mod check;
 pub mod container;
-pub mod cursor;
 mod error;
 pub mod file_type;
 mod limits;

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use super::shard::SHARD_COUNT;
-use super::value::Sink;
+use super::sink::Sink;
 use super::{
     ALIGNMENT_KEY, DEFAULT_ALIGNMENT, Endian, MAGIC, Metadata, Shape, TensorInfo, TensorType,
     VERSION, Value, WriteError,

@@ -1,7 +1,8 @@
-use super::header::{Counts, EntryStart};
+use super::counts::Counts;
+use super::cursor::Cursor;
+use super::entries::EntryStart;
 use super::walk::Walk;
 use super::{Array, Header};
-use crate::cursor::Cursor;
 use crate::{Error, Limits};
 
 /// Reads a header piece by piece: nothing is read twice, and the pieces need not be kept.
@@ -96,5 +97,28 @@ impl HeaderParser {
         let file_bytes = walk.cursor.file_bytes();
         let done = std::mem::replace(self, Self::new(file_bytes, &self.limits));
         Ok(done.begun.expect("it was begun").0)
+    }
+}
+
+impl Header {
+    /// Read the header of a file that is wholly in `file`.
+    ///
+    /// Afterwards the data of every tensor of a known type lies inside the file. Nothing is
+    /// reserved for a count before it was compared with the bytes that are left.
+    ///
+    /// # Errors
+    /// The first fault: truncation, unknown version or value type, duplicate names, sizes that do not
+    /// fit.
+    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+        Self::parse_prefix(file, file.len() as u64, &Limits::DEFAULT)
+    }
+
+    /// Read the header from the first bytes of a file of `file_bytes` bytes.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse); [`ErrorKind::PrefixTooShort`](crate::ErrorKind::PrefixTooShort) if the header goes on behind
+    /// `prefix`.
+    pub fn parse_prefix(prefix: &[u8], file_bytes: u64, limits: &Limits) -> Result<Self, Error> {
+        HeaderParser::new(file_bytes, limits).parse(prefix)
     }
 }

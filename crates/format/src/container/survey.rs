@@ -1,11 +1,10 @@
 //! Reading a damaged header as far as it goes.
 
-use std::mem::discriminant;
-
-use super::header::Counts;
+use super::counts::Counts;
+use super::cursor::Cursor;
+use super::faults::Faults;
 use super::walk::Walk;
-use super::{Endian, Header};
-use crate::cursor::Cursor;
+use super::{Endian, Fault, Header};
 use crate::error::Place;
 use crate::{Counted, Error, ErrorKind, Limits};
 
@@ -24,46 +23,6 @@ pub struct Survey {
     pub all_tensors: bool,
     /// The faults in the order in which they were met.
     pub faults: Vec<Fault>,
-}
-
-/// A fault of a header.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// The fault where it was first met.
-    pub error: Error,
-    /// How many faults of this kind were met in the same metadata entry or tensor; beyond some
-    /// hundred entries with the same kind, in all of them.
-    pub times: u64,
-}
-
-/// Collects faults in bounded space.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    list: Vec<Fault>,
-}
-
-impl Faults {
-    /// Most faults of one kind that are kept apart.
-    const MOST: usize = 256;
-
-    pub(crate) fn note(&mut self, error: Error) {
-        let alike = |fault: &&mut Fault| {
-            discriminant(&fault.error.kind) == discriminant(&error.kind)
-                && discriminant(&fault.error.place) == discriminant(&error.place)
-        };
-        let kept = self.list.iter_mut().filter(alike).count();
-        match self.list.iter_mut().rfind(alike) {
-            Some(fault) if kept >= Self::MOST || same_entry(&fault.error, &error) => {
-                fault.times += 1;
-            }
-            _ => self.list.push(Fault { error, times: 1 }),
-        }
-    }
-}
-
-fn same_entry(one: &Error, other: &Error) -> bool {
-    let keyed = matches!(one.place, Place::Value(_) | Place::Element(_) | Place::NestedValue(_));
-    keyed && one.place == other.place
 }
 
 impl Header {

@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::hint::black_box;
 
-use super::report::{Field, Finding, Sink, shortened};
-use super::rules::{Check, RULES, any, note};
+use super::probe::{Check, note};
+use super::report::{Field, Finding, shortened};
+use super::rule::Rule;
+use super::rules;
+use super::sink::Sink;
 use crate::block::{Block, blocks_of};
 use crate::container::{Endian, Header};
 use crate::{BlockType, Defect};
@@ -59,10 +62,9 @@ impl Piece<'_> {
         sink: &mut Sink,
         native: impl Fn(&'b B) -> Cow<'b, B>,
     ) {
-        let oddities: Vec<_> = RULES
-            .iter()
-            .filter_map(|rule| {
-                let Check::Block(types) = rule.check else { return None };
+        let oddities: Vec<_> = rules::checks()
+            .filter_map(|(rule, check)| {
+                let Check::Block(types) = check else { return None };
                 let (_, oddity) = types.iter().find(|(ty, _)| *ty == self.ty)?;
                 Some((rule, oddity))
             })
@@ -92,18 +94,18 @@ impl Piece<'_> {
     }
 
     fn push_defect(&self, sink: &mut Sink, index: usize, defect: Defect) {
-        let meaning = RULES.iter().find_map(|rule| match rule.check {
+        let meaning = rules::checks().find_map(|(rule, check)| match check {
             Check::Defect(meaning) => Some((rule, meaning(defect)?)),
             _ => None,
         });
         debug_assert!(meaning.is_some(), "no rule for {defect:?}");
-        let (rule, note) = meaning.unwrap_or_else(|| (any("D003"), note(defect, "")));
+        let (rule, note) = meaning.unwrap_or_else(|| (rules::any("D003"), note(defect, "")));
         sink.push(self.finding(rule, index, note.found, note.expected));
     }
 
     fn finding(
         &self,
-        rule: &'static super::Rule,
+        rule: &'static Rule,
         index: usize,
         found: String,
         expected: String,

@@ -2,7 +2,7 @@
 
 use super::testing::strings;
 use super::*;
-use crate::{BlockType, Shape};
+use crate::{BlockType, Draft, Metadata, Shape};
 
 #[test]
 fn ids_are_unique_and_in_order() {

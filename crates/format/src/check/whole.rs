@@ -1,6 +1,6 @@
 //! The tensors of a whole language model, block by block.
 
-use super::view::View;
+use super::facts::Facts;
 use crate::container::{Header, TensorInfo, Value};
 
 /// The names of blocks: what precedes the number, and the keys that count them, the first that is there.
@@ -38,22 +38,22 @@ pub(crate) struct Stack<'v> {
 impl<'v> Whole<'v> {
     /// The tensors of the model that begins in this file, if they are all known and it is a model:
     /// no adapter, no projector of another model, no later file of a split set.
-    pub(crate) fn new(view: &View<'v>) -> Option<Self> {
-        let architecture = view.architecture()?;
-        let is_model = match view.get("general.type") {
+    pub(crate) fn new(file: &Facts<'v>) -> Option<Self> {
+        let architecture = file.architecture()?;
+        let is_model = match file.get("general.type") {
             Some(Value::String(kind)) => kind == "model",
             _ => true,
         };
-        if !is_model || NO_MODELS.contains(&architecture) || !view.all_tensors {
+        if !is_model || NO_MODELS.contains(&architecture) || !file.all_tensors {
             return None;
         }
-        let mut tensors: Vec<_> = view.header.tensors().iter().collect();
-        if view.is_shard() {
+        let mut tensors: Vec<_> = file.header.tensors().iter().collect();
+        if file.is_shard() {
             // the metadata are those of the first file
-            if view.name.as_ref()?.number != 1 {
+            if file.name.as_ref()?.number != 1 {
                 return None;
             }
-            let others = view.whole_set()?;
+            let others = file.whole_set()?;
             tensors.extend(others.iter().flat_map(|(_, header)| Header::tensors(header)));
         }
         tensors.sort_unstable_by_key(|tensor| &tensor.name);
@@ -64,7 +64,7 @@ impl<'v> Whole<'v> {
             Stack { prefix, count_keys, tensors }
         };
         let stacks = STACKS.iter().map(stack).filter(|stack| !stack.tensors.is_empty()).collect();
-        let number = |key: &str| u64::try_from(view.hyper(key)?.1.as_integer()?).ok();
+        let number = |key: &str| u64::try_from(file.hyper(key)?.1.as_integer()?).ok();
         let predictors = match (number("block_count"), number("nextn_predict_layers")) {
             (Some(blocks), Some(predictors @ 1..)) => blocks.saturating_sub(predictors),
             _ => u64::MAX,

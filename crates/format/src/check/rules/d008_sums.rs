@@ -7,9 +7,10 @@
 //! **How to fix.** These types are for activations; a model file has no use for them. Quantize the original model
 //! again, with another type.
 
-use super::{Check, Note, note};
+use super::{Check, note};
 use crate::block::blocks_of;
 use crate::block::types::{Q8_1, Q8_K};
+use crate::check::probe::Note;
 use crate::{Block, BlockType};
 
 pub(super) const CHECK: Check =

@@ -1,20 +1,20 @@
-//! The file types: what `general.file_type` says a whole file is made of.
+//! The file types: what `general.file_type` says about a whole file.
 //!
-//! A file type names a recipe: the block type that most tensors get, and rules for those that get a better
-//! or a smaller one (they are in `granule-convert`, and as tables in `spec/mixtures.md`).
+//! A file type names a mixture: the block type of most tensors, and rules for those that get a
+//! better or a smaller one. The rules are in `granule-convert` and, as tables, in
+//! `spec/mixtures.md`.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::BlockType;
-
-/// Added to the number in `general.file_type` when it was guessed from the tensors rather than chosen.
-pub const GUESSED: u32 = 1024;
 
 /// Builds the enum and its lookups from the table below.
 macro_rules! file_types {
     ($( $(#[$doc:meta])* $name:ident = $number:expr, $default:expr, [$($alias:literal),*]; )*) => {
-        /// What a whole file is quantized to.
+        /// The mixture of block types that a whole file is quantized to.
+        ///
+        /// Exhaustive on purpose: the tables of mixtures must not compile while one lacks a type.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
         pub enum FileType { $( $(#[$doc])* $name, )* }
@@ -48,10 +48,11 @@ macro_rules! file_types {
     };
 }
 
+use crate::prelude::*;
 use BlockType as T;
 
-// The table of file types: name, number, default block type, other names. Where two rows have one number, the
-// first is found by it.
+// The table of file types: name, number, default block type, other names. Where two rows have one
+// number, the first is found by it.
 file_types! {
     /// One bit a value: signs and a scale for 128 values.
     Q1_0 = Some(40), Some(T::Q1_0), [];
@@ -125,19 +126,22 @@ file_types! {
     F32 = Some(0), Some(T::F32), [];
     /// Every tensor keeps its type.
     COPY = None, None, [];
-    /// MXFP4 in dense tensors as well. It has no number of its own and takes that of MXFP4_MOE.
+    /// MXFP4 in dense tensors as well. It has no number of its own and uses that of MXFP4_MOE.
     MXFP4 = Some(38), Some(T::MXFP4), [];
-    /// Four-bit floating point with an 8-bit floating point scale for 16 values.
+    /// Four-bit floating point with an 8-bit floating-point scale for 16 values.
     NVFP4 = Some(39), Some(T::NVFP4), [];
 }
 
 impl FileType {
-    /// The file type with this number in `general.file_type` (without [`GUESSED`]).
+    /// Added to the number in `general.file_type` when it was guessed from the tensors, not chosen.
+    pub const GUESSED: u32 = 1024;
+
+    /// The file type with this number in `general.file_type` (without [`GUESSED`](Self::GUESSED)).
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.iter().copied().find(|file_type| file_type.number() == Some(number))
     }
 
-    /// The file type with this name or alias, whatever its case.
+    /// Returns the file type with this name or alias, ignoring case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|file_type| {
             file_type.name().eq_ignore_ascii_case(name)
@@ -169,8 +173,9 @@ impl fmt::Display for FileType {
 
 /// No file type has this name or number.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive] // more may be told of it
 pub struct UnknownFileType {
-    /// What was looked for.
+    /// The unknown name or number.
     pub text: String,
 }
 
@@ -184,7 +189,7 @@ impl fmt::Display for UnknownFileType {
     }
 }
 
-impl std::error::Error for UnknownFileType {}
+impl core::error::Error for UnknownFileType {}
 
 #[cfg(test)]
 mod tests {

@@ -30,8 +30,8 @@ impl F16 {
         u16::from_le_bytes(self.0)
     }
 
-    /// The same number in single precision; always exact. Free of branches and of look-ups for CPU features, so that
-    /// loops of it are vector code.
+    /// The same number in single precision; always exact. Free of branches and of look-ups for CPU
+    /// features, so that loops of it are vector code.
     #[inline(always)]
     pub const fn to_f32(self) -> f32 {
         let bits = self.to_bits() as u32;
@@ -55,8 +55,8 @@ impl F16 {
     }
 }
 
-impl std::fmt::Debug for F16 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for F16 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{:?}", self.to_f32())
     }
 }

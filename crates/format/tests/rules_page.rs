@@ -1,4 +1,5 @@
-//! `spec/rules.md` and `spec/check-report.schema.json` against the code. `UPDATE=1` writes the page again.
+//! `spec/rules.md` and `spec/check-report.schema.json` against the code. `UPDATE=1` writes the page
+//! again.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -68,9 +69,8 @@ fn reports_are_as_the_schema_says() {
     for folder in ["valid", "warned", "invalid"] {
         for entry in fs::read_dir(files.join(folder)).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str();
-            let siblings = Some(&[][..]);
-            let options = Options { name, siblings, ..Options::default() };
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let options = Options::default().with_name(name).with_siblings(&[]);
             let report = serde_json::to_value(check(&fs::read(&path).unwrap(), &options)).unwrap();
             for finding in report["findings"].as_array().unwrap() {
                 fields.insert(finding["field"]["part"].as_str().unwrap().to_owned());
@@ -113,7 +113,8 @@ fn rules_in_json_have_their_severity() {
     assert_eq!(RULES.iter().filter(|rule| rule.severity == Severity::Warning).count(), 27);
 }
 
-/// The first thing in `value` that the schema does not allow: the keywords that the schema uses, no others.
+/// The first thing in `value` that the schema does not allow: the keywords that the schema uses, no
+/// others.
 fn fault(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     for (keyword, argument) in schema.as_object().unwrap() {
         let is_good = match keyword.as_str() {

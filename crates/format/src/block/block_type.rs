@@ -1,8 +1,10 @@
-use std::fmt;
+use core::fmt;
+use core::str::FromStr;
+
+use crate::prelude::*;
 
 /// The table of types: name, number in the file, module. The structure in the module has the name
-/// of the type; its length in values and bytes is taken from there. Expands the macro that is
-/// given, which builds something from the table.
+/// of the type and says how many values and bytes it holds. Calls the given macro with the table.
 macro_rules! block_types {
     ($build:ident) => {
         $build! { ($)
@@ -32,21 +34,28 @@ macro_rules! block_types {
             Q5_K = 13, q5_k;
             /// 256 values: 16 sub-blocks with an 8-bit scale each, 6-bit codes around zero.
             Q6_K = 14, q6_k;
-            /// 256 values: a 32-bit scale, 8-bit codes around zero and sums of 16 codes. For activations.
+            /// 256 values: a 32-bit scale, 8-bit codes around zero and sums of 16 codes. For
+            /// activations.
             Q8_K = 15, q8_k;
-            /// 256 values: 8 sub-blocks with 4-bit scale, groups of 8 from a codebook of 256, signs of even parity.
+            /// 256 values: 8 sub-blocks with 4-bit scale, groups of 8 from a codebook of 256, signs
+            /// of even parity.
             IQ2_XXS = 16, iq2_xxs;
-            /// 256 values: 16 sub-blocks with 4-bit scale, groups of 8 from a codebook of 512, signs of even parity.
+            /// 256 values: 16 sub-blocks with 4-bit scale, groups of 8 from a codebook of 512,
+            /// signs of even parity.
             IQ2_XS = 17, iq2_xs;
-            /// 256 values: 8 sub-blocks with 4-bit scale, groups of 4 from a codebook of 256, signs of even parity.
+            /// 256 values: 8 sub-blocks with 4-bit scale, groups of 4 from a codebook of 256, signs
+            /// of even parity.
             IQ3_XXS = 18, iq3_xxs;
-            /// 256 values: 8 sub-blocks with 3-bit scale and shift, groups of 8 from a ternary codebook of 2048.
+            /// 256 values: 8 sub-blocks with 3-bit scale and shift, groups of 8 from a ternary
+            /// codebook of 2048.
             IQ1_S = 19, iq1_s;
             /// 32 values: a scale and 4-bit codes for 16 uneven levels.
             IQ4_NL = 20, iq4_nl;
-            /// 256 values: 8 sub-blocks with 4-bit scale, groups of 4 from a codebook of 512, free signs.
+            /// 256 values: 8 sub-blocks with 4-bit scale, groups of 4 from a codebook of 512, free
+            /// signs.
             IQ3_S = 21, iq3_s;
-            /// 256 values: 16 sub-blocks with 4-bit scale, groups of 8 from a codebook of 1024, free signs.
+            /// 256 values: 16 sub-blocks with 4-bit scale, groups of 8 from a codebook of 1024,
+            /// free signs.
             IQ2_S = 22, iq2_s;
             /// 256 values: 8 sub-blocks with 6-bit scale, 4-bit codes for the levels of IQ4_NL.
             IQ4_XS = 23, iq4_xs;
@@ -60,7 +69,8 @@ macro_rules! block_types {
             I64 = 27, scalar;
             /// 64-bit floating point.
             F64 = 28, scalar;
-            /// 256 values: 16 sub-blocks with 3-bit scale, groups of 8 with a shift from IQ1_S's codebook.
+            /// 256 values: 16 sub-blocks with 3-bit scale, groups of 8 with a shift from IQ1_S's
+            /// codebook.
             IQ1_M = 29, iq1_m;
             /// 16-bit floating point with the exponent range of F32.
             BF16 = 30, scalar;
@@ -68,9 +78,10 @@ macro_rules! block_types {
             TQ1_0 = 34, tq1_0;
             /// 256 values: a scale and 2-bit codes for -1, 0 and 1.
             TQ2_0 = 35, tq2_0;
-            /// 32 values: a power of two and 4-bit floating point codes.
+            /// 32 values: a power of two and 4-bit floating-point codes.
             MXFP4 = 39, mxfp4;
-            /// 64 values: 4 sub-blocks with an 8-bit floating point scale each, 4-bit floating point codes.
+            /// 64 values: 4 sub-blocks with an 8-bit floating-point scale each, 4-bit
+            /// floating-point codes.
             NVFP4 = 40, nvfp4;
             /// 128 values: a scale and a sign each.
             Q1_0 = 41, q1_0;
@@ -81,7 +92,7 @@ macro_rules! block_types {
 }
 pub(super) use block_types;
 
-/// Builds the type and what follows from the table alone.
+/// Builds what depends on the table alone.
 macro_rules! types {
     (($d:tt) $( $(#[$doc:meta])* $name:ident = $id:literal, $module:ident; )*) => {
         /// A type of block. The discriminant is the number that stands in the tensor table.
@@ -112,7 +123,7 @@ macro_rules! types {
 
 block_types!(types);
 
-/// Types that ggml once had: number, name, what took their place.
+/// Types that ggml once had: number, name, replacement.
 pub const REMOVED: &[(u32, &str, &str)] = &[
     (4, "Q4_2", "Q4_0 or Q4_K"),
     (5, "Q4_3", "Q4_1 or Q4_K"),
@@ -130,7 +141,7 @@ impl BlockType {
         self as u32
     }
 
-    /// The type with this name, whatever its case.
+    /// Returns the type with this name, ignoring case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|ty| ty.name().eq_ignore_ascii_case(name))
     }
@@ -139,5 +150,124 @@ impl BlockType {
 impl fmt::Display for BlockType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
+    }
+}
+
+/// By name, in any case: `Q4_K`, `q4_k`.
+impl FromStr for BlockType {
+    type Err = UnknownBlockType;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBlockType> {
+        Self::from_name(name).ok_or_else(|| UnknownBlockType::Name(name.to_owned()))
+    }
+}
+
+/// By the number that stands in the tensor table.
+impl TryFrom<u32> for BlockType {
+    type Error = UnknownBlockType;
+
+    fn try_from(id: u32) -> Result<Self, UnknownBlockType> {
+        Self::from_id(id).ok_or(UnknownBlockType::Id(id))
+    }
+}
+
+/// No block type has this name or number.
+///
+/// Exhaustive: a type has nothing else to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnknownBlockType {
+    /// The unknown name.
+    Name(String),
+    /// The unknown number.
+    Id(u32),
+}
+
+impl UnknownBlockType {
+    /// Returns the type with the nearest name: at most two characters inserted, removed or
+    /// replaced.
+    pub fn nearest(&self) -> Option<BlockType> {
+        /// More changes make another name of a short one.
+        const MOST_CHANGES: usize = 2;
+        let Self::Name(name) = self else { return None };
+        let changes = |ty: &BlockType| changes(name.as_bytes(), ty.name().as_bytes());
+        let nearest = BlockType::ALL.iter().copied().min_by_key(changes)?;
+        (changes(&nearest) <= MOST_CHANGES.min(name.len().saturating_sub(1))).then_some(nearest)
+    }
+}
+
+/// The fewest bytes to insert, remove or replace that make one name of the other, in any case.
+fn changes(one: &[u8], other: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, byte) in one.iter().enumerate() {
+        let mut diagonal = core::mem::replace(&mut row[0], i + 1);
+        for (j, another) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(!byte.eq_ignore_ascii_case(another));
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+impl fmt::Display for UnknownBlockType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.nearest()) {
+            (Self::Name(name), Some(nearest)) => {
+                write!(f, "{name:?} is not a block type: did you mean {nearest}?")
+            }
+            (Self::Name(name), None) => {
+                write!(f, "{name:?} is not a block type: use one of")?;
+                for (i, ty) in BlockType::ALL.iter().enumerate() {
+                    write!(f, "{} {ty}", if i == 0 { "" } else { "," })?;
+                }
+                Ok(())
+            }
+            (Self::Id(id), _) => match REMOVED.iter().find(|removed| removed.0 == *id) {
+                Some((_, name, instead)) => {
+                    write!(f, "block type {id} ({name}) was removed from the format: use {instead}")
+                }
+                None => write!(f, "no block type has the number {id}"),
+            },
+        }
+    }
+}
+
+impl core::error::Error for UnknownBlockType {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_found_by_name_and_number() {
+        for &ty in BlockType::ALL {
+            assert_eq!(ty.name().parse(), Ok(ty));
+            assert_eq!(ty.name().to_lowercase().parse(), Ok(ty));
+            assert_eq!(BlockType::try_from(ty.id()), Ok(ty));
+        }
+    }
+
+    #[test]
+    fn unknown_names_lead_to_the_nearest() {
+        for (name, expected) in [
+            ("Q4K", Some(BlockType::Q4_K)),
+            ("q4_k_m", Some(BlockType::Q4_K)),
+            ("bf-16", Some(BlockType::BF16)),
+            ("IQ3-XXS", Some(BlockType::IQ3_XXS)),
+            ("", None),
+            ("nothing", None),
+        ] {
+            let error = name.parse::<BlockType>().expect_err("no such type");
+            assert_eq!(error.nearest(), expected, "{name}");
+            let text = error.to_string();
+            assert!(text.contains(expected.map_or("F32, F16, Q4_0", BlockType::name)), "{text}");
+        }
+    }
+
+    #[test]
+    fn removed_numbers_say_what_to_use() {
+        let text = |id: u32| BlockType::try_from(id).expect_err("no such type").to_string();
+        assert_eq!(text(4), "block type 4 (Q4_2) was removed from the format: use Q4_0 or Q4_K");
+        assert_eq!(text(99), "no block type has the number 99");
     }
 }

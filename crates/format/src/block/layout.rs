@@ -1,10 +1,10 @@
-use std::fmt;
+use core::fmt;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{BlockType, Defect};
 
-/// A block as it lies in a (little-endian) file.
+/// A block as it is stored in a (little-endian) file.
 pub trait Block:
     FromBytes
     + IntoBytes
@@ -17,40 +17,40 @@ pub trait Block:
     + Sync
     + 'static
 {
-    /// The row of the table of types that this block belongs to.
+    /// The type of the block.
     const TYPE: BlockType;
     /// Values in a block.
     const LEN: usize;
     /// The same block as plain numbers.
     type Codes: Clone + fmt::Debug + PartialEq;
 
-    /// The numbers that the block's bits stand for.
+    /// Returns the numbers that the bits of the block stand for.
     fn unpack(&self) -> Self::Codes;
 
-    /// The block for these numbers: `pack(unpack(b)) == b` for every block `b`.
+    /// Returns the block for these numbers: `pack(unpack(b)) == b` for every block `b`.
     ///
     /// # Panics
     /// If a number does not fit its field.
     fn pack(codes: &Self::Codes) -> Self;
 
-    /// Write the `LEN` values of the block to `out`. This scalar form is the definition: every
-    /// faster one gives exactly these bits.
+    /// Writes the `LEN` values of the block to `out`. This scalar form is the definition: every
+    /// faster one produces exactly these bits.
     ///
     /// # Panics
     /// If `out` does not hold exactly `LEN` values.
     fn decode(&self, out: &mut [f32]);
 
-    /// What makes the block invalid, if anything: a scale that is not finite, an index outside its
-    /// codebook.
+    /// Returns what makes the block invalid, if anything: a scale that is not finite, an exponent
+    /// that stands for NaN.
     fn defect(&self) -> Option<Defect> {
         None
     }
 
-    /// The same block for a file of the other byte order: every multi-byte field is reversed.
+    /// Returns the same block in the other byte order: every multi-byte field is reversed.
     fn swap_bytes(self) -> Self;
 }
 
-/// The blocks that these bytes are; no copy is made.
+/// Interprets bytes as blocks, without a copy.
 ///
 /// # Panics
 /// If the bytes are not whole blocks.

@@ -1,19 +1,22 @@
 //! The block types: what the bytes of a tensor mean.
 //!
 //! A tensor is stored row by row; a row is a run of *blocks*, each a fixed number of bytes that
-//! holds a fixed number of values. This module has one table, [`blocks!`](self), and a file for each type:
-//! the structure as it lies in the file, [`Block::unpack`] and [`Block::pack`] between it and plain
-//! numbers, the scalar [`Block::decode`] that *defines* the values, and [`Block::defect`].
+//! holds a fixed number of values. Each type has a module here: the structure as it is stored,
+//! conversions between it and plain numbers ([`Block::unpack`], [`Block::pack`]), the scalar
+//! [`Block::decode`] that *defines* the values, and [`Block::defect`].
+//! [`BlockType`] lists the types.
+//!
+//! The structures are exhaustive: files exist, so their layouts never change.
 //!
 //! Faster decoding lives in `granule-reader`, the search for good codes in `granule-convert`, each
 //! under the same file name.
 
 mod bits;
-mod block_type;
+pub(crate) mod block_type;
 pub mod codebook;
-mod defect;
+pub(crate) mod defect;
 pub mod fp4;
-mod layout;
+pub(crate) mod layout;
 pub mod scalar;
 mod scales;
 
@@ -44,15 +47,18 @@ pub mod q8_1;
 pub mod q8_k;
 pub mod tq1_0;
 pub mod tq2_0;
-
 use zerocopy::FromBytes;
 
 use block_type::block_types;
-pub use block_type::{BlockType, REMOVED};
-pub use defect::Defect;
-pub use layout::{Block, blocks_of};
+pub use block_type::{REMOVED, UnknownBlockType};
+pub use defect::ScaleField;
+pub use layout::blocks_of;
 
-/// Builds what follows from the table and the structures.
+pub(crate) use block_type::BlockType;
+pub(crate) use defect::Defect;
+pub(crate) use layout::Block;
+
+/// Builds what depends on the table and the structures.
 macro_rules! structures {
     (($d:tt) $( $(#[$doc:meta])* $name:ident = $id:literal, $module:ident; )*) => {
         impl BlockType {
@@ -69,12 +75,16 @@ macro_rules! structures {
 
         $( const _: () = assert!(<$module::$name as Block>::TYPE as u32 == $id); )*
 
-        /// The block structures, each under the name of its type.
+        /// The block structures by the names of their types, for
+        /// [`with_block!`](crate::with_block); other code names
+        /// them by their modules.
+        #[doc(hidden)]
         pub mod types {
             $( pub use super::$module::$name; )*
         }
 
-        /// Runs code with a type that stands for the block structure of a [`BlockType`](crate::BlockType).
+        /// Runs code with a type that stands for the block structure of a
+        /// [`BlockType`](crate::BlockType).
         ///
         /// ```
         /// use granule_format::{Block, BlockType, with_block};
@@ -101,8 +111,8 @@ impl BlockType {
     /// Bytes of a row of `values` values; `None` if they are not whole blocks or the number does
     /// not fit.
     ///
-    /// Sizes are asked of a row, not computed from blocks, so that a type with a header for each
-    /// row can be added without touching its users.
+    /// Ask for the size of a row instead of computing it from blocks: a type with a header for each
+    /// row can then be added without touching its users.
     pub const fn row_bytes(self, values: u64) -> Option<u64> {
         if !values.is_multiple_of(self.block_values() as u64) {
             return None;
@@ -110,7 +120,7 @@ impl BlockType {
         (values / self.block_values() as u64).checked_mul(self.block_bytes() as u64)
     }
 
-    /// Bits that a value takes on average.
+    /// Returns the average number of bits per value.
     pub fn bits_per_value(self) -> f64 {
         self.block_bytes() as f64 * 8.0 / self.block_values() as f64
     }
@@ -120,21 +130,22 @@ impl BlockType {
         self.block_values() > 1
     }
 
-    /// Decode a row by the definition. `out` holds as many values as the blocks in `row`.
+    /// Decodes a row by the definition. `out` holds as many values as the blocks in `row`.
     ///
     /// # Panics
     /// If `row` is not whole blocks, or `out` does not have their number of values.
     pub fn decode_row(self, row: &[u8], out: &mut [f32]) {
         with_block!(self, B => {
             let blocks = blocks_of::<B>(row);
-            assert_eq!(out.len(), blocks.len() * B::LEN, "values for {} {self} blocks", blocks.len());
+            let count = blocks.len();
+            assert_eq!(out.len(), count * B::LEN, "values for {count} {self} blocks");
             for (block, out) in blocks.iter().zip(out.chunks_exact_mut(B::LEN)) {
                 block.decode(out);
             }
         });
     }
 
-    /// The first invalid block of a row, by its index, and what is wrong with it.
+    /// Returns the index of the first invalid block of a row and its defect.
     ///
     /// # Panics
     /// If `row` is not whole blocks.
@@ -144,7 +155,7 @@ impl BlockType {
         })
     }
 
-    /// Reverse the byte order of a row, in place.
+    /// Reverses the byte order of a row, in place.
     ///
     /// # Panics
     /// If `row` is not whole blocks.

@@ -2,6 +2,7 @@ use super::kind::FileKind;
 use super::options::Options;
 use super::probe::{Check, Out, note};
 use super::report::{Field, Finding, Report};
+use super::rule::Rule;
 use super::rules;
 use super::scan::{self, Piece};
 use super::sibling::Sibling;
@@ -10,8 +11,9 @@ use super::view::View;
 use crate::Error;
 use crate::container::{Draft, Header, ShardName, Survey};
 use crate::error::Place;
+use crate::prelude::*;
 
-/// Check a whole file.
+/// Checks a whole file.
 pub fn check(file: &[u8], options: &Options<'_>) -> Report {
     let mut checker = Checker::new(file, options);
     for piece in checker.pieces() {
@@ -20,10 +22,11 @@ pub fn check(file: &[u8], options: &Options<'_>) -> Report {
     checker.finish()
 }
 
-/// Check files that are to be written, before there is any data: what is wrong with their headers, with
-/// what these say about the model, and with the files as a split set. Several files are one.
+/// Checks files before any of their data is written: their headers, what these say about the model,
+/// and, if there are several, the files as one split set.
 ///
-/// Name and siblings in the options are not looked at.
+/// Ignores `name` and `siblings` in the options.
+#[must_use]
 pub fn check_drafts(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
     /// A larger set is not compared file by file with every other.
     const MOST_COMPARED: usize = 1000;
@@ -50,14 +53,14 @@ pub fn check_drafts(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
     findings
 }
 
-/// The documentation of the rule with this id, in Markdown: what it says, why it matters, what to
-/// do. The id may be in lower case.
-pub fn explain(id: &str) -> Option<&'static str> {
-    rules::by_id(id).map(|rule| rule.page)
+/// Returns the rule with this id, ignoring case.
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    rules::by_id(id)
 }
 
-/// A check in parts: the structure at once, the blocks as the caller likes.
+/// A check in parts: the structure at once, the blocks in any order.
 #[derive(Debug)]
+#[must_use = "only `finish` gives the report"]
 pub struct Checker<'a> {
     file: &'a [u8],
     structure_only: bool,
@@ -66,20 +69,20 @@ pub struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    /// Check everything but the blocks' contents.
+    /// Checks everything except the contents of blocks.
     pub fn new(file: &'a [u8], options: &Options<'_>) -> Self {
         let survey = Header::survey(file, &options.limits);
         let sink = structure(file, &survey, options);
         Self { file, structure_only: options.structure_only, survey, sink }
     }
 
-    /// The header as far as it could be read.
+    /// Returns the header, as far as it could be read.
     pub const fn header(&self) -> Option<&Header> {
         self.survey.header.as_ref()
     }
 
-    /// The blocks in pieces of some megabytes, in the order of the file; nothing if only the
-    /// structure is checked. No byte is in two pieces, and of data that is cut off there is what there is.
+    /// Returns the blocks in pieces of a few megabytes, in file order; none if only the structure
+    /// is checked. Pieces do not overlap. Truncated data is included up to its last whole block.
     pub fn pieces(&self) -> Vec<Piece<'a>> {
         match &self.survey.header {
             Some(header) if !self.structure_only && self.survey.complete => {
@@ -89,8 +92,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Take over what [`Piece::scan`] found. The report is the same in whatever order pieces are
-    /// scanned, if this is called in the order of the pieces.
+    /// Adds what [`Piece::scan`] found. Pieces may be scanned in any order; the report is the same
+    /// if their findings are added in the order of the pieces.
     pub fn add(&mut self, findings: Vec<Finding>) {
         findings.into_iter().for_each(|finding| self.sink.push(finding));
     }
@@ -106,7 +109,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// What is wrong with everything but the blocks' contents.
+/// Finds what is wrong with everything except the contents of blocks.
 fn structure(file: &[u8], survey: &Survey, options: &Options<'_>) -> Sink {
     let mut sink = Sink::default();
     for fault in &survey.faults {
@@ -126,7 +129,7 @@ fn structure(file: &[u8], survey: &Survey, options: &Options<'_>) -> Sink {
     sink
 }
 
-/// The finding that a fault of the reader is.
+/// Turns a fault of the parser into a finding.
 fn of_fault(error: &Error, times: u64) -> Finding {
     let meaning = rules::checks().find_map(|(rule, check)| match check {
         Check::Fault(meaning) => Some((rule, meaning(error)?)),

@@ -1,9 +1,10 @@
-//! A file and what is known about it, without anything that has to be computed at length.
+//! A file and what is known about it: everything that is cheap to compute.
 
 use super::options::{Needed, Options};
 use super::sibling::Sibling;
 use super::vocabulary::TOKENS;
 use crate::container::{Entry, EntrySpan, Header, SHARD_COUNT, ShardName, TensorInfo, Value};
+use crate::prelude::*;
 
 /// A file whose header could be read, at least as far as the rule that gets it needs.
 pub(crate) struct Facts<'v> {
@@ -11,10 +12,10 @@ pub(crate) struct Facts<'v> {
     pub(crate) header: &'v Header,
     /// The tensors whose size is known and whose data does not wrap, by their offset.
     pub(crate) layout: Vec<Placed<'v>>,
-    /// The name of the file taken apart, if it is that of a shard.
+    /// The parts of the file's name, if it is the name of a shard.
     pub(crate) name: Option<ShardName>,
     pub(crate) siblings: Option<&'v [Sibling<'v>]>,
-    /// The name of the file, whatever it is, if it is known.
+    /// The name of the file, if it is known.
     pub(crate) file_name: Option<&'v str>,
     /// Whether the header has every tensor of the table.
     pub(crate) all_tensors: bool,
@@ -29,9 +30,9 @@ pub(crate) struct Placed<'v> {
     /// Where its entry in the table begins, in bytes from the start of the file.
     pub(crate) entry: u64,
     pub(crate) start: u64,
-    /// Behind the data, without padding.
+    /// End of the data, without padding.
     pub(crate) end: u64,
-    /// Behind the padding to the alignment.
+    /// End of the data, padded to the alignment.
     pub(crate) padded_end: u64,
 }
 
@@ -65,8 +66,8 @@ impl<'v> Facts<'v> {
         }
     }
 
-    /// Behind the data of all tensors and its padding, in bytes from the start of the file; `None` if
-    /// the size of a tensor is not known.
+    /// Returns the end of the data of all tensors, padding included, in bytes from the start of the
+    /// file; `None` if the size of a tensor is unknown.
     pub(crate) fn data_end(&self) -> Option<u64> {
         self.header.data_end().filter(|_| self.all_tensors)
     }
@@ -96,7 +97,7 @@ impl<'v> Facts<'v> {
         index.map_or(0, |index| self.header.entry_spans()[index].value)
     }
 
-    /// The architecture, if it is a text.
+    /// Returns the architecture, if it is a string.
     pub(crate) fn architecture(&self) -> Option<&'v str> {
         match self.get("general.architecture") {
             Some(Value::String(name)) => Some(name),

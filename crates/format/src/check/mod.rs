@@ -1,16 +1,17 @@
-//! The validator: everything that is wrong with a file, not the first fault only.
+//! The validator: finds everything that is wrong with a file, not only the first fault.
 //!
-//! [`check`] does it all in one call. For large files, [`Checker`] hands out the blocks in [`Piece`]s that
-//! any number of threads can scan. A rule is a file in [`rules`]; `spec/rules.md` is their list.
+//! [`check`](crate::check()) does everything in one call. For large files, [`Checker`] returns the
+//! blocks in [`Piece`]s that any number of threads can scan. `spec/rules.md` lists the [`RULES`].
 //!
 //! ```
 //! use granule_format::check::{self, Options};
 //! let report = granule_format::check(b"GGUF\x09\0\0\0", &Options::default());
 //! assert_eq!(report.findings[0].rule.id, "H003");
-//! assert!(check::explain("H003").is_some());
+//! let rule = check::rule("H003").expect("a rule with this id");
+//! assert!(rule.page.starts_with("The version is not 1, 2 or 3"));
 //! ```
 
-mod checker;
+pub(crate) mod checker;
 mod facts;
 mod kind;
 mod options;
@@ -29,11 +30,13 @@ mod view;
 mod vocabulary;
 mod whole;
 
-pub use checker::{Checker, check, check_drafts, explain};
+pub use self::rule::{Rule, Severity};
+#[cfg(test)]
+pub(crate) use checker::check;
+pub use checker::{Checker, check_drafts, rule};
 pub use kind::FileKind;
 pub use options::{Needed, Options};
 pub use report::{Field, Finding, Report};
-pub use rule::{Rule, Severity};
 pub use rules::RULES;
 pub use scan::Piece;
 pub use sibling::{Sibling, is_sibling};

@@ -1,36 +1,37 @@
-//! How a rule looks at a file, and where it puts what it finds.
+//! How a rule checks a file, and where it puts its findings.
 
-use std::fmt;
+use core::fmt;
 
 use super::report::{Field, Finding};
 use super::rule::Rule;
 use super::sink::Sink;
 use super::view::{View, show};
 use crate::container::TensorInfo;
+use crate::prelude::*;
 use crate::{BlockType, Defect, Error};
 
-/// How a rule looks at a file.
+/// How a rule checks a file.
 #[derive(Clone, Copy)]
 pub(crate) enum Check {
-    /// At the faults that the reader meets: what the fault means, if it is this rule's. The first rule that
-    /// has a meaning for a fault takes it.
+    /// Interprets the faults of the parser. The first rule that returns a note for a fault reports
+    /// it.
     Fault(fn(&Error) -> Option<Note>),
-    /// At what could be read of the header, be it complete or not.
+    /// Checks what could be read of the header, complete or not.
     Header(fn(&View<'_>, &mut Out<'_>)),
-    /// At the whole metadata.
+    /// Checks the complete metadata.
     Metadata(fn(&View<'_>, &mut Out<'_>)),
-    /// At the whole header, the layout of the data and the other shards.
+    /// Checks the complete header, the layout of the data and the other shards.
     Table(fn(&View<'_>, &mut Out<'_>)),
-    /// At the defects of blocks.
+    /// Interprets the defects of blocks.
     Defect(fn(Defect) -> Option<Note>),
-    /// At the bytes of each block of some types, in little-endian order.
+    /// Checks the bytes of each block of some types, in little-endian order.
     Block(&'static [BlockCheck]),
 }
 
-/// A type of block and how its bytes are looked at.
+/// A block type and the check of its bytes.
 type BlockCheck = (BlockType, fn(&[u8]) -> Option<Note>);
 
-/// What is there and what should be there.
+/// What was found and what was expected.
 pub(crate) struct Note {
     pub(crate) found: String,
     pub(crate) expected: String,
@@ -40,7 +41,7 @@ pub(crate) fn note(found: impl fmt::Display, expected: impl fmt::Display) -> Not
     Note { found: found.to_string(), expected: expected.to_string() }
 }
 
-/// Takes the findings of one rule.
+/// Collects the findings of one rule.
 pub(crate) struct Out<'s> {
     pub(crate) sink: &'s mut Sink,
     pub(crate) rule: &'static Rule,
@@ -51,7 +52,7 @@ impl Out<'_> {
         self.times(offset, field, note, 1);
     }
 
-    /// A finding that stands for so many in the same part.
+    /// Adds a finding that stands for `times` findings in the same part.
     pub(crate) fn times(&mut self, offset: u64, field: Field, note: Note, times: u64) {
         let (found, expected) = (note.found, note.expected);
         self.sink.push(Finding { rule: self.rule, offset, field, found, expected, times });
@@ -62,7 +63,7 @@ impl Out<'_> {
         self.add(view.value_offset(key), Field::metadata(key), note);
     }
 
-    /// A finding in the value of a key: what is there is shown.
+    /// Adds a finding in the value of a key and shows the value.
     pub(crate) fn value_is(&mut self, view: &View<'_>, key: &str, expected: impl fmt::Display) {
         let found = view.get(key).map_or_else(|| "nothing".to_owned(), show);
         self.value(view, key, note(found, expected));

@@ -1,11 +1,12 @@
-//! What a check found.
+//! The results of a check.
 
-use std::fmt;
+use core::fmt;
 
 use super::kind::FileKind;
 use super::rule::{Rule, Severity};
+use crate::prelude::*;
 
-/// A part of a file, for people: [`Display`](fmt::Display) gives a path such as
+/// A part of a file. [`Display`](fmt::Display) formats it as a path such as
 /// `metadata["general.alignment"]` or `tensor "output.weight" block 17`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -13,7 +14,7 @@ use super::rule::{Rule, Severity};
     derive(serde::Serialize),
     serde(tag = "part", rename_all = "lowercase")
 )]
-#[non_exhaustive]
+#[non_exhaustive] // new rules find new parts
 pub enum Field {
     /// Magic, version and counts.
     Header,
@@ -88,14 +89,15 @@ impl fmt::Display for Field {
     }
 }
 
-/// A rule that a file breaks, and where.
+/// A violation of a rule, and its place in the file.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive] // more may be told of a finding
 pub struct Finding {
     /// The rule.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub rule: &'static Rule,
-    /// Where it is broken first, in bytes from the start of the file.
+    /// The first violation, in bytes from the start of the file.
     pub offset: u64,
     /// The part of the file.
     pub field: Field,
@@ -103,9 +105,9 @@ pub struct Finding {
     pub found: String,
     /// What should be there.
     pub expected: String,
-    /// How many times the rule is broken in this part (in all the metadata value, all the tensor). If a
-    /// rule is broken in more than [`Report::MOST_OF_A_RULE`] parts, the last of its findings counts the
-    /// rest.
+    /// How many times the rule is broken in this part: in the whole metadata value or tensor. If a
+    /// rule is broken in more than [`Report::MOST_OF_A_RULE`] parts, the last of its findings
+    /// counts the rest.
     pub times: u64,
 }
 
@@ -121,21 +123,23 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that a check found in a file.
+/// The result of checking a file.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
+#[non_exhaustive] // more may be reported
 pub struct Report {
     /// What kind of file it is.
     pub kind: FileKind,
     /// Length of the file in bytes.
     pub file_bytes: u64,
-    /// Whether the contents of blocks were looked at.
+    /// Whether the contents of blocks were checked.
     pub blocks_checked: bool,
     /// The findings, by their offset in the file.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// Most findings of one rule that are kept apart.
+    /// The most findings of one rule that are listed separately.
     pub const MOST_OF_A_RULE: usize = 100;
 
     /// Number of findings that make the file invalid.

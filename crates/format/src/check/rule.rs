@@ -1,6 +1,10 @@
-use std::fmt;
+use core::fmt;
+
+use crate::prelude::*;
 
 /// Whether a finding makes a file invalid.
+///
+/// Exhaustive: a finding makes a file invalid or it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum Severity {
@@ -19,19 +23,31 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A rule that files are checked against.
+/// A rule of the validator.
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive] // more may be told of a rule
 pub struct Rule {
-    /// Its number: a letter for the part of the file and three digits. Never reused.
+    /// A letter for the part of the file and three digits. Ids are never reused.
     #[cfg_attr(feature = "serde", serde(rename = "rule"))]
     pub id: &'static str,
     /// A short name for what is wrong.
     pub name: &'static str,
     /// Whether a file that breaks it is invalid.
     pub severity: Severity,
-    /// What it says, why it matters and what to do, in Markdown.
+    /// What it checks, why that matters and how to fix a file, in Markdown.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub page: &'static str,
+}
+
+impl Rule {
+    /// Returns the first sentence of the page: what the rule checks, in one line.
+    pub fn summary(&self) -> String {
+        let paragraph = self.page.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+        match paragraph.split_once(". ") {
+            Some((sentence, _)) => format!("{sentence}."),
+            None => paragraph.trim_end().to_owned(),
+        }
+    }
 }
 
 impl PartialEq for Rule {

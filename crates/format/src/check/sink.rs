@@ -1,4 +1,5 @@
 use super::report::{Field, Finding, Report};
+use crate::prelude::*;
 
 /// Collects findings in bounded space.
 #[derive(Debug, Default)]
@@ -9,7 +10,7 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    /// Add a finding, or count it with the last one of its rule if that is in the same part or the
+    /// Adds a finding, or count it with the last one of its rule if that is in the same part or the
     /// rule has had its share.
     pub(crate) fn push(&mut self, finding: Finding) {
         let id = finding.rule.id;

@@ -1,7 +1,7 @@
 //! A file as the rules see it.
 
-use std::cell::OnceCell;
-use std::ops::Deref;
+use core::cell::OnceCell;
+use core::ops::Deref;
 
 use super::facts::Facts;
 use super::options::Options;
@@ -9,8 +9,9 @@ use super::report::shortened;
 use super::vocabulary::{TOKENS, Vocabulary};
 use super::whole::Whole;
 use crate::container::{Header, Value};
+use crate::prelude::*;
 
-/// The [`Facts`] of a file, and what several rules need to know of them, found out once.
+/// The [`Facts`] of a file, and what several rules derive from them, computed once.
 pub(crate) struct View<'v> {
     facts: Facts<'v>,
     whole: OnceCell<Option<Whole<'v>>>,
@@ -18,7 +19,7 @@ pub(crate) struct View<'v> {
     vocabulary: OnceCell<Option<Vocabulary<'v>>>,
 }
 
-/// A rule asks for a file's facts and for what follows from them in one way.
+/// Lets rules use a file's facts and what is derived from them in the same way.
 impl<'v> Deref for View<'v> {
     type Target = Facts<'v>;
 
@@ -47,7 +48,8 @@ impl<'v> View<'v> {
         self.whole.get_or_init(|| Whole::new(&self.facts)).as_ref()
     }
 
-    /// Whether most of the tensors that the model needs are there: what `find` says, which is asked once.
+    /// Returns whether most of the tensors that the model needs are present. Calls `find` once and
+    /// keeps its answer.
     pub(crate) fn has_most(&self, find: impl FnOnce() -> bool) -> bool {
         *self.has_most.get_or_init(find)
     }
@@ -59,7 +61,7 @@ impl<'v> View<'v> {
     }
 }
 
-/// A metadata value in a few words: `U32 7`, `String "llama"`, `Array of 5 F32`.
+/// Formats a metadata value briefly: `U32 7`, `String "llama"`, `Array of 5 F32`.
 pub(crate) fn show(value: &Value) -> String {
     match value {
         Value::Array(array) => format!("Array of {} {}", array.len(), array.element_type()),

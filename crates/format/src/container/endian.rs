@@ -1,6 +1,8 @@
-use std::fmt;
+use core::fmt;
 
-/// The order of the bytes of a number.
+/// The byte order of a number.
+///
+/// Exhaustive: files have no others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Endian {
     /// Least significant byte first.

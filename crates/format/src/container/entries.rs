@@ -7,6 +7,7 @@ use super::{
     ALIGNMENT_KEY, DEFAULT_ALIGNMENT, Endian, EntrySpan, Header, MAGIC, Metadata, Value, ValueType,
 };
 use crate::error::Place;
+use crate::prelude::*;
 use crate::{Error, ErrorKind};
 
 impl Header {
@@ -40,7 +41,7 @@ impl Header {
         })
     }
 
-    /// The metadata, and what it says about the alignment.
+    /// Reads the metadata and its alignment.
     pub(super) fn read_entries(
         &mut self,
         walk: &mut Walk<'_, '_>,
@@ -61,9 +62,9 @@ impl Header {
         self.spans.reserve_exact(room);
     }
 
-    /// Check the entries together, and see what they say about the alignment.
+    /// Checks the entries against each other and reads the alignment.
     pub(super) fn finish_entries(&mut self, walk: &mut Walk<'_, '_>) -> Result<(), Error> {
-        let place = std::mem::take(&mut walk.place);
+        let place = core::mem::take(&mut walk.place);
         self.check_keys(walk)?;
         self.read_alignment(walk)?;
         walk.place = place;
@@ -124,7 +125,7 @@ impl Header {
     }
 }
 
-/// What precedes the value of a metadata entry.
+/// The part of a metadata entry before its value.
 #[derive(Clone, Debug)]
 pub(super) struct EntryStart {
     key: String,

@@ -1,10 +1,12 @@
-use std::mem::discriminant;
+use core::mem::discriminant;
 
 use crate::Error;
 use crate::error::Place;
+use crate::prelude::*;
 
 /// A fault of a header.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive] // more may be told of a fault
 pub struct Fault {
     /// The fault where it was first met.
     pub error: Error,
@@ -20,7 +22,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Most faults of one kind that are kept apart.
+    /// The most faults of one kind that are listed separately.
     const MOST: usize = 256;
 
     pub(crate) fn note(&mut self, error: Error) {

@@ -1,8 +1,10 @@
 use super::{DEFAULT_ALIGNMENT, Endian, Metadata, TensorInfo};
+use crate::prelude::*;
 
-/// Everything in a file but the tensors' data: metadata and the table of tensors.
+/// Everything in a file except the data of the tensors: metadata and the table of tensors.
 ///
-/// It owns what it holds, so it can live beside the bytes or the map that it was read from.
+/// It owns its contents, so it can be stored next to the bytes or the memory map that it was read
+/// from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
     pub(super) version: u32,
@@ -21,12 +23,13 @@ pub struct Header {
 
 /// Where a metadata entry lies, in bytes from the start of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive] // more places may be kept
 pub struct EntrySpan {
     /// The length of the key.
     pub key: u64,
     /// The type of the value.
     pub value: u64,
-    /// Behind the value.
+    /// The end of the value.
     pub end: u64,
 }
 
@@ -46,7 +49,7 @@ impl Header {
         &self.metadata
     }
 
-    /// Where each metadata entry lies in the file, in the order of the entries.
+    /// Returns the place of each metadata entry in the file, in the order of the entries.
     pub fn entry_spans(&self) -> &[EntrySpan] {
         &self.spans
     }
@@ -56,7 +59,7 @@ impl Header {
         &self.tensors
     }
 
-    /// Where each tensor's entry in the table begins, in bytes from the start of the file.
+    /// Returns the offset of each tensor's entry in the table, in bytes from the start of the file.
     pub fn tensor_entry_offsets(&self) -> &[u64] {
         &self.tensor_offsets
     }
@@ -75,18 +78,18 @@ impl Header {
         self.alignment
     }
 
-    /// Behind the last byte of the tensor table, in bytes from the start of the file.
+    /// Returns the end of the tensor table, in bytes from the start of the file.
     pub const fn table_end(&self) -> u64 {
         self.table_end
     }
 
-    /// Where the data section begins, in bytes from the start of the file.
+    /// Returns the offset of the data section, in bytes from the start of the file.
     pub const fn data_offset(&self) -> u64 {
         self.data_offset
     }
 
-    /// Behind the data of all tensors and its padding, in bytes from the start of the file; `None` if
-    /// the size of a tensor is not known.
+    /// Returns the end of the data of all tensors, padding included, in bytes from the start of the
+    /// file; `None` if the size of a tensor is unknown.
     pub fn data_end(&self) -> Option<u64> {
         let end = |tensor: &TensorInfo| self.padded(tensor.offset.checked_add(tensor.bytes()?)?);
         let mut ends = self.tensors.iter().map(end);
@@ -104,12 +107,12 @@ impl Header {
         bytes.checked_next_multiple_of(u64::from(self.alignment))
     }
 
-    /// The rest is in the other byte order than the version.
+    /// Sets the byte order of everything after the version.
     pub(super) const fn set_endian(&mut self, endian: Endian) {
         self.endian = endian;
     }
 
-    /// What was known behind the version.
+    /// Returns the header as it was after the version was read.
     pub(super) fn emptied(&self) -> Self {
         Self {
             metadata: Metadata::new(),

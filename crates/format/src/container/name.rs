@@ -1,7 +1,8 @@
 use super::walk::Walk;
+use crate::prelude::*;
 use crate::{Error, ErrorKind};
 
-/// What keys and tensor names have in common: their length. What is not UTF-8 is replaced.
+/// Checks the length of a key or tensor name. Replaces what is not UTF-8.
 pub(super) fn checked_name(
     walk: &mut Walk<'_, '_>,
     bytes: &[u8],

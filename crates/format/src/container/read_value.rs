@@ -4,9 +4,10 @@ use super::cursor::Number;
 use super::value::values;
 use super::walk::Walk;
 use super::{Array, Endian, StringArray, Value, ValueType};
+use crate::prelude::*;
 use crate::{Counted, Error, ErrorKind};
 
-/// Builds what differs from type to type.
+/// Builds the reading of values from the table of types.
 macro_rules! readers {
     ($( $(#[$doc:meta])* $name:ident = $id:literal: $ty:ty; )*) => {
         impl Value {
@@ -20,7 +21,7 @@ macro_rules! readers {
         }
 
         impl Array {
-            /// Read and append `left` elements; it becomes how many are missing.
+            /// Reads and appends `left` elements, and counts `left` down to those that are missing.
             fn extend(
                 &mut self,
                 walk: &mut Walk<'_, '_>,
@@ -93,7 +94,7 @@ impl<'a> Walk<'a, '_> {
         Ok(bytes)
     }
 
-    /// Append numbers, as many of `left` as are there.
+    /// Appends numbers: as many of `left` as are available.
     pub(super) fn numbers<N: Number>(
         &mut self,
         items: &mut Vec<N>,
@@ -110,7 +111,7 @@ impl<'a> Walk<'a, '_> {
         self.checked::<N>(*left).map(|_none| ())
     }
 
-    /// Append arrays.
+    /// Appends arrays.
     pub(super) fn arrays(
         &mut self,
         items: &mut Vec<Array>,
@@ -119,7 +120,7 @@ impl<'a> Walk<'a, '_> {
     ) -> Result<(), Error> {
         while *left > 0 {
             if items.len() == items.capacity() {
-                // doubling takes much for arrays of 12 bytes each
+                // doubling wastes memory on elements that take only 12 bytes in the file
                 items.reserve_exact(items.len() / 2 + 1);
             }
             let before = self.cursor.clone();
@@ -149,13 +150,13 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// Append strings, as many of `left` as are there.
+    /// Appends strings: as many of `left` as are available.
     pub(super) fn strings(
         &mut self,
         strings: &mut StringArray,
         left: &mut u64,
     ) -> Result<(), Error> {
-        /// So many tell how long the others may be.
+        /// Enough strings to estimate the length of the others.
         const MOST_AT_ONCE: u64 = 4096;
         let least = ValueType::String.least_bytes(self.cursor.narrow);
         while *left > 0 {
@@ -175,7 +176,7 @@ impl<'a> Walk<'a, '_> {
             }
             self.cursor.skip(bytes);
             if appended < most {
-                // not wholly there: what is missing
+                // the next string is incomplete: say how much is missing
                 let rest = (*left - 1).saturating_mul(least);
                 let file_bytes = self.cursor.file_bytes();
                 self.cursor.string().map_err(|error| error.needing_more(rest, file_bytes))?;
@@ -185,7 +186,8 @@ impl<'a> Walk<'a, '_> {
         Ok(())
     }
 
-    /// Note the strings from `known` on that are not UTF-8. The first of them begins at the position.
+    /// Notes the strings from `known` on that are not UTF-8. The first of them begins at the
+    /// position.
     fn check_texts(&mut self, strings: &StringArray, known: usize, gap: u64) -> Result<(), Error> {
         let mut at = self.cursor.position();
         for string in strings.iter_from(known) {
@@ -198,8 +200,8 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-/// Room for the elements that are `there`, and for all that are `left` if that is not much memory. Else at least
-/// doubles, so that pieces do not make copies of copies.
+/// Reserves memory for the elements that are `there`, and for all that are `left` if that is not
+/// much. Otherwise at least doubles the capacity, so that pieces are not copied over and over.
 fn reserve<T>(items: &mut Vec<T>, there: usize, left: u64) {
     /// Enough for the arrays of the largest vocabularies.
     const MOST_BYTES: usize = 4 << 20;

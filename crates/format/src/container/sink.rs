@@ -1,8 +1,9 @@
 //! Writing metadata values.
 
-use byteorder::{BigEndian, LittleEndian, WriteBytesExt};
+use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use super::{Array, Endian, Value};
+use crate::prelude::*;
 
 /// Appends numbers in one byte order.
 pub(crate) struct Sink<'o> {
@@ -10,21 +11,22 @@ pub(crate) struct Sink<'o> {
     pub(crate) endian: Endian,
 }
 
-/// Append a value without its type.
+/// Appends a value without its type.
 #[cfg(test)]
 pub(crate) fn put_value(out: &mut Vec<u8>, endian: Endian, value: &Value) {
     Sink { out, endian }.value(value);
 }
 
-/// One method for each width; writing to a `Vec` cannot fail.
+/// A method for each width.
 macro_rules! put {
     ($( $name:ident: $ty:ty, $write:ident; )*) => {
         $( pub(crate) fn $name(&mut self, value: $ty) {
+            let mut bytes = [0; size_of::<$ty>()];
             match self.endian {
-                Endian::Little => self.out.$write::<LittleEndian>(value),
-                Endian::Big => self.out.$write::<BigEndian>(value),
+                Endian::Little => LittleEndian::$write(&mut bytes, value),
+                Endian::Big => BigEndian::$write(&mut bytes, value),
             }
-            .expect("a Vec takes every byte");
+            self.out.extend_from_slice(&bytes);
         } )*
     };
 }

@@ -6,10 +6,11 @@ use super::walk::Walk;
 use super::{Header, Shape, TensorInfo, TensorType};
 use crate::block::REMOVED;
 use crate::error::Place;
+use crate::prelude::*;
 use crate::{Error, ErrorKind};
 
 impl Header {
-    /// The table of tensors, and whether their data lies in the file.
+    /// Reads the table of tensors and checks that their data lies in the file.
     pub(super) fn read_table(
         &mut self,
         walk: &mut Walk<'_, '_>,
@@ -30,13 +31,13 @@ impl Header {
         self.tensor_offsets.reserve_exact(room);
     }
 
-    /// Check the tensors together; where their data lies only if the table is `complete`.
+    /// Checks the tensors against each other, and where their data lies if the table is `complete`.
     pub(super) fn finish_table(
         &mut self,
         walk: &mut Walk<'_, '_>,
         complete: bool,
     ) -> Result<(), Error> {
-        let place = std::mem::take(&mut walk.place);
+        let place = core::mem::take(&mut walk.place);
         self.index_names(walk)?;
         self.table_end = walk.cursor.position();
         self.data_offset = self.table_end.next_multiple_of(u64::from(self.alignment));
@@ -61,7 +62,7 @@ impl Header {
         Ok(())
     }
 
-    /// Sizes that no reader could handle, and types that no reader knows any more.
+    /// Reports sizes that no reader can handle and types that were removed.
     fn check_size(
         &self,
         walk: &mut Walk<'_, '_>,
@@ -136,9 +137,10 @@ impl Header {
     }
 }
 
-/// What follows a tensor's name in the table; nothing if it has too many dimensions to be kept.
+/// Reads what follows a tensor's name in the table; `None` if the tensor has too many dimensions to
+/// represent.
 fn read_shape(walk: &mut Walk<'_, '_>) -> Result<Option<(Shape, TensorType, u64)>, Error> {
-    /// With more dimensions than this the number itself is not believed.
+    /// With more dimensions than this, the number itself is taken to be wrong.
     const MOST_SKIPPED: u32 = 64;
     let at = walk.cursor.position();
     let count = walk.cursor.u32()?;

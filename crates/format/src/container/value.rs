@@ -1,6 +1,7 @@
-use std::fmt;
+use core::fmt;
 
 use super::StringArray;
+use crate::prelude::*;
 
 /// The table of value types that hold one value: name, number in the file, Rust type. Expands the
 /// macro that is given, which builds something from the table.
@@ -19,15 +20,15 @@ macro_rules! values {
             U32 = 4: u32;
             /// A signed 32-bit integer.
             I32 = 5: i32;
-            /// A 32-bit floating point number.
+            /// A 32-bit floating-point number.
             F32 = 6: f32;
-            /// A truth value, one byte.
+            /// A boolean, one byte.
             Bool = 7: bool;
             /// An unsigned 64-bit integer.
             U64 = 10: u64;
             /// A signed 64-bit integer.
             I64 = 11: i64;
-            /// A 64-bit floating point number.
+            /// A 64-bit floating-point number.
             F64 = 12: f64;
         }
     };
@@ -38,13 +39,16 @@ pub(super) use values;
 macro_rules! types {
     ($( $(#[$doc:meta])* $name:ident = $id:literal: $ty:ty; )*) => {
         /// The type of a metadata value. The discriminant is the number in the file.
+        ///
+        /// Exhaustive: the format has exactly these types, and code that shows or copies values
+        /// handles each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u32)]
         pub enum ValueType {
             $( $(#[$doc])* $name = $id, )*
             /// Text.
             String = 8,
-            /// Values of one type, possibly arrays again.
+            /// Values of one type, which may be arrays.
             Array = 9,
         }
 
@@ -68,8 +72,8 @@ macro_rules! types {
                 }
             }
 
-            /// The fewest bytes that a value of the type takes in a file with 32-bit (`narrow`)
-            /// or 64-bit lengths.
+            /// Returns the fewest bytes of a value of this type in a file with 32-bit (`narrow`) or
+            /// 64-bit lengths.
             pub(crate) const fn least_bytes(self, narrow: bool) -> u64 {
                 match self {
                     $( Self::$name => size_of::<$ty>() as u64, )*
@@ -80,6 +84,8 @@ macro_rules! types {
         }
 
         /// A metadata value.
+        ///
+        /// Exhaustive, as [`ValueType`] is.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Value {
             $( $(#[$doc])* $name($ty), )*
@@ -107,6 +113,8 @@ macro_rules! types {
         } )*
 
         /// An array of metadata values of one type.
+        ///
+        /// Exhaustive, as [`ValueType`] is.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Array {
             $( $(#[$doc])* $name(Vec<$ty>), )*
@@ -135,8 +143,8 @@ macro_rules! types {
                 }
             }
 
-            /// The element at `index` as a value of its own (text that is not UTF-8 with
-            /// replacement characters).
+            /// Returns the element at `index` as a value. Strings that are not UTF-8 get
+            /// replacement characters.
             pub fn get(&self, index: usize) -> Option<Value> {
                 Some(match self {
                     $( Self::$name(items) => Value::$name(*items.get(index)?), )*
@@ -161,6 +169,69 @@ macro_rules! types {
 }
 
 values!(types);
+
+impl Value {
+    /// The string, if the value is one.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(string) => Some(string),
+            _ => None,
+        }
+    }
+
+    /// The boolean, if the value is one.
+    pub const fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number, if the value is an F32, or an F64, which is rounded.
+    pub const fn as_f32(&self) -> Option<f32> {
+        match self {
+            Self::F32(number) => Some(*number),
+            Self::F64(number) => Some(*number as f32),
+            _ => None,
+        }
+    }
+
+    /// The number, if the value has one of the integer types and is not negative.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.as_integer()?.try_into().ok()
+    }
+
+    /// The number, if the value has one of the integer types.
+    pub const fn as_integer(&self) -> Option<i128> {
+        Some(match self {
+            Self::U8(n) => *n as i128,
+            Self::I8(n) => *n as i128,
+            Self::U16(n) => *n as i128,
+            Self::I16(n) => *n as i128,
+            Self::U32(n) => *n as i128,
+            Self::I32(n) => *n as i128,
+            Self::U64(n) => *n as i128,
+            Self::I64(n) => *n as i128,
+            _ => return None,
+        })
+    }
+
+    /// The array, if the value is one.
+    pub const fn as_array(&self) -> Option<&Array> {
+        match self {
+            Self::Array(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// The strings, if the value is an array of strings.
+    pub const fn as_strings(&self) -> Option<&StringArray> {
+        match self {
+            Self::Array(Array::String(strings)) => Some(strings),
+            _ => None,
+        }
+    }
+}
 
 impl Array {
     /// Whether there are no elements.

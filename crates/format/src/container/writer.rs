@@ -1,17 +1,17 @@
 use std::io::{self, Write};
 
 use super::{Draft, TensorInfo, WriteError};
+use crate::prelude::*;
 
-/// Writes a file from front to back: the whole header first, then the tensors in their order.
+/// Writes a file from start to end: the whole header first, then the tensors in order.
 ///
-/// Every tensor is begun with [`tensor`](Self::tensor), written through [`io::Write`], and
-/// finished:
+/// Start every tensor with [`tensor`](Self::tensor), write its data through [`io::Write`], and
+/// finish it:
 ///
 /// ```
 /// use std::io::Write;
 ///
-/// use granule_format::container::Shape;
-/// use granule_format::{BlockType, Draft, Endian, Metadata, WriteError, Writer};
+/// use granule_format::{BlockType, Draft, Endian, Metadata, Shape, WriteError, Writer};
 ///
 /// let mut draft = Draft::new(Metadata::new(), Endian::Little)?;
 /// draft.add("w", Shape::new(&[2]).expect("one dimension"), BlockType::F32.into())?;
@@ -25,9 +25,9 @@ use super::{Draft, TensorInfo, WriteError};
 /// # Ok::<(), WriteError>(())
 /// ```
 ///
-/// After an error of the writer below, or when a tensor was begun and not finished, nothing more
-/// can be written: every call says so, and [`finish`](Self::finish) never returns a file that is
-/// not whole.
+/// After an error of the underlying writer, or after a tensor was started and not finished, nothing
+/// more can be written: every call returns an error, and [`finish`](Self::finish) never returns an
+/// incomplete file.
 #[derive(Debug)]
 #[must_use = "the file is not whole before `finish` returns"]
 pub struct Writer<W> {
@@ -37,22 +37,22 @@ pub struct Writer<W> {
     state: State,
 }
 
-/// What was written last.
+/// The state of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The header, or a whole tensor with its padding.
+    /// The header or a tensor with its padding was written completely.
     Whole,
-    /// The beginning of the next tensor, which may be all of it without the padding.
+    /// The next tensor is started. Its data may be complete, but not its padding.
     InTensor,
-    /// Nobody knows: the writer below failed.
+    /// Unknown: the underlying writer failed.
     Failed,
 }
 
 impl<W: Write> Writer<W> {
-    /// Write the header.
+    /// Writes the header.
     ///
     /// # Errors
-    /// That of the writer below.
+    /// The error of the underlying writer.
     pub fn start(mut out: W, draft: Draft) -> Result<Self, WriteError> {
         out.write_all(&draft.header()).map_err(WriteError::Io)?;
         Ok(Self { out, draft, next: 0, state: State::Whole })
@@ -63,8 +63,8 @@ impl<W: Write> Writer<W> {
         self.draft.tensors()
     }
 
-    /// Begin the data of the next tensor, which must be the one with this name. Write all its bytes, then call
-    /// [`TensorWriter::finish`].
+    /// Starts the data of the next tensor, which must have this name. Write all its bytes, then
+    /// call [`TensorWriter::finish`].
     ///
     /// # Errors
     /// If another tensor comes next, the tensor before was not finished, or an earlier write
@@ -83,7 +83,7 @@ impl<W: Write> Writer<W> {
         Ok(TensorWriter { writer: self, bytes, written: 0 })
     }
 
-    /// The writer below, once every tensor is written. It is not flushed.
+    /// Returns the underlying writer once every tensor is written. It is not flushed.
     ///
     /// # Errors
     /// If a tensor is missing or was not finished, or an earlier write failed.
@@ -109,8 +109,8 @@ impl<W: Write> Writer<W> {
 /// Writes the data of one tensor: write all its bytes through [`io::Write`], then call
 /// [`finish`](Self::finish).
 ///
-/// A write that would go past the tensor's end fails with [`WriteError::Length`] inside the
-/// [`io::Error`] and writes nothing; [`WriteError`] is made of such an error by `?`.
+/// A write past the end of the tensor writes nothing and fails with an [`io::Error`] that holds a
+/// [`WriteError::Length`]. The operator `?` turns it back into a [`WriteError`].
 #[derive(Debug)]
 #[must_use = "the tensor is not whole before `finish` returns"]
 pub struct TensorWriter<'w, W> {
@@ -125,10 +125,10 @@ impl<W: Write> TensorWriter<'_, W> {
         self.bytes - self.written
     }
 
-    /// Pad the data to the alignment.
+    /// Pads the data to the alignment.
     ///
     /// # Errors
-    /// If bytes are missing, if an earlier write failed, and that of the writer below.
+    /// If bytes are missing or an earlier write failed; the error of the underlying writer.
     pub fn finish(self) -> Result<(), WriteError> {
         if self.writer.state == State::Failed {
             return Err(WriteError::Failed);
@@ -137,7 +137,7 @@ impl<W: Write> TensorWriter<'_, W> {
             return Err(self.length(self.written));
         }
         let padding = self.bytes.next_multiple_of(self.writer.draft.alignment()) - self.bytes;
-        // until all of it is written, nobody knows how much is
+        // if this fails, it is unknown how much was written
         self.writer.state = State::Failed;
         io::copy(&mut io::Read::take(io::repeat(0), padding), &mut self.writer.out)
             .map_err(WriteError::Io)?;
@@ -160,7 +160,7 @@ impl<W: Write> Write for TensorWriter<'_, W> {
         if bytes.len() as u64 > self.missing_bytes() {
             return Err(self.length(self.written.saturating_add(bytes.len() as u64)).into());
         }
-        // if this panics or fails, nobody knows how much was written
+        // if this panics or fails, it is unknown how much was written
         self.writer.state = State::Failed;
         let written = match self.writer.out.write(bytes) {
             Ok(count) => {

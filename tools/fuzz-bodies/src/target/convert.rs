@@ -3,8 +3,8 @@
 use granule_convert::run::RunOptions;
 use granule_convert::source::GgufSource;
 use granule_convert::{Importance, Plan, Recipe, Source};
+use granule_format::FileType;
 use granule_format::check::{Options, Severity};
-use granule_format::file_type::FileType;
 use granule_reader::Model;
 
 use crate::parts::number;

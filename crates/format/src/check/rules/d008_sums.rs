@@ -9,7 +9,8 @@
 
 use super::{Check, note};
 use crate::block::blocks_of;
-use crate::block::types::{Q8_1, Q8_K};
+use crate::block::q8_1::Q8_1;
+use crate::block::q8_k::Q8_K;
 use crate::check::probe::Note;
 use crate::{Block, BlockType};
 
@@ -31,8 +32,8 @@ fn scaled_sum(block: &[u8]) -> Option<Note> {
     let expected = scale * f32::from(sum);
     // the sum was multiplied with the scale before that was rounded, and then rounded itself: twice
     // half a unit in the last of 11 bits, or in the smallest number where that is larger
-    let smallest = 2_f32.powi(-24);
-    let relative = expected.abs().max(stored.abs()) * 2_f32.powi(-10);
+    let smallest = 1.0 / 16_777_216.0;
+    let relative = expected.abs().max(stored.abs()) * (1.0 / 1024.0);
     let bound = relative + smallest * (1.0 + f32::from(sum).abs());
     // scales and sums that are not finite have their own rule
     let is_off = (expected - stored).abs() > bound && stored.is_finite();
@@ -41,7 +42,8 @@ fn scaled_sum(block: &[u8]) -> Option<Note> {
 
 #[cfg(test)]
 mod tests {
-    use crate::block::types::{Q8_1, Q8_K};
+    use crate::block::q8_1::Q8_1;
+    use crate::block::q8_k::Q8_K;
     use crate::block::{q8_1, q8_k};
     use crate::check::testing::Forge;
     use crate::num::F16;

@@ -8,6 +8,7 @@
 
 use super::{Check, note};
 use crate::error::ErrorKind;
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match error.kind {
     ErrorKind::Counts { stored, fitting } => {

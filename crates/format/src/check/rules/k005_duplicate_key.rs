@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match &error.kind {
     ErrorKind::DuplicateKey(key) => {
-        Some(note(format_args!("{:?} again", shortened(key)), "a key that is not there yet"))
+        Some(note(format_args!("{:?} again", shortened(key)), "a unique key"))
     }
     _ => None,
 });

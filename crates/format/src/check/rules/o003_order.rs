@@ -6,6 +6,7 @@
 //! **How to fix.** Write the table in the order of the data.
 
 use super::{Check, note};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let tensors: Vec<_> = view.tensors().collect();

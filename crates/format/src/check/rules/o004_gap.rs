@@ -6,6 +6,7 @@
 //! **How to fix.** Write the file again without the gap.
 
 use super::{Check, note};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     if !view.all_tensors {

@@ -24,7 +24,7 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
     let text = metadata.strings(TOKENS).ok().flatten().and_then(|all| all.get(copy as usize));
     let text = shortened(&shown(text.unwrap_or_default()));
     let found = format_args!("{text:?} for token {copy}, as for token {original}");
-    let note = note(found, "a string of its own for each token");
+    let note = note(found, "a distinct string for each token");
     out.times(view.value_offset(TOKENS), Field::metadata(TOKENS), note, times);
 });
 

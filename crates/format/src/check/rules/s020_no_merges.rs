@@ -8,6 +8,7 @@
 
 use super::{Check, note};
 use crate::check::vocabulary::{MERGES, MODEL, needs_merges};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     if view.get(MERGES).is_none() && needs_merges(view.header.metadata()) {

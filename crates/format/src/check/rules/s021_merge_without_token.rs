@@ -11,6 +11,7 @@ use super::{Check, note};
 use crate::check::Field;
 use crate::check::report::shortened;
 use crate::check::vocabulary::{MERGES, Vocabulary, halves, has_merges, shown};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Header(|view, out| {
     let metadata = view.header.metadata();
@@ -27,7 +28,7 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
     }
     if let Some(merge) = first {
         let found = format_args!("{:?}", shortened(&shown(merge)));
-        let note = note(found, "two tokens that make a third");
+        let note = note(found, "two tokens that join to a third");
         out.times(view.value_offset(MERGES), Field::metadata(MERGES), note, times);
     }
 });

@@ -10,15 +10,16 @@
 //!
 //! **How to fix.** Convert the checkpoint again, and look whether all its files are there.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use super::s017_head_count::Numbers;
 use super::{Check, note};
 use crate::check::Field;
 use crate::check::view::View;
 use crate::check::whole::{Stack, Whole};
+use crate::prelude::*;
 
-/// A model with more kinds of blocks is none.
+/// More kinds of blocks than any model has.
 const MOST_KINDS: usize = 64;
 
 /// Parts of names of tensors that not every block has to have.
@@ -27,7 +28,7 @@ const NOT_IN_EVERY_BLOCK: &[&str] = &["attn_rel_b", "rope_f", "nextn.", "visual_
 /// Norms that precede the first layer, which another norm may have done.
 const NOT_IN_THE_FIRST: &[&str] = &["attn_norm."];
 
-/// Numbers for each block that tell kinds of blocks apart.
+/// Metadata with a number for each block; blocks with different numbers are different kinds.
 const KINDS: &[&str] = &[
     "attention.head_count",
     "attention.head_count_kv",

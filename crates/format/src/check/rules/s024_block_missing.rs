@@ -13,6 +13,7 @@ use super::{Check, note};
 use crate::check::Field;
 use crate::check::view::View;
 use crate::check::whole::{Stack, Whole};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let Some(whole) = view.whole() else { return };

@@ -16,19 +16,20 @@ use super::s017_head_count::Numbers;
 use super::{Check, note};
 use crate::TensorInfo;
 use crate::check::view::View;
+use crate::prelude::*;
 
 /// Architectures whose attention has the shapes above, in every block.
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
-    "apertus", "arcee", "arctic", "baichuan", "bert", "bloom", "chatglm", "codeshell", "cohere2",
-    "command-r", "dbrx", "deci", "deepseek", "dream", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4",
-    "falcon", "gemma", "gemma-embedding", "gemma2", "gemma3", "glm4", "glm4moe", "gpt2", "gptneox",
-    "granite", "granitemoe", "grok", "grovemoe", "hunyuan-dense", "hunyuan-moe", "internlm2",
-    "jina-bert-v2", "llada", "llada-moe", "llama", "llama4", "minicpm", "minimax-m2", "mistral3",
-    "mpt", "nemotron", "nomic-bert", "nomic-bert-moe", "olmo", "olmo2", "olmoe", "orion",
-    "pangu-embedded", "phi2", "phi3", "phimoe", "plamo", "qwen2", "qwen2moe", "qwen2vl", "qwen3",
-    "qwen3moe", "qwen3vl", "qwen3vlmoe", "refact", "smollm3", "stablelm", "starcoder", "starcoder2",
-    "xverse",
+    "apertus", "arcee", "arctic", "baichuan", "bert", "bloom", "chatglm", "codeshell",
+    "cohere2", "command-r", "dbrx", "deci", "deepseek", "dream", "ernie4_5", "ernie4_5-moe",
+    "exaone", "exaone4", "falcon", "gemma", "gemma-embedding", "gemma2", "gemma3", "glm4",
+    "glm4moe", "gpt2", "gptneox", "granite", "granitemoe", "grok", "grovemoe", "hunyuan-dense",
+    "hunyuan-moe", "internlm2", "jina-bert-v2", "llada", "llada-moe", "llama", "llama4",
+    "minicpm", "minimax-m2", "mistral3", "mpt", "nemotron", "nomic-bert", "nomic-bert-moe",
+    "olmo", "olmo2", "olmoe", "orion", "pangu-embedded", "phi2", "phi3", "phimoe", "plamo",
+    "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen3moe", "qwen3vl", "qwen3vlmoe", "refact",
+    "smollm3", "stablelm", "starcoder", "starcoder2", "xverse",
 ];
 
 /// What makes the heads of single blocks longer or shorter.
@@ -78,7 +79,8 @@ struct Heads<'v> {
 }
 
 impl<'v> Heads<'v> {
-    /// Nothing if the metadata do not say it all, or other rules say what is wrong with them.
+    /// Returns `None` if the metadata is incomplete, or if other rules report what is wrong with
+    /// it.
     fn new(view: &View<'v>) -> Option<Self> {
         let list = |key: &str| Numbers::of(view.hyper(key)?.1);
         let queries = list("attention.head_count")?;

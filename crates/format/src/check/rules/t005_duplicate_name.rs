@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match &error.kind {
     ErrorKind::DuplicateTensor(name) => {
-        Some(note(format_args!("{:?} again", shortened(name)), "a name that is not there yet"))
+        Some(note(format_args!("{:?} again", shortened(name)), "a unique name"))
     }
     _ => None,
 });

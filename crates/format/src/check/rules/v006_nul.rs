@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
             _ => false,
         };
         if is_bad {
-            let note = note("a NUL in a text", "text without NUL");
+            let note = note("a NUL in a string", "a string without NUL");
             out.add(span.value, Field::metadata(&entry.key), note);
         }
     }

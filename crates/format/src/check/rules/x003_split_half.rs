@@ -10,7 +10,7 @@ use crate::container::{SHARD_COUNT, SHARD_NUMBER};
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     for (there, missing) in [(SHARD_NUMBER, SHARD_COUNT), (SHARD_COUNT, SHARD_NUMBER)] {
         if view.get(there).is_some() && view.get(missing).is_none() {
-            out.value(view, there, note("this key alone", format_args!("{missing} beside it")));
+            out.value(view, there, note("this key alone", format_args!("{missing} as well")));
         }
     }
 });

@@ -8,6 +8,7 @@
 use super::{Check, note};
 use crate::check::Field;
 use crate::container::ShardName;
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     let (Some(name), Some(siblings)) = (&view.name, view.siblings) else { return };
@@ -40,7 +41,7 @@ mod tests {
         let second = ("m-00002-of-00002.gguf", shard(1, 2, 2, "b"));
         let broken = (second.0, Forge::new().with(|forge| forge.tail = -1));
         let third = ("m-00003-of-00002.gguf", shard(1, 2, 2, "c"));
-        set_gives(std::slice::from_ref(&first), &["X005"]);
+        set_gives(core::slice::from_ref(&first), &["X005"]);
         set_gives(&[first.clone(), broken], &["X005"]);
         set_gives(&[first.clone(), second.clone(), third], &["X005"]);
         set_gives(&[first, second], &[]);

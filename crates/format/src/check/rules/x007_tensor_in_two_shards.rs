@@ -11,7 +11,7 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
         for (tensor, entry) in view.tensors() {
             if header.tensor(&tensor.name).is_some() {
                 let found = format_args!("the tensor in {name:?}, too");
-                out.tensor(tensor, entry, note(found, "it in one shard"));
+                out.tensor(tensor, entry, note(found, "the tensor in one shard only"));
             }
         }
     }

@@ -8,6 +8,7 @@
 use super::{Check, note};
 use crate::check::Field;
 use crate::container::{Header, SHARD_COUNT, SHARD_NUMBER, ShardName};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     let Some(own) = &view.name else { return };

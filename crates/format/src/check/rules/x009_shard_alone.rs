@@ -9,6 +9,7 @@
 
 use super::{Check, note};
 use crate::container::{MAGIC, SHARD_COUNT, SHARD_NUMBER, Value};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let number = |key| view.get(key).and_then(Value::as_integer);

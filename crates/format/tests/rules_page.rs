@@ -33,10 +33,12 @@ const PARTS: &[(char, &str)] = &[
 fn page() -> String {
     let mut page = String::from(
         "# Rules\n\n\
-        What `granule check` says about a file. Numbers and severities are stable: a rule that is given up \
-        leaves its number unused. An error makes the file invalid; a warning does not, unless asked for.\n\n\
-        This page is made from the rules' own texts: `UPDATE=1 cargo test -p granule-format --test \
-        rules_page`. `granule explain H001` shows one of them.\n",
+        The findings of `granule check`. Ids and severities are stable: the id of a rule that is\n\
+        dropped is not used again. An error makes the file invalid; a warning does not, unless\n\
+        `--strict` is given.\n\n\
+        This page is generated from the texts of the rules by\n\
+        `UPDATE=1 cargo test -p granule-format --test rules_page`. `granule explain H001` shows\n\
+        the text of one rule.\n",
     );
     for (letter, title) in PARTS {
         let rules = || RULES.iter().filter(|rule| rule.id.starts_with(*letter));

@@ -1,7 +1,7 @@
-//! A code in a TQ2_0 block is 3; codes of ternary values are 0, 1 and 2.
+//! A TQ2_0 block holds the code 3; ternary codes are 0, 1 and 2.
 //!
-//! **Why it is bad.** No encoder writes it. The reference reads it as twice the scale; kernels made for ternary
-//! values may read something else.
+//! **Why it is bad.** No encoder writes it. The reference decodes it as twice the scale; kernels
+//! made for ternary values may decode something else.
 //!
 //! **How to fix.** Quantize the original model again.
 

@@ -1,11 +1,11 @@
-//! The sums that Q8_K and Q8_1 blocks keep beside their codes are not the sums of the codes (in Q8_1: times the
-//! scale, rounded).
+//! The sums stored in a Q8_K or Q8_1 block are not the sums of its codes (in Q8_1, times the scale
+//! and rounded).
 //!
-//! **Why it is bad.** Dot products with types that have minimums use the sums instead of the codes and come
-//! out wrong.
+//! **Why it is bad.** Dot products with types that have minimums use these sums and give wrong
+//! results.
 //!
-//! **How to fix.** These types are for activations; a model file has no use for them. Quantize the original model
-//! again, with another type.
+//! **How to fix.** These types are for activations and have no place in a model file. Quantize the
+//! original model again, to another type.
 
 use super::{Check, note};
 use crate::block::blocks_of;

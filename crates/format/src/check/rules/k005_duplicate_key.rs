@@ -1,6 +1,7 @@
 //! Two metadata entries have the same key.
 //!
-//! **Why it is bad.** One reader takes the first value, another the last: they see two models.
+//! **Why it is bad.** One reader uses the first value, another the last: they see two different
+//! models.
 //!
 //! **How to fix.** Remove one of the entries.
 

@@ -3,16 +3,16 @@
 //! The text at the top of a rule's file is its page: `granule explain`, `spec/rules.md`. To add a
 //! rule, write its file and add its two lines here.
 
-// what a rule's file needs, which finds it in its parent
+// imported here because the files of the rules import it from their parent
 use super::probe::{Check, note};
 use super::rule::{Rule, Severity};
 
-/// Every rule with how it looks at a file.
+/// Returns every rule with its check.
 pub(super) fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {
     RULES.iter().zip(CHECKS)
 }
 
-/// The rule with this id, whatever its case.
+/// Returns the rule with this id, ignoring case.
 pub(super) fn by_id(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id.eq_ignore_ascii_case(id))
 }
@@ -30,7 +30,7 @@ const fn page_bytes(source: &str) -> usize {
     copy_page(source, &mut [])
 }
 
-/// Copy the page at the top of a file, as much as there is room for; its length.
+/// Copies the page at the top of a file to `out`, as far as it fits, and returns its length.
 const fn copy_page(source: &str, out: &mut [u8]) -> usize {
     let source = source.as_bytes();
     let (mut at, mut length) = (0, 0);
@@ -73,7 +73,7 @@ macro_rules! rules {
             },
         }, )* ];
 
-        /// How each of the rules looks at a file, in their order.
+        /// The checks of the rules, in the same order.
         const CHECKS: &[Check] = &[ $( $module::CHECK, )* ];
     };
 }

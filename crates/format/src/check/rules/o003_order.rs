@@ -1,7 +1,7 @@
 //! The offsets of the tensors do not increase in the order of the table.
 //!
-//! **Why it is bad.** The reference expects every tensor right behind the one before it in the table and
-//! refuses the file.
+//! **Why it is bad.** The reference expects every tensor directly after its predecessor in the
+//! table and refuses the file.
 //!
 //! **How to fix.** Write the table in the order of the data.
 

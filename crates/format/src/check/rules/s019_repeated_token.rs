@@ -1,11 +1,11 @@
-//! Two tokens have the same string, up to a NUL byte if there is one. (Tokens without a string are
-//! given names of their own by readers, so there may be several.)
+//! Two tokens have the same string, compared up to the first NUL byte. (Several tokens may have an
+//! empty string: readers give these names of their own.)
 //!
-//! **Why it is bad.** The reference stops the whole program when it loads such a vocabulary. Other
+//! **Why it is bad.** The reference ends the process when it loads such a vocabulary. Other
 //! readers use one of the tokens and never the other.
 //!
-//! **How to fix.** Convert the checkpoint again. Tokens that only fill up the vocabulary need strings
-//! of their own, such as `[PAD151665]`; an added token must not repeat one of the vocabulary.
+//! **How to fix.** Convert the checkpoint again. Tokens that only pad the vocabulary need distinct
+//! strings, such as `[PAD151665]`; an added token must not repeat one of the vocabulary.
 
 use super::{Check, note};
 use crate::check::Field;

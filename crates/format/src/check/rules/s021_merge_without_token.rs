@@ -1,11 +1,11 @@
-//! A merge of the tokenizer joins two strings, and one of them, or what they make, is no token. Or
-//! there is no space in it that says where it is to be split.
+//! A merge of the tokenizer joins two strings, but one of them, or the joined string, is not a
+//! token. Or the merge has no space that separates the two strings.
 //!
-//! **Why it is bad.** Texts are cut in another way than the model has learned, or into single bytes.
-//! The file can be loaded.
+//! **Why it is bad.** Text is split differently from what the model has learned, or into single
+//! bytes. The file still loads.
 //!
-//! **How to fix.** Convert the checkpoint again: merges and tokens are those of different tokenizers,
-//! or tokens were removed.
+//! **How to fix.** Convert the checkpoint again: the merges and the tokens come from different
+//! tokenizers, or tokens were removed.
 
 use super::{Check, note};
 use crate::check::Field;

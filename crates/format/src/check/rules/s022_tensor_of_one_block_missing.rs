@@ -1,14 +1,15 @@
-//! A block lacks a tensor that all other blocks have which have its other tensors.
+//! A block lacks a tensor, and every other block that has all tensors of this one has the missing
+//! tensor as well.
 //!
 //! Blocks of different kinds are told apart by their tensors: attention or a recurrent state, one
-//! feed-forward network or many experts. Blocks for which the metadata have other numbers of heads or
-//! feed-forward sizes are not compared. Tensors that only one block of a model has to have are left
-//! out: tables of positions, the predictors of further tokens.
+//! feed-forward network or many experts. Blocks are not compared if the metadata gives them
+//! different numbers of heads or feed-forward sizes. Tensors that only some blocks need are
+//! ignored: tables of positions, the predictors of further tokens.
 //!
 //! **Why it is bad.** Most likely the tensor was lost when the file was made, and readers of the
-//! architecture refuse it.
+//! architecture refuse the file.
 //!
-//! **How to fix.** Convert the checkpoint again, and look whether all its files are there.
+//! **How to fix.** Convert the checkpoint again, and check that all its files are there.
 
 use alloc::collections::BTreeMap;
 

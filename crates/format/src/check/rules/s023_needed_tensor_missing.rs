@@ -1,12 +1,12 @@
 //! A tensor is missing that readers of the architecture need.
 //!
-//! This is only said of architectures that descriptions exist for, of a split set only if all its files
-//! are there, and of files that have at least half of the tensors that are needed: others are not whole
-//! models, and are not meant to be.
+//! This rule covers architectures that have a description, split sets of which all files are
+//! present, and files with at least half of the needed tensors. A file with fewer is not meant to
+//! be a whole model.
 //!
 //! **Why it is bad.** Readers refuse the file.
 //!
-//! **How to fix.** Convert the checkpoint again, and look whether all its files are there.
+//! **How to fix.** Convert the checkpoint again, and check that all its files are there.
 
 use super::{Check, note};
 use crate::check::Field;

@@ -1,15 +1,16 @@
-//! The rows of a matrix for queries, keys or values (`attn_q`, `attn_k`, `attn_v`, or `attn_qkv` for the
-//! three) are not the number of heads times the length of a head that the metadata have.
+//! A matrix for queries, keys or values (`attn_q`, `attn_k`, `attn_v`, or `attn_qkv` for all
+//! three) has another number of rows than the metadata implies: the number of heads times the
+//! length of a head.
 //!
-//! There are as many rows of queries as `attention.head_count` times `attention.key_length`, of keys
-//! `attention.head_count_kv` times that, of values `attention.head_count_kv` times
-//! `attention.value_length`. Without these keys there are as many heads of keys as of queries, and the
-//! lengths are `embedding_length` divided by the number of heads. This holds for the architectures with
-//! plain attention, and only those are looked at.
+//! Queries have `attention.head_count` times `attention.key_length` rows, keys
+//! `attention.head_count_kv` times `attention.key_length`, values `attention.head_count_kv` times
+//! `attention.value_length`. Without these keys, there are as many key heads as query heads, and
+//! both lengths are `embedding_length` divided by the number of heads. The rule covers only
+//! architectures with plain attention, for which this holds.
 //!
 //! **Why it is bad.** Readers refuse the file, or take values of one head for those of another.
 //!
-//! **How to fix.** Write the right numbers; most often the file was edited, or converted by a program that
+//! **How to fix.** Write the right numbers. The usual cause is an edited file, or a converter that
 //! does not know the architecture.
 
 use super::s017_head_count::Numbers;

@@ -1,6 +1,6 @@
 //! Two tensors have the same name.
 //!
-//! **Why it is bad.** One reader takes the first, another the last: they see two models.
+//! **Why it is bad.** One reader uses the first, another the last: they see two different models.
 //!
 //! **How to fix.** Remove or rename one of them.
 

@@ -1,6 +1,6 @@
-//! A text in the metadata has a NUL in it. (Texts of tokens may.)
+//! A string in the metadata contains a NUL. (Strings of tokens may.)
 //!
-//! **Why it is bad.** Readers in C take it for the end of the text and see a shorter one.
+//! **Why it is bad.** Readers in C end the string at the NUL and see a shorter one.
 //!
 //! **How to fix.** Remove the NUL.
 

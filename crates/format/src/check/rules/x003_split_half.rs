@@ -1,4 +1,4 @@
-//! There is `split.no` without `split.count`, or the other way round.
+//! One of `split.no` and `split.count` is present without the other.
 //!
 //! **Why it is bad.** A reader cannot know which shard of how many the file is.
 //!

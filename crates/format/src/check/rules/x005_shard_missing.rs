@@ -1,9 +1,9 @@
-//! By the file's name it is one of several, and one of them is missing or cannot be read, or there is one
-//! too many.
+//! The name of the file says that it is one of several, but one of them is missing or cannot be
+//! read, or there is one too many.
 //!
-//! **Why it is bad.** Tensors of the missing shard are missing from the model.
+//! **Why it is bad.** The tensors of the missing shard are missing from the model.
 //!
-//! **How to fix.** Download the missing shards into the same folder; remove the superfluous one.
+//! **How to fix.** Download the missing shards into the same folder; remove the extra one.
 
 use super::{Check, note};
 use crate::check::Field;

@@ -1,6 +1,6 @@
-//! A tensor of this shard is in another shard, too.
+//! A tensor of this shard is also in another shard.
 //!
-//! **Why it is bad.** One reader takes the first, another the last; the reference refuses the set.
+//! **Why it is bad.** One reader uses the first, another the last; the reference refuses the set.
 //!
 //! **How to fix.** Split the model again.
 

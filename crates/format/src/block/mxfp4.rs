@@ -4,8 +4,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{Block, BlockType, Defect, bits, fp4};
 
-/// A power of two and 32 codes of 4 bits, each a floating point number of 1 sign, 2 exponent and 1 mantissa
-/// bits (E2M1). The OCP microscaling format.
+/// A power of two and 32 codes of 4 bits, each a floating-point number of 1 sign, 2 exponent and 1
+/// mantissa bits (E2M1). The OCP microscaling format.
 #[derive(
     Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]

@@ -1,6 +1,8 @@
 use crate::Header;
 
 /// Another file of a split set.
+///
+/// Exhaustive: callers build it, and a name and a header are all that is compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Sibling<'a> {
     /// Its name without folders.
@@ -9,8 +11,8 @@ pub struct Sibling<'a> {
     pub header: Option<&'a Header>,
 }
 
-/// Whether the files with these names (without folders) say by their names that they belong to
-/// the same split set. A file is no sibling of itself.
+/// Returns whether two files belong to the same split set, judged by their names (without folders).
+/// A file is not a sibling of itself.
 pub fn is_sibling(name: &str, other: &str) -> bool {
     match (set_of(name), set_of(other)) {
         (Some(one), Some(two)) => one == two && name != other,
@@ -18,8 +20,9 @@ pub fn is_sibling(name: &str, other: &str) -> bool {
     }
 }
 
-/// What the files of a split set have in common: the stem and the count. Unlike
-/// [`ShardName::parse`], any number will do, so that superfluous shards are seen.
+/// Returns what the names of all files of a split set share: the stem and the count. Unlike
+/// [`ShardName::parse`](crate::container::ShardName::parse), accepts any number, so that extra
+/// shards are found.
 fn set_of(name: &str) -> Option<(&str, &str)> {
     let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
     let (stem, number) = rest.rsplit_once('-')?;

@@ -19,7 +19,7 @@ impl Counts {
         if narrow { 9 } else { 13 }
     }
 
-    /// Both, each compared with the bytes that are left.
+    /// Reads both counts and compares each with the remaining bytes.
     pub(super) fn read(walk: &mut Walk<'_, '_>) -> Result<Self, Error> {
         let narrow = walk.cursor.narrow;
         let tensors = walk.cursor.count()?;

@@ -1,10 +1,10 @@
-//! Reading numbers from bytes that nobody has checked: the only offset arithmetic of the parser.
+//! Reads numbers from untrusted bytes. Holds the only offset arithmetic of the parser.
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use crate::{Counted, Endian, Error, ErrorKind};
 
-/// A position in the bytes of a file, of which a part is there.
+/// A position in a file of which a part is available.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -119,24 +119,24 @@ impl<'a> Cursor<'a> {
         result
     }
 
-    /// The bytes that are there from this position on.
+    /// Returns the available bytes from this position on.
     pub(crate) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
-    /// Go on by as many bytes as were found in [`rest`](Self::rest).
+    /// Skips bytes that were read from [`rest`](Self::rest).
     pub(crate) fn skip(&mut self, bytes: usize) {
         self.at = (self.at + bytes).min(self.bytes.len());
     }
 
-    /// The same position, with the bytes that are there from it on.
+    /// Returns the same position with the bytes that are available from it on.
     pub(crate) fn over<'b>(&self, bytes: &'b [u8]) -> Cursor<'b> {
         let &Self { file_bytes, endian, narrow, .. } = self;
         Cursor { bytes, start: self.position(), at: 0, file_bytes, endian, narrow }
     }
 
-    /// Check that `count` things of at least `least` bytes each fit the rest of the file, before anything is
-    /// reserved for them.
+    /// Checks that `count` things of at least `least` bytes each fit in the rest of the file. Call
+    /// this before reserving memory for them.
     ///
     /// # Errors
     /// [`ErrorKind::Count`] if they do not.
@@ -148,8 +148,9 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// How many of `count` things of at least `least` bytes each the bytes that are there can hold: what may be
-    /// reserved. Where only the beginning of a file is there, that is less than the file can hold.
+    /// Returns how many of `count` things of at least `least` bytes each the available bytes can
+    /// hold: the number that may be reserved. If only the beginning of a file is available, the
+    /// file can hold more.
     pub(crate) fn room_for(&self, count: u64, least: u64) -> usize {
         let there = self.rest().len() as u64;
         // not more than a slice has bytes
@@ -159,9 +160,9 @@ impl<'a> Cursor<'a> {
 
 /// A number as it is stored in a file.
 pub(crate) trait Number: Copy {
-    /// How many bytes it takes.
+    /// Its size in bytes.
     const BYTES: usize = size_of::<Self>();
-    /// Whether it is a truth value, whose byte is 0 or 1.
+    /// Whether it is a boolean, whose byte is 0 or 1.
     const IS_BOOL: bool = false;
 
     /// The number in the first [`BYTES`](Self::BYTES) bytes, least significant first.

@@ -4,20 +4,21 @@ use super::faults::Faults;
 use crate::error::Place;
 use crate::{Error, Limits};
 
-/// What reading a header needs: the position, the caps, and where to put faults that do not stop the
-/// reading.
+/// The state of reading a header: the position, the limits, and a list for faults that do not stop
+/// the reading.
 pub(crate) struct Walk<'a, 'f> {
     pub(crate) cursor: Cursor<'a>,
     pub(crate) limits: Limits,
-    /// With a list, faults that leave the rest readable are noted; without, they are errors.
+    /// If there is a list, faults that leave the rest readable are added to it; otherwise they are
+    /// errors.
     faults: Option<&'f mut Faults>,
     /// The part of the file that is being read.
     pub(crate) place: Place,
-    /// How many arrays the value that is being read lies in.
+    /// How many arrays enclose the value that is being read.
     pub(super) depth: u32,
-    /// An array of which elements are missing in the bytes that are there, and how many.
+    /// An array that is only partly in the available bytes, and the number of missing elements.
     pub(crate) partial: Option<(Array, u64)>,
-    /// Whether strings in arrays may be anything but UTF-8: token texts are bytes.
+    /// Whether strings in arrays may be any bytes, as those of tokens may.
     pub(crate) raw_strings: bool,
 }
 
@@ -27,14 +28,14 @@ impl<'a, 'f> Walk<'a, 'f> {
         Self { cursor, limits, faults, place, depth: 0, partial: None, raw_strings: false }
     }
 
-    /// Whether the first fault ends the reading.
+    /// Returns whether the first fault stops the reading.
     pub(crate) const fn is_strict(&self) -> bool {
         self.faults.is_none()
     }
 }
 
 impl<'a> Walk<'a, '_> {
-    /// Note a fault and go on, or stop with it.
+    /// Notes a fault and continues, or stops with it.
     pub(crate) fn fault(&mut self, error: Error) -> Result<(), Error> {
         let error = self.placed(error);
         match &mut self.faults {
@@ -46,7 +47,7 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// The error, said to be in the part that is being read unless it names a part itself.
+    /// Returns the error with the part of the file that is being read, unless it already names one.
     pub(crate) fn placed(&self, error: Error) -> Error {
         match (&error.place, &self.place) {
             (Place::Header, Place::Value(key)) if self.depth == 1 => {

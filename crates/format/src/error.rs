@@ -3,7 +3,7 @@ use core::fmt;
 use crate::container::{Endian, TensorType, ValueType};
 use crate::prelude::*;
 
-/// Why bytes are not a GGUF file, and where.
+/// The reason why bytes are not a valid GGUF file, and the place.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive] // more may be told of a fault
 pub struct Error {
@@ -137,7 +137,7 @@ pub enum ErrorKind {
     /// A boolean that is neither 0 nor 1.
     #[error("a boolean is stored as {0}, expected 0 or 1")]
     Bool(u8),
-    /// Arrays in arrays in arrays ...
+    /// Arrays are nested too deeply.
     #[error("arrays are nested deeper than {0} levels")]
     Nesting(u32),
     /// `general.alignment` has a type other than U32.
@@ -225,7 +225,7 @@ impl Error {
         self
     }
 
-    /// The same error, said to be in `place`.
+    /// Returns the same error with this place.
     pub(crate) fn within(mut self, place: Place) -> Self {
         self.place = place;
         self

@@ -70,8 +70,8 @@ pub(crate) fn assert_below(limit: u8, codes: &[u8]) {
     assert!(!above, "a code in a field for codes below {limit} is not: {codes:?}");
 }
 
-/// Two codes of 4 bits a byte, neighbours: code `2 * i` in the low nibble of byte `i`, code `2 * i
-/// + 1` in the high one.
+/// Two codes of 4 bits per byte, neighbours: code `2 * i` in the low nibble of byte `i`, code `2 *
+/// i + 1` in the high one.
 ///
 /// # Panics
 /// If `CODES` is not `2 * BYTES`, or a code is above 15.

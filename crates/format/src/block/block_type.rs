@@ -74,7 +74,7 @@ macro_rules! block_types {
             IQ1_M = 29, iq1_m;
             /// 16-bit floating point with the exponent range of F32.
             BF16 = 30, scalar;
-            /// 256 values: a scale and digits of base 3, five a byte.
+            /// 256 values: a scale and digits of base 3, five per byte.
             TQ1_0 = 34, tq1_0;
             /// 256 values: a scale and 2-bit codes for -1, 0 and 1.
             TQ2_0 = 35, tq2_0;

@@ -1,4 +1,4 @@
-//! IQ1_M: 256 values in 56 bytes, 1.75 bits a value. See `spec/blocks/iq1_m.md`.
+//! IQ1_M: 256 values in 56 bytes, 1.75 bits per value. See `spec/blocks/iq1_m.md`.
 
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

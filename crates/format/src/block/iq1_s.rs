@@ -1,4 +1,4 @@
-//! IQ1_S: 256 values in 50 bytes, 1.5625 bits a value. See `spec/blocks/iq1_s.md`.
+//! IQ1_S: 256 values in 50 bytes, 1.5625 bits per value. See `spec/blocks/iq1_s.md`.
 
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

@@ -1,4 +1,4 @@
-//! IQ2_S: 256 values in 82 bytes, 2.5625 bits a value. See `spec/blocks/iq2_s.md`.
+//! IQ2_S: 256 values in 82 bytes, 2.5625 bits per value. See `spec/blocks/iq2_s.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -22,7 +22,7 @@ pub struct IQ2_S {
     pub signs: [u8; 32],
     /// The upper 2 bits of the indices, four groups a byte, the first in the lowest bits.
     pub indices_high: [u8; 8],
-    /// Two sub-blocks a byte, the first in the low nibble.
+    /// Two sub-blocks per byte, the first in the low nibble.
     pub sub_scales: [u8; 8],
 }
 

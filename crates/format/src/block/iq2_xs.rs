@@ -1,4 +1,4 @@
-//! IQ2_XS: 256 values in 74 bytes, 2.3125 bits a value. See `spec/blocks/iq2_xs.md`.
+//! IQ2_XS: 256 values in 74 bytes, 2.3125 bits per value. See `spec/blocks/iq2_xs.md`.
 
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -19,7 +19,7 @@ pub struct IQ2_XS {
     pub scale: F16,
     /// For each group: the index in the low 9 bits, the sign index in the upper 7.
     pub groups: [U16; 32],
-    /// Two sub-blocks a byte, the first in the low nibble.
+    /// Two sub-blocks per byte, the first in the low nibble.
     pub sub_scales: [u8; 8],
 }
 

@@ -1,4 +1,4 @@
-//! IQ2_XXS: 256 values in 66 bytes, 2.0625 bits a value. See `spec/blocks/iq2_xxs.md`.
+//! IQ2_XXS: 256 values in 66 bytes, 2.0625 bits per value. See `spec/blocks/iq2_xxs.md`.
 
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

@@ -1,4 +1,4 @@
-//! IQ3_S: 256 values in 110 bytes, 3.4375 bits a value. See `spec/blocks/iq3_s.md`.
+//! IQ3_S: 256 values in 110 bytes, 3.4375 bits per value. See `spec/blocks/iq3_s.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -18,11 +18,11 @@ pub struct IQ3_S {
     pub scale: F16,
     /// The low 8 bits of the groups' indices.
     pub indices_low: [u8; 64],
-    /// The upper bit of the indices, eight groups a byte, the first in the lowest bit.
+    /// The upper bit of the indices, eight groups per byte, the first in the lowest bit.
     pub indices_high: [u8; 8],
     /// See [`Codes::signs`].
     pub signs: [u8; 32],
-    /// Two sub-blocks a byte, the first in the low nibble.
+    /// Two sub-blocks per byte, the first in the low nibble.
     pub sub_scales: [u8; 4],
 }
 

@@ -1,4 +1,4 @@
-//! IQ3_XXS: 256 values in 98 bytes, 3.0625 bits a value. See `spec/blocks/iq3_xxs.md`.
+//! IQ3_XXS: 256 values in 98 bytes, 3.0625 bits per value. See `spec/blocks/iq3_xxs.md`.
 
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};

@@ -1,4 +1,4 @@
-//! IQ4_NL: 32 values in 18 bytes, 4.5 bits a value. See `spec/blocks/iq4_nl.md`.
+//! IQ4_NL: 32 values in 18 bytes, 4.5 bits per value. See `spec/blocks/iq4_nl.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,4 @@
-//! IQ4_XS: 256 values in 136 bytes, 4.25 bits a value. See `spec/blocks/iq4_xs.md`.
+//! IQ4_XS: 256 values in 136 bytes, 4.25 bits per value. See `spec/blocks/iq4_xs.md`.
 
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -19,7 +19,7 @@ pub struct IQ4_XS {
     pub scale: F16,
     /// The top 2 bits of each sub-scale, sub-block 0 lowest.
     pub sub_scales_high: U16,
-    /// The low 4 bits of each sub-scale, two neighbours a byte, the first in the low nibble.
+    /// The low 4 bits of each sub-scale, two neighbours per byte, the first in the low nibble.
     pub sub_scales_low: [u8; 4],
     /// 16 bytes for each sub-block: byte `i` holds the codes of value `i` (low nibble) and `i +
     /// 16`.

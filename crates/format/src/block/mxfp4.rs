@@ -1,4 +1,4 @@
-//! MXFP4: 32 values in 17 bytes, 4.25 bits a value. See `spec/blocks/mxfp4.md`.
+//! MXFP4: 32 values in 17 bytes, 4.25 bits per value. See `spec/blocks/mxfp4.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,4 @@
-//! NVFP4: 64 values in 36 bytes, 4.5 bits a value. See `spec/blocks/nvfp4.md`.
+//! NVFP4: 64 values in 36 bytes, 4.5 bits per value. See `spec/blocks/nvfp4.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,4 @@
-//! Q1_0: 128 values in 18 bytes, 1.125 bits a value. See `spec/blocks/q1_0.md`.
+//! Q1_0: 128 values in 18 bytes, 1.125 bits per value. See `spec/blocks/q1_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,4 @@
-//! Q2_0: 64 values in 18 bytes, 2.25 bits a value. See `spec/blocks/q2_0.md`.
+//! Q2_0: 64 values in 18 bytes, 2.25 bits per value. See `spec/blocks/q2_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,4 @@
-//! Q2_K: 256 values in 84 bytes, 2.625 bits a value. See `spec/blocks/q2_k.md`.
+//! Q2_K: 256 values in 84 bytes, 2.625 bits per value. See `spec/blocks/q2_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,4 @@
-//! Q3_K: 256 values in 110 bytes, 3.4375 bits a value. See `spec/blocks/q3_k.md`.
+//! Q3_K: 256 values in 110 bytes, 3.4375 bits per value. See `spec/blocks/q3_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,4 @@
-//! Q4_0: 32 values in 18 bytes, 4.5 bits a value. See `spec/blocks/q4_0.md`.
+//! Q4_0: 32 values in 18 bytes, 4.5 bits per value. See `spec/blocks/q4_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

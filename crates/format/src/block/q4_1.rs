@@ -1,4 +1,4 @@
-//! Q4_1: 32 values in 20 bytes, 5 bits a value. See `spec/blocks/q4_1.md`.
+//! Q4_1: 32 values in 20 bytes, 5 bits per value. See `spec/blocks/q4_1.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

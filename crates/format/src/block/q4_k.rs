@@ -1,4 +1,4 @@
-//! Q4_K: 256 values in 144 bytes, 4.5 bits a value. See `spec/blocks/q4_k.md`.
+//! Q4_K: 256 values in 144 bytes, 4.5 bits per value. See `spec/blocks/q4_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

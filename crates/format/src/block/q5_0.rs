@@ -1,4 +1,4 @@
-//! Q5_0: 32 values in 22 bytes, 5.5 bits a value. See `spec/blocks/q5_0.md`.
+//! Q5_0: 32 values in 22 bytes, 5.5 bits per value. See `spec/blocks/q5_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

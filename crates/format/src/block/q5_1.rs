@@ -1,4 +1,4 @@
-//! Q5_1: 32 values in 24 bytes, 6 bits a value. See `spec/blocks/q5_1.md`.
+//! Q5_1: 32 values in 24 bytes, 6 bits per value. See `spec/blocks/q5_1.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

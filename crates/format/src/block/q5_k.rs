@@ -1,4 +1,4 @@
-//! Q5_K: 256 values in 176 bytes, 5.5 bits a value. See `spec/blocks/q5_k.md`.
+//! Q5_K: 256 values in 176 bytes, 5.5 bits per value. See `spec/blocks/q5_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

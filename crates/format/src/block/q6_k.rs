@@ -1,4 +1,4 @@
-//! Q6_K: 256 values in 210 bytes, 6.5625 bits a value. See `spec/blocks/q6_k.md`.
+//! Q6_K: 256 values in 210 bytes, 6.5625 bits per value. See `spec/blocks/q6_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

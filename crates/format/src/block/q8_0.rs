@@ -1,4 +1,4 @@
-//! Q8_0: 32 values in 34 bytes, 8.5 bits a value. See `spec/blocks/q8_0.md`.
+//! Q8_0: 32 values in 34 bytes, 8.5 bits per value. See `spec/blocks/q8_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,5 @@
-//! Q8_1: 32 values in 36 bytes, 9 bits a value: activations, not files. See `spec/blocks/q8_1.md`.
+//! Q8_1: 32 values in 36 bytes, 9 bits per value: activations, not files. See
+//! `spec/blocks/q8_1.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -1,4 +1,4 @@
-//! Q8_K: 256 values in 292 bytes, 9.125 bits a value: activations, not files. See
+//! Q8_K: 256 values in 292 bytes, 9.125 bits per value: activations, not files. See
 //! `spec/blocks/q8_k.md`.
 
 use zerocopy::little_endian::{F32, I16};

@@ -1,4 +1,4 @@
-//! TQ1_0: 256 values in 54 bytes, 1.6875 bits a value. See `spec/blocks/tq1_0.md`.
+//! TQ1_0: 256 values in 54 bytes, 1.6875 bits per value. See `spec/blocks/tq1_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -15,10 +15,10 @@ use crate::num::F16;
 #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
 #[repr(C)]
 pub struct TQ1_0 {
-    /// The digits of values 0 to 239, five a byte: byte `i` below 32 holds values `i`, `i + 32`,
+    /// The digits of values 0 to 239, five per byte: byte `i` below 32 holds values `i`, `i + 32`,
     /// ..., `i + 128`; byte `32 + i` holds values `160 + i`, `160 + i + 16`, ..., `160 + i + 64`.
     pub fives: [u8; 48],
-    /// The digits of the last 16 values, four a byte: byte `i` holds values `240 + i`, `+ 4`, ...
+    /// The digits of the last 16 values, four per byte: byte `i` holds values `240 + i`, `+ 4`, ...
     pub fours: [u8; 4],
     /// See [`Codes::scale`].
     pub scale: F16,

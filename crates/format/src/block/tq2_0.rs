@@ -1,4 +1,4 @@
-//! TQ2_0: 256 values in 66 bytes, 2.0625 bits a value. See `spec/blocks/tq2_0.md`.
+//! TQ2_0: 256 values in 66 bytes, 2.0625 bits per value. See `spec/blocks/tq2_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 

@@ -28,7 +28,7 @@ pub fn check(file: &[u8], options: &Options<'_>) -> Report {
 /// Ignores `name` and `siblings` in the options.
 #[must_use]
 pub fn check_drafts(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
-    /// A larger set is not compared file by file with every other.
+    /// Larger sets are not compared file by file.
     const MOST_COMPARED: usize = 1000;
     let files: Vec<_> = drafts.iter().map(|draft| (draft.header(), draft.data_bytes())).collect();
     let surveys = files.iter().map(|(header, data)| {
@@ -98,7 +98,7 @@ impl<'a> Checker<'a> {
         findings.into_iter().for_each(|finding| self.sink.push(finding));
     }
 
-    /// The report.
+    /// Returns the report.
     pub fn finish(self) -> Report {
         Report {
             kind: FileKind::of(self.file),
@@ -136,7 +136,7 @@ fn of_fault(error: &Error, times: u64) -> Finding {
         _ => None,
     });
     debug_assert!(meaning.is_some(), "no rule for {error}");
-    // better under a rule that is not quite right than not at all
+    // a finding under an inexact rule is better than none
     let (rule, note) = meaning.unwrap_or_else(|| (rules::any("H008"), note(&error.kind, "")));
     let field = match &error.place {
         Place::Header => Field::Header,

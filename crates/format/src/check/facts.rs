@@ -19,7 +19,7 @@ pub(crate) struct Facts<'v> {
     pub(crate) file_name: Option<&'v str>,
     /// Whether the header has every tensor of the table.
     pub(crate) all_tensors: bool,
-    /// Tells the tensors that architectures need.
+    /// Names the tensors that architectures need.
     pub(crate) needed: Option<Needed>,
 }
 
@@ -72,7 +72,7 @@ impl<'v> Facts<'v> {
         self.header.data_end().filter(|_| self.all_tensors)
     }
 
-    /// Where the tensor table begins, in bytes from the start of the file.
+    /// Returns the start of the tensor table, in bytes from the start of the file.
     pub(crate) fn table_start(&self) -> u64 {
         self.header.entry_spans().last().map_or(24, |span| span.end)
     }
@@ -105,7 +105,7 @@ impl<'v> Facts<'v> {
         }
     }
 
-    /// The hyper-parameter `name` of the architecture, with its whole key.
+    /// Returns the hyperparameter `name` of the architecture, with its whole key.
     pub(crate) fn hyper(&self, name: &str) -> Option<(String, &'v Value)> {
         let key = format!("{}.{name}", self.architecture()?);
         let value = self.get(&key)?;
@@ -129,14 +129,14 @@ impl<'v> Facts<'v> {
         siblings.iter().filter_map(|sibling| Some((sibling.name, sibling.header?)))
     }
 
-    /// The other shards, if by this file's name these are all that there are.
+    /// Returns the other shards, if this file's name says that they are complete.
     pub(crate) fn whole_set(&self) -> Option<Vec<(&'v str, &'v Header)>> {
         let count = self.name.as_ref()?.count as usize;
         let shards: Vec<_> = self.other_shards().collect();
         (shards.len() + 1 == count).then_some(shards)
     }
 
-    /// The bytes of the file from `start` to `end`, as far as there are any.
+    /// Returns the bytes of the file from `start` to `end`, as far as the file has them.
     pub(crate) fn bytes(&self, start: u64, end: u64) -> &'v [u8] {
         let clamped = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(self.file.len());
         &self.file[clamped(start)..clamped(end).max(clamped(start))]

@@ -11,7 +11,7 @@ macro_rules! kinds {
         #[non_exhaustive] // more kinds may be recognized
         pub enum FileKind {
             $( #[doc = $text] $name, )*
-            /// Nothing that is known.
+            /// An unknown kind.
             Unknown,
         }
 
@@ -89,8 +89,8 @@ fn is_html(file: &[u8]) -> bool {
     [&b"<!doctype html"[..], b"<html", b"<head", b"<?xml"].iter().any(|tag| start.starts_with(tag))
 }
 
-/// The length of the header, then the header: a JSON object. Of a long one only the beginning may
-/// be here.
+/// The length of the header, then the header: a JSON object. Of a long header, only the beginning
+/// may be available.
 fn is_safetensors(file: &[u8]) -> bool {
     file.get(..8)
         .and_then(|length| length.try_into().ok())

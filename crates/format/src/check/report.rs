@@ -101,9 +101,9 @@ pub struct Finding {
     pub offset: u64,
     /// The part of the file.
     pub field: Field,
-    /// What is there.
+    /// What was found.
     pub found: String,
-    /// What should be there.
+    /// What was expected.
     pub expected: String,
     /// How many times the rule is broken in this part: in the whole metadata value or tensor. If a
     /// rule is broken in more than [`Report::MOST_OF_A_RULE`] parts, the last of its findings

@@ -12,7 +12,7 @@ use crate::BlockType;
 const SCALES: usize = 4;
 
 pub(super) const CHECK: Check = Check::Block(&[(BlockType::NVFP4, |block| {
-    // all at once: nearly every block is without
+    // all at once: almost no block has one
     if block[..SCALES].iter().fold(true, |all, scale| all & (*scale < 0x7f)) {
         return None;
     }

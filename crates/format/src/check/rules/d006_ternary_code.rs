@@ -8,13 +8,13 @@
 use super::{Check, note};
 use crate::BlockType;
 
-/// The codes are the first bytes of a block, four a byte.
+/// The codes are the first bytes of a block, four per byte.
 const CODES: usize = 64;
 
 pub(super) const CHECK: Check = Check::Block(&[(BlockType::TQ2_0, |block| {
     // both bits of a code are set
     let threes = |codes: &u8| codes & codes >> 1 & 0x55;
-    // all bytes at once: nearly every block is without
+    // all bytes at once: almost no block has one
     if block[..CODES].iter().fold(0, |any, codes| any | threes(codes)) == 0 {
         return None;
     }

@@ -1,5 +1,5 @@
-//! A byte of a TQ1_0 block does not stand for five ternary digits. Such a byte is a number below
-//! 243, times 256, divided by 243 and rounded up.
+//! A byte of a TQ1_0 block does not stand for five ternary digits. A byte that does is
+//! `ceil(number * 256 / 243)` for a number below 243.
 //!
 //! **Why it is bad.** No encoder writes it: 13 of the 256 bytes are never used. Its meaning
 //! depends on how exactly a reader extracts the digits.
@@ -13,7 +13,7 @@ use crate::BlockType;
 const DIGITS: usize = 52;
 
 pub(super) const CHECK: Check = Check::Block(&[(BlockType::TQ1_0, |block| {
-    // all bytes at once: nearly every block is without
+    // all bytes at once: almost no block has one
     if block[..DIGITS].iter().fold(true, |all, byte| all & is_meaningful(*byte)) {
         return None;
     }
@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check::Block(&[(BlockType::TQ1_0, |block| {
 })]);
 
 /// Whether a byte stands for digits: `number * 256 / 243`, rounded up, for a number below 243.
-/// Going back, that leaves a remainder below 243.
+/// Inverting this leaves a remainder below 243.
 const fn is_meaningful(byte: u8) -> bool {
     byte.wrapping_mul(243) < 243
 }

@@ -30,8 +30,8 @@ fn scaled_sum(block: &[u8]) -> Option<Note> {
     let (scale, stored) = (codes.scale.to_f32(), codes.sum.to_f32());
     let sum: i16 = codes.codes.iter().map(|code| i16::from(*code)).sum();
     let expected = scale * f32::from(sum);
-    // the sum was multiplied with the scale before that was rounded, and then rounded itself: twice
-    // half a unit in the last of 11 bits, or in the smallest number where that is larger
+    // the sum was multiplied by the unrounded scale and then rounded: twice half a unit in the last
+    // of 11 bits, or of the smallest number where that is larger
     let smallest = 1.0 / 16_777_216.0;
     let relative = expected.abs().max(stored.abs()) * (1.0 / 1024.0);
     let bound = relative + smallest * (1.0 + f32::from(sum).abs());

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Folder, assert_golden, gguf, metadata, one_entry, write, write_split_set};
 use granule_format::check::RULES;
-use granule_format::container::Endian;
-use granule_format::{Draft, Header, Metadata};
+use granule_format::{Draft, Endian, Header, Metadata};
 use serde_json::Value;
 
 fn fixtures() -> PathBuf {

@@ -6,8 +6,7 @@ mod common;
 use std::fs;
 
 use common::{Folder, assert_golden, matrix, model, one_entry, shape, write_split_set, write_with};
-use granule_format::container::Endian;
-use granule_format::{BlockType, Draft, FileType};
+use granule_format::{BlockType, Draft, Endian, FileType};
 use serde_json::{Value, json};
 
 fn folder() -> Folder {

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use common::{Folder, assert_golden, gguf, metadata, one_entry, version_1, write_split_set};
-use granule_format::container::Endian;
+use granule_format::Endian;
 use serde_json::json;
 
 fn folder() -> Folder {

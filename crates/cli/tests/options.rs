@@ -9,8 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Folder, copy_checkpoint, matrix, model, one_entry, shape, write};
-use granule_format::container::Endian;
-use granule_format::{BlockType, Draft};
+use granule_format::{BlockType, Draft, Endian};
 
 /// What is known about an option.
 enum Case {

@@ -11,8 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::{Folder, one_entry, shape, write_with};
-use granule_format::container::Endian;
-use granule_format::{BlockType, Draft};
+use granule_format::{BlockType, Draft, Endian};
 
 /// How often the program is killed, unless `GRANULE_KILLS` says another number.
 const KILLS: u32 = 8;

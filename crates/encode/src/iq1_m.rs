@@ -2,8 +2,9 @@
 
 use std::ops::RangeInclusive;
 
+use granule_format::Block;
 use granule_format::BlockType;
-use granule_format::block::{Block, iq1_m, types};
+use granule_format::block::{iq1_m, types};
 use granule_format::num::F16;
 use granule_reader::isa::Isa;
 

@@ -2,9 +2,10 @@
 
 use std::sync::LazyLock;
 
+use granule_format::Block;
 use granule_format::BlockType;
 use granule_format::block::codebook::iq2_xs::GRID;
-use granule_format::block::{Block, iq2_xs, types};
+use granule_format::block::{iq2_xs, types};
 use granule_format::num::F16;
 use granule_reader::isa::Isa;
 

@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
+use granule_format::Block;
 use granule_format::BlockType;
 use granule_format::block::codebook::iq3_xxs as codebook;
 use granule_format::block::iq3_xxs::Codes;
-use granule_format::block::{Block, types};
+use granule_format::block::types;
 use granule_format::num::F16;
 use granule_reader::isa::Isa;
 

@@ -1,8 +1,9 @@
 //! IQ4_NL: see `spec/blocks/iq4_nl.md`.
 
+use granule_format::Block;
 use granule_format::BlockType;
 use granule_format::block::iq4_nl::Codes;
-use granule_format::block::{Block, types};
+use granule_format::block::types;
 use granule_reader::isa::Isa;
 
 use super::iq4_search::{self as search, SUB_BLOCK};

@@ -1,9 +1,11 @@
-use std::fmt;
+use core::fmt;
 
 use crate::container::{Endian, TensorType, ValueType};
+use crate::prelude::*;
 
-/// Why bytes are not a GGUF file, and where.
+/// The reason why bytes are not a valid GGUF file, and the place.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive] // more may be told of a fault
 pub struct Error {
     /// What is wrong.
     pub kind: ErrorKind,
@@ -15,7 +17,7 @@ pub struct Error {
 
 /// A part of a GGUF file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
+#[non_exhaustive] // parts may be told apart further
 pub enum Place {
     /// Magic, version, counts.
     #[default]
@@ -34,14 +36,14 @@ pub enum Place {
     Tensor(String),
 }
 
-/// What is wrong with the bytes.
+/// The fault in the bytes.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
+#[non_exhaustive] // new checks bring new faults
 pub enum ErrorKind {
     /// The file ends too early.
     #[error("the file ends too early: {need} bytes are needed, {left} are left")]
     Truncated {
-        /// Bytes that the field takes.
+        /// Bytes of the field.
         need: u64,
         /// Bytes up to the end of the file.
         left: u64,
@@ -51,14 +53,15 @@ pub enum ErrorKind {
     StringTooLong {
         /// Its length as stored, in bytes.
         bytes: u64,
-        /// Bytes from behind the length up to the end of the file.
+        /// Bytes from the end of the length to the end of the file.
         left: u64,
     },
     /// Only from [`Header::parse_prefix`](crate::Header::parse_prefix) and
     /// [`HeaderParser`](crate::HeaderParser): the header goes on after the prefix.
-    #[error("the first {need} bytes of the file are needed to go on")]
+    #[error("the first {need} bytes of the file are needed to continue")]
     PrefixTooShort {
-        /// Length of the prefix with which to try again, in bytes: no shorter one suffices, this one may not either.
+        /// Length of the prefix to try next, in bytes. No shorter one suffices; this one may not,
+        /// either.
         need: u64,
     },
     /// The first four bytes are not `GGUF`.
@@ -67,8 +70,8 @@ pub enum ErrorKind {
     /// The version is not 1, 2 or 3 in either byte order.
     #[error("version {0} is unknown, expected 1, 2 or 3")]
     Version(u32),
-    /// Only from [`Header::survey`](crate::Header::survey): the version is stored in one byte order, what
-    /// follows it in the other.
+    /// Only from [`Header::survey`](crate::Header::survey): the version is stored in one byte
+    /// order, the rest in the other.
     #[error("the version is {version}, what follows it is {body}")]
     ByteOrder {
         /// The byte order of the version.
@@ -76,8 +79,8 @@ pub enum ErrorKind {
         /// The byte order in which the rest makes sense.
         body: Endian,
     },
-    /// Only from [`Header::survey`](crate::Header::survey): the metadata or the tensor table cannot be read
-    /// with the counts of the header, but with other counts.
+    /// Only from [`Header::survey`](crate::Header::survey): the metadata or the tensor table cannot
+    /// be read with the counts of the header, but with other counts.
     #[error(
         "metadata and tensor table do not parse as {} entries and {} tensors, but as {} and {}",
         .stored.0, .stored.1, .fitting.0, .fitting.1
@@ -93,7 +96,7 @@ pub enum ErrorKind {
     Count {
         /// The things that are counted.
         what: Counted,
-        /// How many there are said to be.
+        /// The stored count.
         count: u64,
         /// The fewest bytes they can take (saturating).
         need: u64,
@@ -114,13 +117,13 @@ pub enum ErrorKind {
     /// A key has bytes that are not printable ASCII, or a tensor name has control characters.
     #[error("byte {byte:#04x} is not allowed in the name {name:?}")]
     NameByte {
-        /// The name, with what is not UTF-8 replaced.
+        /// The name, with replacement characters for what is not UTF-8.
         name: String,
         /// The first byte that is not allowed.
         byte: u8,
     },
     /// A string is not UTF-8.
-    #[error("the text is not UTF-8")]
+    #[error("the string is not UTF-8")]
     NotUtf8,
     /// Two metadata entries have this key.
     #[error("the key {0:?} appears twice")]
@@ -134,7 +137,7 @@ pub enum ErrorKind {
     /// A boolean that is neither 0 nor 1.
     #[error("a boolean is stored as {0}, expected 0 or 1")]
     Bool(u8),
-    /// Arrays in arrays in arrays ...
+    /// Arrays are nested too deeply.
     #[error("arrays are nested deeper than {0} levels")]
     Nesting(u32),
     /// `general.alignment` has a type other than U32.
@@ -171,7 +174,7 @@ pub enum ErrorKind {
         id: u32,
         /// Its name.
         name: &'static str,
-        /// What took its place.
+        /// The types that replace it.
         instead: &'static str,
     },
     /// The data of a tensor does not lie inside the file.
@@ -179,16 +182,16 @@ pub enum ErrorKind {
     OutsideFile {
         /// First byte (saturating).
         start: u64,
-        /// Behind the last byte (saturating).
+        /// End, exclusive (saturating).
         end: u64,
         /// Length of the file.
         file: u64,
     },
 }
 
-/// Things whose number a file announces, in [`ErrorKind::Count`].
+/// What a file counts, in [`ErrorKind::Count`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
+#[non_exhaustive] // other things may be counted
 pub enum Counted {
     /// Entries of the tensor table.
     Tensors,
@@ -213,7 +216,8 @@ impl Error {
         Self { kind, offset, place: Place::Header }
     }
 
-    /// The same error; if more of the file is needed, `rest` bytes more, as far as the file has them.
+    /// Returns the same error. If it asks for more of the file, `rest` bytes are added, up to the
+    /// length of the file.
     pub(crate) fn needing_more(mut self, rest: u64, file_bytes: u64) -> Self {
         if let ErrorKind::PrefixTooShort { need } = &mut self.kind {
             *need = need.saturating_add(rest).min(file_bytes);
@@ -221,7 +225,7 @@ impl Error {
         self
     }
 
-    /// The same error, said to be in `place`.
+    /// Returns the same error with this place.
     pub(crate) fn within(mut self, place: Place) -> Self {
         self.place = place;
         self
@@ -243,4 +247,4 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl core::error::Error for Error {}

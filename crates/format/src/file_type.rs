@@ -1,20 +1,20 @@
-//! The file types: what `general.file_type` says a whole file is made of.
+//! The file types: what `general.file_type` says about a whole file.
 //!
-//! A file type names a recipe: the block type that most tensors get, and rules for those that get a better
-//! or a smaller one (they are in `granule-convert`, and as tables in `spec/mixtures.md`).
+//! A file type names a mixture: the block type of most tensors, and rules for those that get a
+//! better or a smaller one. The rules are in `granule-convert` and, as tables, in
+//! `spec/mixtures.md`.
 
-use std::fmt;
-use std::str::FromStr;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::BlockType;
-
-/// Added to the number in `general.file_type` when it was guessed from the tensors rather than chosen.
-pub const GUESSED: u32 = 1024;
 
 /// Builds the enum and its lookups from the table below.
 macro_rules! file_types {
     ($( $(#[$doc:meta])* $name:ident = $number:expr, $default:expr, [$($alias:literal),*]; )*) => {
-        /// What a whole file is quantized to.
+        /// The mixture of block types that a whole file is quantized to.
+        ///
+        /// Exhaustive on purpose: the tables of mixtures must not compile while one lacks a type.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
         pub enum FileType { $( $(#[$doc])* $name, )* }
@@ -48,48 +48,49 @@ macro_rules! file_types {
     };
 }
 
+use crate::prelude::*;
 use BlockType as T;
 
-// The table of file types: name, number, default block type, other names. Where two rows have one number, the
-// first is found by it.
+// The table of file types: name, number, default block type, other names. Where two rows have one
+// number, the first is found by it.
 file_types! {
-    /// One bit a value: signs and a scale for 128 values.
+    /// One bit per value: signs and a scale for 128 values.
     Q1_0 = Some(40), Some(T::Q1_0), [];
-    /// Two bits a value, a scale for 64 values.
+    /// Two bits per value, a scale for 64 values.
     Q2_0 = Some(41), Some(T::Q2_0), [];
-    /// Four bits a value around zero, a scale for 32 values.
+    /// Four bits per value around zero, a scale for 32 values.
     Q4_0 = Some(2), Some(T::Q4_0), [];
-    /// Four bits a value, scale and minimum for 32 values.
+    /// Four bits per value, scale and minimum for 32 values.
     Q4_1 = Some(3), Some(T::Q4_1), [];
     /// Experts in MXFP4, everything else in Q8_0.
     MXFP4_MOE = Some(38), Some(T::MXFP4), [];
-    /// Five bits a value around zero, a scale for 32 values.
+    /// Five bits per value around zero, a scale for 32 values.
     Q5_0 = Some(8), Some(T::Q5_0), [];
-    /// Five bits a value, scale and minimum for 32 values.
+    /// Five bits per value, scale and minimum for 32 values.
     Q5_1 = Some(9), Some(T::Q5_1), [];
-    /// 2.06 bits a value from a codebook; needs an importance matrix.
+    /// 2.06 bits per value from a codebook; needs an importance matrix.
     IQ2_XXS = Some(19), Some(T::IQ2_XXS), [];
-    /// 2.3 bits a value from a codebook; needs an importance matrix.
+    /// 2.3 bits per value from a codebook; needs an importance matrix.
     IQ2_XS = Some(20), Some(T::IQ2_XS), [];
     /// IQ2_XS with more tensors in better types; needs an importance matrix.
     IQ2_S = Some(28), Some(T::IQ2_XS), [];
-    /// 2.7 bits a value; needs an importance matrix.
+    /// 2.7 bits per value; needs an importance matrix.
     IQ2_M = Some(29), Some(T::IQ2_S), [];
-    /// 1.6 bits a value from a codebook; needs an importance matrix.
+    /// 1.6 bits per value from a codebook; needs an importance matrix.
     IQ1_S = Some(24), Some(T::IQ1_S), [];
-    /// 1.75 bits a value from a codebook; needs an importance matrix.
+    /// 1.75 bits per value from a codebook; needs an importance matrix.
     IQ1_M = Some(31), Some(T::IQ1_M), [];
-    /// 1.7 bits a value, for ternary models.
+    /// 1.7 bits per value, for ternary models.
     TQ1_0 = Some(36), Some(T::TQ1_0), [];
-    /// 2.06 bits a value, for ternary models.
+    /// 2.06 bits per value, for ternary models.
     TQ2_0 = Some(37), Some(T::TQ2_0), [];
     /// Two-bit super-blocks, attention values and outputs in three bits.
     Q2_K = Some(10), Some(T::Q2_K), [];
     /// Two-bit super-blocks; needs an importance matrix.
     Q2_K_S = Some(21), Some(T::Q2_K), [];
-    /// 3.06 bits a value from a codebook.
+    /// 3.06 bits per value from a codebook.
     IQ3_XXS = Some(23), Some(T::IQ3_XXS), [];
-    /// 3.44 bits a value from a codebook.
+    /// 3.44 bits per value from a codebook.
     IQ3_S = Some(26), Some(T::IQ3_S), [];
     /// IQ3_S with better types for some tensors.
     IQ3_M = Some(27), Some(T::IQ3_S), [];
@@ -101,9 +102,9 @@ file_types! {
     Q3_K_M = Some(12), Some(T::Q3_K), ["Q3_K"];
     /// Three-bit super-blocks, large.
     Q3_K_L = Some(13), Some(T::Q3_K), [];
-    /// Four uneven bits a value, blocks of 32.
+    /// Four uneven bits per value, blocks of 32.
     IQ4_NL = Some(25), Some(T::IQ4_NL), [];
-    /// Four uneven bits a value, super-blocks.
+    /// Four uneven bits per value, super-blocks.
     IQ4_XS = Some(30), Some(T::IQ4_XS), [];
     /// Four-bit super-blocks, small.
     Q4_K_S = Some(14), Some(T::Q4_K), [];
@@ -115,7 +116,7 @@ file_types! {
     Q5_K_M = Some(17), Some(T::Q5_K), ["Q5_K"];
     /// Six-bit super-blocks.
     Q6_K = Some(18), Some(T::Q6_K), [];
-    /// Eight bits a value, a scale for 32 values.
+    /// Eight bits per value, a scale for 32 values.
     Q8_0 = Some(7), Some(T::Q8_0), [];
     /// 16-bit floating point.
     F16 = Some(1), Some(T::F16), [];
@@ -125,19 +126,22 @@ file_types! {
     F32 = Some(0), Some(T::F32), [];
     /// Every tensor keeps its type.
     COPY = None, None, [];
-    /// MXFP4 in dense tensors as well. It has no number of its own and takes that of MXFP4_MOE.
+    /// MXFP4 in dense tensors as well. It has no number of its own and uses that of MXFP4_MOE.
     MXFP4 = Some(38), Some(T::MXFP4), [];
-    /// Four-bit floating point with an 8-bit floating point scale for 16 values.
+    /// Four-bit floating point with an 8-bit floating-point scale for 16 values.
     NVFP4 = Some(39), Some(T::NVFP4), [];
 }
 
 impl FileType {
-    /// The file type with this number in `general.file_type` (without [`GUESSED`]).
+    /// Added to the number in `general.file_type` when it was guessed from the tensors, not chosen.
+    pub const GUESSED: u32 = 1024;
+
+    /// The file type with this number in `general.file_type` (without [`GUESSED`](Self::GUESSED)).
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.iter().copied().find(|file_type| file_type.number() == Some(number))
     }
 
-    /// The file type with this name or alias, whatever its case.
+    /// Returns the file type with this name or alias, ignoring case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|file_type| {
             file_type.name().eq_ignore_ascii_case(name)
@@ -169,8 +173,9 @@ impl fmt::Display for FileType {
 
 /// No file type has this name or number.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive] // more may be told of it
 pub struct UnknownFileType {
-    /// What was looked for.
+    /// The unknown name or number.
     pub text: String,
 }
 
@@ -184,7 +189,7 @@ impl fmt::Display for UnknownFileType {
     }
 }
 
-impl std::error::Error for UnknownFileType {}
+impl core::error::Error for UnknownFileType {}
 
 #[cfg(test)]
 mod tests {

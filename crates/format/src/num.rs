@@ -30,33 +30,33 @@ impl F16 {
         u16::from_le_bytes(self.0)
     }
 
-    /// The same number in single precision; always exact. Free of branches and of look-ups for CPU features, so that
-    /// loops of it are vector code.
+    /// Converts to single precision, which is always exact. Has no branches and no checks of CPU
+    /// features, so that loops over it vectorize.
     #[inline(always)]
     pub const fn to_f32(self) -> f32 {
         let bits = self.to_bits() as u32;
         let (sign, magnitude) = ((bits & 0x8000) << 16, (bits & 0x7fff) << 13);
-        // the fields are in their places now, but the exponent's bias is 15 instead of 127; a
-        // multiplication by 2^112 mends that, for subnormal numbers too
+        // the fields are in their places now, but the exponent's bias is 15 instead of 127;
+        // multiplying by 2^112 corrects it, for subnormal numbers as well
         let finite = (f32::from_bits(magnitude) * f32::from_bits(0x7780_0000)).to_bits();
         let result = if magnitude >= 0x7c00 << 13 { magnitude | 0x7f80_0000 } else { finite };
         f32::from_bits(sign | result)
     }
 
-    /// Neither infinite nor NaN.
+    /// Returns whether the number is neither infinite nor NaN.
     #[inline(always)]
     pub const fn is_finite(self) -> bool {
         self.to_bits() & 0x7c00 != 0x7c00
     }
 
-    /// The same two bytes in the other byte order.
+    /// Returns the same two bytes in the other byte order.
     pub const fn swap_bytes(self) -> Self {
         Self([self.0[1], self.0[0]])
     }
 }
 
-impl std::fmt::Debug for F16 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Debug for F16 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{:?}", self.to_f32())
     }
 }

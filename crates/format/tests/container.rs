@@ -5,10 +5,9 @@
 
 use std::io::Write;
 
-use granule_format::container::{Endian, Shape, Writer};
 use granule_format::{
-    Array, BlockType, Counted, Draft, ErrorKind, Header, HeaderParser, Limits, Metadata,
-    StringArray, TensorType, Value,
+    Array, BlockType, Counted, Draft, Endian, ErrorKind, Header, HeaderParser, Limits, Metadata,
+    Shape, StringArray, TensorType, Value, Writer,
 };
 use proptest::prelude::*;
 
@@ -174,7 +173,7 @@ fn no_limit_lets_nesting_overflow_the_stack() {
         file.extend(1_u64.to_le_bytes());
     }
     file.extend([0; 12]);
-    let limits = Limits { array_depth: u32::MAX, ..Limits::DEFAULT };
+    let limits = Limits::DEFAULT.with_array_depth(u32::MAX);
     let error = Header::parse_prefix(&file, file.len() as u64, &limits).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Nesting(128));
     assert!(!Header::survey(&file, &limits).faults.is_empty());
@@ -194,7 +193,11 @@ fn a_large_vocabulary_comes_back() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic(mut bytes in prop::collection::vec(any::<u8>(), 0..400), version in 1_u32..4, big: bool) {
+    fn no_bytes_panic(
+        mut bytes in prop::collection::vec(any::<u8>(), 0..400),
+        version in 1_u32..4,
+        big: bool,
+    ) {
         if bytes.len() > 8 {
             bytes[..4].copy_from_slice(b"GGUF");
             let version = if big { version.to_be_bytes() } else { version.to_le_bytes() };
@@ -206,7 +209,10 @@ proptest! {
     }
 
     #[test]
-    fn no_mutation_panics(changes in prop::collection::vec((0_usize..1200, any::<u8>()), 1..8), big: bool) {
+    fn no_mutation_panics(
+        changes in prop::collection::vec((0_usize..1200, any::<u8>()), 1..8),
+        big: bool,
+    ) {
         let mut bytes = file(if big { Endian::Big } else { Endian::Little });
         for (at, byte) in changes {
             let length = bytes.len();

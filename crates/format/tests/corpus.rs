@@ -1,5 +1,5 @@
-//! The validator over `fixtures/files`: small files, valid ones, valid ones with something to warn of, and
-//! invalid ones with the rule that they break.
+//! The validator over `fixtures/files`: small files, valid ones, valid ones with something to warn
+//! of, and invalid ones with the rule that they break.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -48,12 +48,8 @@ impl Case {
             .iter()
             .map(|(name, header)| Sibling { name, header: header.as_ref() })
             .collect();
-        let options = Options {
-            name: Some(&self.name),
-            siblings: Some(&siblings),
-            needed: Some(needed),
-            ..Options::default()
-        };
+        let options =
+            Options::default().with_name(&self.name).with_siblings(&siblings).with_needed(needed);
         check(&self.bytes, &options)
     }
 

@@ -1,7 +1,7 @@
 //! No bytes break the reader or the validator: small changes to good and bad files.
 //!
-//! With `GRANULE_EXHAUSTIVE=1`, every value at every byte of the headers of 20 files and every length of
-//! every file are tried, which takes minutes.
+//! With `GRANULE_EXHAUSTIVE=1`, every value at every byte of the headers of 20 files and every
+//! length of every file are tried, which takes minutes.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -87,7 +87,7 @@ fn every_byte_of_headers() {
             let original = file[at];
             for value in values {
                 file[at] = *value;
-                examine(&file, &format_args!("{seed}: {value:#04x} at {at}"));
+                let _ = examine(&file, &format_args!("{seed}: {value:#04x} at {at}"));
                 tried += 1;
             }
             file[at] = original;
@@ -112,7 +112,10 @@ fn pairs_of_numbers() {
                     let mut file = file.clone();
                     file[*one..][..8].copy_from_slice(&first.to_le_bytes());
                     file[*two..][..8].copy_from_slice(&second.to_le_bytes());
-                    examine(&file, &format_args!("{seed}: {first} at {one}, {second} at {two}"));
+                    let _ = examine(
+                        &file,
+                        &format_args!("{seed}: {first} at {one}, {second} at {two}"),
+                    );
                     tried += 1;
                 }
             }

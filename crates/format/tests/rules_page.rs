@@ -1,4 +1,5 @@
-//! `spec/rules.md` and `spec/check-report.schema.json` against the code. `UPDATE=1` writes the page again.
+//! `spec/rules.md` and `spec/check-report.schema.json` against the code. `UPDATE=1` writes the page
+//! again.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -32,10 +33,12 @@ const PARTS: &[(char, &str)] = &[
 fn page() -> String {
     let mut page = String::from(
         "# Rules\n\n\
-        What `granule check` says about a file. Numbers and severities are stable: a rule that is given up \
-        leaves its number unused. An error makes the file invalid; a warning does not, unless asked for.\n\n\
-        This page is made from the rules' own texts: `UPDATE=1 cargo test -p granule-format --test \
-        rules_page`. `granule explain H001` shows one of them.\n",
+        The findings of `granule check`. Ids and severities are stable: the id of a rule that is\n\
+        dropped is not used again. An error makes the file invalid; a warning does not, unless\n\
+        `--strict` is given.\n\n\
+        This page is generated from the texts of the rules by\n\
+        `UPDATE=1 cargo test -p granule-format --test rules_page`. `granule explain H001` shows\n\
+        the text of one rule.\n",
     );
     for (letter, title) in PARTS {
         let rules = || RULES.iter().filter(|rule| rule.id.starts_with(*letter));
@@ -68,9 +71,8 @@ fn reports_are_as_the_schema_says() {
     for folder in ["valid", "warned", "invalid"] {
         for entry in fs::read_dir(files.join(folder)).unwrap() {
             let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str();
-            let siblings = Some(&[][..]);
-            let options = Options { name, siblings, ..Options::default() };
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let options = Options::default().with_name(name).with_siblings(&[]);
             let report = serde_json::to_value(check(&fs::read(&path).unwrap(), &options)).unwrap();
             for finding in report["findings"].as_array().unwrap() {
                 fields.insert(finding["field"]["part"].as_str().unwrap().to_owned());
@@ -113,7 +115,8 @@ fn rules_in_json_have_their_severity() {
     assert_eq!(RULES.iter().filter(|rule| rule.severity == Severity::Warning).count(), 27);
 }
 
-/// The first thing in `value` that the schema does not allow: the keywords that the schema uses, no others.
+/// The first thing in `value` that the schema does not allow: the keywords that the schema uses, no
+/// others.
 fn fault(root: &Value, schema: &Value, value: &Value) -> Option<String> {
     for (keyword, argument) in schema.as_object().unwrap() {
         let is_good = match keyword.as_str() {

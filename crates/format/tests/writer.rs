@@ -5,8 +5,7 @@
 
 use std::io::{self, Write};
 
-use granule_format::container::Shape;
-use granule_format::{BlockType, Draft, Endian, Header, Metadata, WriteError, Writer};
+use granule_format::{BlockType, Draft, Endian, Header, Metadata, Shape, WriteError, Writer};
 
 /// Names and lengths of the tensors: with and without padding, and without any data.
 const TENSORS: &[(&str, u64)] = &[("padded", 10), ("empty", 0), ("exact", 32)];

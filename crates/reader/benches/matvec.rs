@@ -11,8 +11,7 @@ use std::io::Write;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use granule_reader::Model;
-use granule_reader::format::container::{Shape, Writer};
-use granule_reader::format::{BlockType, Draft, Endian, Metadata};
+use granule_reader::format::{BlockType, Draft, Endian, Metadata, Shape, Writer};
 use granule_reader::isa::Isa;
 use rayon::ThreadPoolBuilder;
 

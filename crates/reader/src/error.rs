@@ -2,7 +2,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use granule_format::container::MetadataError;
+use granule_format::MetadataError;
 
 /// Why a file cannot be opened or a tensor cannot be read.
 ///

@@ -16,7 +16,7 @@ use crate::{Error, FileMap, Model};
 /// # use granule_reader::format::Draft;
 /// # let file = Draft::new(Default::default(), Default::default())?.header();
 /// // names of tensors up to 256 bytes, as some programs write them
-/// let limits = Limits { tensor_name_bytes: 256, ..Limits::DEFAULT };
+/// let limits = Limits::DEFAULT.with_tensor_name_bytes(256);
 /// let model = Model::options().limits(limits).from_bytes(file)?;
 /// # assert_eq!(model.tensors().len(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

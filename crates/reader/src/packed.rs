@@ -189,8 +189,7 @@ impl PackedMatrix {
 mod tests {
     use std::io::Write;
 
-    use granule_format::container::{Shape, Writer};
-    use granule_format::{Draft, Endian, Metadata};
+    use granule_format::{Draft, Endian, Metadata, Shape, Writer};
 
     use super::*;
     use crate::Model;

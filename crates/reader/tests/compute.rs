@@ -7,8 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::ops::Range;
 
-use granule_reader::format::container::{Shape, Writer};
-use granule_reader::format::{BlockType, Draft, Endian, Metadata};
+use granule_reader::format::{BlockType, Draft, Endian, Metadata, Shape, Writer};
 use granule_reader::{Activations, Model, PackedMatrix, Tensor};
 use half::{bf16, f16};
 

@@ -6,10 +6,10 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use granule_reader::format::container::{
-    SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, Shape, ShardName, Writer,
+use granule_reader::format::container::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
+use granule_reader::format::{
+    BlockType, Draft, Endian, ErrorKind, Limits, Metadata, Shape, Writer,
 };
-use granule_reader::format::{BlockType, Draft, Endian, ErrorKind, Limits, Metadata};
 use granule_reader::{Error, Model, OpenOptions};
 
 /// A file with these tensors; the bytes of each are 0, 1, 2, ...
@@ -107,7 +107,7 @@ fn limits_hold_for_every_way_of_opening() {
         let error = open(Model::options()).unwrap_err();
         let Error::Format { source, .. } = &error else { panic!("{way}: {error}") };
         assert_eq!(source.kind, ErrorKind::LongName { bytes: 65, most: 64 }, "{way}");
-        let limits = Limits { tensor_name_bytes: 65, ..Limits::DEFAULT };
+        let limits = Limits::DEFAULT.with_tensor_name_bytes(65);
         let model = open(Model::options().limits(limits)).unwrap();
         assert!(model.tensor(&long).is_some(), "{way}");
     }

@@ -1,7 +1,6 @@
 //! Files in which one thing is large: what a reader takes too much time or memory for, it does here.
 
-use granule_format::container::Endian;
-use granule_format::{Array, BlockType, Draft, Metadata, Shape};
+use granule_format::{Array, BlockType, Draft, Endian, Metadata, Shape};
 
 /// A kind of large file: its name, and how to make one with so many things in it.
 pub type Kind = (&'static str, fn(usize) -> Vec<u8>);

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use granule_convert::{Plan, Recipe};
-use granule_format::container::Endian;
-use granule_format::{Array, BlockType, Draft, FileType, Metadata, Shape};
+use granule_format::{Array, BlockType, Draft, Endian, FileType, Metadata, Shape};
 
 use crate::Target;
 use crate::target::plan_source;

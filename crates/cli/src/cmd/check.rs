@@ -83,13 +83,11 @@ fn check(path: &Path, structure_only: bool) -> anyhow::Result<Report> {
         .iter()
         .map(|(name, model)| Sibling { name, header: model.as_ref().map(Model::header) })
         .collect();
-    let options = Options {
-        structure_only,
-        name,
-        siblings: Some(&siblings),
-        needed: Some(granule_checkpoint::arch::needed),
-        ..Options::default()
-    };
+    let options = Options::default()
+        .with_structure_only(structure_only)
+        .with_siblings(&siblings)
+        .with_needed(granule_checkpoint::arch::needed);
+    let options = name.map_or(options, |name| options.with_name(name));
 
     let mut checker = Checker::new(&file, &options);
     let found: Vec<_> = checker.pieces().par_iter().map(|piece| piece.scan()).collect();

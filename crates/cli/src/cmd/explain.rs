@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use granule_checkpoint::nearest::{did_you_mean, nearest};
-use granule_format::check::{RULES, rules};
+use granule_format::check::{self, RULES};
 use serde_json::{Value, json};
 
 use crate::output::{self, Align, Table};
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn one(id: &str, json: bool) -> anyhow::Result<()> {
-    let rule = rules::by_id(id.trim());
+    let rule = check::rule(id.trim());
     let Some(rule) = rule else {
         let ids = RULES.iter().flat_map(|rule| [rule.id, rule.name]);
         let near = match nearest(id.trim(), ids).as_slice() {
@@ -63,8 +63,7 @@ fn all(json: bool) -> anyhow::Result<()> {
     let mut table =
         Table::new(&[("rule", Align::Left), ("severity", Align::Left), ("what", Align::Left)]);
     for rule in RULES {
-        let first = rule.page.lines().next().unwrap_or_default();
-        table.row([rule.id.to_owned(), rule.severity.to_string(), first.to_owned()]);
+        table.row([rule.id.to_owned(), rule.severity.to_string(), rule.summary()]);
     }
     output::print(&table.render())
 }

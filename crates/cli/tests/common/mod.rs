@@ -6,8 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use granule_format::container::{Endian, Shape};
-use granule_format::{Array, BlockType, Draft, Metadata, TensorType, Value, Writer};
+use granule_format::{Array, BlockType, Draft, Endian, Metadata, Shape, TensorType, Value, Writer};
 use tempfile::TempDir;
 
 /// What a run of the program gave.

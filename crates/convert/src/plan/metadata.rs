@@ -1,6 +1,5 @@
 use granule_encode::Importance;
 use granule_format::container::{ALIGNMENT_KEY, SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS};
-use granule_format::file_type::GUESSED;
 use granule_format::{Array, BlockType, FileType, Metadata, StringArray, Value};
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +123,7 @@ fn scalar(value: &crate::recipe::OverrideValue) -> Scalar {
 
 fn file_type(facts: &Facts<'_>) -> u32 {
     let stored = || facts.source.integer::<u32>("general.file_type").ok().flatten();
-    facts.recipe.file_type.number().or_else(stored).unwrap_or(GUESSED + facts.guessed)
+    facts.recipe.file_type.number().or_else(stored).unwrap_or(FileType::GUESSED + facts.guessed)
 }
 
 /// Returns the number of the file type that most tensors suggest; on a tie, the first to reach the

@@ -62,7 +62,7 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
 
 /// Returns errors, and warnings that tensors are missing.
 fn findings(drafts: &[Draft]) -> Vec<Finding> {
-    let options = Options { needed: Some(arch::needed), ..Options::default() };
+    let options = Options::default().with_needed(arch::needed);
     let mut findings = check_drafts(drafts, &options);
     findings.retain(|finding| {
         finding.rule.severity == Severity::Error || LOST.contains(&finding.rule.id)

@@ -18,7 +18,7 @@ const COUNTS: &str = ".counts";
 /// Parses a pair of tensors for each entry: sums of squares, and how many rows were summed.
 pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
     // the names are those of a model's tensors plus a suffix
-    let limits = Limits { tensor_name_bytes: 256, ..Limits::DEFAULT };
+    let limits = Limits::DEFAULT.with_tensor_name_bytes(256);
     let header = Header::parse_prefix(bytes, bytes.len() as u64, &limits)?;
     let metadata = header.metadata();
     let datasets = metadata.strings(DATASETS).ok().flatten();

@@ -1,11 +1,12 @@
-//! What MXFP4 and NVFP4 share: 4-bit floating point codes (E2M1) and the scales of 8 bits.
+//! Parts that MXFP4 and NVFP4 share: 4-bit floating-point codes (E2M1) and 8-bit scales.
 //!
 //! Levels are kept doubled, so that they are integers, and scales halved in return.
 
 /// Twice the value of each code: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives.
 pub const DOUBLED: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
-/// Half of an E8M0 scale: two to the power of `exponent - 128`. An exponent of 255 is treated like the others.
+/// Half of an E8M0 scale: two to the power of `exponent - 128`. An exponent of 255 is treated like
+/// the others.
 #[inline]
 pub const fn half_e8m0(exponent: u8) -> f32 {
     // Two to the power of -127 and below are subnormal: one bit of the mantissa.
@@ -16,8 +17,8 @@ pub const fn half_e8m0(exponent: u8) -> f32 {
     f32::from_bits(bits)
 }
 
-/// Half of an E4M3 scale without sign: 4 bits exponent with bias 7, 3 bits mantissa; exponent 0 is subnormal. The
-/// highest bit is ignored; 0x7f, NaN elsewhere, stands for 0.
+/// Half of an E4M3 scale without sign: 4 bits exponent with bias 7, 3 bits mantissa; exponent 0 is
+/// subnormal. The highest bit is ignored; 0x7f, NaN elsewhere, stands for 0.
 #[inline]
 pub const fn half_ue4m3(byte: u8) -> f32 {
     if byte == 0x7f {

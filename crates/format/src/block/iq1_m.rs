@@ -1,10 +1,10 @@
-//! IQ1_M: 256 values in 56 bytes, 1.75 bits a value. See `spec/blocks/iq1_m.md`.
+//! IQ1_M: 256 values in 56 bytes, 1.75 bits per value. See `spec/blocks/iq1_m.md`.
 
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::iq1::{GRID, SHIFT};
-use super::{Block, BlockType, Defect};
+use super::{Block, BlockType, Defect, ScaleField};
 use crate::num::F16;
 
 /// 16 sub-blocks of 16 values, each two groups of 8; a value is
@@ -17,8 +17,8 @@ use crate::num::F16;
 pub struct IQ1_M {
     /// The low 8 bits of the groups' indices.
     pub indices_low: [u8; 32],
-    /// For each group a nibble, the first of two in the lower: the upper 3 bits of its index, then a
-    /// bit that is set if the shift is negative.
+    /// For each group a nibble, the first of two in the lower: the upper 3 bits of its index, then
+    /// a bit that is set if the shift is negative.
     pub groups: [u8; 16],
     /// Each word holds four sub-scales of 3 bits and in its top nibble a quarter of the scale's 16
     /// bits; both from the lowest bit on.
@@ -47,18 +47,18 @@ impl Block for IQ1_M {
         let nibble = |group: usize| self.groups[group / 2] >> (4 * (group % 2));
         Codes {
             scale: self.scale(),
-            sub_scales: std::array::from_fn(|i| {
+            sub_scales: core::array::from_fn(|i| {
                 (self.scales[i / 4].get() >> (3 * (i % 4)) & 7) as u8
             }),
-            shifted_down: std::array::from_fn(|group| nibble(group) >> 3 & 1 == 1),
-            indices: std::array::from_fn(|group| {
+            shifted_down: core::array::from_fn(|group| nibble(group) >> 3 & 1 == 1),
+            indices: core::array::from_fn(|group| {
                 u16::from(self.indices_low[group]) | u16::from(nibble(group) & 7) << 8
             }),
         }
     }
 
     fn pack(codes: &Codes) -> Self {
-        let scales = std::array::from_fn(|word| {
+        let scales = core::array::from_fn(|word| {
             let mut bits = codes.scale.to_bits() >> (4 * word) << 12;
             for (i, sub_scale) in codes.sub_scales[4 * word..][..4].iter().enumerate() {
                 assert!(*sub_scale < 8, "3-bit sub-scale {sub_scale}");
@@ -67,7 +67,7 @@ impl Block for IQ1_M {
             U16::new(bits)
         });
         let mut groups = [0; 16];
-        let indices_low = std::array::from_fn(|group| {
+        let indices_low = core::array::from_fn(|group| {
             let index = codes.indices[group];
             assert!(index < 2048, "11-bit index {index}");
             let [low, high] = index.to_le_bytes();
@@ -92,7 +92,7 @@ impl Block for IQ1_M {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale().is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale().is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     /// The four 16-bit words of scales are reversed.

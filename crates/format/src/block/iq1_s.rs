@@ -1,10 +1,10 @@
-//! IQ1_S: 256 values in 50 bytes, 1.5625 bits a value. See `spec/blocks/iq1_s.md`.
+//! IQ1_S: 256 values in 50 bytes, 1.5625 bits per value. See `spec/blocks/iq1_s.md`.
 
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::iq1::{GRID, SHIFT};
-use super::{Block, BlockType, Defect};
+use super::{Block, BlockType, Defect, ScaleField};
 use crate::num::F16;
 
 /// 8 sub-blocks of 32 values, each four groups of 8; a value is
@@ -49,17 +49,17 @@ impl Block for IQ1_S {
             scale: self.scale,
             sub_scales: sub_blocks.map(|bits| (bits >> 12 & 7) as u8),
             shifted_down: sub_blocks.map(|bits| bits >> 15 == 1),
-            indices: std::array::from_fn(|i| u16::from(self.indices_low[i]) | high(i) << 8),
+            indices: core::array::from_fn(|i| u16::from(self.indices_low[i]) | high(i) << 8),
         }
     }
 
     fn pack(codes: &Codes) -> Self {
-        let mut sub_blocks: [u16; 8] = std::array::from_fn(|i| {
+        let mut sub_blocks: [u16; 8] = core::array::from_fn(|i| {
             let sub_scale = codes.sub_scales[i];
             assert!(sub_scale < 8, "3-bit sub-scale {sub_scale}");
             u16::from(sub_scale) << 12 | u16::from(codes.shifted_down[i]) << 15
         });
-        let indices_low = std::array::from_fn(|group| {
+        let indices_low = core::array::from_fn(|group| {
             let index = codes.indices[group];
             assert!(index < 2048, "11-bit index {index}");
             sub_blocks[group / 4] |= index >> 8 << (3 * (group % 4));
@@ -82,7 +82,7 @@ impl Block for IQ1_S {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     /// The scale and the sub-blocks' 16-bit words are reversed.

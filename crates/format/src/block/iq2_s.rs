@@ -1,9 +1,9 @@
-//! IQ2_S: 256 values in 82 bytes, 2.5625 bits a value. See `spec/blocks/iq2_s.md`.
+//! IQ2_S: 256 values in 82 bytes, 2.5625 bits per value. See `spec/blocks/iq2_s.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::{self, iq2_s::GRID};
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// 16 sub-blocks of 16 values, each two groups of 8; a value is
@@ -22,7 +22,7 @@ pub struct IQ2_S {
     pub signs: [u8; 32],
     /// The upper 2 bits of the indices, four groups a byte, the first in the lowest bits.
     pub indices_high: [u8; 8],
-    /// Two sub-blocks a byte, the first in the low nibble.
+    /// Two sub-blocks per byte, the first in the low nibble.
     pub sub_scales: [u8; 8],
 }
 
@@ -49,14 +49,14 @@ impl Block for IQ2_S {
         Codes {
             scale: self.scale,
             sub_scales: bits::unpack_nibble_pairs(&self.sub_scales),
-            indices: std::array::from_fn(|i| u16::from(self.indices_low[i]) | high(i) << 8),
+            indices: core::array::from_fn(|i| u16::from(self.indices_low[i]) | high(i) << 8),
             signs: self.signs,
         }
     }
 
     fn pack(codes: &Codes) -> Self {
         let mut indices_high = [0; 8];
-        let indices_low = std::array::from_fn(|group| {
+        let indices_low = core::array::from_fn(|group| {
             let index = codes.indices[group];
             assert!(index < 1024, "10-bit index {index}");
             let [low, high] = index.to_le_bytes();
@@ -86,7 +86,7 @@ impl Block for IQ2_S {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     /// The scale is reversed; everything else is bytes.

@@ -1,10 +1,10 @@
-//! IQ2_XS: 256 values in 74 bytes, 2.3125 bits a value. See `spec/blocks/iq2_xs.md`.
+//! IQ2_XS: 256 values in 74 bytes, 2.3125 bits per value. See `spec/blocks/iq2_xs.md`.
 
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::{self, iq2_xs::GRID, signs::SIGNS};
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// 16 sub-blocks of 16 values, each two groups of 8; a value is
@@ -19,7 +19,7 @@ pub struct IQ2_XS {
     pub scale: F16,
     /// For each group: the index in the low 9 bits, the sign index in the upper 7.
     pub groups: [U16; 32],
-    /// Two sub-blocks a byte, the first in the low nibble.
+    /// Two sub-blocks per byte, the first in the low nibble.
     pub sub_scales: [u8; 8],
 }
 
@@ -52,7 +52,7 @@ impl Block for IQ2_XS {
     }
 
     fn pack(codes: &Codes) -> Self {
-        let groups = std::array::from_fn(|i| {
+        let groups = core::array::from_fn(|i| {
             let index = codes.indices[i];
             assert!(index < 512, "9-bit index {index}");
             let signs = codebook::sign_index(codes.signs[i]).expect("an even number of signs");
@@ -76,7 +76,7 @@ impl Block for IQ2_XS {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     /// The scale and the 16-bit groups are reversed.

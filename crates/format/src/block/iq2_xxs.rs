@@ -1,10 +1,10 @@
-//! IQ2_XXS: 256 values in 66 bytes, 2.0625 bits a value. See `spec/blocks/iq2_xxs.md`.
+//! IQ2_XXS: 256 values in 66 bytes, 2.0625 bits per value. See `spec/blocks/iq2_xxs.md`.
 
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::{self, iq2_xxs::GRID, signs::SIGNS};
-use super::{Block, BlockType, Defect};
+use super::{Block, BlockType, Defect, ScaleField};
 use crate::num::F16;
 
 /// 8 sub-blocks of 32 values, each four groups of 8; a value is
@@ -65,10 +65,10 @@ impl Block for IQ2_XXS {
     }
 
     fn pack(codes: &Codes) -> Self {
-        let sub_blocks = std::array::from_fn(|i| SubBlock {
-            indices: std::array::from_fn(|k| codes.indices[4 * i + k]),
+        let sub_blocks = core::array::from_fn(|i| SubBlock {
+            indices: core::array::from_fn(|k| codes.indices[4 * i + k]),
             signs_and_scale: U32::new(codebook::pack_signs(
-                std::array::from_fn(|k| codes.signs[4 * i + k]),
+                core::array::from_fn(|k| codes.signs[4 * i + k]),
                 codes.sub_scales[i],
             )),
         });
@@ -89,7 +89,7 @@ impl Block for IQ2_XXS {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     /// The scale and the words of signs and sub-scale are reversed; the indices are bytes.

@@ -1,9 +1,9 @@
-//! IQ3_S: 256 values in 110 bytes, 3.4375 bits a value. See `spec/blocks/iq3_s.md`.
+//! IQ3_S: 256 values in 110 bytes, 3.4375 bits per value. See `spec/blocks/iq3_s.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::{self, iq3_s::GRID};
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// 8 sub-blocks of 32 values, each eight groups of 4; a value is
@@ -18,11 +18,11 @@ pub struct IQ3_S {
     pub scale: F16,
     /// The low 8 bits of the groups' indices.
     pub indices_low: [u8; 64],
-    /// The upper bit of the indices, eight groups a byte, the first in the lowest bit.
+    /// The upper bit of the indices, eight groups per byte, the first in the lowest bit.
     pub indices_high: [u8; 8],
     /// See [`Codes::signs`].
     pub signs: [u8; 32],
-    /// Two sub-blocks a byte, the first in the low nibble.
+    /// Two sub-blocks per byte, the first in the low nibble.
     pub sub_scales: [u8; 4],
 }
 
@@ -49,14 +49,14 @@ impl Block for IQ3_S {
         Codes {
             scale: self.scale,
             sub_scales: bits::unpack_nibble_pairs(&self.sub_scales),
-            indices: std::array::from_fn(|i| u16::from(self.indices_low[i]) | high(i) << 8),
+            indices: core::array::from_fn(|i| u16::from(self.indices_low[i]) | high(i) << 8),
             signs: self.signs,
         }
     }
 
     fn pack(codes: &Codes) -> Self {
         let mut indices_high = [0; 8];
-        let indices_low = std::array::from_fn(|group| {
+        let indices_low = core::array::from_fn(|group| {
             let index = codes.indices[group];
             assert!(index < 512, "9-bit index {index}");
             let [low, high] = index.to_le_bytes();
@@ -87,7 +87,7 @@ impl Block for IQ3_S {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     /// The scale is reversed; everything else is bytes.

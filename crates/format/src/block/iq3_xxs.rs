@@ -1,10 +1,10 @@
-//! IQ3_XXS: 256 values in 98 bytes, 3.0625 bits a value. See `spec/blocks/iq3_xxs.md`.
+//! IQ3_XXS: 256 values in 98 bytes, 3.0625 bits per value. See `spec/blocks/iq3_xxs.md`.
 
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::{self, iq3_xxs::GRID, signs::SIGNS};
-use super::{Block, BlockType, Defect};
+use super::{Block, BlockType, Defect, ScaleField};
 use crate::num::F16;
 
 /// 8 sub-blocks of 32 values, each eight groups of 4; a value is
@@ -19,7 +19,8 @@ pub struct IQ3_XXS {
     pub scale: F16,
     /// See [`Codes::indices`].
     pub indices: [u8; 64],
-    /// For each sub-block, from the lowest bit: four sign indices of 7 bits, the sub-scale of 4 bits.
+    /// For each sub-block, from the lowest bit: four sign indices of 7 bits, the sub-scale of 4
+    /// bits.
     pub signs_and_scales: [U32; 8],
 }
 
@@ -54,9 +55,9 @@ impl Block for IQ3_XXS {
     }
 
     fn pack(codes: &Codes) -> Self {
-        let signs_and_scales = std::array::from_fn(|i| {
+        let signs_and_scales = core::array::from_fn(|i| {
             U32::new(codebook::pack_signs(
-                std::array::from_fn(|k| codes.signs[4 * i + k]),
+                core::array::from_fn(|k| codes.signs[4 * i + k]),
                 codes.sub_scales[i],
             ))
         });
@@ -78,7 +79,7 @@ impl Block for IQ3_XXS {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     /// The scale and the words of signs and sub-scale are reversed; the indices are bytes.

@@ -1,13 +1,13 @@
-//! IQ4_NL: 32 values in 18 bytes, 4.5 bits a value. See `spec/blocks/iq4_nl.md`.
+//! IQ4_NL: 32 values in 18 bytes, 4.5 bits per value. See `spec/blocks/iq4_nl.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::iq4_nl::LEVELS;
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
-/// A scale and 32 codes of 4 bits; a value is `scale * LEVELS[code]`, with 16 [`LEVELS`] that are not
-/// evenly spaced.
+/// A scale and 32 codes of 4 bits; a value is `scale * LEVELS[code]`, with 16 [`LEVELS`] that are
+/// not evenly spaced.
 #[derive(
     Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -23,7 +23,7 @@ pub struct IQ4_NL {
 /// An [`IQ4_NL`] block as plain numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Codes {
-    /// What a level is multiplied by; often negative.
+    /// The factor of the levels; often negative.
     pub scale: F16,
     /// 0 to 15, indices of [`LEVELS`], in the order of the values.
     pub codes: [u8; 32],
@@ -54,7 +54,7 @@ impl Block for IQ4_NL {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

@@ -1,14 +1,14 @@
-//! IQ4_XS: 256 values in 136 bytes, 4.25 bits a value. See `spec/blocks/iq4_xs.md`.
+//! IQ4_XS: 256 values in 136 bytes, 4.25 bits per value. See `spec/blocks/iq4_xs.md`.
 
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::codebook::iq4_nl::LEVELS;
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
-/// A super-block of 8 sub-blocks of 32 values; a value is `scale * sub_scale * LEVELS[code]`, with the
-/// 16 [`LEVELS`] of IQ4_NL.
+/// A super-block of 8 sub-blocks of 32 values; a value is `scale * sub_scale * LEVELS[code]`, with
+/// the 16 [`LEVELS`] of IQ4_NL.
 #[derive(
     Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -19,9 +19,10 @@ pub struct IQ4_XS {
     pub scale: F16,
     /// The top 2 bits of each sub-scale, sub-block 0 lowest.
     pub sub_scales_high: U16,
-    /// The low 4 bits of each sub-scale, two neighbours a byte, the first in the low nibble.
+    /// The low 4 bits of each sub-scale, two neighbours per byte, the first in the low nibble.
     pub sub_scales_low: [u8; 4],
-    /// 16 bytes for each sub-block: byte `i` holds the codes of value `i` (low nibble) and `i + 16`.
+    /// 16 bytes for each sub-block: byte `i` holds the codes of value `i` (low nibble) and `i +
+    /// 16`.
     pub codes: [[u8; 16]; 8],
 }
 
@@ -42,7 +43,7 @@ impl Block for IQ4_XS {
     type Codes = Codes;
 
     fn unpack(&self) -> Codes {
-        let sub_scales = std::array::from_fn(|i| {
+        let sub_scales = core::array::from_fn(|i| {
             let low = self.sub_scales_low[i / 2] >> (4 * (i % 2)) & 15;
             let high = (self.sub_scales_high.get() >> (2 * i) & 3) as i8;
             (high << 4 | low.cast_signed()) - 32
@@ -66,7 +67,7 @@ impl Block for IQ4_XS {
             scale: codes.scale,
             sub_scales_high: U16::new(high),
             sub_scales_low: low,
-            codes: std::array::from_fn(|i| bits::pack_nibbles(&codes.codes[32 * i..][..32])),
+            codes: core::array::from_fn(|i| bits::pack_nibbles(&codes.codes[32 * i..][..32])),
         }
     }
 
@@ -83,7 +84,7 @@ impl Block for IQ4_XS {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

@@ -1,11 +1,11 @@
-//! MXFP4: 32 values in 17 bytes, 4.25 bits a value. See `spec/blocks/mxfp4.md`.
+//! MXFP4: 32 values in 17 bytes, 4.25 bits per value. See `spec/blocks/mxfp4.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{Block, BlockType, Defect, bits, fp4};
 
-/// A power of two and 32 codes of 4 bits, each a floating point number of 1 sign, 2 exponent and 1 mantissa
-/// bits (E2M1). The OCP microscaling format.
+/// A power of two and 32 codes of 4 bits, each a floating-point number of 1 sign, 2 exponent and 1
+/// mantissa bits (E2M1). The OCP microscaling format.
 #[derive(
     Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]

@@ -1,11 +1,11 @@
-//! NVFP4: 64 values in 36 bytes, 4.5 bits a value. See `spec/blocks/nvfp4.md`.
+//! NVFP4: 64 values in 36 bytes, 4.5 bits per value. See `spec/blocks/nvfp4.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{Block, BlockType, bits, fp4};
 
-/// Four sub-blocks of 16 values, each with a scale of 8 bits (E4M3 without sign), and 64 codes of 4 bits
-/// as in [`MXFP4`](super::mxfp4::MXFP4).
+/// Four sub-blocks of 16 values, each with a scale of 8 bits (E4M3 without sign), and 64 codes of 4
+/// bits as in [`MXFP4`](super::mxfp4::MXFP4).
 #[derive(
     Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -43,7 +43,7 @@ impl Block for NVFP4 {
 
     #[inline(always)]
     fn pack(codes: &Codes) -> Self {
-        let packed = std::array::from_fn(|i| bits::pack_nibbles(&codes.codes[16 * i..][..16]));
+        let packed = core::array::from_fn(|i| bits::pack_nibbles(&codes.codes[16 * i..][..16]));
         Self { scales: codes.scales, codes: packed }
     }
 

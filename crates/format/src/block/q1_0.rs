@@ -1,8 +1,8 @@
-//! Q1_0: 128 values in 18 bytes, 1.125 bits a value. See `spec/blocks/q1_0.md`.
+//! Q1_0: 128 values in 18 bytes, 1.125 bits per value. See `spec/blocks/q1_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// A scale and 128 signs; a value is `scale` or `-scale`.
@@ -33,14 +33,14 @@ impl Block for Q1_0 {
     type Codes = Codes;
 
     fn unpack(&self) -> Codes {
-        let codes = std::array::from_fn(|i| self.signs[i / 8] >> (i % 8) & 1);
+        let codes = core::array::from_fn(|i| self.signs[i / 8] >> (i % 8) & 1);
         Codes { scale: self.scale, codes }
     }
 
     #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         bits::assert_below(2, &codes.codes);
-        let signs = std::array::from_fn(|i| {
+        let signs = core::array::from_fn(|i| {
             let bits = &codes.codes[8 * i..][..8];
             (0..8).fold(0, |byte, bit| byte | bits[bit] << bit)
         });
@@ -58,7 +58,7 @@ impl Block for Q1_0 {
 
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

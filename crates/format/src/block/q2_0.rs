@@ -1,8 +1,8 @@
-//! Q2_0: 64 values in 18 bytes, 2.25 bits a value. See `spec/blocks/q2_0.md`.
+//! Q2_0: 64 values in 18 bytes, 2.25 bits per value. See `spec/blocks/q2_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// A scale and 64 codes of 2 bits; a value is `scale * (code - 1)`.
@@ -33,14 +33,14 @@ impl Block for Q2_0 {
     type Codes = Codes;
 
     fn unpack(&self) -> Codes {
-        let codes = std::array::from_fn(|i| self.codes[i / 4] >> (i % 4 * 2) & 3);
+        let codes = core::array::from_fn(|i| self.codes[i / 4] >> (i % 4 * 2) & 3);
         Codes { scale: self.scale, codes }
     }
 
     #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         bits::assert_below(4, &codes.codes);
-        let packed = std::array::from_fn(|i| {
+        let packed = core::array::from_fn(|i| {
             let codes = &codes.codes[4 * i..][..4];
             codes[0] | codes[1] << 2 | codes[2] << 4 | codes[3] << 6
         });
@@ -58,7 +58,7 @@ impl Block for Q2_0 {
 
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

@@ -1,8 +1,8 @@
-//! Q2_K: 256 values in 84 bytes, 2.625 bits a value. See `spec/blocks/q2_k.md`.
+//! Q2_K: 256 values in 84 bytes, 2.625 bits per value. See `spec/blocks/q2_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// A super-block of 16 sub-blocks of 16 values; a value is
@@ -64,8 +64,8 @@ impl Block for Q2_K {
             "4-bit scales {sub_scales:?}, {sub_mins:?}"
         );
         Self {
-            sub_scales: std::array::from_fn(|i| sub_scales[i] | sub_mins[i] << 4),
-            codes: std::array::from_fn(|i| bits::pack_quarters(&codes[128 * i..][..128])),
+            sub_scales: core::array::from_fn(|i| sub_scales[i] | sub_mins[i] << 4),
+            codes: core::array::from_fn(|i| bits::pack_quarters(&codes[128 * i..][..128])),
             scale: *scale,
             min: *min,
         }
@@ -85,8 +85,8 @@ impl Block for Q2_K {
 
     fn defect(&self) -> Option<Defect> {
         match (self.scale.is_finite(), self.min.is_finite()) {
-            (false, _) => Some(Defect::Scale("scale")),
-            (_, false) => Some(Defect::Scale("minimum")),
+            (false, _) => Some(Defect::Scale(ScaleField::Scale)),
+            (_, false) => Some(Defect::Scale(ScaleField::Minimum)),
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
-//! Q3_K: 256 values in 110 bytes, 3.4375 bits a value. See `spec/blocks/q3_k.md`.
+//! Q3_K: 256 values in 110 bytes, 3.4375 bits per value. See `spec/blocks/q3_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// A super-block of 16 sub-blocks of 16 values; a value is `scale * sub_scale * (code - 4)`.
@@ -49,7 +49,7 @@ impl Block for Q3_K {
         let (mut low, mut high) = ([0; 16], [0; 16]);
         bits::unpack_nibbles(&self.sub_scales_low, &mut low);
         bits::unpack_quarters(&self.sub_scales_high, &mut high);
-        let sub_scales = std::array::from_fn(|i| (low[i] | high[i] << 4) as i8 - 32);
+        let sub_scales = core::array::from_fn(|i| (low[i] | high[i] << 4) as i8 - 32);
         Codes { scale: self.scale, sub_scales, codes }
     }
 
@@ -60,7 +60,7 @@ impl Block for Q3_K {
         let low = codes.map(|code| code & 3);
         Self {
             high_bits: bits::pack_planes(codes, 2),
-            low_bits: std::array::from_fn(|i| bits::pack_quarters(&low[128 * i..][..128])),
+            low_bits: core::array::from_fn(|i| bits::pack_quarters(&low[128 * i..][..128])),
             sub_scales_low: bits::pack_nibbles(&raised.map(|n| n & 15)),
             sub_scales_high: bits::pack_quarters(&raised.map(|n| n >> 4)),
             scale: *scale,
@@ -80,7 +80,7 @@ impl Block for Q3_K {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

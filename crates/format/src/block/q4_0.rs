@@ -1,8 +1,8 @@
-//! Q4_0: 32 values in 18 bytes, 4.5 bits a value. See `spec/blocks/q4_0.md`.
+//! Q4_0: 32 values in 18 bytes, 4.5 bits per value. See `spec/blocks/q4_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// A scale and 32 codes of 4 bits; a value is `scale * (code - 8)`.
@@ -54,7 +54,7 @@ impl Block for Q4_0 {
 
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

@@ -1,8 +1,8 @@
-//! Q4_1: 32 values in 20 bytes, 5 bits a value. See `spec/blocks/q4_1.md`.
+//! Q4_1: 32 values in 20 bytes, 5 bits per value. See `spec/blocks/q4_1.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// A scale, a minimum and 32 codes of 4 bits; a value is `scale * code + min`.
@@ -59,8 +59,8 @@ impl Block for Q4_1 {
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         match (self.scale.is_finite(), self.min.is_finite()) {
-            (false, _) => Some(Defect::Scale("scale")),
-            (_, false) => Some(Defect::Scale("minimum")),
+            (false, _) => Some(Defect::Scale(ScaleField::Scale)),
+            (_, false) => Some(Defect::Scale(ScaleField::Minimum)),
             _ => None,
         }
     }

@@ -1,8 +1,8 @@
-//! Q4_K: 256 values in 144 bytes, 4.5 bits a value. See `spec/blocks/q4_k.md`.
+//! Q4_K: 256 values in 144 bytes, 4.5 bits per value. See `spec/blocks/q4_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits, scales};
+use super::{Block, BlockType, Defect, ScaleField, bits, scales};
 use crate::num::F16;
 
 /// A super-block of 8 sub-blocks of 32 values; a value is
@@ -17,7 +17,7 @@ pub struct Q4_K {
     pub scale: F16,
     /// See [`Codes::min`].
     pub min: F16,
-    /// Scales and minimums of the sub-blocks, packed as [`super::scales`] says.
+    /// Scales and minimums of the sub-blocks, packed as the type's page says.
     pub sub_scales: [u8; 12],
     /// 32 bytes for each pair of sub-blocks: the first in the low nibbles.
     pub codes: [[u8; 32]; 4],
@@ -57,7 +57,7 @@ impl Block for Q4_K {
             scale: codes.scale,
             min: codes.min,
             sub_scales: scales::pack(&codes.sub_scales, &codes.sub_mins),
-            codes: std::array::from_fn(|i| bits::pack_nibbles(&codes.codes[64 * i..][..64])),
+            codes: core::array::from_fn(|i| bits::pack_nibbles(&codes.codes[64 * i..][..64])),
         }
     }
 
@@ -75,8 +75,8 @@ impl Block for Q4_K {
 
     fn defect(&self) -> Option<Defect> {
         match (self.scale.is_finite(), self.min.is_finite()) {
-            (false, _) => Some(Defect::Scale("scale")),
-            (_, false) => Some(Defect::Scale("minimum")),
+            (false, _) => Some(Defect::Scale(ScaleField::Scale)),
+            (_, false) => Some(Defect::Scale(ScaleField::Minimum)),
             _ => None,
         }
     }

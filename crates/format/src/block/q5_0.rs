@@ -1,8 +1,8 @@
-//! Q5_0: 32 values in 22 bytes, 5.5 bits a value. See `spec/blocks/q5_0.md`.
+//! Q5_0: 32 values in 22 bytes, 5.5 bits per value. See `spec/blocks/q5_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// A scale and 32 codes of 5 bits; a value is `scale * (code - 16)`.
@@ -55,7 +55,7 @@ impl Block for Q5_0 {
 
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

@@ -1,8 +1,8 @@
-//! Q5_K: 256 values in 176 bytes, 5.5 bits a value. See `spec/blocks/q5_k.md`.
+//! Q5_K: 256 values in 176 bytes, 5.5 bits per value. See `spec/blocks/q5_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits, scales};
+use super::{Block, BlockType, Defect, ScaleField, bits, scales};
 use crate::num::F16;
 
 /// A super-block of 8 sub-blocks of 32 values; a value is
@@ -17,7 +17,7 @@ pub struct Q5_K {
     pub scale: F16,
     /// See [`Codes::min`].
     pub min: F16,
-    /// Scales and minimums of the sub-blocks, packed as [`super::scales`] says.
+    /// Scales and minimums of the sub-blocks, packed as the type's page says.
     pub sub_scales: [u8; 12],
     /// The fifth bit of every code: bit `b` of byte `i` belongs to value `i` of sub-block `b`.
     pub high_bits: [u8; 32],
@@ -62,7 +62,7 @@ impl Block for Q5_K {
             min: codes.min,
             sub_scales: scales::pack(&codes.sub_scales, &codes.sub_mins),
             high_bits: bits::pack_planes(&codes.codes, 4),
-            low_bits: std::array::from_fn(|i| bits::pack_nibbles(&low[64 * i..][..64])),
+            low_bits: core::array::from_fn(|i| bits::pack_nibbles(&low[64 * i..][..64])),
         }
     }
 
@@ -80,8 +80,8 @@ impl Block for Q5_K {
 
     fn defect(&self) -> Option<Defect> {
         match (self.scale.is_finite(), self.min.is_finite()) {
-            (false, _) => Some(Defect::Scale("scale")),
-            (_, false) => Some(Defect::Scale("minimum")),
+            (false, _) => Some(Defect::Scale(ScaleField::Scale)),
+            (_, false) => Some(Defect::Scale(ScaleField::Minimum)),
             _ => None,
         }
     }

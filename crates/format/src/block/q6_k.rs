@@ -1,8 +1,8 @@
-//! Q6_K: 256 values in 210 bytes, 6.5625 bits a value. See `spec/blocks/q6_k.md`.
+//! Q6_K: 256 values in 210 bytes, 6.5625 bits per value. See `spec/blocks/q6_k.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
 /// A super-block of 16 sub-blocks of 16 values; a value is `scale * sub_scale * (code - 32)`.
@@ -55,8 +55,8 @@ impl Block for Q6_K {
         let low = codes.codes.map(|code| code & 15);
         let high = codes.codes.map(|code| code >> 4);
         Self {
-            low_bits: std::array::from_fn(|i| bits::pack_nibbles(&low[128 * i..][..128])),
-            high_bits: std::array::from_fn(|i| bits::pack_quarters(&high[128 * i..][..128])),
+            low_bits: core::array::from_fn(|i| bits::pack_nibbles(&low[128 * i..][..128])),
+            high_bits: core::array::from_fn(|i| bits::pack_quarters(&high[128 * i..][..128])),
             sub_scales: codes.sub_scales,
             scale: codes.scale,
         }
@@ -75,7 +75,7 @@ impl Block for Q6_K {
     }
 
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

@@ -1,8 +1,8 @@
-//! Q8_0: 32 values in 34 bytes, 8.5 bits a value. See `spec/blocks/q8_0.md`.
+//! Q8_0: 32 values in 34 bytes, 8.5 bits per value. See `spec/blocks/q8_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect};
+use super::{Block, BlockType, Defect, ScaleField};
 use crate::num::F16;
 
 /// A scale and 32 codes of 8 bits; a value is `scale * code`.
@@ -51,7 +51,7 @@ impl Block for Q8_0 {
 
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

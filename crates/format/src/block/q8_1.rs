@@ -1,8 +1,9 @@
-//! Q8_1: 32 values in 36 bytes, 9 bits a value: activations, not files. See `spec/blocks/q8_1.md`.
+//! Q8_1: 32 values in 36 bytes, 9 bits per value: activations, not files. See
+//! `spec/blocks/q8_1.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect};
+use super::{Block, BlockType, Defect, ScaleField};
 use crate::num::F16;
 
 /// A scale, 32 codes of 8 bits and their scaled sum; a value is `scale * code`.
@@ -59,8 +60,8 @@ impl Block for Q8_1 {
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
         match (self.scale.is_finite(), self.sum.is_finite()) {
-            (false, _) => Some(Defect::Scale("scale")),
-            (_, false) => Some(Defect::Scale("sum")),
+            (false, _) => Some(Defect::Scale(ScaleField::Scale)),
+            (_, false) => Some(Defect::Scale(ScaleField::Sum)),
             _ => None,
         }
     }

@@ -1,9 +1,10 @@
-//! Q8_K: 256 values in 292 bytes, 9.125 bits a value: activations, not files. See `spec/blocks/q8_k.md`.
+//! Q8_K: 256 values in 292 bytes, 9.125 bits per value: activations, not files. See
+//! `spec/blocks/q8_k.md`.
 
 use zerocopy::little_endian::{F32, I16};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect};
+use super::{Block, BlockType, Defect, ScaleField};
 
 /// A scale in full precision, 256 codes of 8 bits and the sum of each 16 codes; a value is
 /// `scale * code`.
@@ -57,7 +58,7 @@ impl Block for Q8_K {
 
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.get().is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.get().is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

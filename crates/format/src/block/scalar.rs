@@ -6,18 +6,20 @@
     clippy::redundant_closure_call,
     reason = "the closures are what differs between rows of a table"
 )]
-
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::{Block, BlockType, Defect};
-use crate::num;
+#[doc(hidden)]
+pub use crate::num::F16;
 
 /// One number: structure, its type in memory, and the two functions that differ: to `f32`, and
 /// the number's defect.
 macro_rules! scalar {
     ($( $(#[$doc:meta])* $name:ident: $number:ty, $decode:expr, $defect:expr; )*) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+        #[derive(
+            Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
+        )]
         #[repr(transparent)]
         pub struct $name([u8; size_of::<$number>()]);
 
@@ -57,17 +59,13 @@ macro_rules! scalar {
 }
 
 scalar! {
-    /// A 32-bit floating point number.
+    /// A 32-bit floating-point number.
     F32: f32, |n| n, |n| not_finite(n.is_nan(), n.is_infinite());
-    /// A half-precision number, as its 16 bits.
-    F16: u16, |bits| num::F16::from_bits(bits).to_f32(), |bits| {
-        not_finite(bits & 0x7fff > 0x7c00, bits & 0x7fff == 0x7c00)
-    };
-    /// The upper half of a 32-bit floating point number, as its 16 bits.
+    /// The upper half of a 32-bit floating-point number, as its 16 bits.
     BF16: u16, |bits| f32::from_bits(u32::from(bits) << 16), |bits| {
         not_finite(bits & 0x7fff > 0x7f80, bits & 0x7fff == 0x7f80)
     };
-    /// A 64-bit floating point number; decoding rounds to the nearest `f32`.
+    /// A 64-bit floating-point number; decoding rounds to the nearest `f32`.
     F64: f64, |n| n as f32, |n| not_finite(n.is_nan(), n.is_infinite());
     /// An 8-bit integer.
     I8: i8, f32::from, |_| None;
@@ -77,6 +75,39 @@ scalar! {
     I32: i32, |n| n as f32, |_| None;
     /// A 64-bit integer.
     I64: i64, |n| n as f32, |_| None;
+}
+
+/// The block of type F16 is the number itself; its codes are the 16 bits.
+impl Block for F16 {
+    const TYPE: BlockType = BlockType::F16;
+    const LEN: usize = 1;
+    type Codes = u16;
+
+    #[inline(always)]
+    fn unpack(&self) -> u16 {
+        self.to_bits()
+    }
+
+    #[inline(always)]
+    fn pack(bits: &u16) -> Self {
+        Self::from_bits(*bits)
+    }
+
+    #[inline(always)]
+    fn decode(&self, out: &mut [f32]) {
+        assert_eq!(out.len(), 1);
+        out[0] = self.to_f32();
+    }
+
+    fn defect(&self) -> Option<Defect> {
+        let magnitude = self.to_bits() & 0x7fff;
+        not_finite(magnitude > 0x7c00, magnitude == 0x7c00)
+    }
+
+    fn swap_bytes(self) -> Self {
+        // the number's own method of this name
+        Self::swap_bytes(self)
+    }
 }
 
 fn not_finite(nan: bool, infinite: bool) -> Option<Defect> {

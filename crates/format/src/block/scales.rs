@@ -1,8 +1,8 @@
 //! The 12 bytes in which Q4_K and Q5_K keep eight 6-bit scales and eight 6-bit minimums.
 //!
 //! Bytes 0 to 3 hold the scales of sub-blocks 0 to 3 in their low 6 bits, bytes 4 to 7 their
-//! minimums. Bytes 8 to 11 hold the low 4 bits of sub-blocks 4 to 7: scale below, minimum above; the
-//! missing upper 2 bits are the top bits of bytes 0 to 3 (scales) and 4 to 7 (minimums).
+//! minimums. Bytes 8 to 11 hold the low 4 bits of sub-blocks 4 to 7: scale below, minimum above;
+//! the missing upper 2 bits are the top bits of bytes 0 to 3 (scales) and 4 to 7 (minimums).
 
 /// The scales and the minimums, each below 64.
 pub(crate) fn unpack(bytes: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
@@ -16,7 +16,7 @@ pub(crate) fn unpack(bytes: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
     (scales, mins)
 }
 
-/// Undo [`unpack`].
+/// Undoes [`unpack`].
 ///
 /// # Panics
 /// If a number is above 63.

@@ -1,11 +1,12 @@
-//! TQ2_0: 256 values in 66 bytes, 2.0625 bits a value. See `spec/blocks/tq2_0.md`.
+//! TQ2_0: 256 values in 66 bytes, 2.0625 bits per value. See `spec/blocks/tq2_0.md`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::{Block, BlockType, Defect, bits};
+use super::{Block, BlockType, Defect, ScaleField, bits};
 use crate::num::F16;
 
-/// 256 codes of 2 bits and a scale; a value is `scale * (code - 1)`. Encoders use the codes 0, 1, 2.
+/// 256 codes of 2 bits and a scale; a value is `scale * (code - 1)`. Encoders use the codes 0, 1,
+/// 2.
 #[derive(
     Clone, Copy, Debug, PartialEq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned,
 )]
@@ -34,16 +35,16 @@ impl Block for TQ2_0 {
     type Codes = Codes;
 
     fn unpack(&self) -> Codes {
-        let codes = std::array::from_fn(|i| self.codes[i / 128][i % 32] >> (i % 128 / 32 * 2) & 3);
+        let codes = core::array::from_fn(|i| self.codes[i / 128][i % 32] >> (i % 128 / 32 * 2) & 3);
         Codes { codes, scale: self.scale }
     }
 
     #[inline(always)]
     fn pack(codes: &Codes) -> Self {
         bits::assert_below(4, &codes.codes);
-        let packed = std::array::from_fn(|half| {
+        let packed = core::array::from_fn(|half| {
             let codes = &codes.codes[128 * half..][..128];
-            std::array::from_fn(|i| {
+            core::array::from_fn(|i| {
                 codes[i] | codes[i + 32] << 2 | codes[i + 64] << 4 | codes[i + 96] << 6
             })
         });
@@ -61,7 +62,7 @@ impl Block for TQ2_0 {
 
     #[inline(always)]
     fn defect(&self) -> Option<Defect> {
-        (!self.scale.is_finite()).then_some(Defect::Scale("scale"))
+        (!self.scale.is_finite()).then_some(Defect::Scale(ScaleField::Scale))
     }
 
     fn swap_bytes(self) -> Self {

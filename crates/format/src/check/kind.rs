@@ -1,17 +1,17 @@
-//! What kind of file bytes are, if they are not a GGUF file.
+//! Recognizes other kinds of files by their first bytes.
 
-use std::fmt;
+use core::fmt;
 
-/// Builds the kinds from one table: name, text for people, how its first bytes look.
+/// Builds the kinds from one table: name, advice, test of the first bytes.
 macro_rules! kinds {
     ($( $name:ident, $text:literal, $test:expr; )*) => {
         /// A kind of file that is found under names of GGUF files.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "snake_case"))]
-        #[non_exhaustive]
+        #[non_exhaustive] // more kinds may be recognized
         pub enum FileKind {
             $( #[doc = $text] $name, )*
-            /// Nothing that is known.
+            /// An unknown kind.
             Unknown,
         }
 
@@ -27,7 +27,7 @@ macro_rules! kinds {
                 Self::Unknown
             }
 
-            /// What it is and what to do with it, in a line.
+            /// Says in one line what the file is and what to do with it.
             pub const fn advice(self) -> &'static str {
                 match self {
                     $( Self::$name => $text, )*
@@ -43,8 +43,8 @@ kinds! {
     Empty, "An empty file: the download or the copy did not happen.", |file| file.is_empty();
     ReversedGguf, "A GGUF file whose magic is reversed: a big-endian file also begins with `GGUF`; \
         write it again with a program that knows this.", |file| file.starts_with(b"FUGG");
-    LfsPointer, "A Git LFS pointer, not the file it stands for: run `git lfs pull`, or download the \
-        file itself.", |file| file.starts_with(b"version https://git-lfs");
+    LfsPointer, "A Git LFS pointer, not the file it stands for: run `git lfs pull`, or download \
+        the file itself.", |file| file.starts_with(b"version https://git-lfs");
     Html, "A web page, saved under the name of a model: download the file itself; it may need a \
         login or the accepted licence.", is_html;
     Safetensors, "A safetensors file, part of a checkpoint: `granule convert` accepts the folder \
@@ -60,7 +60,8 @@ kinds! {
         };
     Pickle, "A Python pickle, perhaps weights from before PyTorch 1.6: load it with `torch.load`, \
         if its source is trusted, and save it again.", |file| matches!(file, [0x80, 2..=5, ..]);
-    Ggml, "A GGML file, older than GGUF and without a version: convert the original checkpoint again.",
+    Ggml, "A GGML file, older than GGUF and without a version: convert the original checkpoint \
+        again.",
         |file| has_old_magic(file, b"ggml") || file.starts_with(b"GGML");
     Ggmf, "A GGMF file, older than GGUF: convert the original checkpoint again.",
         |file| has_old_magic(file, b"ggmf");
@@ -88,8 +89,8 @@ fn is_html(file: &[u8]) -> bool {
     [&b"<!doctype html"[..], b"<html", b"<head", b"<?xml"].iter().any(|tag| start.starts_with(tag))
 }
 
-/// The length of the header, then the header: a JSON object. Of a long one only the beginning may
-/// be here.
+/// The length of the header, then the header: a JSON object. Of a long header, only the beginning
+/// may be available.
 fn is_safetensors(file: &[u8]) -> bool {
     file.get(..8)
         .and_then(|length| length.try_into().ok())

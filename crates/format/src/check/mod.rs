@@ -1,211 +1,42 @@
-//! The validator: everything that is wrong with a file, not the first fault only.
+//! The validator: finds everything that is wrong with a file, not only the first fault.
 //!
-//! [`check`] does it all in one call. For large files, [`Checker`] hands out the blocks in [`Piece`]s that
-//! any number of threads can scan. A rule is a file in [`rules`]; `spec/rules.md` is their list.
+//! [`check`](crate::check()) does everything in one call. For large files, [`Checker`] returns the
+//! blocks in [`Piece`]s that any number of threads can scan. `spec/rules.md` lists the [`RULES`].
 //!
 //! ```
 //! use granule_format::check::{self, Options};
 //! let report = granule_format::check(b"GGUF\x09\0\0\0", &Options::default());
 //! assert_eq!(report.findings[0].rule.id, "H003");
-//! assert!(check::explain("H003").is_some());
+//! let rule = check::rule("H003").expect("a rule with this id");
+//! assert!(rule.page.starts_with("The version is not 1, 2 or 3"));
 //! ```
 
+pub(crate) mod checker;
+mod facts;
 mod kind;
+mod options;
+mod probe;
 mod report;
-pub mod rules;
+mod rule;
+mod rules;
 mod scan;
+mod sibling;
+mod sink;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod view;
 mod vocabulary;
 mod whole;
 
-pub use kind::FileKind;
-pub use report::{Field, Finding, Report, Severity};
-pub use rules::{RULES, Rule};
-pub use scan::Piece;
-
-use crate::container::{Draft, Header, Metadata, ShardName, Survey};
-use crate::error::Place;
-use crate::{Error, Limits};
-use report::Sink;
-use rules::{Check, Out};
-use view::View;
-
-/// How to check, and what is known about the file besides its bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Options<'a> {
-    /// Leave the contents of blocks alone.
-    pub structure_only: bool,
-    /// Caps on what the file may ask for.
-    pub limits: Limits,
-    /// The file's name without folders.
-    pub name: Option<&'a str>,
-    /// The other files of the split set, if somebody looked for them: those for which
-    /// [`is_sibling`] holds. Whether shards are missing is only said when this is given.
-    pub siblings: Option<&'a [Sibling<'a>]>,
-    /// Tells which tensors a model cannot do without. Nothing of the kind is said without it.
-    pub needed: Option<Needed>,
-}
-
-/// Calls back with the name of each tensor that readers need to load a model with this metadata, of
-/// those outside of blocks and of those in the blocks with these numbers. Of an architecture that it
-/// does not know it names none.
-pub type Needed = fn(&Metadata, &[u64], &mut dyn FnMut(&str));
-
-/// Another file of a split set.
-#[derive(Clone, Copy, Debug)]
-pub struct Sibling<'a> {
-    /// Its name without folders.
-    pub name: &'a str,
-    /// Its header, if that could be read.
-    pub header: Option<&'a Header>,
-}
-
-/// Whether the files with these names (without folders) say by their names that they belong to
-/// the same split set. A file is no sibling of itself.
-pub fn is_sibling(name: &str, other: &str) -> bool {
-    match (view::set_of(name), view::set_of(other)) {
-        (Some(one), Some(two)) => one == two && name != other,
-        _ => false,
-    }
-}
-
-/// Check a whole file.
-pub fn check(file: &[u8], options: &Options<'_>) -> Report {
-    let mut checker = Checker::new(file, options);
-    for piece in checker.pieces() {
-        checker.add(piece.scan());
-    }
-    checker.finish()
-}
-
-/// Check files that are to be written, before there is any data: what is wrong with their headers, with
-/// what these say about the model, and with the files as a split set. Several files are one.
-///
-/// Name and siblings in the options are not looked at.
-pub fn check_drafts(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
-    /// A larger set is not compared file by file with every other.
-    const MOST_COMPARED: usize = 1000;
-    let files: Vec<_> = drafts.iter().map(|draft| (draft.header(), draft.data_bytes())).collect();
-    let surveys = files.iter().map(|(header, data)| {
-        Header::survey_prefix(header, header.len() as u64 + data, &options.limits)
-    });
-    let surveys: Vec<_> = surveys.collect();
-    let count = u32::try_from(drafts.len()).unwrap_or(u32::MAX);
-    let set = ShardName { stem: "model".to_owned(), number: 1, count };
-    let names: Vec<_> = set.all().collect();
-    let is_set = (2..=MOST_COMPARED).contains(&drafts.len());
-    let siblings = names.iter().zip(&surveys).skip(1);
-    let siblings: Vec<_> =
-        siblings.map(|(name, survey)| Sibling { name, header: survey.header.as_ref() }).collect();
-    let alone = Options { name: None, siblings: None, ..*options };
-    let name = names.first().map(String::as_str);
-    let first = Options { name, siblings: Some(&siblings), ..alone };
-    let mut findings = Vec::new();
-    for (index, ((header, _), survey)) in files.iter().zip(&surveys).enumerate() {
-        let options = if is_set && index == 0 { &first } else { &alone };
-        findings.extend(structure(header, survey, options).sorted());
-    }
-    findings
-}
-
-/// The documentation of the rule with this id, in Markdown: what it says, why it matters, what to
-/// do. The id may be in lower case.
-pub fn explain(id: &str) -> Option<&'static str> {
-    rules::by_id(id).map(|rule| rule.page)
-}
-
-/// A check in parts: the structure at once, the blocks as the caller likes.
-#[derive(Debug)]
-pub struct Checker<'a> {
-    file: &'a [u8],
-    structure_only: bool,
-    survey: Survey,
-    sink: Sink,
-}
-
-impl<'a> Checker<'a> {
-    /// Check everything but the blocks' contents.
-    pub fn new(file: &'a [u8], options: &Options<'_>) -> Self {
-        let survey = Header::survey(file, &options.limits);
-        let sink = structure(file, &survey, options);
-        Self { file, structure_only: options.structure_only, survey, sink }
-    }
-
-    /// The header as far as it could be read.
-    pub const fn header(&self) -> Option<&Header> {
-        self.survey.header.as_ref()
-    }
-
-    /// The blocks in pieces of some megabytes, in the order of the file; nothing if only the
-    /// structure is checked. No byte is in two pieces, and of data that is cut off there is what there is.
-    pub fn pieces(&self) -> Vec<Piece<'a>> {
-        match &self.survey.header {
-            Some(header) if !self.structure_only && self.survey.complete => {
-                scan::pieces(self.file, header)
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Take over what [`Piece::scan`] found. The report is the same in whatever order pieces are
-    /// scanned, if this is called in the order of the pieces.
-    pub fn add(&mut self, findings: Vec<Finding>) {
-        findings.into_iter().for_each(|finding| self.sink.push(finding));
-    }
-
-    /// The report.
-    pub fn finish(self) -> Report {
-        Report {
-            kind: FileKind::of(self.file),
-            file_bytes: self.file.len() as u64,
-            blocks_checked: !self.structure_only && self.survey.complete,
-            findings: self.sink.sorted(),
-        }
-    }
-}
-
-/// What is wrong with everything but the blocks' contents.
-fn structure(file: &[u8], survey: &Survey, options: &Options<'_>) -> Sink {
-    let mut sink = Sink::default();
-    for fault in &survey.faults {
-        sink.push(of_fault(&fault.error, fault.times));
-    }
-    let Some(header) = &survey.header else { return sink };
-    let view = View::new(file, header, survey.all_tensors, options);
-    for rule in RULES {
-        let out = &mut Out { sink: &mut sink, rule };
-        match rule.check {
-            Check::Header(check) => check(&view, out),
-            Check::Metadata(check) if survey.metadata_complete => check(&view, out),
-            Check::Table(check) if survey.complete => check(&view, out),
-            _ => {}
-        }
-    }
-    sink
-}
-
-/// The finding that a fault of the reader is.
-fn of_fault(error: &Error, times: u64) -> Finding {
-    let meaning = RULES.iter().find_map(|rule| match rule.check {
-        Check::Fault(meaning) => Some((rule, meaning(error)?)),
-        _ => None,
-    });
-    debug_assert!(meaning.is_some(), "no rule for {error}");
-    // better under a rule that is not quite right than not at all
-    let (rule, note) =
-        meaning.unwrap_or_else(|| (rules::any("H008"), rules::note(&error.kind, "")));
-    let field = match &error.place {
-        Place::Header => Field::Header,
-        Place::Key(index) => Field::Entry { index: *index },
-        Place::Value(key) | Place::Element(key) | Place::NestedValue(key) => Field::metadata(key),
-        Place::TensorEntry(index) => Field::Row { index: *index },
-        Place::Tensor(name) => Field::tensor(name),
-    };
-    let (found, expected) = (note.found, note.expected);
-    Finding { rule, offset: error.offset, field, found, expected, times }
-}
-
+pub use self::rule::{Rule, Severity};
 #[cfg(test)]
-mod tests;
+pub(crate) use checker::check;
+pub use checker::{Checker, check_drafts, rule};
+pub use kind::FileKind;
+pub use options::{Needed, Options};
+pub use report::{Field, Finding, Report};
+pub use rules::RULES;
+pub use scan::Piece;
+pub use sibling::{Sibling, is_sibling};

@@ -1,30 +1,12 @@
-//! What a check found.
+//! The results of a check.
 
-use std::fmt;
+use core::fmt;
 
-use super::FileKind;
-use super::rules::Rule;
+use super::kind::FileKind;
+use super::rule::{Rule, Severity};
+use crate::prelude::*;
 
-/// Whether a finding makes a file invalid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
-pub enum Severity {
-    /// Legal, but risky, or not understood by every reader.
-    Warning,
-    /// The file is invalid: readers refuse it, or should.
-    Error,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
-    }
-}
-
-/// A part of a file, for people: [`Display`](fmt::Display) gives a path such as
+/// A part of a file. [`Display`](fmt::Display) formats it as a path such as
 /// `metadata["general.alignment"]` or `tensor "output.weight" block 17`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(
@@ -32,7 +14,7 @@ impl fmt::Display for Severity {
     derive(serde::Serialize),
     serde(tag = "part", rename_all = "lowercase")
 )]
-#[non_exhaustive]
+#[non_exhaustive] // new rules find new parts
 pub enum Field {
     /// Magic, version and counts.
     Header,
@@ -107,24 +89,25 @@ impl fmt::Display for Field {
     }
 }
 
-/// A rule that a file breaks, and where.
+/// A violation of a rule, and its place in the file.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive] // more may be told of a finding
 pub struct Finding {
     /// The rule.
     #[cfg_attr(feature = "serde", serde(flatten))]
     pub rule: &'static Rule,
-    /// Where it is broken first, in bytes from the start of the file.
+    /// The first violation, in bytes from the start of the file.
     pub offset: u64,
     /// The part of the file.
     pub field: Field,
-    /// What is there.
+    /// What was found.
     pub found: String,
-    /// What should be there.
+    /// What was expected.
     pub expected: String,
-    /// How many times the rule is broken in this part (in all the metadata value, all the tensor). If a
-    /// rule is broken in more than [`Report::MOST_OF_A_RULE`] parts, the last of its findings counts the
-    /// rest.
+    /// How many times the rule is broken in this part: in the whole metadata value or tensor. If a
+    /// rule is broken in more than [`Report::MOST_OF_A_RULE`] parts, the last of its findings
+    /// counts the rest.
     pub times: u64,
 }
 
@@ -140,21 +123,23 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that a check found in a file.
+/// The result of checking a file.
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
+#[non_exhaustive] // more may be reported
 pub struct Report {
     /// What kind of file it is.
     pub kind: FileKind,
     /// Length of the file in bytes.
     pub file_bytes: u64,
-    /// Whether the contents of blocks were looked at.
+    /// Whether the contents of blocks were checked.
     pub blocks_checked: bool,
     /// The findings, by their offset in the file.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// Most findings of one rule that are kept apart.
+    /// The most findings of one rule that are listed separately.
     pub const MOST_OF_A_RULE: usize = 100;
 
     /// Number of findings that make the file invalid.
@@ -192,47 +177,5 @@ impl serde::Serialize for Report {
         out.serialize_field("warnings", &self.warnings())?;
         out.serialize_field("findings", &self.findings)?;
         out.end()
-    }
-}
-
-/// Collects findings in bounded space.
-#[derive(Debug, Default)]
-pub(crate) struct Sink {
-    findings: Vec<Finding>,
-    /// For each rule that was broken: its id, how many findings are kept, the index of the last.
-    rules: Vec<(&'static str, usize, usize)>,
-}
-
-impl Sink {
-    /// Add a finding, or count it with the last one of its rule if that is in the same part or the
-    /// rule has had its share.
-    pub(crate) fn push(&mut self, finding: Finding) {
-        let id = finding.rule.id;
-        let Some((_, kept, last)) = self.rules.iter_mut().find(|rule| rule.0 == id) else {
-            self.rules.push((id, 1, self.findings.len()));
-            return self.findings.push(finding);
-        };
-        let previous = &mut self.findings[*last];
-        if *kept >= Report::MOST_OF_A_RULE || same_part(&previous.field, &finding.field) {
-            previous.times += finding.times;
-        } else {
-            (*kept, *last) = (*kept + 1, self.findings.len());
-            self.findings.push(finding);
-        }
-    }
-
-    /// The findings by their offset in the file.
-    pub(crate) fn sorted(mut self) -> Vec<Finding> {
-        self.findings.sort_by_key(|finding| (finding.offset, finding.rule.id));
-        self.findings
-    }
-}
-
-/// Whether findings of one rule in these parts are counted together.
-fn same_part(one: &Field, other: &Field) -> bool {
-    match (one, other) {
-        (Field::Block { name: one, .. }, Field::Block { name: other, .. }) => one == other,
-        (Field::Metadata { .. }, Field::Metadata { .. }) => one == other,
-        _ => false,
     }
 }

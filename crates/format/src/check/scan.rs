@@ -1,24 +1,30 @@
-//! Looking at the contents of blocks.
+//! Checks the contents of blocks.
 
-use std::borrow::Cow;
-use std::hint::black_box;
+use alloc::borrow::Cow;
+use core::hint::black_box;
 
-use super::report::{Field, Finding, Sink, shortened};
-use super::rules::{Check, RULES, any, note};
+use super::probe::{Check, note};
+use super::report::{Field, Finding, shortened};
+use super::rule::Rule;
+use super::rules;
+use super::sink::Sink;
 use crate::block::{Block, blocks_of};
 use crate::container::{Endian, Header};
+use crate::prelude::*;
 use crate::{BlockType, Defect};
 
-/// Bytes of a piece, about: enough work for a thread, little enough to share the work evenly.
+/// Approximate bytes of a piece: enough work for a thread, small enough to share the work evenly.
 const PIECE_BYTES: usize = 4 << 20;
 
-/// Blocks that are looked at before asking whether one of them had a defect.
+/// Blocks that are checked before testing whether one of them has a defect.
 const RUN: usize = 128;
 
-/// Bytes of blocks so long that the checks leave most of them out.
+/// Blocks of at least this many bytes are sparse: the checks read only a small part of them.
 const SPARSE_BYTES: usize = 48;
 
-/// Some blocks of a tensor, to be scanned by any thread.
+/// Some blocks of a tensor, which any thread can scan.
+///
+/// Exhaustive: callers may build pieces of their own.
 #[derive(Clone, Debug)]
 pub struct Piece<'a> {
     /// The tensor's name.
@@ -36,14 +42,18 @@ pub struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// What is wrong with the blocks: for each rule the first block that breaks it, and how many do.
+    /// Returns the findings in the blocks: for each rule the first block that breaks it, and how
+    /// many do.
     ///
     /// # Panics
     /// If the bytes are not whole blocks.
+    #[must_use]
     pub fn scan(&self) -> Vec<Finding> {
         let mut sink = Sink::default();
         with_block!(self.ty, B => match self.endian {
-            Endian::Little => self.scan_blocks(blocks_of::<B>(self.bytes), &mut sink, Cow::Borrowed),
+            Endian::Little => {
+                self.scan_blocks(blocks_of::<B>(self.bytes), &mut sink, Cow::Borrowed);
+            }
             Endian::Big => {
                 let native = |block: &B| Cow::Owned(block.swap_bytes());
                 self.scan_blocks(blocks_of::<B>(self.bytes), &mut sink, native);
@@ -52,17 +62,17 @@ impl Piece<'_> {
         sink.sorted()
     }
 
-    /// `native` gives a block in the byte order of this machine, without a copy if it is that of the file.
+    /// `native` returns a block in the byte order of this machine, without a copy if the file has
+    /// that order.
     fn scan_blocks<'b, B: Block>(
         &self,
         blocks: &'b [B],
         sink: &mut Sink,
         native: impl Fn(&'b B) -> Cow<'b, B>,
     ) {
-        let oddities: Vec<_> = RULES
-            .iter()
-            .filter_map(|rule| {
-                let Check::Block(types) = rule.check else { return None };
+        let oddities: Vec<_> = rules::checks()
+            .filter_map(|(rule, check)| {
+                let Check::Block(types) = check else { return None };
                 let (_, oddity) = types.iter().find(|(ty, _)| *ty == self.ty)?;
                 Some((rule, oddity))
             })
@@ -72,7 +82,7 @@ impl Piece<'_> {
             if size_of::<B>() >= SPARSE_BYTES {
                 fetch(&self.bytes[run * RUN * size_of::<B>()..][..size_of_val(blocks)]);
             }
-            // without a way out in the middle, the compiler can look at many blocks at once
+            // no early exit, so that the compiler can vectorize the loop
             let defect = blocks.iter().fold(false, |any, b| any | native(b).defect().is_some());
             if defect {
                 for (i, block) in blocks.iter().enumerate() {
@@ -92,18 +102,18 @@ impl Piece<'_> {
     }
 
     fn push_defect(&self, sink: &mut Sink, index: usize, defect: Defect) {
-        let meaning = RULES.iter().find_map(|rule| match rule.check {
+        let meaning = rules::checks().find_map(|(rule, check)| match check {
             Check::Defect(meaning) => Some((rule, meaning(defect)?)),
             _ => None,
         });
         debug_assert!(meaning.is_some(), "no rule for {defect:?}");
-        let (rule, note) = meaning.unwrap_or_else(|| (any("D003"), note(defect, "")));
+        let (rule, note) = meaning.unwrap_or_else(|| (rules::any("D003"), note(defect, "")));
         sink.push(self.finding(rule, index, note.found, note.expected));
     }
 
     fn finding(
         &self,
-        rule: &'static super::Rule,
+        rule: &'static Rule,
         index: usize,
         found: String,
         expected: String,
@@ -115,15 +125,15 @@ impl Piece<'_> {
     }
 }
 
-/// Read bytes in their order. What then looks at one place in every hundred finds them in the cache; by itself it
-/// would wait for each, since processors fetch ahead what is read in order.
+/// Reads all bytes in order, so that they are in the cache. Processors prefetch sequential reads,
+/// but not the scattered reads of a check that uses one byte in a hundred.
 fn fetch(bytes: &[u8]) {
     let words = bytes.as_chunks().0.iter();
     black_box(words.fold(0, |all: u64, word| all ^ u64::from_ne_bytes(*word)));
 }
 
-/// The data of all tensors of known types in pieces. Bytes that two tensors claim are given to the
-/// first: the work is bounded by the file, not by what its table says.
+/// Returns the data of all tensors of known types in pieces. Bytes that two tensors claim belong to
+/// the first: the work is bounded by the size of the file, not by its table.
 pub(super) fn pieces<'a>(file: &'a [u8], header: &Header) -> Vec<Piece<'a>> {
     let mut order: Vec<_> = header.tensors().iter().collect();
     order.sort_by_key(|tensor| tensor.offset);

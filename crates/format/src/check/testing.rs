@@ -4,7 +4,7 @@ use super::{Options, Report, check};
 use crate::container::{Endian, MAGIC, Value};
 use crate::{Array, BlockType};
 
-/// Builds a file; whatever it is told, it writes. Without further ado the file is clean.
+/// Builds a file and writes whatever it is told, valid or not. By default the file is valid.
 #[derive(Clone)]
 pub(crate) struct Forge {
     pub(crate) magic: [u8; 4],
@@ -62,7 +62,7 @@ impl Forge {
         Self::model().key("tokenizer.ggml.tokens", strings(&["a", "b", "c", "d"]))
     }
 
-    /// Change fields.
+    /// Changes fields.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
@@ -147,7 +147,7 @@ impl Forge {
         check(&self.bytes(), &Options::default())
     }
 
-    /// Assert that the check finds exactly these rules broken, each once.
+    /// Asserts that the check finds exactly these rules broken, each once.
     #[track_caller]
     pub(crate) fn gives(&self, expected: &[&str]) {
         gives(&self.report(), expected);
@@ -172,7 +172,7 @@ impl Forge {
     }
 }
 
-/// Assert that these are the rules of the findings, in any order.
+/// Asserts that these are the rules of the findings, in any order.
 #[track_caller]
 pub(crate) fn gives(report: &Report, expected: &[&str]) {
     let mut found: Vec<_> = report.findings.iter().map(|finding| finding.rule.id).collect();
@@ -188,7 +188,7 @@ pub(crate) fn strings(texts: &[&str]) -> Value {
     Value::Array(Array::String(texts.iter().collect()))
 }
 
-/// Check a split set of these files, all but the first as siblings of the first.
+/// Checks a split set of these files, all but the first as siblings of the first.
 #[track_caller]
 pub(crate) fn set_gives(files: &[(&str, Forge)], expected: &[&str]) {
     set_gives_with(files, Options::default(), expected);

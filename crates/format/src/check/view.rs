@@ -1,44 +1,31 @@
 //! A file as the rules see it.
 
-use std::cell::OnceCell;
+use core::cell::OnceCell;
+use core::ops::Deref;
 
+use super::facts::Facts;
+use super::options::Options;
 use super::report::shortened;
 use super::vocabulary::{TOKENS, Vocabulary};
 use super::whole::Whole;
-use super::{Needed, Options, Sibling};
-use crate::container::{Entry, EntrySpan, Header, SHARD_COUNT, ShardName, TensorInfo, Value};
+use crate::container::{Header, Value};
+use crate::prelude::*;
 
-/// A file whose header could be read, at least as far as the rule that gets it needs.
+/// The [`Facts`] of a file, and what several rules derive from them, computed once.
 pub(crate) struct View<'v> {
-    pub(crate) file: &'v [u8],
-    pub(crate) header: &'v Header,
-    /// The tensors whose size is known and whose data does not wrap, by their offset.
-    pub(crate) layout: Vec<Placed<'v>>,
-    /// The name of the file taken apart, if it is that of a shard.
-    pub(crate) name: Option<ShardName>,
-    pub(crate) siblings: Option<&'v [Sibling<'v>]>,
-    /// The name of the file, whatever it is, if it is known.
-    pub(crate) file_name: Option<&'v str>,
-    /// Whether the header has every tensor of the table.
-    pub(crate) all_tensors: bool,
-    /// Tells the tensors that architectures need.
-    pub(crate) needed: Option<Needed>,
+    facts: Facts<'v>,
     whole: OnceCell<Option<Whole<'v>>>,
     has_most: OnceCell<bool>,
     vocabulary: OnceCell<Option<Vocabulary<'v>>>,
 }
 
-/// A tensor and where its data lies, in bytes from the start of the data section.
-#[derive(Clone, Copy)]
-pub(crate) struct Placed<'v> {
-    pub(crate) tensor: &'v TensorInfo,
-    /// Where its entry in the table begins, in bytes from the start of the file.
-    pub(crate) entry: u64,
-    pub(crate) start: u64,
-    /// Behind the data, without padding.
-    pub(crate) end: u64,
-    /// Behind the padding to the alignment.
-    pub(crate) padded_end: u64,
+/// Lets rules use a file's facts and what is derived from them in the same way.
+impl<'v> Deref for View<'v> {
+    type Target = Facts<'v>;
+
+    fn deref(&self) -> &Facts<'v> {
+        &self.facts
+    }
 }
 
 impl<'v> View<'v> {
@@ -48,26 +35,8 @@ impl<'v> View<'v> {
         all_tensors: bool,
         options: &Options<'v>,
     ) -> Self {
-        let mut layout: Vec<_> = entries(header)
-            .filter_map(|(tensor, entry)| {
-                let start = tensor.offset;
-                let end = start.checked_add(tensor.bytes()?)?;
-                let padded_end = header.padded(end)?;
-                header.data_offset().checked_add(padded_end)?;
-                Some(Placed { tensor, entry, start, end, padded_end })
-            })
-            .collect();
-        layout.sort_by_key(|placed| (placed.start, placed.end));
-        let name = options.name.and_then(ShardName::parse);
         Self {
-            file,
-            header,
-            layout,
-            name,
-            siblings: options.siblings,
-            file_name: options.name,
-            all_tensors,
-            needed: options.needed,
+            facts: Facts::new(file, header, all_tensors, options),
             whole: OnceCell::new(),
             has_most: OnceCell::new(),
             vocabulary: OnceCell::new(),
@@ -76,10 +45,11 @@ impl<'v> View<'v> {
 
     /// The tensors of the whole model, if this is the first or only file of one and all are known.
     pub(crate) fn whole(&self) -> Option<&Whole<'v>> {
-        self.whole.get_or_init(|| Whole::new(self)).as_ref()
+        self.whole.get_or_init(|| Whole::new(&self.facts)).as_ref()
     }
 
-    /// Whether most of the tensors that the model needs are there: what `find` says, which is asked once.
+    /// Returns whether most of the tensors that the model needs are present. Calls `find` once and
+    /// keeps its answer.
     pub(crate) fn has_most(&self, find: impl FnOnce() -> bool) -> bool {
         *self.has_most.get_or_init(find)
     }
@@ -89,98 +59,9 @@ impl<'v> View<'v> {
         let vocabulary = || self.header.metadata().strings(TOKENS).ok()?.map(Vocabulary::new);
         self.vocabulary.get_or_init(vocabulary).as_ref()
     }
-
-    /// Behind the data of all tensors and its padding, in bytes from the start of the file; `None` if
-    /// the size of a tensor is not known.
-    pub(crate) fn data_end(&self) -> Option<u64> {
-        self.header.data_end().filter(|_| self.all_tensors)
-    }
-
-    /// Where the tensor table begins, in bytes from the start of the file.
-    pub(crate) fn table_start(&self) -> u64 {
-        self.header.entry_spans().last().map_or(24, |span| span.end)
-    }
-
-    /// The metadata entries and where they lie.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'v Entry, &'v EntrySpan)> {
-        self.header.metadata().iter().zip(self.header.entry_spans())
-    }
-
-    /// The tensors with the offset of their entry in the table.
-    pub(crate) fn tensors(&self) -> impl Iterator<Item = (&'v TensorInfo, u64)> {
-        entries(self.header)
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<&'v Value> {
-        self.header.metadata().get(key)
-    }
-
-    /// Where the value of a key is stored, in bytes from the start of the file; 0 if it is absent.
-    pub(crate) fn value_offset(&self, key: &str) -> u64 {
-        let index = self.header.metadata().iter().position(|entry| entry.key == key);
-        index.map_or(0, |index| self.header.entry_spans()[index].value)
-    }
-
-    /// The architecture, if it is a text.
-    pub(crate) fn architecture(&self) -> Option<&'v str> {
-        match self.get("general.architecture") {
-            Some(Value::String(name)) => Some(name),
-            _ => None,
-        }
-    }
-
-    /// The hyper-parameter `name` of the architecture, with its whole key.
-    pub(crate) fn hyper(&self, name: &str) -> Option<(String, &'v Value)> {
-        let key = format!("{}.{name}", self.architecture()?);
-        let value = self.get(&key)?;
-        Some((key, value))
-    }
-
-    /// The vocabulary's size by `tokenizer.ggml.tokens`.
-    pub(crate) fn tokens(&self) -> Option<u64> {
-        let tokens = self.header.metadata().array(TOKENS).ok()??;
-        Some(tokens.len() as u64)
-    }
-
-    /// Whether the file is one of several, by its metadata.
-    pub(crate) fn is_shard(&self) -> bool {
-        self.get(SHARD_COUNT).and_then(Value::as_integer).is_some_and(|count| count > 1)
-    }
-
-    /// The other shards with a readable header: their names and headers.
-    pub(crate) fn other_shards(&self) -> impl Iterator<Item = (&'v str, &'v Header)> {
-        let siblings = self.siblings.filter(|_| self.name.is_some()).unwrap_or_default();
-        siblings.iter().filter_map(|sibling| Some((sibling.name, sibling.header?)))
-    }
-
-    /// The other shards, if by this file's name these are all that there are.
-    pub(crate) fn whole_set(&self) -> Option<Vec<(&'v str, &'v Header)>> {
-        let count = self.name.as_ref()?.count as usize;
-        let shards: Vec<_> = self.other_shards().collect();
-        (shards.len() + 1 == count).then_some(shards)
-    }
-
-    /// The bytes of the file from `start` to `end`, as far as there are any.
-    pub(crate) fn bytes(&self, start: u64, end: u64) -> &'v [u8] {
-        let clamped = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(self.file.len());
-        &self.file[clamped(start)..clamped(end).max(clamped(start))]
-    }
 }
 
-fn entries(header: &Header) -> impl Iterator<Item = (&TensorInfo, u64)> {
-    header.tensors().iter().zip(header.tensor_entry_offsets().iter().copied())
-}
-
-/// What the files of a split set have in common: the stem and the count. Unlike
-/// [`ShardName::parse`], any number will do, so that superfluous shards are seen.
-pub(crate) fn set_of(name: &str) -> Option<(&str, &str)> {
-    let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
-    let (stem, number) = rest.rsplit_once('-')?;
-    let five = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    (five(number) && five(count)).then_some((stem, count))
-}
-
-/// A metadata value in a few words: `U32 7`, `String "llama"`, `Array of 5 F32`.
+/// Formats a metadata value briefly: `U32 7`, `String "llama"`, `Array of 5 F32`.
 pub(crate) fn show(value: &Value) -> String {
     match value {
         Value::Array(array) => format!("Array of {} {}", array.len(), array.element_type()),

@@ -1,19 +1,20 @@
-//! The tokens of a vocabulary, to be looked up by their strings.
+//! Looks up the tokens of a vocabulary by their strings.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
 
 use crate::container::{Metadata, StringArray, Value};
+use crate::prelude::*;
 
 /// The kinds of `tokenizer.ggml.model` that stand for no vocabulary at all.
 const NO_VOCABULARY: &[&str] = &["none", "no_vocab"];
 
-/// The kinds of `tokenizer.ggml.model` whose texts are split by merges.
+/// The kinds of `tokenizer.ggml.model` that split strings by merges.
 const WITH_MERGES: &[&str] = &["gpt2", "gemma4"];
 
 /// The kinds of `tokenizer.ggml.model` that readers do not load without merges.
 const NEEDS_MERGES: &[&str] = &["gpt2", "gemma4", "hybriddna", "whitespace"];
 
-/// The one kind of `tokenizer.ggml.pre` whose texts are split without merges.
+/// The one kind of `tokenizer.ggml.pre` that splits strings without merges.
 const SPLIT_WITHOUT_MERGES: &str = "kimi-k2";
 
 /// The keys of the tokenizer that more than one rule looks at.
@@ -21,12 +22,12 @@ pub(crate) const TOKENS: &str = "tokenizer.ggml.tokens";
 pub(crate) const MERGES: &str = "tokenizer.ggml.merges";
 pub(crate) const MODEL: &str = "tokenizer.ggml.model";
 
-/// Whether there is a vocabulary: not if the file says that there is none.
+/// Returns whether there is a vocabulary, that is, unless the file says that there is none.
 pub(crate) fn has_vocabulary(metadata: &Metadata) -> bool {
     !is_one_of(metadata, MODEL, NO_VOCABULARY)
 }
 
-/// Whether the tokenizer splits texts by merges.
+/// Returns whether the tokenizer splits strings by merges.
 pub(crate) fn has_merges(metadata: &Metadata) -> bool {
     is_one_of(metadata, MODEL, WITH_MERGES)
 }
@@ -41,10 +42,10 @@ fn is_one_of(metadata: &Metadata, key: &str, names: &[&str]) -> bool {
     matches!(metadata.get(key), Some(Value::String(name)) if names.contains(&name.as_str()))
 }
 
-/// The strings of tokens and their numbers, sorted: 24 bytes a token, whatever the file says.
+/// The strings of tokens and their numbers, sorted: 24 bytes per token for any file.
 ///
-/// Strings are what a C program sees of them, without what follows a NUL byte. Tokens without a
-/// string are left out: readers give them names of their own.
+/// A string ends at its first NUL byte, as for a C program. Tokens with an empty string are
+/// omitted: readers give them names of their own.
 #[derive(Debug)]
 pub(crate) struct Vocabulary<'v> {
     by_text: Vec<(&'v [u8], u32)>,
@@ -82,7 +83,7 @@ pub(crate) fn halves(merge: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&merge[..space], &merge[space + 1..]))
 }
 
-/// Bytes as text for people.
+/// Converts bytes to a displayable string.
 pub(crate) fn shown(text: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(text)
 }

@@ -1,35 +1,39 @@
-//! The tensors of a whole language model, block by block.
+//! The tensors of a complete language model, block by block.
 
-use super::view::View;
+use super::facts::Facts;
 use crate::container::{Header, TensorInfo, Value};
+use crate::prelude::*;
 
-/// The names of blocks: what precedes the number, and the keys that count them, the first that is there.
+/// The names of blocks: the prefix before the number, and the keys that count them, of which the
+/// first present one counts.
 const STACKS: &[(&str, &[&str])] = &[
     ("blk.", &["block_count"]),
     ("enc.blk.", &["block_count"]),
     ("dec.blk.", &["decoder_block_count", "block_count"]),
 ];
 
-/// Values of `general.architecture` that stand for something else than a model.
+/// Values of `general.architecture` that do not stand for a model.
 const NO_MODELS: &[&str] = &["clip", "controlvector", "imatrix", "adapter"];
 
-/// The tensors of a model that is wholly known: of a split set only if all its files are.
+/// The tensors of a model that is known completely. A split set is known completely if all its
+/// files are.
 #[derive(Debug)]
 pub(crate) struct Whole<'v> {
     /// By their names.
     tensors: Vec<&'v TensorInfo>,
     /// The blocks that have tensors, in the order of [`STACKS`].
     pub(crate) stacks: Vec<Stack<'v>>,
-    /// The number of the first block that only predicts further tokens; programs do without those.
+    /// The number of the first block that only predicts further tokens. Programs do not need these
+    /// blocks.
     pub(crate) predictors: u64,
 }
 
 /// Blocks that are numbered together.
 #[derive(Debug)]
 pub(crate) struct Stack<'v> {
-    /// What precedes the number in the names.
+    /// The prefix before the number in the names.
     pub(crate) prefix: &'static str,
-    /// The keys that count the blocks: the first that is there counts.
+    /// The keys that count the blocks, of which the first present one counts.
     pub(crate) count_keys: &'static [&'static str],
     /// The number of the block and the rest of the name of each tensor, sorted.
     tensors: Vec<(u64, &'v str)>,
@@ -38,22 +42,22 @@ pub(crate) struct Stack<'v> {
 impl<'v> Whole<'v> {
     /// The tensors of the model that begins in this file, if they are all known and it is a model:
     /// no adapter, no projector of another model, no later file of a split set.
-    pub(crate) fn new(view: &View<'v>) -> Option<Self> {
-        let architecture = view.architecture()?;
-        let is_model = match view.get("general.type") {
+    pub(crate) fn new(file: &Facts<'v>) -> Option<Self> {
+        let architecture = file.architecture()?;
+        let is_model = match file.get("general.type") {
             Some(Value::String(kind)) => kind == "model",
             _ => true,
         };
-        if !is_model || NO_MODELS.contains(&architecture) || !view.all_tensors {
+        if !is_model || NO_MODELS.contains(&architecture) || !file.all_tensors {
             return None;
         }
-        let mut tensors: Vec<_> = view.header.tensors().iter().collect();
-        if view.is_shard() {
+        let mut tensors: Vec<_> = file.header.tensors().iter().collect();
+        if file.is_shard() {
             // the metadata are those of the first file
-            if view.name.as_ref()?.number != 1 {
+            if file.name.as_ref()?.number != 1 {
                 return None;
             }
-            let others = view.whole_set()?;
+            let others = file.whole_set()?;
             tensors.extend(others.iter().flat_map(|(_, header)| Header::tensors(header)));
         }
         tensors.sort_unstable_by_key(|tensor| &tensor.name);
@@ -64,7 +68,7 @@ impl<'v> Whole<'v> {
             Stack { prefix, count_keys, tensors }
         };
         let stacks = STACKS.iter().map(stack).filter(|stack| !stack.tensors.is_empty()).collect();
-        let number = |key: &str| u64::try_from(view.hyper(key)?.1.as_integer()?).ok();
+        let number = |key: &str| u64::try_from(file.hyper(key)?.1.as_integer()?).ok();
         let predictors = match (number("block_count"), number("nextn_predict_layers")) {
             (Some(blocks), Some(predictors @ 1..)) => blocks.saturating_sub(predictors),
             _ => u64::MAX,
@@ -87,7 +91,8 @@ impl<'v> Whole<'v> {
         layers
     }
 
-    /// Whether the block that a tensor of this name would belong to is there, or there is none.
+    /// Returns whether the block of a tensor with this name is present. True for names outside
+    /// blocks.
     pub(crate) fn has_block_of(&self, name: &str) -> bool {
         STACKS.iter().all(|(prefix, _)| match in_block(name, prefix) {
             Some((number, _)) => {
@@ -100,7 +105,7 @@ impl<'v> Whole<'v> {
 }
 
 impl<'v> Stack<'v> {
-    /// The blocks by their numbers: each with the rests of the names of its tensors, sorted.
+    /// Returns the blocks by number, each with the rest of its tensors' names, sorted.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (u64, &[(u64, &'v str)])> {
         self.tensors.chunk_by(|one, other| one.0 == other.0).map(|block| (block[0].0, block))
     }

@@ -1,32 +1,54 @@
-use std::collections::HashSet;
+use alloc::collections::BTreeSet;
 
 use super::shard::SHARD_COUNT;
-use super::value::Sink;
+use super::sink::Sink;
 use super::{
     ALIGNMENT_KEY, DEFAULT_ALIGNMENT, Endian, MAGIC, Metadata, Shape, TensorInfo, TensorType,
     VERSION, Value, WriteError,
 };
 use crate::Limits;
+use crate::prelude::*;
 
-/// A header to be: metadata and tensors, with every offset known before any data exists.
+/// The header of a file to be written: metadata and tensors, with every offset known before any
+/// data exists.
+///
+/// ```
+/// use granule_format::{BlockType, Draft, Endian, Header, Metadata, Shape, WriteError};
+///
+/// let mut draft = Draft::new(Metadata::new(), Endian::Little)?;
+/// let shape = |dimensions: &[u64]| Shape::new(dimensions).expect("at most four dimensions");
+/// draft.add("token_embd.weight", shape(&[256, 10]), BlockType::Q4_K.into())?;
+/// let norm = draft.add("output_norm.weight", shape(&[256]), BlockType::F32.into())?;
+/// assert_eq!(norm.offset, 10 * 144);
+///
+/// // the file is the header, then the data of the tensors; nothing of it is read for the header
+/// let mut file = draft.header();
+/// file.resize(file.len() + draft.data_bytes() as usize, 0);
+/// let header = Header::parse(&file).expect("what a draft writes is legal");
+/// assert_eq!(header.tensors(), draft.tensors());
+/// # Ok::<(), WriteError>(())
+/// ```
+///
+/// [`Writer`](crate::Writer) writes a whole file from a draft.
 #[derive(Clone, Debug, Default)]
+#[must_use = "a draft is what a `Writer` starts with"]
 pub struct Draft {
     endian: Endian,
     metadata: Metadata,
     tensors: Vec<TensorInfo>,
-    names: HashSet<String>,
+    names: BTreeSet<String>,
     /// Where the data section ends, padding of the last tensor included.
     data_bytes: u64,
     alignment: u64,
 }
 
 impl Draft {
-    /// A file with this metadata and no tensors yet. The alignment is that of
-    /// `general.alignment`, 32 bytes without.
+    /// Creates a draft with this metadata and no tensors. The alignment is `general.alignment`, or
+    /// 32 bytes if that is absent.
     ///
     /// # Errors
-    /// If `general.alignment` is not a U32 that is a power of two, or a key is none that a reader takes: it is
-    /// empty, too long, or not printable ASCII.
+    /// If `general.alignment` is not a U32 that is a power of two, or a key is empty, too long or
+    /// not printable ASCII.
     pub fn new(metadata: Metadata, endian: Endian) -> Result<Self, WriteError> {
         let is_key = |key: &str| {
             (1..=Limits::DEFAULT.key_bytes).contains(&(key.len() as u64))
@@ -41,15 +63,15 @@ impl Draft {
             Some(other) => return Err(WriteError::Alignment(other.clone())),
         };
         let alignment = u64::from(alignment);
-        let (tensors, names) = (Vec::new(), HashSet::new());
+        let (tensors, names) = (Vec::new(), BTreeSet::new());
         Ok(Self { endian, metadata, tensors, names, data_bytes: 0, alignment })
     }
 
-    /// Append a tensor; its data follows that of the one before.
+    /// Appends a tensor. Its data follows that of the tensor before it.
     ///
     /// # Errors
-    /// If the name is empty, taken or has control characters, there are more than four dimensions,
-    /// the type is unknown, rows are not whole blocks, or the size does not fit.
+    /// If the name is empty, already used or has control characters, if there are more than four
+    /// dimensions, if the type is unknown, if rows are not whole blocks, or if the size overflows.
     pub fn add(
         &mut self,
         name: &str,
@@ -97,13 +119,13 @@ impl Draft {
         self.alignment
     }
 
-    /// Bytes of the data section, with the padding behind every tensor.
+    /// Returns the bytes of the data section, including the padding after every tensor.
     pub const fn data_bytes(&self) -> u64 {
         self.data_bytes
     }
 
-    /// Magic, version, counts, metadata and tensor table, padded to the alignment if tensors
-    /// follow, or could: in a file of a split set.
+    /// Returns the bytes of the header: magic, version, counts, metadata and tensor table. They are
+    /// padded to the alignment if there are tensors or the file belongs to a split set.
     pub fn header(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         let mut sink = Sink { out: &mut out, endian: self.endian };

@@ -2,63 +2,49 @@
 //!
 //! See `spec/container.md` for the bytes.
 
-mod header;
-mod layout;
-mod metadata;
-mod parser;
+mod constants;
+mod counts;
+mod cursor;
+pub(crate) mod endian;
+mod entries;
+mod faults;
+pub(crate) mod from_value;
+pub(crate) mod header;
+pub(crate) mod layout;
+pub(crate) mod metadata;
+mod name;
+pub(crate) mod parser;
+mod read_value;
 mod shard;
-mod strings;
+mod sink;
+pub(crate) mod strings;
 mod survey;
-mod tensor;
-mod value;
+mod table;
+pub(crate) mod tensor;
+pub(crate) mod value;
 mod walk;
-mod writer;
+pub(crate) mod write_error;
+#[cfg(feature = "std")]
+pub(crate) mod writer;
 
-pub use header::{EntrySpan, Header};
-pub use layout::Draft;
-pub use metadata::{Entry, Metadata, MetadataError};
-pub use parser::HeaderParser;
+// What every program needs is exported once, at the root of the crate; the rest is exported here.
+pub use constants::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, VERSION};
+pub use faults::Fault;
+pub use from_value::{Expected, FromValue};
+pub use header::EntrySpan;
+pub use metadata::Entry;
 pub use shard::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
-pub use strings::StringArray;
-pub use survey::{Fault, Survey};
-pub use tensor::{Shape, TensorInfo, TensorType};
+pub use survey::Survey;
+#[cfg(feature = "std")]
+pub use writer::TensorWriter;
+
+pub(crate) use endian::Endian;
+pub(crate) use header::Header;
+pub(crate) use layout::Draft;
+pub(crate) use metadata::Metadata;
 #[cfg(test)]
-pub(crate) use value::put_value;
-pub use value::{Array, Value, ValueType};
-pub use writer::{TensorWriter, WriteError, Writer};
-
-/// The first four bytes of a file.
-pub const MAGIC: [u8; 4] = *b"GGUF";
-
-/// The version that is written.
-pub const VERSION: u32 = 3;
-
-/// The metadata key that sets the alignment of tensor data.
-pub const ALIGNMENT_KEY: &str = "general.alignment";
-
-/// The alignment of tensor data where `general.alignment` is absent, in bytes.
-pub const DEFAULT_ALIGNMENT: u32 = 32;
-
-/// The order of the bytes of a number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Endian {
-    /// Least significant byte first.
-    #[default]
-    Little,
-    /// Most significant byte first.
-    Big,
-}
-
-impl Endian {
-    /// The byte order of the machine that this runs on.
-    pub const NATIVE: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
-}
-
-impl std::fmt::Display for Endian {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Little => "little-endian",
-            Self::Big => "big-endian",
-        })
-    }
-}
+pub(crate) use sink::put_value;
+pub(crate) use strings::StringArray;
+pub(crate) use tensor::{Shape, TensorInfo, TensorType};
+pub(crate) use value::{Array, Value, ValueType};
+pub(crate) use write_error::WriteError;

@@ -1,5 +1,7 @@
 //! Split sets: a model in several files named `<stem>-00001-of-00003.gguf`.
 
+use crate::prelude::*;
+
 /// The number of the shard, from 0: a U16.
 pub const SHARD_NUMBER: &str = "split.no";
 /// How many shards there are: a U16.
@@ -7,10 +9,12 @@ pub const SHARD_COUNT: &str = "split.count";
 /// How many tensors all shards have together: an I32.
 pub const SHARD_TENSORS: &str = "split.tensors.count";
 
-/// The name of a file of a split set, taken apart.
+/// The parts of the name of a file of a split set.
+///
+/// Exhaustive: the convention has these three parts, and callers build names from them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardName {
-    /// What stands before the numbers.
+    /// The part before the numbers.
     pub stem: String,
     /// The number of the shard, from 1.
     pub number: u32,
@@ -19,7 +23,7 @@ pub struct ShardName {
 }
 
 impl ShardName {
-    /// Take a file name (without folders) apart; `None` if it does not end in
+    /// Splits a file name (without folders) into its parts; `None` if it does not end in
     /// `-NNNNN-of-NNNNN.gguf` with a number between 1 and the count.
     pub fn parse(name: &str) -> Option<Self> {
         let rest = name.strip_suffix(".gguf")?;

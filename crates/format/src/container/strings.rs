@@ -1,11 +1,14 @@
-use std::fmt;
+use core::fmt;
 
-/// Many strings in two allocations. The strings are bytes: texts of tokens need not be UTF-8.
+use crate::prelude::*;
+
+/// Many strings in two allocations. The strings are bytes: those of tokens need not be UTF-8.
 ///
-/// The place of every sixteenth string is known; from there, each begins where the one before ends.
+/// The offset of every sixteenth string is stored; each of the others begins where the one before
+/// it ends.
 ///
-/// Without strings there is no allocation, and the array itself is a pointer: what a file can make a reader
-/// take for an array of 12 bytes is little.
+/// An empty array allocates nothing and is one pointer: a file cannot make a reader use much memory
+/// for an empty array, which takes 12 bytes of the file.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StringArray {
     strings: Option<Box<Strings>>,
@@ -13,9 +16,9 @@ pub struct StringArray {
 
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Strings {
-    /// The strings, each behind its length: a byte, or [`LONG`] and eight bytes.
+    /// The strings, each preceded by its length: one byte, or [`LONG`] and eight bytes.
     bytes: Vec<u8>,
-    /// Where the first of every [`STRIDE`] strings lies in `bytes`.
+    /// The offset in `bytes` of every [`STRIDE`]th string.
     starts: Vec<usize>,
     count: usize,
 }
@@ -23,7 +26,7 @@ struct Strings {
 /// The length of a string that is this long or longer follows in eight bytes.
 const LONG: u8 = u8::MAX;
 
-/// How many strings lie from one known place to the next.
+/// The number of strings between stored offsets.
 const STRIDE: usize = 16;
 
 impl StringArray {
@@ -42,7 +45,7 @@ impl StringArray {
         self.iter_from(index).next()
     }
 
-    /// The string at `index` if there is one and it is UTF-8.
+    /// Returns the string at `index` if it exists and is UTF-8.
     pub fn get_str(&self, index: usize) -> Option<&str> {
         str::from_utf8(self.get(index)?).ok()
     }
@@ -52,7 +55,7 @@ impl StringArray {
         self.iter_from(0)
     }
 
-    /// The strings in order, without those before `index`.
+    /// Returns the strings in order, starting at `index`.
     pub(crate) fn iter_from(&self, index: usize) -> impl ExactSizeIterator<Item = &[u8]> {
         let strings = self.strings.as_deref().filter(|strings| index < strings.count);
         let mut iter = Iter { rest: &[], left: 0 };
@@ -65,24 +68,25 @@ impl StringArray {
         iter
     }
 
-    /// Add a string at the end.
+    /// Adds a string at the end.
     pub fn push(&mut self, string: impl AsRef<[u8]>) {
         self.strings.get_or_insert_default().push(string.as_ref());
     }
 
-    /// Append strings that lie one behind the other, each behind its length, as long as they are wholly in
-    /// `stored`: at most `most`. Returns how many bytes of `stored` they take.
+    /// Appends at most `most` strings that are stored one after the other, each preceded by its
+    /// length, and stops at the first that is not completely in `stored`. Returns how many bytes of
+    /// `stored` they take.
     pub(crate) fn append_stored<const N: usize, L: Into<u64>>(
         &mut self,
         stored: &[u8],
         length: impl Fn([u8; N]) -> L,
         most: usize,
     ) -> usize {
-        /// What is copied at once, behind a byte for the length: most tokens are shorter.
+        /// Bytes that are copied at once, after the length byte. Most tokens are shorter.
         const SHORT: usize = 32;
         let strings = &mut **self.strings.get_or_insert_default();
         let (mut rest, mut count) = (stored, strings.count);
-        // where there is room for a whole stride, without a look at what is left
+        // a buffer with room for a whole stride needs no capacity checks
         let (mut packed, mut end) = ([0; STRIDE * (1 + SHORT)], 0);
         for _ in 0..most {
             let Some((head, tail)) = rest.split_first_chunk() else { break };
@@ -116,21 +120,22 @@ impl StringArray {
         stored.len() - rest.len()
     }
 
-    /// Make room for `left` more strings that are like those that are there, in the `bytes` that are left for them.
+    /// Reserves memory for `left` more strings of about the same length, which take at most
+    /// `bytes`.
     pub(crate) fn expect(&mut self, left: u64, bytes: u64) {
-        /// Enough for the largest vocabularies: more is only taken when it is needed.
+        /// Enough for the largest vocabularies. More is reserved only when it is needed.
         const MOST: u64 = 4 << 20;
         let strings = self.strings.get_or_insert_default();
         let mean = 1 + strings.bytes.len() as u64 / (strings.count as u64).max(1);
         let likely = mean.saturating_mul(left).min(bytes).min(MOST) as usize;
         strings.starts.reserve_exact(left.min(likely as u64) as usize / STRIDE + 1);
         if strings.bytes.capacity() - strings.bytes.len() < likely {
-            // the mean may grow; and last, so that it can grow where it is
+            // the mean may grow; reserved last, so that the allocation can grow in place
             strings.bytes.reserve_exact(likely + likely / 8);
         }
     }
 
-    /// Give back memory that is not used, if it is much.
+    /// Frees unused memory, if it is much.
     pub(crate) fn shrink(&mut self) {
         if let Some(strings) = &mut self.strings {
             strings.bytes.shrink_to(strings.bytes.len() / 8 * 9);
@@ -148,7 +153,7 @@ impl Strings {
         self.count += 1;
     }
 
-    /// Append the length and the bytes of a string.
+    /// Appends the length and the bytes of a string.
     fn put(&mut self, string: &[u8]) {
         match u8::try_from(string.len()) {
             Ok(length) if length < LONG => self.bytes.push(length),
@@ -208,7 +213,7 @@ impl<S: AsRef<[u8]>> FromIterator<S> for StringArray {
 mod tests {
     use super::*;
 
-    /// Lengths about those where a length takes more bytes, where less is copied, and where the stride ends.
+    /// Lengths around the limits: of the length byte, of the copy and of the stride.
     fn strings() -> Vec<Vec<u8>> {
         let lengths = [0, 1, 31, 32, 33, 254, 255, 256, 70_000, 5];
         let tail = (0..100).map(|i| i * i % 37);

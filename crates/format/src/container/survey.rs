@@ -1,19 +1,21 @@
-//! Reading a damaged header as far as it goes.
+//! Reads a damaged header as far as possible.
 
-use std::mem::discriminant;
-
-use super::header::Counts;
+use super::counts::Counts;
+use super::cursor::Cursor;
+use super::faults::Faults;
 use super::walk::Walk;
-use super::{Endian, Header};
-use crate::cursor::Cursor;
+use super::{Endian, Fault, Header};
 use crate::error::Place;
+use crate::prelude::*;
 use crate::{Counted, Error, ErrorKind, Limits};
 
-/// What could be read of a damaged header, and every fault that was met.
+/// The readable part of a damaged header, and every fault in it.
 #[derive(Clone, Debug)]
+#[must_use]
+#[non_exhaustive] // more may be found out
 pub struct Survey {
-    /// The header, if magic and version could be read. Behind the first fault that stops the
-    /// reading it is incomplete.
+    /// The header, if magic and version could be read. It is incomplete if a fault stopped the
+    /// reading.
     pub header: Option<Header>,
     /// Whether the metadata was read to its end.
     pub metadata_complete: bool,
@@ -26,53 +28,14 @@ pub struct Survey {
     pub faults: Vec<Fault>,
 }
 
-/// A fault of a header.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// The fault where it was first met.
-    pub error: Error,
-    /// How many faults of this kind were met in the same metadata entry or tensor; beyond some
-    /// hundred entries with the same kind, in all of them.
-    pub times: u64,
-}
-
-/// Collects faults in bounded space.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    list: Vec<Fault>,
-}
-
-impl Faults {
-    /// Most faults of one kind that are kept apart.
-    const MOST: usize = 256;
-
-    pub(crate) fn note(&mut self, error: Error) {
-        let alike = |fault: &&mut Fault| {
-            discriminant(&fault.error.kind) == discriminant(&error.kind)
-                && discriminant(&fault.error.place) == discriminant(&error.place)
-        };
-        let kept = self.list.iter_mut().filter(alike).count();
-        match self.list.iter_mut().rfind(alike) {
-            Some(fault) if kept >= Self::MOST || same_entry(&fault.error, &error) => {
-                fault.times += 1;
-            }
-            _ => self.list.push(Fault { error, times: 1 }),
-        }
-    }
-}
-
-fn same_entry(one: &Error, other: &Error) -> bool {
-    let keyed = matches!(one.place, Place::Value(_) | Place::Element(_) | Place::NestedValue(_));
-    keyed && one.place == other.place
-}
-
 impl Header {
-    /// Read as much as can be read and collect the faults instead of stopping at the first.
+    /// Reads as much as possible and collects the faults instead of stopping at the first.
     pub fn survey(file: &[u8], limits: &Limits) -> Survey {
         Self::survey_prefix(file, file.len() as u64, limits)
     }
 
-    /// The same, from the first bytes of a file of `file_bytes` bytes: the whole header at least.
+    /// Does the same with the first bytes of a file of `file_bytes` bytes, which must hold the
+    /// whole header.
     pub(crate) fn survey_prefix(file: &[u8], file_bytes: u64, limits: &Limits) -> Survey {
         let mut faults = Faults::default();
         let cursor = Cursor::new(file, file_bytes);
@@ -86,7 +49,7 @@ impl Header {
         if let Err(error) = stop {
             faults.note(error);
         }
-        // with a wrong number of entries, the table begins at the wrong place
+        // a wrong number of entries puts the start of the table at a wrong place
         let is_of_table =
             |fault: &Fault| matches!(fault.error.place, Place::TensorEntry(_) | Place::Tensor(_));
         if (!complete || faults.list.iter().any(is_of_table))
@@ -98,8 +61,8 @@ impl Header {
     }
 }
 
-/// How many tensors the table has, if the whole header was read; an error is the fault that stopped
-/// the reading.
+/// Returns the number of tensors in the table if the whole header was read. An error is the fault
+/// that stopped the reading.
 fn survey(
     walk: &mut Walk<'_, '_>,
     header: &mut Option<Header>,
@@ -126,7 +89,7 @@ fn survey(
 }
 
 /// One of the counts is too large. If it is only the number of tensors, the metadata can still be
-/// read; how many entries it has.
+/// read: returns its number of entries.
 fn entries_behind_bad_count(walk: &mut Walk<'_, '_>, error: Error) -> Result<u64, Error> {
     let of_entries = matches!(error.kind, ErrorKind::Count { what: Counted::Entries, .. });
     if of_entries {
@@ -140,8 +103,8 @@ fn entries_behind_bad_count(walk: &mut Walk<'_, '_>, error: Error) -> Result<u64
     Ok(entries)
 }
 
-/// The counts in the other byte order, if they and the first key make sense in it. Notes the
-/// disagreement; what follows is read in that order.
+/// Reads the counts in the other byte order, if they and the first key make sense in it. Notes the
+/// mismatch and switches to that order.
 fn other_byte_order(walk: &mut Walk<'_, '_>, header: &mut Header) -> Option<Counts> {
     let version = walk.cursor.endian;
     let body = match version {
@@ -165,9 +128,9 @@ fn other_byte_order(walk: &mut Walk<'_, '_>, header: &mut Header) -> Option<Coun
     Some(counts)
 }
 
-/// Counts next to the stored ones with which everything can be read without a fault, if there are
-/// any. Fewer tensors are only tried if the table is not `complete`: without its last tensor, a table with a
-/// fault there would fit.
+/// Finds counts near the stored ones with which everything can be read without a fault. Tries fewer
+/// tensors only if the table is not `complete`: otherwise a table with a fault in its last tensor
+/// would fit without it.
 fn fitting_counts(
     file: &[u8],
     limits: &Limits,
@@ -188,7 +151,7 @@ fn fitting_counts(
     let more_entries = stored.entries.checked_add(1).map(|entries| (entries, stored.tensors));
     let fewer_tensors = stored.tensors.checked_sub(1).map(|tensors| (stored.entries, tensors));
     for (entries, tensors) in [fewer_entries, more_entries, fewer_tensors].into_iter().flatten() {
-        // without a tensor, a file that was cut off would fit
+        // without any tensor, a truncated file would fit
         if tensors == 0 || tensors < stored.tensors && complete {
             continue;
         }
@@ -206,7 +169,8 @@ fn fitting_counts(
     None
 }
 
-/// Whether only zeros lie between the table and the data. Else the table goes on.
+/// Returns whether there are only zeros between the table and the data. If not, the table
+/// continues.
 fn is_zero_padded(file: &[u8], header: &Header) -> bool {
     let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
     let padding = file.get(place(header.table_end())..place(header.data_offset()));

@@ -1,10 +1,13 @@
-use std::fmt;
+use core::fmt;
 
 use crate::BlockType;
+use crate::prelude::*;
 
 /// The type of a tensor: one that this crate knows, or just its number.
 ///
-/// Files of tomorrow have types of tomorrow; they can still be inspected.
+/// A file with types that are newer than this crate can still be inspected.
+///
+/// Exhaustive: a number stands for a type that is known or for one that is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TensorType {
     /// A known type of block.
@@ -76,7 +79,8 @@ impl Shape {
         if dimensions.len() > Self::LEGAL { None } else { Self::as_stored(dimensions) }
     }
 
-    /// The dimensions that a file has, even if they are too many; `None` above [`MOST`](Self::MOST).
+    /// The dimensions that a file has, even if they are too many; `None` above
+    /// [`MOST`](Self::MOST).
     pub(crate) fn as_stored(dimensions: &[u64]) -> Option<Self> {
         let mut all = [1; Self::MOST];
         all.get_mut(..dimensions.len())?.copy_from_slice(dimensions);
@@ -104,7 +108,7 @@ impl Shape {
     }
 }
 
-/// The product, unless it is above 2^63 - 1; a factor of 0 makes it 0 whatever the others are.
+/// Returns the product, unless it is above 2^63 - 1. It is 0 if any factor is 0.
 fn product(factors: &[u64]) -> Option<u64> {
     if factors.contains(&0) {
         return Some(0);
@@ -127,6 +131,8 @@ impl fmt::Display for Shape {
 }
 
 /// A tensor as the table of a file describes it.
+///
+/// Exhaustive: an entry of the table holds these four things, and callers build it, too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorInfo {
     /// Its name.

@@ -1,23 +1,24 @@
-use super::survey::Faults;
-use super::{Array, Endian, StringArray, ValueType};
-use crate::cursor::{Cursor, Number};
+use super::Array;
+use super::cursor::Cursor;
+use super::faults::Faults;
 use crate::error::Place;
-use crate::{Error, ErrorKind, Limits};
+use crate::{Error, Limits};
 
-/// What reading a header needs: the position, the caps, and where to put faults that do not stop the
-/// reading.
+/// The state of reading a header: the position, the limits, and a list for faults that do not stop
+/// the reading.
 pub(crate) struct Walk<'a, 'f> {
     pub(crate) cursor: Cursor<'a>,
     pub(crate) limits: Limits,
-    /// With a list, faults that leave the rest readable are noted; without, they are errors.
+    /// If there is a list, faults that leave the rest readable are added to it; otherwise they are
+    /// errors.
     faults: Option<&'f mut Faults>,
     /// The part of the file that is being read.
     pub(crate) place: Place,
-    /// How many arrays the value that is being read lies in.
+    /// How many arrays enclose the value that is being read.
     pub(super) depth: u32,
-    /// An array of which elements are missing in the bytes that are there, and how many.
+    /// An array that is only partly in the available bytes, and the number of missing elements.
     pub(crate) partial: Option<(Array, u64)>,
-    /// Whether strings in arrays may be anything but UTF-8: token texts are bytes.
+    /// Whether strings in arrays may be any bytes, as those of tokens may.
     pub(crate) raw_strings: bool,
 }
 
@@ -27,14 +28,14 @@ impl<'a, 'f> Walk<'a, 'f> {
         Self { cursor, limits, faults, place, depth: 0, partial: None, raw_strings: false }
     }
 
-    /// Whether the first fault ends the reading.
+    /// Returns whether the first fault stops the reading.
     pub(crate) const fn is_strict(&self) -> bool {
         self.faults.is_none()
     }
 }
 
 impl<'a> Walk<'a, '_> {
-    /// Note a fault and go on, or stop with it.
+    /// Notes a fault and continues, or stops with it.
     pub(crate) fn fault(&mut self, error: Error) -> Result<(), Error> {
         let error = self.placed(error);
         match &mut self.faults {
@@ -46,7 +47,7 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    /// The error, said to be in the part that is being read unless it names a part itself.
+    /// Returns the error with the part of the file that is being read, unless it already names one.
     pub(crate) fn placed(&self, error: Error) -> Error {
         match (&error.place, &self.place) {
             (Place::Header, Place::Value(key)) if self.depth == 1 => {
@@ -58,140 +59,5 @@ impl<'a> Walk<'a, '_> {
             (Place::Header, place) => error.within(place.clone()),
             _ => error,
         }
-    }
-
-    pub(super) fn number<N: Number>(&mut self) -> Result<N, Error> {
-        let bytes = self.checked::<N>(1)?;
-        Ok(match self.cursor.endian {
-            Endian::Little => N::from_little(bytes),
-            Endian::Big => N::from_big(bytes),
-        })
-    }
-
-    /// The bytes of `count` numbers.
-    fn checked<N: Number>(&mut self, count: u64) -> Result<&'a [u8], Error> {
-        let at = self.cursor.position();
-        let bytes = self.cursor.take(count.saturating_mul(N::BYTES as u64))?;
-        if N::IS_BOOL {
-            for (byte, at) in bytes.iter().zip(at..).filter(|(byte, _)| **byte > 1) {
-                self.fault(Error::new(ErrorKind::Bool(*byte), at))?;
-            }
-        }
-        Ok(bytes)
-    }
-
-    /// Append numbers, as many of `left` as are there.
-    pub(super) fn numbers<N: Number>(
-        &mut self,
-        items: &mut Vec<N>,
-        left: &mut u64,
-    ) -> Result<(), Error> {
-        let there = self.cursor.room_for(*left, N::BYTES as u64);
-        reserve(items, there, *left);
-        let bytes = self.checked::<N>(there as u64)?.chunks_exact(N::BYTES);
-        match self.cursor.endian {
-            Endian::Little => items.extend(bytes.map(N::from_little)),
-            Endian::Big => items.extend(bytes.map(N::from_big)),
-        }
-        *left -= there as u64;
-        self.checked::<N>(*left).map(|_none| ())
-    }
-
-    /// Append arrays.
-    pub(super) fn arrays(
-        &mut self,
-        items: &mut Vec<Array>,
-        left: &mut u64,
-        depth: u32,
-    ) -> Result<(), Error> {
-        while *left > 0 {
-            if items.len() == items.capacity() {
-                // doubling takes much for arrays of 12 bytes each
-                items.reserve_exact(items.len() / 2 + 1);
-            }
-            let before = self.cursor.clone();
-            match Array::read(self, depth) {
-                Ok(array) => items.push(array),
-                Err(error) => {
-                    if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) {
-                        self.cursor = before;
-                    }
-                    return Err(error);
-                }
-            }
-            *left -= 1;
-        }
-        Ok(())
-    }
-
-    pub(super) fn text(&mut self) -> Result<String, Error> {
-        let at = self.cursor.position();
-        let bytes = self.cursor.string()?;
-        match str::from_utf8(bytes) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(_) => {
-                self.fault(Error::new(ErrorKind::NotUtf8, at))?;
-                Ok(String::from_utf8_lossy(bytes).into_owned())
-            }
-        }
-    }
-
-    /// Append strings, as many of `left` as are there.
-    pub(super) fn strings(
-        &mut self,
-        strings: &mut StringArray,
-        left: &mut u64,
-    ) -> Result<(), Error> {
-        /// So many tell how long the others may be.
-        const MOST_AT_ONCE: u64 = 4096;
-        let least = ValueType::String.least_bytes(self.cursor.narrow);
-        while *left > 0 {
-            strings.expect(*left, self.cursor.left());
-            let (stored, known) = (self.cursor.rest(), strings.len());
-            let most = MOST_AT_ONCE.min(*left) as usize;
-            let bytes = match (self.cursor.narrow, self.cursor.endian) {
-                (false, Endian::Little) => strings.append_stored(stored, u64::from_le_bytes, most),
-                (false, Endian::Big) => strings.append_stored(stored, u64::from_be_bytes, most),
-                (true, Endian::Little) => strings.append_stored(stored, u32::from_le_bytes, most),
-                (true, Endian::Big) => strings.append_stored(stored, u32::from_be_bytes, most),
-            };
-            let appended = strings.len() - known;
-            *left -= appended as u64;
-            if !self.raw_strings {
-                self.check_texts(strings, known, least)?;
-            }
-            self.cursor.skip(bytes);
-            if appended < most {
-                // not wholly there: what is missing
-                let rest = (*left - 1).saturating_mul(least);
-                let file_bytes = self.cursor.file_bytes();
-                self.cursor.string().map_err(|error| error.needing_more(rest, file_bytes))?;
-            }
-        }
-        strings.shrink();
-        Ok(())
-    }
-
-    /// Note the strings from `known` on that are not UTF-8. The first of them begins at the position.
-    fn check_texts(&mut self, strings: &StringArray, known: usize, gap: u64) -> Result<(), Error> {
-        let mut at = self.cursor.position();
-        for string in strings.iter_from(known) {
-            if str::from_utf8(string).is_err() {
-                self.fault(Error::new(ErrorKind::NotUtf8, at))?;
-            }
-            at += gap + string.len() as u64;
-        }
-        Ok(())
-    }
-}
-
-/// Room for the elements that are `there`, and for all that are `left` if that is not much memory. Else at least
-/// doubles, so that pieces do not make copies of copies.
-fn reserve<T>(items: &mut Vec<T>, there: usize, left: u64) {
-    /// Enough for the arrays of the largest vocabularies.
-    const MOST_BYTES: usize = 4 << 20;
-    if items.capacity() - items.len() < there {
-        let more = left.min(items.len().max(MOST_BYTES / size_of::<T>()) as u64);
-        items.reserve_exact(there.max(more as usize));
     }
 }

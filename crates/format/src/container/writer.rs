@@ -1,104 +1,17 @@
 use std::io::{self, Write};
 
-use super::{Draft, TensorInfo, Value};
+use super::{Draft, TensorInfo, WriteError};
+use crate::prelude::*;
 
-/// Why a file cannot be written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriteError {
-    /// `general.alignment` is no power of two of type U32.
-    #[error("general.alignment is {0:?}, expected a U32 that is a power of two")]
-    Alignment(Value),
-    /// A metadata key is empty, longer than 65,535 bytes or not printable ASCII.
-    #[error("the metadata key {0:?} is empty, too long or not printable ASCII")]
-    Key(String),
-    /// A tensor name is empty, has control characters or is taken.
-    #[error("the tensor name {0:?} is empty, has control characters or appears twice")]
-    Name(String),
-    /// A tensor has more dimensions than the format allows.
-    #[error("tensor {:?} has {} dimensions ({}), at most {} are allowed", .0.name, .0.shape.dimensions().len(), .0.shape, super::Shape::LEGAL)]
-    Dimensions(Box<TensorInfo>),
-    /// A tensor's size cannot be computed: unknown type, partial blocks, or too large.
-    #[error("tensor {:?}: rows of {} values are not whole blocks of {}, or it is too large", .0.name, .0.shape.row(), .0.ty)]
-    Size(Box<TensorInfo>),
-    /// A tensor was begun that is not the next one of the file.
-    #[error(
-        "tensor {found:?} is not the next of the file, {expected:?} is: write the tensors in the \
-         order of the draft"
-    )]
-    Order {
-        /// The next tensor of the file.
-        expected: String,
-        /// The tensor that was begun.
-        found: String,
-    },
-    /// A tensor was begun after the last one of the file.
-    #[error("tensor {found:?} was begun, but all tensors of the file are written")]
-    AllWritten {
-        /// The tensor that was begun.
-        found: String,
-    },
-    /// The file was to be finished before all tensors were written.
-    #[error("the file cannot be finished: tensor {expected:?} and those after it are missing")]
-    Missing {
-        /// The next tensor of the file.
-        expected: String,
-    },
-    /// A tensor was begun and its writer dropped without [`TensorWriter::finish`]: the file cannot
-    /// be continued.
-    #[error(
-        "tensor {name:?} was begun but never finished, so the file is incomplete: start it again, \
-         and call `TensorWriter::finish` for every tensor"
-    )]
-    Unfinished {
-        /// The tensor.
-        name: String,
-    },
-    /// A tensor would get more bytes than its shape and type need, or was finished with fewer.
-    #[error("tensor {name:?} has {expected} bytes, {found} were given")]
-    Length {
-        /// The tensor.
-        name: String,
-        /// Bytes by shape and type.
-        expected: u64,
-        /// Bytes that were given.
-        found: u64,
-    },
-    /// An earlier write failed, so it is not known where in the file the next byte would go.
-    #[error("an earlier write failed, so the file is incomplete: start it again")]
-    Failed,
-    /// The error of the writer below.
-    #[error(transparent)]
-    Io(io::Error),
-}
-
-/// Gets back a [`WriteError`] that went through [`io::Write`]; any other error becomes
-/// [`WriteError::Io`].
-impl From<io::Error> for WriteError {
-    fn from(error: io::Error) -> Self {
-        error.downcast::<Self>().unwrap_or_else(Self::Io)
-    }
-}
-
-impl From<WriteError> for io::Error {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Io(error) => error,
-            other => Self::new(io::ErrorKind::InvalidInput, other),
-        }
-    }
-}
-
-/// Writes a file from front to back: the whole header first, then the tensors in their order.
+/// Writes a file from start to end: the whole header first, then the tensors in order.
 ///
-/// Every tensor is begun with [`tensor`](Self::tensor), written through [`io::Write`], and
-/// finished:
+/// Start every tensor with [`tensor`](Self::tensor), write its data through [`io::Write`], and
+/// finish it:
 ///
 /// ```
 /// use std::io::Write;
 ///
-/// use granule_format::container::Shape;
-/// use granule_format::{BlockType, Draft, Endian, Metadata, WriteError, Writer};
+/// use granule_format::{BlockType, Draft, Endian, Metadata, Shape, WriteError, Writer};
 ///
 /// let mut draft = Draft::new(Metadata::new(), Endian::Little)?;
 /// draft.add("w", Shape::new(&[2]).expect("one dimension"), BlockType::F32.into())?;
@@ -112,9 +25,9 @@ impl From<WriteError> for io::Error {
 /// # Ok::<(), WriteError>(())
 /// ```
 ///
-/// After an error of the writer below, or when a tensor was begun and not finished, nothing more
-/// can be written: every call says so, and [`finish`](Self::finish) never returns a file that is
-/// not whole.
+/// After an error of the underlying writer, or after a tensor was started and not finished, nothing
+/// more can be written: every call returns an error, and [`finish`](Self::finish) never returns an
+/// incomplete file.
 #[derive(Debug)]
 #[must_use = "the file is not whole before `finish` returns"]
 pub struct Writer<W> {
@@ -124,22 +37,22 @@ pub struct Writer<W> {
     state: State,
 }
 
-/// What was written last.
+/// The state of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The header, or a whole tensor with its padding.
+    /// The header or a tensor with its padding was written completely.
     Whole,
-    /// The beginning of the next tensor, which may be all of it without the padding.
+    /// The next tensor is started. Its data may be complete, but not its padding.
     InTensor,
-    /// Nobody knows: the writer below failed.
+    /// Unknown: the underlying writer failed.
     Failed,
 }
 
 impl<W: Write> Writer<W> {
-    /// Write the header.
+    /// Writes the header.
     ///
     /// # Errors
-    /// That of the writer below.
+    /// The error of the underlying writer.
     pub fn start(mut out: W, draft: Draft) -> Result<Self, WriteError> {
         out.write_all(&draft.header()).map_err(WriteError::Io)?;
         Ok(Self { out, draft, next: 0, state: State::Whole })
@@ -150,8 +63,8 @@ impl<W: Write> Writer<W> {
         self.draft.tensors()
     }
 
-    /// Begin the data of the next tensor, which must be the one with this name. Write all its bytes, then call
-    /// [`TensorWriter::finish`].
+    /// Starts the data of the next tensor, which must have this name. Write all its bytes, then
+    /// call [`TensorWriter::finish`].
     ///
     /// # Errors
     /// If another tensor comes next, the tensor before was not finished, or an earlier write
@@ -170,7 +83,7 @@ impl<W: Write> Writer<W> {
         Ok(TensorWriter { writer: self, bytes, written: 0 })
     }
 
-    /// The writer below, once every tensor is written. It is not flushed.
+    /// Returns the underlying writer once every tensor is written. It is not flushed.
     ///
     /// # Errors
     /// If a tensor is missing or was not finished, or an earlier write failed.
@@ -196,8 +109,8 @@ impl<W: Write> Writer<W> {
 /// Writes the data of one tensor: write all its bytes through [`io::Write`], then call
 /// [`finish`](Self::finish).
 ///
-/// A write that would go past the tensor's end fails with [`WriteError::Length`] inside the
-/// [`io::Error`] and writes nothing; [`WriteError`] is made of such an error by `?`.
+/// A write past the end of the tensor writes nothing and fails with an [`io::Error`] that holds a
+/// [`WriteError::Length`]. The operator `?` turns it back into a [`WriteError`].
 #[derive(Debug)]
 #[must_use = "the tensor is not whole before `finish` returns"]
 pub struct TensorWriter<'w, W> {
@@ -212,10 +125,10 @@ impl<W: Write> TensorWriter<'_, W> {
         self.bytes - self.written
     }
 
-    /// Pad the data to the alignment.
+    /// Pads the data to the alignment.
     ///
     /// # Errors
-    /// If bytes are missing, if an earlier write failed, and that of the writer below.
+    /// If bytes are missing or an earlier write failed; the error of the underlying writer.
     pub fn finish(self) -> Result<(), WriteError> {
         if self.writer.state == State::Failed {
             return Err(WriteError::Failed);
@@ -224,7 +137,7 @@ impl<W: Write> TensorWriter<'_, W> {
             return Err(self.length(self.written));
         }
         let padding = self.bytes.next_multiple_of(self.writer.draft.alignment()) - self.bytes;
-        // until all of it is written, nobody knows how much is
+        // if this fails, it is unknown how much was written
         self.writer.state = State::Failed;
         io::copy(&mut io::Read::take(io::repeat(0), padding), &mut self.writer.out)
             .map_err(WriteError::Io)?;
@@ -247,7 +160,7 @@ impl<W: Write> Write for TensorWriter<'_, W> {
         if bytes.len() as u64 > self.missing_bytes() {
             return Err(self.length(self.written.saturating_add(bytes.len() as u64)).into());
         }
-        // if this panics or fails, nobody knows how much was written
+        // if this panics or fails, it is unknown how much was written
         self.writer.state = State::Failed;
         let written = match self.writer.out.write(bytes) {
             Ok(count) => {

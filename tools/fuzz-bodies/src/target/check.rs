@@ -4,7 +4,7 @@ use granule_format::check::{Checker, Options};
 use granule_format::{Header, check};
 
 pub(super) fn run(input: &[u8]) {
-    let options = Options { name: Some("model-00002-of-00003.gguf"), ..Options::default() };
+    let options = Options::default().with_name("model-00002-of-00003.gguf");
     let report = check(input, &options);
     if let Err(error) = Header::parse(input) {
         assert!(!report.is_valid(false), "accepted although {error}");

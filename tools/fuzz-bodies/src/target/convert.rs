@@ -3,8 +3,8 @@
 use granule_convert::run::RunOptions;
 use granule_convert::{Plan, Recipe};
 use granule_encode::Importance;
+use granule_format::FileType;
 use granule_format::check::{Options, Severity};
-use granule_format::file_type::FileType;
 use granule_reader::GgufSource;
 use granule_reader::Model;
 use granule_reader::Source;

@@ -2,8 +2,7 @@
 
 use std::io::Write;
 
-use granule_format::container::Endian;
-use granule_format::{Draft, Header, TensorInfo, Writer};
+use granule_format::{Draft, Endian, Header, TensorInfo, Writer};
 
 pub(super) fn run(input: &[u8]) {
     let Ok(header) = Header::parse(input) else { return };

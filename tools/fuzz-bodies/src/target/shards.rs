@@ -28,7 +28,7 @@ pub(super) fn run(input: &[u8]) {
             .filter(|(other, _)| is_sibling(name, other))
             .map(|(name, header)| Sibling { name, header: header.as_ref() })
             .collect();
-        let options = Options { name: Some(name), siblings: Some(&siblings), ..Options::default() };
+        let options = Options::default().with_name(name).with_siblings(&siblings);
         let report = granule_format::check(file, &options);
         let path = folder.path().join(name);
         let opened = Model::open(&path);

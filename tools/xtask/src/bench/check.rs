@@ -4,9 +4,8 @@ use std::hint::black_box;
 use anyhow::Context;
 use fastrand::Rng;
 use granule_format::check::{Checker, Options, Piece};
-use granule_format::container::Shape;
 use granule_format::{
-    Array, BlockType, Draft, Endian, Header, Metadata, StringArray, TensorType, check,
+    Array, BlockType, Draft, Endian, Header, Metadata, Shape, StringArray, TensorType, check,
 };
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
@@ -67,7 +66,7 @@ fn structure(rounds: usize) -> anyhow::Result<()> {
             for (i, file) in files.iter().enumerate() {
                 times[i].push(nanoseconds(file, |file| drop(black_box(Header::parse(file)))));
                 times[i + 2].push(nanoseconds(file, |file| {
-                    let options = Options { structure_only: true, ..Options::default() };
+                    let options = Options::default().with_structure_only(true);
                     drop(black_box(check(file, &options)));
                 }));
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 use granule_format::Value;
-use granule_format::check::{Options, Severity, check};
+use granule_format::check::{Options, Severity};
 use granule_format::container::Entry;
 use granule_reader::Model;
 
@@ -19,7 +19,7 @@ pub(super) fn unusable(path: &Path, stored: &Path) -> anyhow::Result<Option<Stri
         return Ok(None);
     }
     let first_error = |path: &Path| -> anyhow::Result<Option<String>> {
-        let report = check(&fs::read(path)?, &Options::default());
+        let report = granule_format::check(&fs::read(path)?, &Options::default());
         let error = report.findings.iter().find(|finding| finding.rule.severity == Severity::Error);
         Ok(error.map(|finding| format!("{}: {}", finding.rule.id, finding.found)))
     };

@@ -1,7 +1,8 @@
 //! Codebooks: the vectors that the indices of the IQ types stand for.
 //!
-//! The tables are data that the whole field shares; no rule generates them. `tools/make_codebooks.py`
-//! writes one file for each from a published package, with its checksum.
+//! The tables are constants of the format; no formula generates them. `tools/make_codebooks.py`
+//! writes a file for each from a published package, with its checksum. `spec/codebooks` holds the
+//! same tables as text.
 
 pub mod iq1;
 pub mod iq2_s;
@@ -12,15 +13,16 @@ pub mod iq3_xxs;
 pub mod iq4_nl;
 pub mod signs;
 
-/// The index in [`signs::SIGNS`] of a pattern of 8 signs (bit `i` set: value `i` is negative), if its
-/// number of negative signs is even.
+/// The index in [`signs::SIGNS`] of a pattern of 8 signs (bit `i` set: value `i` is negative), if
+/// its number of negative signs is even.
 pub const fn sign_index(signs: u8) -> Option<u8> {
     if signs.count_ones().is_multiple_of(2) { Some(signs & 127) } else { None }
 }
 
-/// Four sign indices of 7 bits and above them a sub-scale of 4 bits, as IQ2_XXS and IQ3_XXS keep them.
+/// Four sign indices of 7 bits and above them a sub-scale of 4 bits, as IQ2_XXS and IQ3_XXS keep
+/// them.
 pub(crate) fn unpack_signs(word: u32) -> ([u8; 4], u8) {
-    (std::array::from_fn(|i| (word >> (7 * i) & 127) as u8), (word >> 28) as u8)
+    (core::array::from_fn(|i| (word >> (7 * i) & 127) as u8), (word >> 28) as u8)
 }
 
 /// The word for four patterns of 8 signs and a sub-scale.
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn values_are_levels_and_entries_differ() {
-        fn check<T: Copy + Ord + std::fmt::Debug, const N: usize>(grid: &[[T; N]], levels: &[T]) {
+        fn check<T: Copy + Ord + core::fmt::Debug, const N: usize>(grid: &[[T; N]], levels: &[T]) {
             assert!(levels.is_sorted());
             assert!(grid.as_flattened().iter().all(|value| levels.contains(value)));
             let mut sorted = grid.to_vec();

@@ -1,7 +1,7 @@
-//! The elements of an array have a type that does not exist; also when the array is empty.
+//! The element type of an array does not exist. An empty array is reported, too.
 //!
-//! **Why it is bad.** Nobody knows how long the array is, so nothing behind it can be read. Readers that
-//! take the size of an unknown type for 0 loop as often as the count says.
+//! **Why it is bad.** The length of the array in bytes is unknown, so nothing after it can be
+//! read. Readers that count an unknown type as 0 bytes loop as often as the count says.
 //!
 //! **How to fix.** Write the file again.
 

@@ -1,9 +1,9 @@
-//! An array announces more elements than the rest of the file could hold.
+//! An array announces more elements than the rest of the file can hold.
 //!
-//! **Why it is bad.** Readers that reserve memory by this number run out of it, or the multiplication
-//! wraps and they reserve too little.
+//! **Why it is bad.** Readers that reserve memory for this count run out of it, or the
+//! multiplication wraps and they reserve too little.
 //!
-//! **How to fix.** Get the file again. If the number is right, the file is cut off.
+//! **How to fix.** Download or copy the file again. If the count is right, the file is truncated.
 
 use super::{Check, note};
 use crate::error::{Counted, ErrorKind, Place};

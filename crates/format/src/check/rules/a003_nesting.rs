@@ -1,7 +1,7 @@
-//! Arrays are nested deeper than 16 levels.
+//! Arrays are nested more than 16 levels deep.
 //!
-//! **Why it is bad.** Readers that call themselves for every level run out of stack, which stops the
-//! whole process. No real file nests deeper than two levels.
+//! **Why it is bad.** Readers that recurse into every level overflow the stack, which ends the
+//! process. No real file nests more than two levels deep.
 //!
 //! **How to fix.** Flatten the array.
 

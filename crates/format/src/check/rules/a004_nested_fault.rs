@@ -1,10 +1,10 @@
-//! Something is wrong in an array that is an element of an array: an unknown type, a count or a
-//! length that points behind the end of the file, a damaged text or boolean.
+//! An array inside an array is damaged: it has an unknown type, a count or length that exceeds the
+//! file, a string that is not UTF-8, or a boolean that is neither 0 nor 1.
 //!
-//! **Why it is bad.** As for the same fault outside: the array cannot be read. Readers that only skip nested
-//! arrays must still know their exact length.
+//! **Why it is bad.** The array cannot be read. Readers that only skip nested arrays must still
+//! know their exact length.
 //!
-//! **How to fix.** Get the file again, or write it again.
+//! **How to fix.** Download, copy or write the file again.
 
 use super::{Check, note};
 use crate::error::{ErrorKind, Place};

@@ -1,6 +1,7 @@
 //! A boolean in an array is neither 0 nor 1.
 //!
-//! **Why it is bad.** Readers disagree on what it means, and in some languages it is undefined behaviour.
+//! **Why it is bad.** Readers disagree on its meaning, and in some languages it is undefined
+//! behaviour.
 //!
 //! **How to fix.** Write 0 or 1.
 

@@ -1,9 +1,10 @@
 //! A value of an unquantized tensor (F32, F16, BF16, F64) is NaN.
 //!
-//! **Why it is bad.** Everything that is computed from it is NaN; the model answers with nonsense or nothing.
+//! **Why it is bad.** Everything computed from it is NaN; the model answers with nonsense or
+//! nothing.
 //!
-//! **How to fix.** The original model is damaged, or the conversion overflowed. Convert it again; perhaps with
-//! another 16-bit type.
+//! **How to fix.** The original model is damaged, or its conversion overflowed. Convert it again,
+//! perhaps to another 16-bit type.
 
 use super::{Check, note};
 use crate::Defect;

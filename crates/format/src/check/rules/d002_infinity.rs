@@ -1,8 +1,10 @@
 //! A value of an unquantized tensor (F32, F16, BF16, F64) is infinite.
 //!
-//! **Why it is bad.** Sums with it are infinite or NaN; the model answers with nonsense or nothing.
+//! **Why it is bad.** Sums with it are infinite or NaN; the model answers with nonsense or
+//! nothing.
 //!
-//! **How to fix.** Most often a value was too large for F16: convert the original model to BF16 or F32.
+//! **How to fix.** The usual cause is a value too large for F16: convert the original model to
+//! BF16 or F32.
 
 use super::{Check, note};
 use crate::Defect;

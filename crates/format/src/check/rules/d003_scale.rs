@@ -1,9 +1,10 @@
 //! A scale, minimum or sum of a block is infinite or NaN.
 //!
-//! **Why it is bad.** All values of the block are infinite or NaN; the model answers with nonsense or nothing.
+//! **Why it is bad.** Every value of the block is infinite or NaN; the model answers with nonsense
+//! or nothing.
 //!
-//! **How to fix.** Quantize the original model again; if the fault stays, that model has values that are not
-//! finite, or too large for a 16-bit scale.
+//! **How to fix.** Quantize the original model again. If the finding remains, that model has
+//! values that are not finite or are too large for a 16-bit scale.
 
 use super::{Check, note};
 use crate::Defect;

@@ -1,7 +1,7 @@
 //! A scale in an NVFP4 block is 0x7F, which stands for NaN, or has its sign bit set.
 //!
-//! **Why it is bad.** Readers disagree: the reference reads 0x7F as 0 and ignores the sign bit; others read
-//! NaN or a negative scale.
+//! **Why it is bad.** Readers disagree: the reference reads 0x7F as 0 and ignores the sign bit;
+//! others read NaN or a negative scale.
 //!
 //! **How to fix.** Quantize the original model again.
 
@@ -12,7 +12,7 @@ use crate::BlockType;
 const SCALES: usize = 4;
 
 pub(super) const CHECK: Check = Check::Block(&[(BlockType::NVFP4, |block| {
-    // all at once: nearly every block is without
+    // all at once: almost no block has one
     if block[..SCALES].iter().fold(true, |all, scale| all & (*scale < 0x7f)) {
         return None;
     }

@@ -1,20 +1,20 @@
-//! A code in a TQ2_0 block is 3; codes of ternary values are 0, 1 and 2.
+//! A TQ2_0 block holds the code 3; ternary codes are 0, 1 and 2.
 //!
-//! **Why it is bad.** No encoder writes it. The reference reads it as twice the scale; kernels made for ternary
-//! values may read something else.
+//! **Why it is bad.** No encoder writes it. The reference decodes it as twice the scale; kernels
+//! made for ternary values may decode something else.
 //!
 //! **How to fix.** Quantize the original model again.
 
 use super::{Check, note};
 use crate::BlockType;
 
-/// The codes are the first bytes of a block, four a byte.
+/// The codes are the first bytes of a block, four per byte.
 const CODES: usize = 64;
 
 pub(super) const CHECK: Check = Check::Block(&[(BlockType::TQ2_0, |block| {
     // both bits of a code are set
     let threes = |codes: &u8| codes & codes >> 1 & 0x55;
-    // all bytes at once: nearly every block is without
+    // all bytes at once: almost no block has one
     if block[..CODES].iter().fold(0, |any, codes| any | threes(codes)) == 0 {
         return None;
     }

@@ -1,8 +1,8 @@
-//! A byte of digits in a TQ1_0 block is none that stands for five digits of base 3: the number that they are,
-//! times 256, divided by 243 and rounded up.
+//! A byte of a TQ1_0 block does not stand for five ternary digits. A byte that does is
+//! `ceil(number * 256 / 243)` for a number below 243.
 //!
-//! **Why it is bad.** No encoder writes it: 13 of the 256 bytes are never needed. What it means depends on how
-//! exactly a reader takes the digits out.
+//! **Why it is bad.** No encoder writes it: 13 of the 256 bytes are never used. Its meaning
+//! depends on how exactly a reader extracts the digits.
 //!
 //! **How to fix.** Quantize the original model again.
 
@@ -13,7 +13,7 @@ use crate::BlockType;
 const DIGITS: usize = 52;
 
 pub(super) const CHECK: Check = Check::Block(&[(BlockType::TQ1_0, |block| {
-    // all bytes at once: nearly every block is without
+    // all bytes at once: almost no block has one
     if block[..DIGITS].iter().fold(true, |all, byte| all & is_meaningful(*byte)) {
         return None;
     }
@@ -21,8 +21,8 @@ pub(super) const CHECK: Check = Check::Block(&[(BlockType::TQ1_0, |block| {
     Some(note(format_args!("byte {byte:#04x}"), "the byte of a number below 243"))
 })]);
 
-/// Whether a byte stands for digits: `number * 256 / 243`, rounded up, for a number below 243. Going back, that leaves a
-/// remainder below 243.
+/// Whether a byte stands for digits: `number * 256 / 243`, rounded up, for a number below 243.
+/// Inverting this leaves a remainder below 243.
 const fn is_meaningful(byte: u8) -> bool {
     byte.wrapping_mul(243) < 243
 }

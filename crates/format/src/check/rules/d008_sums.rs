@@ -1,15 +1,17 @@
-//! The sums that Q8_K and Q8_1 blocks keep beside their codes are not the sums of the codes (in Q8_1: times the
-//! scale, rounded).
+//! The sums stored in a Q8_K or Q8_1 block are not the sums of its codes (in Q8_1, times the scale
+//! and rounded).
 //!
-//! **Why it is bad.** Dot products with types that have minimums use the sums instead of the codes and come
-//! out wrong.
+//! **Why it is bad.** Dot products with types that have minimums use these sums and give wrong
+//! results.
 //!
-//! **How to fix.** These types are for activations; a model file has no use for them. Quantize the original model
-//! again, with another type.
+//! **How to fix.** These types are for activations and have no place in a model file. Quantize the
+//! original model again, to another type.
 
-use super::{Check, Note, note};
+use super::{Check, note};
 use crate::block::blocks_of;
-use crate::block::types::{Q8_1, Q8_K};
+use crate::block::q8_1::Q8_1;
+use crate::block::q8_k::Q8_K;
+use crate::check::probe::Note;
 use crate::{Block, BlockType};
 
 pub(super) const CHECK: Check =
@@ -28,10 +30,10 @@ fn scaled_sum(block: &[u8]) -> Option<Note> {
     let (scale, stored) = (codes.scale.to_f32(), codes.sum.to_f32());
     let sum: i16 = codes.codes.iter().map(|code| i16::from(*code)).sum();
     let expected = scale * f32::from(sum);
-    // the sum was multiplied with the scale before that was rounded, and then rounded itself: twice
-    // half a unit in the last of 11 bits, or in the smallest number where that is larger
-    let smallest = 2_f32.powi(-24);
-    let relative = expected.abs().max(stored.abs()) * 2_f32.powi(-10);
+    // the sum was multiplied by the unrounded scale and then rounded: twice half a unit in the last
+    // of 11 bits, or of the smallest number where that is larger
+    let smallest = 1.0 / 16_777_216.0;
+    let relative = expected.abs().max(stored.abs()) * (1.0 / 1024.0);
     let bound = relative + smallest * (1.0 + f32::from(sum).abs());
     // scales and sums that are not finite have their own rule
     let is_off = (expected - stored).abs() > bound && stored.is_finite();
@@ -40,7 +42,8 @@ fn scaled_sum(block: &[u8]) -> Option<Note> {
 
 #[cfg(test)]
 mod tests {
-    use crate::block::types::{Q8_1, Q8_K};
+    use crate::block::q8_1::Q8_1;
+    use crate::block::q8_k::Q8_K;
     use crate::block::{q8_1, q8_k};
     use crate::check::testing::Forge;
     use crate::num::F16;

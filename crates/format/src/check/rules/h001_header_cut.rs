@@ -1,7 +1,8 @@
 //! The file ends inside its header: the magic, the version, the number of tensors or the number of
 //! metadata entries.
 //!
-//! **Why it is bad.** Nothing can be read. Most often a download or a copy was interrupted at once.
+//! **Why it is bad.** Nothing can be read. The usual cause is a download or a copy that was
+//! interrupted at once.
 //!
 //! **How to fix.** Download or copy the file again.
 

@@ -1,13 +1,14 @@
 //! The first four bytes are not `GGUF`.
 //!
-//! **Why it is bad.** It is another kind of file: a Git LFS pointer, a web page with an error message, a
-//! checkpoint, a format older than GGUF. The report says which, if it is known.
+//! **Why it is bad.** It is another kind of file: a Git LFS pointer, a web page with an error
+//! message, a checkpoint, a format older than GGUF. The report names the kind if it is known.
 //!
-//! **How to fix.** Get the file itself, or convert the checkpoint.
+//! **How to fix.** Download the file itself, or convert the checkpoint.
 
 use super::{Check, note};
 use crate::check::FileKind;
 use crate::error::ErrorKind;
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match &error.kind {
     ErrorKind::Magic(magic) => {

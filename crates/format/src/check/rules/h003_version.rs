@@ -1,9 +1,9 @@
-//! The version is not 1, 2 or 3, in neither byte order.
+//! The version is not 1, 2 or 3 in either byte order.
 //!
-//! **Why it is bad.** What follows cannot be understood: the version is damaged, or the file is of a format
-//! that did not exist when this program was written.
+//! **Why it is bad.** The rest cannot be understood: the version is damaged, or the format is
+//! newer than this program.
 //!
-//! **How to fix.** Get the file again, or a newer program.
+//! **How to fix.** Download or copy the file again, or use a newer program.
 
 use super::{Check, note};
 use crate::error::ErrorKind;

@@ -1,9 +1,10 @@
-//! The file has version 1: counts, lengths and dimensions of 32 bits.
+//! The file has version 1, with counts, lengths and dimensions of 32 bits.
 //!
-//! **Why it is bad.** Version 1 was in use for some days in August 2023; llama.cpp and most readers no
-//! longer read it.
+//! **Why it is bad.** Version 1 was in use for some days in August 2023; llama.cpp and most
+//! readers no longer read it.
 //!
-//! **How to fix.** Convert the checkpoint again, or let `granule convert` write the file as version 3.
+//! **How to fix.** Convert the checkpoint again, or let `granule convert` write the file as
+//! version 3.
 
 use super::{Check, note};
 use crate::check::Field;

@@ -1,10 +1,10 @@
-//! The version is stored in one byte order, the counts and keys behind it in the other.
+//! The version is stored in one byte order; the counts and keys after it are in the other.
 //!
-//! **Why it is bad.** A reader that goes by the version sees counts of many billions and refuses the file,
-//! or asks for as much memory.
+//! **Why it is bad.** A reader that trusts the version sees counts in the billions and refuses the
+//! file, or tries to reserve that much memory.
 //!
-//! **How to fix.** Write the file again with a program that keeps to one byte order. What could be read
-//! in the order of the counts is checked here all the same.
+//! **How to fix.** Write the file again with a program that uses one byte order throughout. The
+//! report also covers what could be read in the byte order of the counts.
 
 use super::{Check, note};
 use crate::error::ErrorKind;

@@ -1,8 +1,9 @@
-//! The header announces more tensors than the rest of the file could list, at 24 bytes each.
+//! The header announces more tensors than the rest of the file can list, at 24 bytes each.
 //!
-//! **Why it is bad.** Readers that reserve memory by this number run out of it, or the multiplication wraps.
+//! **Why it is bad.** Readers that reserve memory for this count run out of it, or the
+//! multiplication wraps.
 //!
-//! **How to fix.** Get the file again. If the number is right, the file is cut off.
+//! **How to fix.** Download or copy the file again. If the count is right, the file is truncated.
 
 use super::{Check, note};
 use crate::error::{Counted, ErrorKind};

@@ -1,8 +1,10 @@
-//! The header announces more metadata entries than the rest of the file could hold, at 13 bytes each.
+//! The header announces more metadata entries than the rest of the file can hold, at 13 bytes
+//! each.
 //!
-//! **Why it is bad.** Readers that reserve memory by this number run out of it, or the multiplication wraps.
+//! **Why it is bad.** Readers that reserve memory for this count run out of it, or the
+//! multiplication wraps.
 //!
-//! **How to fix.** Get the file again. If the number is right, the file is cut off.
+//! **How to fix.** Download or copy the file again. If the count is right, the file is truncated.
 
 use super::{Check, note};
 use crate::error::{Counted, ErrorKind};

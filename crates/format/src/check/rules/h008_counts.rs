@@ -1,13 +1,15 @@
-//! The metadata or the tensor table cannot be read with the counts of the header, but can with one
-//! entry or tensor more or less.
+//! The metadata or the tensor table cannot be read with the counts in the header, but can with one
+//! entry or tensor more or fewer.
 //!
-//! **Why it is bad.** A key is taken for a tensor or the other way round; everything behind it is garbage.
+//! **Why it is bad.** Readers take a key for a tensor, or a tensor for a key; everything after it
+//! is garbage.
 //!
-//! **How to fix.** The program that wrote the file has counted wrong, or has added a key without
-//! changing the count. Write the file again.
+//! **How to fix.** The program that wrote the file miscounted, or added a key without changing the
+//! count. Write the file again.
 
 use super::{Check, note};
 use crate::error::ErrorKind;
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match error.kind {
     ErrorKind::Counts { stored, fitting } => {

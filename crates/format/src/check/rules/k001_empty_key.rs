@@ -1,6 +1,6 @@
 //! A metadata key is empty.
 //!
-//! **Why it is bad.** No program can ask for it; some readers stop the whole process.
+//! **Why it is bad.** No program can look it up; some readers end the process.
 //!
 //! **How to fix.** Remove the entry or give it a key.
 

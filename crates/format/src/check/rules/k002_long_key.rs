@@ -1,6 +1,6 @@
 //! A metadata key is longer than 65,535 bytes.
 //!
-//! **Why it is bad.** The specification forbids it; readers may keep lengths of keys in 16 bits.
+//! **Why it is bad.** The specification forbids it; readers may store key lengths in 16 bits.
 //!
 //! **How to fix.** Shorten the key.
 

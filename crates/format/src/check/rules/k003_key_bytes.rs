@@ -1,7 +1,8 @@
-//! A metadata key has bytes that are not printable ASCII: control characters, NUL, accents.
+//! A metadata key has bytes that are not printable ASCII: control characters, NUL, accented
+//! letters.
 //!
-//! **Why it is bad.** Keys are compared byte by byte and shown on terminals. A reader in C takes a NUL
-//! for the end of the key and sees another key than the rest of the world.
+//! **Why it is bad.** Keys are compared byte by byte and shown on terminals. A reader in C ends
+//! the key at a NUL and so sees another key than other readers.
 //!
 //! **How to fix.** Rename the key.
 

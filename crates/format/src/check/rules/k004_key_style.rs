@@ -1,7 +1,7 @@
-//! A metadata key is not made of words in lower case, digits, `_` and `-`, joined by dots.
+//! A metadata key is not made of lower-case words, digits, `_` and `-`, joined by dots.
 //!
-//! **Why it is bad.** The specification asks for `lower_snake_case` segments; programs that look for such
-//! keys do not find this one.
+//! **Why it is bad.** The specification asks for `lower_snake_case` segments; programs that look
+//! for such keys do not find this one.
 //!
 //! **How to fix.** Rename the key.
 

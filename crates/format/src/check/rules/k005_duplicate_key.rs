@@ -1,6 +1,7 @@
 //! Two metadata entries have the same key.
 //!
-//! **Why it is bad.** One reader takes the first value, another the last: they see two models.
+//! **Why it is bad.** One reader uses the first value, another the last: they see two different
+//! models.
 //!
 //! **How to fix.** Remove one of the entries.
 
@@ -10,7 +11,7 @@ use crate::error::ErrorKind;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match &error.kind {
     ErrorKind::DuplicateKey(key) => {
-        Some(note(format_args!("{:?} again", shortened(key)), "a key that is not there yet"))
+        Some(note(format_args!("{:?} again", shortened(key)), "a unique key"))
     }
     _ => None,
 });

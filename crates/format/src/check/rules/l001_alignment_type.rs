@@ -1,8 +1,9 @@
 //! `general.alignment` is not a single number of type U32.
 //!
-//! **Why it is bad.** The reference stops; others go on with 32 and read every tensor at the wrong place.
+//! **Why it is bad.** The reference ends the process; other readers continue with 32 and read
+//! every tensor from the wrong place.
 //!
-//! **How to fix.** Write it as U32, or leave it out if it is 32.
+//! **How to fix.** Write it as U32, or omit it if it is 32.
 
 use super::{Check, note};
 use crate::error::ErrorKind;

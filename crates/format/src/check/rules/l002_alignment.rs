@@ -1,6 +1,7 @@
 //! `general.alignment` is 0 or not a power of two.
 //!
-//! **Why it is bad.** Readers divide by it, or round up with bit operations that only work for powers of two.
+//! **Why it is bad.** Readers divide by it, or round up with bit operations that work only for
+//! powers of two.
 //!
 //! **How to fix.** Write the file with an alignment of 32.
 

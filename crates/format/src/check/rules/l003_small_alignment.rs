@@ -1,7 +1,7 @@
 //! `general.alignment` is below 8.
 //!
-//! **Why it is bad.** The specification asks for a multiple of 8; some readers refuse the file, others read
-//! numbers at addresses that are not aligned for them.
+//! **Why it is bad.** The specification asks for a multiple of 8; some readers refuse the file,
+//! others read numbers from unaligned addresses.
 //!
 //! **How to fix.** Write the file with an alignment of 32.
 

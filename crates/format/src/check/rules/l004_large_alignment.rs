@@ -1,7 +1,7 @@
 //! `general.alignment` is above 64 KiB.
 //!
-//! **Why it is bad.** Every tensor is followed by up to that many bytes of padding; no processor or file
-//! system asks for so much. A tiny file can so describe a huge one.
+//! **Why it is bad.** Up to that many bytes of padding follow every tensor; no processor or file
+//! system needs so much. A tiny file can describe a huge one in this way.
 //!
 //! **How to fix.** Write the file with an alignment of 32.
 

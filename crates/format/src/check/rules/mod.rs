@@ -3,109 +3,17 @@
 //! The text at the top of a rule's file is its page: `granule explain`, `spec/rules.md`. To add a
 //! rule, write its file and add its two lines here.
 
-use std::fmt;
+// imported here because the files of the rules import it from their parent
+use super::probe::{Check, note};
+use super::rule::{Rule, Severity};
 
-use super::report::{Field, Finding, Severity, Sink};
-use super::view::{View, show};
-use crate::container::TensorInfo;
-use crate::{BlockType, Defect, Error};
-
-/// A rule that files are checked against.
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-pub struct Rule {
-    /// Its number: a letter for the part of the file and three digits. Never reused.
-    #[cfg_attr(feature = "serde", serde(rename = "rule"))]
-    pub id: &'static str,
-    /// A short name for what is wrong.
-    pub name: &'static str,
-    /// Whether a file that breaks it is invalid.
-    pub severity: Severity,
-    /// What it says, why it matters and what to do, in Markdown.
-    #[cfg_attr(feature = "serde", serde(skip))]
-    pub page: &'static str,
-    #[cfg_attr(feature = "serde", serde(skip))]
-    pub(crate) check: Check,
+/// Returns every rule with its check.
+pub(super) fn checks() -> impl Iterator<Item = (&'static Rule, &'static Check)> {
+    RULES.iter().zip(CHECKS)
 }
 
-/// How a rule looks at a file.
-#[derive(Clone, Copy)]
-pub(crate) enum Check {
-    /// At the faults that the reader meets: what the fault means, if it is this rule's. The first rule that
-    /// has a meaning for a fault takes it.
-    Fault(fn(&Error) -> Option<Note>),
-    /// At what could be read of the header, be it complete or not.
-    Header(fn(&View<'_>, &mut Out<'_>)),
-    /// At the whole metadata.
-    Metadata(fn(&View<'_>, &mut Out<'_>)),
-    /// At the whole header, the layout of the data and the other shards.
-    Table(fn(&View<'_>, &mut Out<'_>)),
-    /// At the defects of blocks.
-    Defect(fn(Defect) -> Option<Note>),
-    /// At the bytes of each block of some types, in little-endian order.
-    Block(&'static [BlockCheck]),
-}
-
-/// A type of block and how its bytes are looked at.
-type BlockCheck = (BlockType, fn(&[u8]) -> Option<Note>);
-
-/// What is there and what should be there.
-pub(crate) struct Note {
-    pub(crate) found: String,
-    pub(crate) expected: String,
-}
-
-pub(super) fn note(found: impl fmt::Display, expected: impl fmt::Display) -> Note {
-    Note { found: found.to_string(), expected: expected.to_string() }
-}
-
-/// Takes the findings of one rule.
-pub(crate) struct Out<'s> {
-    pub(crate) sink: &'s mut Sink,
-    pub(crate) rule: &'static Rule,
-}
-
-impl Out<'_> {
-    fn add(&mut self, offset: u64, field: Field, note: Note) {
-        self.times(offset, field, note, 1);
-    }
-
-    /// A finding that stands for so many in the same part.
-    fn times(&mut self, offset: u64, field: Field, note: Note, times: u64) {
-        let (found, expected) = (note.found, note.expected);
-        self.sink.push(Finding { rule: self.rule, offset, field, found, expected, times });
-    }
-
-    /// A finding in the value of a key.
-    fn value(&mut self, view: &View<'_>, key: &str, note: Note) {
-        self.add(view.value_offset(key), Field::metadata(key), note);
-    }
-
-    /// A finding in the value of a key: what is there is shown.
-    fn value_is(&mut self, view: &View<'_>, key: &str, expected: impl fmt::Display) {
-        let found = view.get(key).map_or_else(|| "nothing".to_owned(), show);
-        self.value(view, key, note(found, expected));
-    }
-
-    /// A finding in a tensor, whose entry in the table is at `entry`.
-    fn tensor(&mut self, tensor: &TensorInfo, entry: u64, note: Note) {
-        self.add(entry, Field::tensor(&tensor.name), note);
-    }
-}
-
-impl PartialEq for Rule {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl fmt::Debug for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.id, self.name)
-    }
-}
-
-/// The rule with this id, whatever its case.
-pub fn by_id(id: &str) -> Option<&'static Rule> {
+/// Returns the rule with this id, ignoring case.
+pub(super) fn by_id(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id.eq_ignore_ascii_case(id))
 }
 
@@ -122,7 +30,7 @@ const fn page_bytes(source: &str) -> usize {
     copy_page(source, &mut [])
 }
 
-/// Copy the page at the top of a file, as much as there is room for; its length.
+/// Copies the page at the top of a file to `out`, as far as it fits, and returns its length.
 const fn copy_page(source: &str, out: &mut [u8]) -> usize {
     let source = source.as_bytes();
     let (mut at, mut length) = (0, 0);
@@ -163,8 +71,10 @@ macro_rules! rules {
                     Err(_) => panic!("the page is not UTF-8"),
                 }
             },
-            check: $module::CHECK,
         }, )* ];
+
+        /// The checks of the rules, in the same order.
+        const CHECKS: &[Check] = &[ $( $module::CHECK, )* ];
     };
 }
 

@@ -1,9 +1,10 @@
 //! The data of a tensor does not begin at a multiple of the alignment.
 //!
-//! **Why it is bad.** Readers that map the file read at addresses that their processor or library does not
-//! allow. Most often the file was laid out for another alignment than it declares.
+//! **Why it is bad.** Readers that map the file read from addresses that the processor or a
+//! library does not allow. The usual cause is a file laid out for another alignment than it
+//! declares.
 //!
-//! **How to fix.** Write the file again, with `general.alignment` as it is laid out.
+//! **How to fix.** Write the file again, with the `general.alignment` that it is laid out for.
 
 use super::{Check, note};
 

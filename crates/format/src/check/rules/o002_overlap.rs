@@ -1,7 +1,7 @@
 //! The data of two tensors overlaps.
 //!
-//! **Why it is bad.** One of the tensors is made of the other's bytes: weights are wrong without anything
-//! failing. A small file can so describe many large tensors.
+//! **Why it is bad.** One tensor consists of bytes of the other: the weights are wrong, yet
+//! nothing fails. A small file can describe many large tensors in this way.
 //!
 //! **How to fix.** Write the file again.
 

@@ -1,11 +1,12 @@
 //! The offsets of the tensors do not increase in the order of the table.
 //!
-//! **Why it is bad.** The reference expects every tensor right behind the one before it in the table and
-//! refuses the file.
+//! **Why it is bad.** The reference expects every tensor directly after its predecessor in the
+//! table and refuses the file.
 //!
 //! **How to fix.** Write the table in the order of the data.
 
 use super::{Check, note};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let tensors: Vec<_> = view.tensors().collect();

@@ -1,11 +1,13 @@
-//! There are more bytes between two tensors, or before the first, than the alignment asks for.
+//! There are more bytes between two tensors, or before the first, than the alignment requires.
 //!
-//! **Why it is bad.** The reference expects every tensor right behind the padding of the one before it and
-//! refuses the file. The bytes in the gap belong to nothing: something else can hide there.
+//! **Why it is bad.** The reference expects every tensor directly after the padding of its
+//! predecessor and refuses the file. The bytes in the gap belong to nothing: something else can
+//! hide there.
 //!
 //! **How to fix.** Write the file again without the gap.
 
 use super::{Check, note};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     if !view.all_tensors {

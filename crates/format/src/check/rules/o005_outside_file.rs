@@ -1,8 +1,8 @@
-//! The data of a tensor does not lie in the file.
+//! The data of a tensor lies outside the file.
 //!
-//! **Why it is bad.** The file is cut off (the most frequent fault of all: an interrupted download), or the
-//! shape or offset is wrong. Readers that do not compare it with the file's length read memory that is
-//! not the file's.
+//! **Why it is bad.** The file is truncated (the most frequent fault of all: an interrupted
+//! download), or the shape or offset is wrong. Readers that do not compare it with the length of
+//! the file read beyond its end.
 //!
 //! **How to fix.** Download or copy the file again.
 

@@ -1,7 +1,8 @@
-//! The sum of a tensor's offset, its size and the beginning of the data section is above 2^64 - 1.
+//! The offset of a tensor, its size and the start of the data section add up to more than 2^64 -
+//! 1.
 //!
-//! **Why it is bad.** The sum wraps to a small number, and a reader that compares only that with the file's
-//! length reads memory far outside.
+//! **Why it is bad.** The sum wraps to a small number. A reader that compares only this sum with
+//! the length of the file reads memory far outside it.
 //!
 //! **How to fix.** Write the file again.
 

@@ -1,16 +1,16 @@
-//! There are bytes behind the end of the last tensor and its padding, or behind the metadata of a file
-//! without tensors.
+//! There are bytes after the last tensor and its padding, or after the metadata of a file without
+//! tensors.
 //!
-//! **Why it is bad.** They belong to nothing. A second file of another kind can hide there, or two files
-//! were joined by mistake.
+//! **Why it is bad.** They belong to nothing. A second file of another kind can hide there, or two
+//! files were joined by mistake.
 //!
-//! **How to fix.** Cut the file off at the offset of the finding.
+//! **How to fix.** Truncate the file at the offset of the finding.
 
 use super::{Check, note};
 use crate::check::Field;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
-    // with a tensor of unknown size somewhere, nobody knows where the data ends
+    // if the size of any tensor is unknown, so is the end of the data
     let Some(end) = view.data_end() else { return };
     let length = view.header.file_bytes();
     if length > end {

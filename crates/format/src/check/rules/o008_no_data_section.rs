@@ -1,6 +1,7 @@
-//! The data section would begin at or behind the end of the file, although there are tensors with data.
+//! The data section would begin at or after the end of the file, although there are tensors with
+//! data.
 //!
-//! **Why it is bad.** The file is cut off right behind its header, or the alignment is absurd.
+//! **Why it is bad.** The file is truncated directly after its header, or the alignment is absurd.
 //!
 //! **How to fix.** Download or copy the file again.
 

@@ -1,7 +1,7 @@
 //! The bytes between the header and the data section are not all zero.
 //!
-//! **Why it is bad.** They belong to nothing. Often the header was changed in place and its old end shines
-//! through; the alignment may then be wrong, too.
+//! **Why it is bad.** They belong to nothing. Often the header was edited in place and the end of
+//! the old one is left over; the alignment may then be wrong, too.
 //!
 //! **How to fix.** Write the file again.
 

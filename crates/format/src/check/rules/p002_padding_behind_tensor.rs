@@ -1,6 +1,6 @@
 //! The bytes that pad a tensor to the alignment are not all zero.
 //!
-//! **Why it is bad.** They belong to nothing. Perhaps the tensor is larger than its shape says.
+//! **Why it is bad.** They belong to nothing. The tensor may be larger than its shape says.
 //!
 //! **How to fix.** Write the file again.
 

@@ -1,6 +1,7 @@
 //! The last tensor is not padded to the alignment.
 //!
-//! **Why it is bad.** The specification asks for it; the reference fails when it reads all data in one go.
+//! **Why it is bad.** The specification asks for it; the reference fails when it reads all data at
+//! once.
 //!
 //! **How to fix.** Append zero bytes up to the alignment.
 

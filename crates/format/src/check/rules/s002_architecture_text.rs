@@ -1,7 +1,7 @@
-//! `general.architecture` is not a text, or an empty one.
+//! `general.architecture` is not a string, or is empty.
 //!
-//! **Why it is bad.** Programs cannot know what kind of model it is; the keys of its hyper-parameters begin
-//! with this text.
+//! **Why it is bad.** Programs cannot know what kind of model it is; the keys of its
+//! hyperparameters begin with this string.
 //!
 //! **How to fix.** Write the name of the architecture.
 

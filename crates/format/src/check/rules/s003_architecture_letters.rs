@@ -1,6 +1,7 @@
-//! `general.architecture` has other characters than lower-case letters, digits, `-`, `_` and `.`.
+//! `general.architecture` has characters other than lower-case letters, digits, `-`, `_` and `.`.
 //!
-//! **Why it is bad.** Known architectures have no others; the keys of hyper-parameters begin with it.
+//! **Why it is bad.** Known architectures use no others, and the keys of hyperparameters begin
+//! with this name.
 //!
 //! **How to fix.** Write the name as the programs that read the file know it.
 

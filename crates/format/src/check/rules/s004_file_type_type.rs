@@ -1,8 +1,8 @@
 //! `general.file_type` is not a number of type U32.
 //!
-//! **Why it is bad.** Readers ask for a U32; the reference stops.
+//! **Why it is bad.** Readers ask for a U32; the reference ends the process.
 //!
-//! **How to fix.** Write it as U32, or leave it out.
+//! **How to fix.** Write it as U32, or omit it.
 
 use super::Check;
 use crate::Value;

@@ -1,8 +1,8 @@
-//! `general.file_type` is a number that stands for nothing, or for a mixture that was removed.
+//! `general.file_type` is a number without a meaning, or that of a mixture that was removed.
 //!
 //! **Why it is bad.** Programs show a wrong name for the file.
 //!
-//! **How to fix.** Write the number of the mixture, or leave the key out.
+//! **How to fix.** Write the number of the mixture, or omit the key.
 
 use super::Check;
 use crate::Value;

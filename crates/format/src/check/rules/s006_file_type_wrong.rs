@@ -1,10 +1,10 @@
-//! `general.file_type` contradicts the tensors: it names an unquantized type and there are quantized
-//! tensors, or it names a quantized type and no tensor of two dimensions or more has it, although one could that
-//! mixtures do not give more bits to.
+//! `general.file_type` contradicts the tensors. Either it names an unquantized type and there are
+//! quantized tensors. Or it names a quantized type, and no tensor that it applies to has this type:
+//! none with two or more dimensions and rows of whole blocks that no mixture gives more bits to.
 //!
 //! **Why it is bad.** Programs show a wrong name for the file.
 //!
-//! **How to fix.** Write the number of the mixture, or leave the key out.
+//! **How to fix.** Write the number of the mixture, or omit the key.
 
 use super::Check;
 use crate::file_type::FileType;
@@ -40,8 +40,8 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
 const RAISED: &[&str] =
     &["attn_v", "attn_qkv", "attn_output", "ffn_down", "output.weight", "token_embd"];
 
-/// The type that most tensors have; `None` for mixtures that keep it for some tensors (experts) or mix
-/// several types evenly.
+/// The type that most tensors have; `None` for mixtures that keep it for some tensors (experts) or
+/// mix several types evenly.
 fn mostly(file_type: FileType) -> Option<BlockType> {
     use BlockType as T;
     file_type.default_type().filter(|ty| {

@@ -1,6 +1,8 @@
-//! There are quantized tensors, but no `general.quantization_version`. (Shards after the first need none.)
+//! There are quantized tensors, but no `general.quantization_version`. (Shards after the first
+//! need none.)
 //!
-//! **Why it is bad.** The specification asks for it: the layout of blocks has changed between versions.
+//! **Why it is bad.** The specification asks for it: the layout of blocks has changed between
+//! versions.
 //!
 //! **How to fix.** Add the key with the U32 value 2.
 

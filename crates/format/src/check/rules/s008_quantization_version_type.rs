@@ -1,6 +1,6 @@
 //! `general.quantization_version` is not a number of type U32.
 //!
-//! **Why it is bad.** Readers ask for a U32; the reference stops.
+//! **Why it is bad.** Readers ask for a U32; the reference ends the process.
 //!
 //! **How to fix.** Write the U32 value 2.
 

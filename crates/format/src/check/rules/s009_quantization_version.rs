@@ -1,7 +1,7 @@
 //! `general.quantization_version` is not 2.
 //!
-//! **Why it is bad.** Blocks of version 1 have another layout: the weights would be read wrong. There is no
-//! version above 2 yet.
+//! **Why it is bad.** Blocks of version 1 have another layout, so the weights would be wrong.
+//! There is no version above 2 yet.
 //!
 //! **How to fix.** Quantize the original model again. If only the number is wrong, write 2.
 

@@ -1,6 +1,6 @@
-//! The scores or types of the tokens are more or fewer than the tokens.
+//! There are more or fewer scores or types of tokens than tokens.
 //!
-//! **Why it is bad.** Readers go through the three arrays with one index and read behind the end of the
+//! **Why it is bad.** Readers walk the three arrays with one index and read beyond the end of the
 //! shorter one.
 //!
 //! **How to fix.** Convert the tokenizer again.

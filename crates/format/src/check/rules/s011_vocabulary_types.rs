@@ -1,8 +1,8 @@
-//! The tokens are not an array of String, their scores not of F32, their types not of I32, or the merges not
-//! of String.
+//! The tokens are not an array of String, their scores not of F32, their types not of I32, or the
+//! merges not of String.
 //!
-//! **Why it is bad.** Readers take the bytes for what they expect: scores of one byte each read as F32 are
-//! wrong, and reading goes on behind the end of the array.
+//! **Why it is bad.** Readers interpret the bytes as the type they expect: one-byte scores read as
+//! F32 are wrong, and the read goes beyond the end of the array.
 //!
 //! **How to fix.** Convert the tokenizer again.
 

@@ -1,8 +1,8 @@
 //! The id of a special token is not below the number of tokens.
 //!
-//! **Why it is bad.** Readers look the token up and read behind the end of the vocabulary.
+//! **Why it is bad.** Readers look the token up and read beyond the end of the vocabulary.
 //!
-//! **How to fix.** Write the right id, or leave the key out.
+//! **How to fix.** Write the right id, or omit the key.
 
 use super::{Check, note};
 use crate::check::Field;

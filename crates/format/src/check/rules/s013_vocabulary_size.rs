@@ -1,4 +1,4 @@
-//! `vocab_size` of the architecture is not the number of tokens.
+//! `vocab_size` of the architecture differs from the number of tokens.
 //!
 //! **Why it is bad.** One of them is wrong. Old converters counted padding that has no tokens.
 //!

@@ -1,7 +1,7 @@
 //! `token_embd.weight` has more or fewer rows than there are tokens.
 //!
-//! **Why it is bad.** Tokens without a row are read behind the end of the tensor; the reference refuses the
-//! file.
+//! **Why it is bad.** Readers look up tokens without a row beyond the end of the tensor; the
+//! reference refuses the file.
 //!
 //! **How to fix.** Convert the checkpoint again.
 

@@ -1,6 +1,7 @@
-//! The rows of `token_embd.weight` are not as long as `embedding_length` says.
+//! The rows of `token_embd.weight` do not have the length that `embedding_length` says.
 //!
-//! **Why it is bad.** Readers reserve by one and copy by the other; the reference refuses the file.
+//! **Why it is bad.** Readers reserve memory by one number and copy by the other; the reference
+//! refuses the file.
 //!
 //! **How to fix.** Convert the checkpoint again.
 

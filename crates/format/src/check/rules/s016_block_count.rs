@@ -1,7 +1,7 @@
 //! `block_count` is 0, above 65,535, or not above the number `N` of a tensor `blk.N`.
 //!
-//! **Why it is bad.** Readers divide by it, keep a table of fixed length for the blocks, or leave the tensors
-//! of the last blocks out.
+//! **Why it is bad.** Readers divide by it, keep a table of fixed length for the blocks, or skip
+//! the tensors of the last blocks.
 //!
 //! **How to fix.** Write the right number.
 

@@ -1,5 +1,6 @@
-//! `attention.head_count` is not above 0 (in one block at least, if it is an array), or not divisible by
-//! `attention.head_count_kv`. Models without attention (with keys `ssm.` or `wkv.`) may have 0 heads.
+//! `attention.head_count` is not above 0 (if it is an array, for at least one block), or is not
+//! divisible by `attention.head_count_kv`. Models without attention, which have keys with `ssm.`
+//! or `wkv.`, may have 0 heads.
 //!
 //! **Why it is bad.** Readers divide by both.
 //!

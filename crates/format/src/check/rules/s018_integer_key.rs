@@ -1,14 +1,15 @@
-//! A hyper-parameter that is a count or a length is stored as a text, a truth value or a floating point number.
+//! A hyperparameter that is a count or a length is stored as a string, a boolean or a
+//! floating-point number.
 //!
-//! **Why it is bad.** Readers ask for an integer; the reference stops.
+//! **Why it is bad.** Readers ask for an integer; the reference ends the process.
 //!
 //! **How to fix.** Write it as U32.
 
 use super::Check;
 use crate::{Array, Value, ValueType};
 
-/// What follows the architecture and a dot in keys whose values are integers, or arrays of integers with
-/// one for each block.
+/// What follows the architecture and a dot in keys whose values are integers, or arrays of integers
+/// with one for each block.
 const INTEGERS: &[&str] = &[
     "vocab_size",
     "context_length",

@@ -1,11 +1,11 @@
-//! Two tokens have the same string, up to a NUL byte if there is one. (Tokens without a string are
-//! given names of their own by readers, so there may be several.)
+//! Two tokens have the same string, compared up to the first NUL byte. (Several tokens may have an
+//! empty string: readers give these names of their own.)
 //!
-//! **Why it is bad.** The reference stops the whole program when it loads such a vocabulary. Other
+//! **Why it is bad.** The reference ends the process when it loads such a vocabulary. Other
 //! readers use one of the tokens and never the other.
 //!
-//! **How to fix.** Convert the checkpoint again. Tokens that only fill up the vocabulary need strings
-//! of their own, such as `[PAD151665]`; an added token must not repeat one of the vocabulary.
+//! **How to fix.** Convert the checkpoint again. Tokens that only pad the vocabulary need distinct
+//! strings, such as `[PAD151665]`; an added token must not repeat one of the vocabulary.
 
 use super::{Check, note};
 use crate::check::Field;
@@ -24,7 +24,7 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
     let text = metadata.strings(TOKENS).ok().flatten().and_then(|all| all.get(copy as usize));
     let text = shortened(&shown(text.unwrap_or_default()));
     let found = format_args!("{text:?} for token {copy}, as for token {original}");
-    let note = note(found, "a string of its own for each token");
+    let note = note(found, "a distinct string for each token");
     out.times(view.value_offset(TOKENS), Field::metadata(TOKENS), note, times);
 });
 

@@ -1,13 +1,15 @@
-//! The tokenizer is of a kind that splits texts by merges (`tokenizer.ggml.model` is `gpt2`, for
-//! example), and `tokenizer.ggml.merges` is absent.
+//! The tokenizer is of a kind that splits strings by merges (for example, `tokenizer.ggml.model`
+//! is `gpt2`), but there is no `tokenizer.ggml.merges`.
 //!
-//! **Why it is bad.** Readers refuse the file: they could only cut texts into single bytes.
+//! **Why it is bad.** Readers refuse the file: without merges, they could only split strings into
+//! single bytes.
 //!
-//! **How to fix.** Convert the checkpoint again with its `tokenizer.json`, or with `merges.txt` next
-//! to `vocab.json`.
+//! **How to fix.** Convert the checkpoint again with its `tokenizer.json`, or with `merges.txt`
+//! next to `vocab.json`.
 
 use super::{Check, note};
 use crate::check::vocabulary::{MERGES, MODEL, needs_merges};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     if view.get(MERGES).is_none() && needs_merges(view.header.metadata()) {

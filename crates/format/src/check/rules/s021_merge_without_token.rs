@@ -1,16 +1,17 @@
-//! A merge of the tokenizer joins two strings, and one of them, or what they make, is no token. Or
-//! there is no space in it that says where it is to be split.
+//! A merge of the tokenizer joins two strings, but one of them, or the joined string, is not a
+//! token. Or the merge has no space that separates the two strings.
 //!
-//! **Why it is bad.** Texts are cut in another way than the model has learned, or into single bytes.
-//! The file can be loaded.
+//! **Why it is bad.** Text is split differently from what the model has learned, or into single
+//! bytes. The file still loads.
 //!
-//! **How to fix.** Convert the checkpoint again: merges and tokens are those of different tokenizers,
-//! or tokens were removed.
+//! **How to fix.** Convert the checkpoint again: the merges and the tokens come from different
+//! tokenizers, or tokens were removed.
 
 use super::{Check, note};
 use crate::check::Field;
 use crate::check::report::shortened;
 use crate::check::vocabulary::{MERGES, Vocabulary, halves, has_merges, shown};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Header(|view, out| {
     let metadata = view.header.metadata();
@@ -27,7 +28,7 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
     }
     if let Some(merge) = first {
         let found = format_args!("{:?}", shortened(&shown(merge)));
-        let note = note(found, "two tokens that make a third");
+        let note = note(found, "two tokens that join to a third");
         out.times(view.value_offset(MERGES), Field::metadata(MERGES), note, times);
     }
 });

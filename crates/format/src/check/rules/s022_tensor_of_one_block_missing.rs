@@ -1,24 +1,26 @@
-//! A block lacks a tensor that all other blocks have which have its other tensors.
+//! A block lacks a tensor, and every other block that has all tensors of this one has the missing
+//! tensor as well.
 //!
 //! Blocks of different kinds are told apart by their tensors: attention or a recurrent state, one
-//! feed-forward network or many experts. Blocks for which the metadata have other numbers of heads or
-//! feed-forward sizes are not compared. Tensors that only one block of a model has to have are left
-//! out: tables of positions, the predictors of further tokens.
+//! feed-forward network or many experts. Blocks are not compared if the metadata gives them
+//! different numbers of heads or feed-forward sizes. Tensors that only some blocks need are
+//! ignored: tables of positions, the predictors of further tokens.
 //!
 //! **Why it is bad.** Most likely the tensor was lost when the file was made, and readers of the
-//! architecture refuse it.
+//! architecture refuse the file.
 //!
-//! **How to fix.** Convert the checkpoint again, and look whether all its files are there.
+//! **How to fix.** Convert the checkpoint again, and check that all its files are there.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
 
 use super::s017_head_count::Numbers;
 use super::{Check, note};
 use crate::check::Field;
 use crate::check::view::View;
 use crate::check::whole::{Stack, Whole};
+use crate::prelude::*;
 
-/// A model with more kinds of blocks is none.
+/// More kinds of blocks than any model has.
 const MOST_KINDS: usize = 64;
 
 /// Parts of names of tensors that not every block has to have.
@@ -27,7 +29,7 @@ const NOT_IN_EVERY_BLOCK: &[&str] = &["attn_rel_b", "rope_f", "nextn.", "visual_
 /// Norms that precede the first layer, which another norm may have done.
 const NOT_IN_THE_FIRST: &[&str] = &["attn_norm."];
 
-/// Numbers for each block that tell kinds of blocks apart.
+/// Metadata with a number for each block; blocks with different numbers are different kinds.
 const KINDS: &[&str] = &[
     "attention.head_count",
     "attention.head_count_kv",

@@ -1,19 +1,20 @@
 //! A tensor is missing that readers of the architecture need.
 //!
-//! This is only said of architectures that descriptions exist for, of a split set only if all its files
-//! are there, and of files that have at least half of the tensors that are needed: others are not whole
-//! models, and are not meant to be.
+//! This rule covers architectures that have a description, split sets of which all files are
+//! present, and files with at least half of the needed tensors. A file with fewer is not meant to
+//! be a whole model.
 //!
 //! **Why it is bad.** Readers refuse the file.
 //!
-//! **How to fix.** Convert the checkpoint again, and look whether all its files are there.
+//! **How to fix.** Convert the checkpoint again, and check that all its files are there.
 
 use super::{Check, note};
 use crate::check::Field;
 use crate::check::view::View;
 use crate::check::whole::Whole;
+use crate::prelude::*;
 
-/// What can stand in the place of several tensors, or the other way round.
+/// Tensors that can replace several others, or be replaced by them.
 const JOINED: &[(&str, &[&str])] = &[
     ("attn_qkv.weight", &["attn_q.weight", "attn_k.weight", "attn_v.weight"]),
     ("ffn_gate_up_exps.weight", &["ffn_gate_exps.weight", "ffn_up_exps.weight"]),
@@ -28,8 +29,8 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
     });
 });
 
-/// Calls back with the name of each tensor that is needed, in one of these blocks or outside of
-/// blocks, and not there. Blocks that are not there are not looked at.
+/// Calls `found` with the name of each missing tensor that is needed outside blocks or in one of
+/// these blocks. Missing blocks are skipped.
 pub(super) fn missing(
     view: &View<'_>,
     whole: &Whole<'_>,
@@ -55,7 +56,7 @@ fn has_most(view: &View<'_>, whole: &Whole<'_>) -> bool {
     2 * there >= all
 }
 
-/// Calls back with the name of each tensor that is needed, and whether it is there.
+/// Calls `found` with the name of each needed tensor and whether it is present.
 fn each(view: &View<'_>, whole: &Whole<'_>, layers: &[u64], found: &mut dyn FnMut(&str, bool)) {
     let Some(needed) = view.needed.filter(|_| !whole.stacks.is_empty()) else { return };
     needed(view.header.metadata(), layers, &mut |name| {
@@ -65,7 +66,7 @@ fn each(view: &View<'_>, whole: &Whole<'_>, layers: &[u64], found: &mut dyn FnMu
     });
 }
 
-/// Whether another tensor holds what this one would, or several do.
+/// Returns whether one or several other tensors hold what this one would.
 fn is_joined(whole: &Whole<'_>, name: &str) -> bool {
     JOINED.iter().any(|(joined, parts)| {
         if let Some(start) = name.strip_suffix(joined) {

@@ -1,11 +1,11 @@
 //! `block_count` says that there are more blocks than have tensors.
 //!
-//! Blocks that predict further tokens (`nextn_predict_layers`) may be left out, and so may those for
-//! which the metadata have 0 heads and a feed-forward network of size 0.
+//! Blocks that predict further tokens (`nextn_predict_layers`) may be missing, and so may blocks
+//! for which the metadata says 0 heads and a feed-forward network of size 0.
 //!
 //! **Why it is bad.** Readers look for the tensors of each block and refuse the file.
 //!
-//! **How to fix.** Convert the checkpoint again, and look whether all its files are there. If blocks
+//! **How to fix.** Convert the checkpoint again, and check that all its files are there. If blocks
 //! were removed on purpose, write the right number.
 
 use super::s017_head_count::Numbers;
@@ -13,6 +13,7 @@ use super::{Check, note};
 use crate::check::Field;
 use crate::check::view::View;
 use crate::check::whole::{Stack, Whole};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let Some(whole) = view.whole() else { return };

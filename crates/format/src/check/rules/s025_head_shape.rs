@@ -1,34 +1,36 @@
-//! The rows of a matrix for queries, keys or values (`attn_q`, `attn_k`, `attn_v`, or `attn_qkv` for the
-//! three) are not the number of heads times the length of a head that the metadata have.
+//! A matrix for queries, keys or values (`attn_q`, `attn_k`, `attn_v`, or `attn_qkv` for all
+//! three) has another number of rows than the metadata implies: the number of heads times the
+//! length of a head.
 //!
-//! There are as many rows of queries as `attention.head_count` times `attention.key_length`, of keys
-//! `attention.head_count_kv` times that, of values `attention.head_count_kv` times
-//! `attention.value_length`. Without these keys there are as many heads of keys as of queries, and the
-//! lengths are `embedding_length` divided by the number of heads. This holds for the architectures with
-//! plain attention, and only those are looked at.
+//! Queries have `attention.head_count` times `attention.key_length` rows, keys
+//! `attention.head_count_kv` times `attention.key_length`, values `attention.head_count_kv` times
+//! `attention.value_length`. Without these keys, there are as many key heads as query heads, and
+//! both lengths are `embedding_length` divided by the number of heads. The rule covers only
+//! architectures with plain attention, for which this holds.
 //!
 //! **Why it is bad.** Readers refuse the file, or take values of one head for those of another.
 //!
-//! **How to fix.** Write the right numbers; most often the file was edited, or converted by a program that
+//! **How to fix.** Write the right numbers. The usual cause is an edited file, or a converter that
 //! does not know the architecture.
 
 use super::s017_head_count::Numbers;
 use super::{Check, note};
 use crate::TensorInfo;
 use crate::check::view::View;
+use crate::prelude::*;
 
 /// Architectures whose attention has the shapes above, in every block.
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
-    "apertus", "arcee", "arctic", "baichuan", "bert", "bloom", "chatglm", "codeshell", "cohere2",
-    "command-r", "dbrx", "deci", "deepseek", "dream", "ernie4_5", "ernie4_5-moe", "exaone", "exaone4",
-    "falcon", "gemma", "gemma-embedding", "gemma2", "gemma3", "glm4", "glm4moe", "gpt2", "gptneox",
-    "granite", "granitemoe", "grok", "grovemoe", "hunyuan-dense", "hunyuan-moe", "internlm2",
-    "jina-bert-v2", "llada", "llada-moe", "llama", "llama4", "minicpm", "minimax-m2", "mistral3",
-    "mpt", "nemotron", "nomic-bert", "nomic-bert-moe", "olmo", "olmo2", "olmoe", "orion",
-    "pangu-embedded", "phi2", "phi3", "phimoe", "plamo", "qwen2", "qwen2moe", "qwen2vl", "qwen3",
-    "qwen3moe", "qwen3vl", "qwen3vlmoe", "refact", "smollm3", "stablelm", "starcoder", "starcoder2",
-    "xverse",
+    "apertus", "arcee", "arctic", "baichuan", "bert", "bloom", "chatglm", "codeshell",
+    "cohere2", "command-r", "dbrx", "deci", "deepseek", "dream", "ernie4_5", "ernie4_5-moe",
+    "exaone", "exaone4", "falcon", "gemma", "gemma-embedding", "gemma2", "gemma3", "glm4",
+    "glm4moe", "gpt2", "gptneox", "granite", "granitemoe", "grok", "grovemoe", "hunyuan-dense",
+    "hunyuan-moe", "internlm2", "jina-bert-v2", "llada", "llada-moe", "llama", "llama4",
+    "minicpm", "minimax-m2", "mistral3", "mpt", "nemotron", "nomic-bert", "nomic-bert-moe",
+    "olmo", "olmo2", "olmoe", "orion", "pangu-embedded", "phi2", "phi3", "phimoe", "plamo",
+    "qwen2", "qwen2moe", "qwen2vl", "qwen3", "qwen3moe", "qwen3vl", "qwen3vlmoe", "refact",
+    "smollm3", "stablelm", "starcoder", "starcoder2", "xverse",
 ];
 
 /// What makes the heads of single blocks longer or shorter.
@@ -78,7 +80,8 @@ struct Heads<'v> {
 }
 
 impl<'v> Heads<'v> {
-    /// Nothing if the metadata do not say it all, or other rules say what is wrong with them.
+    /// Returns `None` if the metadata is incomplete, or if other rules report what is wrong with
+    /// it.
     fn new(view: &View<'v>) -> Option<Self> {
         let list = |key: &str| Numbers::of(view.hyper(key)?.1);
         let queries = list("attention.head_count")?;

@@ -1,11 +1,11 @@
-//! A whole language model, with an embedding of tokens, blocks and a norm of its own, has no tokenizer, or
-//! only a part of one: `tokenizer.ggml.model` or `tokenizer.ggml.tokens` is absent. (A model of `none`
-//! says that there is none on purpose.)
+//! A whole language model, with a token embedding, blocks and an output norm, has no tokenizer or
+//! only part of one: `tokenizer.ggml.model` or `tokenizer.ggml.tokens` is absent.
+//! (`tokenizer.ggml.model` may be `none`, which says that the tokenizer is left out on purpose.)
 //!
-//! **Why it is bad.** Programs that turn text into tokens refuse the file, or need a tokenizer from
-//! elsewhere.
+//! **Why it is bad.** Programs that turn text into tokens refuse the file, or need a tokenizer
+//! from elsewhere.
 //!
-//! **How to fix.** Convert the checkpoint again with its tokenizer's files.
+//! **How to fix.** Convert the checkpoint again with the files of its tokenizer.
 
 use super::{Check, note};
 use crate::check::Field;

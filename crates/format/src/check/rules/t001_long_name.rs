@@ -1,6 +1,7 @@
 //! The name of a tensor is longer than 64 bytes.
 //!
-//! **Why it is bad.** The specification allows 64; the reference keeps names in fields of 64 bytes.
+//! **Why it is bad.** The specification allows 64; the reference keeps names in fields of 64
+//! bytes.
 //!
 //! **How to fix.** Rename the tensor.
 

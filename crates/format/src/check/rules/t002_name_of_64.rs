@@ -1,7 +1,7 @@
 //! The name of a tensor has exactly 64 bytes.
 //!
-//! **Why it is bad.** The specification allows it, but the reference has room for 63 and the NUL behind
-//! them, and refuses the file.
+//! **Why it is bad.** The specification allows it, but the reference has room for 63 bytes and a
+//! NUL, and refuses the file.
 //!
 //! **How to fix.** Rename the tensor.
 

@@ -1,8 +1,8 @@
 //! A tensor has no name.
 //!
-//! **Why it is bad.** No program can ask for it.
+//! **Why it is bad.** No program can look it up.
 //!
-//! **How to fix.** Name the tensor, or leave it out.
+//! **How to fix.** Name the tensor, or remove it.
 
 use super::{Check, note};
 use crate::error::{ErrorKind, Place};

@@ -1,7 +1,7 @@
-//! The name of a tensor is not UTF-8, or has control characters or a NUL in it.
+//! The name of a tensor is not UTF-8, or contains control characters or a NUL.
 //!
-//! **Why it is bad.** Readers in C take a NUL for the end of the name: two tensors with different names
-//! are one to them. Control characters do things to terminals.
+//! **Why it is bad.** Readers in C end the name at a NUL, so two tensors with different names can
+//! be one to them. Control characters can change what a terminal shows.
 //!
 //! **How to fix.** Rename the tensor.
 

@@ -1,6 +1,6 @@
 //! Two tensors have the same name.
 //!
-//! **Why it is bad.** One reader takes the first, another the last: they see two models.
+//! **Why it is bad.** One reader uses the first, another the last: they see two different models.
 //!
 //! **How to fix.** Remove or rename one of them.
 
@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match &error.kind {
     ErrorKind::DuplicateTensor(name) => {
-        Some(note(format_args!("{:?} again", shortened(name)), "a name that is not there yet"))
+        Some(note(format_args!("{:?} again", shortened(name)), "a unique name"))
     }
     _ => None,
 });

@@ -1,8 +1,8 @@
 //! A tensor has more than four dimensions.
 //!
-//! **Why it is bad.** Readers have room for four; those that do not look write behind it.
+//! **Why it is bad.** Readers have room for four; readers that do not check write beyond it.
 //!
-//! **How to fix.** Join dimensions.
+//! **How to fix.** Merge dimensions.
 
 use super::{Check, note};
 use crate::error::ErrorKind;
@@ -21,7 +21,7 @@ mod tests {
 
     #[test]
     fn dimensions() {
-        // the reading goes on behind them: the next tensor's type is seen, too
+        // parsing continues after them: the type of the next tensor is checked, too
         let row = |dimensions: &[u64]| Forge::model().row(b"b", dimensions, 0, &[0; 32]);
         row(&[8, 1, 1, 1, 1]).row(b"c", &[8], 100, &[0; 32]).gives(&["T006", "T013"]);
         // its bytes are no gap, however many dimensions it has

@@ -1,6 +1,7 @@
 //! A tensor has no dimensions: it is a single value.
 //!
-//! **Why it is bad.** Both reference readers take it for one value; others may not expect it.
+//! **Why it is bad.** Both readers of the reference accept it as one value; others may not expect
+//! it.
 //!
 //! **How to fix.** Write one dimension of 1.
 

@@ -1,8 +1,8 @@
-//! A dimension of a tensor is 0: it has no values.
+//! A dimension of a tensor is 0, so the tensor has no values.
 //!
 //! **Why it is bad.** The reference allows it on purpose; some readers divide by the dimensions.
 //!
-//! **How to fix.** Leave the tensor out.
+//! **How to fix.** Remove the tensor.
 
 use super::{Check, note};
 

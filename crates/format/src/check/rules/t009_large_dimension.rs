@@ -1,6 +1,6 @@
 //! A dimension of a tensor is above 2^63 - 1.
 //!
-//! **Why it is bad.** Readers keep dimensions as signed numbers and see a negative one.
+//! **Why it is bad.** Readers store dimensions as signed numbers and see a negative one.
 //!
 //! **How to fix.** Write the file again.
 

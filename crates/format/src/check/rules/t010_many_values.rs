@@ -1,7 +1,7 @@
-//! A tensor has more than 2^63 - 1 values by its dimensions.
+//! The dimensions of a tensor multiply to more than 2^63 - 1 values.
 //!
-//! **Why it is bad.** The product wraps: a reader that does not look reserves little memory for a tensor
-//! that it takes for a huge one.
+//! **Why it is bad.** The product wraps: a reader that does not check reserves little memory for a
+//! tensor that it treats as huge.
 //!
 //! **How to fix.** Write the file again.
 

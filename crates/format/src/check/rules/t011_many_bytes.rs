@@ -1,7 +1,8 @@
 //! The data of a tensor, padded to the alignment, takes more than 2^64 - 1 bytes.
 //!
-//! **Why it is bad.** The number of values fits, but its product with their size wraps, or the padding
-//! does: a reader that does not look reserves little memory for a tensor that it takes for a huge one.
+//! **Why it is bad.** The number of values fits, but its product with their size wraps, or the
+//! padding does: a reader that does not check reserves little memory for a tensor that it treats
+//! as huge.
 //!
 //! **How to fix.** Write the file again.
 
@@ -9,7 +10,7 @@ use super::{Check, note};
 use crate::error::ErrorKind;
 
 pub(super) const CHECK: Check = Check::Fault(|error| match &error.kind {
-    // larger dimensions and products have been taken by the rules before
+    // rules before this one report larger dimensions and products
     ErrorKind::TensorTooLarge(dimensions) => {
         Some(note(format_args!("dimensions {dimensions:?}"), "a size that fits"))
     }

@@ -1,9 +1,10 @@
-//! The first dimension of a tensor is not a multiple of the values in a block of its type.
+//! The first dimension of a tensor is not a multiple of the number of values in a block of its
+//! type.
 //!
-//! **Why it is bad.** A row would end in the middle of a block. Readers round up or down and disagree on
-//! where the next row begins.
+//! **Why it is bad.** A row would end in the middle of a block. Readers round up or down and
+//! disagree on where the next row begins.
 //!
-//! **How to fix.** Store the tensor in a type with a smaller block.
+//! **How to fix.** Store the tensor in a type with smaller blocks.
 
 use super::{Check, note};
 use crate::error::ErrorKind;

@@ -1,7 +1,7 @@
-//! A tensor has a type that is not known.
+//! A tensor has an unknown type.
 //!
-//! **Why it is bad.** Its size and its values are unknown. The file may come from a newer program; then the rest
-//! can still be inspected.
+//! **Why it is bad.** Its size and its values are unknown. The file may come from a newer program;
+//! the rest can still be inspected.
 //!
 //! **How to fix.** Use a newer program, or write the file again.
 

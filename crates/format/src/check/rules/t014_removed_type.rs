@@ -1,9 +1,10 @@
 //! A tensor has a type that was removed from the format.
 //!
-//! **Why it is bad.** No current reader has it. The types whose names end in `_4_4`, `_4_8` and `_8_8` were orders
-//! of the same values for certain processors, which programs now make themselves when they load a model.
+//! **Why it is bad.** No current reader knows it. The types whose names end in `_4_4`, `_4_8` and
+//! `_8_8` stored the same values in another order for certain processors; programs now reorder
+//! them when they load a model.
 //!
-//! **How to fix.** Quantize the original model again, with the type that the finding names.
+//! **How to fix.** Quantize the original model again, to the type that the finding names.
 
 use super::{Check, note};
 use crate::error::ErrorKind;

@@ -1,4 +1,4 @@
-//! The file ends inside the table of tensors, or the length of a name points behind the end of the file.
+//! The file ends inside the table of tensors, or the length of a name exceeds the file.
 //!
 //! **Why it is bad.** Tensors and all data are missing.
 //!

@@ -1,6 +1,6 @@
-//! A metadata value has a type that does not exist; there are 0 to 12.
+//! A metadata value has a type that does not exist; types are 0 to 12.
 //!
-//! **Why it is bad.** Nobody knows how long the value is, so nothing behind it can be read.
+//! **Why it is bad.** The length of the value is unknown, so nothing after it can be read.
 //!
 //! **How to fix.** Write the file again.
 

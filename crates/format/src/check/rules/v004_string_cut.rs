@@ -1,7 +1,7 @@
-//! The length of a string in the metadata points behind the end of the file.
+//! The length of a string in the metadata exceeds the file.
 //!
-//! **Why it is bad.** A reader that trusts the length copies memory that is not the file's, or reserves
-//! as much as it says.
+//! **Why it is bad.** A reader that trusts the length copies memory beyond the file, or reserves
+//! as much as the length says.
 //!
 //! **How to fix.** Download or copy the file again. If that does not help, a length is damaged.
 

@@ -1,8 +1,8 @@
-//! A text in the metadata is not UTF-8. (Texts of tokens have a rule of their own.)
+//! A string in the metadata is not UTF-8. (Strings of tokens have a rule of their own.)
 //!
 //! **Why it is bad.** The specification asks for UTF-8; many readers refuse the file.
 //!
-//! **How to fix.** Write the text as UTF-8.
+//! **How to fix.** Write the string as UTF-8.
 
 use super::{Check, note};
 use crate::error::{ErrorKind, Place};

@@ -1,6 +1,6 @@
-//! A text in the metadata has a NUL in it. (Texts of tokens may.)
+//! A string in the metadata contains a NUL. (Strings of tokens may.)
 //!
-//! **Why it is bad.** Readers in C take it for the end of the text and see a shorter one.
+//! **Why it is bad.** Readers in C end the string at the NUL and see a shorter one.
 //!
 //! **How to fix.** Remove the NUL.
 
@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
             _ => false,
         };
         if is_bad {
-            let note = note("a NUL in a text", "text without NUL");
+            let note = note("a NUL in a string", "a string without NUL");
             out.add(span.value, Field::metadata(&entry.key), note);
         }
     }

@@ -1,9 +1,9 @@
-//! The text of a token is not UTF-8.
+//! The string of a token is not UTF-8.
 //!
-//! **Why it is bad.** Vocabularies with such tokens exist and llama.cpp reads them as bytes; readers that
-//! expect text may refuse the file or damage the token.
+//! **Why it is bad.** Vocabularies with such tokens exist, and llama.cpp reads them as bytes;
+//! readers that expect UTF-8 may refuse the file or damage the token.
 //!
-//! **How to fix.** Nothing, if the vocabulary is really made of bytes.
+//! **How to fix.** Nothing, if the vocabulary really consists of bytes.
 
 use super::{Check, note};
 use crate::check::Field;
@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
     }
 });
 
-/// The place of the first element that is, or has in it, a text that is not UTF-8.
+/// Returns the index of the first element that is or contains a string that is not UTF-8.
 fn first_bytes(array: &Array) -> Option<usize> {
     match array {
         Array::String(texts) => texts.iter().position(|text| str::from_utf8(text).is_err()),

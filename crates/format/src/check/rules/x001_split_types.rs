@@ -1,6 +1,7 @@
-//! `split.no` or `split.count` is not of type U16, or `split.tensors.count` not of type I32.
+//! `split.no` or `split.count` is not of type U16, or `split.tensors.count` is not of type I32.
 //!
-//! **Why it is bad.** The reference asks for these types and stops the whole process when a shard has others.
+//! **Why it is bad.** The reference asks for these types and ends the process when a shard has
+//! others.
 //!
 //! **How to fix.** Write the keys with their types.
 

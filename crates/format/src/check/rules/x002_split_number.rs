@@ -1,6 +1,7 @@
 //! `split.no` is not below `split.count`. (A count of 0 means that shards were merged.)
 //!
-//! **Why it is bad.** The number of a shard counts from 0; a reader that fills a table of shards writes behind it.
+//! **Why it is bad.** Shards are numbered from 0; a reader that fills a table of shards writes
+//! beyond its end.
 //!
 //! **How to fix.** Split the model again.
 

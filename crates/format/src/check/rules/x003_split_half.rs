@@ -1,4 +1,4 @@
-//! There is `split.no` without `split.count`, or the other way round.
+//! One of `split.no` and `split.count` is present without the other.
 //!
 //! **Why it is bad.** A reader cannot know which shard of how many the file is.
 //!
@@ -10,7 +10,7 @@ use crate::container::{SHARD_COUNT, SHARD_NUMBER};
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     for (there, missing) in [(SHARD_NUMBER, SHARD_COUNT), (SHARD_COUNT, SHARD_NUMBER)] {
         if view.get(there).is_some() && view.get(missing).is_none() {
-            out.value(view, there, note("this key alone", format_args!("{missing} beside it")));
+            out.value(view, there, note("this key alone", format_args!("{missing} as well")));
         }
     }
 });

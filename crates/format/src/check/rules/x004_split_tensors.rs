@@ -1,7 +1,7 @@
-//! `split.tensors.count` is negative, below the number of tensors in this shard, or not the number of tensors
-//! in all shards.
+//! `split.tensors.count` is negative, below the number of tensors in this shard, or not the number
+//! of tensors in all shards.
 //!
-//! **Why it is bad.** Readers that go by it miss tensors, or look for tensors that are nowhere.
+//! **Why it is bad.** Readers that trust it miss tensors, or look for tensors that do not exist.
 //!
 //! **How to fix.** Split the model again. If shards of two sets were mixed, get the right ones.
 

@@ -1,13 +1,14 @@
-//! By the file's name it is one of several, and one of them is missing or cannot be read, or there is one
-//! too many.
+//! The name of the file says that it is one of several, but one of them is missing or cannot be
+//! read, or there is one too many.
 //!
-//! **Why it is bad.** Tensors of the missing shard are missing from the model.
+//! **Why it is bad.** The tensors of the missing shard are missing from the model.
 //!
-//! **How to fix.** Download the missing shards into the same folder; remove the superfluous one.
+//! **How to fix.** Download the missing shards into the same folder; remove the extra one.
 
 use super::{Check, note};
 use crate::check::Field;
 use crate::container::ShardName;
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     let (Some(name), Some(siblings)) = (&view.name, view.siblings) else { return };
@@ -40,7 +41,7 @@ mod tests {
         let second = ("m-00002-of-00002.gguf", shard(1, 2, 2, "b"));
         let broken = (second.0, Forge::new().with(|forge| forge.tail = -1));
         let third = ("m-00003-of-00002.gguf", shard(1, 2, 2, "c"));
-        set_gives(std::slice::from_ref(&first), &["X005"]);
+        set_gives(core::slice::from_ref(&first), &["X005"]);
         set_gives(&[first.clone(), broken], &["X005"]);
         set_gives(&[first.clone(), second.clone(), third], &["X005"]);
         set_gives(&[first, second], &[]);

@@ -8,6 +8,7 @@ use super::{Check, note};
 use crate::check::Field;
 use crate::check::view::show;
 use crate::container::{SHARD_COUNT, SHARD_TENSORS};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     for (name, header) in view.other_shards() {

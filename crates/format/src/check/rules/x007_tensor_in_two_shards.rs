@@ -1,6 +1,6 @@
-//! A tensor of this shard is in another shard, too.
+//! A tensor of this shard is also in another shard.
 //!
-//! **Why it is bad.** One reader takes the first, another the last; the reference refuses the set.
+//! **Why it is bad.** One reader uses the first, another the last; the reference refuses the set.
 //!
 //! **How to fix.** Split the model again.
 
@@ -11,7 +11,7 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
         for (tensor, entry) in view.tensors() {
             if header.tensor(&tensor.name).is_some() {
                 let found = format_args!("the tensor in {name:?}, too");
-                out.tensor(tensor, entry, note(found, "it in one shard"));
+                out.tensor(tensor, entry, note(found, "the tensor in one shard only"));
             }
         }
     }

@@ -1,13 +1,14 @@
-//! `split.no` or `split.count` contradicts the file's name (`-00002-of-00003.gguf` has number 1 of 3), or
-//! another shard has the same number.
+//! `split.no` or `split.count` contradicts the name of the file (`-00002-of-00003.gguf` has number
+//! 1 of 3), or another shard has the same number.
 //!
 //! **Why it is bad.** Files were renamed or mixed up: the reference refuses the set.
 //!
-//! **How to fix.** Give the files their names back, or split the model again.
+//! **How to fix.** Give the files their original names, or split the model again.
 
 use super::{Check, note};
 use crate::check::Field;
 use crate::container::{Header, SHARD_COUNT, SHARD_NUMBER, ShardName};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Metadata(|view, out| {
     let Some(own) = &view.name else { return };

@@ -1,14 +1,17 @@
-//! By its metadata the file is one of several, but its name does not end in `-00001-of-00003.gguf` (or
-//! what the numbers are): the others cannot be found. Or files of a split set were joined end to end,
-//! which does not make one file of them: the header of the first knows only its own tensors.
+//! The metadata says that the file is one of several, but its name does not end in the form
+//! `-00001-of-00003.gguf`, so the others cannot be found. Or the files of a split set were
+//! concatenated, which does not make one GGUF file: the header of the first knows only its own
+//! tensors.
 //!
-//! **Why it is bad.** Readers refuse the file. What is in it is a part of the model.
+//! **Why it is bad.** Readers refuse the file. It holds only a part of the model.
 //!
-//! **How to fix.** Give the file its name back, and put the others next to it. If files were joined, take
-//! the single files; `granule convert FILE-00001-of-00003.gguf -t COPY` makes one file of them.
+//! **How to fix.** Give the file its original name, and put the others next to it. If files were
+//! concatenated, go back to the single files; `granule convert FILE-00001-of-00003.gguf -t COPY`
+//! merges them.
 
 use super::{Check, note};
 use crate::container::{MAGIC, SHARD_COUNT, SHARD_NUMBER, Value};
+use crate::prelude::*;
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let number = |key| view.get(key).and_then(Value::as_integer);

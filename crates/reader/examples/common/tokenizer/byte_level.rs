@@ -138,7 +138,7 @@ fn byte_characters() -> [char; 256] {
 
 #[cfg(test)]
 mod tests {
-    use granule_reader::format::container::Array;
+    use granule_reader::format::Array;
 
     use super::super::Tokenizer;
     use super::*;

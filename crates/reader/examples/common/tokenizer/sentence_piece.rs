@@ -65,7 +65,7 @@ impl Scheme for SentencePiece {
 
 #[cfg(test)]
 mod tests {
-    use granule_reader::format::container::Array;
+    use granule_reader::format::Array;
 
     use super::super::Tokenizer;
     use super::*;

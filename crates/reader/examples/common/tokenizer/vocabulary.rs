@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
-use granule_reader::format::Metadata;
-use granule_reader::format::container::{Array, StringArray};
+use granule_reader::format::{Array, Metadata, StringArray};
 
 /// The tokens of a file.
 pub(super) struct Vocabulary<'m> {

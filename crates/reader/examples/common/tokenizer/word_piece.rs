@@ -85,7 +85,7 @@ fn pieces(vocabulary: &Vocabulary<'_>, mut word: &str) -> Option<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
-    use granule_reader::format::container::Array;
+    use granule_reader::format::Array;
 
     use super::super::Tokenizer;
     use super::*;

@@ -293,7 +293,7 @@ impl Bench {
                 return Ok(Verdict::Different(place));
             }
             let file = fs::read(path)?;
-            let options = Options { name: Some(&name), ..Options::default() };
+            let options = Options::default().with_name(&name);
             let report = check(&file, &options);
             if let Some(finding) = report.findings.first().filter(|_| is_real) {
                 return Ok(Verdict::Different(format!("the validator says {finding}")));

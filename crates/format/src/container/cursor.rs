@@ -1,12 +1,12 @@
-//! Reading numbers from bytes that nobody has checked: the only offset arithmetic of the parser.
+//! Reads numbers from untrusted bytes. Holds the only offset arithmetic of the parser.
 
 use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use crate::{Counted, Endian, Error, ErrorKind};
 
-/// A position in the bytes of a file, of which a part is there.
+/// A position in a file of which a part is available.
 #[derive(Clone, Debug)]
-pub struct Cursor<'a> {
+pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     /// Where `bytes` begins in the file.
     start: u64,
@@ -14,14 +14,14 @@ pub struct Cursor<'a> {
     at: usize,
     file_bytes: u64,
     /// The byte order of the numbers that follow.
-    pub endian: Endian,
+    pub(crate) endian: Endian,
     /// Version 1 of the format has 32-bit lengths and counts.
-    pub narrow: bool,
+    pub(crate) narrow: bool,
 }
 
 impl<'a> Cursor<'a> {
     /// At the start of a file of `file_bytes` bytes, of which `bytes` are the first.
-    pub fn new(bytes: &'a [u8], file_bytes: u64) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], file_bytes: u64) -> Self {
         Self {
             bytes,
             start: 0,
@@ -33,22 +33,22 @@ impl<'a> Cursor<'a> {
     }
 
     /// Bytes from the start of the file.
-    pub const fn position(&self) -> u64 {
+    pub(crate) const fn position(&self) -> u64 {
         self.start + self.at as u64
     }
 
     /// Bytes up to the end of the file.
-    pub const fn left(&self) -> u64 {
+    pub(crate) const fn left(&self) -> u64 {
         self.file_bytes - self.position()
     }
 
     /// Length of the file in bytes.
-    pub const fn file_bytes(&self) -> u64 {
+    pub(crate) const fn file_bytes(&self) -> u64 {
         self.file_bytes
     }
 
     /// An error at the current position.
-    pub fn error(&self, kind: ErrorKind) -> Error {
+    pub(crate) fn error(&self, kind: ErrorKind) -> Error {
         Error::new(kind, self.position())
     }
 
@@ -57,7 +57,7 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// [`ErrorKind::Truncated`] if the file ends before, [`ErrorKind::PrefixTooShort`] if only the
     /// given bytes do. The position stays.
-    pub fn take(&mut self, count: u64) -> Result<&'a [u8], Error> {
+    pub(crate) fn take(&mut self, count: u64) -> Result<&'a [u8], Error> {
         if count > self.left() {
             return Err(self.error(ErrorKind::Truncated { need: count, left: self.left() }));
         }
@@ -73,7 +73,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub fn u32(&mut self) -> Result<u32, Error> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Error> {
         let bytes = self.take(4)?;
         Ok(match self.endian {
             Endian::Little => LittleEndian::read_u32(bytes),
@@ -85,7 +85,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub fn u64(&mut self) -> Result<u64, Error> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Error> {
         let bytes = self.take(8)?;
         Ok(match self.endian {
             Endian::Little => LittleEndian::read_u64(bytes),
@@ -97,7 +97,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// As [`take`](Self::take).
-    pub fn count(&mut self) -> Result<u64, Error> {
+    pub(crate) fn count(&mut self) -> Result<u64, Error> {
         if self.narrow { self.u32().map(u64::from) } else { self.u64() }
     }
 
@@ -106,7 +106,7 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// As [`take`](Self::take), [`ErrorKind::StringTooLong`] if the file ends inside the string;
     /// the position stays.
-    pub fn string(&mut self) -> Result<&'a [u8], Error> {
+    pub(crate) fn string(&mut self) -> Result<&'a [u8], Error> {
         let (start, at) = (self.position(), self.at);
         let result = self.count().and_then(|bytes| {
             let left = self.left();
@@ -119,28 +119,28 @@ impl<'a> Cursor<'a> {
         result
     }
 
-    /// The bytes that are there from this position on.
+    /// Returns the available bytes from this position on.
     pub(crate) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
-    /// Go on by as many bytes as were found in [`rest`](Self::rest).
+    /// Skips bytes that were read from [`rest`](Self::rest).
     pub(crate) fn skip(&mut self, bytes: usize) {
         self.at = (self.at + bytes).min(self.bytes.len());
     }
 
-    /// The same position, with the bytes that are there from it on.
+    /// Returns the same position with the bytes that are available from it on.
     pub(crate) fn over<'b>(&self, bytes: &'b [u8]) -> Cursor<'b> {
         let &Self { file_bytes, endian, narrow, .. } = self;
         Cursor { bytes, start: self.position(), at: 0, file_bytes, endian, narrow }
     }
 
-    /// Check that `count` things of at least `least` bytes each fit the rest of the file, before anything is
-    /// reserved for them.
+    /// Checks that `count` things of at least `least` bytes each fit in the rest of the file. Call
+    /// this before reserving memory for them.
     ///
     /// # Errors
     /// [`ErrorKind::Count`] if they do not.
-    pub fn check_count(&self, what: Counted, count: u64, least: u64) -> Result<(), Error> {
+    pub(crate) fn check_count(&self, what: Counted, count: u64, least: u64) -> Result<(), Error> {
         let need = count.saturating_mul(least);
         if need > self.left() {
             return Err(self.error(ErrorKind::Count { what, count, need, left: self.left() }));
@@ -148,9 +148,10 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// How many of `count` things of at least `least` bytes each the bytes that are there can hold: what may be
-    /// reserved. Where only the beginning of a file is there, that is less than the file can hold.
-    pub fn room_for(&self, count: u64, least: u64) -> usize {
+    /// Returns how many of `count` things of at least `least` bytes each the available bytes can
+    /// hold: the number that may be reserved. If only the beginning of a file is available, the
+    /// file can hold more.
+    pub(crate) fn room_for(&self, count: u64, least: u64) -> usize {
         let there = self.rest().len() as u64;
         // not more than a slice has bytes
         count.min(there / least.max(1)) as usize
@@ -159,9 +160,9 @@ impl<'a> Cursor<'a> {
 
 /// A number as it is stored in a file.
 pub(crate) trait Number: Copy {
-    /// How many bytes it takes.
+    /// Its size in bytes.
     const BYTES: usize = size_of::<Self>();
-    /// Whether it is a truth value, whose byte is 0 or 1.
+    /// Whether it is a boolean, whose byte is 0 or 1.
     const IS_BOOL: bool = false;
 
     /// The number in the first [`BYTES`](Self::BYTES) bytes, least significant first.

@@ -90,11 +90,11 @@ fn ran(output: Output) -> Ran {
     }
 }
 
-/// Compare with `tests/golden/<name>`. With `GRANULE_UPDATE_GOLDEN=1` the file is written instead.
+/// Compare with `tests/golden/<name>`. With `GRANULE_UPDATE=1` the file is written instead.
 #[track_caller]
 pub(crate) fn assert_golden(name: &str, found: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-    if std::env::var_os("GRANULE_UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("GRANULE_UPDATE").is_some() {
         return fs::write(&path, found).expect("the golden file can be written");
     }
     let expected = fs::read_to_string(&path).expect("the golden file exists");

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, bail, ensure};
 
-use crate::run::{cargo, program_of_release, root};
+use xtask::run::{cargo, program_of_release, root};
 
 /// Calls with which a file is looked at, opened, read, written, put in its place and made to last.
 const CALLS: &[&str] = &[

@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, bail, ensure};
 use granule_fuzz_bodies::{TARGETS, Target, by_name, seeds};
 
-use crate::run::{has_subcommand, program, root};
+use xtask::run::{has_subcommand, program, root};
 
 /// Executions of a target, unless `--runs` says another number.
 const RUNS: u64 = 100_000;

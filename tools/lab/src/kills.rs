@@ -12,7 +12,7 @@ use anyhow::{Context, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::faults::permissions;
-use crate::run::{cargo, program_of_release, root};
+use xtask::run::{cargo, program_of_release, root};
 
 /// How often a run is killed, unless an argument says another number.
 const KILLS: usize = 200;

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::{clock, median};
 use crate::conformance::flag;
-use crate::run::root;
+use xtask::run::root;
 
 /// Time that a measurement should take in a round, in seconds.
 const ROUND: f64 = 0.03;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::median;
 use crate::conformance::flag;
-use crate::run::root;
+use xtask::run::root;
 
 const HELP: &str = "bench files [--model F16.gguf] [--memory F16.gguf] [--checkpoint FOLDER --converter convert_hf_to_gguf.py]
     --model FILE              to Q4_K_M, IQ3_S and IQ4_XS, beside the reference's quantizer

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 
-use crate::run::root;
+use xtask::run::root;
 
 /// A running process, which ends when its input does.
 pub(super) struct Peer {

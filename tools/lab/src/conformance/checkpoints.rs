@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::Quantizer;
 use super::flag;
-use crate::run::{cargo, root};
+use xtask::run::{cargo, root};
 
 /// Tensors that may differ by one unit in the last place, by the end of their names: torch's `exp`, which makes them, is not
 /// correctly rounded.

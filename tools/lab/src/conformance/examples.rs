@@ -3,7 +3,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::run::{cargo, root};
+use xtask::run::{cargo, root};
 
 /// Generate text and embed sentences with the examples and with llama.cpp: `examples MODEL.gguf...`.
 ///

@@ -13,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use granule_reader::Model;
 
 use super::flag;
-use crate::run::cargo;
+use xtask::run::cargo;
 
 /// Longest time a command may take. One that hangs (on a FIFO, say) fails.
 const LONGEST: Duration = Duration::from_secs(60);

@@ -21,11 +21,11 @@ use granule_format::check;
 use granule_format::check::Options;
 
 use super::flag;
-use crate::run::root;
 use cases::{Case, Form};
 use difference::difference;
 use models::{Matrix, Shapes};
 pub(super) use quantizer::Quantizer;
+use xtask::run::root;
 
 /// Compare whole files: `files [MODEL.gguf ...]`.
 ///

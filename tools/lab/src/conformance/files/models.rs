@@ -12,7 +12,7 @@ use granule_reader::isa::Isa;
 use serde_json::Value as Json;
 
 use super::super::matrices::{gaussian, weights};
-use crate::run::root;
+use xtask::run::root;
 
 /// Rows of a matrix of a narrow model, and matrices of its tensors of three dimensions.
 const ROWS: u64 = 2;

@@ -12,7 +12,7 @@ use granule_format::FileType;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use crate::run::root;
+use xtask::run::root;
 
 /// The process, started again after the library has ended it.
 pub(in crate::conformance) struct Quantizer {

@@ -1,13 +1,10 @@
 //! `granule inspect`
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
-use common::{Folder, assert_golden, gguf, metadata, one_entry, version_1, write_split_set};
+use crate::common::{Folder, assert_golden, gguf, metadata, one_entry, version_1, write_split_set};
 use granule_format::container::Endian;
 use serde_json::json;
 

@@ -1,5 +1,4 @@
 //! Running the program in a temporary folder, and files to run it on.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::fs;
 use std::io::Write;
@@ -7,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use granule_format::container::{Endian, Shape};
-use granule_format::{Array, BlockType, Draft, Metadata, TensorType, Value, Writer};
+use granule_format::{Array, BlockType, Draft, Metadata, Value, Writer};
 use tempfile::TempDir;
 
 /// What a run of the program gave.
@@ -101,7 +100,8 @@ pub(crate) fn assert_golden(name: &str, found: &str) {
     assert_eq!(found, expected, "differs from {name}");
 }
 
-/// Metadata with a value of each kind, a long array, and text that must not reach the terminal as it is.
+/// Metadata with a value of each kind, a long array, and text that must not reach the terminal as
+/// it is.
 pub(crate) fn metadata() -> Metadata {
     let mut metadata = Metadata::new();
     metadata.set("general.architecture", "llama");
@@ -138,7 +138,7 @@ pub(crate) fn gguf(metadata: Metadata, endian: Endian, tomorrow: bool) -> Vec<u8
     }
     let mut file = write(draft);
     if tomorrow {
-        // the type of the first tensor, behind its name and dimensions
+        // the type of the first tensor follows its name and dimensions
         let name = b"token_embd.weight";
         let at = file.windows(name.len()).position(|bytes| bytes == name).expect("the name");
         let at = at + name.len() + 4 + 2 * 8;
@@ -147,8 +147,8 @@ pub(crate) fn gguf(metadata: Metadata, endian: Endian, tomorrow: bool) -> Vec<u8
     file
 }
 
-/// A small language model of F32 values: one block, rows of 256 but for `ffn_down`, whose rows of 320 are not
-/// whole super-blocks.
+/// A small language model of F32 values: one block, rows of 256 but for `ffn_down`, whose rows of
+/// 320 are not whole super-blocks.
 pub(crate) fn model() -> Vec<u8> {
     let mut metadata = Metadata::new();
     metadata.set("general.architecture", "llama");
@@ -248,11 +248,6 @@ pub(crate) fn version_1() -> Vec<u8> {
     file
 }
 
-/// The tensor type with a number, whether it is known or not.
-pub(crate) fn tensor_type(id: u32) -> TensorType {
-    TensorType::from_id(id)
-}
-
 /// Metadata of one entry.
 pub(crate) fn one_entry(key: &str, value: impl Into<Value>) -> Metadata {
     let mut metadata = Metadata::new();
@@ -273,7 +268,8 @@ pub(crate) fn matrix(entries: &[(&str, usize, f32)]) -> Vec<u8> {
     bytes
 }
 
-/// Copy a checkpoint of the collection to `to` in the folder: its files, without what is expected of it.
+/// Copy a checkpoint of the collection to `to` in the folder: its files, without what is expected
+/// of it.
 pub(crate) fn copy_checkpoint(folder: &Folder, name: &str, to: &str) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/checkpoints").join(name);
     fs::create_dir_all(folder.path(to)).expect("a folder");

@@ -1,12 +1,9 @@
 //! What `granule convert` accepts as a checkpoint, and what it says about everything else.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::Folder;
+use crate::common::Folder;
 
 const NAME: &str = "llama2-spm-256";
 

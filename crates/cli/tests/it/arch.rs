@@ -1,11 +1,8 @@
 //! `granule arch check`
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::path::Path;
 
-use common::Folder;
+use crate::common::Folder;
 use serde_json::json;
 
 const GOOD: &str = r#"

@@ -1,13 +1,10 @@
 //! `granule convert`, from checkpoints: the files of the reference's converter, byte for byte.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Folder, copy_checkpoint};
+use crate::common::{Folder, copy_checkpoint};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -1,9 +1,8 @@
 //! The program as a whole, and `granule types`.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
-mod common;
+use std::fs;
 
-use common::{Folder, assert_golden, model};
+use crate::common::{Folder, assert_golden, model};
 use granule_format::BlockType;
 use granule_reader::isa::Isa;
 
@@ -99,7 +98,7 @@ fn messages_have_colours_on_terminals_alone() {
     }
 }
 
-/// What `docs/program.md` promises of every command.
+/// Every command has `--json`, as `docs/program.md` says, but the one that prints scripts.
 #[test]
 fn every_command_has_json_with_a_schema() {
     let folder = Folder::new();
@@ -107,13 +106,14 @@ fn every_command_has_json_with_a_schema() {
     let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     let commands: Vec<&str> =
         commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    for command in commands.into_iter().filter(|command| *command != "help") {
+    for command in commands.into_iter().filter(|it| !["help", "completions"].contains(it)) {
         let command = if command == "arch" { "arch check" } else { command };
         let help = folder.run(&format!("{command} --help")).ok();
         assert!(help.contains("--json"), "{command}");
     }
     folder.write("a.gguf", model());
-    folder.write("llama.toml", include_str!("../../convert/src/arch/models/llama.toml"));
+    let description = concat!(env!("CARGO_MANIFEST_DIR"), "/../convert/src/arch/models/llama.toml");
+    folder.write("llama.toml", fs::read(description).unwrap());
     folder.write("b.gguf", model());
     for (line, schema) in [
         ("arch check llama.toml --json", "/0/schema"),

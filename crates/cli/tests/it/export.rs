@@ -1,13 +1,10 @@
 //! `granule export`: what a conversion made of a checkpoint becomes that checkpoint again.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Folder, copy_checkpoint};
+use crate::common::{Folder, copy_checkpoint};
 use serde_json::Value;
 
 fn checkpoints() -> PathBuf {

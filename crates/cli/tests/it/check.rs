@@ -1,12 +1,9 @@
 //! `granule check` and `granule explain`
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Folder, assert_golden, gguf, metadata, one_entry, write, write_split_set};
+use crate::common::{Folder, assert_golden, gguf, metadata, one_entry, write, write_split_set};
 use granule_format::check::RULES;
 use granule_format::container::Endian;
 use granule_format::{Draft, Header, Metadata};

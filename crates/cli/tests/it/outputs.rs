@@ -1,8 +1,5 @@
-//! Paths of outputs and inputs that are not what one expects: devices, FIFOs, links, the cache of the hub.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
+//! Paths of outputs and inputs that are not what one expects: devices, FIFOs, links, the cache of
+//! the hub.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use common::{Folder, Ran, model, write_split_set};
+use crate::common::{Folder, Ran, model, write_split_set};
 
 /// A folder with a model, a folder, a FIFO and a socket.
 fn folder() -> Folder {

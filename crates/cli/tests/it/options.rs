@@ -1,14 +1,11 @@
 //! No option is silently ignored: every option of every command, and what is said where it has no
 //! effect.
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use common::{Folder, copy_checkpoint, matrix, model, one_entry, shape, write};
+use crate::common::{Folder, copy_checkpoint, matrix, model, one_entry, shape, write};
 use granule_format::container::Endian;
 use granule_format::{BlockType, Draft};
 

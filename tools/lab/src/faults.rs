@@ -93,8 +93,9 @@ const SITUATIONS: &[Situation] = &[
     },
 ];
 
-/// Quantize a small model again and again, and let one call fail each time: `faults [SITUATION]`. Afterwards each file is
-/// as it was or complete, and nothing else is left but what a run can continue. Needs strace.
+/// Quantize a small model again and again, and let one call fail each time: `faults [SITUATION]`.
+/// Afterwards each file is as it was or complete, and nothing else is left but what a run can
+/// continue. Needs strace.
 pub(crate) fn faults(arguments: &[String]) -> anyhow::Result<()> {
     ensure!(Command::new("strace").arg("-V").output().is_ok(), "strace is missing");
     cargo(&["build", "--release", "-p", "granule"], &[])?;
@@ -229,7 +230,8 @@ impl Bench<'_> {
         }
         let all = done == complete.len();
         ensure!(all || !output.status.success(), "success without all files");
-        // what was complete is not thrown away: that of an earlier run, and sets that have no names yet
+        // what was complete is not thrown away: that of an earlier run, and sets that have no names
+        // yet
         let may_be_left = situation.interrupted || complete.len() > 1;
         for folder in [self.folder, &self.folder.join("disk")] {
             for entry in fs::read_dir(folder)? {

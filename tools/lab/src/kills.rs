@@ -35,8 +35,9 @@ const OLD: &[u8] = b"old";
 /// The mode of the file, which every run keeps.
 const MODE: u32 = 0o640;
 
-/// Kill runs of changing commands for one output: `kills [COUNT [SEED]]`. After each the file is what it was before, or
-/// the whole file that the command makes; a run without `--restart` continues only what the same command has left.
+/// Kill runs of changing commands for one output: `kills [COUNT [SEED]]`. After each the file is
+/// what it was before, or the whole file that the command makes; a run without `--restart`
+/// continues only what the same command has left.
 pub(crate) fn kills(arguments: &[String]) -> anyhow::Result<()> {
     let number = |index: usize| arguments.get(index).map(|text| text.parse::<u64>()).transpose();
     let kills = number(0)?.map_or(KILLS, |kills| kills as usize);
@@ -191,7 +192,8 @@ const INNER: usize = 1024;
 const HEADS: [usize; 3] = [8, 4, 64];
 const TOKENS: usize = 512;
 
-/// A checkpoint with random weights, another description of its architecture, and two importance matrices.
+/// A checkpoint with random weights, another description of its architecture, and two importance
+/// matrices.
 fn make_inputs(folder: &Path) -> anyhow::Result<()> {
     let fixture = root().join("fixtures/checkpoints/llama2-spm-256");
     let model = folder.join("model");

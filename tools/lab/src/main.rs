@@ -7,8 +7,10 @@ mod conformance;
 #[cfg(unix)]
 mod faults;
 mod fuzz;
+mod generate;
 #[cfg(unix)]
 mod kills;
+mod record;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,7 @@ const EXPERIMENTS: &[(&str, Task)] = &[
     #[cfg(unix)]
     ("faults", faults::faults),
     ("fuzz", fuzz::fuzz),
+    ("gen", generate::generate),
     #[cfg(unix)]
     ("kills", kills::kills),
 ];

@@ -13,6 +13,7 @@ use rayon::prelude::*;
 
 use super::{clock, median};
 use crate::conformance::flag;
+use crate::record::Record;
 use xtask::run::root;
 
 /// Time that a measurement should take in a round, in seconds.
@@ -21,7 +22,7 @@ const ROUND: f64 = 0.03;
 /// Bytes of a tensor whose blocks are scanned: more than the caches hold.
 const TENSOR_BYTES: usize = 256 << 20;
 
-/// Makes a header with so many of something.
+/// Makes a header with that many of something.
 type Maker = fn(usize) -> anyhow::Result<Vec<u8>>;
 
 /// How headers can be large.
@@ -33,11 +34,11 @@ const SHAPES: &[(&str, Maker)] = &[
     ("arrays of an array", many_arrays),
 ];
 
-/// Tables of the time that opening and checking take for each byte of metadata, and of the speed of scanning blocks
-/// beside that of reading them: `bench check [--rounds N] [TYPE ...]`.
-pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
+/// Tables of the time that opening and checking take for each byte of metadata, and of the speed of
+/// scanning blocks compared with that of reading them: `bench check [--rounds N] [TYPE ...]`.
+pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Result<()> {
     let rounds = flag(arguments, "--rounds").map_or(Ok(7), str::parse)?;
-    structure(rounds)?;
+    structure(rounds, record)?;
     let named: Vec<BlockType> =
         arguments.iter().filter_map(|name| BlockType::from_name(name)).collect();
     let all = BlockType::ALL.iter().copied().filter(|ty| named.is_empty() || named.contains(ty));
@@ -48,14 +49,14 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
     let mut rng = Rng::with_seed(1);
     let noise: Vec<u8> = (0..1 << 20).map(|_| rng.u8(..)).collect();
     for ty in all {
-        scan(ty, &noise, rounds)?;
+        scan(ty, &noise, rounds, record)?;
     }
     Ok(())
 }
 
-/// Nanoseconds a byte of metadata, with so many and with twice as many of everything; the worst of the committed
-/// files.
-fn structure(rounds: usize) -> anyhow::Result<()> {
+/// Nanoseconds a byte of metadata, with 10,000 and with 20,000 of everything; the worst of
+/// the committed files.
+fn structure(rounds: usize, record: &mut Record) -> anyhow::Result<()> {
     println!(
         "| header with many | bytes | opening, ns a byte | twice as many | checking | twice as many |"
     );
@@ -73,6 +74,14 @@ fn structure(rounds: usize) -> anyhow::Result<()> {
             }
         }
         let [open, open_twice, check, check_twice] = times.map(|mut times| median(&mut times));
+        for (work, count, time) in [
+            ("opening", "10,000", open),
+            ("opening", "20,000", open_twice),
+            ("checking", "10,000", check),
+            ("checking", "20,000", check_twice),
+        ] {
+            record.add(&format!("{work} a header with {count} {name}"), "ns/byte", time, None);
+        }
         println!(
             "| {name} | {} | {open:.2} | {open_twice:.2} | {check:.2} | {check_twice:.2} |",
             files[0].len()
@@ -96,6 +105,7 @@ fn structure(rounds: usize) -> anyhow::Result<()> {
             }
         }
     }
+    record.add("checking the slowest committed file", "ns/byte", worst.0, None);
     println!("\nThe slowest committed file: {:.0} ns a byte ({}).\n", worst.0, worst.1);
     Ok(())
 }
@@ -108,7 +118,7 @@ fn nanoseconds(file: &[u8], work: impl Fn(&[u8])) -> f64 {
 }
 
 /// A row of the table of scans.
-fn scan(ty: BlockType, noise: &[u8], rounds: usize) -> anyhow::Result<()> {
+fn scan(ty: BlockType, noise: &[u8], rounds: usize, record: &mut Record) -> anyhow::Result<()> {
     let file = file_of(ty, noise)?;
     let mut row = format!("| {ty} |");
     for threads in [1, 2] {
@@ -130,6 +140,8 @@ fn scan(ty: BlockType, noise: &[u8], rounds: usize) -> anyhow::Result<()> {
             })));
         }
         let (reading, scanning) = (median(&mut reading), median(&mut scanning));
+        let case = format!("{ty}: scan blocks, {threads} thread{}", ["", "s"][threads - 1]);
+        record.add(&case, "GB/s", scanning, Some(("summing bytes", reading)));
         row += &format!(" {reading:.1} | {scanning:.1} | {:.0} % |", 100.0 * scanning / reading);
     }
     println!("{row}");
@@ -147,7 +159,8 @@ fn sum(bytes: &[u8]) -> u64 {
 
 /// A file with one tensor of valid blocks.
 fn file_of(ty: BlockType, noise: &[u8]) -> anyhow::Result<Vec<u8>> {
-    // blocks that nothing is to be said about, among those of random bytes as far as there are any; else zeros
+    // blocks that nothing is to be said about, among those of random bytes as far as there are any;
+    // else zeros
     let block = ty.block_bytes();
     let valid: Vec<u8> = noise
         .chunks_exact(block)

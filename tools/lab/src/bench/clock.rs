@@ -22,7 +22,8 @@ fn now() -> f64 {
     BEGIN.get_or_init(std::time::Instant::now).elapsed().as_secs_f64()
 }
 
-/// Seconds of a call of `work`, the mean of `times` calls: CPU time if it uses one thread, otherwise that on the wall.
+/// Seconds of a call of `work`, the mean of `times` calls: CPU time if it uses one thread,
+/// otherwise that on the wall.
 pub(super) fn seconds_of(threads: usize, times: u32, mut work: impl FnMut()) -> f64 {
     if threads == 1 {
         return seconds(times, work);

@@ -10,8 +10,10 @@ use granule_reader::isa::Isa;
 use super::{clock, median};
 use crate::conformance::flag;
 use crate::conformance::reference::Reference;
+use crate::record::Record;
 
-/// Values that are encoded at once by the types without a search: 32 MB of `f32`, which come from memory.
+/// Values that are encoded at once by the types without a search: 32 MB of `f32`, which come from
+/// memory.
 const VALUES: usize = 1 << 23;
 
 /// The same for types with a search.
@@ -26,13 +28,15 @@ const ROUND: f64 = 0.03;
 /// Share of the speed of a copy that is enough for the types without a search.
 const SHARE_OF_COPY: f64 = 0.6;
 
-/// A table of the speed of each encoder, with and without importance weights, on weights of a GGUF file with 32-bit or
-/// 16-bit tensors, one thread: `encode --model MODEL.gguf [--rounds N] [TYPE ...]`.
+/// A table of the speed of each encoder, with and without importance weights, on weights of a GGUF
+/// file with 32-bit or 16-bit tensors, one thread: `encode --model MODEL.gguf [--rounds N] [TYPE
+/// ...]`.
 ///
-/// The reference and Granule, with each instruction set, take turns in every round; what counts is CPU time, and of the
-/// rounds the median. Granule's time includes looking for values that are not finite and for blocks that are invalid.
-/// The importance weights are random: squares of numbers spread over about two orders of magnitude.
-pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
+/// The reference and Granule, with each instruction set, take turns in every round; what counts is
+/// CPU time, and of the rounds the median. Granule's time includes looking for values that are not
+/// finite and for blocks that are invalid. The importance weights are random: squares of numbers
+/// spread over about two orders of magnitude.
+pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Result<()> {
     let model = flag(arguments, "--model").context("--model names a GGUF file")?;
     let rounds = flag(arguments, "--rounds").map_or(Ok(7), str::parse)?;
     let named = |ty: BlockType| arguments.iter().any(|name| BlockType::from_name(name) == Some(ty));
@@ -45,6 +49,7 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
     let copy = copy(&all, rounds);
     println!("{} values of {model} in rows of {columns}, medians of {rounds} rounds", all.len());
     println!("a plain copy of the same bytes: {copy:.0} MB/s\n");
+    record.add("copy of 32 MB", "MB/s", copy, None);
     print!("| type | weights | reference, MB/s |");
     sets.iter().for_each(|isa| print!(" {isa}, MB/s | ratio |"));
     println!(" target |\n|---|---|---|{}---|", "---|---|".repeat(sets.len()));
@@ -79,6 +84,8 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
             let mut verdicts = String::new();
             for (isa, speed) in sets.iter().zip(found) {
                 print!(" {speed:.0} | {:.1} |", speed / expected);
+                let case = format!("{}{}", ty.name(), if *weighted { ", importance" } else { "" });
+                record.add_with(isa.name(), &case, "MB/s", speed, Some(("ggml", expected)));
                 if let Some(ratio) = target.for_isa(*isa) {
                     let met = speed >= ratio * expected
                         || (target.or_copy && speed >= SHARE_OF_COPY * copy);

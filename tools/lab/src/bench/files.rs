@@ -11,23 +11,24 @@ use serde_json::json;
 
 use super::median;
 use crate::conformance::flag;
+use crate::record::Record;
 use xtask::run::root;
 
 const HELP: &str = "bench files [--model F16.gguf] [--memory F16.gguf] [--checkpoint FOLDER --converter convert_hf_to_gguf.py]
-    --model FILE              to Q4_K_M, IQ3_S and IQ4_XS, beside the reference's quantizer
-    --memory FILE             to Q4_K_M, beside the reference's quantizer: peak memory
-    --checkpoint FOLDER       to BF16, beside the reference's converter
+    --model FILE              to Q4_K_M, IQ3_S and IQ4_XS, against the reference's quantizer
+    --memory FILE             to Q4_K_M, against the reference's quantizer: peak memory
+    --checkpoint FOLDER       to BF16, against the reference's converter
     --converter FILE          the converter; CONVERTER_PYTHON names its Python, PYTHON that of the quantizer
     --granule FILE            the program (default: target/release/granule)
     --folder FOLDER           where results are written (default: that for temporary files)
     --threads N --rounds N    (default: 2, 5)";
 
-/// Tables of time and peak memory of whole conversions, the programs in turn, files in the page cache, medians of the
-/// rounds. The results of both are compared byte for byte.
+/// Tables of time and peak memory of whole conversions, the programs in turn, files in the page
+/// cache, medians of the rounds. The results of both are compared byte for byte.
 ///
-/// The time of the reference's quantizer is that of its library's call alone, all others are those of the
-/// program from start to end.
-pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
+/// The time of the reference's quantizer is that of its library's call alone, all others are those
+/// of the program from start to end.
+pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Result<()> {
     let path = |name: &str| flag(arguments, name).map(PathBuf::from);
     let number = |name: &str, default: usize| flag(arguments, name).map_or(Ok(default), str::parse);
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
@@ -51,14 +52,14 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
     println!("|---|---|---|---|---|---|---|---|");
     if let Some(model) = model {
         for name in ["Q4_K_M", "IQ3_S", "IQ4_XS"] {
-            bench.quantize(&model, name)?;
+            bench.quantize(&model, name, record)?;
         }
     }
     if let Some(model) = memory {
-        bench.quantize(&model, "Q4_K_M")?;
+        bench.quantize(&model, "Q4_K_M", record)?;
     }
     if let Some((checkpoint, converter)) = checkpoint {
-        bench.convert(&checkpoint, &converter)?;
+        bench.convert(&checkpoint, &converter, record)?;
     }
     Ok(())
 }
@@ -81,8 +82,11 @@ struct Run {
     errors: String,
 }
 
+/// What counts of a run.
+type Measure = fn(&Run) -> f64;
+
 impl Bench {
-    fn quantize(&self, model: &Path, name: &str) -> anyhow::Result<()> {
+    fn quantize(&self, model: &Path, name: &str, record: &mut Record) -> anyhow::Result<()> {
         let file_type = FileType::from_name(name).context("a file type")?;
         let theirs = |output: &Path| {
             let script = root().join("tools/reference/quantize.py");
@@ -95,10 +99,16 @@ impl Bench {
             run.seconds = answer["seconds"].as_f64().context("seconds")?;
             Ok(run)
         };
-        self.compare(model, name, theirs, &["-t", name])
+        let peer = "llama.cpp quantizer";
+        self.compare(model, name, (peer, theirs), &["-t", name], record)
     }
 
-    fn convert(&self, checkpoint: &Path, converter: &Path) -> anyhow::Result<()> {
+    fn convert(
+        &self,
+        checkpoint: &Path,
+        converter: &Path,
+        record: &mut Record,
+    ) -> anyhow::Result<()> {
         let theirs = |output: &Path| {
             let line = [
                 python("CONVERTER_PYTHON"),
@@ -111,7 +121,8 @@ impl Bench {
             ];
             run(&line, "")
         };
-        self.compare(checkpoint, "BF16", theirs, &["--outtype", "bf16"])
+        let peer = "llama.cpp converter";
+        self.compare(checkpoint, "BF16", (peer, theirs), &["--outtype", "bf16"], record)
     }
 
     /// Run both in turn and print a line of the table.
@@ -119,8 +130,9 @@ impl Bench {
         &self,
         from: &Path,
         to: &str,
-        theirs: impl Fn(&Path) -> anyhow::Result<Run>,
+        (peer, theirs): (&str, impl Fn(&Path) -> anyhow::Result<Run>),
         arguments: &[&str],
+        record: &mut Record,
     ) -> anyhow::Result<()> {
         let folder = self.folder.join(format!("granule-bench-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
@@ -140,14 +152,20 @@ impl Bench {
         let same = fs::read(&outputs[0])? == fs::read(&outputs[1])?;
         fs::remove_dir_all(&folder)?;
         let [theirs, ours] = runs;
-        let of = |runs: &[Run], what: fn(&Run) -> f64| {
-            median(&mut runs.iter().map(what).collect::<Vec<_>>())
-        };
-        let (seconds, cpu) = (|run: &Run| run.seconds, |run: &Run| run.cpu_seconds);
-        let peak = |run: &Run| run.peak_bytes / 1e6;
+        let of =
+            |runs: &[Run], what: Measure| median(&mut runs.iter().map(what).collect::<Vec<_>>());
+        let seconds: Measure = |run| run.seconds;
+        let cpu: Measure = |run| run.cpu_seconds;
+        let peak: Measure = |run| run.peak_bytes / 1e6;
+        let case = format!("{}, {to}", from.file_name().unwrap_or_default().display());
+        for (what, unit, measure) in
+            [("time", "s", seconds), ("CPU time", "s", cpu), ("peak memory", "MB", peak)]
+        {
+            let other = Some((peer, of(&theirs, measure)));
+            record.add(&format!("{case}: {what}"), unit, of(&ours, measure), other);
+        }
         println!(
-            "| {}, {to} | {:.2} | {:.2} | {:.1} | {:.2} | {:.2} | {:.0} | {:.0} |{}",
-            from.file_name().unwrap_or_default().display(),
+            "| {case} | {:.2} | {:.2} | {:.1} | {:.2} | {:.2} | {:.0} | {:.0} |{}",
             of(&theirs, seconds),
             of(&ours, seconds),
             of(&theirs, seconds) / of(&ours, seconds),

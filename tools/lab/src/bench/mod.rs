@@ -1,4 +1,6 @@
-//! Measuring Granule beside the live reference, in one run on one machine. Most need what `conformance` needs.
+//! Measuring Granule and the live reference in one run on one machine. Most of it needs what
+//! `conformance` needs. The figures are printed as tables and added to the records in
+//! `benches/record`.
 
 mod check;
 mod clock;
@@ -10,19 +12,28 @@ mod reader;
 
 use anyhow::bail;
 
+use crate::record::Record;
+
+/// A measurement, called with the arguments after its name.
+type Measure = fn(&[String], &mut Record) -> anyhow::Result<()>;
+
 /// What can be measured: name, function, help.
-const BENCHES: &[(&str, crate::Task, &str)] = &[
+const BENCHES: &[(&str, Measure, &str)] = &[
     ("check", check::measure, "opening and checking headers, scanning blocks (needs no reference)"),
     ("encode", encode::measure, "every encoder on real weights, for each instruction set"),
     ("files", files::measure, "whole conversions: time and peak memory"),
-    ("reader", reader::measure, "decoding, products and opening files, also beside candle"),
+    ("reader", reader::measure, "decoding, products and opening files, against candle too"),
 ];
 
 /// Run the measurement that is named first.
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let name = arguments.first().map_or("", String::as_str);
     match BENCHES.iter().find(|(bench, ..)| *bench == name) {
-        Some((_, measure, _)) => measure(&arguments[1..]),
+        Some((_, measure, _)) => {
+            let mut record = Record::begin(name, &arguments[1..]);
+            measure(&arguments[1..], &mut record)?;
+            record.write()
+        }
         None => {
             for (name, _, help) in BENCHES {
                 println!("  {name:<10} {help}");

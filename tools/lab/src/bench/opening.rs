@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 
 use super::peer::Peer;
 use super::{clock, median};
+use crate::record::Record;
 
-/// Openings in one process behind the first, whose mean is taken. The file is closed before it is opened again.
+/// Openings in one process after the first, whose mean is taken. The file is closed before it is
+/// opened again.
 const TIMES: u32 = 10;
 
 /// A table of time and memory of opening a file, by fresh processes in turn.
-pub(super) fn compare(path: &Path, rounds: usize) -> anyhow::Result<()> {
+pub(super) fn compare(path: &Path, rounds: usize, record: &mut Record) -> anyhow::Result<()> {
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     let request = json!({ "work": "open", "path": path, "times": TIMES });
     for _ in 0..rounds {
@@ -42,13 +44,16 @@ pub(super) fn compare(path: &Path, rounds: usize) -> anyhow::Result<()> {
             ("seconds" | "first", false) => "10, missed",
             _ => "",
         };
+        let (what, unit) = name.rsplit_once(", ").context("the unit comes last")?;
+        record.add(&format!("opening: {what}"), unit, ours, Some(("ggml", theirs)));
         println!("| {name} | {theirs:.2} | {ours:.2} | {ratio:.1} | {aim} |");
     }
     println!();
     Ok(())
 }
 
-/// Open a file in this process, which has done nothing else, and print what `compute.py` answers to `open`.
+/// Open a file in this process, which has done nothing else, and print what `compute.py` answers to
+/// `open`.
 pub(super) fn alone(path: &Path) -> anyhow::Result<()> {
     let before = memory("VmRSS")?;
     fs::write("/proc/self/clear_refs", "5")?; // the peak starts anew

@@ -1,4 +1,5 @@
-//! Other implementations in processes of their own, which answer a line of JSON with a line of JSON.
+//! Other implementations in processes of their own, which answer a line of JSON with a line of
+//! JSON.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

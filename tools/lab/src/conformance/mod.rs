@@ -1,5 +1,5 @@
-//! Comparing Granule with the live reference. Needs the reference library and Python with numpy; see the head of
-//! `tools/reference/blocks.py`.
+//! Comparing Granule with the live reference. Needs the reference library and Python with numpy;
+//! see the head of `tools/reference/blocks.py`.
 
 mod blocks;
 mod checkpoints;
@@ -44,7 +44,7 @@ pub(crate) fn conformance(arguments: &[String]) -> anyhow::Result<()> {
     }
 }
 
-/// The value behind a flag: `--values 1000`.
+/// The value after a flag: `--values 1000`.
 pub(crate) fn flag<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
     let at = arguments.iter().position(|argument| argument == name)?;
     arguments.get(at + 1).map(String::as_str)

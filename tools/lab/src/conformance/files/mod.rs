@@ -29,10 +29,12 @@ use xtask::run::root;
 
 /// Compare whole files: `files [MODEL.gguf ...]`.
 ///
-/// Always: narrow models shaped like well-known ones, with random weights, every file type, with and without an
-/// importance matrix, with options; and the plans for their true shapes. `--shapes a,b` or `--shapes all` names models of
-/// `fixtures/type-choice/` to take the shapes of. Files that are given are compared too: some types as a whole, all types with the
-/// first block alone; and the validator must have nothing to say about the whole files. `--seed N` draws other weights, `--all` shows every case.
+/// Always: narrow models shaped like well-known ones, with random weights, every file type, with
+/// and without an importance matrix, with options; and the plans for their true shapes. `--shapes
+/// a,b` or `--shapes all` names models of `fixtures/type-choice/` to take the shapes of. Files that
+/// are given are compared too: some types as a whole, all types with the first block alone; and the
+/// validator must have nothing to say about the whole files. `--seed N` draws other weights,
+/// `--all` shows every case.
 pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     let seed = flag(arguments, "--seed").map_or(Ok(1), str::parse)?;
     let shapes = match flag(arguments, "--shapes") {

@@ -1,4 +1,5 @@
-//! Models to quantize: the shapes of well-known ones from `fixtures/type-choice/`, true or narrow, with random weights.
+//! Models to quantize: the shapes of well-known ones from `fixtures/type-choice/`, true or narrow,
+//! with random weights.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -18,7 +19,8 @@ use xtask::run::root;
 const ROWS: u64 = 2;
 const MATRICES: u64 = 4;
 
-/// Rows up to this length stay as they are in a narrow model; others keep what is left of a division by 256.
+/// Rows up to this length stay as they are in a narrow model; others keep what is left of a
+/// division by 256.
 const LONGEST_ROW: u64 = 1100;
 
 /// The models that are compared unless others are named; DeepSeek-V3 is made of a smaller relative.
@@ -68,7 +70,8 @@ impl Shapes {
         Ok(Self { metadata, tensors: tensors.context("tensors")? })
     }
 
-    /// 61 blocks, 256 experts and a compressed query in place of DeepSeek-V2-Lite's 27, 64 and a plain one.
+    /// 61 blocks, 256 experts and a compressed query in place of DeepSeek-V2-Lite's 27, 64 and a
+    /// plain one.
     fn into_deepseek_v3(mut self) -> Self {
         for (key, number) in [
             ("block_count", 61_u32),
@@ -108,7 +111,8 @@ impl Shapes {
         self
     }
 
-    /// The same model with few and short rows, without tensors of four dimensions, which the reference aborts on.
+    /// The same model with few and short rows, without tensors of four dimensions, which the
+    /// reference aborts on.
     pub(super) fn narrow(mut self) -> Self {
         self.tensors
             .retain(|(_, dimensions, _)| dimensions.iter().skip(3).all(|length| *length == 1));

@@ -1,4 +1,5 @@
-//! The reference's quantizer in a process of its own; the protocol is in `tools/reference/quantize.py`.
+//! The reference's quantizer in a process of its own; the protocol is in
+//! `tools/reference/quantize.py`.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

@@ -1,4 +1,4 @@
-//! Files in which one thing is large: what a reader takes too much time or memory for, it does
+//! Files in which one thing is large. If a reader takes too much time or memory for it, it does
 //! here.
 
 use granule_format::container::Endian;
@@ -137,7 +137,7 @@ fn numbers(count: usize) -> Vec<u8> {
     file
 }
 
-/// Text that is no text, in one value.
+/// A string that is not UTF-8, in one value.
 fn faults(count: usize) -> Vec<u8> {
     let mut file = array(8, count);
     for _ in 0..count {

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 
 use xtask::run::{cargo, program_of_release, root};
 
-/// Calls with which a file is looked at, opened, read, written, put in its place and made to last.
+/// System calls that inspect, open, read, write, rename and flush files.
 const CALLS: &[&str] = &[
     "statx",
     "readlink",
@@ -33,7 +33,7 @@ const CALLS: &[&str] = &[
 /// How they fail.
 const ERRORS: &[&str] = &["EIO", "ENOSPC"];
 
-/// What the files hold that a conversion is to replace.
+/// The contents of the files that a conversion replaces.
 const OLD: &[u8] = b"old";
 
 /// A conversion, what there is before, and the files that it writes.
@@ -172,7 +172,7 @@ impl Bench<'_> {
         command.current_dir(self.folder).output().context("strace")
     }
 
-    /// What a run leaves that Ctrl-C ends after some rows.
+    /// The leftovers of a run that Ctrl-C ends after some rows.
     fn interrupt(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         self.prepare(&[])?;
         let signal = "inject=pwrite64:signal=SIGINT:when=12".to_owned();

@@ -15,18 +15,18 @@ use xtask::run::{has_subcommand, program, root};
 /// Executions of a target, unless `--runs` says another number.
 const RUNS: u64 = 100_000;
 
-/// Bytes that the committed corpus of a target may have.
+/// The most bytes in the committed corpus of a target.
 const MOST_CORPUS_BYTES: u64 = 64 << 10;
 
-/// Files that it may have.
+/// The most files in it.
 const MOST_CORPUS_FILES: usize = 100;
 
 /// Run targets: `fuzz [TARGET ...] [--runs N] [--minimize]`.
 ///
 /// Targets that reach `unsafe` run under AddressSanitizer if there is a nightly toolchain, the
 /// others without a sanitizer. The inputs that are found are kept in `fuzz/corpus`, which is not
-/// committed. `--minimize` chooses those that cover everything that is covered, for
-/// `fixtures/fuzz`. What breaks the program is left in `fuzz/artifacts`.
+/// committed. `--minimize` chooses a subset with the same coverage for `fixtures/fuzz`. Inputs that
+/// break the program are left in `fuzz/artifacts`.
 pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
     if !has_subcommand("fuzz") {
         bail!("cargo-fuzz is missing: `cargo install cargo-fuzz`");
@@ -99,7 +99,7 @@ fn run(target: &Target, runs: u64) -> anyhow::Result<String> {
     Ok(format!("| {} | {sanitizer} | {executions} | {seconds} | {inputs} | 0 |", target.name))
 }
 
-/// Choose inputs that cover what all of them cover, and replace the committed ones.
+/// Choose inputs with the coverage of all of them, and replace the committed ones.
 fn choose(target: &Target) -> anyhow::Result<()> {
     let chosen = root().join("fuzz/corpus").join(format!("{}.chosen", target.name));
     let all = root().join("fuzz/corpus").join(target.name);

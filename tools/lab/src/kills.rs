@@ -29,7 +29,7 @@ const COMMANDS: &[&[&str]] = &[
     &["-t", "Q2_K", "--token-embedding-type", "Q8_0"],
 ];
 
-/// What a file may hold besides the result of a command.
+/// The contents of a file before any command.
 const OLD: &[u8] = b"old";
 
 /// The mode of the file, which every run keeps.
@@ -57,7 +57,7 @@ struct Bench {
     folder: PathBuf,
 }
 
-/// What came of the runs.
+/// Counts of how the runs ended.
 #[derive(Default)]
 struct Counts {
     killed: usize,

@@ -8,7 +8,7 @@ use xtask::run::{cargo, root};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 
-/// What Debian installs, and what is needed of it.
+/// Files that must exist, and the Debian packages that install them.
 const NEEDED: &[(&str, &str)] = &[
     (COMPILER, "rustc-web"),
     ("/usr/bin/aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu and libc6-dev-arm64-cross"),

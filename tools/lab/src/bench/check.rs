@@ -16,7 +16,7 @@ use crate::conformance::flag;
 use crate::record::Record;
 use xtask::run::root;
 
-/// Time that a measurement should take in a round, in seconds.
+/// The time of a measurement in a round, in seconds.
 const ROUND: f64 = 0.03;
 
 /// Bytes of a tensor whose blocks are scanned: more than the caches hold.
@@ -148,7 +148,7 @@ fn scan(ty: BlockType, noise: &[u8], rounds: usize, record: &mut Record) -> anyh
     Ok(())
 }
 
-/// The sum of the 64-bit numbers that bytes are: what reads memory and does next to nothing.
+/// The sum of the bytes as 64-bit numbers: reads memory and does next to nothing else.
 fn sum(bytes: &[u8]) -> u64 {
     bytes
         .as_chunks()

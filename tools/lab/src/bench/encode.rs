@@ -22,10 +22,10 @@ const VALUES_SEARCH: usize = 1 << 19;
 /// The same for types that the reference encodes slowly.
 const VALUES_SLOW: usize = 1 << 17;
 
-/// CPU time that one of them should take in a round, in seconds.
+/// The CPU time of each contestant in a round, in seconds.
 const ROUND: f64 = 0.03;
 
-/// Share of the speed of a copy that is enough for the types without a search.
+/// The share of a copy's speed that is enough for types without a search.
 const SHARE_OF_COPY: f64 = 0.6;
 
 /// A table of the speed of each encoder, with and without importance weights, on weights of a GGUF
@@ -98,7 +98,7 @@ pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Resu
     Ok(())
 }
 
-/// What is encoded.
+/// The input of an encoder.
 struct Input<'a> {
     ty: BlockType,
     values: &'a [f32],
@@ -160,7 +160,7 @@ fn copy(values: &[f32], rounds: usize) -> f64 {
     values.len() as f64 * 4e-6 / median(&mut seconds)
 }
 
-/// What a type is meant to reach, as ratios to the reference.
+/// The target of a type, as ratios to the reference.
 struct Target {
     name: &'static str,
     avx512: f64,

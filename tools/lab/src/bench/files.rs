@@ -71,7 +71,7 @@ struct Bench {
     rounds: usize,
 }
 
-/// What a run of a program took, as `tools/reference/measure.py` says.
+/// The cost of a run of a program, as `tools/reference/measure.py` prints it.
 #[derive(Deserialize)]
 struct Run {
     code: i32,
@@ -82,7 +82,7 @@ struct Run {
     errors: String,
 }
 
-/// What counts of a run.
+/// A figure of a run.
 type Measure = fn(&Run) -> f64;
 
 impl Bench {

@@ -48,7 +48,7 @@ impl Peer {
         Ok(Self { name: name.to_owned(), _process: process, to, from })
     }
 
-    /// The answer; none if the peer says that it is without what was asked for.
+    /// The answer; `None` if the peer cannot do what was asked for.
     pub(super) fn ask(&mut self, request: &Value) -> anyhow::Result<Option<Value>> {
         writeln!(self.to, "{request}")?;
         let mut line = String::new();

@@ -29,7 +29,7 @@ const HELP: &str = "bench reader [--products] [--decode] [--open FILE.gguf] [--c
 /// Vectors of a batch.
 const BATCH: usize = 64;
 
-/// Time that each should take in a round, in seconds.
+/// The time of each contestant in a round, in seconds.
 const ROUND: f64 = 0.05;
 
 /// Rows that are encoded; they are repeated.
@@ -398,7 +398,7 @@ fn pool(threads: usize) -> anyhow::Result<ThreadPool> {
     Ok(ThreadPoolBuilder::new().num_threads(threads).build()?)
 }
 
-/// What products are meant to reach, as a ratio to the better of the others.
+/// The target of products, as a ratio to the better of the others.
 fn aim(ty: BlockType) -> Option<f64> {
     use BlockType as T;
     match ty {

@@ -19,7 +19,7 @@ use xtask::run::{cargo, root};
 /// which makes them, is not correctly rounded.
 const ONE_ULP: &[&str] = &[".ssm_a"];
 
-/// What a checkpoint is quantized to in one pass with `--two-steps`.
+/// The types for `--two-steps`.
 const TWO_STEPS: &[&str] = &["Q4_K_M", "IQ4_XS"];
 
 /// Compare conversions: `checkpoints [--corpus FOLDER] [--real FOLDER] [--packages FOLDER] [--only
@@ -28,9 +28,9 @@ const TWO_STEPS: &[&str] = &["Q4_K_M", "IQ4_XS"];
 /// The corpus (`fixtures` without the option) holds `checkpoints/NAME/` with the reference's
 /// results in `expected/`, `vocab-only/` with tokenizers of full size, some from npm packages (`npm
 /// install --prefix FOLDER NAME@VERSION`), and `real/index.json` with the results for checkpoints
-/// that are rebuilt in the folder of `--real`. `--two-steps` quantizes each in one pass, too,
-/// and compares with what the reference's quantizer, which has to be at hand, makes of the 16-bit
-/// file.
+/// that are rebuilt in the folder of `--real`. `--two-steps` also quantizes each in one pass
+/// and compares the result with the reference's quantizer run on the 16-bit file; it needs the
+/// reference's library.
 pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     let corpus = flag(arguments, "--corpus").map_or_else(|| root().join("fixtures"), PathBuf::from);
     let only = flag(arguments, "--only").unwrap_or("");
@@ -317,7 +317,7 @@ struct Row {
     cases: usize,
     same: usize,
     time: Duration,
-    /// What is to be said, and about which cases.
+    /// Notes, and the cases that they are about.
     notes: Vec<(String, Vec<String>)>,
 }
 
@@ -335,7 +335,7 @@ impl Row {
     }
 }
 
-/// How a note begins that is no failure.
+/// The prefix of a note that is no failure.
 const AS_EXPECTED: &str = "but for";
 
 /// How the files in `outputs` differ from those of the case; a bounded difference begins with

@@ -15,7 +15,7 @@ pub(crate) struct Reference {
     from: BufReader<ChildStdout>,
 }
 
-/// What the reference makes of a matrix.
+/// The reference's result for a matrix.
 pub(crate) struct Encoded {
     /// The blocks, row after row.
     pub(crate) blocks: Vec<u8>,
@@ -52,7 +52,7 @@ impl Reference {
         self.encode_often(ty, values, columns, weights, 1)
     }
 
-    /// Encode rows of `columns` values several times; the time is that of one of them.
+    /// Encode rows of `columns` values several times; the time is the mean of one run.
     pub(crate) fn encode_often(
         &mut self,
         ty: BlockType,

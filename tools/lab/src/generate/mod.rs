@@ -1,4 +1,4 @@
-//! Files that are made from the code and from records.
+//! Files made from the code and from records.
 
 mod chart;
 mod man;

@@ -7,7 +7,7 @@ use anyhow::bail;
 use super::Outcome;
 use xtask::run::{cargo, root};
 
-/// A crate that has to build in another way than `cargo build` builds it.
+/// A build of a crate that differs from `cargo build`.
 struct Build {
     package: &'static str,
     arguments: &'static [&'static str],

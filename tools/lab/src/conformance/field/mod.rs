@@ -1,5 +1,5 @@
-//! Situations from the field: inputs that people meet, made by a script each, and what has to
-//! come of every command that is run on them.
+//! Situations from the field: inputs that people meet, each made by a script, and the expected
+//! result //! of every command that runs on them.
 
 mod steps;
 
@@ -34,7 +34,7 @@ struct Step {
     then: &'static [Then],
 }
 
-/// What is looked at after a command.
+/// The checks after a command.
 enum Then {
     /// `granule check {out}` has nothing to say.
     Clean,
@@ -187,7 +187,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Run a command line. Its exit status, and all that it printed.
+    /// Run a command line; returns its exit status and everything it printed.
     fn granule(
         &self,
         command: &str,

@@ -212,7 +212,7 @@ pub(super) const STEPS: &[Step] = &[
     converts("yarn-minimal", "convert {in}/model -t Q8_0 -o {out}", &[], &[Then::Clean]),
 ];
 
-/// What the reference makes of checkpoints without `model.` in front of names.
+/// The reference's results for checkpoints whose names lack the prefix `model.`.
 const HEADLESS: [&[Then]; 7] = [
     &[Then::Clean, Then::Reference("headless-Qwen3-tiny-bpe")],
     &[Then::Clean, Then::Reference("headless-llama2-spm-256")],

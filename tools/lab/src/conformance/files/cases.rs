@@ -1,4 +1,4 @@
-//! What is asked for.
+//! The cases: types and options.
 
 use granule_convert::Recipe;
 use granule_convert::recipe::{parse_layers, parse_tensor_type};
@@ -103,7 +103,7 @@ fn base(file_type: FileType) -> Recipe {
 }
 
 impl Case {
-    /// What tells it from the others, in short.
+    /// A short name that tells it from the others.
     pub(super) fn label(&self) -> String {
         let recipe = &self.recipe;
         let mut label = recipe.file_type.name().to_owned();

@@ -88,7 +88,7 @@ struct Row {
     granule: Duration,
 }
 
-/// What became of a case.
+/// The outcome of a case.
 enum Verdict {
     Same(u64),
     BothRefuse,
@@ -372,7 +372,7 @@ impl Bench {
     }
 }
 
-/// Quantize with Granule; the files that it wrote.
+/// Quantize with Granule; returns the files that it wrote.
 fn granule(
     input: &Path,
     output: &Path,

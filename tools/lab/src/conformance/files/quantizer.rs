@@ -26,7 +26,7 @@ struct Running {
     from: BufReader<ChildStdout>,
 }
 
-/// What the reference made of a request.
+/// The reference's answer to a request.
 #[derive(Deserialize)]
 pub(in crate::conformance) struct Outcome {
     /// Its status; 0 if all went well.

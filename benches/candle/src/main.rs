@@ -1,9 +1,9 @@
-//! Products with quantized weights by candle, as a process: each line of standard input is a [`Request`] in JSON, each
-//! line of standard output an answer: `{"seconds": S}`, `{"without": TYPE}` if candle has no such type, or
-//! `{"error": TEXT}`.
+//! Products with quantized weights by candle, as a process: each line of standard input is a
+//! [`Request`] in JSON, each line of standard output an answer: `{"seconds": S}`, `{"without":
+//! TYPE}` if candle has no such type, or `{"error": TEXT}`.
 //!
-//! Run with `RAYON_NUM_THREADS` and `CANDLE_NUM_THREADS`; compile with `RUSTFLAGS=-Ctarget-cpu=native`, without which
-//! candle is slow.
+//! Run with `RAYON_NUM_THREADS` and `CANDLE_NUM_THREADS`; compile with
+//! `RUSTFLAGS=-Ctarget-cpu=native`, without which candle is slow.
 
 use std::borrow::Cow;
 use std::fs;

@@ -1,5 +1,4 @@
-//! What to do about an error that says only what is wrong. The advice is never the command that
-//! failed.
+//! Advice on errors that only say what is wrong. It never suggests the command that failed.
 
 use std::error::Error;
 use std::fs;
@@ -9,7 +8,7 @@ use std::path::Path;
 use granule_format::ErrorKind;
 use granule_format::check::FileKind;
 
-/// A line of advice on an error of `command`, where there is one.
+/// A line of advice on an error of `command`, if there is any.
 pub(crate) fn on(error: &(dyn Error + 'static), command: &str) -> Option<String> {
     if let Some(error) = error.downcast_ref::<granule_convert::Error>() {
         return match error {
@@ -44,7 +43,7 @@ fn on_io(path: &Path, error: &io::Error) -> Option<String> {
     }
 }
 
-/// A folder was named where a GGUF file is wanted.
+/// Advice on a folder that was named in place of a GGUF file.
 fn on_folder(folder: &Path) -> String {
     let mut names: Vec<String> = fs::read_dir(folder)
         .into_iter()
@@ -67,7 +66,7 @@ fn on_folder(folder: &Path) -> String {
     "There is no GGUF file in the folder.".to_owned()
 }
 
-/// A file that is not a GGUF file.
+/// Advice on a file that is not a GGUF file.
 fn on_kind(path: &Path, command: &str) -> Option<String> {
     let mut first = Vec::new();
     granule_reader::file::open(path).ok()?.take(4096).read_to_end(&mut first).ok()?;

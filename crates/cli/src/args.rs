@@ -1,8 +1,8 @@
-//! The command line as a whole: the list of commands.
+//! The command line as a whole.
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
-use crate::cmd;
+use crate::cmd::Command;
 
 /// Convert, inspect and check GGUF files.
 #[derive(Debug, Parser)]
@@ -17,32 +17,4 @@ use crate::cmd;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// The table of commands: one file each in `cmd/`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Arch(cmd::arch::Args),
-    Check(cmd::check::Args),
-    #[command(visible_alias = "quantize")]
-    Convert(Box<cmd::convert::Args>),
-    Explain(cmd::explain::Args),
-    Export(cmd::export::Args),
-    Inspect(cmd::inspect::Args),
-    Types(cmd::types::Args),
-}
-
-impl Command {
-    /// Its name on the command line.
-    pub(crate) const fn name(&self) -> &'static str {
-        match self {
-            Self::Arch(_) => "arch",
-            Self::Check(_) => "check",
-            Self::Convert(_) => "convert",
-            Self::Explain(_) => "explain",
-            Self::Export(_) => "export",
-            Self::Inspect(_) => "inspect",
-            Self::Types(_) => "types",
-        }
-    }
 }

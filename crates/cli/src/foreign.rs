@@ -1,20 +1,19 @@
-//! Options and commands of other programs, which users of those programs will try: what to do in
-//! Granule.
+//! Options and commands of other programs, and what their users do in Granule instead.
 //!
-//! A name in this table is answered with its own sentence, never with the known name nearest to it.
+//! A name in this table gets its own answer instead of a suggestion of a similar name.
 
 use Answer::{Instead, Planned};
 
-/// What to say.
+/// The answer.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
-    /// Granule cannot do it yet; what is done, or can be done, until then.
+    /// Granule cannot do it yet; what to do until then.
     Planned(&'static str),
-    /// Granule does it in another way: which.
+    /// Granule does it in another way; how.
     Instead(&'static str),
 }
 
-/// Options of one command with one answer.
+/// Options of one command that have the same answer.
 #[derive(Debug)]
 struct Row {
     command: &'static str,
@@ -209,16 +208,28 @@ const COMMANDS: &[(&[&str], Answer)] = &[
     ),
 ];
 
-/// What to say about an option that `command` does not have, if another program has it.
+/// The answer to an option that `command` lacks, if another program has it.
 pub(crate) fn option(command: &str, option: &str) -> Option<String> {
     let row = OPTIONS.iter().find(|row| row.command == command && row.options.contains(&option))?;
     Some(sentence(&format!("{option} of `granule {command}`"), row.answer))
 }
 
-/// What to say about a command that does not exist, if another program has one of its name.
+/// The answer to a command that does not exist, if another program has it.
 pub(crate) fn command(name: &str) -> Option<String> {
     let (_, answer) = COMMANDS.iter().find(|(names, _)| names.contains(&name))?;
     Some(sentence(&format!("`granule {name}`"), *answer))
+}
+
+/// Options of `convert` and commands that other programs have and Granule lacks: names, and what to
+/// do until it has them.
+#[cfg(test)]
+pub(crate) fn planned() -> impl Iterator<Item = (&'static [&'static str], &'static str)> {
+    let of_convert = OPTIONS.iter().filter(|row| row.command == "convert");
+    let options = of_convert.map(|row| (row.options, row.answer));
+    options.chain(COMMANDS.iter().copied()).filter_map(|(names, answer)| match answer {
+        Planned(meanwhile) => Some((names, meanwhile)),
+        Instead(_) => None,
+    })
 }
 
 fn sentence(what: &str, answer: Answer) -> String {

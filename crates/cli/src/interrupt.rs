@@ -1,4 +1,4 @@
-//! Stopping in good order when the user presses Ctrl-C, the terminal goes away or the system asks for it.
+//! Clean shutdown on Ctrl-C, on a closed terminal and when the system asks for it.
 
 use std::io;
 use std::sync::Arc;
@@ -9,28 +9,28 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// What ends a run in good order.
+/// The signals that end a run cleanly.
 const SIGNALS: &[i32] = &[
     SIGINT,
     SIGTERM,
-    // where it cannot be told whether `nohup` has it ignored, it keeps its meaning: it ends the program, and what that
-    // leaves can be continued just the same
+    // where it cannot be told whether `nohup` has it ignored, it keeps its meaning: it ends the
+    // program, and what that leaves can be continued just the same
     #[cfg(target_os = "linux")]
     SIGHUP,
 ];
 
-/// The exit status of a program that a signal has ended is this and the signal's number.
+/// Added to the number of a signal, the exit status of a program that it ended.
 const SIGNALLED: i32 = 128;
 
-/// The signal that came, 0 before.
+/// The signal that arrived, or 0.
 static CAME: std::sync::LazyLock<Arc<AtomicUsize>> = std::sync::LazyLock::new(Arc::default);
 
-/// A flag that is set when a signal asks the program to end. The second one ends it at once. Signals that are ignored, by
-/// `nohup` or in the background of a shell, stay so.
+/// A flag that is set when a signal asks the program to end. The second one ends it at once.
+/// Signals that `nohup` or a shell's background ignores stay ignored.
 pub(crate) fn flag() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in SIGNALS.iter().filter(|signal| !is_ignored(**signal)) {
-        // where it cannot be caught, it ends the program
+        // a signal that cannot be caught ends the program
         let _ = handle(*signal, &stop);
     }
     stop
@@ -42,7 +42,8 @@ fn handle(signal: i32, stop: &Arc<AtomicBool>) -> io::Result<()> {
     flag::register(signal, Arc::clone(stop)).map(|_| ())
 }
 
-/// The exit status for an error if it is that a signal came: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+/// The exit status for an error that a signal caused: 130 for Ctrl-C, 143 for SIGTERM, 129 for
+/// SIGHUP.
 pub(crate) fn status(error: &anyhow::Error) -> Option<u8> {
     let interrupted =
         matches!(error.downcast_ref(), Some(granule_convert::Error::Interrupted { .. }));

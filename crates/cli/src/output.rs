@@ -1,4 +1,4 @@
-//! What goes to the terminal: standard output, failures, tables, numbers for people.
+//! Output on the terminal: results, messages, tables, numbers for people.
 
 use std::io::{self, Write};
 
@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::advice;
 
-/// The number under `schema` in the JSON of every command, as `docs/program.md` describes it. What
-/// only gains keys keeps its number.
+/// The number under `schema` in the JSON of every command, as `docs/program.md` describes it. A
+/// document that only gains keys keeps its number.
 pub(crate) const SCHEMA: u32 = 1;
 
 /// Write to standard output. A reader that has seen enough and closed the pipe (`| head`) is no
@@ -34,33 +34,32 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&(serde_json::to_string_pretty(value)? + "\n"))
 }
 
-/// Say on standard error why `command` failed: what is wrong, and on a second line what to do about
-/// it.
+/// Report on standard error why `command` failed: what is wrong, and on a second line what to do.
 pub(crate) fn report_failure(error: &anyhow::Error, command: &str) {
     report_error(&failure_text(error, command));
 }
 
-/// Say on standard error what is wrong; the text may have several lines.
+/// Report an error on standard error; the text may have several lines.
 pub(crate) fn report_error(text: &str) {
     let lines: Vec<String> = text.split('\n').map(printable).collect();
     say("error", "\x1b[1;31m", &lines.join("\n"));
 }
 
-/// Say on standard error what is odd but no failure.
+/// Report on standard error something odd that is not a failure.
 pub(crate) fn warn(text: &str) {
     say("warning", "\x1b[1;33m", &printable(text));
 }
 
-/// The one form of all messages: `granule: error: ...`. The word has a colour where standard error
-/// is a terminal that wants it.
+/// The one form of all messages: `granule: error: ...`. The word is coloured if standard error is a
+/// terminal, unless `NO_COLOR` is set.
 fn say(word: &str, colour: &str, text: &str) {
-    // nothing is left to be done where standard error cannot be written either
+    // if standard error cannot be written either, there is nothing left to do
     let _ = writeln!(anstream::stderr().lock(), "granule: {colour}{word}:\x1b[0m {text}");
 }
 
 /// The error and its causes, then what to do.
 fn failure_text(error: &anyhow::Error, command: &str) -> String {
-    let mut text = in_words(error);
+    let mut text = format!("{error:#}");
     if let Some(advice) = error.chain().find_map(|cause| advice::on(cause, command)) {
         text += "\n";
         text += &advice;
@@ -73,23 +72,8 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "granule: {}", printable(text));
 }
 
-/// The error and its causes; causes that the text before already tells are left out.
-pub(crate) fn in_words(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.contains(&cause) {
-            continue;
-        }
-        if !text.is_empty() {
-            text += ": ";
-        }
-        text += &cause;
-    }
-    text
-}
-
-/// The text with everything escaped that could act on a terminal: names and values come from
-/// files that anybody may have written.
+/// The text with control characters escaped: names and values come from files that anybody may have
+/// written.
 pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -137,7 +121,7 @@ fn scaled(number: u64, unit: &str) -> String {
     format!("{value:.digits$} {prefix}{unit}")
 }
 
-/// Where the cells of a column stand.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
@@ -168,7 +152,7 @@ impl Table {
     /// Widest column in characters; longer cells push the rest of their line to the right.
     const WIDEST: usize = 100;
 
-    /// The table as text, each line with two blanks in front and none at the end.
+    /// The table as text, each line indented by two blanks, without trailing blanks.
     pub(crate) fn render(&self) -> String {
         let width = |column: usize| {
             self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
@@ -217,15 +201,6 @@ mod tests {
     fn nothing_from_a_file_acts_on_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\r\n\u{202e}ä\"'\\"), "a\\u{1b}[2Jb\\r\\n\\u{202e}ä\"'\\");
         assert_eq!(abridged("äöü", 2), "äö...");
-    }
-
-    #[test]
-    fn causes_are_told_once() {
-        let error = anyhow::anyhow!("the disk is full").context("x.gguf: the disk is full");
-        assert_eq!(
-            failure_text(&error.context("converting"), "convert"),
-            "converting: x.gguf: the disk is full"
-        );
     }
 
     #[test]

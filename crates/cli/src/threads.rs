@@ -1,22 +1,22 @@
-//! How many threads to work with: `-j`.
+//! The number of threads: `-j`.
 
 use std::num::NonZero;
 use std::thread::available_parallelism;
 
 use crate::output;
 
-/// Most threads for each core, and on few cores. More only cost memory: a thread holds rows of its
-/// own.
+/// The most threads for each core, and on few cores. More only cost memory, because each holds
+/// rows.
 const FOR_EACH_CORE: usize = 4;
 const ON_FEW_CORES: usize = 64;
 
-/// A number of threads as it was typed.
+/// Parse a number of threads.
 pub(crate) fn parse(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| format!("{text:?} is not a number of threads"))
 }
 
-/// The number of threads that was asked for: `None` for one for each core, which 0 asks for, too. A
-/// number beyond reason is cut, with a warning unless it is to be `quiet`.
+/// The number of threads to use; `None` stands for one for each core, as 0 does. An unreasonable
+/// number is reduced, with a warning unless `quiet`.
 pub(crate) fn bounded(wanted: Option<usize>, quiet: bool) -> Option<usize> {
     let cores = available_parallelism().map_or(1, NonZero::get);
     let (threads, warning) = bounded_for(wanted, cores);

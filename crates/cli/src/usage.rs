@@ -1,32 +1,41 @@
-//! The command line as it was typed: what it asks for, or what is wrong with it.
+//! Parsing the command line: the command, or what is wrong.
 //!
-//! What `clap` finds wrong is said in the program's own form: what, and either what was probably
-//! meant or how the command is used.
+//! Errors of `clap` take the program's own form: what is wrong, then either a suggestion or the
+//! usage.
 
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use granule_checkpoint::nearest::{did_you_mean, distance, nearest};
 
-use crate::args::{Cli, Command};
+use crate::args::Cli;
+use crate::cmd::Command;
 use crate::{foreign, output};
 
-/// Options that discard or allow something. They are suggested for a single slip only: a guess must
-/// not lose anything.
+/// Options that discard or allow something. They are suggested for a single slip only:
+/// a guess must not lose anything.
 const RISKY: &[&str] =
     &["--allow-missing", "--allow-requantize", "--prune-layers", "--restart", "--resume"];
 
-/// The command that the arguments ask for, the program's name first. Where there is none,
-/// everything has been said (help, version, what is wrong), and the exit status is given.
-pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ExitCode> {
+/// What the arguments ask for.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) command: Command,
+    /// The command's name.
+    pub(crate) name: String,
+}
+
+/// Parse the arguments, the program's name first. If no command is to be run, everything has been
+/// said (help, version, what is wrong), and the exit status is returned.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, ExitCode> {
     if let Some(problem) = one_dash(arguments) {
         output::report_error(&problem);
         return Err(ExitCode::from(2));
     }
-    Cli::try_parse_from(arguments).map(|cli| cli.command).map_err(|error| match error.kind() {
+    try_parse(arguments).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 output::report_error(&format!("cannot write to standard output: {error}"));
@@ -35,7 +44,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ExitCode> {
             _ => ExitCode::SUCCESS,
         },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // nothing is left to be done where standard error cannot be written
+            // if standard error cannot be written, there is nothing left to do
             let _ = error.print();
             ExitCode::from(2)
         }
@@ -46,7 +55,14 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Command, ExitCode> {
     })
 }
 
-/// A long name with one dash, such as `-outfile`, would be a short option with a value: `-o utfile`.
+fn try_parse(arguments: &[OsString]) -> Result<Parsed, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let command = Cli::from_arg_matches(&matches)?.command;
+    Ok(Parsed { command, name: matches.subcommand_name().unwrap_or_default().to_owned() })
+}
+
+/// A long name with one dash, such as `-outfile`, would be a short option with a value: `-o
+/// utfile`.
 fn one_dash(arguments: &[OsString]) -> Option<String> {
     let level = Level::of(arguments);
     let known: Vec<&str> = level
@@ -64,11 +80,10 @@ fn one_dash(arguments: &[OsString]) -> Option<String> {
 #[cfg(test)]
 pub(crate) fn message_for(arguments: &[&str]) -> String {
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-    message(&Cli::try_parse_from(&arguments).expect_err("a wrong command line"), &arguments)
+    message(&try_parse(&arguments).expect_err("a wrong command line"), &arguments)
 }
 
-/// What is wrong, in one line, and if it is the form of the line, how the command is used, in
-/// another.
+/// The message: what is wrong in one line, and the usage in a second one if the syntax is wrong.
 fn message(error: &clap::Error, arguments: &[OsString]) -> String {
     let mut level = Level::of(arguments);
     let argument = text(error, ContextKind::InvalidArg);
@@ -125,7 +140,7 @@ fn message(error: &clap::Error, arguments: &[OsString]) -> String {
     }
 }
 
-/// The command, or the command of a command, that the line was meant for.
+/// The command or subcommand that the line was meant for.
 struct Level {
     command: clap::Command,
     /// `granule convert`.
@@ -135,7 +150,7 @@ struct Level {
 impl Level {
     fn of(arguments: &[OsString]) -> Self {
         let mut program = Cli::command();
-        // fills in the whole names of commands
+        // fills in the full names of commands
         program.build();
         let mut level = Self { name: program.get_name().to_owned(), command: program };
         for word in arguments.iter().skip(1).filter(|word| *word != "help") {

@@ -2,6 +2,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[allow(dead_code, reason = "the other tests use the rest")]
+#[path = "it/common.rs"]
 mod common;
 
 use std::fs;
@@ -62,7 +64,8 @@ fn wait_for(folder: &Folder, name: &str, child: &mut Child) {
     }
 }
 
-/// Continue, and compare with what is expected; the number of tensors that did not have to be done again.
+/// Continue, and compare with what is expected; the number of tensors that did not have to be done
+/// again.
 #[track_caller]
 fn resume(folder: &Folder, expected: &[u8]) -> u64 {
     let ran = folder.run(COMMAND);

@@ -1,4 +1,4 @@
-//! `spec/rules.md` and `spec/check-report.schema.json` against the code. `UPDATE=1` writes the page
+//! `spec/rules.md` and `spec/check-report.schema.json` against the code. `GRANULE_UPDATE=1` writes the page
 //! again.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -37,7 +37,7 @@ fn page() -> String {
         dropped is not used again. An error makes the file invalid; a warning does not, unless\n\
         `--strict` is given.\n\n\
         This page is generated from the texts of the rules by\n\
-        `UPDATE=1 cargo test -p granule-format --test rules_page`. `granule explain H001` shows\n\
+        `GRANULE_UPDATE=1 cargo test -p granule-format --test rules_page`. `granule explain H001` shows\n\
         the text of one rule.\n",
     );
     for (letter, title) in PARTS {
@@ -55,10 +55,13 @@ fn page() -> String {
 #[test]
 fn the_page_is_up_to_date() {
     let (path, page) = (spec("rules.md"), page());
-    if std::env::var_os("UPDATE").is_some() {
+    if std::env::var_os("GRANULE_UPDATE").is_some() {
         fs::write(&path, &page).unwrap();
     }
-    assert!(fs::read_to_string(&path).unwrap() == page, "run with UPDATE=1 to write {path:?}");
+    assert!(
+        fs::read_to_string(&path).unwrap() == page,
+        "run with GRANULE_UPDATE=1 to write {path:?}"
+    );
     assert_eq!(page.matches("\n### ").count(), RULES.len());
 }
 

@@ -1,8 +1,9 @@
-//! Files in which one thing is large: what a reader takes too much time or memory for, it does here.
+//! Files in which one thing is large. If a reader takes too much time or memory for it, it does
+//! here.
 
 use granule_format::{Array, BlockType, Draft, Endian, Metadata, Shape};
 
-/// A kind of large file: its name, and how to make one with so many things in it.
+/// A kind of large file: its name, and a function that makes one with that many things in it.
 pub type Kind = (&'static str, fn(usize) -> Vec<u8>);
 
 /// All kinds.
@@ -135,7 +136,7 @@ fn numbers(count: usize) -> Vec<u8> {
     file
 }
 
-/// Text that is no text, in one value.
+/// A string that is not UTF-8, in one value.
 fn faults(count: usize) -> Vec<u8> {
     let mut file = array(8, count);
     for _ in 0..count {
@@ -145,7 +146,7 @@ fn faults(count: usize) -> Vec<u8> {
     file
 }
 
-/// A file with the architecture `llama`, `tensors` tensors and so many more entries.
+/// A file with the architecture `llama`, `tensors` tensors and `entries` more entries.
 fn start_model(tensors: usize, entries: usize) -> Vec<u8> {
     let mut file = start(tensors, entries + 1);
     text_entry(&mut file, "general.architecture", "llama");
@@ -166,7 +167,7 @@ fn strings_entry(file: &mut Vec<u8>, key: &str, count: usize, item: impl Fn(usiz
     (0..count).for_each(|i| string(file, &item(i)));
 }
 
-/// The shortest tokens, and merges none of which names one.
+/// The shortest tokens, and merges that name none of them.
 fn tokens(count: usize) -> Vec<u8> {
     let mut file = start_model(0, 3);
     text_entry(&mut file, "tokenizer.ggml.model", "gpt2");

@@ -1,8 +1,8 @@
 //! What the fuzz targets do with an input.
 //!
-//! A [`Target`] is a function that takes any bytes and panics if something is wrong. `fuzz/` feeds it with
-//! libFuzzer, `tests/replay.rs` with the corpora in `fixtures/fuzz/`; both under [`bounded`], so that an input
-//! that makes the program ask for too much memory is a finding, too.
+//! A [`Target`] is a function that takes any bytes and panics if something is wrong. `fuzz/` feeds
+//! it with libFuzzer, `tests/replay.rs` with the corpora in `fixtures/fuzz/`; both under
+//! [`bounded`], so that an input that makes the program ask for too much memory is a finding, too.
 #![allow(clippy::missing_panics_doc, reason = "panicking is how findings are told")]
 
 pub mod big;
@@ -22,7 +22,8 @@ pub use seeds::seeds;
 /// A way to break the program.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Its name: that of its file here and in `fuzz/fuzz_targets`, and of its corpus in `fixtures/fuzz`.
+    /// Its name: that of its file here and in `fuzz/fuzz_targets`, and of its corpus in
+    /// `fixtures/fuzz`.
     pub name: &'static str,
     /// What it does with an input.
     pub run: fn(&[u8]),

@@ -5,7 +5,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The system's allocator with counters, to be used as `#[global_allocator]`. All threads are counted.
+/// The system's allocator with counters, to be used as `#[global_allocator]`. All threads are
+/// counted.
 #[derive(Debug)]
 pub struct Counting;
 
@@ -24,8 +25,8 @@ pub struct Usage {
     pub left: usize,
 }
 
-/// Do something and see what it allocates. Nothing is counted unless [`Counting`] is the program's allocator.
-/// Only one measurement can run at a time.
+/// Do something and see what it allocates. Nothing is counted unless [`Counting`] is the program's
+/// allocator. Only one measurement can run at a time.
 pub fn measure<R>(work: impl FnOnce() -> R) -> (Usage, R) {
     let before = NOW.load(Relaxed);
     PEAK.store(before, Relaxed);
@@ -41,7 +42,8 @@ fn grow(bytes: usize) {
     PEAK.fetch_max(now, Relaxed);
 }
 
-// SAFETY: every call is passed to the system's allocator unchanged; the counters are beside it.
+// SAFETY: every call is passed to the system's allocator unchanged; the counters do not touch the
+// memory.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.fetch_max(layout.size(), Relaxed);
@@ -73,8 +75,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Run a test that is a program of its own, without the harness, whose threads allocate too. It answers what test runners
-/// ask of a harness.
+/// Run a test that is a program of its own, without the harness, whose threads allocate too. It
+/// answers what test runners ask of a harness.
 #[allow(clippy::print_stdout, reason = "it stands in for the harness")]
 pub fn alone(name: &str, test: fn()) {
     let has = |flag| std::env::args().any(|argument| argument == flag);

@@ -1,7 +1,8 @@
-//! A second reader of headers, to compare with: slow, plain, written from `spec/container.md` alone.
+//! A second reader of headers, to compare with: slow, plain, written from `spec/container.md`
+//! alone.
 //!
-//! It does all its arithmetic on numbers that cannot overflow, and keeps nothing but what it needs to tell
-//! a file that can be read from one that cannot.
+//! It does all its arithmetic on numbers that cannot overflow, and keeps nothing but what it needs
+//! to tell a file that can be read from one that cannot.
 
 use std::collections::HashSet;
 
@@ -172,7 +173,8 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Bytes of a tensor; nothing known if the type is not, nothing at all if there can be no such tensor.
+/// Bytes of a tensor; nothing known if the type is not, nothing at all if there can be no such
+/// tensor.
 fn size(dimensions: &[u64], ty: u32) -> Option<Option<u128>> {
     let most = u128::from(u64::MAX / 2);
     if REMOVED.contains(&ty) || dimensions.iter().any(|n| u128::from(*n) > most) {

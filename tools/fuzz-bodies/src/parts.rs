@@ -1,6 +1,7 @@
 //! Cutting an input into several.
 
-/// `count` parts of an input: each but the last behind its length in two bytes; what is missing is empty.
+/// Splits an input into `count` parts: each but the last follows its length in two bytes; what is
+/// missing is empty.
 pub(crate) fn parts<const N: usize>(mut input: &[u8]) -> [&[u8]; N] {
     let mut parts = [&[][..]; N];
     for part in &mut parts[..N - 1] {

@@ -1,4 +1,5 @@
-//! The bodies of the fuzz targets over their seeds and over the corpora in `fixtures/fuzz`, which libFuzzer found.
+//! The bodies of the fuzz targets over their seeds and over the corpora in `fixtures/fuzz`, which
+//! libFuzzer found.
 //!
 //! One test at a time: what each input allocates is counted.
 

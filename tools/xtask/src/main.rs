@@ -1,43 +1,34 @@
 //! Tasks of the project: `cargo xtask <task>`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
-mod bench;
 mod ci;
-mod conformance;
-#[cfg(unix)]
-mod faults;
-mod fuzz;
-#[cfg(unix)]
-mod kills;
 mod neon;
-mod run;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-/// What a task does with the arguments behind its name.
-pub(crate) type Task = fn(&[String]) -> anyhow::Result<()>;
+use anyhow::Context;
+use xtask::run;
 
-/// The table of tasks: name, function, help.
+/// How a task is run.
+enum Task {
+    /// By a function, with the arguments after the task's name.
+    Here(fn(&[String]) -> anyhow::Result<()>),
+    /// By `tools/lab`, which needs all crates and is built with optimization.
+    Lab,
+}
+
+use Task::{Here, Lab};
+
+/// The table of tasks: name, how it is run, help.
 const TASKS: &[(&str, Task, &str)] = &[
-    ("ci", ci::ci, "everything that a change has to pass: all of the tasks below"),
-    ("format", ci::format, "the sources are formatted (`cargo fmt --all` formats them)"),
-    ("lint", ci::lint, "clippy has nothing to say"),
-    ("test", ci::test, "unit tests, integration tests, documentation tests"),
-    ("docs", ci::docs, "the documentation builds without warnings"),
-    ("examples", ci::examples, "the examples build"),
-    ("conformance", conformance::conformance, "compare with the live reference (not part of ci)"),
-    ("bench", bench::bench, "measure speed beside the live reference (not part of ci)"),
-    ("fuzz", fuzz::fuzz, "the fuzz targets, with libFuzzer (needs cargo-fuzz; not part of ci)"),
-    #[cfg(unix)]
-    (
-        "faults",
-        faults::faults,
-        "let every system call of a conversion fail (needs strace; not part of ci)",
-    ),
-    #[cfg(unix)]
-    ("kills", kills::kills, "kill conversions while commands change (not part of ci)"),
-    ("neon", neon::neon, "the reader's tests on AArch64, under qemu (not part of ci)"),
-    ("deny", ci::deny, "licences and advisories (skipped where cargo-deny is not installed)"),
+    ("ci", Here(ci::ci), "everything that a change has to pass, in steps"),
+    ("neon", Here(neon::neon), "the reader's tests on AArch64, under qemu"),
+    ("bench", Lab, "measure speed, most of it against the live reference"),
+    ("conformance", Lab, "compare results with the live reference"),
+    ("faults", Lab, "let every system call of a conversion fail (Unix; needs strace)"),
+    ("fuzz", Lab, "the fuzz targets, with libFuzzer (needs cargo-fuzz)"),
+    ("gen", Lab, "write files that are made from code and records: the chart, manual pages"),
+    ("kills", Lab, "kill conversions while commands change (Unix)"),
 ];
 
 fn main() -> ExitCode {
@@ -46,16 +37,27 @@ fn main() -> ExitCode {
     let Some((_, task, _)) = TASKS.iter().find(|(task, ..)| *task == name) else {
         println!("cargo xtask <task>\n");
         for (name, _, help) in TASKS {
-            println!("  {name:<10} {help}");
+            println!("  {name:<12} {help}");
         }
         let asked = matches!(name, "help" | "--help" | "-h");
         return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
     };
-    match task(&arguments[1..]) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("xtask {name}: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let result = match task {
+        Here(task) => task(&arguments[1..]).map(|()| ExitCode::SUCCESS),
+        Lab => lab(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("xtask {name}: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Run `tools/lab`, which says itself what fails.
+fn lab(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let status = Command::new(run::program())
+        .args(["run", "--quiet", "--release", "--package", "lab", "--"])
+        .args(arguments)
+        .status()
+        .context("cargo cannot be started")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

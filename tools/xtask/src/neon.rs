@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::run::{cargo, root};
+use xtask::run::{cargo, root};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 
-/// What Debian installs, and what is needed of it.
+/// Files that must exist, and the Debian packages that install them.
 const NEEDED: &[(&str, &str)] = &[
     (COMPILER, "rustc-web"),
     ("/usr/bin/aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu and libc6-dev-arm64-cross"),
@@ -19,13 +19,14 @@ const NEEDED: &[(&str, &str)] = &[
 /// The compiler of `rustc-web`, whose library for the target is `libstd-rust-web-dev:arm64`.
 const COMPILER: &str = "/usr/bin/rustc";
 
-/// Compile the reader for AArch64 with Debian's compiler and run its unit tests under qemu. Arguments go to
-/// the test program.
+/// Compile the reader for AArch64 with Debian's compiler and run its unit tests under qemu.
+/// Arguments go to the test program.
 pub(crate) fn neon(arguments: &[String]) -> anyhow::Result<()> {
     for (path, package) in NEEDED {
         if !Path::new(path).exists() {
             bail!(
-                "{path} is missing: on Debian 12, `dpkg --add-architecture arm64`, then install {package}"
+                "{path} is missing: on Debian 12, run `dpkg --add-architecture arm64` and install \
+                 {package}"
             );
         }
     }
@@ -40,7 +41,7 @@ pub(crate) fn neon(arguments: &[String]) -> anyhow::Result<()> {
             ("RUSTC", COMPILER),
             ("CARGO_TARGET_DIR", &folder),
             ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc"),
-            // not with the C library of the cross compiler, whose threads do not start under qemu 7.2
+            // the C library of the cross compiler cannot start threads under qemu 7.2
             ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", "qemu-aarch64"),
         ],
     )

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 
 /// The root of the repository.
-pub(crate) fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
 }
@@ -16,7 +16,7 @@ pub(crate) fn root() -> PathBuf {
 ///
 /// # Errors
 /// If it cannot be started or fails.
-pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
+pub fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
     let line = format!("cargo {}", arguments.join(" "));
     println!("> {line}");
     let begin = Instant::now();
@@ -34,7 +34,7 @@ pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow:
 }
 
 /// Whether cargo has a subcommand that does not come with it.
-pub(crate) fn has_subcommand(name: &str) -> bool {
+pub fn has_subcommand(name: &str) -> bool {
     Command::new(program())
         .args([name, "--version"])
         .stdout(Stdio::null())
@@ -44,13 +44,13 @@ pub(crate) fn has_subcommand(name: &str) -> bool {
 }
 
 /// The cargo that runs this program.
-pub(crate) fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
 }
 
 /// The program, as `cargo build --release` leaves it.
 #[cfg(unix)]
-pub(crate) fn program_of_release() -> PathBuf {
+pub fn program_of_release() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     target.unwrap_or_else(|| root().join("target")).join("release/granule")
 }

@@ -31,7 +31,7 @@ struct CheckArgs {
     /// Descriptions of architectures (TOML)
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Warnings count as errors
+    /// Count warnings as errors
     #[arg(long)]
     strict: bool,
     /// Print JSON
@@ -55,7 +55,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     for path in &args.files {
         let mistakes = match Arch::check(path) {
             Ok(mistakes) => mistakes,
-            // the other files are checked all the same
+            // continue with the other files
             Err(error) => {
                 output::report_failure(&error.into(), "arch");
                 failed = true;
@@ -77,7 +77,7 @@ fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(status(failed, valid))
 }
 
-/// How many are errors, and how many warnings.
+/// The number of errors, and that of warnings.
 fn count(mistakes: &[Mistake]) -> (usize, usize) {
     let errors = mistakes.iter().filter(|it| it.severity == Severity::Error).count();
     (errors, mistakes.len() - errors)

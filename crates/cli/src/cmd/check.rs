@@ -13,9 +13,8 @@ use crate::output::{self, counted};
 
 /// Check files; exit status 1 if one is invalid
 ///
-/// Reports everything that is wrong, not the first fault only; `granule explain RULE` says what a
-/// rule is about. Each file of a split set is checked by itself, together with the names and
-/// headers of the others.
+/// Reports every fault, not just the first one; `granule explain RULE` explains a rule. Each file
+/// of a split set is checked by itself, together with the names and headers of the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The files must not be cut short while they are checked.")]
 pub(crate) struct Args {
@@ -43,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     for path in &args.files {
         let report = match check(path, args.structure_only) {
             Ok(report) => report,
-            // the other files are checked all the same
+            // continue with the other files
             Err(error) => {
                 output::report_failure(&error, "check");
                 failed = true;
@@ -63,7 +62,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(status(failed, valid))
 }
 
-/// The exit status where files are looked at one by one.
+/// The exit status of commands that look at several files.
 pub(super) fn status(failed: bool, valid: bool) -> ExitCode {
     match (failed, valid) {
         (true, _) => ExitCode::from(2),
@@ -95,7 +94,7 @@ fn check(path: &Path, structure_only: bool) -> anyhow::Result<Report> {
     Ok(checker.finish())
 }
 
-/// The other files of the split set that lie beside the file, and what of them can be opened.
+/// The other files of the split set in the same folder, each opened if it can be.
 fn siblings(path: &Path, name: &str) -> Vec<(String, Option<Model>)> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -110,7 +109,7 @@ fn siblings(path: &Path, name: &str) -> Vec<(String, Option<Model>)> {
             found.push((other, model));
         }
     }
-    // the order of a folder is nobody's
+    // the order of a folder is arbitrary
     found.sort_by(|(one, _), (other, _)| one.cmp(other));
     found
 }

@@ -27,12 +27,12 @@ use input::Input;
 pub(crate) use options::Args;
 use options::Wanted;
 
-/// A plan and where its result is written to.
+/// A plan and the path of its result.
 #[derive(Debug)]
 struct Job {
     plan: Plan,
     path: PathBuf,
-    /// What stands in the way of running the plan.
+    /// The reasons why the plan cannot run.
     problems: Vec<PlanError>,
 }
 
@@ -43,7 +43,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let wanted = Wanted::of(args)?;
-    // before anything is read: the output must not be a device or the like
+    idle::refuse(args, &wanted)?;
+    // before anything is read: a device is no output
     if let Some(output) = wanted.output.as_deref().filter(|output| !output.is_dir()) {
         check_output(output)?;
     }
@@ -94,7 +95,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Say what a run does with what an interrupted one has left.
+/// Report what a run does with the leftovers of an interrupted one.
 fn say(event: &Event<'_>) {
     match event {
         Event::LeftoverRemoved { path } => {

@@ -129,7 +129,7 @@ fn plan(export: &Export) -> String {
     text
 }
 
-/// What was or would be written, for programs.
+/// The JSON: what was or would be written.
 fn document(export: &Export, with_tensors: bool) -> Json {
     let files: Vec<Json> = export
         .files()
@@ -157,7 +157,7 @@ fn document(export: &Export, with_tensors: bool) -> Json {
     document
 }
 
-/// What was written.
+/// The summary for people.
 fn summary(export: &Export) -> String {
     let mut text = String::new();
     for (path, bytes) in export.files() {

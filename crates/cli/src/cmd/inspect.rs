@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let options = Model::options().limits(Limits::INSPECT).alone(args.alone);
         let model = match options.open(path) {
             Ok(model) => model,
-            // the other files are shown all the same
+            // continue with the other files
             Err(error) => {
                 let error = error.into();
                 output::report_failure(&error, "inspect");
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn filter(pattern: &str) -> Result<Regex, String> {
-    // the last line says what is wrong, those before point at the place
+    // the last line says what is wrong, the lines before it point at the place
     Regex::new(pattern).map_err(|error| {
         let problem = error.to_string();
         let problem = problem.lines().last().unwrap_or_default();
@@ -130,7 +130,7 @@ fn filter(pattern: &str) -> Result<Regex, String> {
     })
 }
 
-/// What is to be shown of the files.
+/// The parts of the files to show.
 #[derive(Debug)]
 struct View<'m> {
     files: &'m [Shard],
@@ -142,7 +142,7 @@ struct View<'m> {
     full: bool,
 }
 
-/// A tensor and the file that it lies in.
+/// A tensor and its file.
 #[derive(Clone, Copy, Debug)]
 struct ViewedTensor<'m> {
     /// Index in the list of files.
@@ -186,7 +186,7 @@ impl<'m> View<'m> {
         }
     }
 
-    /// Whether nothing has come through the filter.
+    /// Whether the filter left nothing.
     fn is_empty(&self) -> bool {
         self.metadata.as_ref().is_none_or(Vec::is_empty)
             && self.tensors.as_ref().is_none_or(Vec::is_empty)

@@ -1,22 +1,38 @@
-//! The commands, one file each: `Args` says what it takes, `run` does it.
+//! The commands, one file each: `Args` is the command line, `run` the work.
 
-pub(crate) mod arch;
-pub(crate) mod check;
-pub(crate) mod convert;
-pub(crate) mod explain;
-pub(crate) mod export;
-pub(crate) mod inspect;
-pub(crate) mod types;
+mod arch;
+mod check;
+mod completions;
+mod convert;
+mod explain;
+mod export;
+mod inspect;
+mod types;
 
 use std::process::ExitCode;
 
-use crate::args::Command;
+use clap::Subcommand;
 
-/// Run a command. Errors are failures (exit status 2); findings are not.
-pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+/// The table of commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Arch(arch::Args),
+    Check(check::Args),
+    Completions(completions::Args),
+    #[command(visible_alias = "quantize")]
+    Convert(Box<convert::Args>),
+    Explain(explain::Args),
+    Export(export::Args),
+    Inspect(inspect::Args),
+    Types(types::Args),
+}
+
+/// Run a command of `program`. Errors are failures (exit status 2); findings are not.
+pub(crate) fn run(command: Command, program: clap::Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Arch(args) => arch::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Completions(args) => completions::run(&args, program),
         Command::Convert(args) => convert::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Export(args) => export::run(&args),

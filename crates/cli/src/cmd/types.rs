@@ -1,4 +1,4 @@
-//! `granule types`: what the program knows about block types.
+//! `granule types`: the table of block types.
 
 use std::process::ExitCode;
 

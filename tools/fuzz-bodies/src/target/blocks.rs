@@ -1,4 +1,5 @@
-//! Blocks of every type: every instruction set decodes to the same bits, and a block without a defect to numbers.
+//! Blocks of every type: every instruction set decodes to the same bits, and a block without a
+//! defect to numbers.
 
 use granule_format::BlockType;
 use granule_reader::decode::decode;

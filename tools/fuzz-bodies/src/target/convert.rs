@@ -1,4 +1,5 @@
-//! Converting a tiny GGUF file: an error, or a file that is whole and that every part of Granule can read.
+//! Converting a tiny GGUF file: an error, or a file that is whole and that every part of Granule
+//! can read.
 
 use granule_convert::run::RunOptions;
 use granule_convert::{Plan, Recipe};

@@ -1,4 +1,5 @@
-//! The reader of headers beside a second, plain one: they take the same files and see the same in them.
+//! The reader of headers against a second, plain one: both accept the same files and read the same
+//! from them.
 
 use granule_format::Header;
 

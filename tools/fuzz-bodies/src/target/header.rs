@@ -16,7 +16,8 @@ pub(super) fn run(input: &[u8]) {
     }
     drop(survey);
 
-    // what is read from a prefix is the same, or more bytes are wanted, but never more than there are
+    // what is read from a prefix is the same, or more bytes are wanted, but never more than there
+    // are
     let mut length = input.len() / 3;
     let mut parser = HeaderParser::new(input.len() as u64, &Limits::DEFAULT);
     loop {

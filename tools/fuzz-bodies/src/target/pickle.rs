@@ -1,4 +1,4 @@
-//! What PyTorch saves: a whole file, or a pickle that is put into an archive with one storage.
+//! Files that PyTorch saves: a whole file, or a pickle put into an archive with one storage.
 
 use super::config::open;
 use super::safetensors::{CONFIG, TOKENIZER};

@@ -1,4 +1,5 @@
-//! Split sets: up to three files of one input, opened as one model, converted back to one, checked one by one.
+//! Split sets: up to three files of one input, opened as one model, converted back to one, checked
+//! one by one.
 
 use granule_convert::Plan;
 use granule_convert::recipe::Split;

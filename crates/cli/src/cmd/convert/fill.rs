@@ -8,7 +8,7 @@ use anyhow::bail;
 /// case for `{FTYPE}` and `{OUTTYPE}`; `{{` and `}}` stand for braces.
 ///
 /// # Errors
-/// If something else is in braces: a name with it would hardly be meant.
+/// If something else is in braces: hardly anybody means such a name.
 pub(super) fn fill(path: &Path, type_name: &str) -> anyhow::Result<PathBuf> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return Ok(path.to_owned());

@@ -1,8 +1,8 @@
 //! Options that have no effect: no option is silently ignored.
 //!
-//! Where the user cannot have meant it, it is an error before any work; where it is harmless, a
-//! warning. What names something that does not exist (a tensor, a layer) is found by the plan.
-//! Permissions (`--allow-...`) and limits that are not needed say nothing: they are kept.
+//! If the user cannot have meant it, it is an error before any work; if it is harmless, a warning.
+//! The plan finds options that name something that does not exist (a tensor, a layer). Permissions
+//! (`--allow-...`) and limits that turn out not to be needed are silent.
 
 use std::path::Path;
 
@@ -19,9 +19,9 @@ use super::options::{Args, NO_SOURCE, Wanted};
 /// What an option is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum About {
-    /// Quantizing: without a file type it says nothing, and a plan has it.
+    /// Quantizing: has no meaning without a file type, and a plan decides it.
     Quantizing,
-    /// The files of the result: a plan has it.
+    /// The files of the result: a plan decides it.
     Files,
     /// Reading a checkpoint.
     Checkpoint,
@@ -34,7 +34,7 @@ enum About {
 const BOUNDED: About = About::Nothing("memory is bounded without it");
 const SHOWN: About = About::Nothing("--dry-run shows what is decided for every tensor");
 
-/// The table of options that do not matter to every run, and whether they were given.
+/// The table of options that matter to some runs only, and whether they were given.
 fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
     use About::*;
     let types = &args.tensor_types;
@@ -72,7 +72,7 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
     table.into_iter().filter_map(|(option, about, given)| given.then_some((option, about)))
 }
 
-/// An option that was given and says nothing about GGUF files.
+/// An option that was given and has no meaning for GGUF files.
 pub(super) fn for_checkpoints(args: &Args) -> Option<&'static str> {
     let mut of = given(args);
     of.find_map(|(option, about)| {
@@ -80,7 +80,7 @@ pub(super) fn for_checkpoints(args: &Args) -> Option<&'static str> {
     })
 }
 
-/// Refuse options that this command line gives no meaning to.
+/// Refuse options that have no meaning on this command line.
 pub(super) fn refuse(args: &Args, wanted: &Wanted) -> anyhow::Result<()> {
     for (option, about) in given(args) {
         if let Some(plan) = &args.plan
@@ -139,7 +139,7 @@ fn repeated<T: PartialEq>(items: &[T]) -> Option<&T> {
     items.iter().enumerate().find_map(|(i, item)| items[..i].contains(item).then_some(item))
 }
 
-/// What to warn of: options that change nothing about these plans.
+/// Warnings about options that change nothing about these plans.
 pub(super) fn notes(args: &Args, input: &Input, plans: &[&Plan]) -> Vec<String> {
     let mut notes = Vec::new();
     let mut add = |option: &str, why: &str| notes.push(format!("{option} has no effect: {why}"));

@@ -1,4 +1,4 @@
-//! What is converted: a checkpoint or a GGUF file.
+//! The source of a conversion: a checkpoint or a GGUF file.
 
 use anyhow::bail;
 use granule_checkpoint::{Checkpoint, CheckpointOptions};
@@ -48,7 +48,7 @@ impl Input {
         }
     }
 
-    /// What the model is called.
+    /// The model's name.
     pub(super) fn model(&self, args: &Args) -> String {
         let hub = Hub::holds(&args.source);
         match (self, hub) {
@@ -79,8 +79,7 @@ impl Input {
         }
     }
 
-    /// The name of the type of the result where nothing is quantized, else of what it is quantized
-    /// to.
+    /// The name of the result's type: what it is quantized to, or the type of the checkpoint.
     pub(super) fn type_name(&self, quantized: Option<FileType>) -> &'static str {
         match (self, quantized) {
             (_, Some(file_type)) => file_type.name(),
@@ -89,7 +88,7 @@ impl Input {
         }
     }
 
-    /// What is odd about the source but no error.
+    /// What is odd about the source without being an error.
     pub(super) fn warnings(&self) -> &[String] {
         match self {
             Self::Checkpoint(source) => source.warnings(),

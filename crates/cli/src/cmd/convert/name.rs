@@ -1,14 +1,14 @@
-//! The name of the output where none was given.
+//! The default name of the output.
 
 use std::path::{Path, PathBuf};
 
 use granule_format::FileType;
 use granule_format::container::ShardName;
 
-/// Where to write: `wanted`; in the folder `wanted`; in the folder `source`; next to the file `source`. In the
-/// [cache of the hub](Hub) only what was asked for is written: the current folder takes the place of the last two.
-/// A name of its own is `model` (what the model is called) with the file type in place of the one that it ends in; as it is
-/// without a file type.
+/// Where to write: `wanted`; in the folder `wanted`; in the folder `source`; next to the file
+/// `source`. In the [cache of the hub](Hub) only what was asked for is written: the current folder
+/// takes the place of the last two. A name of its own is `model` (what the model is called) with
+/// the file type in place of the one that it ends in; as it is without a file type.
 pub(super) fn output(
     wanted: Option<&Path>,
     source: &Path,
@@ -28,11 +28,11 @@ pub(super) fn output(
     }
 }
 
-/// The cache of the Hugging Face hub, which other programs keep in order: `models--ORG--NAME/snapshots/COMMIT` has links
-/// into `models--ORG--NAME/blobs`.
+/// The cache of the Hugging Face hub, which other programs manage:
+/// `models--ORG--NAME/snapshots/COMMIT` has links into `models--ORG--NAME/blobs`.
 #[derive(Debug)]
 pub(super) struct Hub {
-    /// NAME, if the folder says so.
+    /// NAME, if the folder's name tells it.
     pub(super) model: Option<String>,
     /// Whether the path is one of the files that links lead to: its name is a hash.
     pub(super) is_blob: bool,
@@ -65,7 +65,8 @@ impl Hub {
     }
 }
 
-/// What a GGUF file's name calls the model: without `.gguf` and the numbers of a split set.
+/// The model's name according to a GGUF file's name, without `.gguf` and the numbers of a split
+/// set.
 pub(super) fn model_of(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     match ShardName::parse(&name) {

@@ -1,4 +1,4 @@
-//! The command line of `convert`, and what it asks for.
+//! The command line of `convert`, and what it means.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -14,11 +14,10 @@ use granule_convert::recipe::{
 };
 use granule_format::{BlockType, FileType};
 
-use super::idle;
 use super::tensor_types::TensorTypes;
 use crate::threads;
 
-/// In the place of the source, where none is needed.
+/// The default source, for runs that need none.
 pub(super) const NO_SOURCE: &str = ".";
 
 /// Convert a checkpoint or a GGUF file to a (quantized) GGUF file
@@ -185,7 +184,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// When a new file begins.
+    /// The limits at which a new file starts.
     pub(crate) const fn split(&self) -> Split {
         Split {
             max_bytes: self.split_max_size,
@@ -194,7 +193,7 @@ impl Args {
         }
     }
 
-    /// Files that are read besides the source.
+    /// Files that are read in addition to the source.
     pub(crate) fn inputs(&self) -> Vec<PathBuf> {
         let files = [&self.imatrix, &self.plan, &self.arch, &self.metadata];
         files.into_iter().flatten().chain(&self.tensor_types.files).cloned().collect()
@@ -235,12 +234,12 @@ fn out_type(name: &str) -> Result<OutType, String> {
     })
 }
 
-/// What options and positions together ask for.
+/// What options and positional arguments together ask for.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) output: Option<PathBuf>,
     pub(crate) file_types: Vec<FileType>,
-    /// What a checkpoint is converted to, before it is quantized or at all.
+    /// The type that a checkpoint is converted to, before it is quantized if it is.
     pub(crate) out_type: OutType,
     pub(crate) threads: Option<usize>,
 }
@@ -256,21 +255,19 @@ impl Wanted {
         let words = args.rest.iter().map(OsString::as_os_str);
         let converts = args.outtype.is_some() || args.vocab_only || args.source.is_dir();
         wanted.take_positions(words, args.plan.is_some(), converts)?;
-        // what becomes 32 or 16 bits needs no other 16 bits on the way
+        // a result of 32 or 16 bits needs no detour through another 16-bit type
         if let (None, [only]) = (args.outtype, wanted.file_types.as_slice())
             && let Some(BlockType::F32 | BlockType::F16 | BlockType::BF16) = only.default_type()
         {
             wanted.out_type = OutType::from_name(only.name()).unwrap_or_default();
         }
         wanted.threads = threads::bounded(wanted.threads, args.quiet);
-        idle::refuse(args, &wanted)?;
         Ok(wanted)
     }
 
-    /// `[OUTPUT] [TYPE] [THREADS]`, as far as no option has given them. A word that is the name of
-    /// a type is one, a number where no type is missing is one of threads; the first other word is
-    /// the output. `plan` tells whether a plan has the type, `converts` whether the source needs
-    /// none.
+    /// Read `[OUTPUT] [TYPE] [THREADS]`, as far as no option has given them. The name of a type is
+    /// a type. A number is one of threads, unless a type is missing. The first other word is the
+    /// output. `plan` tells whether a plan has the type, `converts` whether the source needs none.
     fn take_positions<'w>(
         &mut self,
         words: impl Iterator<Item = &'w OsStr>,
@@ -289,7 +286,7 @@ impl Wanted {
             false => type_of(word).is_some(),
         };
         if let Some(word) = words.next_if(|word| !starts_later(word)) {
-            // a type with a slip must not become the name of a file
+            // a misspelt type must not become the name of a file
             if words.peek().is_none() && !by_option && !plan && !is_path(word) {
                 let text = word.to_string_lossy();
                 file_type(&text).map_err(|problem| {
@@ -326,13 +323,13 @@ impl Wanted {
         }
     }
 
-    /// What to quantize to: a recipe for each type.
+    /// A recipe for each type to quantize to.
     pub(crate) fn recipes<'a>(&'a self, args: &'a Args) -> impl Iterator<Item = Recipe> + 'a {
         self.file_types.iter().map(|file_type| recipe(*file_type, args))
     }
 }
 
-/// Whether a word can be nothing but a path: a folder, or with a separator or the ending of GGUF
+/// Whether a word can only be a path: a folder, or a name with a separator or the extension of GGUF
 /// files.
 fn is_path(word: &OsStr) -> bool {
     let path = Path::new(word);

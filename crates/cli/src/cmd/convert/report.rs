@@ -1,4 +1,4 @@
-//! What a conversion would do, and what it has done.
+//! Reports of what a conversion would do, and of what it did.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,8 +25,7 @@ pub(super) fn warn(input: &Input, jobs: &[Job], notes: &[String]) {
     }
 }
 
-/// Each warning once, whatever the number of plans that have it; `notes` are about the command
-/// line.
+/// Each warning once, even if several plans have it; `notes` are about the command line.
 pub(super) fn warnings(input: &Input, jobs: &[Job], notes: &[String]) -> Vec<String> {
     let mut all: Vec<String> = [notes, input.warnings()].concat();
     for warning in jobs.iter().flat_map(|job| job.plan.warnings()).map(in_words) {
@@ -108,7 +107,7 @@ pub(super) fn plan(plan: &Plan) -> String {
     text
 }
 
-/// What each file of a split set gets.
+/// The contents of each file of a split set.
 fn files(plan: &Plan) -> String {
     if plan.shards() < 2 {
         return String::new();
@@ -155,7 +154,7 @@ fn why_kept(kept: &Kept) -> String {
     }
 }
 
-/// What was done, in a few lines for each result.
+/// The summary for people: a few lines for each result.
 pub(super) fn text(jobs: &[Job], summary: &Summary) -> String {
     let mut text = String::new();
     for (job, files) in by_job(jobs, summary) {
@@ -185,7 +184,7 @@ pub(super) fn text(jobs: &[Job], summary: &Summary) -> String {
     text + &summary.verified.as_ref().map_or(String::new(), as_verified)
 }
 
-/// What was read again, and how much encoding has cost.
+/// What was verified, and the error of the encoding.
 fn as_verified(verified: &Verified) -> String {
     let mut text = format!(
         "verified: {} rows of {} are what the source says\n",
@@ -201,7 +200,7 @@ fn as_verified(verified: &Verified) -> String {
     text
 }
 
-/// What was done, for programs.
+/// The summary for programs.
 pub(super) fn json(warnings: Vec<String>, jobs: &[Job], summary: &Summary) -> Json {
     let results: Vec<Json> =
         by_job(jobs, summary).map(|(job, files)| result(&job.plan, files)).collect();
@@ -258,7 +257,7 @@ fn result(plan: &Plan, files: &[(PathBuf, u64)]) -> Json {
     })
 }
 
-/// The files that each plan has become.
+/// The files that each plan produced.
 fn by_job<'j>(
     jobs: &'j [Job],
     summary: &'j Summary,

@@ -13,7 +13,7 @@ pub(crate) struct TensorTypes {
     pub(crate) patterns: Vec<TensorTypeOverride>,
     /// The files that some of them come from.
     pub(crate) files: Vec<PathBuf>,
-    /// Those of the files that have no pattern.
+    /// The files that have no pattern.
     pub(crate) empty: Vec<PathBuf>,
 }
 
@@ -78,7 +78,7 @@ impl FromArgMatches for TensorTypes {
     }
 }
 
-/// The patterns in a file. What is wrong is text: the path is said with the option.
+/// Read the patterns of a file. Errors are text without the path, which the option adds.
 fn read(path: PathBuf) -> Result<Entries, String> {
     let text = granule_reader::file::read_to_string(&path).map_err(|error| error.to_string())?;
     let entries = text.split_whitespace().map(str::parse).collect::<Result<_, _>>();

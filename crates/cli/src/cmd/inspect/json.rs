@@ -1,4 +1,4 @@
-//! The form for programs.
+//! The output as JSON.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use granule_format::{Array, Value};
 use serde_json::{Map, Number, Value as Json, json};
 
 use super::{Sum, Totals, View};
-use crate::output::{SCHEMA, in_words};
+use crate::output::SCHEMA;
 
 /// Longest array that is given whole without `--full`, in elements.
 const WHOLE: usize = 64;
@@ -42,9 +42,9 @@ pub(super) fn document(view: &View<'_>) -> Json {
     Json::Object(document)
 }
 
-/// What stands in the place of a file that cannot be read, so that there is a document for each.
+/// The document for a file that cannot be read, so that there is one for each file.
 pub(super) fn failure(path: &Path, error: &anyhow::Error) -> Json {
-    json!({ "schema": SCHEMA, "path": path.display().to_string(), "error": in_words(error) })
+    json!({ "schema": SCHEMA, "path": path.display().to_string(), "error": format!("{error:#}") })
 }
 
 fn files(view: &View<'_>) -> Json {
@@ -120,8 +120,8 @@ fn scalar(value: &Value) -> Json {
     }
 }
 
-/// The shortest decimal number that stands for the value in its own precision; JSON has no NaN and no
-/// infinities, so they are strings.
+/// The shortest decimal number that gives the value in its own precision. JSON has no NaN and no
+/// infinities, so these are strings.
 fn float(decimal: String) -> Json {
     let number = decimal.parse::<f64>().ok().and_then(Number::from_f64);
     number.map_or(Json::String(decimal), Json::Number)

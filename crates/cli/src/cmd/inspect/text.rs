@@ -1,4 +1,4 @@
-//! The form for people.
+//! The output as text.
 
 use granule_format::container::Entry;
 use granule_format::{Array, Value};

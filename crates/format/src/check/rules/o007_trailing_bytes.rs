@@ -14,7 +14,8 @@ pub(super) const CHECK: Check = Check::Table(|view, out| {
     let Some(end) = view.data_end() else { return };
     let length = view.header.file_bytes();
     if length > end {
-        let found = format_args!("{} more bytes", length - end);
+        let more = length - end;
+        let found = format_args!("{more} more bytes");
         out.add(end, Field::Padding, note(found, format_args!("the end of the file at {end}")));
     }
 });

@@ -27,7 +27,9 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
         }
     }
     if let Some(merge) = first {
-        let found = format_args!("{:?}", shortened(&shown(merge)));
+        let merge = shown(merge);
+        let merge = shortened(&merge);
+        let found = format_args!("{merge:?}");
         let note = note(found, "two tokens that join to a third");
         out.times(view.value_offset(MERGES), Field::metadata(MERGES), note, times);
     }

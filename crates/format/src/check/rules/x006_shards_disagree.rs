@@ -18,8 +18,9 @@ pub(super) const CHECK: Check = Check::Metadata(|view, out| {
                 != other.and_then(|value| value.as_integer())
             {
                 let text = |value: Option<_>| value.map_or_else(|| "nothing".to_owned(), show);
-                let found = format_args!("{key} {}", text(other));
-                let expected = format_args!("{}, as in this file", text(own));
+                let (own, other) = (text(own), text(other));
+                let found = format_args!("{key} {other}");
+                let expected = format_args!("{own}, as in this file");
                 out.add(0, Field::Shard { file: name.to_owned() }, note(found, expected));
             }
         }

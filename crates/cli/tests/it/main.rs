@@ -1,0 +1,18 @@
+//! Tests of the program, as modules of one binary: linking each on its own took longer than running
+//! it. `resume.rs` stands alone because its runs must not be disturbed.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod arch;
+mod check;
+mod checkpoint;
+mod common;
+mod completions;
+mod convert;
+mod export;
+mod inspect;
+mod options;
+#[cfg(unix)]
+mod outputs;
+mod program;
+mod refused;
+mod sources;

@@ -1,0 +1,399 @@
+//! No option is silently ignored: every option of every command, and what is said where it has no
+//! effect.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::common::{Folder, copy_checkpoint, matrix, model, one_entry, shape, write};
+use granule_format::{BlockType, Draft, Endian};
+
+/// What is known about an option.
+enum Case {
+    /// A line in which it has no effect, and a part of what is said: an error, or a warning.
+    Refused(&'static str, &'static str),
+    Warned(&'static str, &'static str),
+    /// There is no such line, or nothing is to be said: why.
+    Always(&'static str),
+}
+
+use Case::{Always, Refused, Warned};
+
+/// Nothing was lost or left undone: what the option keeps from happening did not happen.
+const LIMIT: &str = "a limit or a permission that was not needed is kept";
+const OUTPUT: &str = "decides where or how the result is shown";
+
+/// The table.
+const OPTIONS: &[(&str, &str, Case)] = &[
+    ("check", "--strict", Always("a rule for the exit status")),
+    ("check", "--structure-only", Always("less is done")),
+    ("check", "--json", Refused("check model.gguf --json --quiet", "cannot be used with")),
+    ("check", "--quiet", Refused("check model.gguf --quiet --json", "cannot be used with")),
+    ("explain", "--json", Always(OUTPUT)),
+    ("types", "--json", Always(OUTPUT)),
+    ("inspect", "--json", Always(OUTPUT)),
+    ("inspect", "--metadata", Always(OUTPUT)),
+    ("inspect", "--tensors", Always(OUTPUT)),
+    ("inspect", "--totals", Always(OUTPUT)),
+    ("inspect", "--filter", Warned("inspect model.gguf --filter nosuch", "matches --filter")),
+    ("inspect", "--full", Warned("inspect model.gguf --tensors --full", "--full has no effect")),
+    ("inspect", "--alone", Warned("inspect model.gguf --alone", "--alone has no effect")),
+    ("export", "--output", Always(OUTPUT)),
+    ("export", "--type", Always("one type for all tensors")),
+    ("export", "--max-shard-size", Always(LIMIT)),
+    (
+        "export",
+        "--config",
+        Refused("export model.gguf -o d --plain --config ck/config.json", "cannot be used with"),
+    ),
+    (
+        "export",
+        "--arch",
+        Warned("export model.gguf -o d --dry-run --arch gpt2.toml", "gpt2.toml has no effect"),
+    ),
+    (
+        "export",
+        "--plain",
+        Refused("export model.gguf -o d --plain --arch gpt2.toml", "cannot be used"),
+    ),
+    (
+        "export",
+        "--threads",
+        Warned("export model.gguf -o d --dry-run -j 70000", "-j 70000 is cut to"),
+    ),
+    ("export", "--dry-run", Always(OUTPUT)),
+    ("export", "--quiet", Always(OUTPUT)),
+    ("export", "--json", Always(OUTPUT)),
+    ("convert", "--output", Always(OUTPUT)),
+    ("convert", "--outfile", Always("another name of --output")),
+    (
+        "convert",
+        "--type",
+        Refused("convert model.gguf -t Q4_K -t q4_k_m", "-t Q4_K_M is given twice"),
+    ),
+    (
+        "convert",
+        "--outtype",
+        Refused("convert model.gguf -t Q4_0 --outtype f16", "--outtype is for"),
+    ),
+    (
+        "convert",
+        "--threads",
+        Warned("convert model.gguf -t Q8_0 --dry-run -j 70000", "-j 70000 is cut"),
+    ),
+    (
+        "convert",
+        "--imatrix",
+        Warned("convert model.gguf -t Q8_0 --dry-run --imatrix all.dat", "--imatrix has no effect"),
+    ),
+    (
+        "convert",
+        "--include-weights",
+        Refused(
+            "convert model.gguf -t Q4_0 --include-weights ffn",
+            "there is no importance matrix",
+        ),
+    ),
+    (
+        "convert",
+        "--exclude-weights",
+        Refused(
+            "convert model.gguf -t Q4_0 --imatrix all.dat --exclude-weights fnn",
+            "--exclude-weights \"fnn\" has no effect: no name in the importance matrix",
+        ),
+    ),
+    (
+        "convert",
+        "--pure",
+        Warned("convert model.gguf -t F16 --dry-run --pure", "--pure has no effect"),
+    ),
+    (
+        "convert",
+        "--leave-output-tensor",
+        Warned(
+            "convert model.gguf -t COPY --dry-run --leave-output-tensor",
+            "--leave-output-tensor has no effect",
+        ),
+    ),
+    (
+        "convert",
+        "--output-tensor-type",
+        Refused(
+            "convert model.gguf -t Q4_0 --output-tensor-type q8_0 --leave-output-tensor",
+            "--output-tensor-type Q8_0 has no effect",
+        ),
+    ),
+    (
+        "convert",
+        "--token-embedding-type",
+        Refused(
+            "convert one.gguf -t Q4_0 --token-embedding-type q8_0",
+            "--token-embedding-type Q8_0 has no effect",
+        ),
+    ),
+    (
+        "convert",
+        "--tensor-type",
+        Refused("convert model.gguf -t Q4_0 --tensor-type nosuch=q8_0", "matches no tensor name"),
+    ),
+    (
+        "convert",
+        "--tensor-type-file",
+        Warned(
+            "convert model.gguf -t Q4_0 --dry-run --tensor-type-file empty.txt",
+            "empty.txt has no effect: the file has no entries",
+        ),
+    ),
+    (
+        "convert",
+        "--allow-requantize",
+        Warned("convert model.gguf -t COPY --dry-run --allow-requantize", "COPY converts nothing"),
+    ),
+    (
+        "convert",
+        "--no-fallback",
+        Warned("convert model.gguf -t COPY --dry-run --no-fallback", "COPY converts nothing"),
+    ),
+    ("convert", "--allow-missing", Refused("convert ck --allow-missing", "needs a file type")),
+    (
+        "convert",
+        "--max-buffer-size",
+        Warned("convert model.gguf -t Q4_0 --dry-run --max-buffer-size 8", "memory is bounded"),
+    ),
+    (
+        "convert",
+        "--use-temp-file",
+        Warned("convert ck --dry-run --use-temp-file", "--use-temp-file has no effect"),
+    ),
+    ("convert", "--no-lazy", Warned("convert ck --dry-run --no-lazy", "--no-lazy has no effect")),
+    ("convert", "--verbose", Warned("convert ck --dry-run --verbose", "--verbose has no effect")),
+    (
+        "convert",
+        "--prune-layers",
+        Refused(
+            "convert model.gguf -t Q4_0 --prune-layers 0,99",
+            "--prune-layers 99 has no effect: the model has no layer with this number; --allow-missing",
+        ),
+    ),
+    (
+        "convert",
+        "--override-kv",
+        Refused(
+            "convert model.gguf -t Q4_0 --override-kv a=int:1 --override-kv a=str:b",
+            "--override-kv sets \"a\" twice",
+        ),
+    ),
+    (
+        "convert",
+        "--keep-split",
+        Warned("convert model.gguf -t Q4_0 --dry-run --keep-split", "the source is one file"),
+    ),
+    (
+        "convert",
+        "--split-max-size",
+        Refused("convert model.gguf --plan p.json --split-max-size 1G", "decided by the plan"),
+    ),
+    ("convert", "--split-max-tensors", Always(LIMIT)),
+    (
+        "convert",
+        "--no-tensor-first-split",
+        Refused("convert model.gguf --plan p.json --no-tensor-first-split", "decided by the plan"),
+    ),
+    ("convert", "--bigendian", Always("decides every number of the result")),
+    (
+        "convert",
+        "--model-name",
+        Refused("convert model.gguf -t Q4_0 --model-name a", "--model-name is for"),
+    ),
+    (
+        "convert",
+        "--metadata",
+        Refused("convert model.gguf -t Q4_0 --metadata a", "--metadata is for"),
+    ),
+    (
+        "convert",
+        "--arch",
+        Warned("convert ck --dry-run --arch gpt2.toml", "gpt2.toml has no effect"),
+    ),
+    (
+        "convert",
+        "--pre",
+        Warned("convert ck --dry-run --pre llama-bpe", "--pre llama-bpe has no effect"),
+    ),
+    (
+        "convert",
+        "--fuse-qkv",
+        Refused("convert ck --vocab-only --fuse-qkv", "--fuse-qkv has no effect"),
+    ),
+    (
+        "convert",
+        "--fuse-gate-up-exps",
+        Warned("convert ck --dry-run --fuse-gate-up-exps", "--fuse-gate-up-exps has no effect"),
+    ),
+    (
+        "convert",
+        "--print-supported-models",
+        Refused(
+            "convert --print-supported-models --pure",
+            "--pure has no effect with --print-supported-models",
+        ),
+    ),
+    ("convert", "--vocab-only", Refused("convert ck --vocab-only --verify", "with --vocab-only")),
+    (
+        "convert",
+        "--dry-run",
+        Refused("convert model.gguf -t Q4_0 --dry-run --verify", "cannot be used with"),
+    ),
+    ("convert", "--resume", Always("said after the run: to_resume_without_anything_left")),
+    ("convert", "--restart", Always("discards what is left, if anything is")),
+    ("convert", "--verify", Refused("convert ck --vocab-only --verify", "--verify has no effect")),
+    (
+        "convert",
+        "--plan",
+        Refused("convert model.gguf --plan p.json --pure", "decided by the plan"),
+    ),
+    ("convert", "--quiet", Always(OUTPUT)),
+    ("convert", "--json", Always(OUTPUT)),
+];
+
+/// Options that the help does not show.
+const HIDDEN: &[&str] = &["--max-buffer-size", "--use-temp-file", "--no-lazy", "--verbose"];
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("model.gguf", model());
+    let architecture = one_entry("general.architecture", "llama");
+    let mut draft = Draft::new(architecture, Endian::Little).unwrap();
+    draft.add("blk.0.ffn_up.weight", shape(&[32, 4]), BlockType::F32.into()).unwrap();
+    folder.write("one.gguf", write(draft));
+    let names = ["blk.0.attn_q.weight", "blk.0.attn_v.weight", "blk.0.ffn_down.weight"];
+    let entries: Vec<_> =
+        names.into_iter().zip([256, 256, 320]).map(|(n, c)| (n, c, 1.0)).collect();
+    folder.write("all.dat", matrix(&entries));
+    folder.write("empty.txt", " \n");
+    copy_checkpoint(&folder, "llama2-spm-256", "ck");
+    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../checkpoint/src/arch/models");
+    fs::copy(models.join("gpt2.toml"), folder.path("gpt2.toml")).unwrap();
+    folder.write("p.json", folder.run("convert model.gguf -t Q4_0 --dry-run --json").ok());
+    folder
+}
+
+#[test]
+fn an_option_without_effect_says_so() {
+    let folder = folder();
+    let before = folder.names();
+    for (command, option, case) in OPTIONS {
+        match case {
+            Refused(line, part) => {
+                let message = folder.run(line).failure();
+                let named = message.contains(option) || *option == "--type";
+                assert!(message.contains(part) && named, "{line}: {message}");
+            }
+            Warned(line, part) => {
+                let ran = folder.run(line);
+                let status = i32::from(*option == "--filter");
+                assert_eq!(ran.status, status, "{line}: {ran:?}");
+                let names = ran.stderr.contains(option) || *option == "--threads";
+                assert!(names && ran.stderr.contains(part), "{line}: {ran:?}");
+                assert!(ran.stderr.starts_with("granule: warning: "), "{line}: {ran:?}");
+                let times = ran.stderr.matches(part).count();
+                assert_eq!(times, 1, "{line}: {ran:?}");
+                if *command != "inspect" {
+                    assert_eq!(folder.run(&format!("{line} --quiet")).stderr, "", "{line}");
+                }
+            }
+            Always(why) => assert!(!why.is_empty()),
+        }
+        assert_eq!(folder.names(), before, "{option}");
+    }
+}
+
+/// The table has every option of every command.
+#[test]
+fn the_table_is_complete() {
+    let folder = Folder::new();
+    let program = folder.run("--help").ok();
+    let commands = program.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    for command in commands.lines().filter_map(|line| line.split_whitespace().next()) {
+        if command == "help" {
+            continue;
+        }
+        let help = folder.run(&format!("{command} -h")).ok();
+        let mut options: BTreeSet<&str> = help
+            .split(|c: char| !(c == '-' || c.is_ascii_alphanumeric()))
+            .filter(|word| word.starts_with("--") && word.len() > 2 && *word != "--help")
+            .collect();
+        if command == "convert" {
+            options.extend(HIDDEN);
+        }
+        let listed: BTreeSet<&str> = OPTIONS
+            .iter()
+            .filter(|(of, ..)| *of == command)
+            .map(|(_, option, _)| *option)
+            .collect();
+        let missing: Vec<_> = options.difference(&listed).collect();
+        assert!(missing.is_empty(), "{command}: {missing:?}");
+        let unknown: Vec<_> = listed.difference(&options).collect();
+        assert!(unknown.is_empty(), "{command}: {unknown:?}");
+    }
+}
+
+/// What names something that is not there is an error, and a warning where that is allowed.
+#[test]
+fn what_matches_nothing_can_be_allowed() {
+    let folder = folder();
+    for (options, part) in [
+        ("--prune-layers 99", "--prune-layers 99 has no effect"),
+        ("--tensor-type nosuch=q8_0", "--tensor-type \"nosuch\" matches no tensor name"),
+        ("--include-weights ffn", "--include-weights \"ffn\" has no effect"),
+        (
+            "--imatrix all.dat --include-weights nosuch",
+            "--include-weights \"nosuch\" has no effect",
+        ),
+        (
+            "--imatrix all.dat --exclude-weights nosuch",
+            "--exclude-weights \"nosuch\" has no effect",
+        ),
+    ] {
+        let line = format!("convert model.gguf -t Q4_0 -o out.gguf {options}");
+        let message = folder.run(&line).failure();
+        assert!(message.contains(part) && message.contains("--allow-missing"), "{message}");
+        assert!(!folder.path("out.gguf").exists(), "{options}");
+        let ran = folder.run(&format!("{line} --allow-missing"));
+        assert!(ran.status == 0 && ran.stderr.contains(part), "{ran:?}");
+        fs::remove_file(folder.path("out.gguf")).unwrap();
+    }
+    // all of them are used
+    folder
+        .run("convert model.gguf -t Q4_0 -o out.gguf --imatrix all.dat --exclude-weights ffn --quiet")
+        .ok();
+}
+
+/// With several types, an option that matters to one of them is silent.
+#[test]
+fn an_option_for_one_of_several_types() {
+    let folder = folder();
+    folder.run("convert model.gguf -t F16 -t Q4_0 --pure --dry-run").ok();
+    folder.run("convert model.gguf -t COPY -t Q8_0 --no-fallback --tensor-type ffn=q8_0 --allow-missing --dry-run --quiet").ok();
+    folder.run("convert model.gguf -t Q8_0 -t Q4_K_M --imatrix all.dat --dry-run").ok();
+}
+
+/// A plan that was made with --outtype is run with it.
+#[test]
+fn a_plan_of_a_checkpoint_in_another_type() {
+    let folder = folder();
+    folder.run("convert ck --outtype f32 -t Q8_0 -o one.out").ok();
+    folder.write("p.json", folder.run("convert ck --outtype f32 -t Q8_0 --dry-run --json").ok());
+    folder.run("convert ck --outtype f32 --plan p.json -o two.out").ok();
+    assert!(fs::read(folder.path("one.out")).unwrap() == fs::read(folder.path("two.out")).unwrap());
+}
+
+#[test]
+fn to_resume_without_anything_left() {
+    let folder = folder();
+    let line = "convert model.gguf -t Q4_0 -o x.gguf --resume";
+    let ran = folder.run(line);
+    let part = "--resume has no effect: no interrupted run has left anything";
+    assert!(ran.status == 0 && ran.stderr.contains(part), "{ran:?}");
+    assert_eq!(folder.run(&format!("{line} --quiet")).stderr, "");
+}

@@ -7,7 +7,7 @@ use granule_format::num::F16;
 
 use crate::isa::Isa;
 use crate::strip::{Strip, WIDTH};
-use crate::tile::{TILE, Tile};
+use crate::tile::{ActivationTile, TILE};
 
 /// One or more vectors of activations in the form in which weights of a type are multiplied with them.
 ///
@@ -38,7 +38,7 @@ pub struct Activations {
     pub(crate) scaled_sums: Vec<f32>,
     pub(crate) paired_codes: Vec<i8>,
     /// All vectors once more in the two orders for batches, when they are first asked for.
-    tiles: OnceLock<Vec<Tile>>,
+    tiles: OnceLock<Vec<ActivationTile>>,
     strips: OnceLock<Vec<Strip>>,
 }
 
@@ -61,11 +61,7 @@ pub enum Form {
 impl Form {
     /// The form that weights of this type are multiplied with.
     pub const fn of(ty: BlockType) -> Self {
-        match ty.block_values() {
-            1 => Self::Float,
-            256 => Self::Q8_K,
-            _ => Self::Q8_0,
-        }
+        crate::kernel::form_of(ty)
     }
 
     /// Values that share a scale; 1 if there is none.
@@ -173,8 +169,9 @@ impl Activations {
     }
 
     /// The vectors in the order for rows that are multiplied one at a time.
-    pub(crate) fn tiles(&self) -> &[Tile] {
-        self.tiles.get_or_init(|| self.in_order(TILE, |vectors| Tile::new(self.form, vectors)))
+    pub(crate) fn tiles(&self) -> &[ActivationTile] {
+        self.tiles
+            .get_or_init(|| self.in_order(TILE, |vectors| ActivationTile::new(self.form, vectors)))
     }
 
     /// The vectors in the order for panels of rows.

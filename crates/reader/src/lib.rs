@@ -10,7 +10,7 @@
 //! | [`decode`] | decoding rows for one instruction set |
 //! | [`dot`] | dot products of rows for one instruction set |
 //! | [`mod@file`] | opening paths that must lead to regular files |
-//! | [`positioned`] | reading and writing at positions of a file |
+//! | [`positioned`] | reading at positions of a file |
 //! | [`isa`] | instruction sets: detection, and the boundary that compiles code for them |
 #![deny(unsafe_code)]
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::activations::{Activations, Form};
 use crate::isa::Isa;
 use crate::kernel::{PANEL_ROWS, by_panels, copy_rows, dot_blocks};
-use crate::rows::TILE_BYTES;
+use crate::rows::CHUNK_BYTES;
 use crate::{Error, Tensor};
 
 /// Multiplications below which starting threads costs more than it gains.
@@ -31,7 +31,7 @@ impl Tensor<'_> {
             return self.span(rows).map(|_| 0.0);
         }
         let mut out = [0.0];
-        self.dot_tiles(rows, activations, &mut out)?;
+        self.dot_chunk(rows, activations, &mut out)?;
         Ok(out[0])
     }
 
@@ -93,11 +93,11 @@ impl Tensor<'_> {
     /// activations are not in the [form](Activations::form) that the tensor's type needs.
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
-        let step = self.rows_in(TILE_BYTES).next_multiple_of(PANEL_ROWS as u64);
+        let step = self.rows_in(CHUNK_BYTES).next_multiple_of(PANEL_ROWS as u64);
         let by_panels = by_panels(Isa::detect(), activations, false);
-        weights.multiply(activations, y, step as usize, by_panels, |tile, out| {
-            let start = tile as u64 * step;
-            self.dot_tiles(start..weights.rows.min(start + step), activations, out)
+        weights.multiply(activations, y, step as usize, by_panels, |chunk, out| {
+            let start = chunk as u64 * step;
+            self.dot_chunk(start..weights.rows.min(start + step), activations, out)
         })
     }
 
@@ -110,7 +110,7 @@ impl Tensor<'_> {
     }
 
     /// The dot products of some rows with every vector, in the order that [`by_panels`] tells.
-    fn dot_tiles(
+    fn dot_chunk(
         self,
         rows: Range<u64>,
         activations: &Activations,
@@ -118,7 +118,7 @@ impl Tensor<'_> {
     ) -> Result<(), Error> {
         let (ty, ..) = self.span(rows.clone())?;
         let mut scratch = Vec::new();
-        let blocks = self.tile(rows, &mut scratch)?;
+        let blocks = self.blocks_of_rows(rows, &mut scratch)?;
         dot_blocks(Isa::detect(), ty, blocks, activations, out);
         Ok(())
     }
@@ -190,7 +190,7 @@ impl Weights<'_> {
         y: &mut [f32],
         step: usize,
         by_panels: bool,
-        tile: impl Fn(usize, &mut [f32]) -> Result<(), E> + Sync,
+        chunk: impl Fn(usize, &mut [f32]) -> Result<(), E> + Sync,
     ) -> Result<(), E> {
         self.check(activations);
         let (name, count, found) = (self.name, activations.count(), y.len());
@@ -207,9 +207,9 @@ impl Weights<'_> {
         let all = |out: &mut [f32]| {
             let chunks = step * count;
             if work < ALONE || rayon::current_num_threads() == 1 {
-                out.chunks_mut(chunks).enumerate().try_for_each(|(i, out)| tile(i, out))
+                out.chunks_mut(chunks).enumerate().try_for_each(|(i, out)| chunk(i, out))
             } else {
-                out.par_chunks_mut(chunks).enumerate().try_for_each(|(i, out)| tile(i, out))
+                out.par_chunks_mut(chunks).enumerate().try_for_each(|(i, out)| chunk(i, out))
             }
         };
         if count == 1 {

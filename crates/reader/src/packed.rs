@@ -11,7 +11,7 @@ use crate::matmul::Weights;
 use crate::{Activations, Error, Tensor};
 
 /// Bytes of blocks that are packed together.
-const PART_BYTES: u64 = 256 << 10;
+const CHUNK_BYTES: u64 = 256 << 10;
 
 /// A matrix of weights, in memory and in an order in which products are fastest: see [`Tensor::pack`].
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Tensor<'_> {
     /// As [`pack`](Self::pack).
     pub fn pack_for(self, isa: Isa) -> Result<PackedMatrix, Error> {
         let Weights { name, ty, columns, rows } = self.weights()?;
-        let step = self.rows_in(PART_BYTES).next_multiple_of(PANEL_ROWS as u64);
+        let step = self.rows_in(CHUNK_BYTES).next_multiple_of(PANEL_ROWS as u64);
         // rows without values may be any number
         let parts = if columns > 0 { rows.div_ceil(step) } else { 0 };
         let parts = (0..parts).into_par_iter().map(|part| {

@@ -1,4 +1,4 @@
-//! Reading and writing at positions of a file, from many threads at once.
+//! Reading at positions of a file, from many threads at once.
 
 use std::fs::File;
 use std::io;
@@ -10,15 +10,6 @@ use std::io;
 #[cfg(unix)]
 pub fn read_exact_at(file: &File, out: &mut [u8], start: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, out, start)
-}
-
-/// Write all of `bytes` from `start` on.
-///
-/// # Errors
-/// The operating system's.
-#[cfg(unix)]
-pub fn write_all_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, bytes, start)
 }
 
 /// Fill `out` with the bytes from `start` on. The position of `file` itself is undefined afterwards.
@@ -34,23 +25,6 @@ pub fn read_exact_at(file: &File, mut out: &mut [u8], mut start: u64) -> io::Res
         }
         start += read as u64;
         out = &mut out[read..];
-    }
-    Ok(())
-}
-
-/// Write all of `bytes` from `start` on. The position of `file` itself is undefined afterwards.
-///
-/// # Errors
-/// The operating system's.
-#[cfg(windows)]
-pub fn write_all_at(file: &File, mut bytes: &[u8], mut start: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = std::os::windows::fs::FileExt::seek_write(file, bytes, start)?;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        start += written as u64;
-        bytes = &bytes[written..];
     }
     Ok(())
 }

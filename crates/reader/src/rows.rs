@@ -12,7 +12,7 @@ use crate::isa::{Isa, write_past_caches};
 use crate::{Error, Tensor};
 
 /// Bytes of blocks that are read and decoded at a time: few enough that they stay in a core's cache.
-pub(crate) const TILE_BYTES: u64 = 128 << 10;
+pub(crate) const CHUNK_BYTES: u64 = 128 << 10;
 
 /// Bytes of values from which on they are written past the caches, which they would not fit in.
 const STREAMED: usize = 32 << 20;
@@ -32,7 +32,7 @@ impl Tensor<'_> {
     pub fn decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
         let decode = decoder(out.len());
-        self.decode_tiles(rows, out, decode)
+        self.decode_chunks(rows, out, decode)
     }
 
     /// As [`decode_rows`](Self::decode_rows), with the threads of the rayon pool that the caller runs in: see
@@ -45,11 +45,11 @@ impl Tensor<'_> {
     /// As [`decode_rows`](Self::decode_rows).
     pub fn par_decode_rows(self, rows: Range<u64>, out: &mut [f32]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
-        let (step, all) = (self.rows_in(4 * TILE_BYTES), out.len());
+        let (step, all) = (self.rows_in(4 * CHUNK_BYTES), out.len());
         let values = usize::try_from(step).unwrap_or(usize::MAX).saturating_mul(self.row_values());
         out.par_chunks_mut(values.max(1)).enumerate().try_for_each(|(i, out)| {
             let start = rows.start + i as u64 * step;
-            self.decode_tiles(start..rows.end.min(start + step), out, decoder(all))
+            self.decode_chunks(start..rows.end.min(start + step), out, decoder(all))
         })
     }
 
@@ -63,7 +63,7 @@ impl Tensor<'_> {
     pub fn decode_rows_f16(self, rows: Range<u64>, out: &mut [f16]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
         let mut values = Vec::new();
-        self.decode_tiles(rows, out, |isa, ty, blocks, out| {
+        self.decode_chunks(rows, out, |isa, ty, blocks, out| {
             values.resize(out.len(), 0.0);
             decode(isa, ty, blocks, &mut values);
             out.convert_from_f32_slice(&values);
@@ -80,7 +80,7 @@ impl Tensor<'_> {
     pub fn decode_rows_bf16(self, rows: Range<u64>, out: &mut [bf16]) -> Result<(), Error> {
         self.check_buffer(&rows, out.len())?;
         let mut values = Vec::new();
-        self.decode_tiles(rows, out, |isa, ty, blocks, out| {
+        self.decode_chunks(rows, out, |isa, ty, blocks, out| {
             values.resize(out.len(), 0.0);
             decode(isa, ty, blocks, &mut values);
             out.convert_from_f32_slice(&values);
@@ -103,7 +103,7 @@ impl Tensor<'_> {
         let mut scratch = Vec::new();
         for (row, out) in rows.iter().zip(out.chunks_exact_mut(self.row_values().max(1))) {
             let (ty, ..) = self.span(*row..*row + 1)?;
-            decode(Isa::detect(), ty, self.tile(*row..*row + 1, &mut scratch)?, out);
+            decode(Isa::detect(), ty, self.blocks_of_rows(*row..*row + 1, &mut scratch)?, out);
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Tensor<'_> {
     }
 
     /// Decode checked rows, tile by tile.
-    fn decode_tiles<T>(
+    fn decode_chunks<T>(
         self,
         rows: Range<u64>,
         mut out: &mut [T],
@@ -133,14 +133,14 @@ impl Tensor<'_> {
         if out.is_empty() {
             return Ok(()); // there can be any number of rows without values
         }
-        let (isa, step) = (Isa::detect(), self.rows_in(TILE_BYTES));
+        let (isa, step) = (Isa::detect(), self.rows_in(CHUNK_BYTES));
         let (mut start, mut scratch) = (rows.start, Vec::new());
         while start < rows.end {
             let end = rows.end.min(start.saturating_add(step));
             // no more than `out` has, whose length was checked
             let values = (end - start) as usize * self.row_values();
-            let (tile, rest) = out.split_at_mut(values);
-            decode(isa, ty, self.tile(start..end, &mut scratch)?, tile);
+            let (chunk, rest) = out.split_at_mut(values);
+            decode(isa, ty, self.blocks_of_rows(start..end, &mut scratch)?, chunk);
             (start, out) = (end, rest);
         }
         Ok(())

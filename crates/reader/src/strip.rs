@@ -11,12 +11,12 @@ pub(crate) const COLUMNS: usize = 256;
 /// Eight vectors, 256 columns at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Strip {
-    pub(crate) parts: Vec<StripPart>,
+    pub(crate) segments: Vec<StripSegment>,
 }
 
 /// 256 columns of eight vectors. What is past the end of the vectors, and the vectors that are missing, are zero.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct StripPart {
+pub(crate) struct StripSegment {
     /// Four codes of each vector, for each of eight fours of eight groups of 32.
     pub(crate) codes: [[[u32; WIDTH]; 8]; 8],
     /// -128 times the sums of 16 codes, and of 32: what products gain where the other codes are raised by 128.
@@ -35,17 +35,17 @@ impl Strip {
     /// Up to eight vectors of codes.
     pub(crate) fn new(vectors: &[Vector<'_>]) -> Self {
         let columns = vectors.first().map_or(0, |vector| vector.codes.len());
-        let mut parts = vec![StripPart::default(); columns.div_ceil(COLUMNS)];
-        for (index, part) in parts.iter_mut().enumerate() {
+        let mut segments = vec![StripSegment::default(); columns.div_ceil(COLUMNS)];
+        for (index, segment) in segments.iter_mut().enumerate() {
             for (lane, vector) in vectors.iter().enumerate() {
-                part.fill(lane, vector, index);
+                segment.fill(lane, vector, index);
             }
         }
-        Self { parts }
+        Self { segments }
     }
 }
 
-impl StripPart {
+impl StripSegment {
     fn fill(&mut self, lane: usize, vector: &Vector<'_>, index: usize) {
         let groups = vector.codes.as_chunks::<32>().0;
         let groups = &groups[(8 * index).min(groups.len())..];

@@ -124,7 +124,7 @@ impl<'m> Tensor<'m> {
 
     /// The blocks of some rows, little-endian: the file's own bytes where that is possible, otherwise a copy
     /// in `scratch`.
-    pub(crate) fn tile<'a>(
+    pub(crate) fn blocks_of_rows<'a>(
         self,
         rows: Range<u64>,
         scratch: &'a mut Vec<u8>,

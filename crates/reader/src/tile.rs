@@ -10,7 +10,7 @@ pub(crate) const QUAD: usize = 4;
 
 /// Sixteen vectors, block by block: the parts of all vectors that belong to a block lie together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tile {
+pub(crate) struct ActivationTile {
     /// Vectors that are not padding.
     pub(crate) count: usize,
     /// Plain numbers, each sixteen columns of four vectors; the last columns are padded with zeros.
@@ -27,7 +27,7 @@ pub(crate) struct Tile {
     pub(crate) sums: Vec<[[i16; 16]; TILE]>,
 }
 
-impl Tile {
+impl ActivationTile {
     /// Up to sixteen vectors; the others are zero.
     pub(crate) fn new(form: Form, vectors: &[Vector<'_>]) -> Self {
         let mut this = Self { count: vectors.len(), ..Self::default() };

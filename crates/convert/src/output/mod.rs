@@ -15,13 +15,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use granule_format::{Draft, Endian, TensorInfo, TensorType};
-use granule_reader::positioned::{read_exact_at, write_all_at};
+use granule_reader::positioned::read_exact_at;
 
 use crate::Error;
 use crate::run::Identity;
 use journal::{Entries, Found, Journal, remove_if_there};
 
 pub(crate) use part::Part;
+use part::write_all_at;
 pub use place::check_output;
 pub(crate) use place::{Place, check_folder, places};
 pub(crate) use space::check_space;

@@ -3,14 +3,14 @@
 use std::arch::x86_64::*;
 
 use super::avx2::Avx2;
-use super::lanes::{LaneWork, Lanes};
+use super::lanes::{Lanes, WithLanes};
 use super::operations::operations;
-use super::vectors::Vectors;
+use super::simd::Simd;
 use super::x86::lane_stores;
 
 compiled_for! { avx2:
     /// Do something with lanes, compiled for AVX2.
-    pub(super) fn enter_lanes<W: LaneWork>(work: W) {
+    pub(super) fn enter_lanes<W: WithLanes>(work: W) {
         work.run(Avx2::new())
     }
 }

@@ -9,9 +9,9 @@ use std::arch::x86_64::*;
 use granule_format::num::F16;
 
 use super::codebook::{Eights, Fours};
-use super::lanes::{LaneWork, Lanes};
+use super::lanes::{Lanes, WithLanes};
 use super::operations::operations;
-use super::vectors::{Vectors, Work};
+use super::simd::{Simd, WithSimd};
 use super::x86::{
     add_halves, add_lanes, add_neighbours, average_bytes, byte_operations, lane_stores, pick_bytes,
     pick_numbers, shifted_nibbles, twice_bytes,
@@ -23,19 +23,19 @@ pub(super) struct Avx512(());
 
 compiled_for! { avx512_full:
     /// Do something, compiled for AVX-512 with VNNI, VBMI and GFNI.
-    pub(super) fn enter<W: Work>(work: W) -> W::Output {
+    pub(super) fn enter<W: WithSimd>(work: W) -> W::Output {
         work.run(Avx512(()))
     }
 }
 
 compiled_for! { avx512_full:
     /// As [`enter`], for what is done with lanes.
-    pub(super) fn enter_lanes<W: LaneWork>(work: W) {
+    pub(super) fn enter_lanes<W: WithLanes>(work: W) {
         work.run(Avx512(()))
     }
 }
 
-impl Vectors for Avx512 {
+impl Simd for Avx512 {
     byte_operations!();
     type Floats = __m512;
     const MANY: bool = true;

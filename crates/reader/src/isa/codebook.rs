@@ -6,7 +6,7 @@
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "other instruction sets read entries from memory")
 )]
-pub struct Eights<const ENTRIES: usize> {
+pub(crate) struct Eights<const ENTRIES: usize> {
     /// The entries as they are.
     pub(crate) entries: &'static [[u8; 8]; ENTRIES],
     /// The entries as levels of 2 bits, the first lowest.
@@ -21,7 +21,7 @@ pub struct Eights<const ENTRIES: usize> {
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "other instruction sets read entries from memory")
 )]
-pub struct Fours<const ENTRIES: usize> {
+pub(crate) struct Fours<const ENTRIES: usize> {
     /// The entries as they are.
     pub(crate) entries: &'static [[u8; 4]; ENTRIES],
     /// The entries as levels of 3 bits, the first lowest.

@@ -1,13 +1,13 @@
 //! The operations on sixteen rows of weights side by side.
 
-use super::vectors::Vectors;
+use super::simd::Simd;
 
 /// Operations on sixteen lanes of 32 bits, each of which belongs to another row of weights. The activations are the same
 /// for all of them.
 ///
 /// Weights that are multiplied as bytes are *values*: signed bytes, raised by 128 where
-/// [all bytes are multiplied unsigned](Vectors::ALL_UNSIGNED).
-pub trait Lanes: Vectors {
+/// [all bytes are multiplied unsigned](Simd::ALL_UNSIGNED).
+pub(crate) trait Lanes: Simd {
     /// 16 times 32 bits: numbers, two words or four bytes each.
     type Wide: Copy;
 
@@ -50,7 +50,7 @@ pub trait Lanes: Vectors {
     /// are above -128.
     fn dot_values(self, sum: Self::Wide, values: Self::Wide, signed: u32) -> Self::Wide;
     /// `sum` plus the products of each lane's four unsigned bytes with the four signed bytes of `signed`: all bytes where
-    /// [they are multiplied](Vectors::ALL_UNSIGNED), otherwise only those below 64.
+    /// [they are multiplied](Simd::ALL_UNSIGNED), otherwise only those below 64.
     fn dot_codes(self, sum: Self::Wide, codes: Self::Wide, signed: u32) -> Self::Wide;
     /// `sum` plus the products of each lane's two words with the two words of `pair`.
     fn dot_words(self, sum: Self::Wide, words: Self::Wide, pair: u32) -> Self::Wide;
@@ -71,8 +71,8 @@ pub trait Lanes: Vectors {
     fn floats_from_lanes(self, lanes: Self::Wide) -> Self::Floats;
 }
 
-/// Something to do with lanes, for [`Isa::lanes`](super::Isa::lanes).
-pub trait LaneWork {
+/// Something to do with lanes, for [`Isa::with_lanes`](super::Isa::with_lanes).
+pub(crate) trait WithLanes {
     /// Do it. Mark it `#[inline(always)]`, otherwise it is compiled for the plain target.
     fn run<V: Lanes>(self, v: V);
 }

@@ -8,7 +8,7 @@
 //! Compiling for more instructions changes no result: Rust neither reorders floating-point sums nor
 //! contracts a multiplication and an addition into one rounding.
 //!
-//! Where plain loops are not enough, [`Isa::vectors`] crosses the boundary with [`Vectors`] in hand: the operations
+//! Where plain loops are not enough, [`Isa::with_simd`] crosses the boundary with [`Simd`] in hand: the operations
 //! that the kernels are written in, once for all instruction sets.
 
 // first, as its macros are for all that follow
@@ -30,10 +30,10 @@ mod neon;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod operations;
 mod scalar;
+mod simd;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod vectors;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -41,11 +41,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-pub use codebook::{Eights, Fours};
+pub(crate) use codebook::{Eights, Fours};
 pub use error::IsaError;
-pub use lanes::{LaneWork, Lanes};
+pub(crate) use lanes::{Lanes, WithLanes};
+pub(crate) use simd::{Simd, WithSimd};
 pub(crate) use stream::write_past_caches;
-pub use vectors::{Vectors, Work};
 
 /// An instruction set that this CPU is known to have: holding one is the proof.
 ///
@@ -180,7 +180,7 @@ impl Isa {
 
     /// Do `work` with the vector operations of this instruction set, compiled for it.
     #[inline]
-    pub fn vectors<W: Work>(self, work: W) -> W::Output {
+    pub(crate) fn with_simd<W: WithSimd>(self, work: W) -> W::Output {
         match self.0 {
             Level::Scalar => work.run(scalar::Scalar),
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
@@ -197,7 +197,7 @@ impl Isa {
 
     /// Whether this instruction set has the operations on [`Lanes`].
     #[inline]
-    pub const fn has_lanes(self) -> bool {
+    pub(crate) const fn has_lanes(self) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 | Level::Avx512 | Level::Avx512Full => true,
@@ -220,7 +220,7 @@ impl Isa {
     /// # Panics
     /// If it does not [have them](Self::has_lanes).
     #[inline]
-    pub fn lanes<W: LaneWork>(self, work: W) {
+    pub(crate) fn with_lanes<W: WithLanes>(self, work: W) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: both exist only after detection found these features.

@@ -5,7 +5,7 @@ use std::arch::aarch64::*;
 use granule_format::num::F16;
 
 use super::operations::operations;
-use super::vectors::{Vectors, Work};
+use super::simd::{Simd, WithSimd};
 
 /// Proof that the CPU has NEON.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ pub(super) struct Neon(());
 
 compiled_for! { neon:
     /// Do something, compiled for NEON.
-    pub(super) fn enter<W: Work>(work: W) -> W::Output {
+    pub(super) fn enter<W: WithSimd>(work: W) -> W::Output {
         work.run(Neon(()))
     }
 }
@@ -24,7 +24,7 @@ type Ints = [int32x4_t; 2];
 type Sums = [float32x4_t; 2];
 type Floats = [float32x4_t; 4];
 
-impl Vectors for Neon {
+impl Simd for Neon {
     const WIDE: bool = true;
     type Bytes = Bytes;
     type Words = Words;

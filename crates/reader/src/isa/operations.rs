@@ -1,6 +1,6 @@
 //! The macro that instruction sets define their operations with.
 
-/// Defines operations of [`Vectors`](super::vectors::Vectors) by expressions of intrinsics.
+/// Defines operations of [`Simd`](super::simd::Simd) by expressions of intrinsics.
 macro_rules! operations {
     ($( fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? { $($body:tt)* } )*) => { $(
         #[inline(always)]

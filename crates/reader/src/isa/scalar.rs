@@ -3,7 +3,7 @@
 
 use granule_format::num::F16;
 
-use super::vectors::Vectors;
+use super::simd::Simd;
 
 /// No particular instruction set.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ fn sum<const N: usize>(values: [f32; N]) -> f32 {
     values.into_iter().sum()
 }
 
-impl Vectors for Scalar {
+impl Simd for Scalar {
     const WIDE: bool = false;
     type Bytes = [u8; 32];
     type Words = [i16; 16];

@@ -113,7 +113,7 @@ macro_rules! byte_operations {
         type Sums = __m256;
 
         #[inline(always)]
-        fn read_ahead<T>(self, from: &[T], bytes: usize) {
+        fn prefetch<T>(self, from: &[T], bytes: usize) {
             let line = from.as_ptr().cast::<i8>().wrapping_add(bytes);
             // SAFETY: the instruction may be given any address: it never faults, and changes nothing but the cache.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(line) }

@@ -2,11 +2,11 @@
 
 use granule_format::block::codebook::iq1;
 
-use crate::isa::Vectors;
+use crate::isa::Simd;
 
 /// How the bytes that a kernel makes of codes are multiplied with activations.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Codes {
+pub(crate) enum CodeRange {
     /// The codes are the values, 0 to 127.
     Unsigned,
     /// The codes are the values, with a sign.
@@ -15,10 +15,10 @@ pub(crate) enum Codes {
     Raised(u8),
 }
 
-impl Codes {
+impl CodeRange {
     /// The bytes as signed values.
     #[inline(always)]
-    pub(crate) fn values<V: Vectors>(self, v: V, codes: V::Bytes) -> V::Bytes {
+    pub(crate) fn values<V: Simd>(self, v: V, codes: V::Bytes) -> V::Bytes {
         match self {
             Self::Raised(by) => v.sub_bytes(codes, v.splat_byte(by)),
             _ => codes,
@@ -89,13 +89,7 @@ pub(crate) fn eight_of<T>(f: impl Fn(usize) -> T) -> [T; 8] {
 
 /// The bits that `mask` selects of bytes whose bit `from` is to become bit `to`.
 #[inline(always)]
-pub(crate) fn bits<V: Vectors>(
-    v: V,
-    bytes: V::Bytes,
-    from: usize,
-    to: usize,
-    mask: u8,
-) -> V::Bytes {
+pub(crate) fn bits<V: Simd>(v: V, bytes: V::Bytes, from: usize, to: usize, mask: u8) -> V::Bytes {
     let moved = if from > to {
         v.shift_right(bytes, (from - to) as u32)
     } else if from < to {
@@ -108,18 +102,14 @@ pub(crate) fn bits<V: Vectors>(
 
 /// The low nibbles of twice 16 bytes, and the high ones.
 #[inline(always)]
-pub(crate) fn nibbles_of_two<V: Vectors>(
-    v: V,
-    first: &[u8; 16],
-    second: &[u8; 16],
-) -> [V::Bytes; 2] {
+pub(crate) fn nibbles_of_two<V: Simd>(v: V, first: &[u8; 16], second: &[u8; 16]) -> [V::Bytes; 2] {
     let bytes = v.load_two(first, second);
     [v.and(bytes, v.splat_byte(15)), v.and(v.shift_right(bytes, 4), v.splat_byte(15))]
 }
 
 /// The entries of a table for the low nibbles of twice 16 bytes, and for the high ones.
 #[inline(always)]
-pub(crate) fn lookup_nibbles_of_two<V: Vectors>(
+pub(crate) fn lookup_nibbles_of_two<V: Simd>(
     v: V,
     table: &[i8; 16],
     first: &[u8; 16],
@@ -131,20 +121,20 @@ pub(crate) fn lookup_nibbles_of_two<V: Vectors>(
 
 /// Part `index` of an array, as an array.
 #[inline(always)]
-pub(crate) fn part<T, const N: usize>(values: &[T], index: usize) -> &[T; N] {
+pub(crate) fn nth_chunk<T, const N: usize>(values: &[T], index: usize) -> &[T; N] {
     &values.as_chunks().0[index]
 }
 
 /// Four bytes as a number, the first lowest.
 #[inline(always)]
 pub(crate) fn word(bytes: &[u8], index: usize) -> u32 {
-    u32::from_le_bytes(*part(bytes, index))
+    u32::from_le_bytes(*nth_chunk(bytes, index))
 }
 
 /// Eight bytes as a number, the first lowest.
 #[inline(always)]
 pub(crate) fn double_word(bytes: &[u8], index: usize) -> u64 {
-    u64::from_le_bytes(*part(bytes, index))
+    u64::from_le_bytes(*nth_chunk(bytes, index))
 }
 
 /// Eight nibbles, the lowest first, as bytes of a number.
@@ -191,7 +181,7 @@ pub(crate) fn scales_and_mins(bytes: &[u8; 12]) -> (u64, u64) {
 
 /// IQ1's groups of 8 values, times 8, so that they are integers when shifted by an eighth.
 #[inline(always)]
-pub(crate) fn eightfold<V: Vectors>(v: V, indices: [usize; 4]) -> V::Bytes {
+pub(crate) fn eightfold<V: Simd>(v: V, indices: [usize; 4]) -> V::Bytes {
     v.bytes_from_u64(four(
         #[inline(always)]
         |i| EIGHTFOLD[indices[i] & 2047],

@@ -5,20 +5,23 @@ use std::hint::black_box;
 use granule_format::block::types::IQ1_M;
 use granule_format::num::F16;
 
-use super::codes::{Codes, eight_of, eightfold, four};
+use super::Kernel;
+use super::codes::{CodeRange, eight_of, eightfold, four};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, IQ1_M);
+impl Kernel for IQ1_M {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::signed(&[1, 7, 9]));
+}
 
 impl SuperBlock for IQ1_M {
     const FINE: bool = true;
-    const CODES: Codes = Codes::Signed;
-    const PACKING: Option<Packing> = Some(Packing::signed(&[1, 7, 9]));
+    const CODES: CodeRange = CodeRange::Signed;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let words = four(
             #[inline(always)]
             |i| self.scales[i].get(),
@@ -40,7 +43,7 @@ impl SuperBlock for IQ1_M {
     }
 
     #[inline(always)]
-    fn all_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
         // bits of the values that are shifted down; for the whole block at once, of which the compiler makes vectors
         let mut down = Aligned([0; 8]);
         for (i, down) in down.0.iter_mut().enumerate() {

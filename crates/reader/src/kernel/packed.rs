@@ -3,12 +3,12 @@
 use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
 
-use super::Kernel;
 use super::codes::eight;
-use super::packing::{Codes, Line, Packing};
+use super::packing::{CodeLine, PackedCodes, Packing};
 use super::panel::{Panel, ROWS, multiply_panels};
+use super::{Family, Kernel};
 use crate::activations::{Activations, Vector};
-use crate::isa::{Isa, LaneWork, Lanes};
+use crate::isa::{Isa, Lanes, WithLanes};
 use crate::strip::COLUMNS;
 
 /// Packed weights: each field has what panels of sixteen rows need of it, one panel after another.
@@ -17,7 +17,7 @@ pub(crate) struct Packed {
     /// How many a panel has of each field.
     lengths: [usize; 8],
     /// Codes of groups, and the fifth bits of them.
-    pub(super) codes: Vec<Line>,
+    pub(super) codes: Vec<CodeLine>,
     pub(super) fifths: Vec<[u64; 8]>,
     /// Super-blocks: the sub-scales of each sub-block, the sub-minimums of each two.
     pub(super) sub_scales: Vec<[i8; ROWS]>,
@@ -36,7 +36,7 @@ pub(super) struct Singles(pub(super) [f32; ROWS]);
 
 /// One panel of [`Packed`].
 pub(crate) struct PackedPanel<'a> {
-    pub(super) codes: &'a [Line],
+    pub(super) codes: &'a [CodeLine],
     pub(super) fifths: &'a [[u64; 8]],
     pub(super) sub_scales: &'a [[i8; ROWS]],
     pub(super) sub_mins: &'a [[[i8; 2]; ROWS]],
@@ -99,7 +99,7 @@ pub(crate) fn pack(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize) -> Pa
     let mut packed = Packed::default();
     with_block!(ty, B => {
         let row_blocks = columns / B::LEN;
-        isa.lanes(Pack { blocks: blocks_of::<B>(blocks), row_blocks, packed: &mut packed });
+        isa.with_lanes(Pack { blocks: blocks_of::<B>(blocks), row_blocks, packed: &mut packed });
     });
     packed
 }
@@ -113,7 +113,7 @@ pub(crate) fn dot_packed(
     out: &mut [f32],
 ) {
     with_block!(ty, B => {
-        isa.lanes(Products::<B> { packed, activations, out, ty: std::marker::PhantomData });
+        isa.with_lanes(Products::<B> { packed, activations, out, ty: std::marker::PhantomData });
     });
 }
 
@@ -123,21 +123,22 @@ struct Pack<'a, B> {
     packed: &'a mut Packed,
 }
 
-impl<B: Kernel> LaneWork for Pack<'_, B> {
+impl<B: Kernel> WithLanes for Pack<'_, B> {
     #[inline(always)]
     fn run<V: Lanes>(self, v: V) {
-        let Some(packing) = B::PACKING else { return };
+        let Some(packing) = B::PACKING else { unreachable!("only types that pack are packed") };
         let Self { blocks, row_blocks, packed } = self;
+        const { assert!(B::PACKING.is_none() || B::LEN % 32 == 0, "packed types have whole groups") };
         let groups = row_blocks * B::LEN / 32;
         let mut panel = Panel::EMPTY;
         for rows in blocks.chunks(ROWS * row_blocks) {
-            for index in 0..groups.div_ceil(COLUMNS / 32) {
-                B::fill_panel(v, rows, row_blocks, index, &mut panel);
+            for segment in 0..groups.div_ceil(COLUMNS / 32) {
+                B::Family::fill_panel(v, rows, row_blocks, segment, &mut panel);
                 let codes = panel.codes.as_flattened().as_chunks::<8>().0;
-                for group in &codes[..8.min(groups - 8 * index)] {
+                for group in &codes[..8.min(groups - 8 * segment)] {
                     packing.pack(group, &mut packed.codes, &mut packed.fifths);
                 }
-                B::pack_scales(v, rows, row_blocks, index, packed);
+                B::Family::pack_scales(v, rows, row_blocks, segment, packed);
             }
             if packed.lengths == [0; 8] {
                 packed.lengths = packed.all_lengths();
@@ -163,24 +164,27 @@ struct Products<'a, B> {
     ty: std::marker::PhantomData<B>,
 }
 
-impl<B: Kernel> LaneWork for Products<'_, B> {
+impl<B: Kernel> WithLanes for Products<'_, B> {
     #[inline(always)]
     fn run<V: Lanes>(self, v: V) {
         let Self { packed, activations, out, .. } = self;
         let count = activations.count();
+        let Some(packing) = B::PACKING else { unreachable!("only types that pack are packed") };
         if activations.is_batch() {
             multiply_panels::<B, V>(
                 v,
                 activations,
                 out,
                 #[inline(always)]
-                |index, part, panel| B::unpack_panel(v, &packed.panel(index), part, panel),
+                |index, segment, panel| {
+                    B::Family::unpack_panel(v, &packing, &packed.panel(index), segment, panel);
+                },
             );
             return;
         }
         for number in 0..count {
             let vector = activations.vector(number);
-            let raised_by = B::PACKING.map_or(0, |packing| packing.raised_by::<V>());
+            let raised_by = packing.raised_by::<V>();
             let offsets: Vec<i32> =
                 vector.sums.iter().map(|sum| raised_by * i32::from(*sum)).collect();
             let wide_sums: Vec<u32> =
@@ -192,7 +196,8 @@ impl<B: Kernel> LaneWork for Products<'_, B> {
             };
             for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
                 let mut sums = [0.0; ROWS];
-                v.store(B::dot_packed(v, &packed.panel(index), prepared), &mut sums);
+                let dots = B::Family::dot_packed(v, &packing, &packed.panel(index), prepared);
+                v.store(dots, &mut sums);
                 for (out, sum) in out.chunks_exact_mut(count).zip(sums) {
                     out[number] = sum;
                 }
@@ -207,14 +212,14 @@ pub(super) fn unpack_codes<V: Lanes>(
     v: V,
     packing: &Packing,
     packed: &PackedPanel<'_>,
-    index: usize,
+    segment: usize,
     panel: &mut Panel,
 ) {
-    let lines = packed.codes.chunks_exact(packing.lines()).skip(8 * index);
+    let lines = packed.codes.chunks_exact(packing.lines()).skip(8 * segment);
     let groups = panel.codes.as_flattened_mut().as_chunks_mut::<8>().0.iter_mut();
-    for (part, (lines, out)) in lines.zip(groups).enumerate() {
-        let fifths = if packing.fifths() { &packed.fifths[8 * index + part] } else { &[0; 8] };
-        let weights = packing.unpack(v, Codes { lines, fifths }, false);
+    for (group, (lines, out)) in lines.zip(groups).enumerate() {
+        let fifths = if packing.fifths() { &packed.fifths[8 * segment + group] } else { &[0; 8] };
+        let weights = packing.unpack(v, PackedCodes { lines, fifths }, false);
         eight(
             #[inline(always)]
             |i| v.store_lanes(weights[i], &mut out[i]),

@@ -9,7 +9,7 @@ use crate::isa::Lanes;
 /// 64 bytes that do not lie across two lines of the cache.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-pub(crate) struct Line(pub(crate) [u8; 64]);
+pub(crate) struct CodeLine(pub(crate) [u8; 64]);
 
 /// How the codes of a type are packed.
 #[derive(Clone, Copy)]
@@ -36,8 +36,8 @@ static NUMBERS: [u8; 64] = {
 
 /// Where the codes of a group lie.
 #[derive(Clone, Copy)]
-pub(super) struct Codes<'a> {
-    pub(super) lines: &'a [Line],
+pub(super) struct PackedCodes<'a> {
+    pub(super) lines: &'a [CodeLine],
     /// The fifth bits of the eight lines, if codes have 5.
     pub(super) fifths: &'a [u64; 8],
 }
@@ -103,7 +103,7 @@ impl Packing {
     pub(super) fn pack(
         &self,
         group: &[[u8; 64]; 8],
-        lines: &mut Vec<Line>,
+        lines: &mut Vec<CodeLine>,
         fifths: &mut Vec<[u64; 8]>,
     ) {
         let codes = eight_of(
@@ -112,7 +112,7 @@ impl Packing {
         );
         match self.bits {
             2 => lines.extend(self.join::<2>(&codes, 0)),
-            8 => lines.extend(codes.map(Line)),
+            8 => lines.extend(codes.map(CodeLine)),
             _ => lines.extend(self.join::<4>(&codes, 0)),
         }
         if self.bits == 6 {
@@ -128,8 +128,8 @@ impl Packing {
 
     /// `WIDTH` bits of all codes, from bit `from` on, in as many lines.
     #[inline(always)]
-    fn join<const WIDTH: usize>(&self, codes: &[[u8; 64]; 8], from: u32) -> [Line; WIDTH] {
-        let mut lines = [Line([0; 64]); WIDTH];
+    fn join<const WIDTH: usize>(&self, codes: &[[u8; 64]; 8], from: u32) -> [CodeLine; WIDTH] {
+        let mut lines = [CodeLine([0; 64]); WIDTH];
         for (i, codes) in codes.iter().enumerate() {
             let (line, shift) = self.place(WIDTH, i);
             for (packed, code) in lines[line].0.iter_mut().zip(codes) {
@@ -171,13 +171,18 @@ impl Packing {
 
     /// The values of a group, see [`Lanes`]; or the codes of consecutive ones.
     #[inline(always)]
-    pub(super) fn unpack<V: Lanes>(&self, v: V, codes: Codes<'_>, as_codes: bool) -> [V::Wide; 8] {
+    pub(super) fn unpack<V: Lanes>(
+        &self,
+        v: V,
+        codes: PackedCodes<'_>,
+        as_codes: bool,
+    ) -> [V::Wide; 8] {
         let levels = v.load_lanes(match (as_codes, V::ALL_UNSIGNED) {
             (true, _) => &NUMBERS,
             (false, true) => &self.levels,
             (false, false) => &self.signed_levels,
         });
-        let Codes { lines, fifths } = codes;
+        let PackedCodes { lines, fifths } = codes;
         eight_of(
             #[inline(always)]
             |i| {
@@ -202,7 +207,7 @@ impl Packing {
 
     /// The line with `width` bits of codes `i`, moved so that these are the lowest.
     #[inline(always)]
-    fn bits_of<V: Lanes>(&self, v: V, lines: &[Line], width: usize, i: usize) -> V::Wide {
+    fn bits_of<V: Lanes>(&self, v: V, lines: &[CodeLine], width: usize, i: usize) -> V::Wide {
         let (index, shift) = self.place(width, i);
         v.rotate_lanes(line(v, lines, index), shift)
     }
@@ -237,7 +242,7 @@ impl Packing {
     pub(super) fn dot<V: Lanes>(
         &self,
         v: V,
-        codes: Codes<'_>,
+        codes: PackedCodes<'_>,
         activations: &[[i8; 4]; 8],
         offsets: [i32; 2],
     ) -> [V::Wide; 2] {
@@ -302,7 +307,7 @@ impl Packing {
 }
 
 #[inline(always)]
-fn line<V: Lanes>(v: V, lines: &[Line], index: usize) -> V::Wide {
+fn line<V: Lanes>(v: V, lines: &[CodeLine], index: usize) -> V::Wide {
     v.load_lanes(&lines[index].0)
 }
 

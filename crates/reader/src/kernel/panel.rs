@@ -1,11 +1,11 @@
 //! Batches: blocks of sixteen rows are unpacked once, into the order in which one instruction multiplies four
 //! bytes of each of the rows, and then multiplied with all vectors.
 
-use super::codes::{Codes, eight, eight_of};
+use super::codes::{CodeRange, eight, eight_of};
 use crate::activations::Activations;
-use crate::isa::{LaneWork, Lanes};
-use crate::kernel::Kernel;
-use crate::strip::{COLUMNS, StripPart, WIDTH};
+use crate::isa::{Lanes, WithLanes};
+use crate::kernel::{Family, Kernel};
+use crate::strip::{COLUMNS, StripSegment, WIDTH};
 
 /// Rows of a panel.
 pub(crate) const ROWS: usize = 16;
@@ -57,7 +57,7 @@ impl Sums {
     const ZERO: Self = Self([[0.0; ROWS]; WIDTH]);
 }
 
-/// The dot products of some rows with a batch, in the order of [`multiply_panels`], for [`Isa::lanes`](crate::isa::Isa::lanes).
+/// The dot products of some rows with a batch, in the order of [`multiply_panels`], for [`Isa::with_lanes`](crate::isa::Isa::with_lanes).
 pub(super) struct Panels<'a, B> {
     pub(super) blocks: &'a [B],
     pub(super) row_blocks: usize,
@@ -65,7 +65,7 @@ pub(super) struct Panels<'a, B> {
     pub(super) out: &'a mut [f32],
 }
 
-impl<B: Kernel> LaneWork for Panels<'_, B> {
+impl<B: Kernel> WithLanes for Panels<'_, B> {
     #[inline(always)]
     fn run<V: Lanes>(self, v: V) {
         let Self { blocks, row_blocks, activations, out } = self;
@@ -74,10 +74,10 @@ impl<B: Kernel> LaneWork for Panels<'_, B> {
             activations,
             out,
             #[inline(always)]
-            |index, part, panel| {
+            |index, segment, panel| {
                 let rows = &blocks[index * ROWS * row_blocks..];
                 let rows = &rows[..rows.len().min(ROWS * row_blocks)];
-                B::fill_panel(v, rows, row_blocks, part, panel);
+                B::Family::fill_panel(v, rows, row_blocks, segment, panel);
             },
         );
     }
@@ -98,10 +98,10 @@ pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     let mut sums = vec![Sums::ZERO; strips.len()];
     for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
         sums.fill(Sums::ZERO);
-        for part in 0..activations.columns().div_ceil(COLUMNS) {
-            fill(index, part, &mut panel);
+        for segment in 0..activations.columns().div_ceil(COLUMNS) {
+            fill(index, segment, &mut panel);
             for (strip, sums) in strips.iter().zip(&mut sums) {
-                B::multiply_panel(v, &panel, &strip.parts[part], sums);
+                B::Family::multiply_panel(v, &panel, &strip.segments[segment], sums);
             }
         }
         let rows = out.len() / count;
@@ -132,12 +132,12 @@ pub(super) fn row_of<B>(rows: &[B], row_blocks: usize, row: usize) -> &[B] {
 pub(super) fn stage<V: Lanes>(
     v: V,
     out: &mut [[u8; 64]; 4],
-    codes: Codes,
+    codes: CodeRange,
     group: impl Fn(usize) -> V::Bytes,
 ) {
     let out = out.as_flattened_mut().as_chunks_mut().0;
     let raised_by = match codes {
-        Codes::Raised(by) => by,
+        CodeRange::Raised(by) => by,
         _ => 0,
     };
     let more = v.splat_byte(128 - raised_by);
@@ -153,19 +153,19 @@ pub(super) fn each_integers<V: Lanes>(
     v: V,
     fine: bool,
     panel: &Panel,
-    part: &StripPart,
+    strip: &StripSegment,
     mut f: impl FnMut(usize, [V::Wide; WIDTH]),
 ) {
     let codes = panel.codes.as_flattened().as_chunks::<8>().0;
-    for (group, (codes, vectors)) in codes.iter().zip(&part.codes).enumerate() {
-        let offsets = if fine { &part.offsets[2 * group] } else { &part.wide_offsets[group] };
+    for (group, (codes, vectors)) in codes.iter().zip(&strip.codes).enumerate() {
+        let offsets = if fine { &strip.offsets[2 * group] } else { &strip.wide_offsets[group] };
         let mut ints = offsets_of(v, offsets);
         eight(
             #[inline(always)]
             |four| {
                 if fine && four == 4 {
                     f(2 * group, ints);
-                    ints = offsets_of(v, &part.offsets[2 * group + 1]);
+                    ints = offsets_of(v, &strip.offsets[2 * group + 1]);
                 }
                 let weights = v.load_lanes(&codes[four]);
                 let vectors = &vectors[four];

@@ -11,7 +11,7 @@ use super::codebook::{Eights, Fours};
 /// once and its integer parts give the same numbers everywhere. Where a result depends on the instruction set, the
 /// operation says so. Sums of integers are asked for only where they fit their lanes, shifts only by less than the number
 /// of bits.
-pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
+pub(crate) trait Simd: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Whether the operations are instructions of the CPU. Otherwise blocks are decoded by their definitions, which
     /// the compiler does better than arrays that stand for vectors, and vectors are multiplied with one at a time.
     const WIDE: bool;
@@ -33,7 +33,7 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
 
     /// Have the line of memory that lies `bytes` behind `from` read, if it can be read at all. Nothing else depends on it.
     #[inline(always)]
-    fn read_ahead<T>(self, _from: &[T], _bytes: usize) {}
+    fn prefetch<T>(self, _from: &[T], _bytes: usize) {}
     /// 32 bytes from memory.
     fn load(self, bytes: &[u8; 32]) -> Self::Bytes;
     /// 32 signed bytes from memory.
@@ -271,18 +271,18 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn total_floats(self, values: Self::Floats) -> f32;
 }
 
-/// Something to do with vectors, for [`Isa::vectors`](super::Isa::vectors).
-pub trait Work {
+/// Something to do with vectors, for [`Isa::with_simd`](super::Isa::with_simd).
+pub(crate) trait WithSimd {
     /// What comes of it.
     type Output;
 
     /// Do it. Mark it `#[inline(always)]`, otherwise it is compiled for the plain target.
-    fn run<V: Vectors>(self, v: V) -> Self::Output;
+    fn run<V: Simd>(self, v: V) -> Self::Output;
 }
 
 /// Each four of the 32 entries that `entry` gives.
 #[inline(always)]
-fn four_each<V: Vectors>(v: V, entry: impl Fn(usize) -> u64) -> [V::Bytes; 8] {
+fn four_each<V: Simd>(v: V, entry: impl Fn(usize) -> u64) -> [V::Bytes; 8] {
     let four = |i: usize| v.bytes_from_u64([entry(i), entry(i + 1), entry(i + 2), entry(i + 3)]);
     [four(0), four(4), four(8), four(12), four(16), four(20), four(24), four(28)]
 }

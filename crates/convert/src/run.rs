@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use granule_format::{Draft, Endian, TensorType};
-use granule_reader::decode::decode;
+use granule_reader::decode_blocks;
 use granule_reader::isa::Isa;
 
 use crate::encode::{EncodeError, encode_rows};
@@ -425,7 +425,7 @@ impl Work<'_> {
         } else {
             if values.is_empty() {
                 values.resize(count, 0.0);
-                decode(self.isa, step.ty, source, values);
+                decode_blocks(self.isa, step.ty, source, values);
             }
             let row = step.row as usize;
             out.resize(count / ty.block_values() * ty.block_bytes(), 0);

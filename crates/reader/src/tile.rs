@@ -1,19 +1,19 @@
-//! Activations of a batch, in the order in which kernels read them.
+//! Tiles of a batch of activations: sixteen vectors in the order in which kernels read them.
 
 use crate::activations::{Form, Vector};
 
-/// Vectors that a kernel multiplies with at a time: what it unpacks of a row serves all of them.
+/// Vectors of a tile: a block is unpacked once for all of them.
 pub(crate) const TILE: usize = 16;
 
-/// Plain vectors that a kernel multiplies with at a time.
+/// Plain vectors that are multiplied at a time.
 pub(crate) const QUAD: usize = 4;
 
-/// Sixteen vectors, block by block: the parts of all vectors that belong to a block lie together.
+/// Sixteen vectors, block by block: what belongs to one block lies together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ActivationTile {
-    /// Vectors that are not padding.
+    /// Number of vectors that are not padding.
     pub(crate) count: usize,
-    /// Plain numbers, each sixteen columns of four vectors; the last columns are padded with zeros.
+    /// Plain numbers: sixteen columns of each four vectors, padded with zeros.
     pub(crate) values: [Vec<[[f32; 16]; QUAD]>; TILE / QUAD],
     /// Codes, each 32 of all vectors.
     pub(crate) groups: Vec<[[i8; 32]; TILE]>,

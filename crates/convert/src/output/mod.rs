@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use granule_format::{Draft, Endian, TensorInfo, TensorType};
-use granule_reader::positioned::read_exact_at;
+use granule_reader::ReadAt;
 
 use crate::Error;
 use crate::run::Identity;
@@ -204,7 +204,7 @@ impl Output {
         let bytes = ty.row_bytes(info.shape.row()).unwrap_or(0);
         out.resize(bytes as usize, 0);
         let start = self.data_offset + info.offset + row * bytes;
-        read_exact_at(&self.file, out, start).map_err(|source| self.io(source))?;
+        ReadAt::read_exact_at(&self.file, out, start).map_err(|source| self.io(source))?;
         if self.draft.endian() == Endian::Big {
             ty.swap_bytes(out);
         }
@@ -318,7 +318,7 @@ fn try_lock(file: &File) -> io::Result<bool> {
 fn begins_with(file: &File, header: &[u8], bytes: u64) -> bool {
     let mut found = vec![0; header.len()];
     file.metadata().is_ok_and(|about| about.len() == bytes)
-        && read_exact_at(file, &mut found, 0).is_ok()
+        && file.read_exact_at(&mut found, 0).is_ok()
         && found == header
 }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use granule_reader::positioned::read_exact_at;
+use granule_reader::ReadAt;
 
 use crate::Error;
 
@@ -35,14 +35,14 @@ impl DataFile {
 
     /// Fill `out` with the bytes from `offset` on.
     pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
-        read_exact_at(&self.file, out, offset).map_err(Error::io(&self.path))
+        ReadAt::read_exact_at(&self.file, out, offset).map_err(Error::io(&self.path))
     }
 
     /// Read at most `out.len()` bytes from `offset` on, fewer at the end of the file; how many.
     pub(crate) fn read_some_at(&self, offset: u64, out: &mut [u8]) -> io::Result<usize> {
         let left = self.bytes.saturating_sub(offset);
         let count = out.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        read_exact_at(&self.file, &mut out[..count], offset)?;
+        ReadAt::read_exact_at(&self.file, &mut out[..count], offset)?;
         Ok(count)
     }
 }

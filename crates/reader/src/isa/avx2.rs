@@ -11,13 +11,13 @@ use super::x86::{
     pick_numbers, shifted_nibbles, twice_bytes,
 };
 
-/// Proof that the CPU has AVX2 and what processors with it have, such as FMA and F16C: the list in
-/// `features.rs`.
+/// Proof that the CPU has AVX2 and the features listed with it in `features.rs`, such as FMA and
+/// F16C.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
 compiled_for! { avx2:
-    /// Do something, compiled for AVX2.
+    /// Runs `work`, compiled for AVX2.
     pub(super) fn enter<W: WithSimd>(work: W) -> W::Output {
         work.run(Avx2(()))
     }

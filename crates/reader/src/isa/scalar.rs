@@ -1,11 +1,11 @@
-//! The operations on plain arrays, for every target: the definitions that those of other instruction sets are
-//! compared with.
+//! The operations on plain arrays, for every target. They are the definitions that other
+//! instruction sets are tested against.
 
 use granule_format::num::F16;
 
 use super::simd::Simd;
 
-/// No particular instruction set.
+/// Proof of nothing: plain code for the target.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scalar;
 

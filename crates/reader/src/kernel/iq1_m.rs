@@ -44,7 +44,7 @@ impl SuperBlock for IQ1_M {
 
     #[inline(always)]
     fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
-        // bits of the values that are shifted down; for the whole block at once, of which the compiler makes vectors
+        // a bit for each value that is shifted down: for the whole block at once, which vectorizes
         let mut down = Aligned([0; 8]);
         for (i, down) in down.0.iter_mut().enumerate() {
             // the top bits of four nibbles, in bytes
@@ -52,7 +52,7 @@ impl SuperBlock for IQ1_M {
             let bits = (nibbles >> 3 | nibbles << 1) & 0x0101_0101;
             *down = (bits << 8).wrapping_sub(bits);
         }
-        // in memory, out of which taking them one by one is less work than out of a vector
+        // one by one they are cheaper to load than to extract from a register
         let Aligned(down) = black_box(&down);
         eight_of(
             #[inline(always)]
@@ -72,6 +72,6 @@ impl SuperBlock for IQ1_M {
     }
 }
 
-/// In one line of the cache: what is written to two at once can only be read again when it has got there.
+/// In one cache line: a store that straddles two lines cannot be forwarded to the next load.
 #[repr(align(32))]
 struct Aligned([u32; 8]);

@@ -50,7 +50,7 @@ impl SmallBlock for IQ4_NL {
     }
 }
 
-/// The levels raised by 128, the bits of which are those of unsigned bytes.
+/// The levels raised by 128, as the bits of unsigned bytes.
 pub(super) static RAISED: [i8; 16] = {
     let mut raised = LEVELS;
     let mut index = 0;

@@ -2,8 +2,8 @@
 //!
 //! # The idea
 //!
-//! A block is `scale * code` (in some types plus a minimum). If the vector is quantized too, the dot
-//! product of a block with its part of the vector is
+//! A block is `scale * code` (in some types plus a minimum). If the vector is quantized too, the
+//! dot product of a block with its part of the vector is
 //!
 //! ```text
 //! scale_w * scale_x * sum(code_w * code_x)
@@ -11,9 +11,9 @@
 //!
 //! and the sum is one of small integers, which a CPU multiplies and adds 16 to 64 at a time. So
 //! activations are quantized to 8 bits once ([`Activations`]), and weights are never turned into
-//! floats. What differs between the block types is only how codes and scales come out of their bits.
-//! That is all a type's file says; the rest is written once for each [`Family`], against [`Simd`] and
-//! [`Lanes`], and compiled for every instruction set:
+//! floats. What differs between the block types is only how codes and scales come out of their
+//! bits. That is all a type's file says; the rest is written once for each [`Family`], against
+//! [`Simd`] and [`Lanes`], and compiled for every instruction set:
 //!
 //! ```text
 //! dot_each    for row { for block { codes = unpack(block); sum += dot(codes, x) * scales } }
@@ -22,8 +22,8 @@
 //! dot_packed  for 16 rows { for segment { the panel is already turned, and packed: 16 sums } }
 //! ```
 //!
-//! `dot_each` serves up to four vectors; `batch` and `panels` serve more: `panels` where there are 16
-//! lanes of 32 bits, `batch` elsewhere. `dot_packed` needs weights from
+//! `dot_each` serves up to four vectors; `batch` and `panels` serve more: `panels` where a
+//! register has 16 lanes of 32 bits, `batch` elsewhere. `dot_packed` needs weights from
 //! [`Tensor::pack`](crate::Tensor::pack).
 //!
 //! # From stored blocks to a product
@@ -47,19 +47,19 @@
 //! | name | meaning | size | made by |
 //! |---|---|---|---|
 //! | block | what the file stores | 1 to 256 values | the file |
-//! | group | consecutive columns that are unpacked together | 32 values | [`SmallBlock`](small_block::SmallBlock), [`SuperBlock`](super_block::SuperBlock) |
+//! | group | consecutive columns that are unpacked together | 32 values | a type's kernel |
 //! | sub-block | the values of a super-block that share a sub-scale | 16 or 32 values | the file |
 //! | code | the integer that stands for a value in a block | 1 to 8 bits | the encoder |
 //! | raised code | code plus a constant, so that none is negative | 8 bits | a type's kernel |
 //! | vector | one vector of activations, quantized | 8 bits a value | [`Activations`] |
 //! | tile | vectors that a row is multiplied with at a time | 16 vectors | [`ActivationTile`] |
-//! | strip | vectors that a panel is multiplied with at a time | 8 vectors | [`Strip`](crate::strip::Strip) |
-//! | segment | the columns of a panel or strip that are in work | 256 columns | [`COLUMNS`](crate::strip::COLUMNS) |
+//! | strip | vectors that a panel is multiplied with at a time | 8 vectors | `Strip` |
+//! | segment | columns of a panel or strip that are multiplied at a time | 256 | `COLUMNS` |
 //! | panel | a segment of rows side by side | 16 rows, 256 columns | [`Family::fill_panel`] |
-//! | line | four codes of each row of a panel: one register, one cache line | 64 bytes | [`packing`] |
-//! | packed | all panels of a matrix, in as few bits as their codes need | 2 to 8 bits a code | [`pack`] |
+//! | line | four codes of each row of a panel: one register | 64 bytes | [`packing`] |
+//! | packed | all panels of a matrix, in few bits | 2 to 8 bits a code | [`pack`] |
 //! | chunk | rows that a thread reads and multiplies at a time | about 128 KiB | `matmul`, `rows` |
-//! | operands | what is multiplied for a super-block: codes, magnitudes or raised codes | | [`super_block`] |
+//! | operands | codes, magnitudes or raised codes, as products need them | | [`super_block`] |
 //!
 //! # Tricks, and what each gained
 //!
@@ -67,33 +67,34 @@
 //! weights a second (`cargo xtask bench reader --products`), unless they say otherwise.
 //! `benches/RESULTS.md` has the tables and what was tried without gain.
 //!
-//! 1. **Integers up to the last step.** Sub-scales are integers too, so a super-block is one integer
-//!    sum; only then do floats begin. Keeping what codes are raised by in the integers, picking a
-//!    sub-scale with one shuffle and alternating two sums: 8 to 24 % (Q4_K 40.6 to 46.1).
+//! 1. **Integers up to the last step.** Sub-scales are integers too, so a super-block is one
+//!    integer sum; only then do floats begin. Keeping what codes are raised by in the integers,
+//!    picking a sub-scale with one shuffle and alternating two sums: 8 to 24 % (Q4_K 40.6 to 46.1).
 //! 2. **Eight groups at a time** in small blocks: their integers are added up first, so that one
-//!    instruction converts and one scales all eight. Pairing the halves of two blocks drops one more
-//!    step of adding: 11 to 14 % (Q4_0 41 to 45-48).
+//!    instruction converts and one scales all eight. Pairing the halves of two blocks drops one
+//!    more step of adding: 11 to 14 % (Q4_0 41 to 45-48).
 //! 3. **Unsigned codes.** One instruction multiplies unsigned with signed bytes. Levels with a sign
-//!    are looked up already raised, and what they are raised by is taken off once for the sum of the
-//!    activations: IQ4_XS 32.8 to 40.4. Magnitudes keep their form and give their signs to the
+//!    are looked up already raised, and what they are raised by is taken off once for the sum of
+//!    the activations: IQ4_XS 32.8 to 40.4. Magnitudes keep their form and give their signs to the
 //!    activations.
-//! 4. **Codebooks in registers.** The entries of IQ2_XXS to IQ3_S have 2 to 8 different levels, so 64
-//!    entries fit into two registers: IQ3_XXS and IQ3_S about 1.5 times as fast. Codebooks of more
-//!    than 512 entries are faster in memory.
-//! 5. **Three quarters of a byte.** A digit of TQ1_0 comes out of two averages of bytes instead of
+//! 4. **Codebooks in registers.** The entries of IQ2_XXS to IQ3_S have at most 8 different levels,
+//!    so 64 entries fit into two registers: IQ3_XXS and IQ3_S about 1.5 times as fast. Codebooks of
+//!    more than 512 entries are faster in memory.
+//! 5. **Digits without comparisons.** A digit of TQ1_0 comes out of two averages of bytes instead of
 //!    two comparisons: 22.2 to 35.4.
 //! 6. **Panels.** A batch unpacks every block once instead of once for each tile, and the scales of
 //!    all rows are one register: with 64 vectors Q4_K reaches 134 billion multiply-adds a second. A
 //!    panel that does not begin on a cache line costs a tenth.
 //! 7. **Packing.** Turning is done once for all products, and the sub-scales of sixteen rows lie in
-//!    one register: Q4_K 45.1 to 92.6. With signs included, every codebook has at most 16 levels, so
-//!    one look-up in a register replaces it: IQ2_XXS 15.6 to 87.6.
-//! 8. **Codes where they lie.** Packed codes of 2 and 4 bits are masked, multiplied at their place in
-//!    the byte, and the sums are shifted instead: Q4_0 89 to 100, Q2_K 79 to 92.
-//! 9. **Prefetching plain numbers.** F16 and BF16 wait for memory, and the CPU prefetches only to the
-//!    end of a page: eight rows at a time, each 64 KiB ahead, give 15.0 instead of 11.0.
-//! 10. **Scales through memory when decoding.** Taking them out of a register one by one took as long
-//!     as the values: Q2_K decodes 47 % faster, Q3_K and Q6_K 20 %.
+//!    one register: Q4_K 45.1 to 92.6. With signs included, every codebook has at most 16 levels,
+//!    so one look-up in a register replaces it: IQ2_XXS 15.6 to 87.6.
+//! 8. **Codes where they lie.** Packed codes of 2 and 4 bits are masked, multiplied at their place
+//!    in the byte, and the sums are shifted instead: Q4_0 89 to 100, Q2_K 79 to 92.
+//! 9. **Prefetching plain numbers.** F16 and BF16 wait for memory, and the CPU prefetches only to
+//!    the end of a page. Eight rows at a time, each 64 KiB ahead into the second-level cache: F16
+//!    15.0, instead of 11.0 with four rows into the first-level cache.
+//! 10. **Scales through memory when decoding.** Taking them out of a register one by one took as
+//!     long as the values: Q2_K decodes 47 % faster, Q3_K and Q6_K 20 %.
 //!
 //! Everything between a kernel and an operation has `#[inline(always)]`, closures included: without
 //! it, code is compiled for the plain target.
@@ -105,8 +106,10 @@ mod panel;
 mod plain;
 mod small_block;
 mod small_packed;
+mod small_panel;
 mod super_block;
 mod super_packed;
+mod super_panel;
 
 mod iq1_m;
 mod iq1_s;
@@ -176,7 +179,8 @@ pub(crate) trait Family<B: Kernel> {
     /// Decodes whole blocks to the same bits as [`Block::decode`].
     fn decode<V: Simd>(v: V, blocks: &[B], out: &mut [f32]);
 
-    /// Writes the dot products of rows with one vector, each to the first of `step` values of `out`.
+    /// Writes the dot products of rows with one vector, each to the first of `step` values of
+    /// `out`.
     fn dot_each<V: Simd>(
         v: V,
         rows: ChunksExact<'_, B>,
@@ -229,10 +233,11 @@ pub(crate) const fn form_of(ty: BlockType) -> Form {
 /// Decodes whole blocks on one instruction set, to the same bits as [`Block::decode`].
 ///
 /// # Panics
-/// If `row` is not whole blocks, or `out` does not have exactly their number of values.
-pub fn decode(isa: Isa, ty: BlockType, row: &[u8], out: &mut [f32]) {
+/// If `blocks` is not whole blocks of the type, or `out` does not have exactly their number of
+/// values.
+pub fn decode_blocks(isa: Isa, ty: BlockType, blocks: &[u8], out: &mut [f32]) {
     with_block!(ty, B => {
-        let blocks = blocks_of::<B>(row);
+        let blocks = blocks_of::<B>(blocks);
         assert_eq!(out.len(), blocks.len() * B::LEN, "values for {} {ty} blocks", blocks.len());
         isa.with_simd(Decode { blocks, out });
     });
@@ -260,12 +265,12 @@ impl<B: Kernel> WithSimd for Decode<'_, B> {
 /// Computes the dot products of rows with every vector: `out[row * count + vector]`.
 ///
 /// For programs that hold the bytes of rows themselves; with a [`Tensor`](crate::Tensor), use
-/// [`matvec`](crate::Tensor::matvec). Integer parts of a product are exact. The sums over blocks are
-/// in single precision; their order depends on the instruction set, and on whether there are enough
-/// vectors for a batch.
+/// [`matvec`](crate::Tensor::matvec). Integer parts of a product are exact. The sums over blocks
+/// are in single precision; their order depends on the instruction set, and on whether there are
+/// enough vectors for a batch.
 ///
 /// ```
-/// use granule_reader::{Activations, dot::dot_rows, format::BlockType, isa::Isa};
+/// use granule_reader::{Activations, dot_rows, format::BlockType, isa::Isa};
 /// let rows = [1.0_f32, 2.0, 3.0, 4.0].map(f32::to_le_bytes);
 /// let x = Activations::quantize(BlockType::F32, &[10.0, 1.0]);
 /// let mut y = [0.0; 2];
@@ -274,8 +279,8 @@ impl<B: Kernel> WithSimd for Decode<'_, B> {
 /// ```
 ///
 /// # Panics
-/// If `blocks` is not whole rows of [`Activations::columns`] values, if `out` does not have the number
-/// of rows times the number of vectors, or if `ty` needs activations in another form.
+/// If `blocks` is not whole rows of [`Activations::columns`] values, if `out` does not have the
+/// number of rows times the number of vectors, or if `ty` needs activations in another form.
 pub fn dot_rows(
     isa: Isa,
     ty: BlockType,

@@ -1,4 +1,4 @@
-//! MXFP4: nibbles that stand for 4-bit floating point numbers, here doubled.
+//! MXFP4: nibbles that stand for 4-bit floating-point numbers, doubled here to make them integers.
 
 use granule_format::block::fp4;
 use granule_format::block::types::MXFP4;
@@ -42,10 +42,10 @@ impl SmallBlock for MXFP4 {
     }
 }
 
-/// Every scale, so that none has to be computed.
+/// The scale for every exponent.
 static SCALES: [f32; 256] = every_byte!(fp4::half_e8m0);
 
-/// Minus the least of the numbers, doubled.
+/// Twice the magnitude of the least number.
 pub(super) const RAISED_BY: u8 = 12;
 
 /// The numbers doubled and raised, so that none is below 0.

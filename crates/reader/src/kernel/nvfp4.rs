@@ -1,4 +1,4 @@
-//! NVFP4: as MXFP4, in sub-blocks of 16.
+//! NVFP4: the numbers of MXFP4, in sub-blocks of 16 values.
 
 use granule_format::block::fp4;
 use granule_format::block::types::NVFP4;
@@ -11,7 +11,7 @@ use super::packing::Packing;
 use super::small_block::{SmallBlock, SmallBlocks};
 use crate::isa::Simd;
 
-/// Every scale, so that none has to be computed.
+/// The scale for every byte.
 static SCALES: [f32; 256] = every_byte!(fp4::half_ue4m3);
 
 impl Kernel for NVFP4 {
@@ -40,10 +40,10 @@ impl SmallBlock for NVFP4 {
         let bytes =
             u64::from(word(&blocks[0].scales, 0)) | u64::from(word(&blocks[1].scales, 0)) << 32;
         let numbers = bytes & 0x7f7f_7f7f_7f7f_7f7f;
-        // 127 stands for 0, 255 does not
+        // byte 127 stands for 0, byte 255 does not
         let zeros = (numbers + 0x0101_0101_0101_0101) & !bytes & 0x8080_8080_8080_8080;
         let numbers = numbers & !(zeros - (zeros >> 7));
-        // exponent and mantissa as half precision has them, but for a bias that is 7 greater
+        // the fields of half precision, but the bias of the exponent is 7 greater: times 2^7
         v.multiply_sums(v.sums_from_upper_bits(numbers), v.load_sums(&[128.0; 8]))
     }
 

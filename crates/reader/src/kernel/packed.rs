@@ -1,4 +1,5 @@
-//! Products with weights that were packed for them: sixteen rows side by side, see [`packing`](super::packing).
+//! Products with packed weights: sixteen rows side by side. [`packing`](super::packing) has the
+//! order of the codes.
 
 use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
@@ -11,25 +12,25 @@ use crate::activations::{Activations, Vector};
 use crate::isa::{Isa, Lanes, WithLanes};
 use crate::strip::COLUMNS;
 
-/// Packed weights: each field has what panels of sixteen rows need of it, one panel after another.
+/// Packed weights. Each field holds one kind of data of all panels, panel after panel.
 #[derive(Debug, Default)]
 pub(crate) struct Packed {
-    /// How many a panel has of each field.
+    /// Number of items that one panel has in each field.
     lengths: [usize; 8],
     /// Codes of groups, and the fifth bits of them.
     pub(super) codes: Vec<CodeLine>,
     pub(super) fifths: Vec<[u64; 8]>,
-    /// Super-blocks: the sub-scales of each sub-block, the sub-minimums of each two.
+    /// Super-blocks: the sub-scales of each sub-block, the sub-minimums of each two sub-blocks.
     pub(super) sub_scales: Vec<[i8; ROWS]>,
     pub(super) sub_mins: Vec<[[i8; 2]; ROWS]>,
-    /// Scales and minimums in single precision, and in half precision with the lower byte first.
+    /// Scales and minimums, in single precision or in half precision (little-endian).
     pub(super) scales: Vec<Singles>,
     pub(super) mins: Vec<Singles>,
     pub(super) half_scales: Vec<[[u8; 2]; ROWS]>,
     pub(super) half_mins: Vec<[[u8; 2]; ROWS]>,
 }
 
-/// A number for each of sixteen rows.
+/// One number for each of sixteen rows.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(super) struct Singles(pub(super) [f32; ROWS]);
@@ -47,7 +48,7 @@ pub(crate) struct PackedPanel<'a> {
 }
 
 impl Packed {
-    /// Bytes of memory.
+    /// Bytes of memory that the data occupies.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&self.codes[..])
             + size_of_val(&self.fifths[..])
@@ -89,12 +90,12 @@ impl Packed {
     }
 }
 
-/// Whether products with this type gain by packing, on this instruction set.
+/// Whether products with this type gain by packing on this instruction set.
 pub(crate) fn packs(isa: Isa, ty: BlockType) -> bool {
     isa.has_lanes() && with_block!(ty, B => <B as Kernel>::PACKING.is_some())
 }
 
-/// Pack whole rows of some type that [`packs`].
+/// Packs whole rows of a type that [`packs`].
 pub(crate) fn pack(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize) -> Packed {
     let mut packed = Packed::default();
     with_block!(ty, B => {
@@ -104,7 +105,8 @@ pub(crate) fn pack(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize) -> Pa
     packed
 }
 
-/// The dot products of packed rows with every vector, in the order that [`by_panels`](super::by_panels) tells.
+/// Computes the dot products of packed rows with every vector, in the order that
+/// [`by_panels`](super::by_panels) tells.
 pub(crate) fn dot_packed(
     isa: Isa,
     ty: BlockType,
@@ -128,7 +130,7 @@ impl<B: Kernel> WithLanes for Pack<'_, B> {
     fn run<V: Lanes>(self, v: V) {
         let Some(packing) = B::PACKING else { unreachable!("only types that pack are packed") };
         let Self { blocks, row_blocks, packed } = self;
-        const { assert!(B::PACKING.is_none() || B::LEN % 32 == 0, "packed types have whole groups") };
+        const { assert!(B::PACKING.is_none() || B::LEN % 32 == 0, "whole groups") };
         let groups = row_blocks * B::LEN / 32;
         let mut panel = Panel::EMPTY;
         for rows in blocks.chunks(ROWS * row_blocks) {
@@ -147,13 +149,13 @@ impl<B: Kernel> WithLanes for Pack<'_, B> {
     }
 }
 
-/// One vector, and what is the same for all rows that are multiplied with it.
+/// One vector, with what all rows need of it computed once.
 #[derive(Clone, Copy)]
 pub(crate) struct Prepared<'a> {
     pub(super) vector: Vector<'a>,
-    /// What products of each two times 16 codes gain where weights are raised.
+    /// The correction for raised weights, for each half of a group.
     pub(super) offsets: &'a [[i32; 2]],
-    /// The sums of each 32 codes, two in a number.
+    /// The sums of 32 codes, two in a number.
     pub(super) wide_sums: &'a [[u32; 4]],
 }
 
@@ -206,7 +208,7 @@ impl<B: Kernel> WithLanes for Products<'_, B> {
     }
 }
 
-/// Unpack the codes of 256 columns, or of those that are left, for a batch.
+/// Unpacks the codes of one segment for a batch.
 #[inline(always)]
 pub(super) fn unpack_codes<V: Lanes>(
     v: V,
@@ -227,7 +229,7 @@ pub(super) fn unpack_codes<V: Lanes>(
     }
 }
 
-/// Two words as one number, the first lower.
+/// Two words as one number, the first in the lower half.
 #[inline(always)]
 pub(super) fn pair(low: i16, high: i16) -> u32 {
     u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16

@@ -1,5 +1,5 @@
-//! Batches: blocks of sixteen rows are unpacked once, into the order in which one instruction multiplies four
-//! bytes of each of the rows, and then multiplied with all vectors.
+//! Products of a batch by panels: sixteen rows are unpacked once, turned so that one register holds
+//! four codes of each row, and multiplied with all vectors.
 
 use super::codes::{CodeRange, eight, eight_of};
 use crate::activations::Activations;
@@ -10,18 +10,19 @@ use crate::strip::{COLUMNS, StripSegment, WIDTH};
 /// Rows of a panel.
 pub(crate) const ROWS: usize = 16;
 
-/// 256 columns of sixteen rows. Missing columns have scales of zero, missing rows are copies of the last.
+/// One segment (256 columns) of sixteen rows. Missing columns have scales of zero; missing rows
+/// repeat the last.
 #[repr(align(64))]
 pub(crate) struct Panel {
-    /// Row by row: codes raised by 128, a scale and a minimum for each 32 or 16 of them.
+    /// Staged, row by row: codes raised by 128, and a scale and a minimum for each 32 or 16 codes.
     pub(super) staged: [[[u8; 64]; 4]; ROWS],
     pub(super) staged_scales: [[[u8; 64]; 1]; ROWS],
     pub(super) staged_mins: [[[u8; 64]; 1]; ROWS],
-    /// The same turned around: four codes of each row; the scales of all rows; their minimums.
+    /// Turned: lines of four codes of each row, the scales of all rows, their minimums.
     pub(super) codes: [[[u8; 64]; 16]; 4],
     pub(super) scales: [[u8; 64]; 16],
     pub(super) mins: [[u8; 64]; 16],
-    /// What the minimums of super-blocks, which are pairs of words, are multiplied with.
+    /// The factor of the minimums of super-blocks, which are pairs of words.
     pub(super) min: [f32; ROWS],
 }
 
@@ -48,7 +49,7 @@ impl Panel {
     }
 }
 
-/// The sums of sixteen rows with eight vectors.
+/// The sums of sixteen rows for eight vectors.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct Sums(pub(super) [[f32; ROWS]; WIDTH]);
@@ -57,7 +58,7 @@ impl Sums {
     const ZERO: Self = Self([[0.0; ROWS]; WIDTH]);
 }
 
-/// The dot products of some rows with a batch, in the order of [`multiply_panels`], for [`Isa::with_lanes`](crate::isa::Isa::with_lanes).
+/// Computes the dot products of rows with a batch, in the order of [`multiply_panels`].
 pub(super) struct Panels<'a, B> {
     pub(super) blocks: &'a [B],
     pub(super) row_blocks: usize,
@@ -83,8 +84,8 @@ impl<B: Kernel> WithLanes for Panels<'_, B> {
     }
 }
 
-/// The dot products of panels, of which `fill` brings 256 columns, with a batch: those of a panel together, a vector's
-/// together in them.
+/// Writes the dot products of panels with a batch: panel by panel, within a panel vector by vector.
+/// `fill` unpacks one segment of one panel.
 #[inline(always)]
 pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     v: V,
@@ -111,7 +112,8 @@ pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     }
 }
 
-/// Copy a number for each row of a panel. Whole panels are copied without the call that a length which is not known takes.
+/// Copies one number for each row of a panel; for whole panels without the `memcpy` call that an
+/// unknown length needs.
 #[inline(always)]
 pub(crate) fn copy_rows(from: &[f32], to: &mut [f32]) {
     match (<&[f32; ROWS]>::try_from(from), <&mut [f32; ROWS]>::try_from(&mut *to)) {
@@ -120,14 +122,14 @@ pub(crate) fn copy_rows(from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Row `row` of a panel, or the last.
+/// Row `row` of a panel, or its last row.
 #[inline(always)]
 pub(super) fn row_of<B>(rows: &[B], row_blocks: usize, row: usize) -> &[B] {
     let last = rows.len() / row_blocks - 1;
     &rows[row.min(last) * row_blocks..][..row_blocks]
 }
 
-/// Write the codes of a row, raised by 128 in all.
+/// Stages the codes of a row, raised by 128.
 #[inline(always)]
 pub(super) fn stage<V: Lanes>(
     v: V,
@@ -147,7 +149,7 @@ pub(super) fn stage<V: Lanes>(
     );
 }
 
-/// Call `f` with the integer dot products of each group of codes that share a scale.
+/// Calls `f` with the integer dot products of each run of codes that share a scale.
 #[inline(always)]
 pub(super) fn each_integers<V: Lanes>(
     v: V,
@@ -179,7 +181,7 @@ pub(super) fn each_integers<V: Lanes>(
     }
 }
 
-/// What products gain as values are raised, if they are.
+/// The correction for raised values, if values are raised.
 #[inline(always)]
 fn offsets_of<V: Lanes>(v: V, numbers: &[i32; WIDTH]) -> [V::Wide; WIDTH] {
     eight_of(

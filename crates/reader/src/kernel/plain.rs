@@ -15,7 +15,7 @@ use crate::isa::{Lanes, Simd};
 use crate::strip::StripSegment;
 use crate::tile::QUAD;
 
-/// Sixteen numbers of a type.
+/// A type of single numbers, converted sixteen at a time.
 trait Plain: Kernel {
     fn sixteen<V: Simd>(v: V, numbers: &[Self; 16]) -> V::Floats;
 }
@@ -46,7 +46,7 @@ fn bytes<B: Block, const BYTES: usize>(numbers: &[B; 16]) -> &[u8; BYTES] {
     numbers.as_slice().as_bytes().try_into().expect("16 numbers of this size")
 }
 
-/// By the definition, which is vector code for these types.
+/// Converts by the definition, which the compiler vectorizes for these types.
 macro_rules! by_definition {
     ($( $name:ident ),*) => { $(
         impl Plain for $name {
@@ -130,13 +130,14 @@ impl<B: Plain> Family<B> for PlainNumbers {
     }
 }
 
-/// The dot product of a row with a vector, as [`dot_rows`] forms it.
+/// The dot product of one row with a vector, as [`dot_rows`] forms it.
 #[inline(always)]
 fn dot<B: Plain, V: Simd>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
     dot_rows(v, [row], vector)[0]
 }
 
-/// Several rows at a time: they share the loads of the vector, and more of them are on their way from memory than of one.
+/// Multiplies several rows at a time: they share the loads of the vector, and more of memory is in
+/// flight.
 #[inline(always)]
 fn dot_each<B: Plain, V: Simd>(
     v: V,
@@ -175,10 +176,10 @@ fn dot_by<B: Plain, V: Simd, const ROWS: usize>(
     }
 }
 
-/// How far ahead rows are read: the processor itself stops at the end of each page.
+/// Bytes by which rows are prefetched: the CPU's own prefetcher stops at the end of each page.
 const AHEAD: usize = 64 << 10;
 
-/// Two sums a row, so that additions need not wait for each other.
+/// Sums each row in two registers, so that additions need not wait for each other.
 #[inline(always)]
 fn dot_rows<B: Plain, V: Simd, const ROWS: usize>(
     v: V,
@@ -218,12 +219,13 @@ fn dot_rows<B: Plain, V: Simd, const ROWS: usize>(
     out
 }
 
-/// Rows of a batch whose numbers are widened at a time, and sixteens of columns: few enough for the first cache.
+/// Rows of a batch that are converted at a time, and sixteens of columns: few enough for the
+/// first-level cache.
 const ROWS: usize = 16;
 const SIXTEENS: usize = 16;
 
-/// Batches: numbers are widened once for all vectors, and several rows are multiplied with several vectors at a time.
-/// Each sum is over the columns in their order.
+/// Multiplies a batch: numbers are converted once for all vectors, and several rows are multiplied
+/// with several vectors at a time. Each sum runs over the columns in their order.
 #[inline(always)]
 fn batch<B: Plain, V: Simd>(
     v: V,
@@ -271,7 +273,7 @@ fn batch<B: Plain, V: Simd>(
     }
 }
 
-/// The numbers of a row from sixteen `start`, the last padded with zeros.
+/// Converts the numbers of a row from column `16 * start` on, padded with zeros.
 #[inline(always)]
 fn widen<B: Plain, V: Simd>(v: V, row: &[B], start: usize, out: &mut [[f32; 16]]) {
     let (parts, rest) = row.as_chunks::<16>();
@@ -288,7 +290,8 @@ fn widen<B: Plain, V: Simd>(v: V, row: &[B], start: usize, out: &mut [[f32; 16]]
     }
 }
 
-/// Add the products of rows with four vectors to their sums, of which `HIGH` times `WIDE` are in registers at a time.
+/// Adds the products of rows with four vectors to their sums, `HIGH` times `WIDE` of which are in
+/// registers at a time.
 #[inline(always)]
 fn multiply<V: Simd, const HIGH: usize, const WIDE: usize>(
     v: V,

@@ -1,4 +1,4 @@
-//! Q2_0: 2 bits for each value, four neighbours a byte, around 1.
+//! Q2_0: 2 bits for each value, around 1; a byte holds four consecutive values.
 
 use granule_format::block::types::Q2_0;
 use granule_format::num::F16;

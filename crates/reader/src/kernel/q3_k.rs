@@ -1,4 +1,4 @@
-//! Q3_K: 2 bits and a third for each value, around 4.
+//! Q3_K: 2 bits and a third bit for each value, around 4.
 
 use granule_format::block::types::Q3_K;
 

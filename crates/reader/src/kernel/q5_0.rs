@@ -1,4 +1,4 @@
-//! Q5_0: nibbles and a fifth bit each, around 16.
+//! Q5_0: a nibble and a fifth bit for each value, around 16.
 
 use granule_format::block::types::Q5_0;
 use granule_format::num::F16;

@@ -1,4 +1,4 @@
-//! Q5_1: nibbles and a fifth bit each, above a minimum.
+//! Q5_1: a nibble and a fifth bit for each value, above a minimum.
 
 use granule_format::block::types::Q5_1;
 use granule_format::num::F16;

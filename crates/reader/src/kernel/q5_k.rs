@@ -1,4 +1,4 @@
-//! Q5_K: nibbles and a fifth bit each, above minimums.
+//! Q5_K: a nibble and a fifth bit for each value, above minimums.
 
 use granule_format::block::types::Q5_K;
 

@@ -1,4 +1,4 @@
-//! Q6_K: nibbles and two more bits each, around 32.
+//! Q6_K: a nibble and two more bits for each value, around 32.
 
 use granule_format::block::types::Q6_K;
 use zerocopy::IntoBytes;

@@ -1,4 +1,4 @@
-//! Q8_1: signed bytes; the sum of them is not needed here.
+//! Q8_1: signed bytes; their stored sum is not needed here.
 
 use granule_format::block::types::Q8_1;
 use granule_format::num::F16;

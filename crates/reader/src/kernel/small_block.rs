@@ -1,35 +1,37 @@
-//! Types of 32, 64 or 128 values with floating-point scales: a value is `code * scale`, plus a minimum in some.
+//! The family of types of 32, 64 or 128 values with floating-point scales: a value is `code *
+//! scale`, in some types plus a minimum.
 
 use std::slice::ChunksExact;
 
 use granule_format::num::F16;
 
-use super::codes::{CodeRange, eight, eight_of, four, sixteen};
+use super::codes::{CodeRange, eight_of, four, sixteen};
 use super::packed::{Packed, PackedPanel, Prepared};
 use super::packing::Packing;
-use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
+use super::panel::{Panel, Sums};
 use super::super_block::total;
-use super::{Family, Kernel, by_tiles, row_by_row, small_packed};
+use super::{Family, Kernel, by_tiles, row_by_row, small_packed, small_panel};
 use crate::activations::{Activations, Form, Vector};
 use crate::isa::{Lanes, Simd};
-use crate::strip::{StripSegment, WIDTH};
+use crate::strip::StripSegment;
 use crate::tile::{ActivationTile, TILE};
 
 /// What distinguishes the types of small blocks.
 pub(crate) trait SmallBlock: Kernel<Family = SmallBlocks> {
-    /// Whether scales are for 16 values rather than for all of a group.
+    /// Whether each 16 values have a scale, rather than each group.
     const FINE: bool = false;
     /// Whether there is a minimum.
     const MINIMUM: bool = false;
     /// Whether the scale is stored in half precision: whether there is [`half`](Self::half).
     const HALF: bool;
-    /// What [`codes`](Self::codes) gives.
+    /// The range of the [`codes`](Self::codes).
     const CODES: CodeRange;
 
-    /// The scales of the two halves of a group of 32 values; both the same unless [`FINE`](Self::FINE).
+    /// The scales of the two halves of a group; the same unless [`FINE`](Self::FINE).
     fn scales<V: Simd>(&self, v: V, group: usize) -> [f32; 2];
 
-    /// The scales of the halves of four groups, which are those of two blocks. Given by types with [`FINE`](Self::FINE).
+    /// The scales of the halves of four groups, which are those of two blocks. Only called for
+    /// types with [`FINE`](Self::FINE), which may have a faster way.
     #[inline(always)]
     fn fine_scales<V: Simd>(v: V, blocks: &[Self; 2]) -> V::Sums {
         let [a, b] = [blocks[0].scales(v, 0), blocks[0].scales(v, 1)];
@@ -40,7 +42,7 @@ pub(crate) trait SmallBlock: Kernel<Family = SmallBlocks> {
     /// The scale of the whole block, if it is stored in half precision.
     fn half(&self) -> Option<F16>;
 
-    /// What is added to every value.
+    /// The minimum, which is added to every value.
     #[inline(always)]
     fn min(&self) -> F16 {
         F16::from_bits(0)
@@ -49,20 +51,23 @@ pub(crate) trait SmallBlock: Kernel<Family = SmallBlocks> {
     /// The codes of values `32 * group` to `32 * group + 31`.
     fn codes<V: Simd>(&self, v: V, group: usize) -> V::Bytes;
 
-    /// Whether there are [`pair_codes`](Self::pair_codes): of blocks of 32 values.
+    /// Whether two blocks are multiplied at a time, by [`pair_codes`](Self::pair_codes). They have
+    /// 32 values.
     const PAIRED: bool = false;
 
-    /// The codes for products of a vector of the first halves of two blocks, and of their second halves.
+    /// The codes of the first halves of two blocks, and of their second halves, for products with
+    /// one vector.
     #[inline(always)]
     fn pair_codes<V: Simd>(v: V, blocks: &[Self; 2]) -> [V::Bytes; 2] {
         [codes_for_dot(v, &blocks[0], 0), codes_for_dot(v, &blocks[1], 0)]
     }
 
-    /// What signed codes are raised by in [`raised_codes`](Self::raised_codes), so that none is below 0.
+    /// The amount by which [`raised_codes`](Self::raised_codes) are raised, so that none is
+    /// negative.
     const RAISED_BY: u8 = 0;
 
-    /// The codes for instruction sets that multiply [all unsigned bytes](Simd::ALL_UNSIGNED). Those of types with
-    /// [`FINE`](Self::FINE) are below 128, for all instruction sets.
+    /// The codes for instruction sets that multiply [all unsigned bytes](Simd::ALL_UNSIGNED); of
+    /// types with [`FINE`](Self::FINE) for all instruction sets, so they are below 128.
     #[inline(always)]
     fn raised_codes<V: Simd>(&self, v: V, group: usize) -> V::Bytes {
         self.codes(v, group)
@@ -116,12 +121,12 @@ impl<B: SmallBlock> Family<B> for SmallBlocks {
         segment: usize,
         panel: &mut Panel,
     ) {
-        fill_panel(v, rows, row_blocks, segment, panel);
+        small_panel::fill_panel(v, rows, row_blocks, segment, panel);
     }
 
     #[inline(always)]
     fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: &StripSegment, sums: &mut Sums) {
-        multiply_panel::<B, V>(v, panel, strip, sums);
+        small_panel::multiply_panel::<B, V>(v, panel, strip, sums);
     }
 
     #[inline(always)]
@@ -159,18 +164,18 @@ impl<B: SmallBlock> Family<B> for SmallBlocks {
 
 /// Groups of 32 values in a block.
 pub(super) const fn groups_of<B: SmallBlock>() -> usize {
-    const { assert!(B::LEN % 32 == 0 && 256 % B::LEN == 0, "blocks are whole groups of a segment") };
+    const { assert!(B::LEN % 32 == 0 && 256 % B::LEN == 0, "whole groups, whole segments") };
     B::LEN / 32
 }
 
-/// What [`codes_for_dot`] gives.
+/// The range of [`codes_for_dot`].
 #[inline(always)]
 fn form_for_dot<B: SmallBlock, V: Simd>() -> CodeRange {
     let raised = V::ALL_UNSIGNED && B::RAISED_BY > 0 && !B::FINE;
     if raised { CodeRange::Raised(B::RAISED_BY) } else { B::CODES }
 }
 
-/// The codes as they are multiplied best.
+/// The codes in the form that is multiplied fastest.
 #[inline(always)]
 fn codes_for_dot<B: SmallBlock, V: Simd>(v: V, block: &B, group: usize) -> V::Bytes {
     if V::ALL_UNSIGNED && !B::FINE { block.raised_codes(v, group) } else { block.codes(v, group) }
@@ -198,7 +203,8 @@ fn decode<B: SmallBlock, V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
     }
 }
 
-/// What is added for each unit of a block's scaled sum of activations: the minimum, or what codes are raised by.
+/// The correction for each unit of a block's scaled sum of activations: the minimum, or minus what
+/// codes are raised by.
 #[inline(always)]
 fn offset<B: SmallBlock, V: Simd>(v: V, block: &B, scale: f32) -> Option<f32> {
     match form_for_dot::<B, V>() {
@@ -217,7 +223,7 @@ fn integers<B: SmallBlock, V: Simd>(v: V, codes: V::Bytes, activations: &[i8; 32
     }
 }
 
-/// `total` plus the products of a group, and `offsets` plus the offset.
+/// Adds the products of a group to `total`, and its correction to `offsets`.
 #[inline(always)]
 fn step<B: SmallBlock, V: Simd>(
     v: V,
@@ -240,7 +246,7 @@ fn step<B: SmallBlock, V: Simd>(
     }
 }
 
-/// The groups of a row that belong together, and their activations.
+/// Blocks of a row, and the activations that they are multiplied with.
 struct Groups<'a, B> {
     row: &'a [B],
     codes: &'a [[i8; 32]],
@@ -271,7 +277,7 @@ fn dot<B: SmallBlock, V: Simd>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
     }
 }
 
-/// Four groups at a time: the integers of their halves are added up first.
+/// Multiplies four groups at a time: the integers of their halves are added up first.
 #[inline(always)]
 fn dot_of_halves<B: SmallBlock, V: Simd>(v: V, all: &Groups<'_, B>) -> f32 {
     let mut total = v.zero_sums();
@@ -302,7 +308,8 @@ fn dot_of_halves<B: SmallBlock, V: Simd>(v: V, all: &Groups<'_, B>) -> f32 {
     v.total(total) + dot_in_fours(v, &rest)
 }
 
-/// Eight groups at a time: their integers are added up first, so that one instruction serves all of their scales.
+/// Multiplies eight groups at a time: their integers are added up first, so that one instruction
+/// scales all of them.
 #[inline(always)]
 fn dot_in_eights<B: SmallBlock, V: Simd>(v: V, all: &Groups<'_, B>) -> f32 {
     let groups = groups_of::<B>();
@@ -353,7 +360,8 @@ fn dot_in_eights<B: SmallBlock, V: Simd>(v: V, all: &Groups<'_, B>) -> f32 {
     (v.total(total) + v.total(offsets)) + dot_in_fours(v, &rest)
 }
 
-/// The integers of eight blocks: in a half of a register are those of one, so there is less to add up.
+/// The integers of eight blocks, two at a time: each half of a register belongs to one block, which
+/// saves a step of adding up.
 #[inline(always)]
 fn integers_of_pairs<B: SmallBlock, V: Simd>(
     v: V,
@@ -376,7 +384,10 @@ fn integers_of_pairs<B: SmallBlock, V: Simd>(
 }
 
 #[inline(always)]
-fn eight_scales<'a, B: SmallBlock + 'a, V: Simd>(v: V, block: impl Fn(usize) -> &'a B) -> V::Sums {
+pub(super) fn eight_scales<'a, B: SmallBlock + 'a, V: Simd>(
+    v: V,
+    block: impl Fn(usize) -> &'a B,
+) -> V::Sums {
     if block(0).half().is_some() {
         return v.sums_from_halves(eight_of(
             #[inline(always)]
@@ -389,7 +400,7 @@ fn eight_scales<'a, B: SmallBlock + 'a, V: Simd>(v: V, block: impl Fn(usize) -> 
     ))
 }
 
-/// Four sums, so that additions need not wait for each other.
+/// Multiplies group by group with four sums, so that additions need not wait for each other.
 #[inline(always)]
 fn dot_in_fours<B: SmallBlock, V: Simd>(v: V, all: &Groups<'_, B>) -> f32 {
     let groups = groups_of::<B>();
@@ -453,96 +464,4 @@ fn dot_tile<B: SmallBlock, V: Simd>(v: V, row: &[B], tile: &ActivationTile) -> [
     let mut out = [0.0; TILE];
     v.store(v.add(v.load_floats(&total(v, totals)), offsets), &mut out);
     out
-}
-
-#[inline(always)]
-fn fill_panel<B: SmallBlock, V: Lanes>(
-    v: V,
-    rows: &[B],
-    row_blocks: usize,
-    segment: usize,
-    panel: &mut Panel,
-) {
-    let groups = groups_of::<B>();
-    for row in 0..ROWS {
-        let blocks = &row_of(rows, row_blocks, row)[segment * 8 / groups..];
-        let last = blocks.len() - 1;
-        let block = |group: usize| &blocks[(group / groups).min(last)];
-        let (mut scales, mut mins) = ([0.0; 16], [0.0; 16]);
-        if B::FINE {
-            for group in 0..8 {
-                let [low, high] = block(group).scales(v, group % groups);
-                (scales[2 * group], scales[2 * group + 1]) = (low, high);
-            }
-        } else {
-            v.store_sums(eight_scales(v, block), &mut scales.as_chunks_mut().0[0]);
-        }
-        if B::MINIMUM {
-            let halves = eight_of(
-                #[inline(always)]
-                |group| block(group).min(),
-            );
-            v.store_sums(v.sums_from_halves(halves), &mut mins.as_chunks_mut().0[0]);
-        }
-        let groups_left = blocks.len() * groups;
-        if groups_left < 8 {
-            scales[groups_left * if B::FINE { 2 } else { 1 }..].fill(0.0);
-            mins[groups_left..].fill(0.0);
-        }
-        v.store_as_bytes(v.load_floats(&scales), &mut panel.staged_scales[row][0]);
-        if B::MINIMUM {
-            v.store_as_bytes(v.load_floats(&mins), &mut panel.staged_mins[row][0]);
-        }
-        stage(
-            v,
-            &mut panel.staged[row],
-            B::CODES,
-            #[inline(always)]
-            |group| block(group).codes(v, group % groups),
-        );
-    }
-    panel.turn(v, B::MINIMUM);
-}
-
-/// Add the products of a panel of small blocks with eight vectors to `sums`.
-#[inline(always)]
-fn multiply_panel<B: SmallBlock, V: Lanes>(
-    v: V,
-    panel: &Panel,
-    strip: &StripSegment,
-    sums: &mut Sums,
-) {
-    let mut totals = [v.splat(0.0); WIDTH];
-    eight(
-        #[inline(always)]
-        |i| totals[i] = v.load_floats(&sums.0[i]),
-    );
-    each_integers(
-        v,
-        B::FINE,
-        panel,
-        strip,
-        #[inline(always)]
-        |index, ints: [V::Wide; WIDTH]| {
-            let group = if B::FINE { index / 2 } else { index };
-            let scales = v.floats_from_bytes(&panel.scales[index]);
-            let mins = v.floats_from_bytes(&panel.mins[group]);
-            eight(
-                #[inline(always)]
-                |i| {
-                    let ints = v.mul(v.floats_from_lanes(ints[i]), scales);
-                    let scale = v.splat(strip.scales[group][i]);
-                    totals[i] = v.multiply_add_floats(totals[i], ints, scale);
-                    if B::MINIMUM {
-                        let sum = v.splat(strip.scaled_sums[group][i]);
-                        totals[i] = v.multiply_add_floats(totals[i], mins, sum);
-                    }
-                },
-            );
-        },
-    );
-    eight(
-        #[inline(always)]
-        |i| v.store(totals[i], &mut sums.0[i]),
-    );
 }

@@ -8,7 +8,7 @@ use super::panel::{Panel, ROWS, row_of};
 use super::small_block::{SmallBlock, groups_of};
 use crate::isa::Lanes;
 
-/// Append the scales of up to eight groups of sixteen rows.
+/// Appends the scales of up to eight groups of sixteen rows.
 #[inline(always)]
 pub(super) fn pack_scales<B: SmallBlock, V: Lanes>(
     v: V,
@@ -44,7 +44,7 @@ pub(super) fn pack_scales<B: SmallBlock, V: Lanes>(
     }
 }
 
-/// The scales of a group; the second are those of its upper half if they differ.
+/// The scales of a group: of its lower and its upper half.
 #[inline(always)]
 fn scales<B: SmallBlock, V: Lanes>(v: V, panel: &PackedPanel<'_>, group: usize) -> [V::Floats; 2] {
     if B::FINE {
@@ -94,7 +94,7 @@ pub(super) fn dot<B: SmallBlock, V: Lanes>(
     total
 }
 
-/// Unpack 256 columns of a packed panel for a batch; columns that are missing have scales of zero.
+/// Unpacks one segment of a packed panel for a batch; missing columns have scales of zero.
 #[inline(always)]
 pub(super) fn unpack_panel<B: SmallBlock, V: Lanes>(
     v: V,

@@ -1,8 +1,8 @@
-//! Types of 256 values with integer sub-scales.
+//! The family of types of 256 values with integer sub-scales.
 //!
-//! A value is `scale * sub_scale * code - min * sub_min`. The products of `scale` and `sub_scale`, and of `min` and
-//! `sub_min`, are exact in single precision, so decoding may form them first in any operands. Dot products stay
-//! integers within a super-block: codes times activations, times sub-scales.
+//! A value is `scale * sub_scale * code - min * sub_min`. The products `scale * sub_scale` and
+//! `min * sub_min` are exact in single precision, so decoding may form them first in any way. Dot
+//! products stay integers within a super-block: codes times activations, times sub-scales.
 
 use std::hint::black_box;
 use std::slice::ChunksExact;
@@ -10,15 +10,15 @@ use std::slice::ChunksExact;
 use super::codes::{CodeRange, eight, eight_of};
 use super::packed::{Packed, PackedPanel, Prepared};
 use super::packing::Packing;
-use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
-use super::{Family, Kernel, by_tiles, row_by_row, super_packed};
+use super::panel::{Panel, Sums};
+use super::{Family, Kernel, by_tiles, row_by_row, super_packed, super_panel};
 use crate::activations::{Activations, Form, Vector};
 use crate::isa::{Lanes, Simd};
-use crate::strip::{StripSegment, WIDTH};
+use crate::strip::StripSegment;
 use crate::tile::{ActivationTile, TILE};
 
-/// The scales of a super-block. Sub-scales are signed bytes of the two numbers, lowest first: 16 of them,
-/// or 8 in the first number where sub-blocks have 32 values.
+/// The scales of a super-block. Sub-scales are signed bytes of the two numbers, the lowest first:
+/// 16, or 8 in the first number if sub-blocks have 32 values.
 #[derive(Clone, Copy)]
 pub(crate) struct Scales {
     pub(crate) scale: f32,
@@ -43,8 +43,8 @@ pub(crate) trait SuperBlock: Kernel<Family = SuperBlocks> {
 
     /// Whether there are sub-scales. If not, those of [`Scales`] are 1.
     const SUB_SCALES: bool = true;
-    /// The amount by which [`raised_codes`](Self::raised_codes) are raised after they are multiplied
-    /// by [`TIMES`](Self::TIMES); 0 if there are none.
+    /// The amount by which [`raised_codes`](Self::raised_codes) are raised after they are
+    /// multiplied by [`TIMES`](Self::TIMES); 0 if there are none.
     const RAISED_BY: u8 = 0;
     /// The factor of [`raised_codes`](Self::raised_codes): a power of two.
     const TIMES: u8 = 1;
@@ -56,8 +56,8 @@ pub(crate) trait SuperBlock: Kernel<Family = SuperBlocks> {
     /// magnitudes with them.
     fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8];
 
-    /// The codes for products with one vector on instruction sets that multiply
-    /// [all unsigned bytes](Simd::ALL_UNSIGNED). Given by types with [`RAISED_BY`](Self::RAISED_BY).
+    /// The codes for products with one vector on instruction sets that multiply [all unsigned
+    /// bytes](Simd::ALL_UNSIGNED). Given by types with [`RAISED_BY`](Self::RAISED_BY).
     #[inline(always)]
     fn raised_codes<V: Simd>(&self, _: V) -> [V::Bytes; 8] {
         unreachable!("only types with `RAISED_BY` have raised codes")
@@ -129,12 +129,12 @@ impl<B: SuperBlock> Family<B> for SuperBlocks {
         segment: usize,
         panel: &mut Panel,
     ) {
-        fill_panel(v, rows, row_blocks, segment, panel);
+        super_panel::fill_panel(v, rows, row_blocks, segment, panel);
     }
 
     #[inline(always)]
     fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: &StripSegment, sums: &mut Sums) {
-        multiply_panel::<B, V>(v, panel, strip, sums);
+        super_panel::multiply_panel::<B, V>(v, panel, strip, sums);
     }
 
     #[inline(always)]
@@ -180,7 +180,7 @@ fn decode<B: SuperBlock, V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
         if B::MINIMUMS {
             v.store(v.mul(v.splat(min), v.floats_from_u64(sub_mins)), &mut mins.0);
         }
-        // in memory, out of which taking them one by one is less work than out of a vector
+        // one by one they are cheaper to load than to extract from a register
         let Aligned(scales) = black_box(&scales);
         let Aligned(mins) = if B::MINIMUMS { black_box(&mins) } else { &mins };
         let codes = block.codes(v);
@@ -203,19 +203,19 @@ fn decode<B: SuperBlock, V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
     }
 }
 
-/// How codes are multiplied with activations.
+/// What is multiplied with activations.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operands {
-    /// As [`SuperBlock::CODES`] says.
+    /// [`SuperBlock::codes`].
     AsTheyAre,
-    /// Magnitudes: activations take the signs.
+    /// [`SuperBlock::magnitudes`]; the signs move to the activations.
     Magnitudes,
-    /// As [`SuperBlock::raised_codes`] gives them.
+    /// [`SuperBlock::raised_codes`].
     Raised,
 }
 
 impl Operands {
-    /// The best for a vector.
+    /// The best for products with one vector.
     #[inline(always)]
     fn of_vector<B: SuperBlock, V: Simd>() -> Self {
         match (V::ALL_UNSIGNED && B::RAISED_BY > 0, B::SIGNS) {
@@ -234,7 +234,7 @@ impl Operands {
         }
     }
 
-    /// What codes are raised by.
+    /// The amount by which codes are raised.
     #[inline(always)]
     fn raised_by<B: SuperBlock>(self) -> u8 {
         match (self, B::CODES) {
@@ -245,22 +245,22 @@ impl Operands {
     }
 }
 
-/// A line of the cache: what is written to two at once can only be read again when it has got there, behind all that is
-/// written past the caches.
+/// One cache line: a store that straddles two lines cannot be forwarded to the next load, and waits
+/// for earlier non-temporal stores.
 #[repr(align(64))]
 struct Aligned([f32; 16]);
 
-/// The scales of a block in vectors.
+/// The scales of a super-block in registers.
 struct Unpacked<V: Simd> {
     scale: f32,
     min: f32,
-    /// The sub-scales of the codes: those of halves of groups, in the order for [`Simd::pick`], or of groups, each
+    /// The sub-scales of halves of groups in the order for [`Simd::pick`], or of groups, each
     /// twice, for [`Simd::pick_pair`].
     sub_scales: V::Words,
-    /// The sub-scales of groups once more.
+    /// The sub-scales of groups again, as integers.
     of_groups: V::Ints,
-    /// What each two of a vector's sums of 16 are multiplied with: sub-scales times minus what codes are raised by, and
-    /// sub-minimums.
+    /// The factors of a vector's sums of 16 codes: sub-scales times minus what codes are raised by,
+    /// and sub-minimums.
     raised_of_sums: V::Words,
     mins_of_sums: V::Words,
 }
@@ -284,7 +284,7 @@ fn unpack<B: SuperBlock, V: Simd>(v: V, block: &B, operands: Operands) -> Unpack
     Unpacked { scale, min, sub_scales, of_groups, raised_of_sums, mins_of_sums }
 }
 
-/// The products of a block with 256 activations, for the scales of both.
+/// The integer products of a super-block with 256 activations.
 #[inline(always)]
 fn products<B: SuperBlock, V: Simd>(
     v: V,
@@ -295,7 +295,7 @@ fn products<B: SuperBlock, V: Simd>(
     sums: &[i16; 16],
 ) -> V::Ints {
     let activations = activations.as_chunks::<32>().0;
-    // two, so that additions need not wait for each other
+    // two sums, so that additions need not wait for each other
     let mut ints = [v.zero_ints(); 2];
     if operands.raised_by::<B>() > 0 {
         ints[1] = v.multiply_add(ints[1], block.raised_of_sums, v.load_words(sums));
@@ -329,7 +329,7 @@ fn products<B: SuperBlock, V: Simd>(
     v.add_ints(ints[0], ints[1])
 }
 
-/// `total` minus the minimums of a block times the sums of 256 activations.
+/// Subtracts the minimums of a super-block times the sums of 256 activations from `total`.
 #[inline(always)]
 fn less_minimums<B: SuperBlock, V: Simd>(
     v: V,
@@ -385,87 +385,4 @@ pub(crate) fn total<V: Simd>(v: V, totals: [V::Sums; TILE]) -> [f32; TILE] {
         *out = v.total(sums);
     }
     out
-}
-
-#[inline(always)]
-fn fill_panel<B: SuperBlock, V: Lanes>(
-    v: V,
-    rows: &[B],
-    row_blocks: usize,
-    segment: usize,
-    panel: &mut Panel,
-) {
-    for row in 0..ROWS {
-        let block = &row_of(rows, row_blocks, row)[segment];
-        let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
-        let scales = v.mul(v.splat(scale), v.floats_from_u64(sub_scales));
-        v.store_as_bytes(scales, &mut panel.staged_scales[row][0]);
-        if B::MINIMUMS {
-            panel.min[row] = min;
-            v.store_words(v.words(sub_mins), &mut panel.staged_mins[row][0]);
-        }
-        let codes = block.codes(v);
-        stage(
-            v,
-            &mut panel.staged[row],
-            B::CODES,
-            #[inline(always)]
-            |group| codes[group],
-        );
-    }
-    panel.turn(v, B::MINIMUMS);
-}
-
-/// Add the products of a panel of super-blocks with eight vectors to `sums`.
-#[inline(always)]
-fn multiply_panel<B: SuperBlock, V: Lanes>(
-    v: V,
-    panel: &Panel,
-    strip: &StripSegment,
-    sums: &mut Sums,
-) {
-    let zero = v.splat(0.0);
-    let mut totals = [zero; WIDTH];
-    each_integers(
-        v,
-        B::FINE,
-        panel,
-        strip,
-        #[inline(always)]
-        |index, ints: [V::Wide; WIDTH]| {
-            let scales = v.floats_from_bytes(&panel.scales[index]);
-            eight(
-                #[inline(always)]
-                |i| {
-                    let ints = v.floats_from_lanes(ints[i]);
-                    totals[i] = v.multiply_add_floats(totals[i], ints, scales);
-                },
-            );
-        },
-    );
-    let mut mins = [v.splat_lanes(0); WIDTH];
-    if B::MINIMUMS {
-        let pairs = if B::FINE { &strip.sums[..] } else { &strip.wide_sums[..] };
-        for (mins_of_rows, pairs) in panel.mins.iter().zip(pairs) {
-            let words = v.load_lanes(mins_of_rows);
-            eight(
-                #[inline(always)]
-                |i| mins[i] = v.dot_words(mins[i], words, pairs[i]),
-            );
-        }
-    }
-    let min = v.load_floats(&panel.min);
-    eight(
-        #[inline(always)]
-        |i| {
-            if B::MINIMUMS {
-                let mins = v.mul(v.floats_from_lanes(mins[i]), min);
-                totals[i] = v.sub(totals[i], mins);
-            }
-            let sum = v.load_floats(&sums.0[i]);
-            // the scale of all groups
-            let sum = v.multiply_add_floats(sum, totals[i], v.splat(strip.scales[0][i]));
-            v.store(sum, &mut sums.0[i]);
-        },
-    );
 }

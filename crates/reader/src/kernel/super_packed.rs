@@ -11,7 +11,7 @@ const fn sub_blocks<B: SuperBlock>() -> usize {
     if B::FINE { 16 } else { 8 }
 }
 
-/// Append the scales of a super-block of sixteen rows.
+/// Appends the scales of one super-block of sixteen rows.
 #[inline(always)]
 pub(super) fn pack_scales<B: SuperBlock, V: Lanes>(
     v: V,
@@ -68,7 +68,7 @@ pub(super) fn dot<B: SuperBlock, V: Lanes>(
                 let low = v.lanes_from_bytes(&sub_scales[2 * group]);
                 let high = v.lanes_from_bytes(&sub_scales[2 * group + 1]);
                 if packing.fits_words() && B::MINIMUMS {
-                    // sub-scales have no signs where there are minimums
+                    // types with minimums have sub-scales without signs
                     ints = v.multiply_add_words(ints, first, low);
                     ints = v.multiply_add_words(ints, second, high);
                 } else {
@@ -104,7 +104,7 @@ pub(super) fn dot<B: SuperBlock, V: Lanes>(
     total
 }
 
-/// Unpack 256 columns of a packed panel for a batch.
+/// Unpacks one segment of a packed panel for a batch.
 #[inline(always)]
 pub(super) fn unpack_panel<B: SuperBlock, V: Lanes>(
     v: V,

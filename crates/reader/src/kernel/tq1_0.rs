@@ -50,14 +50,14 @@ impl SuperBlock for TQ1_0 {
     }
 }
 
-/// The digits of each group, as the first two bits of bytes.
+/// The digits of each group, in the upper two bits of bytes.
 #[inline(always)]
 fn first_bits<V: Simd>(v: V, block: &TQ1_0) -> [V::Bytes; 8] {
     let first = v.load(nth_chunk(&block.fives, 0));
     let second = times_3(v, first);
     let third = times_3(v, second);
     let fourth = times_3(v, third);
-    // values 160 to 239 are digits of 16 bytes: the first digit and the second, the third and the fourth
+    // values 160 to 239 are digits of 16 bytes: first and second, third and fourth
     let (low, high) = (double_word(&block.fives, 4), double_word(&block.fives, 5));
     let twice = v.bytes_from_u64([low, high, low, high]);
     let sixth = times_3_where(v, twice, [0, 0, u64::MAX, u64::MAX]);
@@ -77,7 +77,7 @@ fn first_bits<V: Simd>(v: V, block: &TQ1_0) -> [V::Bytes; 8] {
     )
 }
 
-/// Multiplying by 3 moves a digit out above the byte.
+/// Multiplies by 3, which moves the next digit out of the byte.
 #[inline(always)]
 fn times_3<V: Simd>(v: V, bytes: V::Bytes) -> V::Bytes {
     v.add_bytes(v.twice(bytes), bytes)
@@ -89,8 +89,9 @@ fn times_3_where<V: Simd>(v: V, bytes: V::Bytes, mask: [u64; 4]) -> V::Bytes {
     v.add_bytes(bytes, v.and(v.twice(bytes), v.bytes_from_u64(mask)))
 }
 
-/// The digit that the next multiplication by 3 would move out, as the first two bits: three quarters of a byte reach 64
-/// from 86 on and 128 from 171 on. Averages round up, so 1 is taken off first.
+/// The digit that the next multiplication by 3 would move out, in the upper two bits: three
+/// quarters of a byte reach 64 from 86 on and 128 from 171 on. Averages round up, so 1 is
+/// subtracted first.
 #[inline(always)]
 fn digit<V: Simd>(v: V, fractions: V::Bytes) -> V::Bytes {
     let lowered = v.sub_to_zero(fractions, v.splat_byte(1));

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 /// A kind of file that is not a regular file.
+// systems have more kinds of files
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpecialFile {

@@ -38,9 +38,9 @@ impl Tensor<'_> {
     /// Reads all rows and packs them for products: sixteen rows lie side by side, and codebooks are
     /// resolved.
     ///
-    /// With AVX-512, products with one vector then take half of the time for most types and a sixth
-    /// for types with codebooks (`docs/readers.md`). The result is in memory until it is dropped.
-    /// Bits per weight, if the number of rows is a multiple of 16:
+    /// Products are then faster, most of all for types with codebooks; `docs/readers.md` in the
+    /// repository has figures. The result stays in memory until it is dropped. Bits per weight, if
+    /// the number of rows is a multiple of 16:
     ///
     /// | type | in the file | packed |
     /// |---|---|---|

@@ -42,10 +42,10 @@ pub(crate) trait SmallBlock: Kernel<Family = SmallBlocks> {
     /// The scale of the whole block, if it is stored in half precision.
     fn half(&self) -> Option<F16>;
 
-    /// The minimum, which is added to every value.
+    /// The minimum, which is added to every value. Given by types with [`MINIMUM`](Self::MINIMUM).
     #[inline(always)]
     fn min(&self) -> F16 {
-        F16::from_bits(0)
+        unreachable!("only types with `MINIMUM` have a minimum")
     }
 
     /// The codes of values `32 * group` to `32 * group + 31`.
@@ -56,10 +56,10 @@ pub(crate) trait SmallBlock: Kernel<Family = SmallBlocks> {
     const PAIRED: bool = false;
 
     /// The codes of the first halves of two blocks, and of their second halves, for products with
-    /// one vector.
+    /// one vector. Given by types with [`PAIRED`](Self::PAIRED).
     #[inline(always)]
-    fn pair_codes<V: Simd>(v: V, blocks: &[Self; 2]) -> [V::Bytes; 2] {
-        [codes_for_dot(v, &blocks[0], 0), codes_for_dot(v, &blocks[1], 0)]
+    fn pair_codes<V: Simd>(_: V, _: &[Self; 2]) -> [V::Bytes; 2] {
+        unreachable!("only types with `PAIRED` have codes of pairs")
     }
 
     /// The amount by which [`raised_codes`](Self::raised_codes) are raised, so that none is
@@ -67,10 +67,11 @@ pub(crate) trait SmallBlock: Kernel<Family = SmallBlocks> {
     const RAISED_BY: u8 = 0;
 
     /// The codes for instruction sets that multiply [all unsigned bytes](Simd::ALL_UNSIGNED); of
-    /// types with [`FINE`](Self::FINE) for all instruction sets, so they are below 128.
+    /// types with [`FINE`](Self::FINE) for all instruction sets, so they are below 128. Given by
+    /// types with [`RAISED_BY`](Self::RAISED_BY).
     #[inline(always)]
-    fn raised_codes<V: Simd>(&self, v: V, group: usize) -> V::Bytes {
-        self.codes(v, group)
+    fn raised_codes<V: Simd>(&self, _: V, _: usize) -> V::Bytes {
+        unreachable!("only types with `RAISED_BY` have raised codes")
     }
 }
 
@@ -168,24 +169,28 @@ pub(super) const fn groups_of<B: SmallBlock>() -> usize {
     B::LEN / 32
 }
 
+/// Whether products with whole groups multiply raised codes.
+const fn is_raised<B: SmallBlock, V: Simd>() -> bool {
+    V::ALL_UNSIGNED && B::RAISED_BY > 0 && !B::FINE
+}
+
 /// The range of [`codes_for_dot`].
 #[inline(always)]
 fn form_for_dot<B: SmallBlock, V: Simd>() -> CodeRange {
-    let raised = V::ALL_UNSIGNED && B::RAISED_BY > 0 && !B::FINE;
-    if raised { CodeRange::Raised(B::RAISED_BY) } else { B::CODES }
+    if is_raised::<B, V>() { CodeRange::Raised(B::RAISED_BY) } else { B::CODES }
 }
 
 /// The codes in the form that is multiplied fastest.
 #[inline(always)]
 fn codes_for_dot<B: SmallBlock, V: Simd>(v: V, block: &B, group: usize) -> V::Bytes {
-    if V::ALL_UNSIGNED && !B::FINE { block.raised_codes(v, group) } else { block.codes(v, group) }
+    if is_raised::<B, V>() { block.raised_codes(v, group) } else { block.codes(v, group) }
 }
 
 #[inline(always)]
 fn decode<B: SmallBlock, V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
     let groups = out.as_chunks_mut::<32>().0;
     for (block, groups) in blocks.iter().zip(groups.chunks_exact_mut(groups_of::<B>())) {
-        let min = v.splat(v.half(block.min()));
+        let min = v.splat(if B::MINIMUM { v.half(block.min()) } else { 0.0 });
         for (group, out) in groups.iter_mut().enumerate() {
             let values = v.floats(B::CODES.values(v, block.codes(v, group)));
             let [low, high] = block.scales(v, group);

@@ -19,9 +19,8 @@ use std::time::{Duration, Instant};
 
 use granule_encode::{EncodeError, encode_rows, matrix_weights};
 use granule_format::{Draft, Endian, TensorType};
-use granule_reader::Source;
-use granule_reader::decode::decode;
 use granule_reader::isa::Isa;
+use granule_reader::{Source, decode_blocks};
 
 use crate::Error;
 use crate::output::{self, Leftover, Output};
@@ -437,7 +436,7 @@ impl Work<'_> {
         } else {
             if values.is_empty() {
                 values.resize(count, 0.0);
-                decode(self.isa, step.ty, source, values);
+                decode_blocks(self.isa, step.ty, source, values);
             }
             let row = step.row as usize;
             out.resize(count / ty.block_values() * ty.block_bytes(), 0);

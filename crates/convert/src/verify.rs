@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use granule_encode::{Importance, encode_rows, matrix_weights};
 use granule_format::{BlockType, Shape, TensorType};
-use granule_reader::decode::decode;
+use granule_reader::decode_blocks;
 use granule_reader::isa::Isa;
 use granule_reader::{GgufSource, Source};
 use rayon::prelude::*;
@@ -242,8 +242,8 @@ impl Buffers {
         let columns = tensor.shape.row() as usize;
         self.values.resize(columns, 0.0);
         self.decoded.resize(columns, 0.0);
-        decode(isa, stored, &self.source, &mut self.values);
-        decode(isa, target, &self.found, &mut self.decoded);
+        decode_blocks(isa, stored, &self.source, &mut self.values);
+        decode_blocks(isa, target, &self.found, &mut self.decoded);
         let rows_of_matrix = tensor.shape.dimensions().get(1).copied().unwrap_or(1).max(1);
         let weights =
             tensor.weights.map(|weights| matrix_weights(weights, row / rows_of_matrix, columns));

@@ -65,7 +65,11 @@ fn the_bytes_are_those_of_the_encoder_on_any_number_of_threads() {
                 encode_rows(Isa::SCALAR, BlockType::Q4_0, &values, row, None, &mut expected)
                     .unwrap();
             }
-            assert_eq!(model.tensor_at(i).read_rows(0..rows).unwrap(), expected, "{tensor:?}");
+            assert_eq!(
+                model.tensor_at(i).read_rows(0..rows as usize).unwrap(),
+                expected,
+                "{tensor:?}"
+            );
         }
     }
 }
@@ -116,6 +120,7 @@ fn each_matrix_has_its_own_weights() {
             out.resize(5 * 2 * 18, 0);
             encode_rows(Isa::SCALAR, BlockType::Q4_0, &values, 64, weights, out).unwrap();
         }
+        let rows = rows.start as usize..rows.end as usize;
         assert_eq!(model.tensor_at(0).read_rows(rows).unwrap(), expected);
         assert_ne!(plain, expected, "the weights of matrix {matrix} must matter");
     }

@@ -79,7 +79,7 @@ fn damage_is_found() {
     let model = Model::open(&path).unwrap();
     for (index, row, in_sample) in [(0, 0, true), (0, 299, true), (0, 1, false), (2, 34, true)] {
         let tensor = model.tensor_at(index);
-        let row_bytes = tensor.info().bytes().unwrap() / tensor.rows();
+        let row_bytes = tensor.info().bytes().unwrap() / tensor.rows() as u64;
         let mut bytes = whole.clone();
         let at =
             model.shards()[0].header().data_offset() + tensor.info().offset + row * row_bytes + 3;

@@ -1,9 +1,9 @@
-//! Speed of decoding, in bytes of `f32` a second, a row at a time into a buffer that stays in the cache:
-//! `cargo bench -p granule-reader --bench decode -- type=Q4_K`.
+//! Speed of decoding, in bytes of `f32` per second, one row at a time into a buffer that stays in
+//! the cache: `cargo bench -p granule-reader --bench decode -- type=Q4_K`.
 #![allow(missing_docs, reason = "criterion's macro makes the public function")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use granule_reader::decode::decode;
+use granule_reader::decode_blocks;
 use granule_reader::format::BlockType;
 use granule_reader::isa::Isa;
 
@@ -19,7 +19,7 @@ fn rows(criterion: &mut Criterion) {
             group.throughput(Throughput::Bytes(size_of_val(&out[..]) as u64));
             group.sample_size(10);
             group.bench_function("decode", |bencher| {
-                bencher.iter(|| decode(isa, ty, std::hint::black_box(&row), &mut out));
+                bencher.iter(|| decode_blocks(isa, ty, std::hint::black_box(&row), &mut out));
             });
             group.finish();
         }

@@ -1,12 +1,11 @@
-//! Speed of dot products, in weights a second, for rows that stay in the cache, with one vector and with
-//! a batch of 64: `cargo bench -p granule-reader --bench dot -- type=Q4_K`.
+//! Speed of dot products, in weights per second, of rows that stay in the cache with one vector and
+//! with a batch of 64: `cargo bench -p granule-reader --bench dot -- type=Q4_K`.
 #![allow(missing_docs, reason = "criterion's macro makes the public function")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use granule_reader::Activations;
-use granule_reader::dot::dot_rows;
 use granule_reader::format::BlockType;
 use granule_reader::isa::Isa;
+use granule_reader::{Activations, dot_rows};
 
 const ROWS: usize = 16;
 const COLUMNS: usize = 4096;

@@ -1,6 +1,6 @@
-//! Speed of products with a tensor of 2048 rows of 4096 weights, as they are and packed, activations prepared each time, by one
-//! thread and by all of rayon's: `cargo bench -p granule-reader --bench matvec -- type=Q4_K`. The instruction set is that of
-//! `GRANULE_ISA`, or the best.
+//! Speed of products with a tensor of 2048 rows of 4096 weights, stored and packed, by one thread
+//! and by all of rayon's: `cargo bench -p granule-reader --bench matvec -- type=Q4_K`. Activations
+//! are prepared each time. The instruction set is that of `GRANULE_ISA`, or the best.
 #![allow(
     missing_docs,
     clippy::unwrap_used,

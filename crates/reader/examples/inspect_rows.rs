@@ -1,4 +1,5 @@
-//! Statistics of tensors: `cargo run --release -p granule-reader --example inspect_rows -- MODEL.gguf TENSOR`.
+//! Statistics of tensors:
+//! `cargo run --release -p granule-reader --example inspect_rows -- MODEL.gguf TENSOR`.
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
 use std::path::PathBuf;
@@ -7,24 +8,21 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use granule_reader::{Model, Tensor};
 
-/// Print the smallest and the largest value of tensors, their mean, root mean square and number of zeros. Only a
-/// few rows are in memory at a time.
+/// Print the smallest and the largest value of tensors, their mean, root mean square and number of
+/// zeros. Only a few rows are in memory at a time.
 #[derive(Parser)]
 struct Arguments {
     /// The model, or one file of a split set
     model: PathBuf,
     /// Names of tensors; all if none is given
     tensors: Vec<String>,
-    /// Only rows from the first to before the second number: `10..20`, `10..`, `..20`
+    /// Range of rows, such as `10..20`, `10..` or `..20`
     #[arg(long, value_parser = parse_rows, default_value = "..", hide_default_value = true)]
-    rows: (u64, Option<u64>),
-    /// A line for each row
+    rows: (usize, Option<usize>),
+    /// Print a line for each row
     #[arg(long)]
     each: bool,
 }
-
-/// Values that are decoded at a time.
-const VALUES: usize = 1 << 16;
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
@@ -48,19 +46,17 @@ fn main() -> Result<()> {
         ensure!(start <= end && end <= rows, "rows {start}..{end} of {name}, which has {rows}");
         let label = format!("{} ({}, {})", tensor.name(), tensor.ty(), tensor.shape());
         let mut all = Statistics::new();
-        let step = if arguments.each { 1 } else { (VALUES / tensor.row_values().max(1)).max(1) };
-        let mut values = Vec::new();
-        for first in (start..end).step_by(step) {
-            let behind = end.min(first + step as u64);
-            values.resize((behind - first) as usize * tensor.row_values(), 0.0);
-            tensor.decode_rows(first..behind, &mut values)?;
+        let mut reader = tensor.row_reader(start..end);
+        let mut number = start;
+        while let Some(row) = reader.next_row()? {
             if arguments.each {
                 all = Statistics::new();
             }
-            all.add(&values);
+            all.add(row);
             if arguments.each {
-                all.print(&format!("{first} of {label}"));
+                all.print(&format!("{number} of {label}"));
             }
+            number += 1;
         }
         if !arguments.each {
             all.print(&format!("{start}..{end} of {label}"));
@@ -69,7 +65,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What is known about the values so far. Those that are not finite are counted only.
+/// Statistics of the values so far. Values that are not finite are only counted.
 struct Statistics {
     finite: u64,
     not_finite: u64,
@@ -115,8 +111,8 @@ impl Statistics {
     }
 }
 
-fn parse_rows(text: &str) -> Result<(u64, Option<u64>)> {
+fn parse_rows(text: &str) -> Result<(usize, Option<usize>)> {
     let (start, end) = text.split_once("..").context("write 10..20")?;
-    let number = |text: &str| (!text.is_empty()).then(|| text.parse::<u64>()).transpose();
+    let number = |text: &str| (!text.is_empty()).then(|| text.parse::<usize>()).transpose();
     Ok((number(start)?.unwrap_or(0), number(end)?))
 }

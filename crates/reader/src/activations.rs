@@ -7,18 +7,18 @@ use granule_format::num::F16;
 
 use crate::isa::Isa;
 use crate::strip::{Strip, WIDTH};
-use crate::tile::{TILE, Tile};
+use crate::tile::{ActivationTile, TILE};
 
-/// One or more vectors of activations in the form in which weights of a type are multiplied with them.
+/// One or more vectors, prepared once for products with weights of some type.
 ///
-/// | weights | form |
+/// | weights | form of the vectors |
 /// |---|---|
-/// | plain numbers (F32, F16, BF16, ...) | as they are, in `f32` |
-/// | blocks of 32, 64 or 128 values | as Q8_0: a scale (rounded to half precision) and codes of 8 bits for each 32 values |
-/// | blocks of 256 values | as Q8_K: a scale in single precision and codes of 8 bits for each 256 values |
+/// | plain numbers (F32, F16, BF16, ...) | `f32`, unchanged |
+/// | blocks of 32, 64 or 128 values | Q8_0: 8-bit codes, a half-precision scale for each 32 |
+/// | blocks of 256 values | Q8_K: 8-bit codes, a single-precision scale for each 256 |
 ///
-/// These are the pairs that ggml forms, with its arithmetic. A block with a number that is not finite makes every
-/// result NaN that it has part in.
+/// ggml pairs the types likewise and rounds in the same way. If a value is not finite, every
+/// product with its block is NaN.
 ///
 /// ```
 /// use granule_reader::{Activations, format::BlockType};
@@ -27,6 +27,7 @@ use crate::tile::{TILE, Tile};
 /// assert_eq!((once.columns(), once.count()), (512, 1));
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "activations are made to be multiplied with"]
 pub struct Activations {
     form: Form,
     columns: usize,
@@ -37,38 +38,36 @@ pub struct Activations {
     pub(crate) sums: Vec<i16>,
     pub(crate) scaled_sums: Vec<f32>,
     pub(crate) paired_codes: Vec<i8>,
-    /// All vectors once more in the two orders for batches, when they are first asked for.
-    tiles: OnceLock<Vec<Tile>>,
+    /// All vectors again in the two orders for batches, made when first needed.
+    tiles: OnceLock<Vec<ActivationTile>>,
     strips: OnceLock<Vec<Strip>>,
 }
 
-/// The number of vectors from which on they are multiplied with together.
+/// Number of vectors from which on they are multiplied together.
 const BATCH: usize = 5;
 
-/// What activations are turned into before they are multiplied.
+/// The form that [`Activations`] are multiplied in.
+// weights of future types may need others
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Form {
-    /// They stay `f32`.
+    /// `f32`, unchanged.
     Float,
-    /// Codes of 8 bits with a scale for each 32.
+    /// 8-bit codes with a scale for each 32.
     #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
     Q8_0,
-    /// Codes of 8 bits with a scale for each 256.
+    /// 8-bit codes with a scale for each 256.
     #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
     Q8_K,
 }
 
 impl Form {
-    /// The form that weights of this type are multiplied with.
+    /// The form that weights of this type need.
     pub const fn of(ty: BlockType) -> Self {
-        match ty.block_values() {
-            1 => Self::Float,
-            256 => Self::Q8_K,
-            _ => Self::Q8_0,
-        }
+        crate::kernel::form_of(ty)
     }
 
-    /// Values that share a scale; 1 if there is none.
+    /// Number of values that share a scale; 1 if there is none.
     pub const fn block_values(self) -> usize {
         match self {
             Self::Float => 1,
@@ -81,7 +80,7 @@ impl Form {
 /// One vector of [`Activations`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Vector<'a> {
-    /// The numbers themselves, if they stay as they are.
+    /// The values, in the form of floats.
     pub(crate) values: &'a [f32],
     /// Codes of 8 bits, -127 to 127.
     pub(crate) codes: &'a [i8],
@@ -91,13 +90,14 @@ pub(crate) struct Vector<'a> {
     pub(crate) sums: &'a [i16],
     /// The sum of each 32 codes times their scale, in the form Q8_0.
     pub(crate) scaled_sums: &'a [f32],
-    /// The codes of each two blocks once more, in the form Q8_0: their first halves, then their second halves. What is
-    /// left over is missing.
+    /// The codes of each two blocks again, in the form Q8_0: their first halves, then their second
+    /// halves. An odd block at the end is left out.
     pub(crate) paired_codes: &'a [i8],
 }
 
 impl Activations {
-    /// Prepare one vector for weights of type `ty`.
+    /// Prepares one vector for weights of type `ty`. Of a tensor,
+    /// [`prepare`](crate::Tensor::prepare) knows the type.
     ///
     /// # Panics
     /// If its length is not whole blocks of `ty`.
@@ -105,7 +105,7 @@ impl Activations {
         Self::quantize_batch(ty, x, x.len())
     }
 
-    /// Prepare the vectors of `columns` values that follow each other in `x`.
+    /// Prepares the vectors of `columns` values each that follow one another in `x`.
     ///
     /// # Panics
     /// If `columns` is not whole blocks of `ty`, or `x` is not whole vectors.
@@ -167,14 +167,15 @@ impl Activations {
         }
     }
 
-    /// Whether there are so many vectors that they are multiplied with together.
+    /// Whether there are enough vectors to multiply them together.
     pub(crate) fn is_batch(&self) -> bool {
         self.count >= BATCH && self.columns > 0
     }
 
     /// The vectors in the order for rows that are multiplied one at a time.
-    pub(crate) fn tiles(&self) -> &[Tile] {
-        self.tiles.get_or_init(|| self.in_order(TILE, |vectors| Tile::new(self.form, vectors)))
+    pub(crate) fn tiles(&self) -> &[ActivationTile] {
+        self.tiles
+            .get_or_init(|| self.in_order(TILE, |vectors| ActivationTile::new(self.form, vectors)))
     }
 
     /// The vectors in the order for panels of rows.
@@ -187,7 +188,7 @@ impl Activations {
         vectors.chunks(width).map(order).collect()
     }
 
-    /// The form that the vectors have.
+    /// The form of the vectors.
     pub fn form(&self) -> Form {
         self.form
     }
@@ -203,7 +204,7 @@ impl Activations {
     }
 
     /// # Panics
-    /// If there are not so many vectors.
+    /// If there is no such vector.
     #[inline(always)]
     pub(crate) fn vector(&self, index: usize) -> Vector<'_> {
         assert!(index < self.count, "vector {index} of {}", self.count);
@@ -250,7 +251,7 @@ fn each_block<const N: usize>(
     }
 }
 
-/// Codes as Q8_0 has them, the largest magnitude 127; gives the scale.
+/// Writes codes as Q8_0 has them, the largest magnitude 127; returns the scale.
 #[inline(always)]
 fn q8_0(x: &[f32; 32], codes: &mut [i8; 32]) -> f32 {
     let Some(largest) = largest_magnitude(x) else { return f32::NAN };
@@ -265,7 +266,7 @@ fn q8_0(x: &[f32; 32], codes: &mut [i8; 32]) -> f32 {
     if rounded.is_finite() { rounded } else { scale }
 }
 
-/// Codes as Q8_K has them, the first value of largest magnitude -127; gives the scale.
+/// Writes codes as Q8_K has them, the first value of largest magnitude -127; returns the scale.
 #[inline(always)]
 fn q8_k(x: &[f32; 256], codes: &mut [i8; 256]) -> f32 {
     let Some(largest) = largest_magnitude(x) else { return f32::NAN };
@@ -283,7 +284,7 @@ fn q8_k(x: &[f32; 256], codes: &mut [i8; 256]) -> f32 {
     1.0 / inverse
 }
 
-/// `None` if a number is not finite.
+/// The largest magnitude; `None` if a value is not finite.
 #[inline(always)]
 fn largest_magnitude<const N: usize>(x: &[f32; N]) -> Option<f32> {
     // as integers the magnitudes have the same order, with infinity and NaN above all others
@@ -358,12 +359,12 @@ mod tests {
     #[test]
     #[should_panic = "255 values are not whole blocks of Q4_K, which have 256"]
     fn a_vector_is_whole_blocks() {
-        Activations::quantize(BlockType::Q4_K, &[0.0; 255]);
+        _ = Activations::quantize(BlockType::Q4_K, &[0.0; 255]);
     }
 
     #[test]
     #[should_panic = "7 values are not whole vectors of 3"]
     fn a_batch_is_whole_vectors() {
-        Activations::quantize_batch(BlockType::F32, &[0.0; 7], 3);
+        _ = Activations::quantize_batch(BlockType::F32, &[0.0; 7], 3);
     }
 }

@@ -1,13 +1,14 @@
 //! Opening paths that must lead to regular files.
 //!
-//! Opening a FIFO waits for its other end, and opening a device can have effects. So the kind is looked at before
-//! anything is opened.
+//! Opening a FIFO can wait forever, and opening a device can have effects. So the kind of the file
+//! is checked before it is opened.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// What a path can lead to that is not a regular file.
+/// A kind of file that is not a regular file.
+// systems have more kinds of files
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpecialFile {
@@ -23,7 +24,7 @@ pub enum SpecialFile {
     BlockDevice,
     /// A symbolic link that was not followed.
     Link,
-    /// Something that this version does not know.
+    /// Something unknown to this version.
     Other,
 }
 
@@ -53,7 +54,7 @@ impl std::fmt::Display for SpecialFile {
     }
 }
 
-/// The path does not lead to a regular file. It comes wrapped in an [`io::Error`].
+/// The error, wrapped in an [`io::Error`], for a path that does not lead to a regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is {0}, not a file")]
 pub struct NotAFile(pub SpecialFile);
@@ -68,10 +69,11 @@ impl From<NotAFile> for io::Error {
     }
 }
 
-/// Open a regular file, or a link to one, for reading.
+/// Opens a regular file, or a link to one, for reading.
 ///
 /// # Errors
-/// [`NotAFile`] if the path leads to something else, which is not opened then; the operating system's.
+/// [`NotAFile`] if the path leads to something else, which is then not opened; the operating
+/// system's errors.
 pub fn open(path: &Path) -> io::Result<File> {
     check(&fs::metadata(path)?)?;
     let file = File::open(path)?;
@@ -80,7 +82,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// All bytes of a regular file, or of one that a link leads to.
+/// Reads all bytes of a regular file, or of a link to one.
 ///
 /// # Errors
 /// As [`open`], and the operating system's.
@@ -90,7 +92,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The same as text.
+/// Reads a regular file, or a link to one, as a string.
 ///
 /// # Errors
 /// As [`read`], and if the bytes are not UTF-8.

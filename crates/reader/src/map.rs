@@ -1,4 +1,4 @@
-//! The one memory map.
+//! The only memory map.
 
 use std::fs::File;
 use std::io;
@@ -9,19 +9,19 @@ use memmap2::Mmap;
 
 use crate::Error;
 
-/// All bytes of a file, read when they are looked at.
+/// All bytes of a file, read from the disk when they are first used.
 #[derive(Debug)]
 pub struct FileMap(Mmap);
 
 impl FileMap {
-    /// Map a file, whatever is in it. [`Model::map`](crate::Model::map) is for GGUF files.
+    /// Maps a file, whatever it contains. For GGUF files, use [`Model::map`](crate::Model::map).
     ///
     /// # Errors
     /// If the file cannot be opened or mapped.
     ///
     /// # Safety
     /// The file must not be changed or cut short while the map exists, by this process or another:
-    /// two looks at it could differ, and a look behind the new end kills the process (SIGBUS).
+    /// two reads could differ, and a read past the new end kills the process (SIGBUS).
     #[allow(unsafe_code, reason = "the caller promises what the map needs")]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
@@ -31,7 +31,7 @@ impl FileMap {
         unsafe { Self::of(&file) }.map_err(io)
     }
 
-    /// Map an open file.
+    /// Maps an open file.
     ///
     /// # Safety
     /// As [`open`](Self::open).

@@ -3,26 +3,38 @@
 use std::ops::Range;
 
 use granule_format::BlockType;
-use rayon::prelude::*;
 
 use crate::activations::{Activations, Form};
 use crate::isa::Isa;
 use crate::kernel::{PANEL_ROWS, by_panels, copy_rows, dot_blocks};
-use crate::rows::TILE_BYTES;
+use crate::parallel::{each_chunk, each_chunk_alone};
+use crate::rows::CHUNK_BYTES;
 use crate::{Error, Tensor};
 
 /// Multiplications below which starting threads costs more than it gains.
 const ALONE: u64 = 1 << 18;
 
 impl Tensor<'_> {
-    /// The dot product of one row with one vector.
+    /// Prepares the vectors in `x`, one after another, in the form that the tensor's type needs:
+    /// see [`Activations`].
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] if the type is unknown.
+    ///
+    /// # Panics
+    /// If `x` is not whole vectors of [`row_values`](Self::row_values).
+    pub fn prepare(self, x: &[f32]) -> Result<Activations, Error> {
+        Ok(self.weights()?.batch(x))
+    }
+
+    /// Returns the dot product of one row with one vector.
     ///
     /// # Errors
     /// As [`matvec`](Self::matvec).
     ///
     /// # Panics
     /// If there is no such row; and as [`matvec_with`](Self::matvec_with).
-    pub fn dot(self, row: u64, activations: &Activations) -> Result<f32, Error> {
+    pub fn dot(self, row: usize, activations: &Activations) -> Result<f32, Error> {
         let weights = self.weights()?;
         weights.check(activations);
         weights.check_single(activations);
@@ -31,22 +43,24 @@ impl Tensor<'_> {
             return self.span(rows).map(|_| 0.0);
         }
         let mut out = [0.0];
-        self.dot_tiles(rows, activations, &mut out)?;
+        self.dot_chunk(rows, activations, &mut out)?;
         Ok(out[0])
     }
 
-    /// The product of the matrix with a vector: `y[row]` is the dot product of a row with `x`.
+    /// Multiplies the matrix with a vector: `y[row]` is the dot product of a row with `x`.
     ///
-    /// `x` has as many values as a row, `y` as many as there are rows. Activations are prepared once, as
-    /// [`Activations`] says; where several matrices are multiplied with the same vector, prepare it
-    /// yourself and call [`matvec_with`](Self::matvec_with). Where a matrix is multiplied often, see
-    /// [`pack`](Self::pack).
+    /// `x` has as many values as a row, `y` as many as there are rows. The vector is quantized
+    /// first, as [`Activations`] says; if several matrices are multiplied with the same vector,
+    /// [`prepare`](Self::prepare) it once and call [`matvec_with`](Self::matvec_with). Unless the
+    /// file is mapped or in memory, every call reads the weights again: see [`pack`](Self::pack)
+    /// for a matrix that is multiplied often.
     ///
-    /// Large products are shared among the threads of the rayon pool that the caller runs in: call it from
-    /// [`rayon::ThreadPool::install`] to choose their number. Results do not depend on it.
+    /// Large products are shared among the threads of the rayon pool that the caller runs in. To
+    /// choose their number, call it inside `rayon::ThreadPool::install`. Without the feature
+    /// `rayon`, the calling thread does all. Results do not depend on it.
     ///
     /// # Errors
-    /// [`Error::UnknownType`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
+    /// [`Error::Unsupported`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
     ///
     /// # Panics
     /// If `x` or `y` does not have the length that the tensor's shape asks for.
@@ -60,18 +74,18 @@ impl Tensor<'_> {
     /// As [`matvec`](Self::matvec).
     ///
     /// # Panics
-    /// As [`matvec`](Self::matvec); if there is not exactly one vector; and if the activations are
-    /// not in the [form](Activations::form) that the tensor's type needs.
+    /// As [`matvec`](Self::matvec); if there is not exactly one vector, or it is in another
+    /// [form](Activations::form) than the tensor's type needs.
     pub fn matvec_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         self.weights()?.check_single(activations);
         self.matmul_with(activations, y)
     }
 
-    /// The product of the matrix with a batch of vectors, one after another in `x`: `y[vector * rows + row]` is the
-    /// dot product of a row with a vector.
+    /// Multiplies the matrix with a batch of vectors, one after another in `x`:
+    /// `y[vector * rows + row]` is the dot product of a row with a vector.
     ///
-    /// `y` is `count` times [`rows`](Self::rows) values long, `x` is `count` times [`row_values`](Self::row_values). Threads as in
-    /// [`matvec`](Self::matvec).
+    /// `x` has [`row_values`](Self::row_values) values for each vector, `y` has
+    /// [`rows`](Self::rows). Threads as in [`matvec`](Self::matvec).
     ///
     /// # Errors
     /// As [`matvec`](Self::matvec).
@@ -79,8 +93,7 @@ impl Tensor<'_> {
     /// # Panics
     /// As [`matvec`](Self::matvec).
     pub fn matmul(self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
-        let weights = self.weights()?;
-        self.matmul_with(&weights.batch(x), y)
+        self.matmul_with(&self.prepare(x)?, y)
     }
 
     /// As [`matmul`](Self::matmul), with vectors that are already prepared.
@@ -89,15 +102,15 @@ impl Tensor<'_> {
     /// As [`matvec`](Self::matvec).
     ///
     /// # Panics
-    /// If `y` or the vectors do not have the length that the tensor's shape asks for, or the
-    /// activations are not in the [form](Activations::form) that the tensor's type needs.
+    /// If the vectors or `y` do not have the lengths that the tensor's shape asks for, or the
+    /// activations are in another [form](Activations::form) than its type needs.
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
-        let step = self.rows_in(TILE_BYTES).next_multiple_of(PANEL_ROWS as u64);
+        let step = self.rows_in(CHUNK_BYTES).next_multiple_of(PANEL_ROWS);
         let by_panels = by_panels(Isa::detect(), activations, false);
-        weights.multiply(activations, y, step as usize, by_panels, |tile, out| {
-            let start = tile as u64 * step;
-            self.dot_tiles(start..weights.rows.min(start + step), activations, out)
+        weights.multiply(activations, y, step, by_panels, |chunk, out| {
+            let start = chunk * step;
+            self.dot_chunk(start..weights.rows.min(start + step), activations, out)
         })
     }
 
@@ -110,36 +123,36 @@ impl Tensor<'_> {
     }
 
     /// The dot products of some rows with every vector, in the order that [`by_panels`] tells.
-    fn dot_tiles(
+    fn dot_chunk(
         self,
-        rows: Range<u64>,
+        rows: Range<usize>,
         activations: &Activations,
         out: &mut [f32],
     ) -> Result<(), Error> {
         let (ty, ..) = self.span(rows.clone())?;
         let mut scratch = Vec::new();
-        let blocks = self.tile(rows, &mut scratch)?;
+        let blocks = self.blocks_of_rows(rows, &mut scratch)?;
         dot_blocks(Isa::detect(), ty, blocks, activations, out);
         Ok(())
     }
 }
 
-/// What products with a matrix have to fit.
+/// The name, type and shape of a matrix that products have to fit.
 #[derive(Clone, Copy)]
 pub(crate) struct Weights<'a> {
     pub(crate) name: &'a str,
     pub(crate) ty: BlockType,
     pub(crate) columns: usize,
-    pub(crate) rows: u64,
+    pub(crate) rows: usize,
 }
 
 impl Weights<'_> {
-    /// Prepare as many vectors as there are in `x`.
+    /// Prepares the vectors in `x`.
     pub(crate) fn batch(&self, x: &[f32]) -> Activations {
         self.activations(x, x.len().checked_div(self.columns).unwrap_or(0))
     }
 
-    /// Prepare `count` vectors of the length of a row.
+    /// Prepares `count` vectors of the length of a row.
     ///
     /// # Panics
     /// If `x` does not have that length.
@@ -179,8 +192,8 @@ impl Weights<'_> {
         panic!("{found} values do not fit tensor {name:?}, which has rows of {columns}");
     }
 
-    /// Have `tile` write the products of each `step` rows, which are whole panels, in the order that [`by_panels`] tells, and
-    /// bring them into the order of `y`.
+    /// Lets `chunk` write the products of each `step` rows, which are whole panels, in the order
+    /// that [`by_panels`] tells, and brings them into the order of `y`.
     ///
     /// # Panics
     /// If the activations or `y` do not fit.
@@ -190,13 +203,13 @@ impl Weights<'_> {
         y: &mut [f32],
         step: usize,
         by_panels: bool,
-        tile: impl Fn(usize, &mut [f32]) -> Result<(), E> + Sync,
+        chunk: impl Fn(usize, &mut [f32]) -> Result<(), E> + Sync,
     ) -> Result<(), E> {
         self.check(activations);
         let (name, count, found) = (self.name, activations.count(), y.len());
-        let expected = (count as u64).saturating_mul(self.rows);
+        let expected = count.saturating_mul(self.rows);
         assert!(
-            found as u64 == expected,
+            found == expected,
             "a buffer of {found} values for {expected} products with tensor {name:?}"
         );
         if y.is_empty() {
@@ -206,10 +219,10 @@ impl Weights<'_> {
         let work = (self.columns as u64).saturating_mul(y.len() as u64);
         let all = |out: &mut [f32]| {
             let chunks = step * count;
-            if work < ALONE || rayon::current_num_threads() == 1 {
-                out.chunks_mut(chunks).enumerate().try_for_each(|(i, out)| tile(i, out))
+            if work < ALONE {
+                each_chunk_alone(out, chunks, &chunk)
             } else {
-                out.par_chunks_mut(chunks).enumerate().try_for_each(|(i, out)| tile(i, out))
+                each_chunk(out, chunks, &chunk)
             }
         };
         if count == 1 {

@@ -1,18 +1,21 @@
 use std::collections::HashMap;
+use std::iter::FusedIterator;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use granule_format::{Header, Metadata};
 
+use crate::error::SetFault;
 use crate::storage::Storage;
-use crate::{Error, OpenOptions, Tensor};
+use crate::{Error, OpenOptions, ReadAt, Tensor};
 
 /// An open GGUF file, or all files of a split set.
 ///
 /// ```no_run
 /// let model = granule_reader::Model::open("model.gguf")?;
-/// let tensor = model.tensor("token_embd.weight").expect("a language model");
-/// let mut row = vec![0.0; tensor.row_values()];
-/// tensor.decode_rows(7..8, &mut row)?;
+/// for tensor in &model {
+///     println!("{}: {} x {}", tensor.name(), tensor.rows(), tensor.row_values());
+/// }
 /// # Ok::<(), granule_reader::Error>(())
 /// ```
 #[derive(Debug)]
@@ -55,22 +58,31 @@ impl Model {
     ///
     /// # Safety
     /// As [`OpenOptions::map`].
+    #[cfg(feature = "mmap")]
     #[allow(unsafe_code, reason = "the caller promises what the map needs")]
     pub unsafe fn map(path: impl AsRef<Path>) -> Result<Self, Error> {
         // SAFETY: the caller of this function makes the same promise.
         unsafe { Self::options().map(path) }
     }
 
-    /// Opens a file that is in memory with the default [`OpenOptions`]: see
-    /// [`OpenOptions::from_bytes`].
+    /// Opens a file in memory with the default [`OpenOptions`]: see [`OpenOptions::bytes`].
     ///
     /// # Errors
-    /// As [`OpenOptions::from_bytes`].
+    /// As [`OpenOptions::bytes`].
     pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Self, Error> {
-        Self::options().from_bytes(bytes)
+        Self::options().bytes(bytes)
     }
 
-    /// The defaults of all ways of opening a file, to be changed.
+    /// Opens a file from anything that can be read at positions, with the default [`OpenOptions`]:
+    /// see [`OpenOptions::storage`].
+    ///
+    /// # Errors
+    /// As [`OpenOptions::storage`].
+    pub fn from_storage(storage: impl ReadAt + 'static) -> Result<Self, Error> {
+        Self::options().storage(storage)
+    }
+
+    /// The default options of opening, to be changed.
     pub fn options() -> OpenOptions {
         OpenOptions::new()
     }
@@ -81,8 +93,8 @@ impl Model {
             for (t, tensor) in shard.header.tensors().iter().enumerate() {
                 let name = tensor.name.clone();
                 if model.by_name.insert(name, model.tensors.len()).is_some() {
-                    let (path, name) = (shard.path.clone(), tensor.name.clone());
-                    return Err(Error::TensorInTwoShards { path, name });
+                    let name = tensor.name.clone();
+                    return Err(Error::set(shard.path(), SetFault::SameTensor { name }));
                 }
                 model.tensors.push((s, t));
             }
@@ -111,8 +123,8 @@ impl Model {
     }
 
     /// The tensors in the order of the files.
-    pub fn tensors(&self) -> impl ExactSizeIterator<Item = Tensor<'_>> {
-        (0..self.tensors.len()).map(|index| self.tensor_at(index))
+    pub fn tensors(&self) -> Tensors<'_> {
+        Tensors { model: self, left: 0..self.tensors.len() }
     }
 
     /// The tensor at an index in the order of the files.
@@ -126,12 +138,55 @@ impl Model {
     }
 }
 
+impl<'m> IntoIterator for &'m Model {
+    type Item = Tensor<'m>;
+    type IntoIter = Tensors<'m>;
+
+    fn into_iter(self) -> Tensors<'m> {
+        self.tensors()
+    }
+}
+
+/// The tensors of a [`Model`] in the order of its files: see [`Model::tensors`].
+#[derive(Clone, Debug)]
+#[must_use = "iterators do nothing unless they are used"]
+pub struct Tensors<'m> {
+    model: &'m Model,
+    left: Range<usize>,
+}
+
+impl<'m> Iterator for Tensors<'m> {
+    type Item = Tensor<'m>;
+
+    fn next(&mut self) -> Option<Tensor<'m>> {
+        self.left.next().map(|index| self.model.tensor_at(index))
+    }
+
+    fn nth(&mut self, n: usize) -> Option<Tensor<'m>> {
+        self.left.nth(n).map(|index| self.model.tensor_at(index))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.left.size_hint()
+    }
+}
+
+impl<'m> DoubleEndedIterator for Tensors<'m> {
+    fn next_back(&mut self) -> Option<Tensor<'m>> {
+        self.left.next_back().map(|index| self.model.tensor_at(index))
+    }
+}
+
+impl ExactSizeIterator for Tensors<'_> {}
+
+impl FusedIterator for Tensors<'_> {}
+
 impl Shard {
     pub(crate) fn new(path: Option<PathBuf>, header: Header, storage: Storage) -> Self {
         Self { path, header, storage }
     }
 
-    /// Where the file is; `None` if it is in memory.
+    /// The path by which the file was opened; `None` if it was given as bytes or storage.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }

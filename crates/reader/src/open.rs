@@ -1,15 +1,23 @@
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use granule_format::container::{MAGIC, SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
 use granule_format::{ErrorKind, Header, HeaderParser, Limits};
 
+use crate::error::{SetFault, Unsupported};
 use crate::model::Shard;
+use crate::read_at::InMemory;
 use crate::storage::Storage;
-use crate::{Error, FileMap, Model};
+use crate::{Error, Model, ReadAt};
 
-/// How files are opened.
+/// How files are opened: limits, and what to do with a file of a split set.
+///
+/// | call | data | a split set |
+/// |---|---|---|
+/// | [`open`](Self::open) | a path, read at positions | is found by the names of its files |
+/// | `map` (feature `mmap`) | a path, mapped into memory | is found by the names of its files |
+/// | [`bytes`](Self::bytes) | bytes in memory, of any owner | needs [`shards`](Self::shards) |
+/// | [`storage`](Self::storage) | anything with [`ReadAt`] | needs [`shards`](Self::shards) |
+/// | [`shards`](Self::shards) | several of these | is given whole |
 ///
 /// ```
 /// use granule_reader::{Model, format::Limits};
@@ -17,7 +25,7 @@ use crate::{Error, FileMap, Model};
 /// # let file = Draft::new(Default::default(), Default::default())?.header();
 /// // names of tensors up to 256 bytes, as some programs write them
 /// let limits = Limits::DEFAULT.with_tensor_name_bytes(256);
-/// let model = Model::options().limits(limits).from_bytes(file)?;
+/// let model = Model::options().limits(limits).bytes(file)?;
 /// # assert_eq!(model.tensors().len(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -27,9 +35,6 @@ pub struct OpenOptions {
     limits: Limits,
     alone: bool,
 }
-
-/// Turns an opened file into its storage.
-type Store = dyn Fn(File) -> io::Result<Storage>;
 
 impl OpenOptions {
     /// The limits of the GGUF specification; a file of a split set stands for all of them.
@@ -49,17 +54,17 @@ impl OpenOptions {
 
     /// Opens a file for reading at positions: only the data that is asked for is ever in memory.
     ///
-    /// If the file is one of a split set, by its metadata and its name, the others are opened too,
-    /// unless it is to be opened [`alone`](Self::alone).
+    /// If metadata and name say that the file is one of a split set, the others are opened too,
+    /// unless [`alone`](Self::alone) is set.
     ///
     /// # Errors
-    /// If a file cannot be read or is no GGUF file, or the shards do not fit together.
+    /// If a file cannot be read or is not a GGUF file, or the files do not fit together.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Model, Error> {
-        self.open_with(path.as_ref(), &|file| Ok(Storage::File(file)))
+        self.open_with(path.as_ref(), &|path| crate::file::open(path).map(Storage::new))
     }
 
-    /// Maps a file, and the others of its split set: tensor data is used where it lies, without a
-    /// copy.
+    /// Maps a file, and the others of its split set, into memory: tensor data is used where it
+    /// lies, without a copy.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -69,92 +74,128 @@ impl OpenOptions {
     /// another. A changed file can make data differ between two reads, and reading past the end of
     /// a shortened one kills the process (SIGBUS). Where that cannot be promised, use
     /// [`open`](Self::open).
+    #[cfg(feature = "mmap")]
     #[allow(unsafe_code, reason = "the caller promises what the map needs")]
     pub unsafe fn map(self, path: impl AsRef<Path>) -> Result<Model, Error> {
-        self.open_with(path.as_ref(), &|file| {
+        self.open_with(path.as_ref(), &|path| {
+            let file = crate::file::open(path)?;
             // SAFETY: the caller of this function promises that the file stays as it is.
-            unsafe { FileMap::of(&file) }.map(Storage::Map)
+            unsafe { crate::FileMap::of(&file) }.map(Storage::new)
         })
     }
 
-    /// Opens a file that is in memory, such as a `Vec<u8>`, an `Arc<[u8]>` or the result of
-    /// `include_bytes!`.
-    ///
-    /// It cannot be one of a split set of several, unless it is opened [`alone`](Self::alone).
+    /// Opens a file in memory: a `Vec<u8>`, an `Arc<[u8]>`, the result of `include_bytes!`, or any
+    /// other owner of bytes.
     ///
     /// # Errors
-    /// If the bytes are no GGUF file, or only a part of a set.
-    pub fn from_bytes(
-        self,
-        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
-    ) -> Result<Model, Error> {
-        let header = self.parse(None, bytes.as_ref())?;
-        let shard = Shard::new(None, header, Storage::Bytes(Box::new(bytes)));
-        let count = number(&shard, SHARD_COUNT)?.unwrap_or(0);
-        if count > 1 && !self.alone {
-            return Err(misfit(&shard, "number of files given", 1, count));
-        }
-        Model::assemble(vec![shard])
+    /// If the bytes are not a GGUF file, or are one of several files of a split set, unless
+    /// [`alone`](Self::alone) is set.
+    pub fn bytes(self, bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Result<Model, Error> {
+        self.single(Storage::new(InMemory(bytes)))
     }
 
-    fn open_with(self, path: &Path, store: &Store) -> Result<Model, Error> {
-        let named = self.shard(path, store)?;
+    /// Opens a file from anything that can be read at positions. If it lends its
+    /// [bytes](ReadAt::bytes), tensor data is used without a copy.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes); if the storage cannot be read.
+    pub fn storage(self, storage: impl ReadAt + 'static) -> Result<Model, Error> {
+        self.single(Storage::new(storage))
+    }
+
+    /// Opens all files of a split set, given in their order. [`alone`](Self::alone) has no effect.
+    ///
+    /// # Errors
+    /// If one cannot be read or is not a GGUF file, or they do not fit together.
+    ///
+    /// # Panics
+    /// If no file is given.
+    pub fn shards<S: ReadAt + 'static>(
+        self,
+        files: impl IntoIterator<Item = S>,
+    ) -> Result<Model, Error> {
+        let parse = |storage| self.shard(None, Storage::new(storage));
+        let shards: Vec<_> = files.into_iter().map(parse).collect::<Result<_, _>>()?;
+        assert!(!shards.is_empty(), "a split set has at least one file");
+        for (place, shard) in shards.iter().enumerate() {
+            check_place(shard, shards.len() as u64, place as u64)?;
+        }
+        join(shards)
+    }
+
+    /// One file, which must not be one of several unless it is opened alone.
+    fn single(self, storage: Storage) -> Result<Model, Error> {
+        let shard = self.shard(None, storage)?;
+        match number(&shard, SHARD_COUNT)? {
+            Some(count) if count > 1 && !self.alone => {
+                Err(Error::set(None, SetFault::OnlyOne { count }))
+            }
+            _ => Model::assemble(vec![shard]),
+        }
+    }
+
+    /// The file at a path and the others of its set, each turned into its storage by `store`.
+    fn open_with(
+        self,
+        path: &Path,
+        store: &dyn Fn(&Path) -> std::io::Result<Storage>,
+    ) -> Result<Model, Error> {
+        let open = |path: &Path| {
+            let storage = store(path).map_err(Error::io(Some(path)))?;
+            self.shard(Some(path), storage)
+        };
+        let named = open(path)?;
         let count = if self.alone { 0 } else { number(&named, SHARD_COUNT)?.unwrap_or(0) };
         if count <= 1 {
             return Model::assemble(vec![named]);
         }
         let name = path.file_name().and_then(|name| name.to_str()).and_then(ShardName::parse);
         let Some(name) = name else {
-            return Err(lone(&named, count)?);
+            return Err(unnamed(&named, count)?);
         };
+        let mut named = Some(named);
         let mut shards = Vec::new();
         for (i, file) in name.all().enumerate() {
-            let shard = if i as u32 + 1 == name.number {
-                self.shard(path, store)?
-            } else {
-                self.shard(&path.with_file_name(file), store)?
+            let is_named = i as u32 + 1 == name.number;
+            let shard = match named.take_if(|_| is_named) {
+                Some(shard) => shard,
+                None => open(&path.with_file_name(file))?,
             };
-            expect(&shard, SHARD_COUNT, "split.count", u64::from(name.count))?;
-            expect(&shard, SHARD_NUMBER, "split.no", i as u64)?;
+            check_place(&shard, u64::from(name.count), i as u64)?;
             shards.push(shard);
         }
-        let model = Model::assemble(shards)?;
-        for shard in model.shards() {
-            expect(shard, SHARD_TENSORS, "split.tensors.count", model.tensors().len() as u64)?;
-        }
-        Ok(model)
+        join(shards)
     }
 
-    fn shard(self, path: &Path, store: &Store) -> Result<Shard, Error> {
-        let io = Error::io(Some(path));
-        let file = crate::file::open(path).map_err(&io)?;
-        let storage = store(file).map_err(&io)?;
-        let header = match &storage {
-            Storage::File(file) => self.read_header(path, file)?,
-            Storage::Map(map) => self.parse(Some(path), map)?,
-            Storage::Bytes(bytes) => self.parse(Some(path), (**bytes).as_ref())?,
+    /// Parses a file's header and checks what can be checked once for all calls.
+    fn shard(self, path: Option<&Path>, storage: Storage) -> Result<Shard, Error> {
+        let header = match storage.bytes() {
+            Some(bytes) => Header::parse_prefix(bytes, bytes.len() as u64, &self.limits)
+                .map_err(|source| format_error(path, source))?,
+            None => self.read_header(path, &storage)?,
         };
-        Ok(Shard::new(Some(path.to_owned()), header, storage))
+        for tensor in header.tensors() {
+            let rows = tensor.shape.rows().and_then(|rows| usize::try_from(rows).ok());
+            if rows.is_none() || usize::try_from(tensor.shape.row()).is_err() {
+                return Err(Error::unsupported(&tensor.name, Unsupported::TooLarge));
+            }
+        }
+        Ok(Shard::new(path.map(Path::to_owned), header, storage))
     }
 
-    fn parse(self, path: Option<&Path>, file: &[u8]) -> Result<Header, Error> {
-        Header::parse_prefix(file, file.len() as u64, &self.limits)
-            .map_err(|source| format_error(path, source))
-    }
-
-    /// Read the header, and little more of the file.
-    fn read_header(self, path: &Path, mut file: &File) -> Result<Header, Error> {
-        /// What stays in the processor's cache from reading to parsing.
+    /// Reads the header, and little more of the file.
+    fn read_header(self, path: Option<&Path>, storage: &Storage) -> Result<Header, Error> {
+        /// Bytes that stay in the CPU's cache from reading to parsing.
         const PIECE: u64 = 64 << 10;
-        let io = Error::io(Some(path));
-        let file_bytes = file.metadata().map_err(&io)?.len();
+        let io = Error::io(path);
+        let file_bytes = storage.len().map_err(&io)?;
         let mut parser = HeaderParser::new(file_bytes, &self.limits);
         let (mut piece, mut filled, mut start) = (Vec::new(), 0, 0);
         loop {
-            // a piece that brings nothing is to double
+            // double a piece in which nothing could be parsed
             let end = PIECE.max(2 * filled as u64).min(file_bytes - start) as usize;
             piece.resize(piece.len().max(end), 0);
-            file.read_exact(&mut piece[filled..end]).map_err(&io)?;
+            storage.read_into(start + filled as u64, &mut piece[filled..end]).map_err(&io)?;
             match parser.parse(&piece[..end]) {
                 Ok(header) => return Ok(header),
                 Err(error) if matches!(error.kind, ErrorKind::PrefixTooShort { .. }) => {
@@ -162,10 +203,29 @@ impl OpenOptions {
                     piece.copy_within(done..end, 0);
                     (filled, start) = (end - done, parser.position());
                 }
-                Err(error) => return Err(format_error(Some(path), error)),
+                Err(error) => return Err(format_error(path, error)),
             }
         }
     }
+}
+
+/// Compares what a file says about the set with the number of files and its place, from 0.
+fn check_place(shard: &Shard, count: u64, place: u64) -> Result<(), Error> {
+    expect(shard, SHARD_COUNT, count, |found, expected| SetFault::Count { found, expected })?;
+    expect(shard, SHARD_NUMBER, place, |found, expected| SetFault::Number { found, expected })
+}
+
+/// The model of all files of a set.
+fn join(shards: Vec<Shard>) -> Result<Model, Error> {
+    let model = Model::assemble(shards)?;
+    let tensors = model.tensors().len() as u64;
+    for shard in model.shards() {
+        expect(shard, SHARD_TENSORS, tensors, |found, expected| SetFault::Tensors {
+            found,
+            expected,
+        })?;
+    }
+    Ok(model)
 }
 
 fn number(shard: &Shard, key: &str) -> Result<Option<u64>, Error> {
@@ -173,24 +233,26 @@ fn number(shard: &Shard, key: &str) -> Result<Option<u64>, Error> {
     number.map_err(|source| Error::Metadata { path: shard.path().map(Path::to_owned), source })
 }
 
-fn expect(shard: &Shard, key: &str, what: &'static str, expected: u64) -> Result<(), Error> {
+/// Compares a number of a file's metadata, if it is there, with what it should be.
+fn expect(
+    shard: &Shard,
+    key: &str,
+    expected: u64,
+    fault: impl Fn(u64, u64) -> SetFault,
+) -> Result<(), Error> {
     match number(shard, key)? {
-        Some(found) if found != expected => Err(misfit(shard, what, found, expected)),
+        Some(found) if found != expected => Err(Error::set(shard.path(), fault(found, expected))),
         _ => Ok(()),
     }
 }
 
-/// The error that the file is one of `count`, and its name does not tell where the others are.
-fn lone(shard: &Shard, count: u64) -> Result<Error, Error> {
+/// The error that the file is one of `count`, and its name does not say where the others are.
+fn unnamed(shard: &Shard, count: u64) -> Result<Error, Error> {
     let number = number(shard, SHARD_NUMBER)?.unwrap_or(0).saturating_add(1);
     let end = shard.header().data_end();
     let magic = end.and_then(|end| shard.storage.read(end, MAGIC.len()).ok());
     let joined = magic.is_some_and(|magic| *magic == MAGIC);
-    Ok(Error::LoneShard { path: shard.path().map(Path::to_owned), number, count, joined })
-}
-
-fn misfit(shard: &Shard, what: &'static str, found: u64, expected: u64) -> Error {
-    Error::Shard { path: shard.path().map(Path::to_owned), what, found, expected }
+    Ok(Error::set(shard.path(), SetFault::Unnamed { number, count, joined }))
 }
 
 fn format_error(path: Option<&Path>, source: granule_format::Error) -> Error {

@@ -1,44 +1,46 @@
-//! Weights in an order of their own, for programs that multiply them often.
+//! Weights packed for products, for programs that multiply them often.
 
 use std::convert::Infallible;
 
 use granule_format::BlockType;
-use rayon::prelude::*;
 
 use crate::isa::Isa;
 use crate::kernel::{PANEL_ROWS, Packed, by_panels, dot_blocks, dot_packed, pack, packs};
 use crate::matmul::Weights;
+use crate::parallel::collect;
 use crate::{Activations, Error, Tensor};
 
-/// Bytes of blocks that are packed together.
-const PART_BYTES: u64 = 256 << 10;
+/// Bytes of blocks that a thread packs at a time.
+const CHUNK_BYTES: usize = 256 << 10;
 
-/// A matrix of weights, in memory and in an order in which products are fastest: see [`Tensor::pack`].
+/// A matrix of weights in memory, packed for products: see [`Tensor::pack`].
 #[derive(Debug)]
 pub struct PackedMatrix {
     name: String,
     ty: BlockType,
     columns: usize,
-    rows: u64,
-    /// Rows of a part, but the last.
+    rows: usize,
+    /// Rows of every chunk but the last.
     step: usize,
-    parts: Parts,
+    chunks: Chunks,
     /// The instruction set that the order was made for, which multiplies.
     isa: Isa,
 }
 
 #[derive(Debug)]
-enum Parts {
+enum Chunks {
     Packed(Vec<Packed>),
     /// As they lie in the file.
     Blocks(Vec<Vec<u8>>),
 }
 
 impl Tensor<'_> {
-    /// Read all rows and bring them into an order in which sixteen of them are multiplied at a time: products are up
-    /// to several times faster, most of all for types with codebooks, whose entries are not looked up any more.
+    /// Reads all rows and packs them for products: sixteen rows lie side by side, and codebooks are
+    /// resolved.
     ///
-    /// That costs memory for as long as the result is kept. Bits a weight, if rows are a multiple of 16:
+    /// Products are then faster, most of all for types with codebooks; `docs/readers.md` in the
+    /// repository has figures. The result stays in memory until it is dropped. Bits per weight, if
+    /// the number of rows is a multiple of 16:
     ///
     /// | type | in the file | packed |
     /// |---|---|---|
@@ -59,47 +61,45 @@ impl Tensor<'_> {
     /// | NVFP4 | 4.5 | 6 |
     /// | Q1_0, Q2_0 | 1.125, 2.25 | 2.5 |
     ///
-    /// Weights of plain numbers gain nothing, nor does any type so far without AVX2 or AVX-512: blocks are then copied as
-    /// they are. Threads as in [`matvec`](Self::matvec).
+    /// Plain numbers gain nothing by packing, and no type does without AVX2 or AVX-512: their
+    /// blocks are copied as they are. Threads as in [`matvec`](Self::matvec).
     ///
     /// ```no_run
     /// let model = granule_reader::Model::open("model.gguf")?;
     /// let weights = model.tensor("blk.0.ffn_up.weight").expect("a language model").pack()?;
-    /// let (x, mut y) = (vec![1.0; weights.row_values()], vec![0.0; weights.rows() as usize]);
+    /// let (x, mut y) = (vec![1.0; weights.row_values()], vec![0.0; weights.rows()]);
     /// weights.matvec(&x, &mut y);
     /// # Ok::<(), granule_reader::Error>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::UnknownType`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
+    /// [`Error::Unsupported`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
     pub fn pack(self) -> Result<PackedMatrix, Error> {
         self.pack_for(Isa::detect())
     }
 
-    /// As [`pack`](Self::pack), for an instruction set that need not be the best: products are
+    /// As [`pack`](Self::pack), for an instruction set that need not be the best one; products are
     /// computed with it.
     ///
     /// # Errors
     /// As [`pack`](Self::pack).
     pub fn pack_for(self, isa: Isa) -> Result<PackedMatrix, Error> {
         let Weights { name, ty, columns, rows } = self.weights()?;
-        let step = self.rows_in(PART_BYTES).next_multiple_of(PANEL_ROWS as u64);
-        // rows without values may be any number
-        let parts = if columns > 0 { rows.div_ceil(step) } else { 0 };
-        let parts = (0..parts).into_par_iter().map(|part| {
-            let start = part * step;
+        let step = self.rows_in(CHUNK_BYTES).next_multiple_of(PANEL_ROWS);
+        // there can be any number of rows without values
+        let count = if columns > 0 { rows.div_ceil(step) } else { 0 };
+        let read = |chunk: usize| {
+            let start = chunk * step;
             let mut blocks = Vec::new();
             self.read_rows_into(start..rows.min(start + step), &mut blocks)?;
             Ok::<_, Error>(blocks)
-        });
-        let parts = if packs(isa, ty) {
-            let parts = parts.map(|blocks| Ok(pack(isa, ty, &blocks?, columns)));
-            Parts::Packed(parts.collect::<Result<_, Error>>()?)
-        } else {
-            Parts::Blocks(parts.collect::<Result<_, Error>>()?)
         };
-        let (name, step) = (name.to_owned(), step as usize);
-        Ok(PackedMatrix { name, ty, columns, rows, step, parts, isa })
+        let chunks = if packs(isa, ty) {
+            Chunks::Packed(collect(count, |chunk| Ok(pack(isa, ty, &read(chunk)?, columns)))?)
+        } else {
+            Chunks::Blocks(collect(count, read)?)
+        };
+        Ok(PackedMatrix { name: name.to_owned(), ty, columns, rows, step, chunks, isa })
     }
 }
 
@@ -120,19 +120,28 @@ impl PackedMatrix {
     }
 
     /// Number of rows.
-    pub fn rows(&self) -> u64 {
+    pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Bytes of memory that the weights take.
+    /// Bytes of memory that the weights occupy.
     pub fn bytes(&self) -> usize {
-        match &self.parts {
-            Parts::Packed(parts) => parts.iter().map(Packed::bytes).sum(),
-            Parts::Blocks(parts) => parts.iter().map(Vec::len).sum(),
+        match &self.chunks {
+            Chunks::Packed(chunks) => chunks.iter().map(Packed::bytes).sum(),
+            Chunks::Blocks(chunks) => chunks.iter().map(Vec::len).sum(),
         }
     }
 
-    /// As [`Tensor::matvec`]; the integer parts of the products are the same, sums over blocks may be rounded differently.
+    /// Prepares the vectors in `x`, one after another, in the form that the weights need.
+    ///
+    /// # Panics
+    /// If `x` is not whole vectors of [`row_values`](Self::row_values).
+    pub fn prepare(&self, x: &[f32]) -> Activations {
+        self.weights().batch(x)
+    }
+
+    /// As [`Tensor::matvec`]. Integer parts of the products are the same; sums over blocks may be
+    /// rounded differently.
     ///
     /// # Panics
     /// If `x` or `y` does not have the length that the shape asks for.
@@ -143,8 +152,8 @@ impl PackedMatrix {
     /// As [`matvec`](Self::matvec), with a vector that is already prepared.
     ///
     /// # Panics
-    /// As [`matvec`](Self::matvec); if there is not exactly one vector; and if the activations are
-    /// not in the [form](Activations::form) that the type needs.
+    /// As [`matvec`](Self::matvec); if there is not exactly one vector, or it is in another
+    /// [form](Activations::form) than the type needs.
     pub fn matvec_with(&self, activations: &Activations, y: &mut [f32]) {
         self.weights().check_single(activations);
         self.matmul_with(activations, y);
@@ -155,7 +164,7 @@ impl PackedMatrix {
     /// # Panics
     /// As [`matvec`](Self::matvec).
     pub fn matmul(&self, x: &[f32], y: &mut [f32]) {
-        self.matmul_with(&self.weights().batch(x), y);
+        self.matmul_with(&self.prepare(x), y);
     }
 
     /// As [`matmul`](Self::matmul), with vectors that are already prepared.
@@ -164,16 +173,16 @@ impl PackedMatrix {
     /// As [`Tensor::matmul_with`].
     pub fn matmul_with(&self, activations: &Activations, y: &mut [f32]) {
         let Self { isa, ty, .. } = *self;
-        let by_panels = by_panels(isa, activations, matches!(self.parts, Parts::Packed(_)));
+        let by_panels = by_panels(isa, activations, matches!(self.chunks, Chunks::Packed(_)));
         let Ok(()) = self.weights().multiply::<Infallible>(
             activations,
             y,
             self.step,
             by_panels,
-            |part, out| {
-                match &self.parts {
-                    Parts::Packed(parts) => dot_packed(isa, ty, &parts[part], activations, out),
-                    Parts::Blocks(parts) => dot_blocks(isa, ty, &parts[part], activations, out),
+            |chunk, out| {
+                match &self.chunks {
+                    Chunks::Packed(all) => dot_packed(isa, ty, &all[chunk], activations, out),
+                    Chunks::Blocks(all) => dot_blocks(isa, ty, &all[chunk], activations, out),
                 }
                 Ok(())
             },

@@ -129,3 +129,22 @@ macro_rules! delegate {
 }
 delegate!([] Vec<u8>);
 delegate!([S: ReadAt + ?Sized] &S, [S: ReadAt + ?Sized] Box<S>, [S: ReadAt + ?Sized] Arc<S>);
+#[cfg(feature = "mmap")]
+delegate!([] crate::FileMap);
+
+/// Bytes of any owner as a storage.
+pub(crate) struct InMemory<B>(pub(crate) B);
+
+impl<B: AsRef<[u8]> + Send + Sync> ReadAt for InMemory<B> {
+    fn read_exact_at(&self, out: &mut [u8], start: u64) -> io::Result<()> {
+        self.0.as_ref().read_exact_at(out, start)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        ReadAt::len(self.0.as_ref())
+    }
+
+    fn bytes(&self) -> Option<&[u8]> {
+        Some(self.0.as_ref())
+    }
+}

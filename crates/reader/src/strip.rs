@@ -1,28 +1,28 @@
-//! Activations of a batch, in the order in which panels of rows are multiplied with them.
+//! Strips of a batch of activations: eight vectors in the order in which panels are multiplied.
 
 use crate::activations::Vector;
 
 /// Vectors of a strip.
 pub(crate) const WIDTH: usize = 8;
 
-/// Columns of a part of a strip, and of a panel.
+/// Columns of a segment, of a strip and of a panel.
 pub(crate) const COLUMNS: usize = 256;
 
 /// Eight vectors, 256 columns at a time.
 #[derive(Clone, Debug)]
 pub(crate) struct Strip {
-    pub(crate) parts: Vec<StripPart>,
+    pub(crate) segments: Vec<StripSegment>,
 }
 
-/// 256 columns of eight vectors. What is past the end of the vectors, and the vectors that are missing, are zero.
+/// 256 columns of eight vectors, padded with zeros.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct StripPart {
-    /// Four codes of each vector, for each of eight fours of eight groups of 32.
+pub(crate) struct StripSegment {
+    /// Codes of each vector by group of 32, four in a number.
     pub(crate) codes: [[[u32; WIDTH]; 8]; 8],
-    /// -128 times the sums of 16 codes, and of 32: what products gain where the other codes are raised by 128.
+    /// -128 times the sums of 16 codes, and of 32: corrects products with codes raised by 128.
     pub(crate) offsets: [[i32; WIDTH]; 16],
     pub(crate) wide_offsets: [[i32; WIDTH]; 8],
-    /// Two sums of 16 codes each, and two of 32.
+    /// Sums of 16 codes, and of 32, two in a number.
     pub(crate) sums: [[u32; WIDTH]; 8],
     pub(crate) wide_sums: [[u32; WIDTH]; 4],
     /// The scale of each group.
@@ -35,17 +35,17 @@ impl Strip {
     /// Up to eight vectors of codes.
     pub(crate) fn new(vectors: &[Vector<'_>]) -> Self {
         let columns = vectors.first().map_or(0, |vector| vector.codes.len());
-        let mut parts = vec![StripPart::default(); columns.div_ceil(COLUMNS)];
-        for (index, part) in parts.iter_mut().enumerate() {
+        let mut segments = vec![StripSegment::default(); columns.div_ceil(COLUMNS)];
+        for (index, segment) in segments.iter_mut().enumerate() {
             for (lane, vector) in vectors.iter().enumerate() {
-                part.fill(lane, vector, index);
+                segment.fill(lane, vector, index);
             }
         }
-        Self { parts }
+        Self { segments }
     }
 }
 
-impl StripPart {
+impl StripSegment {
     fn fill(&mut self, lane: usize, vector: &Vector<'_>, index: usize) {
         let groups = vector.codes.as_chunks::<32>().0;
         let groups = &groups[(8 * index).min(groups.len())..];
@@ -73,7 +73,7 @@ impl StripPart {
     }
 }
 
-/// A word as the lower or the upper half of a number.
+/// A word in the lower (0) or upper (1) half of a number.
 fn pair(word: i16, half: usize) -> u32 {
     u32::from(word.cast_unsigned()) << (16 * half)
 }

@@ -1,24 +1,29 @@
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Bound, Range, RangeBounds};
 
 use granule_format::{BlockType, Endian, Shape, TensorInfo, TensorType};
 
 use crate::Error;
+use crate::error::Unsupported;
 use crate::model::Shard;
 
 /// A tensor of an open model: a view, cheap to copy.
+///
+/// Rows are the vectors along the first dimension. They are numbered from 0 through all other
+/// dimensions.
 #[derive(Clone, Copy, Debug)]
 pub struct Tensor<'m> {
     shard: &'m Shard,
     info: &'m TensorInfo,
     /// The rows of the view.
-    first_row: u64,
-    rows: u64,
+    first_row: usize,
+    rows: usize,
 }
 
 impl<'m> Tensor<'m> {
     pub(crate) fn new(shard: &'m Shard, info: &'m TensorInfo) -> Self {
-        let rows = info.shape.rows().unwrap_or(u64::MAX);
+        let rows = info.shape.rows().and_then(|rows| usize::try_from(rows).ok());
+        let rows = rows.expect("opening has checked that rows can be counted");
         Self { shard, info, first_row: 0, rows }
     }
 
@@ -49,13 +54,12 @@ impl<'m> Tensor<'m> {
 
     /// Values in a row.
     pub fn row_values(self) -> usize {
-        // a row lies inside the file, or the type is unknown and nothing can be decoded
-        usize::try_from(self.info.shape.row()).unwrap_or(usize::MAX)
+        usize::try_from(self.info.shape.row()).expect("opening has checked that it fits")
     }
 
-    /// Number of rows: the product of all dimensions but the first; those of one [`matrix`](Self::matrix) if the
-    /// view is of one.
-    pub fn rows(self) -> u64 {
+    /// Number of rows: the product of all dimensions but the first; of a
+    /// [`matrix`](Self::matrix), its own.
+    pub fn rows(self) -> usize {
         self.rows
     }
 
@@ -67,16 +71,16 @@ impl<'m> Tensor<'m> {
         self.shard.bytes()?.get(start..start.checked_add(length)?)
     }
 
-    /// The blocks of some rows, little-endian; borrowed if the file is mapped or in memory and
-    /// little-endian.
+    /// Returns the blocks of some rows in little-endian order: borrowed if the file is mapped or in
+    /// memory and little-endian, otherwise a copy.
     ///
     /// # Errors
-    /// [`Error::UnknownType`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
+    /// [`Error::Unsupported`] if the type is unknown, [`Error::Io`] if the rows cannot be read.
     ///
     /// # Panics
     /// If the tensor does not have these [`rows`](Self::rows).
-    pub fn read_rows(self, rows: Range<u64>) -> Result<Cow<'m, [u8]>, Error> {
-        let (ty, start, length) = self.span(rows)?;
+    pub fn read_rows(self, rows: impl RangeBounds<usize>) -> Result<Cow<'m, [u8]>, Error> {
+        let (ty, start, length) = self.span(self.range(rows))?;
         let mut blocks = self.shard.storage.read(start, length).map_err(|e| self.io(e))?;
         if self.shard.header().endian() == Endian::Big {
             ty.swap_bytes(blocks.to_mut());
@@ -84,15 +88,19 @@ impl<'m> Tensor<'m> {
         Ok(blocks)
     }
 
-    /// The blocks of some rows, little-endian, in `out`, which is replaced.
+    /// Replaces the contents of `out` by the blocks of some rows in little-endian order.
     ///
     /// # Errors
     /// As [`read_rows`](Self::read_rows).
     ///
     /// # Panics
     /// As [`read_rows`](Self::read_rows).
-    pub fn read_rows_into(self, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
-        let (ty, start, length) = self.span(rows)?;
+    pub fn read_rows_into(
+        self,
+        rows: impl RangeBounds<usize>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let (ty, start, length) = self.span(self.range(rows))?;
         out.resize(length, 0);
         self.shard.storage.read_into(start, out).map_err(|e| self.io(e))?;
         if self.shard.header().endian() == Endian::Big {
@@ -101,32 +109,36 @@ impl<'m> Tensor<'m> {
         Ok(())
     }
 
-    /// The view of one matrix of a tensor of three or more dimensions, such as the weights of one
-    /// expert: its rows are numbered from 0. A tensor of one or two dimensions is its only matrix.
+    /// A view of one matrix of a tensor of three or more dimensions, such as the weights of one
+    /// expert; its rows are numbered from 0. A tensor of one or two dimensions is its only matrix.
     ///
     /// # Panics
     /// If there is no such matrix: see [`matrices`](Self::matrices).
-    pub fn matrix(self, index: u64) -> Self {
+    #[must_use = "it is a view; the tensor stays as it is"]
+    pub fn matrix(self, index: usize) -> Self {
         let (name, matrices) = (self.name(), self.matrices());
         assert!(index < matrices, "matrix {index} of tensor {name:?}, which has {matrices}");
         let rows = self.matrix_rows();
         Self { first_row: self.first_row + index * rows, rows, ..self }
     }
 
-    /// Number of matrices: the product of all dimensions but the first two; 1 for a [`matrix`](Self::matrix).
-    pub fn matrices(self) -> u64 {
+    /// Number of matrices: the product of all dimensions but the first two; 1 for a
+    /// [`matrix`](Self::matrix).
+    pub fn matrices(self) -> usize {
         self.rows.checked_div(self.matrix_rows()).unwrap_or(0)
     }
 
-    fn matrix_rows(self) -> u64 {
-        self.info.shape.dimensions().get(1).copied().unwrap_or(1)
+    fn matrix_rows(self) -> usize {
+        let rows = self.info.shape.dimensions().get(1).copied().unwrap_or(1);
+        // only a tensor without any rows can have a longer dimension
+        usize::try_from(rows).unwrap_or(usize::MAX)
     }
 
-    /// The blocks of some rows, little-endian: the file's own bytes where that is possible, otherwise a copy
-    /// in `scratch`.
-    pub(crate) fn tile<'a>(
+    /// The blocks of some rows in little-endian order: the file's own bytes if possible, otherwise
+    /// a copy in `scratch`.
+    pub(crate) fn blocks_of_rows<'a>(
         self,
-        rows: Range<u64>,
+        rows: Range<usize>,
         scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], Error>
     where
@@ -146,36 +158,53 @@ impl<'m> Tensor<'m> {
         Ok(scratch)
     }
 
-    /// Rows whose blocks are about this many bytes together; at least one.
-    pub(crate) fn rows_in(self, bytes: u64) -> u64 {
-        bytes.checked_div(self.info.row_bytes().unwrap_or(0)).unwrap_or(1).max(1)
+    /// Number of rows whose blocks have about this many bytes; at least one.
+    pub(crate) fn rows_in(self, bytes: usize) -> usize {
+        let rows = (bytes as u64).checked_div(self.info.row_bytes().unwrap_or(0)).unwrap_or(1);
+        usize::try_from(rows).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Type of the blocks, and where the rows lie in the file: first byte and length.
+    /// The rows that a range means.
+    pub(crate) fn range(self, rows: impl RangeBounds<usize>) -> Range<usize> {
+        let start = match rows.start_bound() {
+            Bound::Included(start) => *start,
+            Bound::Excluded(before) => before.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match rows.end_bound() {
+            Bound::Included(last) => last.saturating_add(1),
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => self.rows,
+        };
+        start..end
+    }
+
+    /// The type of the blocks, and where some rows lie in the file: first byte and length in bytes.
     ///
     /// # Panics
     /// If there are no such rows.
-    pub(crate) fn span(self, rows: Range<u64>) -> Result<(BlockType, u64, usize), Error> {
+    pub(crate) fn span(self, rows: Range<usize>) -> Result<(BlockType, u64, usize), Error> {
         let (name, all) = (self.name(), self.rows());
         let is_in = rows.start <= rows.end && rows.end <= all;
         assert!(is_in, "rows {rows:?} of tensor {name:?}, which has {all}");
         let ty = match self.info.ty {
             TensorType::Known(ty) => ty,
-            TensorType::Unknown(id) => {
-                return Err(Error::UnknownType { name: name.to_owned(), id });
-            }
+            TensorType::Unknown(id) => return Err(self.unsupported(Unsupported::Type(id))),
         };
         // opening has checked that the whole tensor lies inside the file, so nothing overflows
         let row = self.info.row_bytes().expect("rows are whole blocks");
-        let length = (rows.end - rows.start) * row;
-        let length =
-            usize::try_from(length).map_err(|_| self.io(std::io::ErrorKind::OutOfMemory.into()))?;
-        Ok((ty, self.start() + (self.first_row + rows.start) * row, length))
+        let length = usize::try_from(rows.len() as u64 * row);
+        let length = length.map_err(|_| self.unsupported(Unsupported::TooLarge))?;
+        Ok((ty, self.start() + (self.first_row + rows.start) as u64 * row, length))
     }
 
     /// First byte of the data in the file.
     fn start(self) -> u64 {
         self.shard.header().data_offset().saturating_add(self.info.offset)
+    }
+
+    pub(crate) fn unsupported(self, reason: Unsupported) -> Error {
+        Error::unsupported(self.name(), reason)
     }
 
     fn io(self, source: std::io::Error) -> Error {

@@ -1,19 +1,19 @@
-//! Activations of a batch, in the order in which kernels read them.
+//! Tiles of a batch of activations: sixteen vectors in the order in which kernels read them.
 
 use crate::activations::{Form, Vector};
 
-/// Vectors that a kernel multiplies with at a time: what it unpacks of a row serves all of them.
+/// Vectors of a tile: a block is unpacked once for all of them.
 pub(crate) const TILE: usize = 16;
 
-/// Plain vectors that a kernel multiplies with at a time.
+/// Plain vectors that are multiplied at a time.
 pub(crate) const QUAD: usize = 4;
 
-/// Sixteen vectors, block by block: the parts of all vectors that belong to a block lie together.
+/// Sixteen vectors, block by block: what belongs to one block lies together.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tile {
-    /// Vectors that are not padding.
+pub(crate) struct ActivationTile {
+    /// Number of vectors that are not padding.
     pub(crate) count: usize,
-    /// Plain numbers, each sixteen columns of four vectors; the last columns are padded with zeros.
+    /// Plain numbers: sixteen columns of each four vectors, padded with zeros.
     pub(crate) values: [Vec<[[f32; 16]; QUAD]>; TILE / QUAD],
     /// Codes, each 32 of all vectors.
     pub(crate) groups: Vec<[[i8; 32]; TILE]>,
@@ -27,7 +27,7 @@ pub(crate) struct Tile {
     pub(crate) sums: Vec<[[i16; 16]; TILE]>,
 }
 
-impl Tile {
+impl ActivationTile {
     /// Up to sixteen vectors; the others are zero.
     pub(crate) fn new(form: Form, vectors: &[Vector<'_>]) -> Self {
         let mut this = Self { count: vectors.len(), ..Self::default() };

@@ -1,5 +1,5 @@
-//! Products, gathered rows and views of matrices: the same from every kind of file and with any number of threads, and
-//! what does not fit is an error.
+//! Products, gathered rows and views of matrices are the same from every kind of file and with any
+//! number of threads; what does not fit panics.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -8,8 +8,7 @@ use std::io::Write;
 use std::ops::Range;
 
 use granule_reader::format::{BlockType, Draft, Endian, Metadata, Shape, Writer};
-use granule_reader::{Activations, Model, PackedMatrix, Tensor};
-use half::{bf16, f16};
+use granule_reader::{Activations, Matrix, Model, PackedMatrix, Tensor, bf16, f16};
 
 const TYPES: &[BlockType] = &[
     BlockType::F32,
@@ -54,7 +53,7 @@ fn x(count: usize) -> Vec<f32> {
 }
 
 fn product(tensor: Tensor<'_>, count: usize) -> Vec<u32> {
-    let mut y = vec![f32::NAN; tensor.rows() as usize * count];
+    let mut y = vec![f32::NAN; tensor.rows() * count];
     tensor.matmul(&x(count), &mut y).unwrap();
     y.into_iter().map(f32::to_bits).collect()
 }
@@ -91,7 +90,7 @@ fn a_product_is_the_sum_over_decoded_values() {
     for ty in TYPES {
         let tensor = model.tensor(ty.name()).unwrap();
         let mut weights = vec![0.0; COLUMNS * ROWS * 2];
-        tensor.decode_rows(0..2 * ROWS as u64, &mut weights).unwrap();
+        tensor.decode_rows(.., &mut weights).unwrap();
         for count in [1, 7] {
             let (x, mut y) = (x(count), vec![0.0; 2 * ROWS * count]);
             tensor.matmul(&x, &mut y).unwrap();
@@ -111,7 +110,7 @@ fn a_product_is_the_sum_over_decoded_values() {
 }
 
 fn packed_product(matrix: &PackedMatrix, count: usize) -> Vec<f32> {
-    let mut y = vec![f32::NAN; matrix.rows() as usize * count];
+    let mut y = vec![f32::NAN; matrix.rows() * count];
     matrix.matmul(&x(count), &mut y);
     y
 }
@@ -125,7 +124,7 @@ fn packed_weights_have_the_same_products() {
         let tensor = little.tensor(ty.name()).unwrap().matrix(1);
         let packed = tensor.pack().unwrap();
         assert_eq!((packed.name(), packed.ty()), (tensor.name(), *ty));
-        assert_eq!((packed.row_values(), packed.rows()), (COLUMNS, ROWS as u64));
+        assert_eq!((packed.row_values(), packed.rows()), (COLUMNS, ROWS));
         let from_big = big.tensor(ty.name()).unwrap().matrix(1).pack().unwrap();
         for count in [1, 3, 18] {
             let mut expected = vec![f32::NAN; ROWS * count];
@@ -165,22 +164,22 @@ fn packed_weights_have_the_same_products() {
 fn a_matrix_is_a_part_of_the_tensor() {
     let model = Model::from_bytes(file(Endian::Little)).unwrap();
     let tensor = model.tensor("Q4_K").unwrap();
-    assert_eq!((tensor.matrices(), tensor.rows()), (2, 2 * ROWS as u64));
+    assert_eq!((tensor.matrices(), tensor.rows()), (2, 2 * ROWS));
     let all = product(tensor, 1);
     for index in 0..2 {
         let matrix = tensor.matrix(index);
-        assert_eq!((matrix.matrices(), matrix.rows()), (1, ROWS as u64));
-        assert_eq!(product(matrix, 1), all[ROWS * index as usize..][..ROWS]);
+        assert_eq!((matrix.matrices(), matrix.rows()), (1, ROWS));
+        assert_eq!(product(matrix, 1), all[ROWS * index..][..ROWS]);
         let bytes = tensor.bytes().unwrap();
         let half = bytes.len() / 2;
-        assert_eq!(matrix.bytes().unwrap(), &bytes[half * index as usize..][..half]);
+        assert_eq!(matrix.bytes().unwrap(), &bytes[half * index..][..half]);
         let activations = Activations::quantize(BlockType::Q4_K, &x(1));
-        let last = matrix.dot(ROWS as u64 - 1, &activations).unwrap();
-        assert_eq!(last.to_bits(), all[ROWS * (index as usize + 1) - 1]);
+        let last = matrix.dot(ROWS - 1, &activations).unwrap();
+        assert_eq!(last.to_bits(), all[ROWS * (index + 1) - 1]);
         let message = panics(|| _ = matrix.matrix(1));
         assert_eq!(message, "matrix 1 of tensor \"Q4_K\", which has 1");
         // a row of the tensor, but not of this matrix
-        let row = ROWS as u64..ROWS as u64 + 1;
+        let row = ROWS..ROWS + 1;
         let message = panics(|| matrix.decode_rows(row, &mut [0.0; COLUMNS]).unwrap());
         assert_eq!(message, "rows 700..701 of tensor \"Q4_K\", which has 700");
     }
@@ -194,20 +193,73 @@ fn rows_can_be_gathered_rounded_and_decoded_by_threads() {
     for ty in TYPES {
         let tensor = model.tensor(ty.name()).unwrap();
         let mut all = vec![0.0; COLUMNS * ROWS * 2];
-        tensor.decode_rows(0..2 * ROWS as u64, &mut all).unwrap();
+        tensor.decode_rows(.., &mut all).unwrap();
         let mut by_threads = vec![0.0; COLUMNS * (ROWS + 3)];
-        tensor.par_decode_rows(5..ROWS as u64 + 8, &mut by_threads).unwrap();
+        tensor.par_decode_rows(5..ROWS + 8, &mut by_threads).unwrap();
         assert!(by_threads == all[COLUMNS * 5..][..by_threads.len()], "{ty}");
         let rows = [1399, 0, 7, 7];
         let mut gathered = vec![0.0; 4 * COLUMNS];
         tensor.gather_rows(&rows, &mut gathered).unwrap();
         let (mut halves, mut brain) = (vec![f16::ZERO; COLUMNS], vec![bf16::ZERO; COLUMNS]);
         for (row, gathered) in rows.into_iter().zip(gathered.chunks(COLUMNS)) {
-            assert!(gathered == &all[row as usize * COLUMNS..][..COLUMNS], "{ty} row {row}");
+            assert!(gathered == &all[row * COLUMNS..][..COLUMNS], "{ty} row {row}");
             tensor.decode_rows_f16(row..row + 1, &mut halves).unwrap();
             tensor.decode_rows_bf16(row..row + 1, &mut brain).unwrap();
             assert!(gathered.iter().zip(&halves).all(|(v, h)| f16::from_f32(*v) == *h), "{ty}");
             assert!(gathered.iter().zip(&brain).all(|(v, b)| bf16::from_f32(*v) == *b), "{ty}");
+        }
+    }
+}
+
+#[test]
+fn all_values_and_single_rows_are_those_of_a_range() {
+    let file = file(Endian::Little);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    fs::write(&path, &file).unwrap();
+    // read at positions, and lent
+    for model in [Model::open(&path).unwrap(), Model::from_bytes(file).unwrap()] {
+        for tensor in &model {
+            let mut all = vec![0.0; COLUMNS * 2 * ROWS];
+            tensor.decode_rows(0..2 * ROWS, &mut all).unwrap();
+            assert!(tensor.to_vec().unwrap() == all, "{}", tensor.name());
+            assert!(tensor.matrix(1).to_vec().unwrap() == all[COLUMNS * ROWS..]);
+            let mut reader = tensor.row_reader(3..=2 * ROWS - 2);
+            let mut expected = all.chunks(COLUMNS).skip(3).take(2 * ROWS - 4);
+            assert_eq!(reader.remaining(), 2 * ROWS - 4);
+            while let Some(row) = reader.next_row().unwrap() {
+                assert!(Some(row) == expected.next(), "{}", tensor.name());
+            }
+            assert!(expected.next().is_none() && reader.remaining() == 0);
+            assert!(reader.next_row().unwrap().is_none());
+        }
+    }
+}
+
+#[test]
+fn tensors_and_packed_weights_are_matrices() {
+    let model = Model::from_bytes(file(Endian::Little)).unwrap();
+    for ty in TYPES {
+        let tensor = model.tensor(ty.name()).unwrap().matrix(0);
+        let packed = tensor.pack().unwrap();
+        let both: [&dyn Matrix; 2] = [&tensor, &packed];
+        for matrix in both {
+            assert_eq!((matrix.name(), matrix.rows()), (ty.name(), ROWS));
+            for count in [1, 6] {
+                let x = x(count);
+                let (mut one, mut two) = (vec![0.0; ROWS * count], vec![0.0; ROWS * count]);
+                let prepared = matrix.prepare(&x).unwrap();
+                assert_eq!((prepared.columns(), prepared.count()), (matrix.row_values(), count));
+                matrix.matmul(&x, &mut one).unwrap();
+                matrix.matmul_with(&prepared, &mut two).unwrap();
+                assert!(one == two && one.iter().any(|y| *y != 0.0), "{ty}");
+                if count == 1 {
+                    matrix.matvec(&x, &mut two).unwrap();
+                    assert!(one == two, "{ty}");
+                    matrix.matvec_with(&prepared, &mut two).unwrap();
+                    assert!(one == two, "{ty}");
+                }
+            }
         }
     }
 }
@@ -225,7 +277,7 @@ fn panics(misuse: impl FnOnce()) -> String {
 fn misuse_panics_and_says_what_does_not_fit() {
     let model = Model::from_bytes(file(Endian::Little)).unwrap();
     let tensor = model.tensor("Q4_K").unwrap();
-    let rows = tensor.rows() as usize;
+    let rows = tensor.rows();
     let (x, mut y) = (x(2), vec![0.0; 2 * rows]);
     for length in [0, 1, COLUMNS - 1, COLUMNS + 1, 2 * COLUMNS] {
         let message = panics(|| tensor.matvec(&x[..length], &mut y[..rows]).unwrap());
@@ -248,7 +300,7 @@ fn misuse_panics_and_says_what_does_not_fit() {
     assert_eq!(panics(|| tensor.matvec_with(&two, &mut y).unwrap()), expected);
     assert_eq!(panics(|| drop(tensor.dot(0, &two))), expected);
     let one = Activations::quantize(BlockType::Q4_K, &x[..COLUMNS]);
-    for row in [tensor.rows(), u64::MAX] {
+    for row in [tensor.rows(), usize::MAX] {
         let expected =
             format!("rows {row}..{} of tensor \"Q4_K\", which has 1400", row.saturating_add(1));
         assert_eq!(panics(|| drop(tensor.dot(row, &one))), expected);
@@ -262,7 +314,7 @@ fn misuse_panics_and_says_what_does_not_fit() {
     assert_eq!(panics(|| tensor.par_decode_rows(0..1, &mut y[..7]).unwrap()), expected);
     assert_eq!(panics(|| tensor.decode_rows_f16(0..1, &mut [f16::ZERO; 7]).unwrap()), expected);
     assert_eq!(panics(|| tensor.decode_rows_bf16(0..1, &mut [bf16::ZERO; 7]).unwrap()), expected);
-    for rows in [Range { start: 1, end: 0 }, 1399..1401, 1400..1401, u64::MAX - 1..u64::MAX] {
+    for rows in [Range { start: 1, end: 0 }, 1399..1401, 1400..1401, usize::MAX - 1..usize::MAX] {
         let message = format!("rows {rows:?} of tensor \"Q4_K\", which has 1400");
         assert_eq!(panics(|| drop(tensor.read_rows(rows.clone()))), message);
         assert_eq!(panics(|| tensor.read_rows_into(rows, &mut Vec::new()).unwrap()), message);

@@ -3,14 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use granule_reader::format::container::{SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
 use granule_reader::format::{
     BlockType, Draft, Endian, ErrorKind, Limits, Metadata, Shape, Writer,
 };
-use granule_reader::{Error, Model, OpenOptions};
+use granule_reader::{Error, Model, OpenOptions, ReadAt, SetFault, Tensor, Unsupported};
 
 /// A file with these tensors; the bytes of each are 0, 1, 2, ...
 fn file(metadata: Metadata, endian: Endian, tensors: &[(&str, &[u64], BlockType)]) -> Vec<u8> {
@@ -40,13 +41,25 @@ const TENSORS: &[(&str, &[u64], BlockType)] = &[
 ];
 
 fn decode_all(model: &Model) -> Vec<(String, Vec<u32>)> {
-    let decode = |tensor: granule_reader::Tensor<'_>| {
-        let mut values = vec![0.0; tensor.row_values() * tensor.rows() as usize];
-        tensor.decode_rows(0..tensor.rows(), &mut values).unwrap();
+    let decode = |tensor: Tensor<'_>| {
+        let values = tensor.to_vec().unwrap();
         let bits = values.iter().map(|value: &f32| value.to_bits()).collect();
         (tensor.name().to_owned(), bits)
     };
     model.tensors().map(decode).collect()
+}
+
+/// A storage that lends nothing.
+struct OnlyReads(Vec<u8>);
+
+impl ReadAt for OnlyReads {
+    fn read_exact_at(&self, out: &mut [u8], start: u64) -> io::Result<()> {
+        self.0.read_exact_at(out, start)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        ReadAt::len(&self.0)
+    }
 }
 
 fn map(path: &Path) -> Result<Model, Error> {
@@ -96,12 +109,14 @@ fn limits_hold_for_every_way_of_opening() {
     let path = folder.path().join("model.gguf");
     fs::write(&path, &bytes).unwrap();
     type Open<'o> = &'o dyn Fn(OpenOptions) -> Result<Model, Error>;
-    let ways: [(&str, Open<'_>); 4] = [
+    let ways: [(&str, Open<'_>); 6] = [
         ("open", &|options| options.open(&path)),
         ("alone", &|options| options.alone(true).open(&path)),
         // SAFETY: the test does not change the file that it maps.
         ("map", &|options| unsafe { options.map(&path) }),
-        ("from_bytes", &|options| options.from_bytes(bytes.clone())),
+        ("bytes", &|options| options.bytes(bytes.clone())),
+        ("storage", &|options| options.storage(OnlyReads(bytes.clone()))),
+        ("shards", &|options| options.shards([bytes.clone()])),
     ];
     for (way, open) in ways {
         let error = open(Model::options()).unwrap_err();
@@ -117,12 +132,65 @@ fn limits_hold_for_every_way_of_opening() {
 fn bytes_of_any_owner_can_be_opened() {
     let bytes = file(Metadata::new(), Endian::Little, TENSORS);
     let expected = decode_all(&Model::from_bytes(bytes.clone()).unwrap());
-    let shared: std::sync::Arc<[u8]> = bytes.clone().into();
+    let shared: Arc<[u8]> = bytes.clone().into();
     assert_eq!(decode_all(&Model::from_bytes(shared).unwrap()), expected);
     let forever: &'static [u8] = bytes.leak();
     let model = Model::from_bytes(forever).unwrap();
     assert_eq!(decode_all(&model), expected);
     assert_eq!((model.shards()[0].path(), model.shards()[0].bytes()), (None, Some(forever)));
+}
+
+#[test]
+fn every_storage_gives_the_same_tensors() {
+    let bytes = file(Metadata::new(), Endian::Little, TENSORS);
+    let expected = decode_all(&Model::from_bytes(bytes.clone()).unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    fs::write(&path, &bytes).unwrap();
+    let forever: &'static [u8] = bytes.clone().leak();
+    let shared: Arc<[u8]> = bytes.clone().into();
+    let dynamic: Box<dyn ReadAt> = Box::new(shared.clone());
+    let lent = [true, true, true, true, false, false];
+    let models = [
+        Model::from_storage(bytes.clone()),
+        Model::from_storage(forever),
+        Model::from_storage(shared),
+        Model::from_storage(dynamic),
+        Model::from_storage(fs::File::open(&path).unwrap()),
+        Model::from_storage(OnlyReads(bytes)),
+    ];
+    for (model, lent) in models.into_iter().zip(lent) {
+        let model = model.unwrap();
+        assert_eq!(decode_all(&model), expected);
+        assert_eq!(model.tensor_at(1).bytes().is_some(), lent);
+    }
+}
+
+#[test]
+fn tensors_are_walked_from_both_ends() {
+    let model = Model::from_bytes(file(Metadata::new(), Endian::Little, TENSORS)).unwrap();
+    let names: Vec<_> = TENSORS.iter().map(|(name, ..)| *name).collect();
+    assert_eq!((&model).into_iter().map(Tensor::name).collect::<Vec<_>>(), names);
+    let mut tensors = model.tensors();
+    assert_eq!(tensors.len(), 4);
+    assert_eq!(tensors.next_back().map(Tensor::name), Some(names[3]));
+    assert_eq!(
+        tensors.clone().rev().map(Tensor::name).collect::<Vec<_>>(),
+        ["blk.0.w", "half", "norm"]
+    );
+    assert_eq!((tensors.nth(1).map(Tensor::name), tensors.len()), (Some(names[1]), 1));
+}
+
+#[test]
+fn rows_that_cannot_be_counted_are_not_supported() {
+    // no values, but four times 2^62 rows, of a type whose size nobody can check
+    let tensors: &[(&str, &[u64], _)] = &[("huge", &[0, 77, 4], BlockType::F32)];
+    let mut bytes = file(Metadata::new(), Endian::Little, tensors);
+    let dimension = bytes.windows(8).position(|bytes| bytes == 77_u64.to_le_bytes()).unwrap();
+    bytes[dimension..][..8].copy_from_slice(&(1_u64 << 62).to_le_bytes());
+    bytes[dimension + 16..][..4].copy_from_slice(&999_u32.to_le_bytes());
+    let error = Model::from_bytes(bytes).unwrap_err();
+    assert_eq!(error.to_string(), "tensor \"huge\": it is too large for this platform");
 }
 
 #[test]
@@ -134,13 +202,13 @@ fn one_file_of_a_set_can_be_opened_alone() {
     let options = Model::options().alone(true);
     // SAFETY: the test does not change the file that it maps.
     let mapped = unsafe { options.map(&path) }.unwrap();
-    let all = [options.open(&path).unwrap(), mapped, options.from_bytes(bytes.clone()).unwrap()];
+    let all = [options.open(&path).unwrap(), mapped, options.bytes(bytes.clone()).unwrap()];
     for model in all {
         assert_eq!((model.shards().len(), model.tensors().len()), (1, 2));
     }
     let error = Model::from_bytes(bytes).unwrap_err();
-    let expected = "the file in memory: number of files given is 1, expected 2; \
-                    the files of a split set belong together";
+    let expected = "data without a path: this is one of 2 files of a split set; \
+                    give all, or open it alone";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -164,12 +232,12 @@ fn every_cause_is_told_once_and_every_file_is_named() {
         (Model::open(&wrong), [format!("cannot open {}", wrong.display()), magic.to_owned()]),
         (
             Model::from_bytes(b"text".to_vec()),
-            ["cannot open the file in memory".to_owned(), magic.to_owned()],
+            ["cannot open data without a path".to_owned(), magic.to_owned()],
         ),
         (
             Model::from_bytes(odd),
             [
-                "cannot open the file in memory".to_owned(),
+                "cannot open data without a path".to_owned(),
                 "the metadata value of \"split.count\" has type String, expected an integer"
                     .to_owned(),
             ],
@@ -193,13 +261,18 @@ fn a_tensor_that_is_not_there_is_none() {
 #[test]
 fn an_unknown_type_can_be_seen_but_not_decoded() {
     let mut bytes = file(Metadata::new(), Endian::Little, &[("future", &[32], BlockType::Q4_0)]);
-    // the number of the type stands behind the name (8 + 6 bytes), the count (4) and the dimension (8)
+    // the number of the type follows the name (8 + 6 bytes), the count (4) and the dimension (8)
     bytes[24 + 26..][..4].copy_from_slice(&999_u32.to_le_bytes());
     let model = Model::from_bytes(bytes).unwrap();
     let tensor = model.tensor("future").unwrap();
     assert_eq!((tensor.ty().id(), tensor.bytes()), (999, None));
     let error = tensor.decode_rows(0..1, &mut [0.0; 32]).unwrap_err();
-    assert!(matches!(error, Error::UnknownType { id: 999, .. }), "{error}");
+    let expected = Unsupported::Type(999);
+    assert!(matches!(&error, Error::Unsupported { reason, .. } if *reason == expected), "{error}");
+    let mut reader = tensor.row_reader(..);
+    for error in [tensor.to_vec().unwrap_err(), reader.next_row().unwrap_err()] {
+        assert_eq!(error.to_string(), "tensor \"future\": type 999 is unknown to this version");
+    }
 }
 
 #[test]
@@ -237,6 +310,9 @@ fn any_shard_opens_the_set() {
             assert_eq!(model.metadata().integer::<u16>(SHARD_NUMBER), Ok(Some(0)));
         }
     }
+    let files = ShardName::parse("model-00001-of-00002.gguf").unwrap();
+    let files = files.all().map(|name| fs::read(folder.path().join(name)).unwrap());
+    assert_eq!(decode_all(&Model::options().shards(files).unwrap()), decode_all(&single));
     fs::remove_file(folder.path().join("model-00001-of-00002.gguf")).unwrap();
     let error = Model::open(folder.path().join("model-00002-of-00002.gguf")).unwrap_err();
     assert!(error.to_string().contains("model-00001-of-00002.gguf"), "{error}");
@@ -244,16 +320,20 @@ fn any_shard_opens_the_set() {
 
 #[test]
 fn shards_that_do_not_belong_together_are_an_error() {
-    for (numbers, count, total, what) in [
-        ([0, 0], 2, 4, "split.no"),
-        ([1, 0], 2, 4, "split.no"),
-        ([0, 1], 3, 4, "split.count"),
-        ([0, 1], 2, 5, "split.tensors.count"),
+    for (numbers, count, total, expected) in [
+        ([0, 0], 2, 4, SetFault::Number { found: 0, expected: 1 }),
+        ([1, 0], 2, 4, SetFault::Number { found: 1, expected: 0 }),
+        ([0, 1], 3, 4, SetFault::Count { found: 3, expected: 2 }),
+        ([0, 1], 2, 5, SetFault::Tensors { found: 5, expected: 4 }),
     ] {
         let folder = tempfile::tempdir().unwrap();
         write_set(folder.path(), numbers, count, total);
         let error = Model::open(folder.path().join("model-00001-of-00002.gguf")).unwrap_err();
-        assert!(matches!(&error, Error::Shard { what: found, .. } if *found == what), "{error}");
+        assert!(matches!(&error, Error::Set { fault, .. } if *fault == expected), "{error}");
+        let files = ShardName::parse("model-00001-of-00002.gguf").unwrap();
+        let files = files.all().map(|name| fs::read(folder.path().join(name)).unwrap());
+        let error = Model::options().shards(files).unwrap_err();
+        assert!(matches!(&error, Error::Set { fault, .. } if *fault == expected), "{error}");
     }
 }
 

@@ -117,7 +117,7 @@ const MOST_HEAD: u64 = 65_536;
 pub(super) fn tokens(model: &Model) -> Option<u64> {
     let tokens = model.metadata().strings("tokenizer.ggml.tokens").ok().flatten()?;
     let rows = model.tensor("token_embd.weight").map(|embedding| embedding.rows());
-    Some(rows.unwrap_or(u64::MAX).min(tokens.len() as u64))
+    Some(rows.unwrap_or(usize::MAX).min(tokens.len()) as u64)
 }
 
 /// Special tokens: the key of the config and the name in the metadata.

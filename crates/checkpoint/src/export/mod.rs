@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use granule_format::BlockType;
-use granule_reader::Model;
+use granule_reader::{Model, Unsupported};
 use serde_json::{Map, Value};
 
 use crate::arch::{self, Arch, Config, Rope};
@@ -102,7 +102,11 @@ impl Export {
         for tensor in model.tensors() {
             if tensor.ty().known().is_none() {
                 let (tensor, id) = (tensor.name().to_owned(), tensor.ty().id());
-                return Err(granule_reader::Error::UnknownType { name: tensor, id }.into());
+                return Err(granule_reader::Error::Unsupported {
+                    name: tensor,
+                    reason: Unsupported::Type(id),
+                }
+                .into());
             }
         }
         no_weights(folder)?;

@@ -106,11 +106,11 @@ fn lost(model: &Model, saved: &[Saved], ty: BlockType) -> Result<u64, Error> {
     let mut values = Vec::new();
     for tensor in tensors {
         let tensor = model.tensor_at(tensor);
-        let step = (SCANNED / tensor.row_values().max(1) as u64).max(1);
+        let step = (SCANNED / tensor.row_values().max(1)).max(1);
         let mut row = 0;
         while row < tensor.rows() {
             let end = tensor.rows().min(row + step);
-            values.resize((end - row) as usize * tensor.row_values(), 0.0);
+            values.resize((end - row) * tensor.row_values(), 0.0);
             tensor.decode_rows(row..end, &mut values)?;
             let back =
                 |value: &&f32| !returns(redo(undo(**value, change, ty), change, ty), **value);
@@ -122,7 +122,7 @@ fn lost(model: &Model, saved: &[Saved], ty: BlockType) -> Result<u64, Error> {
 }
 
 /// Values to scan at a time.
-const SCANNED: u64 = 1 << 18;
+const SCANNED: usize = 1 << 18;
 
 fn returns(found: f32, wanted: f32) -> bool {
     found.to_bits() == wanted.to_bits() || found.is_nan() && wanted.is_nan()

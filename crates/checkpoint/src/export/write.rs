@@ -118,10 +118,10 @@ impl Window {
             let source = model.tensor_at(tensor);
             let columns = source.row_values() as u64;
             let row = value / columns;
-            let rows = (WINDOW / columns).clamp(1, source.rows() - row);
+            let rows = (WINDOW / columns).clamp(1, source.rows() as u64 - row);
             self.tensor = None;
             self.values.resize((rows * columns) as usize, 0.0);
-            source.decode_rows(row..row + rows, &mut self.values)?;
+            source.decode_rows(row as usize..(row + rows) as usize, &mut self.values)?;
             (self.tensor, self.first) = (Some(tensor), row * columns);
         }
         Ok(&self.values[(value - self.first) as usize..])

@@ -16,13 +16,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use granule_format::{Draft, Endian, TensorInfo, TensorType};
-use granule_reader::positioned::{read_exact_at, write_all_at};
+use granule_reader::ReadAt;
 
 use crate::Error;
 use crate::run::Identity;
 use journal::{Entries, Found, Journal, remove_if_there};
 
 pub(crate) use part::Part;
+use part::write_all_at;
 pub use place::check_output;
 pub(crate) use place::{Place, check_folder, places};
 pub(crate) use space::check_space;
@@ -208,7 +209,7 @@ impl Output {
         let bytes = ty.row_bytes(info.shape.row()).unwrap_or(0);
         out.resize(bytes as usize, 0);
         let start = self.data_offset + info.offset + row * bytes;
-        read_exact_at(&self.file, out, start).map_err(|source| self.io(source))?;
+        ReadAt::read_exact_at(&self.file, out, start).map_err(|source| self.io(source))?;
         if self.draft.endian() == Endian::Big {
             ty.swap_bytes(out);
         }
@@ -325,7 +326,7 @@ fn try_lock(file: &File) -> io::Result<bool> {
 fn begins_with(file: &File, header: &[u8], bytes: u64) -> bool {
     let mut found = vec![0; header.len()];
     file.metadata().is_ok_and(|about| about.len() == bytes)
-        && read_exact_at(file, &mut found, 0).is_ok()
+        && file.read_exact_at(&mut found, 0).is_ok()
         && found == header
 }
 

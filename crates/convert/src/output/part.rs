@@ -1,8 +1,6 @@
 use std::fs::File;
 use std::io;
 
-use granule_reader::positioned::write_all_at;
-
 use super::journal::remove_if_there;
 use super::{Place, lock_leftover, sync_folder, try_lock};
 use crate::Error;
@@ -68,4 +66,24 @@ impl Drop for Part {
             let _ = remove_if_there(&self.place.part());
         }
     }
+}
+
+/// Writes all of `bytes` from `start` on, without moving the file's own position.
+#[cfg(unix)]
+pub(super) fn write_all_at(file: &File, bytes: &[u8], start: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, start)
+}
+
+/// Writes all of `bytes` from `start` on. The file's own position is undefined afterwards.
+#[cfg(windows)]
+pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut start: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = std::os::windows::fs::FileExt::seek_write(file, bytes, start)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        start += written as u64;
+        bytes = &bytes[written..];
+    }
+    Ok(())
 }

@@ -1,58 +1,53 @@
-//! The parts that transformers are made of. Batches of vectors lie one after another in one slice.
+//! The parts that transformers are made of. A batch is vectors one after another in one slice.
 
 use anyhow::{Context, Result, ensure};
-use granule_reader::{Model, PackedMatrix, Tensor};
+use granule_reader::{Matrix, Model, Tensor};
 
 /// A matrix, and a bias if the file has one.
 pub(crate) struct Linear<'m> {
-    weight: Weight<'m>,
-    outputs: usize,
-    inputs: usize,
+    weight: Box<dyn Matrix + 'm>,
     bias: Option<Vec<f32>>,
 }
 
-enum Weight<'m> {
-    /// As it lies in the file.
-    Stored(Tensor<'m>),
-    /// In the order in which products are fastest.
-    Packed(PackedMatrix),
-}
-
 impl<'m> Linear<'m> {
-    /// The tensors `NAME.weight` and `NAME.bias`, from vectors of `inputs` values to vectors of `outputs` values.
+    /// Loads `NAME.weight` and, if the file has it, `NAME.bias`: from vectors of `inputs` values to
+    /// vectors of `outputs` values.
     pub(crate) fn load(
         model: &'m Model,
         name: &str,
         inputs: usize,
         outputs: usize,
     ) -> Result<Self> {
-        let weight = Weight::Stored(matrix(model, &format!("{name}.weight"), inputs, outputs)?);
-        let bias = format!("{name}.bias");
-        let bias = model.tensor(&bias).map(|_| vector(model, &bias, outputs)).transpose()?;
-        Ok(Self { weight, outputs, inputs, bias })
+        let weight = matrix(model, &format!("{name}.weight"), inputs, outputs)?;
+        Ok(Self { weight: Box::new(weight), bias: bias(model, name, outputs)? })
     }
 
-    /// With the weights packed.
-    pub(crate) fn packed(self) -> Result<Self> {
-        let weight = match self.weight {
-            Weight::Stored(tensor) => Weight::Packed(tensor.pack()?),
-            packed => packed,
-        };
-        Ok(Self { weight, ..self })
+    /// Loads the same with packed weights.
+    pub(crate) fn load_packed(
+        model: &'m Model,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+    ) -> Result<Self> {
+        let weight = matrix(model, &format!("{name}.weight"), inputs, outputs)?.pack()?;
+        Ok(Self { weight: Box::new(weight), bias: bias(model, name, outputs)? })
     }
 
     /// The products with a batch of vectors.
     pub(crate) fn apply(&self, x: &[f32]) -> Result<Vec<f32>> {
-        let mut y = vec![0.0; x.len() / self.inputs * self.outputs];
-        match &self.weight {
-            Weight::Stored(tensor) => tensor.matmul(x, &mut y)?,
-            Weight::Packed(matrix) => matrix.matmul(x, &mut y),
-        }
+        let outputs = self.weight.rows();
+        let mut y = vec![0.0; x.len() / self.weight.row_values() * outputs];
+        self.weight.matmul(x, &mut y)?;
         if let Some(bias) = &self.bias {
-            y.chunks_exact_mut(self.outputs).for_each(|y| add(y, bias));
+            y.chunks_exact_mut(outputs).for_each(|y| add(y, bias));
         }
         Ok(y)
     }
+}
+
+fn bias(model: &Model, name: &str, values: usize) -> Result<Option<Vec<f32>>> {
+    let name = format!("{name}.bias");
+    model.tensor(&name).map(|_| vector(model, &name, values)).transpose()
 }
 
 /// A tensor that must have `rows` rows of `columns` values.
@@ -64,7 +59,7 @@ pub(crate) fn matrix<'m>(
 ) -> Result<Tensor<'m>> {
     let tensor = model.tensor(name).with_context(|| format!("there is no tensor {name}"))?;
     ensure!(
-        tensor.row_values() == columns && tensor.rows() == rows as u64,
+        tensor.row_values() == columns && tensor.rows() == rows,
         "tensor {name} has the shape {}, expected {columns} x {rows}",
         tensor.shape()
     );
@@ -78,12 +73,12 @@ pub(crate) fn vector(model: &Model, name: &str, values: usize) -> Result<Vec<f32
     Ok(vector)
 }
 
-/// Add a vector of the same length.
+/// Adds a vector of the same length.
 pub(crate) fn add(x: &mut [f32], y: &[f32]) {
     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
 }
 
-/// The sum of the products of two vectors, in eight sums that the processor can form side by side.
+/// The dot product of two vectors, in eight sums that the CPU can compute in parallel.
 pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
     let mut sums = [0.0; 8];
     let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
@@ -95,7 +90,7 @@ pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f32>()
 }
 
-/// Scale each vector to a root mean square of one, then by the weights (RMSNorm).
+/// Scales each vector to a root mean square of one, then by the weights (RMSNorm).
 pub(crate) fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32) -> Vec<f32> {
     let mut out = x.to_vec();
     for x in out.chunks_exact_mut(weight.len()) {
@@ -120,7 +115,7 @@ impl LayerNorm {
         Ok(Self { weight, bias: vector(model, &format!("{name}.bias"), values)?, epsilon })
     }
 
-    /// Bring each vector to a mean of zero and a variance of one, then scale and shift it.
+    /// Normalizes each vector to mean zero and variance one, then scales and shifts it.
     pub(crate) fn apply(&self, x: &mut [f32]) {
         for x in x.chunks_exact_mut(self.weight.len()) {
             let count = x.len() as f64;
@@ -135,10 +130,11 @@ impl LayerNorm {
     }
 }
 
-/// Attention of one head at one position: the mean of the values, weighted by how well their keys fit the query.
+/// Attention of one head at one position: the mean of the values, weighted by how well their keys
+/// match the query.
 ///
-/// The key and the value of a position begin `stride` values behind those of the position before; `out` is as long
-/// as `query`, and receives the mean.
+/// The key and the value of a position begin `stride` values after those of the position before.
+/// `out` is as long as `query`, and receives the mean.
 pub(crate) fn attend(query: &[f32], keys: &[f32], values: &[f32], stride: usize, out: &mut [f32]) {
     let length = query.len();
     let scale = 1.0 / (length as f32).sqrt();
@@ -151,7 +147,7 @@ pub(crate) fn attend(query: &[f32], keys: &[f32], values: &[f32], stride: usize,
     }
 }
 
-/// Shares that add up to one, in the proportions of the exponentials.
+/// Replaces numbers by their exponentials, scaled to a sum of one.
 pub(crate) fn softmax(x: &mut [f32]) {
     let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     x.iter_mut().for_each(|x| *x = (*x - largest).exp());
@@ -164,7 +160,7 @@ pub(crate) fn silu(x: f32) -> f32 {
     x / (1.0 + (-x).exp())
 }
 
-/// The activation of BERT's feed-forward layers (GELU), in the usual form with a hyperbolic tangent.
+/// The activation of BERT's feed-forward layers (GELU), approximated with a hyperbolic tangent.
 pub(crate) fn gelu(x: f32) -> f32 {
     const ROOT_OF_TWO_OVER_PI: f32 = 0.797_884_6;
     0.5 * x * (1.0 + (ROOT_OF_TWO_OVER_PI * x * (1.0 + 0.044_715 * x * x)).tanh())

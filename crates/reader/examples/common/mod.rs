@@ -1,4 +1,4 @@
-//! What `generate` and `embed` share: opening a model, its settings, layers, tokenizers.
+//! Code that `generate` and `embed` share: opening a model, its settings, layers, tokenizers.
 #![allow(dead_code, reason = "each of the programs uses a part of it")]
 
 pub(crate) mod layers;
@@ -9,10 +9,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use granule_reader::Model;
 
-/// Open a model by mapping it: nothing is read before it is used, and nothing is copied.
+/// Opens a model by mapping it: nothing is read before it is used, and nothing is copied.
 pub(crate) fn open(path: &Path) -> Result<Model> {
-    // SAFETY: the file stays as it is while the program runs, as its help asks for. Where that cannot be
-    // promised, `Model::open` reads at positions instead.
+    // SAFETY: the program's help asks the user not to change the file while it runs. Where that
+    // cannot be promised, `Model::open` reads at positions instead.
     Ok(unsafe { Model::map(path)? })
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Settings<'m> {
 }
 
 impl<'m> Settings<'m> {
-    /// Those of a model that must have this architecture.
+    /// The settings of a model, which must have this architecture.
     pub(crate) fn of(model: &'m Model, architecture: &'static str) -> Result<Self> {
         let found = model.metadata().text("general.architecture")?.unwrap_or("no architecture");
         ensure!(found == architecture, "this is for models of {architecture}, not {found}");
@@ -35,7 +35,7 @@ impl<'m> Settings<'m> {
         Ok(self.model.metadata().integer(&self.key(name))?)
     }
 
-    /// An integer that must be there and not be zero.
+    /// An integer that must be present and not zero.
     pub(crate) fn count(&self, name: &str) -> Result<usize> {
         let key = self.key(name);
         let number = self.integer(name)?.with_context(|| format!("the metadata has no {key}"))?;
@@ -48,7 +48,7 @@ impl<'m> Settings<'m> {
         Ok(self.model.metadata().float(&self.key(name))?)
     }
 
-    /// A text that may be missing.
+    /// A string that may be missing.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&'m str>> {
         Ok(self.model.metadata().text(&self.key(name))?)
     }

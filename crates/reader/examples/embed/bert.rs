@@ -93,13 +93,13 @@ impl<'m> Bert<'m> {
         let (count, context) = (tokens.len(), self.context);
         ensure!(count > 0, "a text without tokens");
         ensure!(count <= context, "a text has {count} tokens, the model takes {context}");
-        let rows: Vec<u64> = tokens.iter().copied().map(u64::from).collect();
+        let rows: Vec<usize> = tokens.iter().map(|token| *token as usize).collect();
         let known = self.embedding.rows();
         ensure!(rows.iter().all(|row| *row < known), "a token is beyond the {known} embeddings");
         let mut x = vec![0.0; count * self.width];
         self.embedding.gather_rows(&rows, &mut x)?;
         let mut positions = vec![0.0; x.len()];
-        self.positions.decode_rows(0..count as u64, &mut positions)?;
+        self.positions.decode_rows(..count, &mut positions)?;
         add(&mut x, &positions);
         x.chunks_exact_mut(self.width).for_each(|x| add(x, &self.kind));
         self.norm.apply(&mut x);

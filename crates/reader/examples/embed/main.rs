@@ -1,4 +1,5 @@
-//! Sentence embeddings: `cargo run --release -p granule-reader --example embed -- MODEL.gguf TEXT...`.
+//! Sentence embeddings:
+//! `cargo run --release -p granule-reader --example embed -- MODEL.gguf TEXT...`.
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
 mod bert;
@@ -14,19 +15,19 @@ use bert::Bert;
 use common::layers::dot;
 use common::tokenizer::Tokenizer;
 
-/// Embed sentences with a model of the architecture `bert`, such as MiniLM. Prints the vector of one text, or how
-/// alike several are: the cosine of every two.
+/// Embed sentences with a model of the architecture `bert`, such as MiniLM. Prints the vector of
+/// one text, or the cosine similarity of every two texts.
 #[derive(Parser)]
 struct Arguments {
-    /// The model, or one file of a split set; it must not be changed meanwhile
+    /// The model, or one file of a split set; do not change it while the program runs
     model: PathBuf,
     /// The texts
     #[arg(required = true)]
     texts: Vec<String>,
-    /// Print the vectors of several texts too, one a line, instead of the cosines
+    /// Print the vectors even for several texts, one per line, instead of the similarities
     #[arg(long)]
     vectors: bool,
-    /// Print the tokens of the texts, one text a line, instead; a file with a tokenizer alone will do
+    /// Print the tokens of the texts instead, one text per line; a vocabulary-only file suffices
     #[arg(long, conflicts_with = "vectors")]
     tokens: bool,
 }
@@ -48,7 +49,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     for vector in &vectors {
-        // of vectors of length one, the product is the cosine
+        // for vectors of length one, the dot product is the cosine
         let cosines = vectors.iter().map(|other| format!("{:7.4}", dot(vector, other)));
         println!("{}", cosines.collect::<Vec<_>>().join(" "));
     }

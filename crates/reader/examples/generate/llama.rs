@@ -10,7 +10,7 @@ use crate::common::Settings;
 use crate::common::layers::{Linear, add, attend, matrix, rms_norm, silu, vector};
 use crate::rope::Rope;
 
-/// A model, whose tensors stay in the file unless they are packed.
+/// A model. Its tensors stay in the file unless they are packed.
 pub(crate) struct Llama<'m> {
     dimensions: Dimensions,
     embedding: Tensor<'m>,
@@ -22,14 +22,15 @@ pub(crate) struct Llama<'m> {
 
 /// The sizes of a model.
 struct Dimensions {
-    /// Values that stand for a token between the layers.
+    /// Values of a token between layers.
     width: usize,
-    /// Heads of the queries, and of the keys and values: a group of the first shares one of the second.
+    /// Heads of the queries, and of the keys and values: several of the first share one of the
+    /// second.
     heads: usize,
     groups: usize,
     /// Values of a head.
     head: usize,
-    /// Positions that the model was made for.
+    /// Positions that the model was trained for.
     context: usize,
     epsilon: f32,
 }
@@ -56,7 +57,7 @@ pub(crate) struct Cache {
 }
 
 impl<'m> Llama<'m> {
-    /// Find and check the tensors of a model with a vocabulary of `tokens` tokens, and pack them if asked to.
+    /// Finds and checks the tensors of a model with `tokens` tokens, and packs them if asked to.
     pub(crate) fn load(model: &'m Model, tokens: usize, pack: bool) -> Result<Self> {
         let settings = Settings::of(model, "llama")?;
         ensure!(settings.integer("expert_count")?.unwrap_or(0) == 0, "experts are not supported");
@@ -78,8 +79,8 @@ impl<'m> Llama<'m> {
         };
 
         let linear = |name: &str, inputs, outputs| {
-            let linear = Linear::load(model, name, inputs, outputs)?;
-            if pack { linear.packed() } else { Ok(linear) }
+            let load = if pack { Linear::load_packed } else { Linear::load };
+            load(model, name, inputs, outputs)
         };
         let layer = |layer: usize| {
             let name = |part: &str| format!("blk.{layer}.{part}");
@@ -109,17 +110,18 @@ impl<'m> Llama<'m> {
         })
     }
 
-    /// Positions that there is room for.
+    /// Number of positions that fit.
     pub(crate) fn context(&self) -> usize {
         self.dimensions.context
     }
 
-    /// Continue a text by some tokens: the logit of every token of the vocabulary to come next.
+    /// Appends tokens to the text, and returns the logit of every token of the vocabulary to come
+    /// next.
     pub(crate) fn forward(&self, tokens: &[u32], cache: &mut Cache) -> Result<Vec<f32>> {
         let Dimensions { width, epsilon, .. } = self.dimensions;
         cache.keys.resize(self.layers.len(), Vec::new());
         cache.values.resize(self.layers.len(), Vec::new());
-        let rows: Vec<u64> = tokens.iter().copied().map(u64::from).collect();
+        let rows: Vec<usize> = tokens.iter().map(|token| *token as usize).collect();
         let known = self.embedding.rows();
         ensure!(rows.iter().all(|row| *row < known), "a token is beyond the {known} embeddings");
         let mut x = vec![0.0; rows.len() * width];
@@ -159,7 +161,7 @@ impl<'m> Llama<'m> {
         let mut mixed = vec![0.0; queries.len()];
         let tokens = mixed.par_chunks_mut(heads * head).zip(queries.par_chunks(heads * head));
         tokens.enumerate().for_each(|(token, (mixed, queries))| {
-            // a token sees itself and what is before it
+            // a token attends to itself and what precedes it
             let seen = (first + token + 1) * stride;
             let both = mixed.chunks_mut(head).zip(queries.chunks(head)).enumerate();
             for (i, (mixed, query)) in both {
@@ -171,7 +173,7 @@ impl<'m> Llama<'m> {
     }
 }
 
-/// Append vectors to those in half precision; all of them.
+/// Appends vectors in half precision, and returns all in single precision.
 fn remember(cache: &mut Vec<f16>, new: &[f32]) -> Vec<f32> {
     let start = cache.len();
     cache.resize(start + new.len(), f16::ZERO);

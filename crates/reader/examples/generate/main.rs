@@ -1,4 +1,5 @@
-//! Continue a text: `cargo run --release -p granule-reader --example generate -- MODEL.gguf --prompt TEXT`.
+//! Continue a text:
+//! `cargo run --release -p granule-reader --example generate -- MODEL.gguf --prompt TEXT`.
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
 
 #[path = "../common/mod.rs"]
@@ -17,30 +18,31 @@ use common::tokenizer::Tokenizer;
 use llama::{Cache, Llama};
 use sample::{Sampler, best};
 
-/// Continue a text with a model of the architecture `llama`, such as SmolLM2. Prints the continuation alone.
+/// Continue a text with a model of the architecture `llama`, such as SmolLM2. Prints only the
+/// continuation.
 #[derive(Parser)]
 struct Arguments {
-    /// The model, or one file of a split set; it must not be changed meanwhile
+    /// The model, or one file of a split set; do not change it while the program runs
     model: PathBuf,
-    /// The text to continue; special tokens may be written in it
+    /// The text to continue; it may contain special tokens
     #[arg(long)]
     prompt: String,
     /// The largest number of tokens to add
     #[arg(long, default_value_t = 64)]
     tokens: usize,
-    /// How far to stray from the likeliest token, which 0 always takes
+    /// Sampling temperature; 0 always picks the likeliest token
     #[arg(long, default_value_t = 0.0)]
     temperature: f32,
-    /// Another number gives another text, if there is a temperature
+    /// Seed for sampling, if the temperature is not 0
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Number of threads [default: one for each core]
+    /// Number of threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Bring the weights into a faster order first, which takes about as much memory as the file is long
+    /// Pack the weights first: faster, but needs about as much memory as the file is large
     #[arg(long)]
     pack: bool,
-    /// Print the prompt's tokens, then for each new token the N likeliest with their logits
+    /// Print the prompt's tokens, then the N likeliest tokens with their logits at each step
     #[arg(long, value_name = "N")]
     logits: Option<usize>,
 }

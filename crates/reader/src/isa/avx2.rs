@@ -5,20 +5,20 @@ use std::arch::x86_64::*;
 use granule_format::num::F16;
 
 use super::operations::operations;
-use super::vectors::{Vectors, Work};
+use super::simd::{Simd, WithSimd};
 use super::x86::{
     add_halves, add_lanes, add_neighbours, average_bytes, byte_operations, pick_bytes,
     pick_numbers, shifted_nibbles, twice_bytes,
 };
 
-/// Proof that the CPU has AVX2 and what processors with it have, such as FMA and F16C: the list in
-/// `features.rs`.
+/// Proof that the CPU has AVX2 and the features listed with it in `features.rs`, such as FMA and
+/// F16C.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Avx2(());
 
 compiled_for! { avx2:
-    /// Do something, compiled for AVX2.
-    pub(super) fn enter<W: Work>(work: W) -> W::Output {
+    /// Runs `work`, compiled for AVX2.
+    pub(super) fn enter<W: WithSimd>(work: W) -> W::Output {
         work.run(Avx2(()))
     }
 }
@@ -32,7 +32,7 @@ impl Avx2 {
     }
 }
 
-impl Vectors for Avx2 {
+impl Simd for Avx2 {
     byte_operations!();
     type Floats = [__m256; 2];
 

@@ -3,14 +3,14 @@
 use std::arch::x86_64::*;
 
 use super::avx2::Avx2;
-use super::lanes::{LaneWork, Lanes};
+use super::lanes::{Lanes, WithLanes};
 use super::operations::operations;
-use super::vectors::Vectors;
+use super::simd::Simd;
 use super::x86::lane_stores;
 
 compiled_for! { avx2:
-    /// Do something with lanes, compiled for AVX2.
-    pub(super) fn enter_lanes<W: LaneWork>(work: W) {
+    /// Runs work on lanes, compiled for AVX2.
+    pub(super) fn enter_lanes<W: WithLanes>(work: W) {
         work.run(Avx2::new())
     }
 }
@@ -79,7 +79,7 @@ impl Lanes for Avx2 {
             _mm256_storeu_si256(high.as_mut_ptr().cast(), lanes[1]);
         }
         fn rotate_lanes(lanes: [__m256i; 2], bits: u32) -> [__m256i; 2] {
-            // what would come in at the other end is in another byte
+            // bits that a rotation would bring in are in another byte
             if bits <= 16 {
                 let bits = _mm_cvtsi32_si128(bits.cast_signed());
                 both!(lanes => _mm256_srl_epi32(lanes, bits))
@@ -113,7 +113,8 @@ impl Lanes for Avx2 {
         fn dot_values(sum: [__m256i; 2], values: [__m256i; 2], signed: u32) -> [__m256i; 2] {
             let (signed, one) = (_mm256_set1_epi32(signed.cast_signed()), _mm256_set1_epi16(1));
             both!(sum, values => {
-                let words = _mm256_maddubs_epi16(_mm256_abs_epi8(values), _mm256_sign_epi8(signed, values));
+                let signed = _mm256_sign_epi8(signed, values);
+                let words = _mm256_maddubs_epi16(_mm256_abs_epi8(values), signed);
                 _mm256_add_epi32(sum, _mm256_madd_epi16(words, one))
             })
         }

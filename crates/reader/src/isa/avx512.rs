@@ -1,5 +1,5 @@
-//! The operations in AVX-512 (F, BW, DQ, VL) with VNNI, VBMI and GFNI. Processors that have the former alone use the
-//! kernels of AVX2.
+//! The operations in AVX-512 (F, BW, DQ, VL) with VNNI, VBMI and GFNI. CPUs without the last three
+//! use the kernels of AVX2.
 //!
 //! Bytes stay in registers of 32: the unit of most blocks. Floats are in registers of 64 bytes.
 
@@ -9,9 +9,9 @@ use std::arch::x86_64::*;
 use granule_format::num::F16;
 
 use super::codebook::{Eights, Fours};
-use super::lanes::{LaneWork, Lanes};
+use super::lanes::{Lanes, WithLanes};
 use super::operations::operations;
-use super::vectors::{Vectors, Work};
+use super::simd::{Simd, WithSimd};
 use super::x86::{
     add_halves, add_lanes, add_neighbours, average_bytes, byte_operations, lane_stores, pick_bytes,
     pick_numbers, shifted_nibbles, twice_bytes,
@@ -22,20 +22,20 @@ use super::x86::{
 pub(super) struct Avx512(());
 
 compiled_for! { avx512_full:
-    /// Do something, compiled for AVX-512 with VNNI, VBMI and GFNI.
-    pub(super) fn enter<W: Work>(work: W) -> W::Output {
+    /// Runs `work`, compiled for AVX-512 with VNNI, VBMI and GFNI.
+    pub(super) fn enter<W: WithSimd>(work: W) -> W::Output {
         work.run(Avx512(()))
     }
 }
 
 compiled_for! { avx512_full:
-    /// As [`enter`], for what is done with lanes.
-    pub(super) fn enter_lanes<W: LaneWork>(work: W) {
+    /// Runs work on lanes, compiled likewise.
+    pub(super) fn enter_lanes<W: WithLanes>(work: W) {
         work.run(Avx512(()))
     }
 }
 
-impl Vectors for Avx512 {
+impl Simd for Avx512 {
     byte_operations!();
     type Floats = __m512;
     const MANY: bool = true;
@@ -70,7 +70,7 @@ impl Vectors for Avx512 {
     operations! {
         fn lookup_nibbles(table: &[i8; 16], bytes: &[u8; 16]) -> __m256i {
             let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(table.as_ptr().cast()));
-            // bits above the lowest five do not count, nor does the fifth, as the table is there twice
+            // only the lowest five bits count, and not the fifth, as the table is repeated
             _mm256_permutexvar_epi8(shifted_nibbles(bytes), table)
         }
         fn lookup_low(table: &[i8; 16], bytes: __m256i) -> __m256i {
@@ -258,8 +258,10 @@ impl Avx512 {
     operations! {
         // vector `i`: numbers `i`, `4 + i`, `8 + i`, `12 + i` of all four rows
         fn turn_quarter(a: &[u8; 64], b: &[u8; 64], c: &[u8; 64], d: &[u8; 64]) -> [__m512i; 4] {
-            let (a, b) = (_mm512_loadu_si512(a.as_ptr().cast()), _mm512_loadu_si512(b.as_ptr().cast()));
-            let (c, d) = (_mm512_loadu_si512(c.as_ptr().cast()), _mm512_loadu_si512(d.as_ptr().cast()));
+            let a = _mm512_loadu_si512(a.as_ptr().cast());
+            let b = _mm512_loadu_si512(b.as_ptr().cast());
+            let c = _mm512_loadu_si512(c.as_ptr().cast());
+            let d = _mm512_loadu_si512(d.as_ptr().cast());
             let (low, high) = (_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
             let (low_2, high_2) = (_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
             [
@@ -276,7 +278,8 @@ impl Avx512 {
     }
 }
 
-/// Parts of 64 entries that the largest codebook has which is looked up in registers; those of more are faster in memory.
+/// Largest codebook that is looked up in registers, in parts of 64 entries. Larger ones are faster
+/// in memory.
 const PARTS: usize = 8;
 
 impl Avx512 {
@@ -309,7 +312,7 @@ impl Avx512 {
                 );
                 let words = _mm512_permutexvar_epi16(order, packed);
                 let bytes = _mm512_multishift_epi64_epi8(shifts, words);
-                // the bits above a level do not count, as the levels are repeated
+                // bits above a level do not count, as the levels are repeated
                 let values = _mm512_permutexvar_epi8(bytes, levels);
                 out[2 * part] = _mm512_castsi512_si256(values);
                 out[2 * part + 1] = _mm512_extracti64x4_epi64::<1>(values);
@@ -333,7 +336,8 @@ impl Avx512 {
         }
     }
 
-    /// 32 entries of a table: each two registers of it by their lower six bits, then of these what the others say.
+    /// Looks up 32 entries of a table: each two registers of it by the lower six bits, then the
+    /// right one of these by the others.
     #[inline(always)]
     fn look_up<const ENTRIES: usize>(self, table: &[u16; ENTRIES], indices: __m512i) -> __m512i {
         let parts = table.as_chunks::<64>().0;
@@ -365,7 +369,7 @@ impl Avx512 {
     }
 }
 
-/// Not the intrinsic, of which the compiler makes a multiplication and an addition.
+/// `vpdpwssd`, as assembly: LLVM turns the intrinsic into a multiplication and an addition.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512vnni")]
 fn multiply_add_words(mut sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
@@ -380,7 +384,7 @@ fn multiply_add_words(mut sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
     sum
 }
 
-/// The lower seven signs of each byte, and an eighth that makes their number even.
+/// The lower seven signs of each byte, and an eighth that makes the number of ones even.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,gfni")]
 fn completed_signs(bytes: __m256i) -> [u32; 8] {

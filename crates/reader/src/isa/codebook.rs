@@ -1,4 +1,4 @@
-//! Codebooks, as instruction sets look entries up in them.
+//! Codebooks in the forms that instruction sets look entries up in.
 
 /// A codebook of groups of eight values of at most four levels.
 #[derive(Debug)]
@@ -6,10 +6,10 @@
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "other instruction sets read entries from memory")
 )]
-pub struct Eights<const ENTRIES: usize> {
+pub(crate) struct Eights<const ENTRIES: usize> {
     /// The entries as they are.
     pub(crate) entries: &'static [[u8; 8]; ENTRIES],
-    /// The entries as levels of 2 bits, the first lowest.
+    /// The entries as levels of 2 bits, the first in the lowest bits.
     pub(crate) packed: [u16; ENTRIES],
     /// The values of the levels, repeated.
     pub(crate) levels: [u8; 64],
@@ -21,22 +21,22 @@ pub struct Eights<const ENTRIES: usize> {
     not(target_arch = "x86_64"),
     allow(dead_code, reason = "other instruction sets read entries from memory")
 )]
-pub struct Fours<const ENTRIES: usize> {
+pub(crate) struct Fours<const ENTRIES: usize> {
     /// The entries as they are.
     pub(crate) entries: &'static [[u8; 4]; ENTRIES],
-    /// The entries as levels of 3 bits, the first lowest.
+    /// The entries as levels of 3 bits, the first in the lowest bits.
     pub(crate) packed: [u16; ENTRIES],
     /// The values of the levels, repeated.
     pub(crate) levels: [u8; 64],
 }
 
 impl<const ENTRIES: usize> Eights<ENTRIES> {
-    /// The codebook of these entries, in which no other values occur than `levels`.
+    /// The codebook of these entries, whose values are all among `levels`.
     pub(crate) const fn new(entries: &'static [[u8; 8]; ENTRIES], levels: &[u8]) -> Self {
         Self { entries, packed: pack(entries, levels, 2), levels: repeat(levels, 4) }
     }
 
-    /// An entry as a number, the first value lowest.
+    /// An entry as a little-endian number.
     #[inline(always)]
     pub(crate) fn entry(&self, index: usize) -> u64 {
         u64::from_le_bytes(self.entries[index % ENTRIES])
@@ -44,12 +44,12 @@ impl<const ENTRIES: usize> Eights<ENTRIES> {
 }
 
 impl<const ENTRIES: usize> Fours<ENTRIES> {
-    /// The codebook of these entries, in which no other values occur than `levels`.
+    /// The codebook of these entries, whose values are all among `levels`.
     pub(crate) const fn new(entries: &'static [[u8; 4]; ENTRIES], levels: &[u8]) -> Self {
         Self { entries, packed: pack(entries, levels, 3), levels: repeat(levels, 8) }
     }
 
-    /// An entry as a number, the first value lowest.
+    /// An entry as a little-endian number.
     #[inline(always)]
     pub(crate) fn entry(&self, index: usize) -> u32 {
         u32::from_le_bytes(self.entries[index % ENTRIES])

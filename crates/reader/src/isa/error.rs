@@ -1,6 +1,7 @@
 use super::NAMES;
 
 /// Why an instruction set cannot be used.
+// there may be other reasons
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IsaError {

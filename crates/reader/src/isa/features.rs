@@ -1,8 +1,8 @@
 //! The features of each instruction set: the one list by which they are detected and code is
 //! compiled for them.
 
-/// Gives the features of an instruction set, then those in brackets, to another macro, in front of
-/// the rest.
+/// Passes the features of an instruction set, then those in brackets, to another macro, before the
+/// rest.
 macro_rules! with_features {
     (avx512_full $then:ident [$($more:tt)*] $($rest:tt)*) => {
         with_features! { avx512 $then ["avx512vnni" "avx512vbmi" "gfni" $($more)*] $($rest)* }

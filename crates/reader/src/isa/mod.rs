@@ -1,15 +1,15 @@
 //! Instruction sets: which ones this CPU has, and how code is compiled for them.
 //!
 //! [`Isa::run`] is the boundary. It calls a closure from inside a function that is compiled for the
-//! instruction set; everything that is `#[inline(always)]` below that closure is compiled for it too, so
-//! plain loops over arrays become vector code without any `unsafe` in them. Cross the boundary once
-//! for a row or a tile of rows, never for a block.
+//! instruction set. Everything below that closure that is `#[inline(always)]` is compiled for it
+//! too, so plain loops over arrays become vector code without `unsafe`. Cross the boundary once for
+//! one or several rows, never for a block.
 //!
 //! Compiling for more instructions changes no result: Rust neither reorders floating-point sums nor
 //! contracts a multiplication and an addition into one rounding.
-//!
-//! Where plain loops are not enough, [`Isa::vectors`] crosses the boundary with [`Vectors`] in hand: the operations
-//! that the kernels are written in, once for all instruction sets.
+
+// Where plain loops are not enough, `Isa::with_simd` crosses the boundary with the operations of
+// `Simd`, in which kernels are written once for all instruction sets.
 
 // first, as its macros are for all that follow
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
@@ -30,10 +30,10 @@ mod neon;
 #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_endian = "little")))]
 mod operations;
 mod scalar;
+mod simd;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod vectors;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -41,11 +41,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
-pub use codebook::{Eights, Fours};
+pub(crate) use codebook::{Eights, Fours};
 pub use error::IsaError;
-pub use lanes::{LaneWork, Lanes};
+pub(crate) use lanes::{Lanes, WithLanes};
+pub(crate) use simd::{Simd, WithSimd};
 pub(crate) use stream::write_past_caches;
-pub use vectors::{Vectors, Work};
 
 /// An instruction set that this CPU is known to have: holding one is the proof.
 ///
@@ -78,11 +78,11 @@ impl Isa {
     pub const SCALAR: Self = Self(Level::Scalar);
 
     /// The best instruction set of this CPU, or the one that the environment variable `GRANULE_ISA`
-    /// names. Decided once a process.
+    /// names. Decided once per process.
     ///
     /// # Panics
-    /// If the variable names no instruction set of this CPU: what was asked for is not ignored. A
-    /// program that wants to say so in its own way calls [`from_env`](Self::from_env) first.
+    /// If the variable does not name an instruction set of this CPU. A program that wants to report
+    /// that itself calls [`from_env`](Self::from_env) first.
     pub fn detect() -> Self {
         static CHOSEN: OnceLock<Isa> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
@@ -91,10 +91,10 @@ impl Isa {
     }
 
     /// The instruction set that the environment variable `GRANULE_ISA` names (`scalar`, `avx2`,
-    /// `avx512` or `neon`); the best one of this CPU if it is absent or empty.
+    /// `avx512` or `neon`); the best one of this CPU if the variable is absent or empty.
     ///
     /// # Errors
-    /// If it is the name of none, or of one that this CPU does not have.
+    /// If there is no such instruction set, or this CPU does not have it.
     pub fn from_env() -> Result<Self, IsaError> {
         match std::env::var_os(VARIABLE) {
             Some(name) if !name.is_empty() => name.to_string_lossy().parse(),
@@ -102,23 +102,19 @@ impl Isa {
         }
     }
 
-    /// All instruction sets of this CPU, from the plainest to the best. Tests run under each of them.
+    /// All instruction sets of this CPU, from the plainest to the best. Tests run on each.
     pub fn available() -> Vec<Self> {
-        let mut list = vec![Self::SCALAR];
-        #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-        if is_detected!(neon) {
-            list.push(Self(Level::Neon));
-        }
-        #[cfg(target_arch = "x86_64")]
-        if is_detected!(avx2) {
-            list.push(Self(Level::Avx2));
-        }
-        #[cfg(target_arch = "x86_64")]
-        if is_detected!(avx512) {
-            let full = is_detected!(avx512_full);
-            list.push(Self(if full { Level::Avx512Full } else { Level::Avx512 }));
-        }
-        list
+        let levels = [
+            Some(Level::Scalar),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            is_detected!(neon).then_some(Level::Neon),
+            #[cfg(target_arch = "x86_64")]
+            is_detected!(avx2).then_some(Level::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            is_detected!(avx512)
+                .then(|| if is_detected!(avx512_full) { Level::Avx512Full } else { Level::Avx512 }),
+        ];
+        levels.into_iter().flatten().map(Self).collect()
     }
 
     /// `scalar`, `avx2`, `avx512` or `neon`.
@@ -149,7 +145,7 @@ impl Isa {
 
     /// The best instruction set of this CPU with registers of 32 bytes, if its own are longer.
     ///
-    /// For short loops: the compiler makes worse code of them for registers of 64 bytes.
+    /// For short loops, which compile to slower code for registers of 64 bytes.
     #[inline]
     pub const fn up_to_32_bytes(self) -> Self {
         match self.0 {
@@ -160,7 +156,7 @@ impl Isa {
         }
     }
 
-    /// Call `work` compiled for this instruction set. Mark the closure and what it calls
+    /// Calls `work`, compiled for this instruction set. Mark the closure and what it calls
     /// `#[inline(always)]`, otherwise they are compiled for the plain target.
     #[inline]
     pub fn run<R>(self, work: impl FnOnce() -> R) -> R {
@@ -178,9 +174,9 @@ impl Isa {
         }
     }
 
-    /// Do `work` with the vector operations of this instruction set, compiled for it.
+    /// Runs `work` with the vector operations of this instruction set, compiled for it.
     #[inline]
-    pub fn vectors<W: Work>(self, work: W) -> W::Output {
+    pub(crate) fn with_simd<W: WithSimd>(self, work: W) -> W::Output {
         match self.0 {
             Level::Scalar => work.run(scalar::Scalar),
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
@@ -197,7 +193,7 @@ impl Isa {
 
     /// Whether this instruction set has the operations on [`Lanes`].
     #[inline]
-    pub const fn has_lanes(self) -> bool {
+    pub(crate) const fn has_lanes(self) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 | Level::Avx512 | Level::Avx512Full => true,
@@ -205,7 +201,7 @@ impl Isa {
         }
     }
 
-    /// Whether batches are multiplied fastest in panels of rows that are made for that.
+    /// Whether making panels of rows for a batch is faster than multiplying row by row.
     #[inline]
     pub(crate) const fn has_many_lanes(self) -> bool {
         match self.0 {
@@ -215,12 +211,12 @@ impl Isa {
         }
     }
 
-    /// Do `work` with the operations of this instruction set on lanes, compiled for it.
+    /// Runs `work` with the operations of this instruction set on lanes, compiled for it.
     ///
     /// # Panics
     /// If it does not [have them](Self::has_lanes).
     #[inline]
-    pub fn lanes<W: LaneWork>(self, work: W) {
+    pub(crate) fn with_lanes<W: WithLanes>(self, work: W) {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: both exist only after detection found these features.

@@ -5,15 +5,15 @@ use std::arch::aarch64::*;
 use granule_format::num::F16;
 
 use super::operations::operations;
-use super::vectors::{Vectors, Work};
+use super::simd::{Simd, WithSimd};
 
 /// Proof that the CPU has NEON.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Neon(());
 
 compiled_for! { neon:
-    /// Do something, compiled for NEON.
-    pub(super) fn enter<W: Work>(work: W) -> W::Output {
+    /// Runs `work`, compiled for NEON.
+    pub(super) fn enter<W: WithSimd>(work: W) -> W::Output {
         work.run(Neon(()))
     }
 }
@@ -24,7 +24,7 @@ type Ints = [int32x4_t; 2];
 type Sums = [float32x4_t; 2];
 type Floats = [float32x4_t; 4];
 
-impl Vectors for Neon {
+impl Simd for Neon {
     const WIDE: bool = true;
     type Bytes = Bytes;
     type Words = Words;
@@ -155,7 +155,10 @@ impl Vectors for Neon {
             [vaddq_s32(a[0], b[0]), vaddq_s32(a[1], b[1])]
         }
         fn multiply_add(sum: Ints, a: Words, b: Words) -> Ints {
-            [vaddq_s32(sum[0], wide_products(a[0], b[0])), vaddq_s32(sum[1], wide_products(a[1], b[1]))]
+            [
+                vaddq_s32(sum[0], wide_products(a[0], b[0])),
+                vaddq_s32(sum[1], wide_products(a[1], b[1])),
+            ]
         }
         fn dot_unsigned(unsigned: Bytes, signed: Bytes) -> Ints {
             [
@@ -340,7 +343,7 @@ impl Vectors for Neon {
 
     #[inline(always)]
     fn halves(self, bytes: &[u8; 32]) -> Floats {
-        // the instruction needs a type that Rust does not have yet
+        // the intrinsic needs a type that stable Rust does not have yet
         let mut out = [0.0; 16];
         for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
             *out = F16::from_bits(u16::from_le_bytes(*bytes)).to_f32();

@@ -1,12 +1,14 @@
-//! The macro that instruction sets define their operations with.
+//! The macro with which instruction sets define their operations.
 
-/// Defines operations of [`Vectors`](super::vectors::Vectors) by expressions of intrinsics.
+/// Defines operations of [`Simd`](super::simd::Simd) by expressions of intrinsics.
 macro_rules! operations {
-    ($( fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? { $($body:tt)* } )*) => { $(
+    ($(
+        fn $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)? { $($body:tt)* }
+    )*) => { $(
         #[inline(always)]
         fn $name(self, $($argument: $type),*) $(-> $result)? {
-            // SAFETY: the CPU has the instructions, of which `self` is proof. Memory is touched only through
-            // references to arrays of the size that is read or written.
+            // SAFETY: `self` is proof that the CPU has the instructions. Memory is only touched
+            // through references to arrays of the size that is read or written.
             unsafe { $($body)* }
         }
     )* };

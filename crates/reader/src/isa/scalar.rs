@@ -1,11 +1,11 @@
-//! The operations on plain arrays, for every target: the definitions that those of other instruction sets are
-//! compared with.
+//! The operations on plain arrays, for every target. They are the definitions that other
+//! instruction sets are tested against.
 
 use granule_format::num::F16;
 
-use super::vectors::Vectors;
+use super::simd::Simd;
 
-/// No particular instruction set.
+/// Proof of nothing: plain code for the target.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scalar;
 
@@ -30,7 +30,7 @@ fn sum<const N: usize>(values: [f32; N]) -> f32 {
     values.into_iter().sum()
 }
 
-impl Vectors for Scalar {
+impl Simd for Scalar {
     const WIDE: bool = false;
     type Bytes = [u8; 32];
     type Words = [i16; 16];

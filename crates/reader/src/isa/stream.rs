@@ -1,10 +1,10 @@
-//! Writing past the caches.
+//! Non-temporal stores.
 
-/// Fills `out`, which will not be read soon, by pieces of `PIECE` values: their lines of memory are
-/// not read first, and do not displace others in the caches. `fill` writes every piece, the last of
-/// which may be shorter.
+/// Fills `out`, which will not be read soon, in pieces of `PIECE` values with non-temporal stores:
+/// its cache lines are not read first and do not displace others. `fill` writes every piece; the
+/// last may be shorter.
 ///
-/// As any other write, this one is done when the function returns, or when `fill` panics.
+/// Like any other write, this one is complete when the function returns, or when `fill` panics.
 pub(crate) fn write_past_caches<const PIECE: usize>(
     out: &mut [f32],
     mut fill: impl FnMut(&mut [f32]),
@@ -18,11 +18,11 @@ pub(crate) fn write_past_caches<const PIECE: usize>(
     }
 }
 
-/// Whole cache lines: writing to two of them at a time would take most of the time.
+/// Aligned to cache lines: stores that straddle two would take most of the time.
 #[repr(align(64))]
 struct Buffer<const PIECE: usize>([f32; PIECE]);
 
-/// Orders all streaming writes of this thread before everything that follows, when it is dropped.
+/// When dropped, orders all non-temporal stores of this thread before everything that follows.
 struct Fence;
 
 impl Drop for Fence {
@@ -35,7 +35,7 @@ impl Drop for Fence {
     }
 }
 
-/// Copies with streaming writes, which are not ordered before the fence is dropped: until then
+/// Copies with non-temporal stores. They are not ordered before the fence is dropped: until then
 /// nobody may read `to`.
 #[cfg(target_arch = "x86_64")]
 fn copy(from: &[f32], to: &mut [f32], _: &Fence) {

@@ -3,17 +3,17 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-/// Sixteen bytes, then the same with their high nibbles moved to the low ones; above them is what happens to be there.
+/// Sixteen bytes, then the same shifted right by 4 bits; the upper nibbles are undefined.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn shifted_nibbles(bytes: &[u8; 16]) -> __m256i {
-    // SAFETY: 16 bytes are read through a reference to as many.
+    // SAFETY: 16 bytes are read through a reference to 16 bytes.
     let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
     let shifts = _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4);
     _mm256_srlv_epi32(_mm256_broadcastsi128_si256(bytes), shifts)
 }
 
-/// The halves of `a` added, and those of `b`. One of two operands is blended, as few units shuffle.
+/// Adds the halves of `a`, and those of `b`. Blends one operand, as few units of the CPU shuffle.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn add_lanes(a: __m256i, b: __m256i) -> __m256i {
@@ -21,7 +21,7 @@ pub(super) fn add_lanes(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(blended, _mm256_permute2x128_si256::<0x21>(a, b))
 }
 
-/// In each half, pairs of `a` added, and those of `b`.
+/// In each half, adds pairs of `a`, and pairs of `b`.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn add_halves(a: __m256i, b: __m256i) -> __m256i {
@@ -29,7 +29,7 @@ pub(super) fn add_halves(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(blended, _mm256_alignr_epi8::<8>(b, a))
 }
 
-/// In each half, neighbours of `a` added, and those of `b`. The instruction for it is slower.
+/// In each half, adds neighbours of `a`, and of `b`. The instruction `vphaddd` is slower.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn add_neighbours(a: __m256i, b: __m256i) -> __m256i {
@@ -38,8 +38,8 @@ pub(super) fn add_neighbours(a: __m256i, b: __m256i) -> __m256i {
     _mm256_add_epi32(_mm256_castps_si256(even), _mm256_castps_si256(odd))
 }
 
-/// The bytes of each half of `bytes` that `indices` say. Not the intrinsic, of which the compiler makes two shuffles where
-/// neighbours are the same.
+/// `vpshufb`, as assembly: LLVM splits the intrinsic into two shuffles where adjacent indices are
+/// equal.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn pick_bytes(bytes: __m256i, indices: __m256i) -> __m256i {
@@ -48,14 +48,16 @@ pub(super) fn pick_bytes(bytes: __m256i, indices: __m256i) -> __m256i {
     unsafe {
         asm!(
             "vpshufb {found}, {bytes}, {indices}",
-            found = lateout(ymm_reg) found, bytes = in(ymm_reg) bytes, indices = in(ymm_reg) indices,
+            found = lateout(ymm_reg) found,
+            bytes = in(ymm_reg) bytes,
+            indices = in(ymm_reg) indices,
             options(pure, nomem, nostack, preserves_flags),
         );
     }
     found
 }
 
-/// The numbers of `numbers` that `indices` say. Not the intrinsic for the same reason.
+/// `vpermd`, as assembly for the same reason.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn pick_numbers(numbers: __m256i, indices: __m256i) -> __m256i {
@@ -64,14 +66,16 @@ pub(super) fn pick_numbers(numbers: __m256i, indices: __m256i) -> __m256i {
     unsafe {
         asm!(
             "vpermd {found}, {indices}, {numbers}",
-            found = lateout(ymm_reg) found, indices = in(ymm_reg) indices, numbers = in(ymm_reg) numbers,
+            found = lateout(ymm_reg) found,
+            indices = in(ymm_reg) indices,
+            numbers = in(ymm_reg) numbers,
             options(pure, nomem, nostack, preserves_flags),
         );
     }
     found
 }
 
-/// Not the intrinsic, of which the compiler makes other operations where a number is known, and longer ones.
+/// As assembly: LLVM turns the intrinsic into other, longer operations where a number is constant.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn average_bytes(a: __m256i, b: __m256i) -> __m256i {
@@ -87,7 +91,7 @@ pub(super) fn average_bytes(a: __m256i, b: __m256i) -> __m256i {
     found
 }
 
-/// Not the intrinsic: of several sums the compiler makes multiplications, for which it widens the bytes.
+/// As assembly: LLVM turns several of the intrinsics into multiplications of widened bytes.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn twice_bytes(a: __m256i) -> __m256i {
@@ -107,15 +111,16 @@ pub(super) fn twice_bytes(a: __m256i) -> __m256i {
 macro_rules! byte_operations {
     () => {
         const WIDE: bool = true;
-    type Bytes = __m256i;
+        type Bytes = __m256i;
         type Words = __m256i;
         type Ints = __m256i;
         type Sums = __m256;
 
         #[inline(always)]
-        fn read_ahead<T>(self, from: &[T], bytes: usize) {
+        fn prefetch<T>(self, from: &[T], bytes: usize) {
             let line = from.as_ptr().cast::<i8>().wrapping_add(bytes);
-            // SAFETY: the instruction may be given any address: it never faults, and changes nothing but the cache.
+            // SAFETY: the instruction accepts any address: it never faults and changes only the
+            // cache.
             unsafe { _mm_prefetch::<_MM_HINT_T1>(line) }
         }
 
@@ -131,13 +136,16 @@ macro_rules! byte_operations {
             }
             fn bytes_from_u64(parts: [u64; 4]) -> __m256i {
                 let [a, b, c, d] = parts;
-                let (low, high) = ((a.cast_signed(), b.cast_signed()), (c.cast_signed(), d.cast_signed()));
-                _mm256_set_epi64x(high.1, high.0, low.1, low.0)
+                let (a, b) = (a.cast_signed(), b.cast_signed());
+                let (c, d) = (c.cast_signed(), d.cast_signed());
+                _mm256_set_epi64x(d, c, b, a)
             }
             fn bytes_from_u32(parts: [u32; 8]) -> __m256i {
                 let [a, b, c, d, e, f, g, h] = parts;
-                let (a, b, c, d) = (a.cast_signed(), b.cast_signed(), c.cast_signed(), d.cast_signed());
-                let (e, f, g, h) = (e.cast_signed(), f.cast_signed(), g.cast_signed(), h.cast_signed());
+                let (a, b) = (a.cast_signed(), b.cast_signed());
+                let (c, d) = (c.cast_signed(), d.cast_signed());
+                let (e, f) = (e.cast_signed(), f.cast_signed());
+                let (g, h) = (g.cast_signed(), h.cast_signed());
                 _mm256_set_epi32(h, g, f, e, d, c, b, a)
             }
             fn splat_byte(byte: u8) -> __m256i {
@@ -222,7 +230,9 @@ macro_rules! byte_operations {
             fn ints(bytes: u64) -> __m256i {
                 _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(bytes.cast_signed()))
             }
-            fn add_multiplied(sum: __m256i, ints: __m256i, factors: __m256i, index: usize) -> __m256i {
+            fn add_multiplied(
+                sum: __m256i, ints: __m256i, factors: __m256i, index: usize
+            ) -> __m256i {
                 let factor = pick_numbers(factors, _mm256_set1_epi32((index & 7) as i32));
                 _mm256_add_epi32(sum, _mm256_mullo_epi32(ints, factor))
             }
@@ -237,7 +247,8 @@ macro_rules! byte_operations {
                 _mm256_fmadd_ps(_mm256_cvtepi32_ps(ints), scales, sums)
             }
             fn total(sums: __m256) -> f32 {
-                let four = _mm_add_ps(_mm256_castps256_ps128(sums), _mm256_extractf128_ps::<1>(sums));
+                let high = _mm256_extractf128_ps::<1>(sums);
+                let four = _mm_add_ps(_mm256_castps256_ps128(sums), high);
                 let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
                 _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
             }
@@ -270,8 +281,10 @@ macro_rules! byte_operations {
                 let [a, b, c, d, e, f, g, h] = numbers;
                 let (a, b, c, d) = (a.to_bits(), b.to_bits(), c.to_bits(), d.to_bits());
                 let (e, f, g, h) = (e.to_bits(), f.to_bits(), g.to_bits(), h.to_bits());
-                let (a, b, c, d) = (a.cast_signed(), b.cast_signed(), c.cast_signed(), d.cast_signed());
-                let (e, f, g, h) = (e.cast_signed(), f.cast_signed(), g.cast_signed(), h.cast_signed());
+                let (a, b) = (a.cast_signed(), b.cast_signed());
+                let (c, d) = (c.cast_signed(), d.cast_signed());
+                let (e, f) = (e.cast_signed(), f.cast_signed());
+                let (g, h) = (g.cast_signed(), h.cast_signed());
                 _mm256_cvtph_ps(_mm_set_epi16(h, g, f, e, d, c, b, a))
             }
             fn load_sums(values: &[f32; 8]) -> __m256 {
@@ -290,7 +303,7 @@ macro_rules! byte_operations {
     };
 }
 
-/// The operations of [`Lanes`](super::lanes::Lanes) on shorter vectors.
+/// The operations of [`Lanes`](super::lanes::Lanes) on registers of 32 bytes.
 macro_rules! lane_stores {
     () => {
         operations! {

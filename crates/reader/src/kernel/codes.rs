@@ -1,24 +1,24 @@
-//! What the files of several types need to bring codes into vectors.
+//! Helpers that several types share for unpacking codes and scales.
 
 use granule_format::block::codebook::iq1;
 
-use crate::isa::Vectors;
+use crate::isa::Simd;
 
-/// How the bytes that a kernel makes of codes are multiplied with activations.
+/// How the unpacked bytes of codes stand for values.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Codes {
+pub(crate) enum CodeRange {
     /// The codes are the values, 0 to 127.
     Unsigned,
     /// The codes are the values, with a sign.
     Signed,
-    /// The codes are the values raised by this much, 0 to 127: dot products take the difference off at the end.
+    /// The codes are the values plus this number, 0 to 127: dot products subtract it at the end.
     Raised(u8),
 }
 
-impl Codes {
-    /// The bytes as signed values.
+impl CodeRange {
+    /// Converts the bytes to signed values.
     #[inline(always)]
-    pub(crate) fn values<V: Vectors>(self, v: V, codes: V::Bytes) -> V::Bytes {
+    pub(crate) fn values<V: Simd>(self, v: V, codes: V::Bytes) -> V::Bytes {
         match self {
             Self::Raised(by) => v.sub_bytes(codes, v.splat_byte(by)),
             _ => codes,
@@ -26,7 +26,7 @@ impl Codes {
     }
 }
 
-/// A table of what a `const` function makes of every byte.
+/// The table of a `const` function for every byte.
 macro_rules! every_byte {
     ($function:path) => {{
         let mut table = [0.0; 256];
@@ -40,7 +40,7 @@ macro_rules! every_byte {
 }
 pub(super) use every_byte;
 
-/// Call `f` with 0 to 7, written out so that what depends on the number is constant.
+/// Calls `f` with 0 to 7, unrolled so that what depends on the number is constant.
 #[inline(always)]
 pub(crate) fn eight(mut f: impl FnMut(usize)) {
     f(0);
@@ -53,7 +53,7 @@ pub(crate) fn eight(mut f: impl FnMut(usize)) {
     f(7);
 }
 
-/// Call `f` with 0 to 15, written out likewise.
+/// Calls `f` with 0 to 15, unrolled likewise.
 #[inline(always)]
 pub(crate) fn sixteen(mut f: impl FnMut(usize)) {
     f(0);
@@ -74,28 +74,21 @@ pub(crate) fn sixteen(mut f: impl FnMut(usize)) {
     f(15);
 }
 
-/// What `f` gives for 0 to 3. Unlike `array::map` always inlined, as everything between kernels and operations has
-/// to be.
+/// The results of `f` for 0 to 3. Always inlined, unlike `array::map`.
 #[inline(always)]
 pub(crate) fn four<T>(f: impl Fn(usize) -> T) -> [T; 4] {
     [f(0), f(1), f(2), f(3)]
 }
 
-/// What `f` gives for 0 to 7.
+/// The results of `f` for 0 to 7.
 #[inline(always)]
 pub(crate) fn eight_of<T>(f: impl Fn(usize) -> T) -> [T; 8] {
     [f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)]
 }
 
-/// The bits that `mask` selects of bytes whose bit `from` is to become bit `to`.
+/// Moves bit `from` of every byte to bit `to`, and keeps the bits of `mask`.
 #[inline(always)]
-pub(crate) fn bits<V: Vectors>(
-    v: V,
-    bytes: V::Bytes,
-    from: usize,
-    to: usize,
-    mask: u8,
-) -> V::Bytes {
+pub(crate) fn bits<V: Simd>(v: V, bytes: V::Bytes, from: usize, to: usize, mask: u8) -> V::Bytes {
     let moved = if from > to {
         v.shift_right(bytes, (from - to) as u32)
     } else if from < to {
@@ -106,20 +99,16 @@ pub(crate) fn bits<V: Vectors>(
     v.and(moved, v.splat_byte(mask))
 }
 
-/// The low nibbles of twice 16 bytes, and the high ones.
+/// The low nibbles of two times 16 bytes, then the high nibbles.
 #[inline(always)]
-pub(crate) fn nibbles_of_two<V: Vectors>(
-    v: V,
-    first: &[u8; 16],
-    second: &[u8; 16],
-) -> [V::Bytes; 2] {
+pub(crate) fn nibbles_of_two<V: Simd>(v: V, first: &[u8; 16], second: &[u8; 16]) -> [V::Bytes; 2] {
     let bytes = v.load_two(first, second);
     [v.and(bytes, v.splat_byte(15)), v.and(v.shift_right(bytes, 4), v.splat_byte(15))]
 }
 
-/// The entries of a table for the low nibbles of twice 16 bytes, and for the high ones.
+/// The entries of a table for the low nibbles of two times 16 bytes, then for the high nibbles.
 #[inline(always)]
-pub(crate) fn lookup_nibbles_of_two<V: Vectors>(
+pub(crate) fn lookup_nibbles_of_two<V: Simd>(
     v: V,
     table: &[i8; 16],
     first: &[u8; 16],
@@ -129,25 +118,25 @@ pub(crate) fn lookup_nibbles_of_two<V: Vectors>(
     [v.lookup_low(table, bytes), v.lookup_low(table, v.shift_right(bytes, 4))]
 }
 
-/// Part `index` of an array, as an array.
+/// The `N` values from `N * index` on.
 #[inline(always)]
-pub(crate) fn part<T, const N: usize>(values: &[T], index: usize) -> &[T; N] {
+pub(crate) fn nth_chunk<T, const N: usize>(values: &[T], index: usize) -> &[T; N] {
     &values.as_chunks().0[index]
 }
 
-/// Four bytes as a number, the first lowest.
+/// Four bytes from `4 * index` on as a little-endian number.
 #[inline(always)]
 pub(crate) fn word(bytes: &[u8], index: usize) -> u32 {
-    u32::from_le_bytes(*part(bytes, index))
+    u32::from_le_bytes(*nth_chunk(bytes, index))
 }
 
-/// Eight bytes as a number, the first lowest.
+/// Eight bytes from `8 * index` on as a little-endian number.
 #[inline(always)]
 pub(crate) fn double_word(bytes: &[u8], index: usize) -> u64 {
-    u64::from_le_bytes(*part(bytes, index))
+    u64::from_le_bytes(*nth_chunk(bytes, index))
 }
 
-/// Eight nibbles, the lowest first, as bytes of a number.
+/// Spreads eight nibbles to the bytes of a number, the lowest first.
 #[inline(always)]
 pub(crate) fn spread_nibbles(nibbles: u32) -> u64 {
     let mut bytes = u64::from(nibbles);
@@ -156,28 +145,28 @@ pub(crate) fn spread_nibbles(nibbles: u32) -> u64 {
     (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f
 }
 
-/// Eight pairs of bits, the lowest first, as bytes of a number.
+/// Spreads eight pairs of bits to the bytes of a number, the lowest first.
 #[inline(always)]
 pub(crate) fn spread_pairs(pairs: u16) -> u64 {
     let bytes = spread_nibbles_of_16(u64::from(pairs));
     (bytes | bytes << 6) & 0x0303_0303_0303_0303
 }
 
-/// Four nibbles, the lowest first, in every second byte.
+/// Spreads four nibbles to every second byte of a number, the lowest first.
 #[inline(always)]
 fn spread_nibbles_of_16(nibbles: u64) -> u64 {
     let bytes = (nibbles | nibbles << 24) & 0x0000_00ff_0000_00ff;
     (bytes | bytes << 12) & 0x000f_000f_000f_000f
 }
 
-/// Eight numbers from 0 to 63 in the bytes of a number, each lowered by 32.
+/// Subtracts 32 from each byte of a number; bytes are 0 to 63.
 #[inline(always)]
 pub(crate) fn lower_by_32(bytes: u64) -> u64 {
     // no byte borrows from the next while its top bit is set
     ((bytes | 0x8080_8080_8080_8080) - 0x2020_2020_2020_2020) ^ 0x8080_8080_8080_8080
 }
 
-/// The eight scales and the eight minimums of Q4_K and Q5_K, see [`granule_format::block::scales`].
+/// The eight sub-scales and the eight sub-minimums of Q4_K and Q5_K, a byte each.
 #[inline(always)]
 pub(crate) fn scales_and_mins(bytes: &[u8; 12]) -> (u64, u64) {
     let (scales, mins, both) = (word(bytes, 0), word(bytes, 1), word(bytes, 2));
@@ -189,9 +178,9 @@ pub(crate) fn scales_and_mins(bytes: &[u8; 12]) -> (u64, u64) {
     )
 }
 
-/// IQ1's groups of 8 values, times 8, so that they are integers when shifted by an eighth.
+/// Four entries of IQ1's codebook, times 8: so they stay integers when an eighth is added.
 #[inline(always)]
-pub(crate) fn eightfold<V: Vectors>(v: V, indices: [usize; 4]) -> V::Bytes {
+pub(crate) fn eightfold<V: Simd>(v: V, indices: [usize; 4]) -> V::Bytes {
     v.bytes_from_u64(four(
         #[inline(always)]
         |i| EIGHTFOLD[indices[i] & 2047],

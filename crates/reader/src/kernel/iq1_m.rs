@@ -5,20 +5,23 @@ use std::hint::black_box;
 use granule_format::block::types::IQ1_M;
 use granule_format::num::F16;
 
-use super::codes::{Codes, eight_of, eightfold, four};
+use super::Kernel;
+use super::codes::{CodeRange, eight_of, eightfold, four};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, IQ1_M);
+impl Kernel for IQ1_M {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::signed(&[1, 7, 9]));
+}
 
 impl SuperBlock for IQ1_M {
     const FINE: bool = true;
-    const CODES: Codes = Codes::Signed;
-    const PACKING: Option<Packing> = Some(Packing::signed(&[1, 7, 9]));
+    const CODES: CodeRange = CodeRange::Signed;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let words = four(
             #[inline(always)]
             |i| self.scales[i].get(),
@@ -40,8 +43,8 @@ impl SuperBlock for IQ1_M {
     }
 
     #[inline(always)]
-    fn all_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
-        // bits of the values that are shifted down; for the whole block at once, of which the compiler makes vectors
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        // a bit for each value that is shifted down: for the whole block at once, which vectorizes
         let mut down = Aligned([0; 8]);
         for (i, down) in down.0.iter_mut().enumerate() {
             // the top bits of four nibbles, in bytes
@@ -49,7 +52,7 @@ impl SuperBlock for IQ1_M {
             let bits = (nibbles >> 3 | nibbles << 1) & 0x0101_0101;
             *down = (bits << 8).wrapping_sub(bits);
         }
-        // in memory, out of which taking them one by one is less work than out of a vector
+        // one by one they are cheaper to load than to extract from a register
         let Aligned(down) = black_box(&down);
         eight_of(
             #[inline(always)]
@@ -69,6 +72,6 @@ impl SuperBlock for IQ1_M {
     }
 }
 
-/// In one line of the cache: what is written to two at once can only be read again when it has got there.
+/// In one cache line: a store that straddles two lines cannot be forwarded to the next load.
 #[repr(align(32))]
 struct Aligned([u32; 8]);

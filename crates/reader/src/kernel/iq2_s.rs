@@ -3,21 +3,24 @@
 use granule_format::block::codebook::iq2_s::{GRID, LEVELS};
 use granule_format::block::types::IQ2_S;
 
-use super::codes::{Codes, eight_of, spread_nibbles, word};
+use super::Kernel;
+use super::codes::{CodeRange, eight_of, spread_nibbles, word};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Magnitudes, Scales, SuperBlock, SuperBlocks, with_signs};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, IQ2_S);
+impl Kernel for IQ2_S {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::signed(&LEVELS));
+}
 
 impl SuperBlock for IQ2_S {
     const FINE: bool = true;
     const SIGNS: bool = true;
-    const CODES: Codes = Codes::Signed;
-    const PACKING: Option<Packing> = Some(Packing::signed(&LEVELS));
+    const CODES: CodeRange = CodeRange::Signed;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let nibbles =
             |half: usize| 2 * spread_nibbles(word(&self.sub_scales, half)) + 0x0101_0101_0101_0101;
         let sub_scales = [nibbles(0), nibbles(1)];
@@ -25,7 +28,12 @@ impl SuperBlock for IQ2_S {
     }
 
     #[inline(always)]
-    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        with_signs(v, self.magnitudes(v))
+    }
+
+    #[inline(always)]
+    fn magnitudes<V: Simd>(&self, v: V) -> Magnitudes<V> {
         let magnitudes = eight_of(
             #[inline(always)]
             |group| {

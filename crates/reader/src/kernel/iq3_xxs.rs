@@ -3,21 +3,24 @@
 use granule_format::block::codebook::iq3_xxs::{GRID, LEVELS};
 use granule_format::block::types::IQ3_XXS;
 
-use super::codes::{Codes, eight_of};
+use super::Kernel;
+use super::codes::{CodeRange, eight_of};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::{Fours, Vectors};
+use super::super_block::{Magnitudes, Scales, SuperBlock, SuperBlocks, with_signs};
+use crate::isa::{Fours, Simd};
 
-super_block::kernel!(super_block, IQ3_XXS);
+impl Kernel for IQ3_XXS {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::signed(&LEVELS));
+}
 
 impl SuperBlock for IQ3_XXS {
     const FINE: bool = false;
     const SIGNS: bool = true;
-    const CODES: Codes = Codes::Signed;
-    const PACKING: Option<Packing> = Some(Packing::signed(&LEVELS));
+    const CODES: CodeRange = CodeRange::Signed;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let mut sub_scales = 0;
         for (i, word) in self.signs_and_scales.iter().enumerate() {
             sub_scales |= u64::from(word.get() >> 28) << (8 * i);
@@ -27,7 +30,12 @@ impl SuperBlock for IQ3_XXS {
     }
 
     #[inline(always)]
-    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        with_signs(v, self.magnitudes(v))
+    }
+
+    #[inline(always)]
+    fn magnitudes<V: Simd>(&self, v: V) -> Magnitudes<V> {
         let signs = eight_of(
             #[inline(always)]
             |i| self.signs_and_scales[i].get(),

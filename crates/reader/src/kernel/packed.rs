@@ -1,42 +1,43 @@
-//! Products with weights that were packed for them: sixteen rows side by side, see [`packing`](super::packing).
+//! Products with packed weights: sixteen rows side by side. [`packing`](super::packing) has the
+//! order of the codes.
 
 use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
 
-use super::Kernel;
 use super::codes::eight;
-use super::packing::{Codes, Line, Packing};
+use super::packing::{CodeLine, PackedCodes, Packing};
 use super::panel::{Panel, ROWS, multiply_panels};
+use super::{Family, Kernel};
 use crate::activations::{Activations, Vector};
-use crate::isa::{Isa, LaneWork, Lanes};
+use crate::isa::{Isa, Lanes, WithLanes};
 use crate::strip::COLUMNS;
 
-/// Packed weights: each field has what panels of sixteen rows need of it, one panel after another.
+/// Packed weights. Each field holds one kind of data of all panels, panel after panel.
 #[derive(Debug, Default)]
 pub(crate) struct Packed {
-    /// How many a panel has of each field.
+    /// Number of items that one panel has in each field.
     lengths: [usize; 8],
     /// Codes of groups, and the fifth bits of them.
-    pub(super) codes: Vec<Line>,
+    pub(super) codes: Vec<CodeLine>,
     pub(super) fifths: Vec<[u64; 8]>,
-    /// Super-blocks: the sub-scales of each sub-block, the sub-minimums of each two.
+    /// Super-blocks: the sub-scales of each sub-block, the sub-minimums of each two sub-blocks.
     pub(super) sub_scales: Vec<[i8; ROWS]>,
     pub(super) sub_mins: Vec<[[i8; 2]; ROWS]>,
-    /// Scales and minimums in single precision, and in half precision with the lower byte first.
+    /// Scales and minimums, in single precision or in half precision (little-endian).
     pub(super) scales: Vec<Singles>,
     pub(super) mins: Vec<Singles>,
     pub(super) half_scales: Vec<[[u8; 2]; ROWS]>,
     pub(super) half_mins: Vec<[[u8; 2]; ROWS]>,
 }
 
-/// A number for each of sixteen rows.
+/// One number for each of sixteen rows.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 pub(super) struct Singles(pub(super) [f32; ROWS]);
 
 /// One panel of [`Packed`].
 pub(crate) struct PackedPanel<'a> {
-    pub(super) codes: &'a [Line],
+    pub(super) codes: &'a [CodeLine],
     pub(super) fifths: &'a [[u64; 8]],
     pub(super) sub_scales: &'a [[i8; ROWS]],
     pub(super) sub_mins: &'a [[[i8; 2]; ROWS]],
@@ -47,7 +48,7 @@ pub(crate) struct PackedPanel<'a> {
 }
 
 impl Packed {
-    /// Bytes of memory.
+    /// Bytes of memory that the data occupies.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&self.codes[..])
             + size_of_val(&self.fifths[..])
@@ -89,22 +90,23 @@ impl Packed {
     }
 }
 
-/// Whether products with this type gain by packing, on this instruction set.
+/// Whether products with this type gain by packing on this instruction set.
 pub(crate) fn packs(isa: Isa, ty: BlockType) -> bool {
     isa.has_lanes() && with_block!(ty, B => <B as Kernel>::PACKING.is_some())
 }
 
-/// Pack whole rows of some type that [`packs`].
+/// Packs whole rows of a type that [`packs`].
 pub(crate) fn pack(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize) -> Packed {
     let mut packed = Packed::default();
     with_block!(ty, B => {
         let row_blocks = columns / B::LEN;
-        isa.lanes(Pack { blocks: blocks_of::<B>(blocks), row_blocks, packed: &mut packed });
+        isa.with_lanes(Pack { blocks: blocks_of::<B>(blocks), row_blocks, packed: &mut packed });
     });
     packed
 }
 
-/// The dot products of packed rows with every vector, in the order that [`by_panels`](super::by_panels) tells.
+/// Computes the dot products of packed rows with every vector, in the order that
+/// [`by_panels`](super::by_panels) tells.
 pub(crate) fn dot_packed(
     isa: Isa,
     ty: BlockType,
@@ -113,7 +115,7 @@ pub(crate) fn dot_packed(
     out: &mut [f32],
 ) {
     with_block!(ty, B => {
-        isa.lanes(Products::<B> { packed, activations, out, ty: std::marker::PhantomData });
+        isa.with_lanes(Products::<B> { packed, activations, out, ty: std::marker::PhantomData });
     });
 }
 
@@ -123,21 +125,22 @@ struct Pack<'a, B> {
     packed: &'a mut Packed,
 }
 
-impl<B: Kernel> LaneWork for Pack<'_, B> {
+impl<B: Kernel> WithLanes for Pack<'_, B> {
     #[inline(always)]
     fn run<V: Lanes>(self, v: V) {
-        let Some(packing) = B::PACKING else { return };
+        let Some(packing) = B::PACKING else { unreachable!("only types that pack are packed") };
         let Self { blocks, row_blocks, packed } = self;
+        const { assert!(B::PACKING.is_none() || B::LEN % 32 == 0, "whole groups") };
         let groups = row_blocks * B::LEN / 32;
         let mut panel = Panel::EMPTY;
         for rows in blocks.chunks(ROWS * row_blocks) {
-            for index in 0..groups.div_ceil(COLUMNS / 32) {
-                B::fill_panel(v, rows, row_blocks, index, &mut panel);
+            for segment in 0..groups.div_ceil(COLUMNS / 32) {
+                B::Family::fill_panel(v, rows, row_blocks, segment, &mut panel);
                 let codes = panel.codes.as_flattened().as_chunks::<8>().0;
-                for group in &codes[..8.min(groups - 8 * index)] {
+                for group in &codes[..8.min(groups - 8 * segment)] {
                     packing.pack(group, &mut packed.codes, &mut packed.fifths);
                 }
-                B::pack_scales(v, rows, row_blocks, index, packed);
+                B::Family::pack_scales(v, rows, row_blocks, segment, packed);
             }
             if packed.lengths == [0; 8] {
                 packed.lengths = packed.all_lengths();
@@ -146,13 +149,13 @@ impl<B: Kernel> LaneWork for Pack<'_, B> {
     }
 }
 
-/// One vector, and what is the same for all rows that are multiplied with it.
+/// One vector, with what all rows need of it computed once.
 #[derive(Clone, Copy)]
 pub(crate) struct Prepared<'a> {
     pub(super) vector: Vector<'a>,
-    /// What products of each two times 16 codes gain where weights are raised.
+    /// The correction for raised weights, for each half of a group.
     pub(super) offsets: &'a [[i32; 2]],
-    /// The sums of each 32 codes, two in a number.
+    /// The sums of 32 codes, two in a number.
     pub(super) wide_sums: &'a [[u32; 4]],
 }
 
@@ -163,24 +166,27 @@ struct Products<'a, B> {
     ty: std::marker::PhantomData<B>,
 }
 
-impl<B: Kernel> LaneWork for Products<'_, B> {
+impl<B: Kernel> WithLanes for Products<'_, B> {
     #[inline(always)]
     fn run<V: Lanes>(self, v: V) {
         let Self { packed, activations, out, .. } = self;
         let count = activations.count();
+        let Some(packing) = B::PACKING else { unreachable!("only types that pack are packed") };
         if activations.is_batch() {
             multiply_panels::<B, V>(
                 v,
                 activations,
                 out,
                 #[inline(always)]
-                |index, part, panel| B::unpack_panel(v, &packed.panel(index), part, panel),
+                |index, segment, panel| {
+                    B::Family::unpack_panel(v, &packing, &packed.panel(index), segment, panel);
+                },
             );
             return;
         }
         for number in 0..count {
             let vector = activations.vector(number);
-            let raised_by = B::PACKING.map_or(0, |packing| packing.raised_by::<V>());
+            let raised_by = packing.raised_by::<V>();
             let offsets: Vec<i32> =
                 vector.sums.iter().map(|sum| raised_by * i32::from(*sum)).collect();
             let wide_sums: Vec<u32> =
@@ -192,7 +198,8 @@ impl<B: Kernel> LaneWork for Products<'_, B> {
             };
             for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
                 let mut sums = [0.0; ROWS];
-                v.store(B::dot_packed(v, &packed.panel(index), prepared), &mut sums);
+                let dots = B::Family::dot_packed(v, &packing, &packed.panel(index), prepared);
+                v.store(dots, &mut sums);
                 for (out, sum) in out.chunks_exact_mut(count).zip(sums) {
                     out[number] = sum;
                 }
@@ -201,20 +208,20 @@ impl<B: Kernel> LaneWork for Products<'_, B> {
     }
 }
 
-/// Unpack the codes of 256 columns, or of those that are left, for a batch.
+/// Unpacks the codes of one segment for a batch.
 #[inline(always)]
 pub(super) fn unpack_codes<V: Lanes>(
     v: V,
     packing: &Packing,
     packed: &PackedPanel<'_>,
-    index: usize,
+    segment: usize,
     panel: &mut Panel,
 ) {
-    let lines = packed.codes.chunks_exact(packing.lines()).skip(8 * index);
+    let lines = packed.codes.chunks_exact(packing.lines()).skip(8 * segment);
     let groups = panel.codes.as_flattened_mut().as_chunks_mut::<8>().0.iter_mut();
-    for (part, (lines, out)) in lines.zip(groups).enumerate() {
-        let fifths = if packing.fifths() { &packed.fifths[8 * index + part] } else { &[0; 8] };
-        let weights = packing.unpack(v, Codes { lines, fifths }, false);
+    for (group, (lines, out)) in lines.zip(groups).enumerate() {
+        let fifths = if packing.fifths() { &packed.fifths[8 * segment + group] } else { &[0; 8] };
+        let weights = packing.unpack(v, PackedCodes { lines, fifths }, false);
         eight(
             #[inline(always)]
             |i| v.store_lanes(weights[i], &mut out[i]),
@@ -222,7 +229,7 @@ pub(super) fn unpack_codes<V: Lanes>(
     }
 }
 
-/// Two words as one number, the first lower.
+/// Two words as one number, the first in the lower half.
 #[inline(always)]
 pub(super) fn pair(low: i16, high: i16) -> u32 {
     u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16

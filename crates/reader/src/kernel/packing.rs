@@ -1,29 +1,42 @@
-//! Codes of packed weights: few bits for each, in the order in which panels of sixteen rows are multiplied.
+//! The codes of packed weights: the turned lines of a panel with 2 to 8 bits a code.
 //!
-//! A group is 32 columns of sixteen rows: eight lines of four codes of each row. Packed, a line of 64 bytes holds the
-//! codes of as many lines as fit, the first in the lowest bits.
+//! A group of a panel is 32 columns of sixteen rows: eight lines, each with four codes of each row.
+//! Unpacked, a code is a byte. Packed, one line of 64 bytes holds the codes of several, those of
+//! the first in the lowest bits:
+//!
+//! ```text
+//! unpacked, 8 lines of 8-bit codes      packed to 4 bits, 4 lines
+//! line 0  [row 0: c0  c1  c2  c3 ]...   line 0  low nibbles: line 0, high nibbles: line 4
+//! line 1  [row 0: c4  c5  c6  c7 ]...   line 1  low nibbles: line 1, high nibbles: line 5
+//!   :                                     :
+//! line 7  [row 0: c28 c29 c30 c31]...   line 3  low nibbles: line 3, high nibbles: line 7
+//! ```
+//!
+//! That is the order for consecutive values, which are multiplied where they lie. Levels of a
+//! codebook are looked up first, so their lines are packed in their order.
 
 use super::codes::eight_of;
 use crate::isa::Lanes;
 
-/// 64 bytes that do not lie across two lines of the cache.
+/// 64 bytes in one cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
-pub(crate) struct Line(pub(crate) [u8; 64]);
+pub(crate) struct CodeLine(pub(crate) [u8; 64]);
 
 /// How the codes of a type are packed.
 #[derive(Clone, Copy)]
 pub(crate) struct Packing {
     /// Bits of a code: 2, 4, 5, 6 or 8.
     bits: u32,
-    /// The values of the codes raised by 128, in order; repeated, or if they are consecutive, going on.
+    /// The values of the codes raised by 128, in ascending order: repeated every 16, or
+    /// consecutive.
     levels: [u8; 64],
-    /// The same, not raised.
+    /// The same values, not raised.
     signed_levels: [u8; 64],
     consecutive: bool,
 }
 
-/// What stands for codes that are multiplied themselves.
+/// The levels of codes that are multiplied themselves: 0 to 63.
 static NUMBERS: [u8; 64] = {
     let mut numbers = [0; 64];
     let mut index = 0;
@@ -34,11 +47,11 @@ static NUMBERS: [u8; 64] = {
     numbers
 };
 
-/// Where the codes of a group lie.
+/// The packed codes of a group.
 #[derive(Clone, Copy)]
-pub(super) struct Codes<'a> {
-    pub(super) lines: &'a [Line],
-    /// The fifth bits of the eight lines, if codes have 5.
+pub(super) struct PackedCodes<'a> {
+    pub(super) lines: &'a [CodeLine],
+    /// The fifth bits of the eight lines, if codes have 5 bits.
     pub(super) fifths: &'a [u64; 8],
 }
 
@@ -53,7 +66,7 @@ impl Packing {
         let mut levels = [0; 16];
         let mut index = 0;
         while index < 8 {
-            // those that are missing are the last once more
+            // repeat the last where there are fewer than eight
             let last = if index < magnitudes.len() { index } else { magnitudes.len() - 1 };
             levels[index] = magnitudes[last].cast_signed();
             levels[15 - index] = -levels[index];
@@ -83,7 +96,7 @@ impl Packing {
         Self { bits, levels, signed_levels, consecutive }
     }
 
-    /// Lines of a group, without fifth bits.
+    /// Lines of a group, not counting fifth bits.
     pub(crate) const fn lines(&self) -> usize {
         match self.bits {
             2 => 2,
@@ -93,17 +106,17 @@ impl Packing {
         }
     }
 
-    /// Whether fifth bits are kept apart.
+    /// Whether codes have a fifth bit, which is stored separately.
     pub(crate) const fn fifths(&self) -> bool {
         self.bits == 5
     }
 
-    /// Append a group of values raised by 128.
+    /// Appends a group of values raised by 128.
     #[inline(always)]
     pub(super) fn pack(
         &self,
         group: &[[u8; 64]; 8],
-        lines: &mut Vec<Line>,
+        lines: &mut Vec<CodeLine>,
         fifths: &mut Vec<[u64; 8]>,
     ) {
         let codes = eight_of(
@@ -112,7 +125,7 @@ impl Packing {
         );
         match self.bits {
             2 => lines.extend(self.join::<2>(&codes, 0)),
-            8 => lines.extend(codes.map(Line)),
+            8 => lines.extend(codes.map(CodeLine)),
             _ => lines.extend(self.join::<4>(&codes, 0)),
         }
         if self.bits == 6 {
@@ -126,10 +139,10 @@ impl Packing {
         }
     }
 
-    /// `WIDTH` bits of all codes, from bit `from` on, in as many lines.
+    /// Packs `WIDTH` bits of all codes, from bit `from` on, into `WIDTH` lines.
     #[inline(always)]
-    fn join<const WIDTH: usize>(&self, codes: &[[u8; 64]; 8], from: u32) -> [Line; WIDTH] {
-        let mut lines = [Line([0; 64]); WIDTH];
+    fn join<const WIDTH: usize>(&self, codes: &[[u8; 64]; 8], from: u32) -> [CodeLine; WIDTH] {
+        let mut lines = [CodeLine([0; 64]); WIDTH];
         for (i, codes) in codes.iter().enumerate() {
             let (line, shift) = self.place(WIDTH, i);
             for (packed, code) in lines[line].0.iter_mut().zip(codes) {
@@ -139,11 +152,11 @@ impl Packing {
         lines
     }
 
-    /// The line of codes `i` of which `width` bits are kept, and their lowest bit.
+    /// The packed line of unpacked line `i` at `width` bits a code, and the lowest of these bits.
     #[inline(always)]
     const fn place(&self, width: usize, i: usize) -> (usize, u32) {
         let (line, part) = if self.in_place() {
-            // those of the same columns in the same bits, so that their sums can be added
+            // the same columns in the same bits, so that their sums can be added
             (i % width, i / width)
         } else {
             (i * width / 8, i % (8 / width))
@@ -169,15 +182,20 @@ impl Packing {
         codes
     }
 
-    /// The values of a group, see [`Lanes`]; or the codes of consecutive ones.
+    /// Unpacks a group: to values as [`Lanes`] has them, or to codes.
     #[inline(always)]
-    pub(super) fn unpack<V: Lanes>(&self, v: V, codes: Codes<'_>, as_codes: bool) -> [V::Wide; 8] {
+    pub(super) fn unpack<V: Lanes>(
+        &self,
+        v: V,
+        codes: PackedCodes<'_>,
+        as_codes: bool,
+    ) -> [V::Wide; 8] {
         let levels = v.load_lanes(match (as_codes, V::ALL_UNSIGNED) {
             (true, _) => &NUMBERS,
             (false, true) => &self.levels,
             (false, false) => &self.signed_levels,
         });
-        let Codes { lines, fifths } = codes;
+        let PackedCodes { lines, fifths } = codes;
         eight_of(
             #[inline(always)]
             |i| {
@@ -190,7 +208,7 @@ impl Packing {
                     5 => v.look_up_fives(levels, self.bits_of(v, lines, 4, i), fifths[i]),
                     6 => {
                         let (index, shift) = self.place(2, i);
-                        // to bits 4 and 5 of each byte
+                        // move the upper two bits to bits 4 and 5 of each byte
                         let high = v.rotate_lanes(line(v, lines, 4 + index), (28 + shift) % 32);
                         v.look_up_sixes(levels, self.bits_of(v, lines, 4, i), high)
                     }
@@ -200,14 +218,15 @@ impl Packing {
         )
     }
 
-    /// The line with `width` bits of codes `i`, moved so that these are the lowest.
+    /// The packed line of unpacked line `i`, rotated so that its codes are in the lowest bits.
     #[inline(always)]
-    fn bits_of<V: Lanes>(&self, v: V, lines: &[Line], width: usize, i: usize) -> V::Wide {
+    fn bits_of<V: Lanes>(&self, v: V, lines: &[CodeLine], width: usize, i: usize) -> V::Wide {
         let (index, shift) = self.place(width, i);
         v.rotate_lanes(line(v, lines, index), shift)
     }
 
-    /// What products of one vector gain for each unit of a sum of activations: minus what the codes in them are raised by.
+    /// The correction of a product with one vector for each unit of the sum of activations: minus
+    /// what the multiplied bytes are raised by.
     pub(super) const fn raised_by<V: Lanes>(&self) -> i32 {
         match (self.multiplied_as_codes(), V::ALL_UNSIGNED) {
             (true, _) => self.levels[0] as i32 - 128,
@@ -216,12 +235,12 @@ impl Packing {
         }
     }
 
-    /// Whether products with one vector are of codes, not of values.
+    /// Whether products with one vector multiply codes rather than values.
     const fn multiplied_as_codes(&self) -> bool {
         self.consecutive && self.bits < 8
     }
 
-    /// Whether codes are multiplied where they lie in their bytes, if all unsigned bytes can be multiplied.
+    /// Whether codes are multiplied where they lie in their bytes, given unsigned multiplication.
     const fn in_place(&self) -> bool {
         self.consecutive && self.bits <= 4
     }
@@ -231,13 +250,13 @@ impl Packing {
         self.consecutive && self.bits == 2
     }
 
-    /// The integer dot products of a group with 32 activations, those of the first sixteen columns and of the others, and
-    /// `offsets` for the sums of these.
+    /// Returns the integer dot products of a group with 32 activations, plus `offsets`: of the
+    /// first sixteen columns, and of the others.
     #[inline(always)]
     pub(super) fn dot<V: Lanes>(
         &self,
         v: V,
-        codes: Codes<'_>,
+        codes: PackedCodes<'_>,
         activations: &[[i8; 4]; 8],
         offsets: [i32; 2],
     ) -> [V::Wide; 2] {
@@ -302,17 +321,17 @@ impl Packing {
 }
 
 #[inline(always)]
-fn line<V: Lanes>(v: V, lines: &[Line], index: usize) -> V::Wide {
+fn line<V: Lanes>(v: V, lines: &[CodeLine], index: usize) -> V::Wide {
     v.load_lanes(&lines[index].0)
 }
 
-/// Four activations, the first lowest.
+/// Four activations as a little-endian number.
 #[inline(always)]
 fn number(activations: &[[i8; 4]; 8], index: usize) -> u32 {
     u32::from_le_bytes(activations[index].map(i8::cast_unsigned))
 }
 
-/// Levels in order, raised by 128 and repeated.
+/// Levels raised by 128, sorted, and repeated four times.
 const fn raised(levels: [i8; 16]) -> [u8; 64] {
     let mut raised = [0; 64];
     let mut index = 0;

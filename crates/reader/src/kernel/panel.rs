@@ -1,27 +1,28 @@
-//! Batches: blocks of sixteen rows are unpacked once, into the order in which one instruction multiplies four
-//! bytes of each of the rows, and then multiplied with all vectors.
+//! Products of a batch by panels: sixteen rows are unpacked once, turned so that one register holds
+//! four codes of each row, and multiplied with all vectors.
 
-use super::codes::{Codes, eight, eight_of};
+use super::codes::{CodeRange, eight, eight_of};
 use crate::activations::Activations;
-use crate::isa::{LaneWork, Lanes};
-use crate::kernel::Kernel;
-use crate::strip::{COLUMNS, StripPart, WIDTH};
+use crate::isa::{Lanes, WithLanes};
+use crate::kernel::{Family, Kernel};
+use crate::strip::{COLUMNS, StripSegment, WIDTH};
 
 /// Rows of a panel.
 pub(crate) const ROWS: usize = 16;
 
-/// 256 columns of sixteen rows. Missing columns have scales of zero, missing rows are copies of the last.
+/// One segment (256 columns) of sixteen rows. Missing columns have scales of zero; missing rows
+/// repeat the last.
 #[repr(align(64))]
 pub(crate) struct Panel {
-    /// Row by row: codes raised by 128, a scale and a minimum for each 32 or 16 of them.
+    /// Staged, row by row: codes raised by 128, and a scale and a minimum for each 32 or 16 codes.
     pub(super) staged: [[[u8; 64]; 4]; ROWS],
     pub(super) staged_scales: [[[u8; 64]; 1]; ROWS],
     pub(super) staged_mins: [[[u8; 64]; 1]; ROWS],
-    /// The same turned around: four codes of each row; the scales of all rows; their minimums.
+    /// Turned: lines of four codes of each row, the scales of all rows, their minimums.
     pub(super) codes: [[[u8; 64]; 16]; 4],
     pub(super) scales: [[u8; 64]; 16],
     pub(super) mins: [[u8; 64]; 16],
-    /// What the minimums of super-blocks, which are pairs of words, are multiplied with.
+    /// The factor of the minimums of super-blocks, which are pairs of words.
     pub(super) min: [f32; ROWS],
 }
 
@@ -48,7 +49,7 @@ impl Panel {
     }
 }
 
-/// The sums of sixteen rows with eight vectors.
+/// The sums of sixteen rows for eight vectors.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
 pub(crate) struct Sums(pub(super) [[f32; ROWS]; WIDTH]);
@@ -57,7 +58,7 @@ impl Sums {
     const ZERO: Self = Self([[0.0; ROWS]; WIDTH]);
 }
 
-/// The dot products of some rows with a batch, in the order of [`multiply_panels`], for [`Isa::lanes`](crate::isa::Isa::lanes).
+/// Computes the dot products of rows with a batch, in the order of [`multiply_panels`].
 pub(super) struct Panels<'a, B> {
     pub(super) blocks: &'a [B],
     pub(super) row_blocks: usize,
@@ -65,7 +66,7 @@ pub(super) struct Panels<'a, B> {
     pub(super) out: &'a mut [f32],
 }
 
-impl<B: Kernel> LaneWork for Panels<'_, B> {
+impl<B: Kernel> WithLanes for Panels<'_, B> {
     #[inline(always)]
     fn run<V: Lanes>(self, v: V) {
         let Self { blocks, row_blocks, activations, out } = self;
@@ -74,17 +75,17 @@ impl<B: Kernel> LaneWork for Panels<'_, B> {
             activations,
             out,
             #[inline(always)]
-            |index, part, panel| {
+            |index, segment, panel| {
                 let rows = &blocks[index * ROWS * row_blocks..];
                 let rows = &rows[..rows.len().min(ROWS * row_blocks)];
-                B::fill_panel(v, rows, row_blocks, part, panel);
+                B::Family::fill_panel(v, rows, row_blocks, segment, panel);
             },
         );
     }
 }
 
-/// The dot products of panels, of which `fill` brings 256 columns, with a batch: those of a panel together, a vector's
-/// together in them.
+/// Writes the dot products of panels with a batch: panel by panel, within a panel vector by vector.
+/// `fill` unpacks one segment of one panel.
 #[inline(always)]
 pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     v: V,
@@ -98,10 +99,10 @@ pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     let mut sums = vec![Sums::ZERO; strips.len()];
     for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
         sums.fill(Sums::ZERO);
-        for part in 0..activations.columns().div_ceil(COLUMNS) {
-            fill(index, part, &mut panel);
+        for segment in 0..activations.columns().div_ceil(COLUMNS) {
+            fill(index, segment, &mut panel);
             for (strip, sums) in strips.iter().zip(&mut sums) {
-                B::multiply_panel(v, &panel, &strip.parts[part], sums);
+                B::Family::multiply_panel(v, &panel, &strip.segments[segment], sums);
             }
         }
         let rows = out.len() / count;
@@ -111,7 +112,8 @@ pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     }
 }
 
-/// Copy a number for each row of a panel. Whole panels are copied without the call that a length which is not known takes.
+/// Copies one number for each row of a panel; for whole panels without the `memcpy` call that an
+/// unknown length needs.
 #[inline(always)]
 pub(crate) fn copy_rows(from: &[f32], to: &mut [f32]) {
     match (<&[f32; ROWS]>::try_from(from), <&mut [f32; ROWS]>::try_from(&mut *to)) {
@@ -120,24 +122,24 @@ pub(crate) fn copy_rows(from: &[f32], to: &mut [f32]) {
     }
 }
 
-/// Row `row` of a panel, or the last.
+/// Row `row` of a panel, or its last row.
 #[inline(always)]
 pub(super) fn row_of<B>(rows: &[B], row_blocks: usize, row: usize) -> &[B] {
     let last = rows.len() / row_blocks - 1;
     &rows[row.min(last) * row_blocks..][..row_blocks]
 }
 
-/// Write the codes of a row, raised by 128 in all.
+/// Stages the codes of a row, raised by 128.
 #[inline(always)]
 pub(super) fn stage<V: Lanes>(
     v: V,
     out: &mut [[u8; 64]; 4],
-    codes: Codes,
+    codes: CodeRange,
     group: impl Fn(usize) -> V::Bytes,
 ) {
     let out = out.as_flattened_mut().as_chunks_mut().0;
     let raised_by = match codes {
-        Codes::Raised(by) => by,
+        CodeRange::Raised(by) => by,
         _ => 0,
     };
     let more = v.splat_byte(128 - raised_by);
@@ -147,25 +149,25 @@ pub(super) fn stage<V: Lanes>(
     );
 }
 
-/// Call `f` with the integer dot products of each group of codes that share a scale.
+/// Calls `f` with the integer dot products of each run of codes that share a scale.
 #[inline(always)]
 pub(super) fn each_integers<V: Lanes>(
     v: V,
     fine: bool,
     panel: &Panel,
-    part: &StripPart,
+    strip: &StripSegment,
     mut f: impl FnMut(usize, [V::Wide; WIDTH]),
 ) {
     let codes = panel.codes.as_flattened().as_chunks::<8>().0;
-    for (group, (codes, vectors)) in codes.iter().zip(&part.codes).enumerate() {
-        let offsets = if fine { &part.offsets[2 * group] } else { &part.wide_offsets[group] };
+    for (group, (codes, vectors)) in codes.iter().zip(&strip.codes).enumerate() {
+        let offsets = if fine { &strip.offsets[2 * group] } else { &strip.wide_offsets[group] };
         let mut ints = offsets_of(v, offsets);
         eight(
             #[inline(always)]
             |four| {
                 if fine && four == 4 {
                     f(2 * group, ints);
-                    ints = offsets_of(v, &part.offsets[2 * group + 1]);
+                    ints = offsets_of(v, &strip.offsets[2 * group + 1]);
                 }
                 let weights = v.load_lanes(&codes[four]);
                 let vectors = &vectors[four];
@@ -179,7 +181,7 @@ pub(super) fn each_integers<V: Lanes>(
     }
 }
 
-/// What products gain as values are raised, if they are.
+/// The correction for raised values, if values are raised.
 #[inline(always)]
 fn offsets_of<V: Lanes>(v: V, numbers: &[i32; WIDTH]) -> [V::Wide; WIDTH] {
     eight_of(

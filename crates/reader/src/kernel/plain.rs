@@ -6,33 +6,37 @@ use granule_format::Block;
 use granule_format::block::types::{BF16, F16, F32, F64, I8, I16, I32, I64};
 use zerocopy::IntoBytes;
 
-use super::Kernel;
-use crate::activations::{Activations, Vector};
-use crate::isa::Vectors;
+use super::packed::{Packed, PackedPanel, Prepared};
+use super::packing::Packing;
+use super::panel::{Panel, Sums};
+use super::{Family, Kernel};
+use crate::activations::{Activations, Form, Vector};
+use crate::isa::{Lanes, Simd};
+use crate::strip::StripSegment;
 use crate::tile::QUAD;
 
-/// Sixteen numbers of a type.
-trait Plain: Block {
-    fn sixteen<V: Vectors>(v: V, numbers: &[Self; 16]) -> V::Floats;
+/// A type of single numbers, converted sixteen at a time.
+trait Plain: Kernel {
+    fn sixteen<V: Simd>(v: V, numbers: &[Self; 16]) -> V::Floats;
 }
 
 impl Plain for F32 {
     #[inline(always)]
-    fn sixteen<V: Vectors>(v: V, numbers: &[Self; 16]) -> V::Floats {
+    fn sixteen<V: Simd>(v: V, numbers: &[Self; 16]) -> V::Floats {
         v.floats_from_bytes(bytes(numbers))
     }
 }
 
 impl Plain for F16 {
     #[inline(always)]
-    fn sixteen<V: Vectors>(v: V, numbers: &[Self; 16]) -> V::Floats {
+    fn sixteen<V: Simd>(v: V, numbers: &[Self; 16]) -> V::Floats {
         v.halves(bytes(numbers))
     }
 }
 
 impl Plain for BF16 {
     #[inline(always)]
-    fn sixteen<V: Vectors>(v: V, numbers: &[Self; 16]) -> V::Floats {
+    fn sixteen<V: Simd>(v: V, numbers: &[Self; 16]) -> V::Floats {
         v.brain_floats(bytes(numbers))
     }
 }
@@ -42,12 +46,12 @@ fn bytes<B: Block, const BYTES: usize>(numbers: &[B; 16]) -> &[u8; BYTES] {
     numbers.as_slice().as_bytes().try_into().expect("16 numbers of this size")
 }
 
-/// By the definition, which is vector code for these types.
+/// Converts by the definition, which the compiler vectorizes for these types.
 macro_rules! by_definition {
     ($( $name:ident ),*) => { $(
         impl Plain for $name {
             #[inline(always)]
-            fn sixteen<V: Vectors>(v: V, numbers: &[Self; 16]) -> V::Floats {
+            fn sixteen<V: Simd>(v: V, numbers: &[Self; 16]) -> V::Floats {
                 let mut out = [0.0; 16];
                 for (number, out) in numbers.iter().zip(&mut out) {
                     *out = number.unpack() as f32;
@@ -62,57 +66,80 @@ by_definition!(F64, I8, I16, I32, I64);
 macro_rules! kernels {
     ($( $name:ident ),*) => { $(
         impl Kernel for $name {
-            #[inline(always)]
-            fn decode_blocks<V: Vectors>(v: V, numbers: &[Self], out: &mut [f32]) {
-                let (numbers, rest) = numbers.as_chunks::<16>();
-                let (out, out_rest) = out.as_chunks_mut::<16>();
-                for (numbers, out) in numbers.iter().zip(out) {
-                    v.store(Self::sixteen(v, numbers), out);
-                }
-                for (number, out) in rest.iter().zip(out_rest) {
-                    number.decode(std::slice::from_mut(out));
-                }
-            }
-
-            #[inline(always)]
-            fn dot<V: Vectors>(v: V, row: &[Self], vector: &Vector<'_>) -> f32 {
-                dot(v, row, vector)
-            }
-
-            #[inline(always)]
-            fn dot_each<V: Vectors>(
-                v: V,
-                rows: ChunksExact<'_, Self>,
-                vector: &Vector<'_>,
-                out: &mut [f32],
-                step: usize,
-            ) {
-                dot_each(v, rows, vector, out, step);
-            }
-
-            #[inline(always)]
-            fn batch<V: Vectors>(
-                v: V,
-                rows: ChunksExact<'_, Self>,
-                activations: &Activations,
-                out: &mut [f32],
-            ) {
-                batch(v, rows, activations, out);
-            }
+            type Family = PlainNumbers;
+            const PACKING: Option<Packing> = None;
         }
     )* };
 }
 kernels!(F32, F16, BF16, F64, I8, I16, I32, I64);
 
-/// The dot product of a row with a vector, as [`dot_rows`] forms it.
+/// The types of single numbers. They are multiplied with floats, so there are no panels of codes.
+pub(crate) struct PlainNumbers;
+
+const NO_PANELS: &str = "plain numbers are multiplied with floats, not by panels of codes";
+
+impl<B: Plain> Family<B> for PlainNumbers {
+    const FORM: Form = Form::Float;
+
+    #[inline(always)]
+    fn decode<V: Simd>(v: V, numbers: &[B], out: &mut [f32]) {
+        let (numbers, rest) = numbers.as_chunks::<16>();
+        let (out, out_rest) = out.as_chunks_mut::<16>();
+        for (numbers, out) in numbers.iter().zip(out) {
+            v.store(B::sixteen(v, numbers), out);
+        }
+        for (number, out) in rest.iter().zip(out_rest) {
+            number.decode(std::slice::from_mut(out));
+        }
+    }
+
+    #[inline(always)]
+    fn dot_each<V: Simd>(
+        v: V,
+        rows: ChunksExact<'_, B>,
+        vector: &Vector<'_>,
+        out: &mut [f32],
+        step: usize,
+    ) {
+        dot_each(v, rows, vector, out, step);
+    }
+
+    #[inline(always)]
+    fn batch<V: Simd>(v: V, rows: ChunksExact<'_, B>, activations: &Activations, out: &mut [f32]) {
+        batch(v, rows, activations, out);
+    }
+
+    fn fill_panel<V: Lanes>(_: V, _: &[B], _: usize, _: usize, _: &mut Panel) {
+        unreachable!("{NO_PANELS}")
+    }
+
+    fn multiply_panel<V: Lanes>(_: V, _: &Panel, _: &StripSegment, _: &mut Sums) {
+        unreachable!("{NO_PANELS}")
+    }
+
+    fn pack_scales<V: Lanes>(_: V, _: &[B], _: usize, _: usize, _: &mut Packed) {
+        unreachable!("{NO_PANELS}")
+    }
+
+    fn dot_packed<V: Lanes>(_: V, _: &Packing, _: &PackedPanel<'_>, _: Prepared<'_>) -> V::Floats {
+        unreachable!("{NO_PANELS}")
+    }
+
+    fn unpack_panel<V: Lanes>(_: V, _: &Packing, _: &PackedPanel<'_>, _: usize, _: &mut Panel) {
+        unreachable!("{NO_PANELS}")
+    }
+}
+
+/// The dot product of one row with a vector, as [`dot_rows`] forms it.
 #[inline(always)]
-fn dot<B: Plain, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
+fn dot<B: Plain, V: Simd>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
     dot_rows(v, [row], vector)[0]
 }
 
-/// Several rows at a time: they share the loads of the vector, and more of them are on their way from memory than of one.
+/// Multiplies several rows at a time: they share the loads of the vector, and more of memory is in
+/// flight.
 #[inline(always)]
-fn dot_each<B: Plain, V: Vectors>(
+fn dot_each<B: Plain, V: Simd>(
     v: V,
     rows: ChunksExact<'_, B>,
     vector: &Vector<'_>,
@@ -127,7 +154,7 @@ fn dot_each<B: Plain, V: Vectors>(
 }
 
 #[inline(always)]
-fn dot_by<B: Plain, V: Vectors, const ROWS: usize>(
+fn dot_by<B: Plain, V: Simd, const ROWS: usize>(
     v: V,
     mut rows: ChunksExact<'_, B>,
     vector: &Vector<'_>,
@@ -149,12 +176,12 @@ fn dot_by<B: Plain, V: Vectors, const ROWS: usize>(
     }
 }
 
-/// How far ahead rows are read: the processor itself stops at the end of each page.
+/// Bytes by which rows are prefetched: the CPU's own prefetcher stops at the end of each page.
 const AHEAD: usize = 64 << 10;
 
-/// Two sums a row, so that additions need not wait for each other.
+/// Sums each row in two registers, so that additions need not wait for each other.
 #[inline(always)]
-fn dot_rows<B: Plain, V: Vectors, const ROWS: usize>(
+fn dot_rows<B: Plain, V: Simd, const ROWS: usize>(
     v: V,
     rows: [&[B]; ROWS],
     vector: &Vector<'_>,
@@ -171,7 +198,7 @@ fn dot_rows<B: Plain, V: Vectors, const ROWS: usize>(
         for i in 0..ROWS {
             let numbers = parts[i][index].as_chunks().0;
             for line in 0..size_of::<[B; 32]>().div_ceil(64) {
-                v.read_ahead(numbers, AHEAD + 64 * line);
+                v.prefetch(numbers, AHEAD + 64 * line);
             }
             let [a, b] = sums[i];
             sums[i] = [
@@ -192,14 +219,15 @@ fn dot_rows<B: Plain, V: Vectors, const ROWS: usize>(
     out
 }
 
-/// Rows of a batch whose numbers are widened at a time, and sixteens of columns: few enough for the first cache.
+/// Rows of a batch that are converted at a time, and sixteens of columns: few enough for the
+/// first-level cache.
 const ROWS: usize = 16;
 const SIXTEENS: usize = 16;
 
-/// Batches: numbers are widened once for all vectors, and several rows are multiplied with several vectors at a time.
-/// Each sum is over the columns in their order.
+/// Multiplies a batch: numbers are converted once for all vectors, and several rows are multiplied
+/// with several vectors at a time. Each sum runs over the columns in their order.
 #[inline(always)]
-fn batch<B: Plain, V: Vectors>(
+fn batch<B: Plain, V: Simd>(
     v: V,
     rows: ChunksExact<'_, B>,
     activations: &Activations,
@@ -245,9 +273,9 @@ fn batch<B: Plain, V: Vectors>(
     }
 }
 
-/// The numbers of a row from sixteen `start`, the last padded with zeros.
+/// Converts the numbers of a row from column `16 * start` on, padded with zeros.
 #[inline(always)]
-fn widen<B: Plain, V: Vectors>(v: V, row: &[B], start: usize, out: &mut [[f32; 16]]) {
+fn widen<B: Plain, V: Simd>(v: V, row: &[B], start: usize, out: &mut [[f32; 16]]) {
     let (parts, rest) = row.as_chunks::<16>();
     for (i, out) in out.iter_mut().enumerate() {
         match parts.get(start + i) {
@@ -262,9 +290,10 @@ fn widen<B: Plain, V: Vectors>(v: V, row: &[B], start: usize, out: &mut [[f32; 1
     }
 }
 
-/// Add the products of rows with four vectors to their sums, of which `HIGH` times `WIDE` are in registers at a time.
+/// Adds the products of rows with four vectors to their sums, `HIGH` times `WIDE` of which are in
+/// registers at a time.
 #[inline(always)]
-fn multiply<V: Vectors, const HIGH: usize, const WIDE: usize>(
+fn multiply<V: Simd, const HIGH: usize, const WIDE: usize>(
     v: V,
     rows: &[[[f32; 16]; SIXTEENS]; ROWS],
     values: &[[[f32; 16]; QUAD]],

@@ -3,20 +3,23 @@
 use granule_format::block::types::Q1_0;
 use granule_format::num::F16;
 
-use super::codes::{Codes, word};
+use super::Kernel;
+use super::codes::{CodeRange, word};
 use super::packing::Packing;
-use super::small_block::SmallBlock;
-use super::super_block;
-use crate::isa::Vectors;
+use super::small_block::{SmallBlock, SmallBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(small_block, Q1_0);
+impl Kernel for Q1_0 {
+    type Family = SmallBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
+}
 
 impl SmallBlock for Q1_0 {
-    const CODES: Codes = Codes::Signed;
-    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
+    const HALF: bool = true;
+    const CODES: CodeRange = CodeRange::Signed;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+    fn scales<V: Simd>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
     }
 
@@ -26,7 +29,7 @@ impl SmallBlock for Q1_0 {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
+    fn codes<V: Simd>(&self, v: V, group: usize) -> V::Bytes {
         let ones = v.spread_bits(word(&self.signs, group));
         v.sub_bytes(v.and(ones, v.splat_byte(2)), v.splat_byte(1))
     }

@@ -2,21 +2,24 @@
 
 use granule_format::block::types::Q2_K;
 
-use super::codes::{Codes, bits, double_word, part};
+use super::Kernel;
+use super::codes::{CodeRange, bits, double_word, eight_of, nth_chunk};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, Q2_K);
+impl Kernel for Q2_K {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(2, 0));
+}
 
 impl SuperBlock for Q2_K {
     const FINE: bool = true;
     const MINIMUMS: bool = true;
-    const CODES: Codes = Codes::Unsigned;
-    const PACKING: Option<Packing> = Some(Packing::consecutive(2, 0));
+    const CODES: CodeRange = CodeRange::Unsigned;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let (first, second) = (double_word(&self.sub_scales, 0), double_word(&self.sub_scales, 1));
         const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
         Scales {
@@ -28,8 +31,13 @@ impl SuperBlock for Q2_K {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let quarters = v.load(part(self.codes.as_flattened(), group / 4));
-        bits(v, quarters, 2 * (group % 4), 0, 3)
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        eight_of(
+            #[inline(always)]
+            |group| {
+                let quarters = v.load(nth_chunk(self.codes.as_flattened(), group / 4));
+                bits(v, quarters, 2 * (group % 4), 0, 3)
+            },
+        )
     }
 }

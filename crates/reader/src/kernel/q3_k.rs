@@ -1,21 +1,24 @@
-//! Q3_K: 2 bits and a third for each value, around 4.
+//! Q3_K: 2 bits and a third bit for each value, around 4.
 
 use granule_format::block::types::Q3_K;
 
-use super::codes::{Codes, bits, double_word, lower_by_32, part, word};
+use super::Kernel;
+use super::codes::{CodeRange, bits, double_word, eight_of, lower_by_32, nth_chunk, word};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, Q3_K);
+impl Kernel for Q3_K {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(4, -4));
+}
 
 impl SuperBlock for Q3_K {
     const FINE: bool = true;
-    const CODES: Codes = Codes::Raised(4);
-    const PACKING: Option<Packing> = Some(Packing::consecutive(4, -4));
+    const CODES: CodeRange = CodeRange::Raised(4);
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let low = double_word(&self.sub_scales_low, 0);
         let high = u64::from(word(&self.sub_scales_high, 0));
         // the upper two bits of four sub-scales each, brought to bits 4 and 5 of four bytes
@@ -34,9 +37,14 @@ impl SuperBlock for Q3_K {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let low = v.load(part(self.low_bits.as_flattened(), group / 4));
-        let high = bits(v, v.load(&self.high_bits), group, 2, 4);
-        v.or(bits(v, low, 2 * (group % 4), 0, 3), high)
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        eight_of(
+            #[inline(always)]
+            |group| {
+                let low = v.load(nth_chunk(self.low_bits.as_flattened(), group / 4));
+                let high = bits(v, v.load(&self.high_bits), group, 2, 4);
+                v.or(bits(v, low, 2 * (group % 4), 0, 3), high)
+            },
+        )
     }
 }

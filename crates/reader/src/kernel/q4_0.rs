@@ -3,20 +3,23 @@
 use granule_format::block::types::Q4_0;
 use granule_format::num::F16;
 
-use super::codes::{Codes, nibbles_of_two};
+use super::Kernel;
+use super::codes::{CodeRange, nibbles_of_two};
 use super::packing::Packing;
-use super::small_block::SmallBlock;
-use super::super_block;
-use crate::isa::Vectors;
+use super::small_block::{SmallBlock, SmallBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(small_block, Q4_0);
+impl Kernel for Q4_0 {
+    type Family = SmallBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(4, -8));
+}
 
 impl SmallBlock for Q4_0 {
-    const CODES: Codes = Codes::Raised(8);
-    const PACKING: Option<Packing> = Some(Packing::consecutive(4, -8));
+    const HALF: bool = true;
+    const CODES: CodeRange = CodeRange::Raised(8);
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+    fn scales<V: Simd>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
     }
 
@@ -28,12 +31,12 @@ impl SmallBlock for Q4_0 {
     const PAIRED: bool = true;
 
     #[inline(always)]
-    fn pair_codes<V: Vectors>(v: V, [a, b]: &[Self; 2]) -> [V::Bytes; 2] {
+    fn pair_codes<V: Simd>(v: V, [a, b]: &[Self; 2]) -> [V::Bytes; 2] {
         nibbles_of_two(v, &a.codes, &b.codes)
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+    fn codes<V: Simd>(&self, v: V, _: usize) -> V::Bytes {
         v.nibbles(&self.codes)
     }
 }

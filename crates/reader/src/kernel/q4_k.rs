@@ -2,21 +2,24 @@
 
 use granule_format::block::types::Q4_K;
 
-use super::codes::{Codes, bits, scales_and_mins};
+use super::Kernel;
+use super::codes::{CodeRange, bits, eight_of, scales_and_mins};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, Q4_K);
+impl Kernel for Q4_K {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(4, 0));
+}
 
 impl SuperBlock for Q4_K {
     const FINE: bool = false;
     const MINIMUMS: bool = true;
-    const CODES: Codes = Codes::Unsigned;
-    const PACKING: Option<Packing> = Some(Packing::consecutive(4, 0));
+    const CODES: CodeRange = CodeRange::Unsigned;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let (sub_scales, sub_mins) = scales_and_mins(&self.sub_scales);
         Scales {
             scale: v.half(self.scale),
@@ -27,7 +30,10 @@ impl SuperBlock for Q4_K {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        bits(v, v.load(&self.codes[group / 2]), 4 * (group % 2), 0, 15)
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        eight_of(
+            #[inline(always)]
+            |group| bits(v, v.load(&self.codes[group / 2]), 4 * (group % 2), 0, 15),
+        )
     }
 }

@@ -1,22 +1,25 @@
-//! Q5_0: nibbles and a fifth bit each, around 16.
+//! Q5_0: a nibble and a fifth bit for each value, around 16.
 
 use granule_format::block::types::Q5_0;
 use granule_format::num::F16;
 
-use super::codes::Codes;
+use super::Kernel;
+use super::codes::CodeRange;
 use super::packing::Packing;
-use super::small_block::SmallBlock;
-use super::super_block;
-use crate::isa::Vectors;
+use super::small_block::{SmallBlock, SmallBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(small_block, Q5_0);
+impl Kernel for Q5_0 {
+    type Family = SmallBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(5, -16));
+}
 
 impl SmallBlock for Q5_0 {
-    const CODES: Codes = Codes::Raised(16);
-    const PACKING: Option<Packing> = Some(Packing::consecutive(5, -16));
+    const HALF: bool = true;
+    const CODES: CodeRange = CodeRange::Raised(16);
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+    fn scales<V: Simd>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
     }
 
@@ -26,7 +29,7 @@ impl SmallBlock for Q5_0 {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+    fn codes<V: Simd>(&self, v: V, _: usize) -> V::Bytes {
         let high = v.and(v.spread_bits(u32::from_le_bytes(self.high_bits)), v.splat_byte(16));
         v.or(v.nibbles(&self.low_bits), high)
     }

@@ -1,23 +1,26 @@
-//! Q5_1: nibbles and a fifth bit each, above a minimum.
+//! Q5_1: a nibble and a fifth bit for each value, above a minimum.
 
 use granule_format::block::types::Q5_1;
 use granule_format::num::F16;
 
-use super::codes::Codes;
+use super::Kernel;
+use super::codes::CodeRange;
 use super::packing::Packing;
-use super::small_block::SmallBlock;
-use super::super_block;
-use crate::isa::Vectors;
+use super::small_block::{SmallBlock, SmallBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(small_block, Q5_1);
+impl Kernel for Q5_1 {
+    type Family = SmallBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(5, 0));
+}
 
 impl SmallBlock for Q5_1 {
+    const HALF: bool = true;
     const MINIMUM: bool = true;
-    const CODES: Codes = Codes::Unsigned;
-    const PACKING: Option<Packing> = Some(Packing::consecutive(5, 0));
+    const CODES: CodeRange = CodeRange::Unsigned;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+    fn scales<V: Simd>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
     }
 
@@ -32,7 +35,7 @@ impl SmallBlock for Q5_1 {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+    fn codes<V: Simd>(&self, v: V, _: usize) -> V::Bytes {
         let high = v.and(v.spread_bits(u32::from_le_bytes(self.high_bits)), v.splat_byte(16));
         v.or(v.nibbles(&self.low_bits), high)
     }

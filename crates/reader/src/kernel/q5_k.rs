@@ -1,22 +1,25 @@
-//! Q5_K: nibbles and a fifth bit each, above minimums.
+//! Q5_K: a nibble and a fifth bit for each value, above minimums.
 
 use granule_format::block::types::Q5_K;
 
-use super::codes::{Codes, bits, scales_and_mins};
+use super::Kernel;
+use super::codes::{CodeRange, bits, eight_of, scales_and_mins};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, Q5_K);
+impl Kernel for Q5_K {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(5, 0));
+}
 
 impl SuperBlock for Q5_K {
     const FINE: bool = false;
     const MINIMUMS: bool = true;
-    const CODES: Codes = Codes::Unsigned;
-    const PACKING: Option<Packing> = Some(Packing::consecutive(5, 0));
+    const CODES: CodeRange = CodeRange::Unsigned;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let (sub_scales, sub_mins) = scales_and_mins(&self.sub_scales);
         Scales {
             scale: v.half(self.scale),
@@ -27,8 +30,13 @@ impl SuperBlock for Q5_K {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        let low = bits(v, v.load(&self.low_bits[group / 2]), 4 * (group % 2), 0, 15);
-        v.or(low, bits(v, v.load(&self.high_bits), group, 4, 16))
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        eight_of(
+            #[inline(always)]
+            |group| {
+                let low = bits(v, v.load(&self.low_bits[group / 2]), 4 * (group % 2), 0, 15);
+                v.or(low, bits(v, v.load(&self.high_bits), group, 4, 16))
+            },
+        )
     }
 }

@@ -3,20 +3,23 @@
 use granule_format::block::types::Q8_0;
 use granule_format::num::F16;
 
-use super::codes::Codes;
+use super::Kernel;
+use super::codes::CodeRange;
 use super::packing::Packing;
-use super::small_block::SmallBlock;
-use super::super_block;
-use crate::isa::Vectors;
+use super::small_block::{SmallBlock, SmallBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(small_block, Q8_0);
+impl Kernel for Q8_0 {
+    type Family = SmallBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(8, -128));
+}
 
 impl SmallBlock for Q8_0 {
-    const CODES: Codes = Codes::Signed;
-    const PACKING: Option<Packing> = Some(Packing::consecutive(8, -128));
+    const HALF: bool = true;
+    const CODES: CodeRange = CodeRange::Signed;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+    fn scales<V: Simd>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
     }
 
@@ -26,14 +29,14 @@ impl SmallBlock for Q8_0 {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+    fn codes<V: Simd>(&self, v: V, _: usize) -> V::Bytes {
         v.load_signed(&self.codes)
     }
 
     const RAISED_BY: u8 = 128;
 
     #[inline(always)]
-    fn raised_codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+    fn raised_codes<V: Simd>(&self, v: V, _: usize) -> V::Bytes {
         v.xor(v.load_signed(&self.codes), v.splat_byte(0x80))
     }
 }

@@ -1,20 +1,25 @@
-//! Q8_1: signed bytes; the sum of them is not needed here.
+//! Q8_1: signed bytes; their stored sum is not needed here.
 
 use granule_format::block::types::Q8_1;
 use granule_format::num::F16;
 
-use super::codes::Codes;
-use super::small_block::SmallBlock;
-use super::super_block;
-use crate::isa::Vectors;
+use super::Kernel;
+use super::codes::CodeRange;
+use super::packing::Packing;
+use super::small_block::{SmallBlock, SmallBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(small_block, Q8_1);
+impl Kernel for Q8_1 {
+    type Family = SmallBlocks;
+    const PACKING: Option<Packing> = None;
+}
 
 impl SmallBlock for Q8_1 {
-    const CODES: Codes = Codes::Signed;
+    const HALF: bool = true;
+    const CODES: CodeRange = CodeRange::Signed;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V, _: usize) -> [f32; 2] {
+    fn scales<V: Simd>(&self, v: V, _: usize) -> [f32; 2] {
         [v.half(self.scale); 2]
     }
 
@@ -24,7 +29,7 @@ impl SmallBlock for Q8_1 {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, _: usize) -> V::Bytes {
+    fn codes<V: Simd>(&self, v: V, _: usize) -> V::Bytes {
         v.load_signed(&self.codes)
     }
 }

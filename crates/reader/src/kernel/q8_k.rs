@@ -2,18 +2,23 @@
 
 use granule_format::block::types::Q8_K;
 
-use super::codes::{Codes, part};
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::Kernel;
+use super::codes::{CodeRange, eight_of, nth_chunk};
+use super::packing::Packing;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, Q8_K);
+impl Kernel for Q8_K {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = None;
+}
 
 impl SuperBlock for Q8_K {
     const FINE: bool = false;
-    const CODES: Codes = Codes::Signed;
+    const CODES: CodeRange = CodeRange::Signed;
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         let _ = v;
         Scales {
             scale: self.scale.get(),
@@ -24,7 +29,10 @@ impl SuperBlock for Q8_K {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        v.load_signed(part(&self.codes, group))
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        eight_of(
+            #[inline(always)]
+            |group| v.load_signed(nth_chunk(&self.codes, group)),
+        )
     }
 }

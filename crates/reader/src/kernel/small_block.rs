@@ -1,94 +1,196 @@
-//! Types of 32, 64 or 128 values with floating-point scales: a value is `code * scale`, plus a minimum in some.
+//! The family of types of 32, 64 or 128 values with floating-point scales: a value is `code *
+//! scale`, in some types plus a minimum.
 
-use granule_format::Block;
+use std::slice::ChunksExact;
+
 use granule_format::num::F16;
 
-use super::codes::{Codes, eight, eight_of, four, sixteen};
+use super::codes::{CodeRange, eight_of, four, sixteen};
+use super::packed::{Packed, PackedPanel, Prepared};
 use super::packing::Packing;
-use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
+use super::panel::{Panel, Sums};
 use super::super_block::total;
-use crate::activations::Vector;
-use crate::isa::{Lanes, Vectors};
-use crate::strip::{StripPart, WIDTH};
-use crate::tile::{TILE, Tile};
+use super::{Family, Kernel, by_tiles, row_by_row, small_packed, small_panel};
+use crate::activations::{Activations, Form, Vector};
+use crate::isa::{Lanes, Simd};
+use crate::strip::StripSegment;
+use crate::tile::{ActivationTile, TILE};
 
 /// What distinguishes the types of small blocks.
-pub(crate) trait SmallBlock: Block {
-    /// Whether scales are for 16 values rather than for all of a group.
+pub(crate) trait SmallBlock: Kernel<Family = SmallBlocks> {
+    /// Whether each 16 values have a scale, rather than each group.
     const FINE: bool = false;
     /// Whether there is a minimum.
     const MINIMUM: bool = false;
-    /// Whether the scale is stored in half precision, see [`half`](Self::half).
-    const HALF: bool = true;
-    /// What [`codes`](Self::codes) gives.
-    const CODES: Codes;
-    /// How codes are packed, if products gain by that.
-    const PACKING: Option<Packing> = None;
+    /// Whether the scale is stored in half precision: whether there is [`half`](Self::half).
+    const HALF: bool;
+    /// The range of the [`codes`](Self::codes).
+    const CODES: CodeRange;
 
-    /// The scales of the two halves of a group of 32 values; both the same unless [`FINE`](Self::FINE).
-    fn scales<V: Vectors>(&self, v: V, group: usize) -> [f32; 2];
+    /// The scales of the two halves of a group; the same unless [`FINE`](Self::FINE).
+    fn scales<V: Simd>(&self, v: V, group: usize) -> [f32; 2];
 
-    /// The scales of the halves of four groups, which are those of two blocks. Given by types with [`FINE`](Self::FINE).
+    /// The scales of the halves of four groups, which are those of two blocks. Only called for
+    /// types with [`FINE`](Self::FINE), which may have a faster way.
     #[inline(always)]
-    fn fine_scales<V: Vectors>(v: V, blocks: &[Self; 2]) -> V::Sums {
+    fn fine_scales<V: Simd>(v: V, blocks: &[Self; 2]) -> V::Sums {
         let [a, b] = [blocks[0].scales(v, 0), blocks[0].scales(v, 1)];
         let [c, d] = [blocks[1].scales(v, 0), blocks[1].scales(v, 1)];
         v.load_sums(&[a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]])
     }
 
     /// The scale of the whole block, if it is stored in half precision.
-    #[inline(always)]
-    fn half(&self) -> Option<F16> {
-        None
-    }
+    fn half(&self) -> Option<F16>;
 
-    /// What is added to every value.
+    /// The minimum, which is added to every value. Given by types with [`MINIMUM`](Self::MINIMUM).
     #[inline(always)]
     fn min(&self) -> F16 {
-        F16::from_bits(0)
+        unreachable!("only types with `MINIMUM` have a minimum")
     }
 
     /// The codes of values `32 * group` to `32 * group + 31`.
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes;
+    fn codes<V: Simd>(&self, v: V, group: usize) -> V::Bytes;
 
-    /// Whether there are [`pair_codes`](Self::pair_codes): of blocks of 32 values.
+    /// Whether two blocks are multiplied at a time, by [`pair_codes`](Self::pair_codes). They have
+    /// 32 values.
     const PAIRED: bool = false;
 
-    /// The codes for products of a vector of the first halves of two blocks, and of their second halves.
+    /// The codes of the first halves of two blocks, and of their second halves, for products with
+    /// one vector. Given by types with [`PAIRED`](Self::PAIRED).
     #[inline(always)]
-    fn pair_codes<V: Vectors>(v: V, blocks: &[Self; 2]) -> [V::Bytes; 2] {
-        [codes_for_dot(v, &blocks[0], 0), codes_for_dot(v, &blocks[1], 0)]
+    fn pair_codes<V: Simd>(_: V, _: &[Self; 2]) -> [V::Bytes; 2] {
+        unreachable!("only types with `PAIRED` have codes of pairs")
     }
 
-    /// What signed codes are raised by in [`raised_codes`](Self::raised_codes), so that none is below 0.
+    /// The amount by which [`raised_codes`](Self::raised_codes) are raised, so that none is
+    /// negative.
     const RAISED_BY: u8 = 0;
 
-    /// The codes for instruction sets that multiply [all unsigned bytes](Vectors::ALL_UNSIGNED). Those of types with
-    /// [`FINE`](Self::FINE) are below 128, for all instruction sets.
+    /// The codes for instruction sets that multiply [all unsigned bytes](Simd::ALL_UNSIGNED); of
+    /// types with [`FINE`](Self::FINE) for all instruction sets, so they are below 128. Given by
+    /// types with [`RAISED_BY`](Self::RAISED_BY).
     #[inline(always)]
-    fn raised_codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        self.codes(v, group)
+    fn raised_codes<V: Simd>(&self, _: V, _: usize) -> V::Bytes {
+        unreachable!("only types with `RAISED_BY` have raised codes")
     }
 }
 
-/// What [`codes_for_dot`] gives.
-#[inline(always)]
-fn form_for_dot<B: SmallBlock, V: Vectors>() -> Codes {
-    let raised = V::ALL_UNSIGNED && B::RAISED_BY > 0 && !B::FINE;
-    if raised { Codes::Raised(B::RAISED_BY) } else { B::CODES }
+/// The types of 32, 64 or 128 values with floating-point scales.
+pub(crate) struct SmallBlocks;
+
+impl<B: SmallBlock> Family<B> for SmallBlocks {
+    const FORM: Form = Form::Q8_0;
+
+    #[inline(always)]
+    fn decode<V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
+        decode(v, blocks, out);
+    }
+
+    #[inline(always)]
+    fn dot_each<V: Simd>(
+        v: V,
+        rows: ChunksExact<'_, B>,
+        vector: &Vector<'_>,
+        out: &mut [f32],
+        step: usize,
+    ) {
+        row_by_row(
+            rows,
+            out,
+            step,
+            #[inline(always)]
+            |row| dot(v, row, vector),
+        );
+    }
+
+    #[inline(always)]
+    fn batch<V: Simd>(v: V, rows: ChunksExact<'_, B>, activations: &Activations, out: &mut [f32]) {
+        by_tiles(
+            rows,
+            activations,
+            out,
+            #[inline(always)]
+            |row, tile| dot_tile(v, row, tile),
+        );
+    }
+
+    #[inline(always)]
+    fn fill_panel<V: Lanes>(
+        v: V,
+        rows: &[B],
+        row_blocks: usize,
+        segment: usize,
+        panel: &mut Panel,
+    ) {
+        small_panel::fill_panel(v, rows, row_blocks, segment, panel);
+    }
+
+    #[inline(always)]
+    fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: &StripSegment, sums: &mut Sums) {
+        small_panel::multiply_panel::<B, V>(v, panel, strip, sums);
+    }
+
+    #[inline(always)]
+    fn pack_scales<V: Lanes>(
+        v: V,
+        rows: &[B],
+        row_blocks: usize,
+        segment: usize,
+        packed: &mut Packed,
+    ) {
+        small_packed::pack_scales(v, rows, row_blocks, segment, packed);
+    }
+
+    #[inline(always)]
+    fn dot_packed<V: Lanes>(
+        v: V,
+        packing: &Packing,
+        panel: &PackedPanel<'_>,
+        prepared: Prepared<'_>,
+    ) -> V::Floats {
+        small_packed::dot::<B, V>(v, packing, panel, prepared)
+    }
+
+    #[inline(always)]
+    fn unpack_panel<V: Lanes>(
+        v: V,
+        packing: &Packing,
+        packed: &PackedPanel<'_>,
+        segment: usize,
+        panel: &mut Panel,
+    ) {
+        small_packed::unpack_panel::<B, V>(v, packing, packed, segment, panel);
+    }
 }
 
-/// The codes as they are multiplied best.
+/// Groups of 32 values in a block.
+pub(super) const fn groups_of<B: SmallBlock>() -> usize {
+    const { assert!(B::LEN % 32 == 0 && 256 % B::LEN == 0, "whole groups, whole segments") };
+    B::LEN / 32
+}
+
+/// Whether products with whole groups multiply raised codes.
+const fn is_raised<B: SmallBlock, V: Simd>() -> bool {
+    V::ALL_UNSIGNED && B::RAISED_BY > 0 && !B::FINE
+}
+
+/// The range of [`codes_for_dot`].
 #[inline(always)]
-fn codes_for_dot<B: SmallBlock, V: Vectors>(v: V, block: &B, group: usize) -> V::Bytes {
-    if V::ALL_UNSIGNED && !B::FINE { block.raised_codes(v, group) } else { block.codes(v, group) }
+fn form_for_dot<B: SmallBlock, V: Simd>() -> CodeRange {
+    if is_raised::<B, V>() { CodeRange::Raised(B::RAISED_BY) } else { B::CODES }
+}
+
+/// The codes in the form that is multiplied fastest.
+#[inline(always)]
+fn codes_for_dot<B: SmallBlock, V: Simd>(v: V, block: &B, group: usize) -> V::Bytes {
+    if is_raised::<B, V>() { block.raised_codes(v, group) } else { block.codes(v, group) }
 }
 
 #[inline(always)]
-pub(crate) fn decode<B: SmallBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f32]) {
+fn decode<B: SmallBlock, V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
     let groups = out.as_chunks_mut::<32>().0;
-    for (block, groups) in blocks.iter().zip(groups.chunks_exact_mut(B::LEN / 32)) {
-        let min = v.splat(v.half(block.min()));
+    for (block, groups) in blocks.iter().zip(groups.chunks_exact_mut(groups_of::<B>())) {
+        let min = v.splat(if B::MINIMUM { v.half(block.min()) } else { 0.0 });
         for (group, out) in groups.iter_mut().enumerate() {
             let values = v.floats(B::CODES.values(v, block.codes(v, group)));
             let [low, high] = block.scales(v, group);
@@ -106,28 +208,29 @@ pub(crate) fn decode<B: SmallBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
     }
 }
 
-/// What is added for each unit of a block's scaled sum of activations: the minimum, or what codes are raised by.
+/// The correction for each unit of a block's scaled sum of activations: the minimum, or minus what
+/// codes are raised by.
 #[inline(always)]
-fn offset<B: SmallBlock, V: Vectors>(v: V, block: &B, scale: f32) -> Option<f32> {
+fn offset<B: SmallBlock, V: Simd>(v: V, block: &B, scale: f32) -> Option<f32> {
     match form_for_dot::<B, V>() {
-        Codes::Raised(by) => Some(scale * -f32::from(by)),
+        CodeRange::Raised(by) => Some(scale * -f32::from(by)),
         _ if B::MINIMUM => Some(v.half(block.min())),
         _ => None,
     }
 }
 
 #[inline(always)]
-fn integers<B: SmallBlock, V: Vectors>(v: V, codes: V::Bytes, activations: &[i8; 32]) -> V::Ints {
+fn integers<B: SmallBlock, V: Simd>(v: V, codes: V::Bytes, activations: &[i8; 32]) -> V::Ints {
     let activations = v.load_signed(activations);
     match form_for_dot::<B, V>() {
-        Codes::Signed => v.dot_signed(codes, activations),
+        CodeRange::Signed => v.dot_signed(codes, activations),
         _ => v.dot_unsigned(codes, activations),
     }
 }
 
-/// `total` plus the products of a group, and `offsets` plus the offset.
+/// Adds the products of a group to `total`, and its correction to `offsets`.
 #[inline(always)]
-fn step<B: SmallBlock, V: Vectors>(
+fn step<B: SmallBlock, V: Simd>(
     v: V,
     block: &B,
     group: usize,
@@ -148,7 +251,7 @@ fn step<B: SmallBlock, V: Vectors>(
     }
 }
 
-/// The groups of a row that belong together, and their activations.
+/// Blocks of a row, and the activations that they are multiplied with.
 struct Groups<'a, B> {
     row: &'a [B],
     codes: &'a [[i8; 32]],
@@ -159,8 +262,8 @@ struct Groups<'a, B> {
 }
 
 #[inline(always)]
-pub(crate) fn dot<B: SmallBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
-    let groups = B::LEN / 32;
+fn dot<B: SmallBlock, V: Simd>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
+    let groups = groups_of::<B>();
     let codes = vector.codes.as_chunks::<32>().0;
     let row = &row[..row.len().min(codes.len() / groups)];
     let count = row.len() * groups;
@@ -179,9 +282,9 @@ pub(crate) fn dot<B: SmallBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_
     }
 }
 
-/// Four groups at a time: the integers of their halves are added up first.
+/// Multiplies four groups at a time: the integers of their halves are added up first.
 #[inline(always)]
-fn dot_of_halves<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
+fn dot_of_halves<B: SmallBlock, V: Simd>(v: V, all: &Groups<'_, B>) -> f32 {
     let mut total = v.zero_sums();
     let (pairs, rest) = all.row.as_chunks::<2>();
     let vectors = all.codes.as_chunks::<4>().0.iter().zip(all.scales.as_chunks::<4>().0);
@@ -210,10 +313,11 @@ fn dot_of_halves<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
     v.total(total) + dot_in_fours(v, &rest)
 }
 
-/// Eight groups at a time: their integers are added up first, so that one instruction serves all of their scales.
+/// Multiplies eight groups at a time: their integers are added up first, so that one instruction
+/// scales all of them.
 #[inline(always)]
-fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
-    let groups = B::LEN / 32;
+fn dot_in_eights<B: SmallBlock, V: Simd>(v: V, all: &Groups<'_, B>) -> f32 {
+    let groups = groups_of::<B>();
     let (mut total, mut offsets) = (v.zero_sums(), v.zero_sums());
     let mut parts = all.row.chunks_exact(8);
     let vectors = all.codes.chunks_exact(8 * groups).zip(all.scales.chunks_exact(8 * groups));
@@ -238,7 +342,7 @@ fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
             let products = v.multiply_sums(own, v.load_sums(&scales.as_chunks().0[part]));
             total = v.multiply_add_sums(total, v.sums_from_ints(ints), products);
             let by = match form_for_dot::<B, V>() {
-                Codes::Raised(by) => v.multiply_sums(own, v.load_sums(&[-f32::from(by); 8])),
+                CodeRange::Raised(by) => v.multiply_sums(own, v.load_sums(&[-f32::from(by); 8])),
                 _ if B::MINIMUM => v.sums_from_halves(eight_of(
                     #[inline(always)]
                     |i| block(i).min(),
@@ -261,9 +365,10 @@ fn dot_in_eights<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
     (v.total(total) + v.total(offsets)) + dot_in_fours(v, &rest)
 }
 
-/// The integers of eight blocks: in a half of a register are those of one, so there is less to add up.
+/// The integers of eight blocks, two at a time: each half of a register belongs to one block, which
+/// saves a step of adding up.
 #[inline(always)]
-fn integers_of_pairs<B: SmallBlock, V: Vectors>(
+fn integers_of_pairs<B: SmallBlock, V: Simd>(
     v: V,
     blocks: &[B],
     paired_codes: &[[i8; 32]],
@@ -276,7 +381,7 @@ fn integers_of_pairs<B: SmallBlock, V: Vectors>(
             let ints = integers::<B, V>(v, first, &paired_codes[2 * i]);
             let activations = v.load_signed(&paired_codes[2 * i + 1]);
             match form_for_dot::<B, V>() {
-                Codes::Signed => v.add_ints(ints, v.dot_signed(second, activations)),
+                CodeRange::Signed => v.add_ints(ints, v.dot_signed(second, activations)),
                 _ => v.add_dot_unsigned(ints, second, activations),
             }
         },
@@ -284,7 +389,7 @@ fn integers_of_pairs<B: SmallBlock, V: Vectors>(
 }
 
 #[inline(always)]
-fn eight_scales<'a, B: SmallBlock + 'a, V: Vectors>(
+pub(super) fn eight_scales<'a, B: SmallBlock + 'a, V: Simd>(
     v: V,
     block: impl Fn(usize) -> &'a B,
 ) -> V::Sums {
@@ -300,10 +405,10 @@ fn eight_scales<'a, B: SmallBlock + 'a, V: Vectors>(
     ))
 }
 
-/// Four sums, so that additions need not wait for each other.
+/// Multiplies group by group with four sums, so that additions need not wait for each other.
 #[inline(always)]
-fn dot_in_fours<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
-    let groups = B::LEN / 32;
+fn dot_in_fours<B: SmallBlock, V: Simd>(v: V, all: &Groups<'_, B>) -> f32 {
+    let groups = groups_of::<B>();
     let Groups { row, codes, scales, scaled_sums, .. } = *all;
     let count = codes.len();
     let (mut a, mut b) = ((v.zero_sums(), 0.0), (v.zero_sums(), 0.0));
@@ -327,8 +432,8 @@ fn dot_in_fours<B: SmallBlock, V: Vectors>(v: V, all: &Groups<'_, B>) -> f32 {
 }
 
 #[inline(always)]
-pub(crate) fn dots<B: SmallBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [f32; TILE] {
-    let groups = B::LEN / 32;
+fn dot_tile<B: SmallBlock, V: Simd>(v: V, row: &[B], tile: &ActivationTile) -> [f32; TILE] {
+    let groups = groups_of::<B>();
     let mut totals = [v.zero_sums(); TILE];
     let mut offsets = v.splat(0.0);
     let vectors = tile.groups.chunks_exact(groups).zip(tile.scales.chunks_exact(groups));
@@ -364,96 +469,4 @@ pub(crate) fn dots<B: SmallBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [
     let mut out = [0.0; TILE];
     v.store(v.add(v.load_floats(&total(v, totals)), offsets), &mut out);
     out
-}
-
-#[inline(always)]
-pub(super) fn fill_panel<B: SmallBlock, V: Lanes>(
-    v: V,
-    rows: &[B],
-    row_blocks: usize,
-    index: usize,
-    panel: &mut Panel,
-) {
-    let groups = B::LEN / 32;
-    for row in 0..ROWS {
-        let blocks = &row_of(rows, row_blocks, row)[index * 8 / groups..];
-        let last = blocks.len() - 1;
-        let block = |group: usize| &blocks[(group / groups).min(last)];
-        let (mut scales, mut mins) = ([0.0; 16], [0.0; 16]);
-        if B::FINE {
-            for group in 0..8 {
-                let [low, high] = block(group).scales(v, group % groups);
-                (scales[2 * group], scales[2 * group + 1]) = (low, high);
-            }
-        } else {
-            v.store_sums(eight_scales(v, block), &mut scales.as_chunks_mut().0[0]);
-        }
-        if B::MINIMUM {
-            let halves = eight_of(
-                #[inline(always)]
-                |group| block(group).min(),
-            );
-            v.store_sums(v.sums_from_halves(halves), &mut mins.as_chunks_mut().0[0]);
-        }
-        let groups_left = blocks.len() * groups;
-        if groups_left < 8 {
-            scales[groups_left * if B::FINE { 2 } else { 1 }..].fill(0.0);
-            mins[groups_left..].fill(0.0);
-        }
-        v.store_as_bytes(v.load_floats(&scales), &mut panel.staged_scales[row][0]);
-        if B::MINIMUM {
-            v.store_as_bytes(v.load_floats(&mins), &mut panel.staged_mins[row][0]);
-        }
-        stage(
-            v,
-            &mut panel.staged[row],
-            B::CODES,
-            #[inline(always)]
-            |group| block(group).codes(v, group % groups),
-        );
-    }
-    panel.turn(v, B::MINIMUM);
-}
-
-/// Add the products of a panel of small blocks with eight vectors to `sums`.
-#[inline(always)]
-pub(super) fn multiply_panel<B: SmallBlock, V: Lanes>(
-    v: V,
-    panel: &Panel,
-    part: &StripPart,
-    sums: &mut Sums,
-) {
-    let mut totals = [v.splat(0.0); WIDTH];
-    eight(
-        #[inline(always)]
-        |i| totals[i] = v.load_floats(&sums.0[i]),
-    );
-    each_integers(
-        v,
-        B::FINE,
-        panel,
-        part,
-        #[inline(always)]
-        |index, ints: [V::Wide; WIDTH]| {
-            let group = if B::FINE { index / 2 } else { index };
-            let scales = v.floats_from_bytes(&panel.scales[index]);
-            let mins = v.floats_from_bytes(&panel.mins[group]);
-            eight(
-                #[inline(always)]
-                |i| {
-                    let ints = v.mul(v.floats_from_lanes(ints[i]), scales);
-                    let scale = v.splat(part.scales[group][i]);
-                    totals[i] = v.multiply_add_floats(totals[i], ints, scale);
-                    if B::MINIMUM {
-                        let sum = v.splat(part.scaled_sums[group][i]);
-                        totals[i] = v.multiply_add_floats(totals[i], mins, sum);
-                    }
-                },
-            );
-        },
-    );
-    eight(
-        #[inline(always)]
-        |i| v.store(totals[i], &mut sums.0[i]),
-    );
 }

@@ -3,27 +3,22 @@
 use granule_format::num::F16;
 
 use super::packed::{Packed, PackedPanel, Prepared, Singles};
-use super::packing::{Codes, Packing};
+use super::packing::{PackedCodes, Packing};
 use super::panel::{Panel, ROWS, row_of};
-use super::small_block::SmallBlock;
+use super::small_block::{SmallBlock, groups_of};
 use crate::isa::Lanes;
 
-/// See [`Kernel::PACKING`](super::Kernel::PACKING).
-pub(super) const fn packing<B: SmallBlock>() -> Option<Packing> {
-    B::PACKING
-}
-
-/// Append the scales of up to eight groups of sixteen rows.
+/// Appends the scales of up to eight groups of sixteen rows.
 #[inline(always)]
 pub(super) fn pack_scales<B: SmallBlock, V: Lanes>(
     v: V,
     rows: &[B],
     row_blocks: usize,
-    index: usize,
+    segment: usize,
     packed: &mut Packed,
 ) {
-    let groups = B::LEN / 32;
-    for group in 8 * index..(8 * index + 8).min(row_blocks * groups) {
+    let groups = groups_of::<B>();
+    for group in 8 * segment..(8 * segment + 8).min(row_blocks * groups) {
         let block = |row: usize| &row_of(rows, row_blocks, row)[group / groups];
         let halves = |number: &dyn Fn(&B) -> F16| {
             let mut all = [[0; 2]; ROWS];
@@ -49,7 +44,7 @@ pub(super) fn pack_scales<B: SmallBlock, V: Lanes>(
     }
 }
 
-/// The scales of a group; the second are those of its upper half if they differ.
+/// The scales of a group: of its lower and its upper half.
 #[inline(always)]
 fn scales<B: SmallBlock, V: Lanes>(v: V, panel: &PackedPanel<'_>, group: usize) -> [V::Floats; 2] {
     if B::FINE {
@@ -71,18 +66,18 @@ fn bytes(halves: &[[u8; 2]; ROWS]) -> &[u8; 32] {
 #[inline(always)]
 pub(super) fn dot<B: SmallBlock, V: Lanes>(
     v: V,
+    packing: &Packing,
     panel: &PackedPanel<'_>,
     prepared: Prepared<'_>,
 ) -> V::Floats {
     let mut total = v.splat(0.0);
-    let Some(packing) = B::PACKING else { return total };
     let Prepared { vector, offsets, .. } = prepared;
     let codes = panel.codes.chunks_exact(packing.lines());
     let vectors = vector.codes.as_chunks::<4>().0.as_chunks::<8>().0.iter().zip(vector.scales);
     let vectors = vectors.zip(vector.scaled_sums).zip(offsets);
     for (group, (lines, (((x, x_scale), x_sum), offsets))) in codes.zip(vectors).enumerate() {
         let fifths = if packing.fifths() { &panel.fifths[group] } else { &[0; 8] };
-        let [low, high] = packing.dot(v, Codes { lines, fifths }, x, *offsets);
+        let [low, high] = packing.dot(v, PackedCodes { lines, fifths }, x, *offsets);
         let [first, second] = scales::<B, V>(v, panel, group);
         let product = if B::FINE {
             let high = v.mul(v.floats_from_lanes(high), second);
@@ -99,20 +94,20 @@ pub(super) fn dot<B: SmallBlock, V: Lanes>(
     total
 }
 
-/// Unpack 256 columns of a packed panel for a batch; columns that are missing have scales of zero.
+/// Unpacks one segment of a packed panel for a batch; missing columns have scales of zero.
 #[inline(always)]
 pub(super) fn unpack_panel<B: SmallBlock, V: Lanes>(
     v: V,
+    packing: &Packing,
     packed: &PackedPanel<'_>,
-    index: usize,
+    segment: usize,
     panel: &mut Panel,
 ) {
-    let Some(packing) = B::PACKING else { return };
-    super::packed::unpack_codes(v, &packing, packed, index, panel);
-    let groups = packed.codes.len() / packing.lines() - 8 * index;
+    super::packed::unpack_codes(v, packing, packed, segment, panel);
+    let groups = packed.codes.len() / packing.lines() - 8 * segment;
     let zero = v.splat(0.0);
     for part in 0..8 {
-        let group = 8 * index + part;
+        let group = 8 * segment + part;
         let found = part < groups;
         let [low, high] = if found { scales::<B, V>(v, packed, group) } else { [zero; 2] };
         if B::FINE {

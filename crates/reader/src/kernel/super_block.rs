@@ -1,23 +1,24 @@
-//! Types of 256 values with integer sub-scales.
+//! The family of types of 256 values with integer sub-scales.
 //!
-//! A value is `scale * sub_scale * code - min * sub_min`. The products of `scale` and `sub_scale`, and of `min` and
-//! `sub_min`, are exact in single precision, so decoding may form them first in any way. Dot products stay
-//! integers within a super-block: codes times activations, times sub-scales.
+//! A value is `scale * sub_scale * code - min * sub_min`. The products `scale * sub_scale` and
+//! `min * sub_min` are exact in single precision, so decoding may form them first in any way. Dot
+//! products stay integers within a super-block: codes times activations, times sub-scales.
 
 use std::hint::black_box;
+use std::slice::ChunksExact;
 
-use granule_format::Block;
-
-use super::codes::{Codes, eight, eight_of};
+use super::codes::{CodeRange, eight, eight_of};
+use super::packed::{Packed, PackedPanel, Prepared};
 use super::packing::Packing;
-use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
-use crate::activations::Vector;
-use crate::isa::{Lanes, Vectors};
-use crate::strip::{StripPart, WIDTH};
-use crate::tile::{TILE, Tile};
+use super::panel::{Panel, Sums};
+use super::{Family, Kernel, by_tiles, row_by_row, super_packed, super_panel};
+use crate::activations::{Activations, Form, Vector};
+use crate::isa::{Lanes, Simd};
+use crate::strip::StripSegment;
+use crate::tile::{ActivationTile, TILE};
 
-/// The scales of a super-block. Sub-scales are signed bytes of the two numbers, lowest first: 16 of them,
-/// or 8 in the first number where sub-blocks have 32 values.
+/// The scales of a super-block. Sub-scales are signed bytes of the two numbers, the lowest first:
+/// 16, or 8 in the first number if sub-blocks have 32 values.
 #[derive(Clone, Copy)]
 pub(crate) struct Scales {
     pub(crate) scale: f32,
@@ -29,79 +30,160 @@ pub(crate) struct Scales {
 }
 
 /// What distinguishes the types of super-blocks.
-pub(crate) trait SuperBlock: Block {
+pub(crate) trait SuperBlock: Kernel<Family = SuperBlocks> {
     /// Whether sub-blocks have 16 values rather than 32.
     const FINE: bool;
     /// Whether there are minimums.
     const MINIMUMS: bool = false;
-    /// Whether codes are magnitudes with signs: products of a vector take the signs to the activations.
+    /// Whether codes are [`magnitudes`](Self::magnitudes) with signs: products with one vector move
+    /// the signs to the activations.
     const SIGNS: bool = false;
-    /// What [`codes`](Self::codes) gives.
-    const CODES: Codes;
-    /// How codes are packed, if products gain by that.
-    const PACKING: Option<Packing> = None;
+    /// The range of the [`codes`](Self::codes).
+    const CODES: CodeRange;
 
     /// Whether there are sub-scales. If not, those of [`Scales`] are 1.
     const SUB_SCALES: bool = true;
-    /// What codes are raised by in [`raised_codes`](Self::raised_codes), after they are multiplied with
-    /// [`TIMES`](Self::TIMES). 0 if there are no such codes.
+    /// The amount by which [`raised_codes`](Self::raised_codes) are raised after they are
+    /// multiplied by [`TIMES`](Self::TIMES); 0 if there are none.
     const RAISED_BY: u8 = 0;
-    /// What codes are multiplied with in [`raised_codes`](Self::raised_codes): a power of two.
+    /// The factor of [`raised_codes`](Self::raised_codes): a power of two.
     const TIMES: u8 = 1;
 
     /// The scales, as plain numbers.
-    fn scales<V: Vectors>(&self, v: V) -> Scales;
+    fn scales<V: Simd>(&self, v: V) -> Scales;
 
-    /// The codes of values `32 * group` to `32 * group + 31`. Given by types whose codes are not read for a whole block
-    /// at a time.
+    /// The codes of a block, 32 values in each vector. If there are [`SIGNS`](Self::SIGNS), the
+    /// magnitudes with them.
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8];
+
+    /// The codes for products with one vector on instruction sets that multiply [all unsigned
+    /// bytes](Simd::ALL_UNSIGNED). Given by types with [`RAISED_BY`](Self::RAISED_BY).
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        self.all_codes(v)[group]
+    fn raised_codes<V: Simd>(&self, _: V) -> [V::Bytes; 8] {
+        unreachable!("only types with `RAISED_BY` have raised codes")
     }
 
-    /// The codes of a block. If there are [`SIGNS`](Self::SIGNS), the magnitudes with them.
+    /// Magnitudes below 128 and their signs. Given by types with [`SIGNS`](Self::SIGNS).
     #[inline(always)]
-    fn all_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
-        if Self::SIGNS {
-            let (magnitudes, signs) = self.magnitudes(v);
-            return eight_of(
-                #[inline(always)]
-                |i| v.negate(magnitudes[i], signs[i]),
-            );
-        }
-        eight_of(
+    fn magnitudes<V: Simd>(&self, _: V) -> Magnitudes<V> {
+        unreachable!("only types with `SIGNS` have magnitudes")
+    }
+}
+
+/// Magnitudes of a block and, for each, the bits of the values that are negative.
+pub(crate) type Magnitudes<V> = ([<V as Simd>::Bytes; 8], [u32; 8]);
+
+/// The values that magnitudes and their signs stand for.
+#[inline(always)]
+pub(super) fn with_signs<V: Simd>(v: V, (magnitudes, signs): Magnitudes<V>) -> [V::Bytes; 8] {
+    eight_of(
+        #[inline(always)]
+        |i| v.negate(magnitudes[i], signs[i]),
+    )
+}
+
+/// The types of 256 values with integer sub-scales.
+pub(crate) struct SuperBlocks;
+
+impl<B: SuperBlock> Family<B> for SuperBlocks {
+    const FORM: Form = Form::Q8_K;
+
+    #[inline(always)]
+    fn decode<V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
+        decode(v, blocks, out);
+    }
+
+    #[inline(always)]
+    fn dot_each<V: Simd>(
+        v: V,
+        rows: ChunksExact<'_, B>,
+        vector: &Vector<'_>,
+        out: &mut [f32],
+        step: usize,
+    ) {
+        row_by_row(
+            rows,
+            out,
+            step,
             #[inline(always)]
-            |group| self.codes(v, group),
-        )
+            |row| dot(v, row, vector),
+        );
     }
 
-    /// The codes of a block for products of a vector on instruction sets that multiply
-    /// [all unsigned bytes](Vectors::ALL_UNSIGNED).
     #[inline(always)]
-    fn raised_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
-        self.all_codes(v)
+    fn batch<V: Simd>(v: V, rows: ChunksExact<'_, B>, activations: &Activations, out: &mut [f32]) {
+        by_tiles(
+            rows,
+            activations,
+            out,
+            #[inline(always)]
+            |row, tile| dot_tile(v, row, tile),
+        );
     }
 
-    /// Magnitudes below 128 and the signs of them. Given by types with [`SIGNS`](Self::SIGNS).
     #[inline(always)]
-    fn magnitudes<V: Vectors>(&self, v: V) -> ([V::Bytes; 8], [u32; 8]) {
-        (self.all_codes(v), [0; 8])
+    fn fill_panel<V: Lanes>(
+        v: V,
+        rows: &[B],
+        row_blocks: usize,
+        segment: usize,
+        panel: &mut Panel,
+    ) {
+        super_panel::fill_panel(v, rows, row_blocks, segment, panel);
+    }
+
+    #[inline(always)]
+    fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: &StripSegment, sums: &mut Sums) {
+        super_panel::multiply_panel::<B, V>(v, panel, strip, sums);
+    }
+
+    #[inline(always)]
+    fn pack_scales<V: Lanes>(
+        v: V,
+        rows: &[B],
+        row_blocks: usize,
+        segment: usize,
+        packed: &mut Packed,
+    ) {
+        super_packed::pack_scales(v, rows, row_blocks, segment, packed);
+    }
+
+    #[inline(always)]
+    fn dot_packed<V: Lanes>(
+        v: V,
+        packing: &Packing,
+        panel: &PackedPanel<'_>,
+        prepared: Prepared<'_>,
+    ) -> V::Floats {
+        super_packed::dot::<B, V>(v, packing, panel, prepared)
+    }
+
+    #[inline(always)]
+    fn unpack_panel<V: Lanes>(
+        v: V,
+        packing: &Packing,
+        packed: &PackedPanel<'_>,
+        segment: usize,
+        panel: &mut Panel,
+    ) {
+        super_packed::unpack_panel::<B, V>(v, packing, packed, segment, panel);
     }
 }
 
 #[inline(always)]
-pub(crate) fn decode<B: SuperBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f32]) {
+fn decode<B: SuperBlock, V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
+    const { assert!(B::LEN == 256, "super-blocks have 256 values") };
     for (block, out) in blocks.iter().zip(out.as_chunks_mut::<256>().0) {
         let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
-        let (mut scales, mut mins) = (Line([0.0; 16]), Line([0.0; 16]));
+        let (mut scales, mut mins) = (Aligned([0.0; 16]), Aligned([0.0; 16]));
         v.store(v.mul(v.splat(scale), v.floats_from_u64(sub_scales)), &mut scales.0);
         if B::MINIMUMS {
             v.store(v.mul(v.splat(min), v.floats_from_u64(sub_mins)), &mut mins.0);
         }
-        // in memory, out of which taking them one by one is less work than out of a vector
-        let Line(scales) = black_box(&scales);
-        let Line(mins) = if B::MINIMUMS { black_box(&mins) } else { &mins };
-        let codes = block.all_codes(v);
+        // one by one they are cheaper to load than to extract from a register
+        let Aligned(scales) = black_box(&scales);
+        let Aligned(mins) = if B::MINIMUMS { black_box(&mins) } else { &mins };
+        let codes = block.codes(v);
         eight(
             #[inline(always)]
             |group| {
@@ -121,79 +203,76 @@ pub(crate) fn decode<B: SuperBlock, V: Vectors>(v: V, blocks: &[B], out: &mut [f
     }
 }
 
-/// How codes are multiplied with activations.
+/// What is multiplied with activations.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// As [`SuperBlock::CODES`] says.
-    Codes,
-    /// Magnitudes: activations take the signs.
+enum Operands {
+    /// [`SuperBlock::codes`].
+    AsTheyAre,
+    /// [`SuperBlock::magnitudes`]; the signs move to the activations.
     Magnitudes,
-    /// As [`SuperBlock::raised_codes`] gives them.
+    /// [`SuperBlock::raised_codes`].
     Raised,
 }
 
-impl Way {
-    /// The best for a vector.
+impl Operands {
+    /// The best for products with one vector.
     #[inline(always)]
-    fn of_vector<B: SuperBlock, V: Vectors>() -> Self {
+    fn of_vector<B: SuperBlock, V: Simd>() -> Self {
         match (V::ALL_UNSIGNED && B::RAISED_BY > 0, B::SIGNS) {
             (true, _) => Self::Raised,
             (_, true) => Self::Magnitudes,
-            _ => Self::Codes,
+            _ => Self::AsTheyAre,
         }
     }
 
     #[inline(always)]
-    fn codes<B: SuperBlock, V: Vectors>(self, v: V, block: &B) -> Magnitudes<V> {
+    fn codes<B: SuperBlock, V: Simd>(self, v: V, block: &B) -> Magnitudes<V> {
         match self {
-            Self::Codes => (block.all_codes(v), [0; 8]),
+            Self::AsTheyAre => (block.codes(v), [0; 8]),
             Self::Magnitudes => block.magnitudes(v),
             Self::Raised => (block.raised_codes(v), [0; 8]),
         }
     }
 
-    /// What codes are raised by.
+    /// The amount by which codes are raised.
     #[inline(always)]
     fn raised_by<B: SuperBlock>(self) -> u8 {
         match (self, B::CODES) {
             (Self::Raised, _) => B::RAISED_BY,
-            (Self::Codes, Codes::Raised(by)) => by,
+            (Self::AsTheyAre, CodeRange::Raised(by)) => by,
             _ => 0,
         }
     }
 }
 
-/// The codes of a block, or their magnitudes and what activations are to be negated with.
-type Magnitudes<V> = ([<V as Vectors>::Bytes; 8], [u32; 8]);
-
-/// A line of the cache: what is written to two at once can only be read again when it has got there, behind all that is
-/// written past the caches.
+/// One cache line: a store that straddles two lines cannot be forwarded to the next load, and waits
+/// for earlier non-temporal stores.
 #[repr(align(64))]
-struct Line([f32; 16]);
+struct Aligned([f32; 16]);
 
-/// The scales of a block in vectors.
-struct Unpacked<V: Vectors> {
+/// The scales of a super-block in registers.
+struct Unpacked<V: Simd> {
     scale: f32,
     min: f32,
-    /// The sub-scales of the codes: those of halves of groups, in the order for [`Vectors::pick`], or of groups, each
-    /// twice, for [`Vectors::pick_pair`].
+    /// The sub-scales of halves of groups in the order for [`Simd::pick`], or of groups, each
+    /// twice, for [`Simd::pick_pair`].
     sub_scales: V::Words,
-    /// The sub-scales of groups once more.
+    /// The sub-scales of groups again, as integers.
     of_groups: V::Ints,
-    /// What each two of a vector's sums of 16 are multiplied with: sub-scales times minus what codes are raised by, and
-    /// sub-minimums.
+    /// The factors of a vector's sums of 16 codes: sub-scales times minus what codes are raised by,
+    /// and sub-minimums.
     raised_of_sums: V::Words,
     mins_of_sums: V::Words,
 }
 
 #[inline(always)]
-fn unpack<B: SuperBlock, V: Vectors>(v: V, block: &B, way: Way) -> Unpacked<V> {
+fn unpack<B: SuperBlock, V: Simd>(v: V, block: &B, operands: Operands) -> Unpacked<V> {
     let Scales { mut scale, sub_scales, min, sub_mins } = block.scales(v);
-    if way == Way::Raised && B::TIMES > 1 {
+    if operands == Operands::Raised && B::TIMES > 1 {
         scale *= 1.0 / f32::from(B::TIMES);
     }
     let of_groups = v.ints(sub_scales[0]);
-    let by = -i16::from(way.raised_by::<B>());
+    let by = -i16::from(operands.raised_by::<B>());
     if B::FINE {
         let raised_of_sums = v.multiply_words(v.words(sub_scales), by);
         let (sub_scales, mins_of_sums) = (v.words_split(sub_scales), v.words(sub_mins));
@@ -205,20 +284,20 @@ fn unpack<B: SuperBlock, V: Vectors>(v: V, block: &B, way: Way) -> Unpacked<V> {
     Unpacked { scale, min, sub_scales, of_groups, raised_of_sums, mins_of_sums }
 }
 
-/// The products of a block with 256 activations, for the scales of both.
+/// The integer products of a super-block with 256 activations.
 #[inline(always)]
-fn products<B: SuperBlock, V: Vectors>(
+fn products<B: SuperBlock, V: Simd>(
     v: V,
     (codes, signs): &Magnitudes<V>,
-    way: Way,
+    operands: Operands,
     block: &Unpacked<V>,
     activations: &[i8; 256],
     sums: &[i16; 16],
 ) -> V::Ints {
     let activations = activations.as_chunks::<32>().0;
-    // two, so that additions need not wait for each other
+    // two sums, so that additions need not wait for each other
     let mut ints = [v.zero_ints(); 2];
-    if way.raised_by::<B>() > 0 {
+    if operands.raised_by::<B>() > 0 {
         ints[1] = v.multiply_add(ints[1], block.raised_of_sums, v.load_words(sums));
     }
     eight(
@@ -228,14 +307,14 @@ fn products<B: SuperBlock, V: Vectors>(
             let activations = v.load_signed(&activations[group]);
             ints[group % 2] = if !B::SUB_SCALES {
                 v.add_dot_unsigned(sum, codes, activations)
-            } else if way == Way::Raised {
+            } else if operands == Operands::Raised {
                 v.add_multiplied(sum, v.dot_unsigned(codes, activations), block.of_groups, group)
             } else {
-                let words = match (way, B::CODES) {
-                    (Way::Magnitudes, _) => {
+                let words = match (operands, B::CODES) {
+                    (Operands::Magnitudes, _) => {
                         v.multiply_unsigned(codes, v.negate(activations, signs[group]))
                     }
-                    (_, Codes::Signed) => v.multiply_signed(codes, activations),
+                    (_, CodeRange::Signed) => v.multiply_signed(codes, activations),
                     _ => v.multiply_unsigned(codes, activations),
                 };
                 let scales = if B::FINE {
@@ -250,9 +329,9 @@ fn products<B: SuperBlock, V: Vectors>(
     v.add_ints(ints[0], ints[1])
 }
 
-/// `total` minus the minimums of a block times the sums of 256 activations.
+/// Subtracts the minimums of a super-block times the sums of 256 activations from `total`.
 #[inline(always)]
-fn less_minimums<B: SuperBlock, V: Vectors>(
+fn less_minimums<B: SuperBlock, V: Simd>(
     v: V,
     block: &Unpacked<V>,
     scale: f32,
@@ -267,15 +346,15 @@ fn less_minimums<B: SuperBlock, V: Vectors>(
 }
 
 #[inline(always)]
-pub(crate) fn dot<B: SuperBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
-    let way = Way::of_vector::<B, V>();
+fn dot<B: SuperBlock, V: Simd>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
+    let operands = Operands::of_vector::<B, V>();
     let (mut total, mut mins) = (v.zero_sums(), v.zero_sums());
     let vectors = vector.codes.as_chunks::<256>().0.iter().zip(vector.scales);
     let vectors = vectors.zip(vector.sums.as_chunks::<16>().0);
     for (block, ((activations, scale), sums)) in row.iter().zip(vectors) {
-        let codes = way.codes(v, block);
-        let unpacked = unpack(v, block, way);
-        let ints = products::<B, V>(v, &codes, way, &unpacked, activations, sums);
+        let codes = operands.codes(v, block);
+        let unpacked = unpack(v, block, operands);
+        let ints = products::<B, V>(v, &codes, operands, &unpacked, activations, sums);
         total = v.accumulate(total, ints, unpacked.scale * scale);
         mins = less_minimums::<B, V>(v, &unpacked, *scale, sums, mins);
     }
@@ -283,14 +362,15 @@ pub(crate) fn dot<B: SuperBlock, V: Vectors>(v: V, row: &[B], vector: &Vector<'_
 }
 
 #[inline(always)]
-pub(crate) fn dots<B: SuperBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [f32; TILE] {
+fn dot_tile<B: SuperBlock, V: Simd>(v: V, row: &[B], tile: &ActivationTile) -> [f32; TILE] {
     let mut totals = [v.zero_sums(); TILE];
     let vectors = tile.blocks.iter().zip(&tile.scales).zip(&tile.sums);
     for (block, ((activations, scales), sums)) in row.iter().zip(vectors) {
-        let codes = Way::Codes.codes(v, block);
-        let block = unpack(v, block, Way::Codes);
+        let codes = Operands::AsTheyAre.codes(v, block);
+        let block = unpack(v, block, Operands::AsTheyAre);
         for i in 0..TILE {
-            let ints = products::<B, V>(v, &codes, Way::Codes, &block, &activations[i], &sums[i]);
+            let ints =
+                products::<B, V>(v, &codes, Operands::AsTheyAre, &block, &activations[i], &sums[i]);
             let total = v.accumulate(totals[i], ints, block.scale * scales[i]);
             totals[i] = less_minimums::<B, V>(v, &block, scales[i], &sums[i], total);
         }
@@ -299,191 +379,10 @@ pub(crate) fn dots<B: SuperBlock, V: Vectors>(v: V, row: &[B], tile: &Tile) -> [
 }
 
 #[inline(always)]
-pub(crate) fn total<V: Vectors>(v: V, totals: [V::Sums; TILE]) -> [f32; TILE] {
+pub(crate) fn total<V: Simd>(v: V, totals: [V::Sums; TILE]) -> [f32; TILE] {
     let mut out = [0.0; TILE];
     for (out, sums) in out.iter_mut().zip(totals) {
         *out = v.total(sums);
     }
     out
 }
-
-#[inline(always)]
-pub(super) fn fill_panel<B: SuperBlock, V: Lanes>(
-    v: V,
-    rows: &[B],
-    row_blocks: usize,
-    index: usize,
-    panel: &mut Panel,
-) {
-    for row in 0..ROWS {
-        let block = &row_of(rows, row_blocks, row)[index];
-        let Scales { scale, sub_scales, min, sub_mins } = block.scales(v);
-        let scales = v.mul(v.splat(scale), v.floats_from_u64(sub_scales));
-        v.store_as_bytes(scales, &mut panel.staged_scales[row][0]);
-        if B::MINIMUMS {
-            panel.min[row] = min;
-            v.store_words(v.words(sub_mins), &mut panel.staged_mins[row][0]);
-        }
-        let codes = block.all_codes(v);
-        stage(
-            v,
-            &mut panel.staged[row],
-            B::CODES,
-            #[inline(always)]
-            |group| codes[group],
-        );
-    }
-    panel.turn(v, B::MINIMUMS);
-}
-
-/// Add the products of a panel of super-blocks with eight vectors to `sums`.
-#[inline(always)]
-pub(super) fn multiply_panel<B: SuperBlock, V: Lanes>(
-    v: V,
-    panel: &Panel,
-    part: &StripPart,
-    sums: &mut Sums,
-) {
-    let zero = v.splat(0.0);
-    let mut totals = [zero; WIDTH];
-    each_integers(
-        v,
-        B::FINE,
-        panel,
-        part,
-        #[inline(always)]
-        |index, ints: [V::Wide; WIDTH]| {
-            let scales = v.floats_from_bytes(&panel.scales[index]);
-            eight(
-                #[inline(always)]
-                |i| {
-                    let ints = v.floats_from_lanes(ints[i]);
-                    totals[i] = v.multiply_add_floats(totals[i], ints, scales);
-                },
-            );
-        },
-    );
-    let mut mins = [v.splat_lanes(0); WIDTH];
-    if B::MINIMUMS {
-        let pairs = if B::FINE { &part.sums[..] } else { &part.wide_sums[..] };
-        for (mins_of_rows, pairs) in panel.mins.iter().zip(pairs) {
-            let words = v.load_lanes(mins_of_rows);
-            eight(
-                #[inline(always)]
-                |i| mins[i] = v.dot_words(mins[i], words, pairs[i]),
-            );
-        }
-    }
-    let min = v.load_floats(&panel.min);
-    eight(
-        #[inline(always)]
-        |i| {
-            if B::MINIMUMS {
-                let mins = v.mul(v.floats_from_lanes(mins[i]), min);
-                totals[i] = v.sub(totals[i], mins);
-            }
-            let sum = v.load_floats(&sums.0[i]);
-            // the scale of all groups
-            let sum = v.multiply_add_floats(sum, totals[i], v.splat(part.scales[0][i]));
-            v.store(sum, &mut sums.0[i]);
-        },
-    );
-}
-
-/// Makes a [`SuperBlock`] a [`Kernel`](super::Kernel).
-macro_rules! kernel {
-    (super_block, $block:ty) => {
-        $crate::kernel::super_block::kernel!(super_block, super_packed, $block);
-    };
-    (small_block, $block:ty) => {
-        $crate::kernel::super_block::kernel!(small_block, small_packed, $block);
-    };
-    ($kind:ident, $packed:ident, $block:ty) => {
-        impl $crate::kernel::Kernel for $block {
-            #[inline(always)]
-            fn decode_blocks<V: $crate::isa::Vectors>(v: V, blocks: &[Self], out: &mut [f32]) {
-                $crate::kernel::$kind::decode(v, blocks, out);
-            }
-
-            #[inline(always)]
-            fn dot<V: $crate::isa::Vectors>(
-                v: V,
-                row: &[Self],
-                vector: &$crate::activations::Vector<'_>,
-            ) -> f32 {
-                $crate::kernel::$kind::dot(v, row, vector)
-            }
-
-            #[inline(always)]
-            fn batch<V: $crate::isa::Vectors>(
-                v: V,
-                rows: std::slice::ChunksExact<'_, Self>,
-                activations: &$crate::activations::Activations,
-                out: &mut [f32],
-            ) {
-                $crate::kernel::by_tiles(
-                    rows,
-                    activations,
-                    out,
-                    #[inline(always)]
-                    |row, tile| $crate::kernel::$kind::dots(v, row, tile),
-                )
-            }
-
-            #[inline(always)]
-            fn fill_panel<V: $crate::isa::Lanes>(
-                v: V,
-                rows: &[Self],
-                row_blocks: usize,
-                index: usize,
-                panel: &mut $crate::kernel::panel::Panel,
-            ) {
-                $crate::kernel::$kind::fill_panel(v, rows, row_blocks, index, panel)
-            }
-
-            #[inline(always)]
-            fn multiply_panel<V: $crate::isa::Lanes>(
-                v: V,
-                panel: &$crate::kernel::panel::Panel,
-                part: &$crate::strip::StripPart,
-                sums: &mut $crate::kernel::panel::Sums,
-            ) {
-                $crate::kernel::$kind::multiply_panel::<Self, V>(v, panel, part, sums)
-            }
-
-            const PACKING: Option<$crate::kernel::packing::Packing> =
-                $crate::kernel::$packed::packing::<Self>();
-
-            #[inline(always)]
-            fn pack_scales<V: $crate::isa::Lanes>(
-                v: V,
-                rows: &[Self],
-                row_blocks: usize,
-                index: usize,
-                packed: &mut $crate::kernel::packed::Packed,
-            ) {
-                $crate::kernel::$packed::pack_scales(v, rows, row_blocks, index, packed)
-            }
-
-            #[inline(always)]
-            fn dot_packed<V: $crate::isa::Lanes>(
-                v: V,
-                panel: &$crate::kernel::packed::PackedPanel<'_>,
-                prepared: $crate::kernel::packed::Prepared<'_>,
-            ) -> V::Floats {
-                $crate::kernel::$packed::dot::<Self, V>(v, panel, prepared)
-            }
-
-            #[inline(always)]
-            fn unpack_panel<V: $crate::isa::Lanes>(
-                v: V,
-                packed: &$crate::kernel::packed::PackedPanel<'_>,
-                index: usize,
-                panel: &mut $crate::kernel::panel::Panel,
-            ) {
-                $crate::kernel::$packed::unpack_panel::<Self, V>(v, packed, index, panel)
-            }
-        }
-    };
-}
-pub(super) use kernel;

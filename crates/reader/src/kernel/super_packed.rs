@@ -1,34 +1,29 @@
 //! Packed super-blocks: products with one vector, and panels for batches.
 
-use super::codes::part;
+use super::codes::nth_chunk;
 use super::packed::{Packed, PackedPanel, Prepared, Singles, pair};
-use super::packing::{Codes, Packing};
+use super::packing::{PackedCodes, Packing};
 use super::panel::{Panel, ROWS, row_of};
 use super::super_block::SuperBlock;
 use crate::isa::Lanes;
-
-/// See [`Kernel::PACKING`](super::Kernel::PACKING).
-pub(super) const fn packing<B: SuperBlock>() -> Option<Packing> {
-    B::PACKING
-}
 
 const fn sub_blocks<B: SuperBlock>() -> usize {
     if B::FINE { 16 } else { 8 }
 }
 
-/// Append the scales of a super-block of sixteen rows.
+/// Appends the scales of one super-block of sixteen rows.
 #[inline(always)]
 pub(super) fn pack_scales<B: SuperBlock, V: Lanes>(
     v: V,
     rows: &[B],
     row_blocks: usize,
-    index: usize,
+    segment: usize,
     packed: &mut Packed,
 ) {
     let (mut scales, mut mins) = ([0.0; ROWS], [0.0; ROWS]);
     let (mut sub_scales, mut sub_mins) = ([[0; ROWS]; 16], [[[0; 2]; ROWS]; 8]);
     for row in 0..ROWS {
-        let all = row_of(rows, row_blocks, row)[index].scales(v);
+        let all = row_of(rows, row_blocks, row)[segment].scales(v);
         (scales[row], mins[row]) = (all.scale, all.min);
         for sub_block in 0..sub_blocks::<B>() {
             let byte = |numbers: [u64; 2]| {
@@ -50,11 +45,11 @@ pub(super) fn pack_scales<B: SuperBlock, V: Lanes>(
 #[inline(always)]
 pub(super) fn dot<B: SuperBlock, V: Lanes>(
     v: V,
+    packing: &Packing,
     panel: &PackedPanel<'_>,
     prepared: Prepared<'_>,
 ) -> V::Floats {
     let mut total = v.splat(0.0);
-    let Some(packing) = B::PACKING else { return total };
     let Prepared { vector, offsets, wide_sums } = prepared;
     let codes = panel.codes.chunks_exact(8 * packing.lines());
     let sub_scales = panel.sub_scales.chunks_exact(sub_blocks::<B>());
@@ -66,14 +61,14 @@ pub(super) fn dot<B: SuperBlock, V: Lanes>(
         for group in 0..8 {
             let lines = &codes[group * packing.lines()..][..packing.lines()];
             let fifths = if packing.fifths() { &panel.fifths[8 * index + group] } else { &[0; 8] };
-            let codes = Codes { lines, fifths };
-            let x = part(x, group);
+            let codes = PackedCodes { lines, fifths };
+            let x = nth_chunk(x, group);
             let [first, second] = packing.dot(v, codes, x, offsets[group]);
             if B::FINE {
                 let low = v.lanes_from_bytes(&sub_scales[2 * group]);
                 let high = v.lanes_from_bytes(&sub_scales[2 * group + 1]);
                 if packing.fits_words() && B::MINIMUMS {
-                    // sub-scales have no signs where there are minimums
+                    // types with minimums have sub-scales without signs
                     ints = v.multiply_add_words(ints, first, low);
                     ints = v.multiply_add_words(ints, second, high);
                 } else {
@@ -92,7 +87,7 @@ pub(super) fn dot<B: SuperBlock, V: Lanes>(
             let sub_mins = &panel.sub_mins[index * pairs..][..pairs];
             let mut mins = v.splat_lanes(0);
             if B::FINE {
-                let sums = part::<_, 16>(vector.sums, index).as_chunks::<2>().0;
+                let sums = nth_chunk::<_, 16>(vector.sums, index).as_chunks::<2>().0;
                 for ([low, high], sub_mins) in sums.iter().zip(sub_mins) {
                     mins = v.dot_words(mins, v.words_from_bytes(sub_mins), pair(*low, *high));
                 }
@@ -109,27 +104,27 @@ pub(super) fn dot<B: SuperBlock, V: Lanes>(
     total
 }
 
-/// Unpack 256 columns of a packed panel for a batch.
+/// Unpacks one segment of a packed panel for a batch.
 #[inline(always)]
 pub(super) fn unpack_panel<B: SuperBlock, V: Lanes>(
     v: V,
+    packing: &Packing,
     packed: &PackedPanel<'_>,
-    index: usize,
+    segment: usize,
     panel: &mut Panel,
 ) {
-    let Some(packing) = B::PACKING else { return };
-    super::packed::unpack_codes(v, &packing, packed, index, panel);
+    super::packed::unpack_codes(v, packing, packed, segment, panel);
     let count = sub_blocks::<B>();
-    let scales = v.load_floats(&packed.scales[index].0);
+    let scales = v.load_floats(&packed.scales[segment].0);
     for (sub_scales, out) in
-        packed.sub_scales[index * count..][..count].iter().zip(&mut panel.scales)
+        packed.sub_scales[segment * count..][..count].iter().zip(&mut panel.scales)
     {
         let sub_scales = v.floats_from_lanes(v.lanes_from_bytes(sub_scales));
         v.store_as_bytes(v.mul(sub_scales, scales), out);
     }
     if B::MINIMUMS {
-        panel.min = packed.mins[index].0;
-        let pairs = &packed.sub_mins[index * (count / 2)..][..count / 2];
+        panel.min = packed.mins[segment].0;
+        let pairs = &packed.sub_mins[segment * (count / 2)..][..count / 2];
         for (pair, out) in pairs.iter().zip(&mut panel.mins) {
             v.store_lanes(v.words_from_bytes(pair), out);
         }

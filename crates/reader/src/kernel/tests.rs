@@ -1,21 +1,52 @@
-//! Every type's dot products on every instruction set, against sums in double precision.
+//! Decoding on every instruction set against the definition, dot products against sums in double
+//! precision.
 
+use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
 
-use super::{by_panels, dot_packed, dot_rows, pack, packs};
+use super::{by_panels, decode_blocks, dot_packed, dot_rows, pack, packs};
 use crate::activations::{Activations, Form};
 use crate::isa::Isa;
 
-/// Numbers of rows, blocks of a row, and vectors. Rows of 1, 2, 5 blocks and many; fewer rows than are multiplied
-/// together and more; batches that are multiplied one by one, and with padding together.
+/// Numbers of rows, blocks in a row, and vectors: rows of 1, 2, 5 and many blocks; fewer rows than
+/// are multiplied together and more; vectors that are multiplied one by one, and batches with
+/// padding.
 const SHAPES: &[(usize, usize, usize)] =
     &[(3, 1, 1), (5, 2, 3), (3, 5, 1), (3, 9, 5), (3, 33, 1), (3, 33, 21), (19, 300, 6)];
+
+/// Random bits, so that every code and every kind of scale is met; NaN may have any payload.
+#[test]
+fn every_instruction_set_gives_the_bits_of_the_definition() {
+    for ty in BlockType::ALL.iter().copied() {
+        for blocks in [67, 1024 / ty.block_values().min(64)] {
+            check_decoding(ty, blocks);
+        }
+    }
+}
+
+fn check_decoding(ty: BlockType, blocks: usize) {
+    let hash = |i: usize| (i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56;
+    let row: Vec<u8> = (0..blocks * ty.block_bytes()).map(|i| hash(i + 1) as u8).collect();
+    let mut expected = vec![0.0; blocks * ty.block_values()];
+    ty.decode_row(&row, &mut expected);
+    for isa in Isa::available() {
+        let mut found = vec![0.0; expected.len()];
+        decode_blocks(isa, ty, &row, &mut found);
+        for (i, (expected, found)) in expected.iter().zip(&found).enumerate() {
+            let same = expected.to_bits() == found.to_bits();
+            assert!(
+                same || expected.is_nan() && found.is_nan(),
+                "{ty} {isa} value {i}: {expected} {found}"
+            );
+        }
+    }
+}
 
 #[test]
 fn dot_products_are_within_their_bound() {
     for ty in BlockType::ALL.iter().copied() {
         for (rows, blocks, count) in SHAPES.iter().copied() {
-            // random bits, and bits that make codes as large and as small as they get
+            // random bits, and bits that give the largest and the smallest codes
             for bytes in [&(0..=255).collect::<Vec<u8>>()[..], &[0, 255, 255]] {
                 check(ty, rows, blocks, count, bytes);
             }
@@ -41,9 +72,9 @@ fn activations_that_are_not_finite_give_nan() {
     }
 }
 
-/// A bound on what single precision may lose: each block's scales are rounded once, each of its products with a
-/// scale once, and each sum once. Integer parts lose nothing; an overflow would be far outside. Terms are no larger than a few
-/// times the block's largest weight, as codes are raised or have a minimum.
+/// A bound on rounding errors: each block's scales, each product with a scale and each sum are
+/// rounded once. Integer parts lose nothing; an overflow would be far outside. Terms are no larger
+/// than a few times the block's largest weight, as codes are raised or have a minimum.
 fn bound(row: &[f32], x: &[f64], block: usize) -> f64 {
     let terms = row.chunks(block).zip(x.chunks(block)).map(|(row, x)| {
         let largest = row.iter().fold(0.0_f64, |largest, w| largest.max(f64::from(w.abs())));
@@ -90,7 +121,8 @@ fn check(ty: BlockType, rows: usize, blocks: usize, count: usize, bytes: &[u8]) 
                     let error = (f64::from(found) - exact).abs();
                     assert!(
                         error <= bound,
-                        "{ty} {how} {isa} {blocks} blocks, vector {index} of {count}: {found}, {exact}; {error} > {bound}"
+                        "{ty} {how} {isa} {blocks} blocks, vector {index} of {count}: \
+                         {found}, {exact}; {error} > {bound}"
                     );
                 }
             }
@@ -122,7 +154,7 @@ fn weights(
         let mut block: Vec<u8> = Vec::new();
         while block.len() < ty.block_bytes() {
             let any = random();
-            // few codes cannot be told from scales: some bytes are always random
+            // codes and scales cannot be told apart here: some bytes are always random
             let byte = if any.is_multiple_of(8) {
                 any >> 8
             } else {
@@ -132,7 +164,7 @@ fn weights(
         }
         let mut values = vec![0.0; ty.block_values()];
         ty.decode_row(&block, &mut values);
-        let valid = with_block!(ty, B => granule_format::block::blocks_of::<B>(&block)[0].defect().is_none());
+        let valid = with_block!(ty, B => blocks_of::<B>(&block)[0].defect().is_none());
         if valid && values.iter().all(|value: &f32| value.abs() < 1e30) {
             out.extend(block);
         }

@@ -2,21 +2,24 @@
 
 use granule_format::block::types::TQ1_0;
 
-use super::codes::{Codes, double_word, eight_of, part};
+use super::Kernel;
+use super::codes::{CodeRange, double_word, eight_of, nth_chunk};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, TQ1_0);
+impl Kernel for TQ1_0 {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
+}
 
 impl SuperBlock for TQ1_0 {
     const FINE: bool = false;
-    const CODES: Codes = Codes::Raised(1);
+    const CODES: CodeRange = CodeRange::Raised(1);
     const SUB_SCALES: bool = false;
-    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         Scales {
             scale: v.half(self.scale),
             sub_scales: [0x0101_0101_0101_0101, 0],
@@ -26,7 +29,7 @@ impl SuperBlock for TQ1_0 {
     }
 
     #[inline(always)]
-    fn all_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
         let digits = first_bits(v, self);
         eight_of(
             #[inline(always)]
@@ -38,7 +41,7 @@ impl SuperBlock for TQ1_0 {
     const TIMES: u8 = 64;
 
     #[inline(always)]
-    fn raised_codes<V: Vectors>(&self, v: V) -> [V::Bytes; 8] {
+    fn raised_codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
         let digits = first_bits(v, self);
         eight_of(
             #[inline(always)]
@@ -47,14 +50,14 @@ impl SuperBlock for TQ1_0 {
     }
 }
 
-/// The digits of each group, as the first two bits of bytes.
+/// The digits of each group, in the upper two bits of bytes.
 #[inline(always)]
-fn first_bits<V: Vectors>(v: V, block: &TQ1_0) -> [V::Bytes; 8] {
-    let first = v.load(part(&block.fives, 0));
+fn first_bits<V: Simd>(v: V, block: &TQ1_0) -> [V::Bytes; 8] {
+    let first = v.load(nth_chunk(&block.fives, 0));
     let second = times_3(v, first);
     let third = times_3(v, second);
     let fourth = times_3(v, third);
-    // values 160 to 239 are digits of 16 bytes: the first digit and the second, the third and the fourth
+    // values 160 to 239 are digits of 16 bytes: first and second, third and fourth
     let (low, high) = (double_word(&block.fives, 4), double_word(&block.fives, 5));
     let twice = v.bytes_from_u64([low, high, low, high]);
     let sixth = times_3_where(v, twice, [0, 0, u64::MAX, u64::MAX]);
@@ -74,22 +77,23 @@ fn first_bits<V: Vectors>(v: V, block: &TQ1_0) -> [V::Bytes; 8] {
     )
 }
 
-/// Multiplying by 3 moves a digit out above the byte.
+/// Multiplies by 3, which moves the next digit out of the byte.
 #[inline(always)]
-fn times_3<V: Vectors>(v: V, bytes: V::Bytes) -> V::Bytes {
+fn times_3<V: Simd>(v: V, bytes: V::Bytes) -> V::Bytes {
     v.add_bytes(v.twice(bytes), bytes)
 }
 
 /// The bytes multiplied by 3 where `mask` is not 0.
 #[inline(always)]
-fn times_3_where<V: Vectors>(v: V, bytes: V::Bytes, mask: [u64; 4]) -> V::Bytes {
+fn times_3_where<V: Simd>(v: V, bytes: V::Bytes, mask: [u64; 4]) -> V::Bytes {
     v.add_bytes(bytes, v.and(v.twice(bytes), v.bytes_from_u64(mask)))
 }
 
-/// The digit that the next multiplication by 3 would move out, as the first two bits: three quarters of a byte reach 64
-/// from 86 on and 128 from 171 on. Averages round up, so 1 is taken off first.
+/// The digit that the next multiplication by 3 would move out, in the upper two bits: three
+/// quarters of a byte reach 64 from 86 on and 128 from 171 on. Averages round up, so 1 is
+/// subtracted first.
 #[inline(always)]
-fn digit<V: Vectors>(v: V, fractions: V::Bytes) -> V::Bytes {
+fn digit<V: Simd>(v: V, fractions: V::Bytes) -> V::Bytes {
     let lowered = v.sub_to_zero(fractions, v.splat_byte(1));
     v.average(lowered, v.average(lowered, v.splat_byte(0)))
 }
@@ -97,14 +101,14 @@ fn digit<V: Vectors>(v: V, fractions: V::Bytes) -> V::Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::{Isa, Work};
+    use crate::isa::{Isa, WithSimd};
 
     struct AllDigits;
 
-    impl Work for AllDigits {
+    impl WithSimd for AllDigits {
         type Output = ();
 
-        fn run<V: Vectors>(self, v: V) {
+        fn run<V: Simd>(self, v: V) {
             for byte in 0..=255_u8 {
                 let digit = v.and(v.shift_right(digit(v, v.splat_byte(byte)), 6), v.splat_byte(3));
                 let expected = (u16::from(byte) * 3 / 256) as f32;
@@ -118,7 +122,7 @@ mod tests {
     #[test]
     fn a_digit_is_what_a_multiplication_by_3_moves_out() {
         for isa in Isa::available() {
-            isa.vectors(AllDigits);
+            isa.with_simd(AllDigits);
         }
     }
 }

@@ -2,21 +2,24 @@
 
 use granule_format::block::types::TQ2_0;
 
-use super::codes::{Codes, bits};
+use super::Kernel;
+use super::codes::{CodeRange, bits, eight_of};
 use super::packing::Packing;
-use super::super_block::{self, Scales, SuperBlock};
-use crate::isa::Vectors;
+use super::super_block::{Scales, SuperBlock, SuperBlocks};
+use crate::isa::Simd;
 
-super_block::kernel!(super_block, TQ2_0);
+impl Kernel for TQ2_0 {
+    type Family = SuperBlocks;
+    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
+}
 
 impl SuperBlock for TQ2_0 {
     const FINE: bool = false;
-    const CODES: Codes = Codes::Raised(1);
+    const CODES: CodeRange = CodeRange::Raised(1);
     const SUB_SCALES: bool = false;
-    const PACKING: Option<Packing> = Some(Packing::consecutive(2, -1));
 
     #[inline(always)]
-    fn scales<V: Vectors>(&self, v: V) -> Scales {
+    fn scales<V: Simd>(&self, v: V) -> Scales {
         Scales {
             scale: v.half(self.scale),
             sub_scales: [0x0101_0101_0101_0101, 0],
@@ -26,7 +29,10 @@ impl SuperBlock for TQ2_0 {
     }
 
     #[inline(always)]
-    fn codes<V: Vectors>(&self, v: V, group: usize) -> V::Bytes {
-        bits(v, v.load(&self.codes[group / 4]), 2 * (group % 4), 0, 3)
+    fn codes<V: Simd>(&self, v: V) -> [V::Bytes; 8] {
+        eight_of(
+            #[inline(always)]
+            |group| bits(v, v.load(&self.codes[group / 4]), 2 * (group % 4), 0, 3),
+        )
     }
 }

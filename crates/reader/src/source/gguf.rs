@@ -54,6 +54,8 @@ impl Source for GgufSource {
     }
 
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
+        // the tensor's rows are counted in `usize`, so these fit
+        let rows = rows.start as usize..rows.end as usize;
         self.model.tensor_at(index).read_rows_into(rows, out)
     }
 

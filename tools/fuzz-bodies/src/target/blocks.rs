@@ -2,7 +2,7 @@
 //! defect to numbers.
 
 use granule_format::BlockType;
-use granule_reader::decode::decode;
+use granule_reader::decode_blocks;
 use granule_reader::isa::Isa;
 
 use crate::parts::number;
@@ -22,7 +22,7 @@ pub(super) fn run(input: &[u8]) {
     }
     for isa in Isa::available() {
         let mut found = vec![0.0; expected.len()];
-        decode(isa, ty, whole, &mut found);
+        decode_blocks(isa, ty, whole, &mut found);
         for (i, (expected, found)) in expected.iter().zip(&found).enumerate() {
             let same = expected.to_bits() == found.to_bits();
             assert!(

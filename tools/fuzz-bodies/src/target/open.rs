@@ -38,7 +38,7 @@ pub(super) fn run(input: &[u8]) {
                 return Ok(Vec::new());
             };
             let mut out = vec![0.0; count as usize];
-            let decoded = tensor.decode_rows(0..tensor.rows(), &mut out);
+            let decoded = tensor.decode_rows(.., &mut out);
             decoded.map(|()| out.iter().map(|value: &f32| value.to_bits()).collect::<Vec<_>>())
         });
         let [one, two, three] = values.map(|values| values.map_err(|error| kind(&error)));

@@ -2,9 +2,8 @@
 //! they lie in the file and packed, and compared with sums in double precision.
 
 use granule_format::{BlockType, Draft, Endian, Metadata, Shape};
-use granule_reader::dot::dot_rows;
 use granule_reader::isa::Isa;
-use granule_reader::{Activations, Model};
+use granule_reader::{Activations, Model, dot_rows};
 
 use crate::parts::number;
 

@@ -202,13 +202,13 @@ fn rows(path: &Path) -> anyhow::Result<(usize, Vec<f32>)> {
     let first = tensors.find(|tensor| tensor.row_values().is_multiple_of(256));
     let columns = first.context("no tensor has rows of whole super-blocks")?.row_values();
     let alike: Vec<_> = model.tensors().filter(|tensor| tensor.row_values() == columns).collect();
-    let each = (VALUES / columns / alike.len()).max(1) as u64;
+    let each = (VALUES / columns / alike.len()).max(1);
     let mut values = Vec::new();
     for tensor in alike {
         let each = each.min(tensor.rows());
         let start = (tensor.rows() - each) / 2;
         let at = values.len();
-        values.resize(at + each as usize * columns, 0.0);
+        values.resize(at + each * columns, 0.0);
         tensor.decode_rows(start..start + each, &mut values[at..])?;
     }
     Ok((columns, values))

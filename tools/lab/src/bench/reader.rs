@@ -7,7 +7,7 @@ use fastrand::Rng;
 use granule_encode::{Weighting, encode_rows, encoder};
 use granule_format::{BlockType, Draft, Endian, Metadata, Shape, Writer};
 use granule_reader::isa::Isa;
-use granule_reader::{Model, Tensor, decode::decode};
+use granule_reader::{Model, Tensor, decode_blocks};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ impl Bench {
                     let row = &mut out[..self.columns];
                     Ok(Some(clock::seconds(times, || {
                         for blocks in blocks.chunks_exact(row_bytes) {
-                            decode(Isa::detect(), ty, std::hint::black_box(blocks), row);
+                            decode_blocks(Isa::detect(), ty, std::hint::black_box(blocks), row);
                         }
                     })))
                 },
@@ -189,9 +189,9 @@ impl Bench {
                 let seconds = pool.install(|| {
                     clock::seconds_of(threads, times, || {
                         result = if threads == 1 {
-                            tensor.decode_rows(0..tensor.rows(), out)
+                            tensor.decode_rows(.., out)
                         } else {
-                            tensor.par_decode_rows(0..tensor.rows(), out)
+                            tensor.par_decode_rows(.., out)
                         };
                     })
                 });

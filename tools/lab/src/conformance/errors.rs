@@ -61,13 +61,8 @@ fn read(path: &Path) -> anyhow::Result<Vec<(usize, Vec<f32>)>> {
     let model = Model::open(path)?;
     let matrices = model.tensors().filter(|tensor| tensor.shape().dimensions().len() > 1);
     let tensors: Vec<_> = matrices
-        .map(|tensor| {
-            let rows = usize::try_from(tensor.rows())?;
-            let mut values = vec![0.0; tensor.row_values() * rows];
-            tensor.decode_rows(0..tensor.rows(), &mut values)?;
-            anyhow::Ok((tensor.row_values(), values))
-        })
-        .collect::<Result<_, _>>()?;
+        .map(|tensor| Ok((tensor.row_values(), tensor.to_vec()?)))
+        .collect::<anyhow::Result<_>>()?;
     tensors.first().context("the file has no matrices")?;
     Ok(tensors)
 }

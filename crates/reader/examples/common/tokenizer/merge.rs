@@ -1,10 +1,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Join neighbouring pieces of a text, at first its characters, until no two are left that may be joined: always
-/// the two with the highest score, and of equal ones the two that come first.
+/// Joins neighbouring pieces of a text, at first its characters, until no two can be joined. Of all
+/// pairs, the one with the highest score is joined first; of equal ones, the first.
 ///
-/// `score` gives the score of two pieces, or `None` if they may not be joined.
+/// `score` returns the score of two pieces, or `None` if they must not be joined.
 pub(super) fn merge<'t>(
     text: &'t str,
     score: impl Fn(&'t str, &'t str) -> Option<f32>,
@@ -27,7 +27,7 @@ pub(super) fn merge<'t>(
     let mut queue: BinaryHeap<Pair> =
         (1..pieces.len()).filter_map(|right| pair(&pieces, right - 1, right)).collect();
     while let Some(Pair { left: Reverse(left), right, range, .. }) = queue.pop() {
-        // one of the two may have been joined with another piece since
+        // one of the two may have been joined with another piece meanwhile
         let same = !pieces[left].is_gone() && pieces[left].behind == Some(right);
         if !same || (pieces[left].start, pieces[right].end) != range {
             continue;
@@ -47,7 +47,7 @@ pub(super) fn merge<'t>(
     pieces.iter().filter(|piece| !piece.is_gone()).map(piece).collect()
 }
 
-/// A piece of the text, and its neighbours.
+/// A piece of the text and its neighbours.
 struct Piece {
     start: usize,
     end: usize,
@@ -62,13 +62,13 @@ impl Piece {
     }
 }
 
-/// Two pieces that may be joined. The order of the fields is that of their importance.
+/// Two pieces that can be joined. Fields are in the order in which pairs are compared.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Pair {
     score: Score,
     left: Reverse<usize>,
     right: usize,
-    /// What the two cover together.
+    /// The text that both cover.
     range: (usize, usize),
 }
 

@@ -1,4 +1,4 @@
-//! Text to tokens and back, by the vocabulary in a file's metadata.
+//! Text to tokens and back, with the vocabulary in a file's metadata.
 
 mod byte_level;
 mod merge;
@@ -13,7 +13,8 @@ use vocabulary::{Kind, Vocabulary};
 
 /// How text without special tokens becomes tokens.
 trait Scheme {
-    /// Append the tokens of some text. `first` says that it stands at the beginning or behind a special token.
+    /// Appends the tokens of a text. `first` says that it is at the beginning or after a special
+    /// token.
     fn encode(
         &self,
         vocabulary: &Vocabulary<'_>,
@@ -25,7 +26,7 @@ trait Scheme {
     /// The bytes that a token of the vocabulary stands for.
     fn decode(&self, token: &[u8], kind: Kind) -> Vec<u8>;
 
-    /// Whether a special token begins and ends every text if the file does not say.
+    /// Whether a special token begins and ends every text, if the file does not say.
     fn frame(&self) -> (bool, bool);
 }
 
@@ -51,7 +52,7 @@ pub(crate) struct Tokenizer<'m> {
 }
 
 impl<'m> Tokenizer<'m> {
-    /// That of a file.
+    /// The tokenizer of a file.
     pub(crate) fn of(metadata: &'m Metadata) -> Result<Self> {
         let model = metadata.text("tokenizer.ggml.model")?.context("there is no tokenizer")?;
         let build = build(model).with_context(|| format!("the tokenizer {model:?} is unknown"))?;
@@ -64,7 +65,7 @@ impl<'m> Tokenizer<'m> {
         Ok(Self { vocabulary, scheme, begin, end })
     }
 
-    /// The tokens of a text. Special tokens may be written in it: `<|im_start|>`.
+    /// The tokens of a text, which may contain special tokens such as `<|im_start|>`.
     pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let mut tokens: Vec<u32> = self.begin.into_iter().collect();
         let mut first = true;
@@ -82,7 +83,8 @@ impl<'m> Tokenizer<'m> {
         Ok(tokens)
     }
 
-    /// The bytes that a token stands for: none for special tokens. They can be a part of a character.
+    /// The bytes that a token stands for, which can be part of a character; none for special
+    /// tokens.
     pub(crate) fn decode(&self, token: u32) -> Vec<u8> {
         match self.vocabulary.kind(token) {
             Kind::Control | Kind::Unknown => Vec::new(),
@@ -91,7 +93,7 @@ impl<'m> Tokenizer<'m> {
         }
     }
 
-    /// Whether a token says that the text is finished.
+    /// Whether a token ends the text.
     pub(crate) fn is_end(&self, token: u32) -> bool {
         self.vocabulary.ends.contains(&token)
     }

@@ -1,4 +1,4 @@
-//! WordPiece: BERT's.
+//! WordPiece, the tokenizer of BERT.
 
 use anyhow::Result;
 use fancy_regex::Regex;
@@ -7,15 +7,18 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{Kind, Scheme, Vocabulary};
 
-/// What begins the first token of a word in the file.
+/// The prefix, in the file, of tokens that begin a word.
 const WORD: &str = "\u{2581}";
 
 /// Characters that are words of their own: punctuation, ASCII symbols, Chinese characters.
-const SINGLE: &str = r"\p{P}$+<=>^`|~\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{2a6df}\x{2a700}-\x{2ceaf}\x{2f800}-\x{2fa1f}";
+const SINGLE: &str = concat!(
+    r"\p{P}$+<=>^`|~\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}",
+    r"\x{20000}-\x{2a6df}\x{2a700}-\x{2ceaf}\x{2f800}-\x{2fa1f}",
+);
 
 pub(super) struct WordPiece {
     words: Regex,
-    /// Accents and what else is not seen by the model.
+    /// Accents and other characters that the model does not see.
     ignored: Regex,
     lowercase: bool,
     strip_accents: bool,
@@ -70,8 +73,8 @@ impl Scheme for WordPiece {
     }
 }
 
-/// The longest token that a word begins with, then the longest that its rest begins with, and so on; `None` if
-/// that does not reach its end.
+/// Splits a word into tokens, each the longest that the rest of the word begins with; `None` if no
+/// token fits.
 fn pieces(vocabulary: &Vocabulary<'_>, mut word: &str) -> Option<Vec<u32>> {
     let mut pieces = Vec::new();
     while !word.is_empty() {

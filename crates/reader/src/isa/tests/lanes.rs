@@ -1,7 +1,7 @@
 //! The operations of [`Lanes`], with their definitions.
 
 use super::super::Lanes;
-use super::vectors::dot;
+use super::simd::dot;
 use super::{Case, lanes, table, vector};
 
 /// Sixteen lanes of any bits, and their bytes.

@@ -1,7 +1,7 @@
 //! Every operation on every instruction set of this CPU is compared with its definition: all lanes,
 //! the edges of its documented domain, and random values between them.
 //!
-//! The definition of an operation of [`Vectors`] is [`Scalar`](super::scalar::Scalar)'s. Where a
+//! The definition of an operation of [`Simd`] is [`Scalar`](super::scalar::Scalar)'s. Where a
 //! result may be rounded in two ways, both are computed here, and one of them must come. The
 //! operations of [`Lanes`] have no scalar form in the program; their definitions are here.
 //!
@@ -9,12 +9,12 @@
 //! failure.
 
 mod lanes;
-mod vectors;
+mod simd;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Isa, LaneWork, Lanes, Vectors, Work};
+use super::{Isa, Lanes, Simd, WithLanes, WithSimd};
 
 /// Times that an operation is tried with other values.
 const ROUNDS: usize = 400;
@@ -233,19 +233,19 @@ impl Try {
     }
 }
 
-struct OnVectors(Try);
+struct OnSimd(Try);
 
-impl Work for OnVectors {
+impl WithSimd for OnSimd {
     type Output = Vec<u32>;
 
-    fn run<V: Vectors>(self, v: V) -> Vec<u32> {
-        self.0.run(v, vectors::operations::<V>())
+    fn run<V: Simd>(self, v: V) -> Vec<u32> {
+        self.0.run(v, simd::operations::<V>())
     }
 }
 
 struct OnLanes<'a>(Try, &'a mut Vec<u32>);
 
-impl LaneWork for OnLanes<'_> {
+impl WithLanes for OnLanes<'_> {
     fn run<V: Lanes>(self, v: V) {
         *self.1 = self.0.run(v, lanes::operations::<V>());
     }
@@ -283,14 +283,14 @@ fn every_operation_is_its_definition_on_every_instruction_set() {
     for isa in Isa::available() {
         all.extend(failures(
             isa,
-            vectors::ROWS,
-            |isa, this| isa.vectors(OnVectors(this)),
-            |this| Isa::SCALAR.vectors(OnVectors(this)),
+            simd::ROWS,
+            |isa, this| isa.with_simd(OnSimd(this)),
+            |this| Isa::SCALAR.with_simd(OnSimd(this)),
         ));
         if isa.has_lanes() {
             let run = |isa: Isa, this| {
                 let mut found = Vec::new();
-                isa.lanes(OnLanes(this, &mut found));
+                isa.with_lanes(OnLanes(this, &mut found));
                 found
             };
             // the definitions are in the table
@@ -302,7 +302,7 @@ fn every_operation_is_its_definition_on_every_instruction_set() {
 
 /// The methods of a trait, from its text.
 fn methods<'a>(source: &'a str, name: &str) -> BTreeSet<&'a str> {
-    let start = source.find(&format!("pub trait {name}")).expect("the trait");
+    let start = source.find(&format!("trait {name}:")).expect("the trait");
     let body = &source[start..];
     let body = &body[..body.find("\n}\n").expect("the end of the trait")];
     let lines = body.lines().filter_map(|line| line.strip_prefix("    fn "));
@@ -312,7 +312,7 @@ fn methods<'a>(source: &'a str, name: &str) -> BTreeSet<&'a str> {
 #[test]
 fn every_method_has_its_row() {
     for (name, source, rows, least) in [
-        ("Vectors", include_str!("../vectors.rs"), vectors::ROWS, 70),
+        ("Simd", include_str!("../simd.rs"), simd::ROWS, 70),
         ("Lanes", include_str!("../lanes.rs"), lanes::ROWS, 20),
     ] {
         let methods = methods(source, name);

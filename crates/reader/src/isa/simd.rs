@@ -1,24 +1,26 @@
-//! The operations that kernels are written in.
+//! The vector operations that kernels are written in.
 
 use granule_format::block::codebook::signs::SIGNS;
 use granule_format::num::F16;
 
 use super::codebook::{Eights, Fours};
 
-/// Vector operations of one instruction set. The value is proof that the CPU has it, so all of them are safe.
+/// Vector operations of one instruction set. A value is proof that the CPU has it, so they are
+/// safe.
 ///
-/// Vectors have the same number of lanes everywhere, whatever the registers are, so that a kernel is written
-/// once and its integer parts give the same numbers everywhere. Where a result depends on the instruction set, the
-/// operation says so. Sums of integers are asked for only where they fit their lanes, shifts only by less than the number
-/// of bits.
-pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
-    /// Whether the operations are instructions of the CPU. Otherwise blocks are decoded by their definitions, which
-    /// the compiler does better than arrays that stand for vectors, and vectors are multiplied with one at a time.
+/// The number of lanes is the same everywhere, whatever the size of registers: so a kernel is
+/// written once, and its integer parts give the same numbers everywhere. Where a result depends on
+/// the instruction set, the operation says so. Callers make sure that sums of integers fit their
+/// lanes and that shifts are shorter than the lane.
+pub(crate) trait Simd: Copy + Send + Sync + std::fmt::Debug + 'static {
+    /// Whether the operations are instructions of the CPU. If not, blocks are decoded by their
+    /// definitions, which compile to better code than arrays in place of registers, and vectors are
+    /// multiplied one at a time.
     const WIDE: bool;
-    /// Whether there are registers for 16 sums in [`Floats`](Self::Floats) at a time, rather than 4.
+    /// Whether 16 sums in [`Floats`](Self::Floats) fit into registers at a time, rather than 4.
     const MANY: bool = false;
-    /// Whether [`dot_unsigned`](Self::dot_unsigned) takes all bytes, not only those below 128, and better than
-    /// [`dot_signed`](Self::dot_signed) signed ones.
+    /// Whether [`dot_unsigned`](Self::dot_unsigned) accepts all bytes, not only those below 128,
+    /// and is faster than [`dot_signed`](Self::dot_signed).
     const ALL_UNSIGNED: bool = false;
     /// 32 bytes.
     type Bytes: Copy;
@@ -31,22 +33,23 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// 16 numbers in single precision.
     type Floats: Copy;
 
-    /// Have the line of memory that lies `bytes` behind `from` read, if it can be read at all. Nothing else depends on it.
+    /// Prefetches the cache line `bytes` past `from`. A hint: it never faults and changes no
+    /// result.
     #[inline(always)]
-    fn read_ahead<T>(self, _from: &[T], _bytes: usize) {}
+    fn prefetch<T>(self, _from: &[T], _bytes: usize) {}
     /// 32 bytes from memory.
     fn load(self, bytes: &[u8; 32]) -> Self::Bytes;
     /// 32 signed bytes from memory.
     fn load_signed(self, bytes: &[i8; 32]) -> Self::Bytes;
-    /// Twice 16 bytes from memory.
+    /// Two times 16 bytes from memory.
     fn load_two(self, first: &[u8; 16], second: &[u8; 16]) -> Self::Bytes;
     /// The low nibbles of 16 bytes, then their high nibbles.
     fn nibbles(self, bytes: &[u8; 16]) -> Self::Bytes;
-    /// Four times eight bytes, each lowest first.
+    /// Four times eight bytes, each in little-endian order.
     fn bytes_from_u64(self, parts: [u64; 4]) -> Self::Bytes;
-    /// Eight times four bytes, each lowest first.
+    /// Eight times four bytes, each in little-endian order.
     fn bytes_from_u32(self, parts: [u32; 8]) -> Self::Bytes;
-    /// The same byte everywhere.
+    /// Broadcasts a byte.
     fn splat_byte(self, byte: u8) -> Self::Bytes;
     /// Byte `i` is 255 if bit `i` is set, else 0.
     fn spread_bits(self, bits: u32) -> Self::Bytes;
@@ -65,15 +68,15 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     }
     /// Difference of bytes, wrapping.
     fn sub_bytes(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
-    /// Byte `i` with the other sign if bit `i` is set.
+    /// Negates byte `i` if bit `i` is set.
     fn negate(self, a: Self::Bytes, signs: u32) -> Self::Bytes;
-    /// The bytes, in pairs as little-endian numbers of 16 bits, shifted down.
+    /// Shifts pairs of bytes, as little-endian numbers of 16 bits, right.
     fn shift_right(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
-    /// The bytes, in pairs as little-endian numbers of 16 bits, shifted up.
+    /// Shifts pairs of bytes, as little-endian numbers of 16 bits, left.
     fn shift_left(self, a: Self::Bytes, bits: u32) -> Self::Bytes;
     /// Difference of unsigned bytes; 0 where it would be negative.
     fn sub_to_zero(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
-    /// The means of unsigned bytes, halves rounded up.
+    /// Averages of unsigned bytes, halves rounded up.
     fn average(self, a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// Entry `indices[i]` of a table, for indices below 16.
     fn lookup(self, table: &[i8; 16], indices: Self::Bytes) -> Self::Bytes;
@@ -97,13 +100,13 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
         )
     }
 
-    /// Entries of a codebook for 32 groups of eight values, of which numbers of `indices` have four indices each.
+    /// Entries of a codebook for 32 groups of eight values. Each number in `indices` holds four.
     #[inline(always)]
     fn eights(self, book: &Eights<256>, indices: [u32; 8]) -> [Self::Bytes; 8] {
         four_each(self, |i| book.entry((indices[i / 4] >> (8 * (i % 4)) & 255) as usize))
     }
-    /// As [`eights`](Self::eights), with the signs: each two bytes of `groups` are an index of 9 bits and one of 7 bits,
-    /// for [`even_signs`](Self::even_signs).
+    /// As [`eights`](Self::eights), with the signs: each two bytes of `groups` are an index of 9
+    /// bits and one of 7 bits for [`even_signs`](Self::even_signs).
     #[inline(always)]
     fn eights_with_signs(
         self,
@@ -121,7 +124,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
         }
         (values, signs)
     }
-    /// Entries of a codebook for 64 groups of four values: `high` has a ninth bit of each index.
+    /// Entries of a codebook for 64 groups of four values; `high` holds the ninth bit of each
+    /// index.
     #[inline(always)]
     fn fours<const ENTRIES: usize>(
         self,
@@ -144,8 +148,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
         };
         [eight(0), eight(1), eight(2), eight(3), eight(4), eight(5), eight(6), eight(7)]
     }
-    /// The signs of 32 values from four indices of 7 bits: each stands for seven signs and an eighth that makes their
-    /// number even.
+    /// The signs of 32 values from four indices of 7 bits: each is seven signs, and the eighth
+    /// makes the number of negative values even.
     #[inline(always)]
     fn even_signs(self, indices: [u32; 8]) -> [u32; 8] {
         let mut out = [0; 8];
@@ -161,13 +165,13 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn words(self, bytes: [u64; 2]) -> Self::Words;
     /// Eight signed bytes, widened, each twice: lanes 0 and 1, 2 and 3, ...
     fn words_doubled(self, bytes: u64) -> Self::Words;
-    /// Sixteen signed bytes, widened: those of even index in the lower eight lanes, the others in the upper.
+    /// Sixteen signed bytes, widened: even indices in the lower eight lanes, odd ones in the upper.
     fn words_split(self, bytes: [u64; 2]) -> Self::Words;
     /// Sixteen words from memory.
     fn load_words(self, words: &[i16; 16]) -> Self::Words;
-    /// Word `index` (below 8) of the lower half in all lanes of the lower half, of the upper half in the upper.
+    /// Broadcasts word `index` (below 8) of each half within that half.
     fn pick(self, words: Self::Words, index: usize) -> Self::Words;
-    /// The words `2 * index` and `2 * index + 1` (`index` below 8) everywhere.
+    /// Broadcasts the words `2 * index` and `2 * index + 1` (`index` below 8).
     fn pick_pair(self, words: Self::Words, index: usize) -> Self::Words;
     /// The words times a factor, wrapping.
     fn multiply_words(self, words: Self::Words, factor: i16) -> Self::Words;
@@ -184,7 +188,8 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn multiply_add(self, sum: Self::Ints, a: Self::Words, b: Self::Words) -> Self::Ints;
     /// The products of bytes below 128 with signed bytes above -128, each four neighbours added.
     fn dot_unsigned(self, unsigned: Self::Bytes, signed: Self::Bytes) -> Self::Ints;
-    /// `sum` plus the products of bytes below 128 with signed bytes above -128, each four neighbours added.
+    /// `sum` plus the products of bytes below 128 with signed bytes above -128, each four
+    /// neighbours added.
     #[inline(always)]
     fn add_dot_unsigned(
         self,
@@ -225,7 +230,7 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn sums_from_ints(self, ints: Self::Ints) -> Self::Sums;
     /// Eight half-precision numbers, widened.
     fn sums_from_halves(self, numbers: [F16; 8]) -> Self::Sums;
-    /// Eight half-precision numbers whose bits are those of a byte each, moved up by 7, widened.
+    /// Eight half-precision numbers, widened. Their bits are those of the bytes shifted left by 7.
     fn sums_from_upper_bits(self, bytes: u64) -> Self::Sums;
     /// Four floats from memory, each twice.
     fn load_sums_twice(self, values: &[f32; 4]) -> Self::Sums;
@@ -240,7 +245,7 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn half(self, number: F16) -> f32;
     /// Sixteen half-precision numbers, widened.
     fn halves(self, bytes: &[u8; 32]) -> Self::Floats;
-    /// Sixteen floats, each lowest byte first.
+    /// Sixteen little-endian floats.
     fn floats_from_bytes(self, bytes: &[u8; 64]) -> Self::Floats;
     /// Sixteen numbers in BF16, widened.
     fn brain_floats(self, bytes: &[u8; 32]) -> Self::Floats;
@@ -248,11 +253,11 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn floats(self, bytes: Self::Bytes) -> [Self::Floats; 2];
     /// Sixteen signed bytes as floats.
     fn floats_from_u64(self, bytes: [u64; 2]) -> Self::Floats;
-    /// The same number everywhere.
+    /// Broadcasts a number.
     fn splat(self, value: f32) -> Self::Floats;
     /// Sixteen floats from memory.
     fn load_floats(self, values: &[f32; 16]) -> Self::Floats;
-    /// Write sixteen floats to memory.
+    /// Writes sixteen floats to memory.
     fn store(self, values: Self::Floats, out: &mut [f32; 16]);
     /// Sum, rounded.
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
@@ -271,18 +276,18 @@ pub trait Vectors: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn total_floats(self, values: Self::Floats) -> f32;
 }
 
-/// Something to do with vectors, for [`Isa::vectors`](super::Isa::vectors).
-pub trait Work {
-    /// What comes of it.
+/// Work that needs vector operations, for [`Isa::with_simd`](super::Isa::with_simd).
+pub(crate) trait WithSimd {
+    /// The result.
     type Output;
 
-    /// Do it. Mark it `#[inline(always)]`, otherwise it is compiled for the plain target.
-    fn run<V: Vectors>(self, v: V) -> Self::Output;
+    /// Does the work. Mark it `#[inline(always)]`, otherwise it is compiled for the plain target.
+    fn run<V: Simd>(self, v: V) -> Self::Output;
 }
 
-/// Each four of the 32 entries that `entry` gives.
+/// The 32 entries that `entry` returns, four in each vector.
 #[inline(always)]
-fn four_each<V: Vectors>(v: V, entry: impl Fn(usize) -> u64) -> [V::Bytes; 8] {
+fn four_each<V: Simd>(v: V, entry: impl Fn(usize) -> u64) -> [V::Bytes; 8] {
     let four = |i: usize| v.bytes_from_u64([entry(i), entry(i + 1), entry(i + 2), entry(i + 3)]);
     [four(0), four(4), four(8), four(12), four(16), four(20), four(24), four(28)]
 }

@@ -1,9 +1,9 @@
-//! The operations of [`Vectors`].
+//! The operations of [`Simd`].
 
 use granule_format::block::codebook::{iq2_xs, iq2_xxs, iq3_s, iq3_xxs};
 use granule_format::num::F16;
 
-use super::super::{Eights, Fours, Vectors};
+use super::super::{Eights, Fours, Simd};
 use super::{Case, lanes, table, vector};
 
 static EIGHTS: Eights<256> = Eights::new(&iq2_xxs::GRID, &iq2_xxs::LEVELS);
@@ -12,12 +12,12 @@ static FOURS: Fours<256> = Fours::new(&iq3_xxs::GRID, &iq3_xxs::LEVELS);
 static MORE_FOURS: Fours<512> = Fours::new(&iq3_s::GRID, &iq3_s::LEVELS);
 
 /// Bytes with any bits.
-fn any<V: Vectors>(case: &mut Case) -> V::Bytes {
+fn any<V: Simd>(case: &mut Case) -> V::Bytes {
     vector(case.bytes::<32>(0, 255))
 }
 
 /// Bytes from `low` to `high`.
-fn bytes<V: Vectors>(case: &mut Case, low: i64, high: i64) -> V::Bytes {
+fn bytes<V: Simd>(case: &mut Case, low: i64, high: i64) -> V::Bytes {
     vector(case.bytes::<32>(low, high))
 }
 
@@ -25,23 +25,23 @@ fn table_of(case: &mut Case) -> [i8; 16] {
     case.signed()
 }
 
-fn note_bytes<V: Vectors>(case: &mut Case, found: V::Bytes) {
+fn note_bytes<V: Simd>(case: &mut Case, found: V::Bytes) {
     case.note(lanes::<u8, 32>(found));
 }
 
-fn note_words<V: Vectors>(case: &mut Case, found: V::Words) {
+fn note_words<V: Simd>(case: &mut Case, found: V::Words) {
     case.note(lanes::<i16, 16>(found));
 }
 
-fn note_ints<V: Vectors>(case: &mut Case, found: V::Ints) {
+fn note_ints<V: Simd>(case: &mut Case, found: V::Ints) {
     case.note(lanes::<i32, 8>(found));
 }
 
-fn note_sums<V: Vectors>(case: &mut Case, found: V::Sums) {
+fn note_sums<V: Simd>(case: &mut Case, found: V::Sums) {
     case.note(lanes::<f32, 8>(found));
 }
 
-fn note_floats<V: Vectors>(case: &mut Case, found: V::Floats) {
+fn note_floats<V: Simd>(case: &mut Case, found: V::Floats) {
     case.note(lanes::<f32, 16>(found));
 }
 
@@ -60,13 +60,13 @@ fn every_half<const N: usize>() -> impl Iterator<Item = [u16; N]> {
     (0..1 << 16).step_by(N).map(|first| std::array::from_fn(|i| (first + i) as u16))
 }
 
-table! { Vectors:
-    read_ahead => |v, case| {
+table! { Simd:
+    prefetch => |v, case| {
         // no address is wrong
         let line = [0_u8; 64];
         for bytes in [0, 1, 64, 4096, usize::MAX / 2, usize::MAX] {
-            v.read_ahead(&line, bytes);
-            v.read_ahead::<u8>(&[], bytes);
+            v.prefetch(&line, bytes);
+            v.prefetch::<u8>(&[], bytes);
         }
         case.same(line, [0; 64]);
     }

@@ -25,8 +25,8 @@ pub trait Folder: Debug + Send + Sync {
         self.name().unwrap_or_default()
     }
 
-    /// The names of the files right below `folder`, or below the whole if that is empty; folders are left out,
-    /// and so are names that are not UTF-8.
+    /// Returns the names of the files in `folder`, or in the whole if that is empty. Leaves out
+    /// folders, and names that are not UTF-8.
     ///
     /// # Errors
     /// If there is no such folder, or it cannot be read.

@@ -1,8 +1,8 @@
 //! Search structures for the codebooks with groups of 8 values (IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS,
 //! IQ2_S).
 //!
-//! A group of 8 values has one of 3 levels for each value: 6561 points in all, few of which are in
-//! a codebook. The encoders first round a group to a point. If the point is not an entry, they
+//! A group of 8 values has one of 3 levels for each value: 6561 points in all, and few of them are
+//! in a codebook. The encoders first round a group to a point. If the point is not an entry, they
 //! choose among the entries around it: those in the nearest *shells*, where a shell is all entries
 //! at the same (squared) distance from the point, counted in levels. These lists depend only on the
 //! codebook. They are built in a few milliseconds when an encoder is first used, which keeps about

@@ -1,5 +1,5 @@
-//! `spec/rules.md` and `spec/check-report.schema.json` against the code. `GRANULE_UPDATE=1` writes the page
-//! again.
+//! `spec/rules.md` and `spec/check-report.schema.json` against the code. `GRANULE_UPDATE=1` writes
+//! the page again.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

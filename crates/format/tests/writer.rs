@@ -184,7 +184,7 @@ fn every_order_of_calls_gives_the_whole_file_or_the_documented_error() {
     Header::parse(&whole()).unwrap();
 }
 
-/// A file that accepts a few bytes at a time, and fails once when it has so many.
+/// A file that accepts a few bytes at a time, and fails once when it has that many.
 struct Faulty {
     file: Vec<u8>,
     fails_at: usize,

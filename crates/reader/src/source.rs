@@ -2,7 +2,7 @@
 //!
 //! A source looks like a GGUF file that does not exist yet: metadata, and tensors with GGUF names,
 //! shapes and types, whose rows are read on demand. For a checkpoint that is the file that the
-//! reference's converter would write, so that everything behind it is the same for both kinds of source.
+//! reference's converter would write, so everything after it is the same for both kinds of source.
 
 mod gguf;
 
@@ -27,8 +27,8 @@ pub trait Source: Sync {
     /// The files that are read: none of them may be written to.
     fn files(&self) -> Vec<&Path>;
 
-    /// Read whole rows of the tensor at `index` of [`tensors`](Self::tensors) as blocks of its type, little-endian.
-    /// Rows are counted over all dimensions but the first. `out` is replaced.
+    /// Reads whole rows of the tensor at `index` of [`tensors`](Self::tensors) as blocks of its
+    /// type, little-endian. Rows are counted over all dimensions but the first. `out` is replaced.
     ///
     /// # Errors
     /// If the data cannot be read; the error names file and tensor.
@@ -37,9 +37,10 @@ pub trait Source: Sync {
     /// If there is no such tensor or no such row.
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error>;
 
-    /// Feed `into` everything that decides the bytes that [`read_rows`](Self::read_rows) gives for the tensor at `index`,
-    /// except for the content of [`files`](Self::files): a conversion that was interrupted is continued only if this is the
-    /// same as before. Where and how rows are read, in which order, and what is done to their values.
+    /// Feeds `into` everything that decides the bytes of [`read_rows`](Self::read_rows) for the
+    /// tensor at `index`, except for the content of [`files`](Self::files): where and how rows are
+    /// read, in which order, and what is done to their values. An interrupted conversion continues
+    /// only if this is the same as before.
     ///
     /// # Panics
     /// If there is no such tensor.
@@ -50,8 +51,8 @@ pub trait Source: Sync {
         self.files().into_iter().map(Path::to_owned).collect()
     }
 
-    /// Whether this is the file that a converter would write, and no file yet. What is invalid about a
-    /// file that exists is its own affair; a new one must be valid.
+    /// Whether this is the file that a converter would write, and not a file yet. A new file must
+    /// be valid; faults of a file that exists are its own.
     fn is_new(&self) -> bool {
         false
     }

@@ -1,9 +1,9 @@
 //! Patterns, which say how the values of a tensor are rearranged.
 //!
 //! In `(head=heads half=2 row) column -> (head row half) column`, the first dimension consists of
-//! heads, each of which has two halves of rows. In the file the halves are interleaved.
+//! heads, and each head has two halves of rows. In the file the halves are interleaved.
 //!
-//! - On the left, parentheses split a dimension. `=` gives a size, of which one in each pair of
+//! - On the left, parentheses split a dimension. `=` gives a size; one size in each pair of
 //!   parentheses may be omitted. `[start:end:step]` after a name keeps a part of that dimension.
 //! - On the right, every name occurs once, and parentheses join dimensions.
 //! - `1` is a dimension of size 1. It may be on one side alone.

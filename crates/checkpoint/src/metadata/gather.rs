@@ -173,7 +173,7 @@ impl Authorship {
     }
 }
 
-/// Returns the key of a field in a file of overrides; `None` for those that the reference does not read.
+/// Returns the key of a field in a file of overrides; `None` if the reference does not read it.
 fn override_key(field: &str) -> Option<String> {
     match field {
         "license" => None,

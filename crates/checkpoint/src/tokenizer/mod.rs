@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` parses |
-//! | `byte_fallback`, `byte_level`, `word_piece` | other kinds, from `tokenizer.json` or bare files |
+//! | `byte_fallback`, `byte_level`, `word_piece` | others, from `tokenizer.json` or bare files |
 //! | `file`, `bare` | `tokenizer.json`, or its substitute for a bare vocabulary |
 //! | `library`, `class`, `listed` | the tokenizer as the transformers library loads it |
 //! | `ids` | the vocabulary of that tokenizer, id by id |

@@ -53,7 +53,7 @@ fn describe(out: &mut String, number: usize, table: &Table) {
         Position::Counter => " `i` counts.",
         Position::Layer => " `i` counts, or is the layer.",
     };
-    let uncounted = if table.counts { "" } else { " Counters do not advance." };
+    let uncounted = if table.counts { "" } else { "\nCounters do not advance." };
     let title = table.title;
     // writing to a String cannot fail
     let _ = write!(out, "\n### {number}. {title}\n\n{scope}.{position}{uncounted}\n\n");

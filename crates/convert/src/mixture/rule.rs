@@ -41,7 +41,7 @@ pub(crate) enum Position {
 pub(crate) struct Rule {
     /// The file types; empty: every file type that the table applies to.
     pub(crate) file_types: &'static [FileType],
-    /// The conditions, all of which must hold.
+    /// The conditions. All must hold.
     pub(crate) when: &'static [Condition],
     /// The type; `None` is the default type of the file type.
     pub(crate) gives: Option<BlockType>,

@@ -4,7 +4,7 @@ use super::facts::Facts;
 use crate::container::{Header, TensorInfo, Value};
 use crate::prelude::*;
 
-/// The names of blocks: the prefix before the number, and the keys that count them, of which the
+/// The names of blocks: the prefix before the number, and the keys that count them; the
 /// first present one counts.
 const STACKS: &[(&str, &[&str])] = &[
     ("blk.", &["block_count"]),
@@ -33,7 +33,7 @@ pub(crate) struct Whole<'v> {
 pub(crate) struct Stack<'v> {
     /// The prefix before the number in the names.
     pub(crate) prefix: &'static str,
-    /// The keys that count the blocks, of which the first present one counts.
+    /// The keys that count the blocks. The first that is present counts.
     pub(crate) count_keys: &'static [&'static str],
     /// The number of the block and the rest of the name of each tensor, sorted.
     tensors: Vec<(u64, &'v str)>,

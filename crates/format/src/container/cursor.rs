@@ -4,7 +4,7 @@ use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 use crate::{Counted, Endian, Error, ErrorKind};
 
-/// A position in a file of which a part is available.
+/// A position in a file that is available in part.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -20,7 +20,7 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At the start of a file of `file_bytes` bytes, of which `bytes` are the first.
+    /// At the start of a file of `file_bytes` bytes that begins with `bytes`.
     pub(crate) fn new(bytes: &'a [u8], file_bytes: u64) -> Self {
         Self {
             bytes,

@@ -80,8 +80,8 @@
 //! 4. **Codebooks in registers.** The entries of IQ2_XXS to IQ3_S have at most 8 different levels,
 //!    so 64 entries fit into two registers: IQ3_XXS and IQ3_S about 1.5 times as fast. Codebooks of
 //!    more than 512 entries are faster in memory.
-//! 5. **Digits without comparisons.** A digit of TQ1_0 comes out of two averages of bytes instead of
-//!    two comparisons: 22.2 to 35.4.
+//! 5. **Digits without comparisons.** A digit of TQ1_0 comes out of two averages of bytes instead
+//!    of two comparisons: 22.2 to 35.4.
 //! 6. **Panels.** A batch unpacks every block once instead of once for each tile, and the scales of
 //!    all rows are one register: with 64 vectors Q4_K reaches 134 billion multiply-adds a second. A
 //!    panel that does not begin on a cache line costs a tenth.

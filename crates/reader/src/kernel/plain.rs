@@ -290,7 +290,7 @@ fn widen<B: Plain, V: Simd>(v: V, row: &[B], start: usize, out: &mut [[f32; 16]]
     }
 }
 
-/// Adds the products of rows with four vectors to their sums, `HIGH` times `WIDE` of which are in
+/// Adds the products of rows with four vectors to their sums, `HIGH` times `WIDE` of them in
 /// registers at a time.
 #[inline(always)]
 fn multiply<V: Simd, const HIGH: usize, const WIDE: usize>(

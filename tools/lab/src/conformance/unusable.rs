@@ -1,4 +1,4 @@
-//! Checkpoints of which the reference writes a file that it cannot load itself.
+//! Checkpoints for which the reference writes a file that it cannot load itself.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ use granule_reader::Model;
 
 use super::checkpoints::AS_EXPECTED;
 
-/// What is wrong with the file that the reference has written, where its own `f16.gguf` is invalid and the file at
-/// `path` is valid. The F16 file must then be equal in all that is not a list of tokens.
+/// Describes the fault of the reference's file, if its `f16.gguf` is invalid and the file at `path`
+/// is valid. An F16 file must then equal the reference's in everything except lists of tokens.
 pub(super) fn unusable(path: &Path, stored: &Path) -> anyhow::Result<Option<String>> {
     let reference = stored.join("f16.gguf");
     if !reference.is_file() {

@@ -20,8 +20,10 @@ const FEATURES: &[Build] = &[
 ];
 
 /// For WebAssembly.
-const WASM: &[Build] =
-    &[Build { package: "granule-format", arguments: &["--no-default-features"] }];
+const WASM: &[Build] = &[
+    Build { package: "granule-format", arguments: &["--no-default-features"] },
+    Build { package: "granule-reader", arguments: &["--no-default-features"] },
+];
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 

@@ -147,7 +147,7 @@ impl Reading {
         parts
     }
 
-    /// The group of this name, of which rules and numbers are used.
+    /// The group of this name; its rules and numbers are used.
     fn group(&mut self, part: &Part<'_>, name: &Spanned<String>) -> Option<Part<'static>> {
         // A group with metadata alone would add nothing.
         let adds = |text: &Text| {

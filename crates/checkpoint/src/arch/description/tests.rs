@@ -134,7 +134,7 @@ fn defaults_are_generated_or_said() {
 /// A description in which something is misspelt, the line, and words of the message.
 type Slip = (&'static str, usize, &'static [&'static str]);
 
-/// Behind `HEAD`, which has three lines.
+/// After `HEAD`, which has three lines.
 const SLIPS: &[Slip] = &[
     // What TOML or the forms of its values refuse.
     ("wrong = 1", 4, &["unknown field `wrong`"]),

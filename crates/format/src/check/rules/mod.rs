@@ -118,7 +118,7 @@ mod o006_offset_wraps;
 mod o007_trailing_bytes;
 mod o008_no_data_section;
 mod p001_padding_before_data;
-mod p002_padding_behind_tensor;
+mod p002_padding_after_tensor;
 mod p003_last_padding;
 mod s001_no_architecture;
 mod s002_architecture_text;
@@ -233,7 +233,7 @@ rules! {
     "O007" Warning o007_trailing_bytes;
     "O008" Error o008_no_data_section;
     "P001" Warning p001_padding_before_data;
-    "P002" Warning p002_padding_behind_tensor;
+    "P002" Warning p002_padding_after_tensor;
     "P003" Warning p003_last_padding;
     "S001" Warning s001_no_architecture;
     "S002" Error s002_architecture_text;

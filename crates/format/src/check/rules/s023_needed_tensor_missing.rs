@@ -1,6 +1,6 @@
 //! A tensor is missing that readers of the architecture need.
 //!
-//! This rule covers architectures that have a description, split sets of which all files are
+//! This rule covers architectures that have a description, split sets whose files are all
 //! present, and files with at least half of the needed tensors. A file with fewer is not meant to
 //! be a whole model.
 //!

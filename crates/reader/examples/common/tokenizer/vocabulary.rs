@@ -17,7 +17,7 @@ pub(super) struct Vocabulary<'m> {
     pub(super) end: Option<u32>,
     /// The token for what has no other.
     pub(super) unknown: Option<u32>,
-    /// Tokens behind which nothing more is to be generated.
+    /// Tokens that end generation.
     pub(super) ends: Vec<u32>,
 }
 

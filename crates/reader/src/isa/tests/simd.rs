@@ -55,7 +55,7 @@ pub(super) fn dot<const N: usize, const BYTES: usize>(
     std::array::from_fn(|i| sum[i] + (4 * i..4 * i + 4).map(product).sum::<i32>())
 }
 
-/// Every half-precision number, so many at a time.
+/// Every half-precision number, `N` at a time.
 fn every_half<const N: usize>() -> impl Iterator<Item = [u16; N]> {
     (0..1 << 16).step_by(N).map(|first| std::array::from_fn(|i| (first + i) as u16))
 }

@@ -7,8 +7,14 @@ pub(super) const HOUSE_STYLE: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
     "benches",
+    "crates/checkpoint",
     "crates/cli",
+    "crates/convert",
+    "crates/encode",
+    "crates/format",
+    "crates/reader",
     "docs",
+    "spec",
     "tools",
 ];
 

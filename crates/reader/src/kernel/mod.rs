@@ -65,7 +65,7 @@
 //!
 //! Figures are for 4096 x 4096 weights on one thread of an AMD EPYC with AVX-512, in billions of
 //! weights a second (`cargo xtask bench reader --products`), unless they say otherwise.
-//! `benches/RESULTS.md` has the tables and what was tried without gain.
+//! `docs/performance.md` says what was tried without gain.
 //!
 //! 1. **Integers up to the last step.** Sub-scales are integers too, so a super-block is one
 //!    integer sum; only then do floats begin. Keeping what codes are raised by in the integers,

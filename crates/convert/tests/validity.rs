@@ -17,10 +17,14 @@ use granule_reader::{Source, SourceTensor};
 
 /// Returns a complete llama of two blocks.
 fn llama() -> Paper {
+    llama_of(2)
+}
+
+fn llama_of(blocks: u32) -> Paper {
     let mut paper = Paper::default();
     paper.metadata.set("general.architecture", "llama");
     for (key, value) in [
-        ("block_count", 2_u32),
+        ("block_count", blocks),
         ("embedding_length", 256),
         ("attention.head_count", 4),
         ("attention.head_count_kv", 2),
@@ -35,7 +39,7 @@ fn llama() -> Paper {
         &[256],
         BlockType::F32,
     );
-    for block in 0..2 {
+    for block in 0..blocks {
         for (name, dimensions) in [
             ("attn_norm", &[256][..]),
             ("attn_q", &[256, 256]),
@@ -184,6 +188,18 @@ fn a_fault_of_a_file_is_a_warning() {
         )
     };
     assert!(plan.warnings().iter().any(lost), "{:?}", plan.warnings());
+}
+
+#[test]
+fn a_file_may_have_more_faults_than_are_listed() {
+    // the file's order of the blocks is not that of their names
+    let mut paper = llama_of(120);
+    paper.tensors.reverse();
+    paper.metadata.set("llama.attention.head_count_kv", 4_u32);
+    let plan = Plan::new(&paper, &Recipe::new(FileType::Q8_0), None).unwrap();
+    let [Warning::SourceInvalid(what)] = plan.warnings() else { panic!("{:?}", plan.warnings()) };
+    assert!(what.contains("S025"), "{what}");
+    assert!(problem(Plan::new(&New(paper), &Recipe::new(FileType::Q8_0), None)).contains("S025"));
 }
 
 #[test]

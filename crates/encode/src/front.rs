@@ -38,7 +38,7 @@ pub struct EncodeOptions {
 /// assert_eq!(blocks.len(), 2 * 144); // 144 bytes for 256 values: 4.5 bits each
 ///
 /// let mut decoded = vec![0.0; 256];
-/// granule_reader::decode::decode(Isa::detect(), BlockType::Q4_K, &blocks[144..], &mut decoded);
+/// granule_reader::decode_blocks(Isa::detect(), BlockType::Q4_K, &blocks[144..], &mut decoded);
 /// assert!((decoded[7] - rows[256 + 7]).abs() < 0.1);
 /// # Ok::<(), granule_encode::EncodeError>(())
 /// ```

@@ -20,6 +20,9 @@ const STRIP: u64 = 1 << 20;
 /// The same for transposed tensors, where every strip reads all rows of the file.
 const TRANSPOSED_STRIP: u64 = 1 << 23;
 
+/// Writes bytes at a position of the file.
+type Out<'o> = dyn Fn(u64, &[u8]) -> Result<(), Error> + Sync + 'o;
+
 /// Values of the file to decode at a time, in whole rows.
 const WINDOW: u64 = 1 << 18;
 
@@ -29,7 +32,7 @@ const WINDOW: u64 = 1 << 18;
 pub(super) fn write(
     model: &Model,
     (saved, ty): (&Saved, BlockType),
-    (out, start): (&(dyn Fn(u64, &[u8]) -> Result<(), Error> + Sync), u64),
+    (out, start): (&Out<'_>, u64),
     (done, stop): (&AtomicU64, Option<&AtomicBool>),
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), Error> {

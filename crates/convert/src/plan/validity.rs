@@ -3,7 +3,7 @@
 use std::fmt;
 
 use granule_checkpoint::arch;
-use granule_format::check::{Finding, Options, Severity, check_drafts};
+use granule_format::check::{Finding, Options, Report, Severity, check_drafts};
 use granule_format::{Draft, Endian, Metadata};
 use granule_reader::Source;
 
@@ -46,7 +46,9 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     let is_own = |finding: &Finding| {
         let same =
             |own: &Finding| own.rule == finding.rule && (renamed || own.field == finding.field);
-        own.iter().any(same)
+        let of_rule = own.iter().filter(|own| own.rule == finding.rule).count();
+        // of so many faults, not all are listed
+        own.iter().any(same) || of_rule >= Report::MOST_OF_A_RULE
     };
     let (kept, new): (Vec<_>, Vec<_>) = findings.into_iter().partition(is_own);
     for fault in by_rule(&kept) {

@@ -18,7 +18,7 @@ use xtask::run::{cargo, root};
 
 /// Tensors that may differ by one unit in the last place, by the end of their names: torch's `exp`,
 /// which makes them, is not correctly rounded.
-const ONE_ULP: &[&str] = &[".ssm_a"];
+pub(super) const ONE_ULP: &[&str] = &[".ssm_a"];
 
 /// The types for `--two-steps`.
 const TWO_STEPS: &[&str] = &["Q4_K_M", "IQ4_XS"];

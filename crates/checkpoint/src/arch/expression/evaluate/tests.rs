@@ -62,8 +62,8 @@ fn values_follow_from_the_config() {
         ("1 // (a - 14)", "above 0"),
         ("kind + 1", "number"),
         ("loop", "by itself"),
-        ("absent or yes", "\"absent\" is null, expected true or false (\"??\" replaces null)"),
-        ("not yes or a", "\"a\" is 14, expected true or false"),
+        ("absent or yes", "\"absent\" is null but expected true or false (\"??\" replaces null)"),
+        ("not yes or a", "\"a\" is 14 but expected true or false"),
     ] {
         let expression = Expression::parse(text).unwrap();
         let error = scope.value(&expression).unwrap_err().to_string();

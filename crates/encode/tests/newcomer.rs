@@ -1,6 +1,6 @@
 //! The program of somebody who has read nothing but the first pages of the documentation: quantize
-//! a matrix, write a file, open it, iterate, metadata, rows, product. It must compile and run without
-//! a cast or a workaround.
+//! a matrix, write a file, open it, iterate, metadata, rows, product. It must compile and run
+//! without a cast or a workaround.
 
 use std::error::Error;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use granule_encode::{EncodeOptions, Importance, encode};
 use granule_format::{BlockType, Draft, Metadata, Shape, Writer};
-use granule_reader::{Matrix, Model};
+use granule_reader::Model;
 
 const ROWS: usize = 3;
 const COLUMNS: usize = 256;
@@ -30,7 +30,10 @@ fn write(path: &Path, matrix: &[f32], importance: &Importance) -> Result<(), Box
     Ok(())
 }
 
-fn read(path: &Path) -> Result<(String, Vec<f32>, Vec<f32>), Box<dyn Error>> {
+/// What the file lists, the values of the matrix, and the sums of its rows.
+type Found = (String, Vec<f32>, Vec<f32>);
+
+fn read(path: &Path) -> Result<Found, Box<dyn Error>> {
     let model = Model::open(path)?;
     let name: &str = model.metadata().require("general.name")?;
     let mut listing = format!("{name}:");

@@ -47,7 +47,7 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
         let same =
             |own: &Finding| own.rule == finding.rule && (renamed || own.field == finding.field);
         let of_rule = own.iter().filter(|own| own.rule == finding.rule).count();
-        // of so many faults, not all are listed
+        // not all faults are listed
         own.iter().any(same) || of_rule >= Report::MOST_OF_A_RULE
     };
     let (kept, new): (Vec<_>, Vec<_>) = findings.into_iter().partition(is_own);

@@ -56,7 +56,7 @@ pub(super) fn unusable(path: &Path, stored: &Path) -> anyhow::Result<Option<Stri
     Ok(Some(format!("{AS_EXPECTED} the reference's file, which is invalid ({error})")))
 }
 
-/// Whether two tensors have the same values, up to one unit in the last place where that is allowed.
+/// Whether two tensors have the same values. Some may differ by one unit in the last place.
 fn same(name: &str, found: &[u8], reference: &[u8]) -> bool {
     if !ONE_ULP.iter().any(|end| name.ends_with(end)) {
         return found == reference;

@@ -97,8 +97,8 @@ macro_rules! types {
     (($d:tt) $( $(#[$doc:meta])* $name:ident = $id:literal, $module:ident; )*) => {
         /// A type of block. The discriminant is the number that stands in the tensor table.
         ///
-        /// Exhaustive on purpose: the tables of kernels and encoders match on it and must not
-        /// compile while one of them lacks a type.
+        /// Exhaustive on purpose: the table of kernels matches on it and must not
+        /// compile while it lacks a type.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
         #[repr(u32)]

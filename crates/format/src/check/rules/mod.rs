@@ -1,7 +1,7 @@
 //! The rules of the validator, one a file.
 //!
 //! The text at the top of a rule's file is its page: `granule explain`, `spec/rules.md`. To add a
-//! rule, write its file and add its two lines here.
+//! rule, follow the recipe in `CONTRIBUTING.md`.
 
 // imported here because the files of the rules import it from their parent
 use super::probe::{Check, note};

@@ -37,8 +37,8 @@ fn page() -> String {
         dropped is not used again. An error makes the file invalid; a warning does not, unless\n\
         `--strict` is given.\n\n\
         This page is generated from the texts of the rules by\n\
-        `GRANULE_UPDATE=1 cargo test -p granule-format --test rules_page`. `granule explain H001` shows\n\
-        the text of one rule.\n",
+        `GRANULE_UPDATE=1 cargo test -p granule-format --test rules_page`.\n\
+        `granule explain H001` shows the text of one rule.\n",
     );
     for (letter, title) in PARTS {
         let rules = || RULES.iter().filter(|rule| rule.id.starts_with(*letter));

@@ -23,8 +23,7 @@ pub(super) fn name(
     if let Some(name) = wanted {
         if !known_names().any(|known| known == name) {
             warnings.push(format!(
-                "--pre {name}: no tokenizer is known to use this pre-tokenizer, and llama.cpp rejects \
-                 files with names that it does not know{}",
+                "--pre {name}: this pre-tokenizer is unknown, and llama.cpp may reject the file{}",
                 did_you_mean(&nearest(name, known_names()))
             ));
         }

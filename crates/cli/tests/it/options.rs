@@ -172,7 +172,8 @@ const OPTIONS: &[(&str, &str, Case)] = &[
         "--prune-layers",
         Refused(
             "convert model.gguf -t Q4_0 --prune-layers 0,99",
-            "--prune-layers 99 has no effect: the model has no layer with this number; --allow-missing",
+            "--prune-layers 99 has no effect: the model has no layer with this number; \
+             --allow-missing",
         ),
     ),
     (

@@ -18,8 +18,8 @@ use crate::record::Record;
 
 const HELP: &str = "bench reader [--products] [--decode] [--open FILE.gguf] [--candle] [TYPE ...]
     --decode                  every type's decoding, against ggml's functions
-    --products                matrix times vector and times a batch of 64, against ggml's CPU backend
-    --candle                  products against candle too, which is built for this processor (CANDLE_TARGET_DIR)
+    --products                matrix times vector and times a batch of 64, against ggml
+    --candle                  products against candle too, built in CANDLE_TARGET_DIR
     --open FILE               opening a file, against gguf_init_from_file
     --rows N --columns N      the matrix (default: 4096, 4096)
     --threads N               products with N threads only (default: with 1, then with 2)

@@ -12,7 +12,7 @@ use xtask::run::{cargo, root};
 pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     ensure!(
         !arguments.is_empty(),
-        "give GGUF files of the architectures llama or bert, or vocabularies with texts next to them"
+        "give GGUF files of the architectures llama or bert, or vocabularies next to their texts"
     );
     cargo(&["build", "--release", "--package", "granule-reader", "--examples"], &[])?;
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::Error;
-use crate::folder::{Directory, Folder, Named};
+use crate::folder::Named;
 
 /// Reads a file that must exist.
 pub(crate) fn read_json(file: &Named<'_>) -> Result<Value, Error> {
@@ -24,9 +24,8 @@ pub(crate) fn read_object(file: &Named<'_>) -> Result<Map<String, Value>, Error>
 
 /// Reads a file that the user has named, and that holds an object.
 pub(crate) fn read_named(path: &Path) -> Result<Map<String, Value>, Error> {
-    let folder = Directory::new(path.parent().unwrap_or(Path::new("")));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    read_object(&(&folder as &dyn Folder).at(name))
+    let bytes = granule_reader::file::read(path).map_err(Error::io(path))?;
+    parse(&without_mark(&bytes)).map_err(|error| Error::in_file(path, error))
 }
 
 /// Reads a file that may be absent.

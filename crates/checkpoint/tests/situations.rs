@@ -420,6 +420,20 @@ fn keys_that_nothing_knows_are_told() {
     assert!(!told.contains("\"general.author\" is"), "{told}");
 }
 
+#[cfg(target_os = "linux")] // elsewhere names must be Unicode
+#[test]
+fn a_file_that_the_user_names_may_have_any_name() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let (_parent, folder) = copy("llama2-spm-256", "model");
+    let overrides = folder.join(OsStr::from_bytes(b"overrides-\xff.json"));
+    fs::write(&overrides, r#"{"general.author": "A"}"#).unwrap();
+    let options = CheckpointOptions { metadata: Some(overrides), ..Default::default() };
+    let checkpoint = Checkpoint::open(&folder, &options).unwrap();
+    assert_eq!(checkpoint.metadata().text("general.author").unwrap(), Some("A"));
+}
+
 #[test]
 fn modules_that_the_file_cannot_hold_are_told() {
     let (_parent, folder) = copy("llama2-spm-256", "model");

@@ -1,9 +1,10 @@
 //! The rules of the validator, applied to files before they exist.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use granule_checkpoint::arch;
-use granule_format::check::{Finding, Options, Report, Severity, check_drafts};
+use granule_format::check::{Finding, Options, Severity, check_drafts};
 use granule_format::{Draft, Endian, Metadata};
 use granule_reader::Source;
 
@@ -43,13 +44,12 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     };
     // if blocks are removed, the others are renumbered
     let renamed = !plan.recipe.prune_layers.is_empty();
-    let is_own = |finding: &Finding| {
-        let same =
-            |own: &Finding| own.rule == finding.rule && (renamed || own.field == finding.field);
-        let of_rule = own.iter().filter(|own| own.rule == finding.rule).count();
-        // not all faults are listed
-        own.iter().any(same) || of_rule >= Report::MOST_OF_A_RULE
+    let key = |finding: &Finding| {
+        let part = if renamed { String::new() } else { finding.field.to_string() };
+        (finding.rule.id, part)
     };
+    let own: HashSet<_> = own.iter().map(key).collect();
+    let is_own = |finding: &Finding| own.contains(&key(finding));
     let (kept, new): (Vec<_>, Vec<_>) = findings.into_iter().partition(is_own);
     for fault in by_rule(&kept) {
         let warning = Warning::SourceInvalid(fault.to_string());

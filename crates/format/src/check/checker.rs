@@ -25,7 +25,8 @@ pub fn check(file: &[u8], options: &Options<'_>) -> Report {
 /// Checks files before any of their data is written: their headers, what these say about the model,
 /// and, if there are several, the files as one split set.
 ///
-/// Ignores `name` and `siblings` in the options.
+/// Ignores `name` and `siblings` in the options. Lists every part that breaks a rule, without the
+/// limit of [`Report::MOST_OF_A_RULE`].
 #[must_use]
 pub fn check_drafts(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
     /// Larger sets are not compared file by file.
@@ -48,7 +49,7 @@ pub fn check_drafts(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, ((header, _), survey)) in files.iter().zip(&surveys).enumerate() {
         let options = if is_set && index == 0 { &first } else { &alone };
-        findings.extend(structure(header, survey, options).sorted());
+        findings.extend(structure(header, survey, options, Sink::of(usize::MAX)).sorted());
     }
     findings
 }
@@ -72,7 +73,7 @@ impl<'a> Checker<'a> {
     /// Checks everything except the contents of blocks.
     pub fn new(file: &'a [u8], options: &Options<'_>) -> Self {
         let survey = Header::survey(file, &options.limits);
-        let sink = structure(file, &survey, options);
+        let sink = structure(file, &survey, options, Sink::default());
         Self { file, structure_only: options.structure_only, survey, sink }
     }
 
@@ -110,8 +111,7 @@ impl<'a> Checker<'a> {
 }
 
 /// Finds what is wrong with everything except the contents of blocks.
-fn structure(file: &[u8], survey: &Survey, options: &Options<'_>) -> Sink {
-    let mut sink = Sink::default();
+fn structure(file: &[u8], survey: &Survey, options: &Options<'_>, mut sink: Sink) -> Sink {
     for fault in &survey.faults {
         sink.push(of_fault(&fault.error, fault.times));
     }

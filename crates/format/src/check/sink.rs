@@ -1,16 +1,30 @@
 use super::report::{Field, Finding, Report};
 use crate::prelude::*;
 
-/// Collects findings in bounded space.
-#[derive(Debug, Default)]
+/// Collects findings.
+#[derive(Debug)]
 pub(crate) struct Sink {
+    /// The most findings of one rule that are kept.
+    most: usize,
     findings: Vec<Finding>,
     /// For each rule that was broken: its id, how many findings are kept, the index of the last.
     rules: Vec<(&'static str, usize, usize)>,
 }
 
+/// Collects at most [`Report::MOST_OF_A_RULE`] findings of each rule, whatever a file contains.
+impl Default for Sink {
+    fn default() -> Self {
+        Self::of(Report::MOST_OF_A_RULE)
+    }
+}
+
 impl Sink {
-    /// Adds a finding, or count it with the last one of its rule if that is in the same part or the
+    /// Collects at most `most` findings of each rule.
+    pub(crate) const fn of(most: usize) -> Self {
+        Self { most, findings: Vec::new(), rules: Vec::new() }
+    }
+
+    /// Adds a finding, or counts it with the last one of its rule if that is in the same part or the
     /// rule has had its share.
     pub(crate) fn push(&mut self, finding: Finding) {
         let id = finding.rule.id;
@@ -19,7 +33,7 @@ impl Sink {
             return self.findings.push(finding);
         };
         let previous = &mut self.findings[*last];
-        if *kept >= Report::MOST_OF_A_RULE || same_part(&previous.field, &finding.field) {
+        if *kept >= self.most || same_part(&previous.field, &finding.field) {
             previous.times += finding.times;
         } else {
             (*kept, *last) = (*kept + 1, self.findings.len());

@@ -54,8 +54,9 @@ impl Source for GgufSource {
     }
 
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
-        // the tensor's rows are counted in `usize`, so these fit
-        let rows = rows.start as usize..rows.end as usize;
+        // the tensor's rows are counted in `usize`: beyond that there are none
+        let row = |row: u64| usize::try_from(row).expect("the tensor has such a row");
+        let rows = row(rows.start)..row(rows.end);
         self.model.tensor_at(index).read_rows_into(rows, out)
     }
 

@@ -9,18 +9,19 @@ use granule_reader::ReadAt;
 
 /// The files of a checkpoint: a folder on a disk, or anything else that has named files.
 ///
-/// Names are relative to the folder, with slashes. [`Directory`] is the one on a disk.
+/// Names are relative to the folder and use slashes. [`Directory`] is a folder on a disk.
 pub trait Folder: Debug + Send + Sync {
-    /// The folder as messages call it. The path of a file is that joined with its name.
+    /// The path of the folder, for messages. Paths of files are this path joined with their names.
     fn path(&self) -> &Path;
 
-    /// The last part of the folder's own path, which may be the model's name; empty if it has none.
+    /// The last component of the folder's path, which may be the model's name; empty if it has
+    /// none.
     ///
     /// # Errors
-    /// If it cannot be found out.
+    /// If the path cannot be resolved.
     fn name(&self) -> io::Result<String>;
 
-    /// The same after all symbolic links.
+    /// [`name`](Self::name) after symbolic links are resolved.
     fn real_name(&self) -> String {
         self.name().unwrap_or_default()
     }
@@ -32,10 +33,10 @@ pub trait Folder: Debug + Send + Sync {
     /// If there is no such folder, or it cannot be read.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
 
-    /// Whether there is something of this name.
+    /// Whether a file or folder has this name.
     fn exists(&self, name: &str) -> bool;
 
-    /// The content of a file.
+    /// Reads a whole file.
     ///
     /// # Errors
     /// If there is no such file, or it cannot be read.
@@ -47,13 +48,13 @@ pub trait Folder: Debug + Send + Sync {
     /// As [`read`](Self::read).
     fn open(&self, name: &str) -> io::Result<Box<dyn ReadAt>>;
 
-    /// What a symbolic link leads to, if `name` is one that leads to nothing.
+    /// The target of `name`, if that is a symbolic link whose target does not exist.
     fn broken_link(&self, name: &str) -> Option<PathBuf> {
         let _ = name;
         None
     }
 
-    /// The folder, if it is on this machine's disks.
+    /// The path of the folder, if it is on a disk of this machine.
     fn on_disk(&self) -> Option<&Path> {
         None
     }
@@ -178,7 +179,7 @@ impl Named<'_> {
         &self.name
     }
 
-    /// The file as messages call it.
+    /// The path of the file, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -7,7 +7,6 @@
 //! | [`arch`] | the architectures: descriptions of how tensors and config map to a GGUF file |
 //! | [`tokenizer`] | the vocabulary of a checkpoint as metadata |
 //! | [`export`] | the way back: from GGUF files to checkpoints |
-//! | [`nearest`] | suggestions for misspelt names |
 //! | [`range`] | finite values that the 16-bit types cannot hold |
 #![forbid(unsafe_code)]
 
@@ -21,7 +20,6 @@ mod folder;
 mod json;
 mod located;
 mod metadata;
-pub mod nearest;
 mod problem;
 mod quantized;
 pub mod range;

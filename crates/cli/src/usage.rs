@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
-use granule_checkpoint::nearest::{did_you_mean, distance, nearest};
+use granule_format::nearest::{did_you_mean, distance, nearest};
 
 use crate::args::Cli;
 use crate::cmd::Command;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use granule_checkpoint::nearest::{did_you_mean, nearest};
+use granule_format::nearest::{did_you_mean, nearest};
 use granule_format::{BlockType, FileType};
 use serde::{Deserialize, Serialize};
 

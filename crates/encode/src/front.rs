@@ -12,6 +12,14 @@ pub struct EncodeOptions {
     pub isa: Option<Isa>,
 }
 
+impl EncodeOptions {
+    /// Sets the instruction set.
+    #[must_use]
+    pub const fn with_isa(self, isa: Isa) -> Self {
+        Self { isa: Some(isa) }
+    }
+}
+
 /// Quantizes rows of `columns` values each, one after another, to blocks of type `ty`.
 ///
 /// `weights` holds an importance for each column. Types without a weighted form ignore it; a few
@@ -73,6 +81,9 @@ mod tests {
         let mut expected = vec![0; 6 * 2 * 22];
         let isa = Isa::detect();
         encode_rows(isa, BlockType::Q5_0, &matrix, 64, Some(&weights), &mut expected).unwrap();
+        assert_eq!(found, expected);
+        let scalar = options.with_isa(Isa::from_name("scalar").unwrap());
+        let found = encode(BlockType::Q5_0, &matrix, 64, Some(&weights), &scalar).unwrap();
         assert_eq!(found, expected);
         let unweighted = encode(BlockType::Q5_0, &matrix, 64, None, &options).unwrap();
         assert_ne!(found, unweighted);

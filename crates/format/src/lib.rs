@@ -45,6 +45,7 @@
 //! | [`container`] | header, metadata, tensor table, layout, streaming writer, split sets |
 //! | [`block`] | the block types: layout, pack and unpack, scalar decode, defects |
 //! | [`check`](mod@check) | the validator and its rules |
+//! | [`nearest`] | known names that a misspelt one was probably meant to be |
 //! | [`num`] | little-endian numbers without alignment, for block fields |
 //!
 //! Everyday types are exported at the root, the others by these modules.
@@ -68,6 +69,7 @@ pub mod container;
 mod error;
 mod file_type;
 mod limits;
+pub mod nearest;
 pub mod num;
 mod prelude;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::nearest::distance;
+use granule_format::nearest::distance;
 
 /// How bad a mistake is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]

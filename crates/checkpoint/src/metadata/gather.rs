@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 use super::name::{NameParts, title};
 use super::{Authorship, FIELDS, Parameters, card};
 use crate::json::{read_named, read_object_if_there};
-use crate::nearest::{did_you_mean, nearest};
 use crate::{Error, Folder};
+use granule_format::nearest::{did_you_mean, nearest};
 
 /// Fields from the model card: the field and the keys of the card that may hold it; the first key
 /// wins.

@@ -7,7 +7,7 @@ use super::expressions::{EXPRESSIONS, STEPS};
 use super::library::Library;
 use super::pre_names::NAMES;
 use crate::Error;
-use crate::nearest::{did_you_mean, nearest};
+use granule_format::nearest::{did_you_mean, nearest};
 
 /// The test text whose ids are hashed: spaces, emojis, numbers, several scripts, punctuation and
 /// contractions. Any change to it would change all hashes.

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use granule_checkpoint::nearest::{did_you_mean, nearest};
 use granule_format::check::{self, RULES};
+use granule_format::nearest::{did_you_mean, nearest};
 use serde_json::{Value, json};
 
 use crate::output::{self, Align, Table};

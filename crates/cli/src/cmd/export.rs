@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use granule_checkpoint::export::{Export, ExportOptions, ExportType, ExportedTensor};
-use granule_checkpoint::nearest::{did_you_mean, nearest};
 use granule_convert::export;
 use granule_convert::recipe::parse_size;
 use granule_convert::run::Event;
+use granule_format::nearest::{did_you_mean, nearest};
 use serde_json::{Value as Json, json};
 
 use crate::output::{self, printable, size};

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use granule_checkpoint::nearest::{did_you_mean, nearest};
 use granule_format::Value;
+use granule_format::nearest::{did_you_mean, nearest};
 use serde::{Deserialize, Serialize};
 
 use super::RecipeError;

@@ -1,6 +1,7 @@
 use core::fmt;
 use core::str::FromStr;
 
+use crate::nearest::{did_you_mean, nearest};
 use crate::prelude::*;
 
 /// The table of types: name, number in the file, module. The structure in the module has the name
@@ -183,44 +184,25 @@ pub enum UnknownBlockType {
 }
 
 impl UnknownBlockType {
-    /// Returns the type with the nearest name: at most two characters inserted, removed or
-    /// replaced.
-    pub fn nearest(&self) -> Option<BlockType> {
-        /// More changes make another name of a short one.
-        const MOST_CHANGES: usize = 2;
-        let Self::Name(name) = self else { return None };
-        let changes = |ty: &BlockType| changes(name.as_bytes(), ty.name().as_bytes());
-        let nearest = BlockType::ALL.iter().copied().min_by_key(changes)?;
-        (changes(&nearest) <= MOST_CHANGES.min(name.len().saturating_sub(1))).then_some(nearest)
+    /// Returns the names of types that a misspelt name was probably meant to be.
+    pub fn nearest(&self) -> Vec<&'static str> {
+        let Self::Name(name) = self else { return Vec::new() };
+        nearest(name, BlockType::ALL.iter().map(|ty| ty.name()))
     }
-}
-
-/// The fewest bytes to insert, remove or replace that make one name of the other, in any case.
-fn changes(one: &[u8], other: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, byte) in one.iter().enumerate() {
-        let mut diagonal = core::mem::replace(&mut row[0], i + 1);
-        for (j, another) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(!byte.eq_ignore_ascii_case(another));
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 impl fmt::Display for UnknownBlockType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self, self.nearest()) {
-            (Self::Name(name), Some(nearest)) => {
-                write!(f, "{name:?} is not a block type: did you mean {nearest}?")
-            }
-            (Self::Name(name), None) => {
+        match (self, self.nearest().as_slice()) {
+            (Self::Name(name), []) => {
                 write!(f, "{name:?} is not a block type: use one of")?;
                 for (i, ty) in BlockType::ALL.iter().enumerate() {
                     write!(f, "{} {ty}", if i == 0 { "" } else { "," })?;
                 }
                 Ok(())
+            }
+            (Self::Name(name), names) => {
+                write!(f, "{name:?} is not a block type{}", did_you_mean(names))
             }
             (Self::Id(id), _) => match REMOVED.iter().find(|removed| removed.0 == *id) {
                 Some((_, name, instead)) => {
@@ -250,17 +232,17 @@ mod tests {
     #[test]
     fn unknown_names_lead_to_the_nearest() {
         for (name, expected) in [
-            ("Q4K", Some(BlockType::Q4_K)),
-            ("q4_k_m", Some(BlockType::Q4_K)),
-            ("bf-16", Some(BlockType::BF16)),
-            ("IQ3-XXS", Some(BlockType::IQ3_XXS)),
-            ("", None),
-            ("nothing", None),
+            ("Q4K", &["Q4_K"][..]),
+            ("q4_x", &["Q4_0", "Q4_1", "Q4_K"]),
+            ("bf-16", &["BF16"]),
+            ("IQ3-XXS", &["IQ3_XXS"]),
+            ("", &[]),
+            ("nothing", &[]),
         ] {
             let error = name.parse::<BlockType>().expect_err("no such type");
             assert_eq!(error.nearest(), expected, "{name}");
             let text = error.to_string();
-            assert!(text.contains(expected.map_or("F32, F16, Q4_0", BlockType::name)), "{text}");
+            assert!(text.contains(expected.last().unwrap_or(&"F32, F16, Q4_0")), "{text}");
         }
     }
 

@@ -24,8 +24,8 @@ impl Sink {
         Self { most, findings: Vec::new(), rules: Vec::new() }
     }
 
-    /// Adds a finding, or counts it with the last one of its rule if that is in the same part or the
-    /// rule has had its share.
+    /// Adds a finding, or counts it with the last one of its rule if that is in the same part or
+    /// the rule has had its share.
     pub(crate) fn push(&mut self, finding: Finding) {
         let id = finding.rule.id;
         let Some((_, kept, last)) = self.rules.iter_mut().find(|rule| rule.0 == id) else {

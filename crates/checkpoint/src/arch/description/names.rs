@@ -7,7 +7,7 @@ use super::parts::Place;
 use super::{Mistake, did_you_mean};
 use crate::arch::mistake::nearest;
 use crate::arch::{Arch, Expression, FILES, GROUPS, Item};
-use crate::nearest::distance;
+use granule_format::nearest::distance;
 
 /// Numbers that the code reads, besides expressions.
 const ASKED_FOR: &[&str] = &["layers", "experts"];

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use granule_checkpoint::OutType;
-use granule_checkpoint::nearest::{did_you_mean, nearest};
 use granule_convert::Recipe;
 use granule_convert::recipe::{
     MetadataOverride, Split, parse_layers, parse_size, parse_tensor_type,
 };
+use granule_format::nearest::{did_you_mean, nearest};
 use granule_format::{BlockType, FileType};
 
 use super::tensor_types::TensorTypes;

@@ -1,5 +1,7 @@
 //! Suggestions for misspelt names.
 
+use crate::prelude::*;
+
 /// The most names to suggest at a time.
 const MOST: usize = 4;
 
@@ -10,7 +12,7 @@ const MOST: usize = 4;
 /// letters, because a far guess helps nobody.
 ///
 /// ```
-/// use granule_checkpoint::nearest::nearest;
+/// use granule_format::nearest::nearest;
 /// let names = ["Q4_K_S", "Q4_K_M", "Q8_0"];
 /// assert_eq!(nearest("q4_k_x", names), ["Q4_K_S", "Q4_K_M"]);
 /// assert_eq!(nearest("Q8", names), ["Q8_0"]);
@@ -49,10 +51,10 @@ pub fn distance(one: &str, other: &str) -> usize {
 
 fn slips(one: &[char], other: &[char]) -> usize {
     // The usual table needs three rows: the two previous ones and the current one.
-    let mut before_last = Vec::new();
+    let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
     for (i, letter) in one.iter().enumerate() {
-        let mut row = vec![i + 1];
+        let mut row = Vec::from([i + 1]);
         for (j, against) in other.iter().enumerate() {
             let replaced = last[j] + usize::from(letter != against);
             let mut least = replaced.min(last[j + 1] + 1).min(row[j] + 1);
@@ -61,7 +63,7 @@ fn slips(one: &[char], other: &[char]) -> usize {
             }
             row.push(least);
         }
-        before_last = std::mem::replace(&mut last, row);
+        before_last = core::mem::replace(&mut last, row);
     }
     last[other.len()]
 }

@@ -82,7 +82,7 @@ mod tests {
         let isa = Isa::detect();
         encode_rows(isa, BlockType::Q5_0, &matrix, 64, Some(&weights), &mut expected).unwrap();
         assert_eq!(found, expected);
-        let scalar = options.with_isa(Isa::from_name("scalar").unwrap());
+        let scalar = options.with_isa(Isa::SCALAR);
         let found = encode(BlockType::Q5_0, &matrix, 64, Some(&weights), &scalar).unwrap();
         assert_eq!(found, expected);
         let unweighted = encode(BlockType::Q5_0, &matrix, 64, None, &options).unwrap();

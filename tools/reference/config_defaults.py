@@ -175,6 +175,23 @@ def expression(value):
     return f"'{value}'" if isinstance(value, str) else literal(value)
 
 
+def text_type(cls):
+    """What a class of a larger model makes of the type of its text part: a line, or none."""
+    from transformers import CONFIG_MAPPING
+
+    def made_of(text):
+        config = made(cls, **text)
+        config = getattr(config, "thinker_config", config)
+        return type(getattr(config, "text_config", None))
+
+    types = {kind: name for name, kind in CONFIG_MAPPING.items()}
+    usual, other = made_of({}), made_of({"text_config": {"model_type": "bert"}})
+    if usual not in types or usual is cls:
+        return []
+    chosen = "" if usual is other else "text_config.model_type ?? "
+    return [f'"text_config.model_type" = "{chosen}\'{types[usual]}\'"']
+
+
 def table(model_type, reads):
     """The lines for a model type."""
     from transformers import CONFIG_MAPPING
@@ -182,7 +199,7 @@ def table(model_type, reads):
     probe = Probe(cls)
     constants, others, calculated = [], [], []
     for key in probe.keys():
-        if key not in reads or attribute(probe.plain, key) is Missing:
+        if key not in reads or key == "text_config" or attribute(probe.plain, key) is Missing:
             continue
         default = probe.default(key)
         if default is None:
@@ -193,7 +210,7 @@ def table(model_type, reads):
     lines = [f"# {cls.__name__}"]
     if calculated:
         lines.append(f"# Calculated: {', '.join(calculated)}")
-    lines += [f"[defaults.{model_type}]", *constants, *others]
+    lines += [f"[defaults.{model_type}]", *text_type(cls), *constants, *others]
     aliases = [f'{alias} = "{key}"' for alias, key in cls.attribute_map.items() if key in reads]
     if aliases:
         lines += ["", f"[aliases.{model_type}]", *aliases]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::expression::Scope;
+use super::expression::{Scope, path};
 use super::{Arch, ModelType, Rope, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
@@ -19,10 +19,23 @@ pub(crate) struct Config {
     pub(crate) raw: Map<String, Value>,
     /// The content with defaults. The keys of a nested text part are at the top level.
     full: Map<String, Value>,
+    /// The name of the model's class.
+    class: Option<String>,
 }
 
-/// Keys under which multimodal models nest the config of their text part.
-const TEXT_CONFIGS: &[&str] = &["text_config", "llm_config", "lm_config", "language_config"];
+/// Paths under which larger models nest the config of their text part. A later one hides the
+/// others, as in the reference.
+const TEXT_PARTS: &[&str] = &[
+    "text_config",
+    "llm_config",
+    "lm_config",
+    "thinker_config.text_config",
+    "language_config",
+    "lfm",
+];
+
+/// The default by which a model type says which type its text part has.
+const TEXT_TYPE: &str = "text_config.model_type";
 
 impl Config {
     /// Reads the config of a folder. Defaults in `file` take precedence over built-in ones.
@@ -38,13 +51,12 @@ impl Config {
         raw: Map<String, Value>,
         file: Option<&Arc<Arch>>,
     ) -> Result<Self, Error> {
-        let mut full = raw.clone();
-        fill(&mut full, &path, file)?;
-        if let Some(mut text) = text_config(&raw).cloned() {
-            fill(&mut text, &path, file)?;
-            full.extend(text);
-        }
-        Ok(Self { path, given: PathBuf::new(), raw, full })
+        let class = class_of(&raw, file);
+        let full = match of_types(&raw, &path, file)? {
+            Some(full) => full,
+            None => merged(&raw),
+        };
+        Ok(Self { path, given: PathBuf::new(), raw, full, class })
     }
 
     /// The same config with the folder's path as it was given, which may contain the model's name.
@@ -54,14 +66,17 @@ impl Config {
 
     /// A config with this content and no defaults.
     pub(super) fn bare(path: PathBuf, raw: Map<String, Value>) -> Self {
-        Self { path, given: PathBuf::new(), full: raw.clone(), raw }
+        Self { path, given: PathBuf::new(), full: raw.clone(), raw, class: None }
     }
 
     /// The same config without defaults.
     pub(crate) fn without_defaults(self) -> Self {
-        let mut full = self.raw.clone();
-        full.extend(text_config(&self.raw).cloned().unwrap_or_default());
-        Self { full, ..self }
+        Self { full: self.merged(), ..self }
+    }
+
+    /// The content of the file, with the keys of a nested text part at the top level.
+    pub(crate) fn merged(&self) -> Map<String, Value> {
+        merged(&self.raw)
     }
 
     /// A config without a file.
@@ -118,17 +133,8 @@ impl Config {
 
     /// The name of the model's class.
     pub(crate) fn class(&self) -> Result<&str, Error> {
-        let named = |map: &'_ Map<String, Value>| {
-            map.get("architectures").and_then(|list| list.get(0)).is_some()
-        };
-        let map = match text_config(&self.raw) {
-            Some(text) if named(text) => text,
-            _ => &self.raw,
-        };
-        map.get("architectures")
-            .and_then(|list| list.get(0))
-            .and_then(Value::as_str)
-            .ok_or_else(|| Error::in_file(&self.path, Problem::NoArchitecture))
+        let class = self.class.as_deref();
+        class.ok_or_else(|| Error::in_file(&self.path, Problem::NoArchitecture))
     }
 
     /// The value of a key, defaults included. Null counts as absent.
@@ -190,22 +196,78 @@ pub(crate) fn find(
 
 /// The config of the text part.
 fn text_config(raw: &Map<String, Value>) -> Option<&Map<String, Value>> {
-    TEXT_CONFIGS.iter().find_map(|key| raw.get(*key)?.as_object())
+    TEXT_PARTS.iter().rev().find_map(|part| path(raw, part)?.as_object())
 }
 
-/// Fills in the defaults of the class of `model_type`.
-fn fill(map: &mut Map<String, Value>, path: &Path, file: Option<&Arc<Arch>>) -> Result<(), Error> {
-    let Some(model_type) = map.get("model_type").and_then(Value::as_str) else { return Ok(()) };
-    let mut types = file.into_iter().chain(built_in::all()).flat_map(|arch| &arch.defaults);
-    let Some(ModelType { aliases, values, .. }) = types.find(|ty| ty.name == model_type) else {
-        return Ok(());
+/// The keys of the text part over those around it.
+fn merged(raw: &Map<String, Value>) -> Map<String, Value> {
+    let mut merged = raw.clone();
+    merged.extend(text_config(raw).cloned().unwrap_or_default());
+    merged
+}
+
+/// The class that a config names: that of the text part, unless a description has the outer one in
+/// `outermost`.
+fn class_of(raw: &Map<String, Value>, file: Option<&Arc<Arch>>) -> Option<String> {
+    let first =
+        |map: &Map<String, Value>| map.get("architectures")?.get(0)?.as_str().map(str::to_owned);
+    let outer = first(raw);
+    let stays = |class: &String| {
+        file.into_iter().chain(built_in::all()).any(|arch| arch.outermost.contains(class))
     };
+    if outer.as_ref().is_some_and(stays) {
+        return outer;
+    }
+    text_config(raw).and_then(first).or(outer)
+}
+
+/// The config with the defaults of its model type and that of its text part; `None` if one of them
+/// is unknown. As in the reference, such a config has no defaults anywhere.
+fn of_types(
+    raw: &Map<String, Value>,
+    at: &Path,
+    file: Option<&Arc<Arch>>,
+) -> Result<Option<Map<String, Value>>, Error> {
+    let of_type = |name: &str| {
+        let mut all = file.into_iter().chain(built_in::all()).flat_map(|arch| &arch.defaults);
+        all.find(|ty| ty.name == name)
+    };
+    let type_of = |map: &Map<String, Value>| Some(map.get("model_type")?.as_str()?.to_owned());
+    let Some(outer) = type_of(raw).as_deref().and_then(of_type) else { return Ok(None) };
+    // What the outer type says about the type of the text part.
+    let says = outer.values.iter().find(|(key, _)| key == TEXT_TYPE).map(|(_, ty)| ty);
+    let mut full = raw.clone();
+    fill(&mut full, outer, at)?;
+    // Some wrappers have the keys of the text part at their own level.
+    let Some(mut text) = text_config(raw).or(says.map(|_| raw)).cloned() else {
+        return Ok(Some(full));
+    };
+    let named = match says {
+        Some(says) => {
+            let part = text_config(raw).map(|text| ("text_config".to_owned(), text.clone().into()));
+            let part = part.into_iter().collect();
+            bare_scope(&part, at).value(says)?.and_then(|ty| ty.as_str().map(str::to_owned))
+        }
+        None => type_of(&text),
+    };
+    match named.as_deref().and_then(of_type) {
+        Some(ty) => fill(&mut text, ty, at)?,
+        None if says.is_some() => return Ok(None),
+        None => {}
+    }
+    full.extend(text);
+    Ok(Some(full))
+}
+
+/// Fills in the defaults of a model type.
+fn fill(map: &mut Map<String, Value>, of: &ModelType, path: &Path) -> Result<(), Error> {
+    let ModelType { aliases, values, .. } = of;
     for (alias, key) in aliases {
         if let Some(value) = map.remove(alias) {
             map.insert(key.clone(), value);
         }
     }
-    for (key, default) in values {
+    for (key, default) in values.iter().filter(|(key, _)| key != TEXT_TYPE) {
         let null = match map.get(key) {
             Some(Value::Null) => true,
             None => false,
@@ -214,24 +276,28 @@ fn fill(map: &mut Map<String, Value>, path: &Path, file: Option<&Arc<Arch>>) -> 
         if null && default.is_literal() {
             continue;
         }
-        let scope = Scope {
-            folder: &Nowhere,
-            given: Path::new(""),
-            path,
-            raw: map,
-            config: map,
-            numbers: const { &Vec::new() },
-            rope: None,
-            layer: None,
-            tokens: None,
-            depth: 0,
-            inside: None,
-        };
-        if let Some(value) = scope.value(default)? {
+        if let Some(value) = bare_scope(map, path).value(default)? {
             map.insert(key.clone(), value);
         }
     }
     Ok(())
+}
+
+/// The scope of a default: the keys of the config alone.
+fn bare_scope<'a>(map: &'a Map<String, Value>, path: &'a Path) -> Scope<'a> {
+    Scope {
+        folder: &Nowhere,
+        given: Path::new(""),
+        path,
+        raw: map,
+        config: map,
+        numbers: const { &Vec::new() },
+        rope: None,
+        layer: None,
+        tokens: None,
+        depth: 0,
+        inside: None,
+    }
 }
 
 #[cfg(test)]
@@ -256,6 +322,32 @@ mod tests {
         ] {
             assert_eq!(config.get(key), Some(&value), "{key}");
         }
+    }
+
+    #[test]
+    fn the_last_text_part_is_merged() {
+        let config = Config::of(json!({
+            "architectures": ["Outer"], "model_type": "unheard-of", "hidden_size": 1, "a": 1,
+            "text_config": {"hidden_size": 2, "b": 2},
+            "thinker_config": {"text_config": {
+                "architectures": ["Inner"], "model_type": "llama", "hidden_size": 3
+            }},
+        }));
+        assert_eq!(config.get("hidden_size"), Some(&json!(3)));
+        assert_eq!((config.get("a"), config.get("b")), (Some(&json!(1)), None));
+        assert_eq!(config.class().ok(), Some("Inner"));
+        // The outer type is unknown, so that nothing has defaults.
+        assert_eq!(config.get("rms_norm_eps"), None);
+    }
+
+    #[test]
+    fn the_type_of_the_text_part_may_follow_from_that_around_it() {
+        let of = |text: Value| {
+            let config = Config::of(json!({"model_type": "gemma3", "text_config": text}));
+            config.get("sliding_window").cloned()
+        };
+        assert_eq!(of(json!({})), Some(json!(4096)));
+        assert_eq!(of(json!({"model_type": "unheard-of"})), Some(json!(4096)));
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct Arch {
     pub classes: Vec<String>,
     /// Those of the classes that save their tensors without the prefix `model.`.
     pub headless: Vec<String>,
+    /// Those of the classes that count although the text part of their config names a class of its
+    /// own.
+    pub outermost: Vec<String>,
     /// A prefix that the names of tensors may lack, whatever the class.
     pub optional_prefix: Option<String>,
     /// Which checkpoints of its classes it describes, if other descriptions have the same classes.

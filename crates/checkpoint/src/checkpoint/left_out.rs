@@ -52,11 +52,12 @@ const OTHER_PARTS: &[&str] = &[
     "visual.",
 ];
 
-/// Returns the part that a tensor belongs to, by its name.
+/// Returns the part that a tensor belongs to, by its name in the checkpoint (`stored`) and that by
+/// which rules know it.
 ///
 /// `by_arch` holds the tensors that the architecture omits, with the number of layers if it
 /// matters.
-pub(super) fn part(by_arch: &[(&LeftOut, Option<u64>)], name: &str) -> Part {
+pub(super) fn part(by_arch: &[(&LeftOut, Option<u64>)], stored: &str, name: &str) -> Part {
     let any = |parts: &[&str], of: fn(&str, &str) -> bool| parts.iter().any(|part| of(name, part));
     if any(REDUNDANT_SUFFIXES, |name, part| name.ends_with(part))
         || by_arch.iter().any(|(left_out, layers)| !left_out.zeros && left_out.fits(name, *layers))
@@ -64,8 +65,8 @@ pub(super) fn part(by_arch: &[(&LeftOut, Option<u64>)], name: &str) -> Part {
         Part::Redundant
     } else if by_arch.iter().any(|(left_out, layers)| left_out.fits(name, *layers)) {
         Part::RedundantZeros
-    } else if any(OTHER_PREFIXES, |name, part| name.starts_with(part))
-        || any(OTHER_PARTS, |name, part| name.contains(part))
+    } else if OTHER_PREFIXES.iter().any(|part| stored.starts_with(part))
+        || OTHER_PARTS.iter().any(|part| stored.contains(part))
     {
         Part::Other
     } else {

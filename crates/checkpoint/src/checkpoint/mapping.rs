@@ -46,9 +46,10 @@ pub(super) fn map(
     let mut mapper = Mapper::new(arch, scope, weights, out_type)?;
     mapper.compute()?;
     let left_out = mapper.left_out()?;
+    let mut others: Vec<&str> = Vec::new();
     for (index, tensor) in weights.tensors().iter().enumerate() {
         let name = mapper.known_name(&tensor.name, &left_out);
-        match part(&left_out, &name) {
+        match part(&left_out, &tensor.name, &name) {
             Part::Text => mapper.take(index, &name)?,
             Part::Redundant => {}
             Part::RedundantZeros if weights.all_zero(index)? => {}
@@ -56,11 +57,17 @@ pub(super) fn map(
                 let arch = arch.name.clone();
                 return Err(mapper.fail(tensor, Problem::NotZero { arch }));
             }
-            Part::Other => warnings.push(format!(
-                "tensor {:?} is not part of the text model and is omitted",
-                tensor.name
-            )),
+            // The parts of a model that hears or sees have names that no rule knows.
+            Part::Other if mapper.fits(&name).next().is_some() => mapper.take(index, &name)?,
+            Part::Other => others.push(&tensor.name),
         }
+    }
+    if let Some(first) = others.first() {
+        let number = others.len();
+        let (what, are) = if number == 1 { ("tensor", "is") } else { ("tensors", "are") };
+        warnings.push(format!(
+            "{number} {what} {are} not part of the text model and omitted; the first is {first:?}"
+        ));
     }
     mapper.check_presence(warnings)?;
     mapper.early.append(&mut mapper.done);

@@ -126,7 +126,7 @@ impl Checkpoint {
             located.announce(weights.files(), &mut warnings)?;
         }
         if !options.vocabulary_only {
-            weights.join_quantized((&config.raw, config.path()), folder, &mut warnings)?;
+            weights.join_quantized((&config.merged(), config.path()), folder, &mut warnings)?;
         }
         let out_type = options.out_type.resolve(&weights);
         if let (Some(ty), None) = (out_type.quantized(), options.encoder) {

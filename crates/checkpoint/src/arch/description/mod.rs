@@ -107,6 +107,7 @@ impl Reading {
             name: nearest().find_map(|text| text.name.clone()).unwrap_or_default(),
             classes: text.classes.iter().map(|class| class.get_ref().clone()).collect(),
             headless: text.headless.iter().map(|class| class.get_ref().clone()).collect(),
+            outermost: text.outermost.iter().map(|class| class.get_ref().clone()).collect(),
             optional_prefix: None,
             when: text.when.as_ref().map(|when| when.get_ref().clone()),
             requires: Vec::new(),
@@ -146,7 +147,7 @@ impl Reading {
                 self.mistakes.push(Mistake::error(None, format!("{what:?} is missing")));
             }
         }
-        for class in &text.headless {
+        for class in text.headless.iter().chain(&text.outermost) {
             if !arch.classes.contains(class.get_ref()) {
                 let known = arch.classes.iter().map(String::as_str);
                 let suggestion = did_you_mean(class.get_ref(), known);

@@ -20,6 +20,8 @@ pub(super) struct Text {
     pub(super) classes: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) headless: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) outermost: Vec<Spanned<String>>,
     pub(super) like: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) model_types: Vec<Spanned<String>>,

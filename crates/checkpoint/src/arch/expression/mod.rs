@@ -32,6 +32,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
 pub(crate) use evaluate::Scope;
+pub(super) use evaluate::path;
 
 /// An expression, with the text that it was parsed from.
 #[derive(Clone, Debug)]

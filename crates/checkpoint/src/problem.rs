@@ -271,12 +271,26 @@ pub enum Problem {
     /// The config does not name the architecture.
     #[error("no \"architectures\" with the model's class")]
     NoArchitecture,
-    /// No description covers the architecture.
+    /// No description has the checkpoint's class.
     #[error(
-        "the architecture {0:?} is unknown: `granule convert --print-supported-models` lists those \
-         that are known, `--arch FILE` adds a description of another"
+        "the class {class:?} is unknown{}; `granule convert --print-supported-models` lists those \
+         that are known, `--arch FILE` adds a description of another",
+        .relative.as_ref().map(|relative| format!(", but {relative}")).unwrap_or_default()
     )]
-    UnknownArchitecture(String),
+    UnknownArchitecture {
+        /// The class.
+        class: String,
+        /// The known architecture that it resembles, and how it differs.
+        relative: Option<String>,
+    },
+    /// There is no built-in description of this name.
+    #[error("there is neither a file nor a built-in description {name:?}{suggestion}")]
+    NoDescription {
+        /// The name.
+        name: String,
+        /// The names that may have been meant, as the end of the message.
+        suggestion: String,
+    },
     /// The description of the architecture does not cover this model.
     #[error(
         "the architecture is supported only with {0}; `--arch FILE` adds a description of another"

@@ -10,15 +10,15 @@ use crate::foreign;
 
 /// The table of architectures and their classes.
 fn architectures() -> String {
-    let mut classes = BTreeMap::<&str, BTreeSet<&str>>::new();
+    let mut rows = BTreeMap::<(&str, &str), BTreeSet<&str>>::new();
     for arch in arch::all() {
         let own = arch.classes.iter().map(String::as_str);
-        classes.entry(arch.name.as_str()).or_default().extend(own);
+        rows.entry((&arch.models, &arch.name)).or_default().extend(own);
     }
-    let mut table = "| architecture | classes |\n|---|---|\n".to_owned();
-    for (name, classes) in classes {
+    let mut table = "| models | architecture | classes |\n|---|---|---|\n".to_owned();
+    for ((models, name), classes) in rows {
         let classes: Vec<String> = classes.iter().map(|class| format!("`{class}`")).collect();
-        table += &format!("| `{name}` | {} |\n", classes.join(", "));
+        table += &format!("| {models} | `{name}` | {} |\n", classes.join(", "));
     }
     table
 }

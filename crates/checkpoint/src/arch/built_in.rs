@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::mistake::did_you_mean;
 use super::{Arch, FILES, description};
+use crate::Problem;
 
 static BUILT_IN: LazyLock<Vec<Arc<Arch>>> = LazyLock::new(|| {
     let read = |(name, text): &(&str, &str)| {
@@ -14,6 +16,29 @@ static BUILT_IN: LazyLock<Vec<Arc<Arch>>> = LazyLock::new(|| {
 /// The architectures that are built in.
 pub fn all() -> &'static [Arc<Arch>] {
     &BUILT_IN
+}
+
+/// The built-in architectures with the names of their descriptions.
+pub(super) fn named() -> impl Iterator<Item = (&'static str, &'static Arc<Arch>)> {
+    let names = FILES.iter().map(|(file, _)| file.strip_suffix(".toml").unwrap_or(file));
+    names.zip(all())
+}
+
+/// Returns the built-in description with this name: that of its file, without `.toml`.
+///
+/// # Errors
+/// If there is none. The error suggests a name.
+pub(crate) fn by_name(name: &str) -> Result<Arc<Arch>, Problem> {
+    let found = named().find_map(|(known, arch)| (known == name).then_some(arch));
+    found.cloned().ok_or_else(|| Problem::NoDescription {
+        name: name.to_owned(),
+        suggestion: did_you_mean(name, names()),
+    })
+}
+
+/// Returns the names of the built-in descriptions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    named().map(|(name, _)| name)
 }
 
 #[cfg(test)]

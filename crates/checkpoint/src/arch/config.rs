@@ -171,7 +171,8 @@ impl Config {
     }
 }
 
-/// Finds the architecture that describes a checkpoint: `file`, or a built-in one.
+/// Finds the architecture that describes a checkpoint: `file`, or a built-in one. The error for an
+/// unknown class has no relative yet.
 ///
 /// # Errors
 /// If none does.
@@ -191,7 +192,10 @@ pub(crate) fn find(
             return Ok(arch.clone());
         }
     }
-    Err(Error::in_file(config.path(), Problem::UnknownArchitecture(class.to_owned())))
+    Err(Error::in_file(
+        config.path(),
+        Problem::UnknownArchitecture { class: class.to_owned(), relative: None },
+    ))
 }
 
 /// The config of the text part.

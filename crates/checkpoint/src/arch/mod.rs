@@ -14,6 +14,7 @@
 //! | `quirk` | kinds of tokenizer, and facts about one that no file states |
 //! | `needed` | which tensors a GGUF file must have |
 //! | `config` | `config.json` with defaults, and the architecture of a checkpoint |
+//! | `relative` | the architecture that an unknown checkpoint resembles |
 //! | `rope`, `files` | rotary embedding in the config; other files of a checkpoint |
 //! | `entries` | writing the metadata |
 
@@ -28,10 +29,12 @@ mod models;
 mod needed;
 mod pattern;
 mod quirk;
+mod relative;
 mod rope;
 mod rules;
 
-pub use built_in::all;
+pub(crate) use built_in::by_name;
+pub use built_in::{all, names};
 pub(crate) use config::{Config, find};
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
@@ -41,6 +44,7 @@ use models::{DEFAULTS, FILES, GROUPS};
 pub use needed::needed;
 pub use pattern::Pattern;
 pub use quirk::{Quirk, TokenizerKind};
+pub(crate) use relative::relative;
 pub(crate) use rope::Rope;
 pub use rules::{Change, LeftOut, Output, Rename, TensorRule};
 pub(crate) use rules::{NamePattern, Place};
@@ -53,6 +57,8 @@ pub(crate) type Numbers = Vec<(String, Expression)>;
 pub struct Arch {
     /// Its name: the value of `general.architecture` and the prefix of its keys.
     pub name: String,
+    /// The models that it describes, in the words of a list; may be empty.
+    pub models: String,
     /// The classes whose checkpoints it describes, as `architectures` of `config.json` names them.
     pub classes: Vec<String>,
     /// Those of the classes that save their tensors without the prefix `model.`.

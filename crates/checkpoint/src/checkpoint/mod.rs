@@ -36,6 +36,8 @@ pub struct CheckpointOptions {
     pub metadata: Option<PathBuf>,
     /// A description of an architecture, tried before the built-in ones.
     pub arch_file: Option<PathBuf>,
+    /// The name of a built-in description to use whatever the checkpoint's class.
+    pub arch_name: Option<String>,
     /// The name of the pre-tokenizer, replacing the one that is recognised.
     pub pre_tokenizer: Option<String>,
     /// Whether to join the queries, keys and values of a layer to one tensor.
@@ -101,7 +103,11 @@ impl Checkpoint {
     ) -> Result<Self, Error> {
         let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
         let config = Config::read(folder, file.as_ref())?.given_as(path);
-        let found = arch::find(file.as_ref(), &config, folder)?;
+        let found = match &options.arch_name {
+            Some(name) => arch::by_name(name).map_err(|problem| Error::in_file(path, problem))?,
+            None => arch::find(file.as_ref(), &config, folder)
+                .map_err(|error| with_relative(error, folder))?,
+        };
         let arch = &*found;
         let config = if arch.raw_config { config.without_defaults() } else { config };
         let mut warnings = Vec::new();
@@ -243,6 +249,18 @@ impl Checkpoint {
     pub const fn mixture(&self) -> &'static str {
         self.mixture
     }
+}
+
+/// Adds to the error for an unknown class what the tensors resemble.
+fn with_relative(mut error: Error, folder: &dyn Folder) -> Error {
+    if let Error::Invalid { problem, .. } = &mut error
+        && let Problem::UnknownArchitecture { relative, .. } = &mut **problem
+        && let Ok(weights) = Weights::open(folder, &mut Vec::new())
+    {
+        let names = weights.tensors().iter().map(|tensor| tensor.name.as_str());
+        *relative = arch::relative(names).map(|found| found.to_string());
+    }
+    error
 }
 
 /// Warns of keys that programs need but that the config lacks.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::common::Folder;
+use crate::common::{Folder, copy_checkpoint};
 use serde_json::json;
 
 const GOOD: &str = r#"
@@ -96,4 +96,27 @@ fn a_conversion_refuses_a_misspelt_description() {
     assert_eq!(ran.status.code(), Some(2), "{said}");
     assert!(said.contains("bad.toml") && said.contains("line 4"), "{said}");
     assert!(said.contains("1 more") && said.contains("granule arch check"), "{said}");
+}
+
+/// A class that no description has is compared with those that are known, and a description can be
+/// tried on it.
+#[test]
+fn an_unknown_class_is_converted_like_its_relative() {
+    let folder = Folder::new();
+    copy_checkpoint(&folder, "llama2-spm-256", "ck");
+    let expected = folder.run("convert ck --outtype f16 -o known.gguf").ok();
+    let config = std::fs::read_to_string(folder.path("ck/config.json")).unwrap();
+    let config = config.replace("LlamaForCausalLM", "MyLlamaForCausalLM");
+    folder.write("ck/config.json", config);
+    let said = folder.run("convert ck --outtype f16 -o new.gguf").failure();
+    for part in ["\"MyLlamaForCausalLM\" is unknown, but it looks like ", "`--arch "] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    folder.run("convert ck --outtype f16 -o new.gguf --arch llama").ok();
+    let bytes = |name: &str| std::fs::read(folder.path(name)).unwrap();
+    assert!(bytes("known.gguf") == bytes("new.gguf"), "{expected}");
+    let said = folder.run("convert ck -o other.gguf --arch lama").failure();
+    assert!(said.contains("\"lama\"; did you mean \"llama\"?"), "{said}");
+    let said = folder.run("convert ck -o other.gguf --arch lama.toml").failure();
+    assert!(said.contains("lama.toml: "), "{said}");
 }

@@ -105,6 +105,7 @@ impl Reading {
         let nearest = || parts.iter().rev().map(|part| part.description.text);
         let mut arch = Arch {
             name: nearest().find_map(|text| text.name.clone()).unwrap_or_default(),
+            models: text.models.clone().unwrap_or_default(),
             classes: text.classes.iter().map(|class| class.get_ref().clone()).collect(),
             headless: text.headless.iter().map(|class| class.get_ref().clone()).collect(),
             outermost: text.outermost.iter().map(|class| class.get_ref().clone()).collect(),

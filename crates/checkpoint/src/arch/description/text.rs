@@ -16,6 +16,7 @@ use crate::arch::{Change, Expression, Quirk, TokenizerKind};
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Text {
     pub(super) name: Option<String>,
+    pub(super) models: Option<String>,
     #[serde(default)]
     pub(super) classes: Vec<Spanned<String>>,
     #[serde(default)]

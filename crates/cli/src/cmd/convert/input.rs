@@ -9,7 +9,7 @@ use granule_reader::Source;
 
 use super::idle;
 use super::name::{self, Hub};
-use super::options::{Args, Wanted};
+use super::options::{Args, Wanted, built_in_arch};
 
 /// An open source.
 #[derive(Debug)]
@@ -27,12 +27,17 @@ impl Input {
             }
             return Ok(Self::Gguf(Box::new(GgufSource::open(&args.source)?)));
         }
+        let (arch_file, arch_name) = match args.arch.as_deref().and_then(built_in_arch) {
+            Some(name) => (None, Some(name)),
+            None => (args.arch.clone(), None),
+        };
         let options = CheckpointOptions {
             out_type: wanted.out_type,
             model_name: args.model_name.clone(),
             metadata: args.metadata.clone(),
             pre_tokenizer: args.pre.clone(),
-            arch_file: args.arch.clone(),
+            arch_file,
+            arch_name,
             fuse_qkv: args.fuse_qkv,
             fuse_gate_up_experts: args.fuse_gate_up_exps,
             vocabulary_only: args.vocab_only,

@@ -141,8 +141,9 @@ pub(crate) struct Args {
     /// Replace metadata of the checkpoint (general.*) by those of a JSON file
     #[arg(long, value_name = "FILE", help_heading = "Checkpoint")]
     pub(crate) metadata: Option<PathBuf>,
-    /// Try this description of an architecture first (format: spec/architectures.md)
-    #[arg(long, value_name = "FILE", help_heading = "Checkpoint")]
+    /// Try this description of an architecture first (format: spec/architectures.md), or use the
+    /// built-in description of this name, whatever the class
+    #[arg(long, value_name = "FILE|NAME", help_heading = "Checkpoint")]
     pub(crate) arch: Option<PathBuf>,
     /// Set the name of the pre-tokenizer where it is not recognised (e.g. llama-bpe)
     #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
@@ -195,9 +196,19 @@ impl Args {
 
     /// Files that are read in addition to the source.
     pub(crate) fn inputs(&self) -> Vec<PathBuf> {
-        let files = [&self.imatrix, &self.plan, &self.arch, &self.metadata];
+        let arch = self.arch.as_ref().filter(|path| built_in_arch(path).is_none());
+        let files = [self.imatrix.as_ref(), self.plan.as_ref(), arch, self.metadata.as_ref()];
         files.into_iter().flatten().chain(&self.tensor_types.files).cloned().collect()
     }
+}
+
+/// The name of a built-in description that `--arch` gives instead of a file: a word that no file
+/// has as its path.
+pub(super) fn built_in_arch(path: &Path) -> Option<String> {
+    let name = path.to_str()?;
+    let word = !name.contains(['/', '\\']) && !name.ends_with(".toml");
+    // a link that leads nowhere is a file that cannot be read
+    (word && path.symlink_metadata().is_err()).then(|| name.to_owned())
 }
 
 /// The end of the help: what TYPE can be.

@@ -52,21 +52,24 @@ fn in_words(warning: &Warning) -> String {
     }
 }
 
-/// Show the classes of checkpoints that can be converted, with what they become.
+/// Show the classes of checkpoints that can be converted, and what they become.
 pub(super) fn supported_models(json: bool) -> anyhow::Result<()> {
-    let pairs = arch::all()
-        .iter()
-        .flat_map(|arch| arch.classes.iter().map(|class| (class.as_str(), arch.name.as_str())));
-    let pairs: BTreeSet<_> = pairs.collect();
+    let rows = arch::all().iter().flat_map(|arch| {
+        arch.classes.iter().map(|class| [arch.models.as_str(), class, &arch.name])
+    });
+    // Descriptions of one class differ by what else their configs say.
+    let rows: BTreeSet<_> = rows.collect();
     if json {
-        let models =
-            pairs.iter().map(|(class, name)| json!({"class": class, "architecture": name}));
+        let models = rows.iter().map(|[models, class, name]| {
+            json!({ "models": models, "class": class, "architecture": name })
+        });
         let models: Vec<Json> = models.collect();
         return output::print_json(&json!({ "schema": output::SCHEMA, "models": models }));
     }
-    let mut table = Table::new(&[("class", Align::Left), ("architecture", Align::Left)]);
-    for (class, name) in pairs {
-        table.row([class.to_owned(), name.to_owned()]);
+    let columns = ["models", "class", "architecture"];
+    let mut table = Table::new(&columns.map(|column| (column, Align::Left)));
+    for row in rows {
+        table.row(row.map(str::to_owned));
     }
     output::print(&table.render())
 }

@@ -1,0 +1,161 @@
+//! The built-in architecture that a checkpoint of an unknown class resembles most.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Arch, built_in};
+
+/// How many names a message lists.
+const LISTED: usize = 3;
+
+/// A built-in architecture that resembles a checkpoint by the names of its tensors.
+///
+/// Tensors that differ only in the numbers in their names count as one kind.
+#[derive(Debug)]
+pub(crate) struct Relative {
+    /// The name of its description.
+    name: &'static str,
+    arch: Arc<Arch>,
+    /// The number of kinds of tensors in the checkpoint.
+    kinds: usize,
+    /// The kinds for which it has no rule.
+    unknown: Vec<String>,
+    /// Tensors that it always needs and the checkpoint lacks, as rules name them.
+    lacking: Vec<String>,
+}
+
+/// Finds the architecture that knows most of the tensors with these names; of equals, the one that
+/// needs least besides. `None` if none knows half of them.
+pub(crate) fn relative<'a>(names: impl Iterator<Item = &'a str>) -> Option<Relative> {
+    let kinds: BTreeMap<String, &str> = names.map(|name| (kind(name), name)).collect();
+    let all = built_in::named().map(|(name, arch)| compare(name, arch, &kinds));
+    // the first of equals, so that the answer does not depend on anything else
+    let best = all.min_by_key(|it| (it.unknown.len() + it.lacking.len(), it.unknown.len()))?;
+    (2 * best.unknown.len() < best.kinds).then_some(best)
+}
+
+fn compare(name: &'static str, arch: &Arc<Arch>, kinds: &BTreeMap<String, &str>) -> Relative {
+    let fits = |name: &str| {
+        let mut patterns = arch.tensors.iter().flat_map(|rule| &rule.sources);
+        patterns.any(|pattern| pattern.fit(name).is_some())
+            || arch.left_out.iter().any(|it| it.fits(name, None))
+    };
+    let known = |name: &str| {
+        let name = arch.rule_name(name);
+        if fits(&name) {
+            return Some(name);
+        }
+        arch.prefixed(&name).filter(|prefixed| fits(prefixed))
+    };
+    let mut unknown = Vec::new();
+    let mut found = Vec::new();
+    for (kind, name) in kinds {
+        match known(name) {
+            Some(name) => found.push(name),
+            None => unknown.push(kind.clone()),
+        }
+    }
+    let always = arch.tensors.iter().filter(|rule| {
+        let needed = rule.needed.to_string() == "true" && rule.when.is_none();
+        needed && !rule.advised && !rule.spare
+    });
+    let lacking = always
+        .flat_map(|rule| &rule.sources)
+        .filter(|pattern| !found.iter().any(|name| pattern.fit(name).is_some()));
+    let lacking = lacking.map(|pattern| pattern.text().to_owned()).collect();
+    Relative { name, arch: arch.clone(), kinds: kinds.len(), unknown, lacking }
+}
+
+/// A name with its numbers replaced: `model.layers.3.norm.weight` is `model.layers.N.norm.weight`.
+fn kind(name: &str) -> String {
+    let number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let words = name.split('.').map(|word| if number(word) { "N" } else { word });
+    words.collect::<Vec<_>>().join(".")
+}
+
+impl std::fmt::Display for Relative {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, arch, kinds, unknown, lacking } = self;
+        write!(f, "it looks like {name}")?;
+        if let Some(class) = arch.classes.first() {
+            write!(f, " ({class})")?;
+        }
+        if unknown.is_empty() && lacking.is_empty() {
+            write!(f, ", whose tensors have the same names")?;
+        }
+        if !unknown.is_empty() {
+            let known = kinds - unknown.len();
+            write!(f, ", which has {known} of its {kinds} kinds of tensors, but not ")?;
+            f.write_str(&listed(unknown))?;
+        }
+        if !lacking.is_empty() {
+            write!(f, "; it lacks {}", listed(lacking))?;
+        }
+        write!(f, ": `--arch {name}` tries that description")
+    }
+}
+
+/// The first of some names, and how many follow.
+fn listed(names: &[String]) -> String {
+    let first = names.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names of the tensors of a Llama with one layer.
+    const LLAMA: &[&str] = &[
+        "model.embed_tokens.weight",
+        "model.layers.0.input_layernorm.weight",
+        "model.layers.0.mlp.down_proj.weight",
+        "model.layers.0.mlp.gate_proj.weight",
+        "model.layers.0.mlp.up_proj.weight",
+        "model.layers.0.post_attention_layernorm.weight",
+        "model.layers.0.self_attn.k_proj.weight",
+        "model.layers.0.self_attn.o_proj.weight",
+        "model.layers.0.self_attn.q_proj.weight",
+        "model.layers.0.self_attn.v_proj.weight",
+        "model.norm.weight",
+        "lm_head.weight",
+    ];
+
+    fn said(names: &[&str]) -> Option<String> {
+        relative(names.iter().copied()).map(|relative| relative.to_string())
+    }
+
+    #[test]
+    fn a_relative_is_named_with_the_differences() {
+        let same = said(LLAMA).unwrap();
+        assert!(same.contains("whose tensors have the same names"), "{same}");
+        let mut more = LLAMA.to_vec();
+        more.extend(["model.layers.0.self_attn.gate.weight", "model.layers.0.mlp.extra.weight"]);
+        let more = said(&more).unwrap();
+        assert!(
+            more.contains(
+                "12 of its 14 kinds of tensors, but not model.layers.N.mlp.extra.weight, \
+                 model.layers.N.self_attn.gate.weight: `--arch "
+            ),
+            "{more}"
+        );
+        let fewer = said(&LLAMA[1..]).unwrap();
+        assert!(fewer.contains("; it lacks model.embed_tokens.weight"), "{fewer}");
+    }
+
+    #[test]
+    fn strangers_have_no_relative() {
+        assert_eq!(said(&["conv_in.weight", "down_blocks.0.resnets.1.conv1.weight"]), None);
+        assert_eq!(said(&[]), None);
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let names: Vec<String> = (0..5).map(|i| format!("n{i}")).collect();
+        assert_eq!(listed(&names), "n0, n1, n2 and 2 more");
+        assert_eq!(listed(&names[..2]), "n0, n1");
+    }
+}

@@ -137,7 +137,10 @@ fn every_command_has_json_with_a_schema() {
     folder.run("inspect none.gguf --json").failure();
     folder.run("convert none.gguf -t Q8_0 --json").failure();
     let models = folder.run("convert --print-supported-models --json").json();
-    let llama = serde_json::json!({"class": "LlamaForCausalLM", "architecture": "llama"});
+    let models_of = "Llama 1 to 3, Mistral, Mixtral";
+    let llama = serde_json::json!({
+        "models": models_of, "class": "LlamaForCausalLM", "architecture": "llama"
+    });
     assert!(models["models"].as_array().unwrap().contains(&llama));
 }
 

@@ -1,21 +1,44 @@
 //! The architectures that are built in.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::mistake::did_you_mean;
 use super::{Arch, FILES, description};
 use crate::Problem;
 
-static BUILT_IN: LazyLock<Vec<Arc<Arch>>> = LazyLock::new(|| {
-    let read = |(name, text): &(&str, &str)| {
-        description::parse(text).unwrap_or_else(|why| panic!("{name}: {why:?}"))
-    };
-    FILES.iter().map(|file| Arc::new(read(file))).collect()
-});
+/// The architectures in the order of the table, each read when it is first asked for: a conversion
+/// needs few of them.
+static BUILT_IN: LazyLock<Vec<OnceLock<Arc<Arch>>>> =
+    LazyLock::new(|| FILES.iter().map(|_| OnceLock::new()).collect());
 
-/// The architectures that are built in.
+/// All architectures that are built in.
 pub fn all() -> &'static [Arc<Arch>] {
-    &BUILT_IN
+    static ALL: LazyLock<Vec<Arc<Arch>>> =
+        LazyLock::new(|| (0..FILES.len()).map(|index| get(index).clone()).collect());
+    &ALL
+}
+
+fn get(index: usize) -> &'static Arc<Arch> {
+    let (name, text) = FILES[index];
+    BUILT_IN[index].get_or_init(|| {
+        Arc::new(description::parse(text).unwrap_or_else(|why| panic!("{name}: {why:?}")))
+    })
+}
+
+/// The architectures whose descriptions contain this word, such as the name of a class: the others
+/// have nothing to do with it.
+pub(super) fn mentioning<'a>(word: &str) -> impl Iterator<Item = &'a Arc<Arch>> + use<'a> {
+    let word = word.to_owned();
+    let indices = FILES.iter().enumerate().filter(move |(_, (_, text))| mentions(text, &word));
+    indices.map(|(index, _)| get(index))
+}
+
+fn mentions(text: &str, word: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !word.is_empty()
+        && text.match_indices(word).any(|(at, _)| {
+            !text[..at].ends_with(inside) && !text[at + word.len()..].starts_with(inside)
+        })
 }
 
 /// The built-in architectures with the names of their descriptions.
@@ -48,6 +71,26 @@ mod tests {
 
     use super::*;
     use crate::arch::models::{DEFAULTS, GROUPS};
+
+    #[test]
+    fn words_are_found_as_a_whole() {
+        let text = "classes = [\"A.BForCausalLM\"]\n[defaults.b_2]";
+        for (word, expected) in [
+            ("A.BForCausalLM", true),
+            ("BForCausalLM", true),
+            ("ForCausalLM", false),
+            ("b_2", true),
+            ("b", false),
+            ("", false),
+        ] {
+            assert_eq!(mentions(text, word), expected, "{word}");
+        }
+        for arch in all() {
+            for word in arch.classes.iter().chain(arch.defaults.iter().map(|ty| &ty.name)) {
+                assert!(mentioning(word).any(|found| Arc::ptr_eq(found, arch)), "{word}");
+            }
+        }
+    }
 
     #[test]
     fn every_description_is_good() {

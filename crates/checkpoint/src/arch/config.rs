@@ -182,7 +182,7 @@ pub(crate) fn find(
     folder: &dyn Folder,
 ) -> Result<Arc<Arch>, Error> {
     let class = config.class()?;
-    for arch in file.into_iter().chain(built_in::all()) {
+    for arch in file.into_iter().chain(built_in::mentioning(class)) {
         let known = arch.classes.iter().any(|name| name == class);
         let here = match &arch.when {
             Some(when) if known => config.scope(folder, arch, None).holds(when)?,
@@ -217,7 +217,9 @@ fn class_of(raw: &Map<String, Value>, file: Option<&Arc<Arch>>) -> Option<String
         |map: &Map<String, Value>| map.get("architectures")?.get(0)?.as_str().map(str::to_owned);
     let outer = first(raw);
     let stays = |class: &String| {
-        file.into_iter().chain(built_in::all()).any(|arch| arch.outermost.contains(class))
+        file.into_iter()
+            .chain(built_in::mentioning(class))
+            .any(|arch| arch.outermost.contains(class))
     };
     if outer.as_ref().is_some_and(stays) {
         return outer;
@@ -233,8 +235,8 @@ fn of_types(
     file: Option<&Arc<Arch>>,
 ) -> Result<Option<Map<String, Value>>, Error> {
     let of_type = |name: &str| {
-        let mut all = file.into_iter().chain(built_in::all()).flat_map(|arch| &arch.defaults);
-        all.find(|ty| ty.name == name)
+        let known = file.into_iter().chain(built_in::mentioning(name));
+        known.flat_map(|arch| &arch.defaults).find(|ty| ty.name == name)
     };
     let type_of = |map: &Map<String, Value>| Some(map.get("model_type")?.as_str()?.to_owned());
     let Some(outer) = type_of(raw).as_deref().and_then(of_type) else { return Ok(None) };

@@ -20,14 +20,17 @@ use xtask::run::{cargo, root};
 /// which makes them, is not correctly rounded.
 pub(super) const ONE_ULP: &[&str] = &[".ssm_a"];
 
+/// The folders of the corpus that hold checkpoints.
+const CHECKPOINTS: [&str; 2] = ["checkpoints", "checkpoints-2"];
+
 /// The types for `--two-steps`.
 const TWO_STEPS: &[&str] = &["Q4_K_M", "IQ4_XS"];
 
 /// Compare conversions: `checkpoints [--corpus FOLDER] [--real FOLDER] [--packages FOLDER] [--only
 /// TEXT] [--two-steps]`.
 ///
-/// The corpus (`fixtures` without the option) holds `checkpoints/NAME/` with the reference's
-/// results in `expected/`, `vocab-only/` with tokenizers of full size, some from npm packages (`npm
+/// The corpus (`fixtures` without the option) holds `checkpoints/NAME/` and `checkpoints-2/NAME/`
+/// with the reference's results in `expected/`, `vocab-only/` with tokenizers of full size, some from npm packages (`npm
 /// install --prefix FOLDER NAME@VERSION`), and `real/index.json` with the results for checkpoints
 /// that are rebuilt in the folder of `--real`. `--two-steps` also quantizes each in one pass
 /// and compares the result with the reference's quantizer run on the 16-bit file; it needs the
@@ -40,7 +43,7 @@ pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     let work = std::env::temp_dir().join(format!("granule-checkpoints-{}", std::process::id()));
     let mut bench = Bench {
         program: std::env::current_exe()?.with_file_name("granule"),
-        tokenizers: corpus.join("checkpoints/tokenizers"),
+        tokenizers: CHECKPOINTS.map(|folder| corpus.join(folder).join("tokenizers")),
         packages: flag(arguments, "--packages").map(PathBuf::from),
         work: work.clone(),
         quantizer: two_steps.then(Quantizer::new),
@@ -127,7 +130,7 @@ struct Real {
 
 struct Bench {
     program: PathBuf,
-    tokenizers: PathBuf,
+    tokenizers: [PathBuf; CHECKPOINTS.len()],
     packages: Option<PathBuf>,
     work: PathBuf,
     quantizer: Option<Quantizer>,
@@ -137,9 +140,13 @@ struct Bench {
 
 impl Bench {
     fn corpus(&mut self, corpus: &Path, real: Option<&Path>, only: &str) -> anyhow::Result<()> {
-        for folder in folders(&corpus.join("checkpoints"), only)? {
-            if folder.join("expected/index.json").is_file() {
-                self.checkpoint(&folder)?;
+        // the fixtures have the first of them alone
+        let checkpoints = CHECKPOINTS.map(|folder| corpus.join(folder));
+        for of in checkpoints.iter().filter(|folder| folder.is_dir()) {
+            for folder in folders(of, only)? {
+                if folder.join("expected/index.json").is_file() {
+                    self.checkpoint(&folder)?;
+                }
             }
         }
         let vocabularies = corpus.join("vocab-only");
@@ -180,7 +187,7 @@ impl Bench {
         let source: Tokenizer = read(&stored.join("source.json"))?;
         let mut row = Row::new(&name_of(stored));
         let from = match (&source.tokenizers, &self.packages) {
-            (Some(tokenizer), _) => self.tokenizers.join(tokenizer),
+            (Some(tokenizer), _) => self.tokenizer(tokenizer),
             (None, Some(packages)) => {
                 packages.join("node_modules").join(&source.npm).join(&source.folder_in_package)
             }
@@ -208,10 +215,16 @@ impl Bench {
         if borrow.is_file() {
             let Borrow { borrow } = read(&borrow)?;
             for Borrowed { path, from, sha256 } in borrow {
-                copy(&self.tokenizers.join(from), &folder.join(path), &sha256)?;
+                copy(&self.tokenizer(&from), &folder.join(path), &sha256)?;
             }
         }
         Ok(folder)
+    }
+
+    /// A file or folder of a tokenizer that checkpoints borrow.
+    fn tokenizer(&self, name: &str) -> PathBuf {
+        let mut places = self.tokenizers.iter().map(|folder| folder.join(name));
+        places.find(|path| path.exists()).unwrap_or_else(|| self.tokenizers[0].join(name))
     }
 
     fn empty(&self, name: &str) -> anyhow::Result<PathBuf> {

@@ -159,8 +159,6 @@ def tokens(folder):
 
 def convert(converter, folder, kind, out, pre):
     """Run the reference's converter in a copy of this process, with the hash as the name of the pre-tokenizer."""
-    sys.path.insert(0, str(converter.parent))
-    module = __import__(converter.stem)
     import conversion.base as base
     sys.argv = [str(converter), str(folder), "--outtype", kind, "--outfile", str(out)]
 
@@ -171,7 +169,7 @@ def convert(converter, folder, kind, out, pre):
         return name
 
     base.TextModel.get_vocab_base_pre = named_by_hash
-    module.main()
+    sys.modules[converter.stem].main()
 
 
 def check_text(converter):
@@ -194,7 +192,11 @@ def main():
     os.environ.update(CUDA_VISIBLE_DEVICES="", OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
     global CHECK_TEXT
     CHECK_TEXT = check_text(options.converter)
-    import transformers  # noqa: F401, once for all
+    # once for all: the copies of this process would each do it again
+    import transformers  # noqa: F401
+    sys.path.insert(0, str(options.converter.parent))
+    __import__(options.converter.stem)
+    __import__("conversion.base")
     CASES.mkdir(exist_ok=True)
     failed = []
     for row in tiny.MODELS:

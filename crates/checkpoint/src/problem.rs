@@ -395,6 +395,17 @@ pub enum Problem {
         /// The target type.
         ty: BlockType,
     },
+    /// A value of a tensor that becomes a number is infinite or NaN.
+    #[error("value {index} is {value}, which the metadata cannot hold")]
+    NotFinite {
+        /// The index of the value.
+        index: u64,
+        /// The value.
+        value: f32,
+    },
+    /// A table of integers has other numbers.
+    #[error("the numbers are {0} but expected integers of 32 or 64 bits")]
+    NotIntegers(&'static str),
     /// Encoding rows failed.
     #[error("starting at row {row}: {error}")]
     Encode {

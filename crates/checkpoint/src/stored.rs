@@ -53,6 +53,11 @@ pub(super) trait Joined: Debug + Send + Sync {
     /// blocks.
     fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error>;
 
+    /// Returns whether the data are 8-bit floating point numbers with scales.
+    fn is_float8(&self) -> bool {
+        false
+    }
+
     /// Feeds `into` everything that determines the data, except the content of the files. The kind
     /// comes first.
     fn fingerprint(&self, into: &mut dyn Hasher);
@@ -69,6 +74,11 @@ impl StoredTensor {
     /// overflows.
     pub(crate) fn values(&self) -> u64 {
         self.shape.iter().product()
+    }
+
+    /// Returns whether the file has 8-bit floating point numbers with scales.
+    pub(crate) fn is_float8(&self) -> bool {
+        matches!(&self.data, Data::Joined(joined) if joined.is_float8())
     }
 
     /// Returns the length of the data in bytes.

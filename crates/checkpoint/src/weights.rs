@@ -23,6 +23,7 @@ pub(crate) struct Weights {
     files: Vec<DataFile>,
     tensors: Vec<StoredTensor>,
     half: Option<DataType>,
+    float8_as_q8: bool,
 }
 
 impl Weights {
@@ -136,6 +137,16 @@ impl Weights {
         self.half
     }
 
+    /// Makes tensors of 8-bit floating point numbers with scales Q8_0.
+    pub(crate) fn set_float8_as_q8(&mut self) {
+        self.float8_as_q8 = true;
+    }
+
+    /// Returns whether a tensor is to be Q8_0 because of the numbers that it consists of.
+    pub(crate) fn is_q8(&self, tensor: &StoredTensor) -> bool {
+        self.float8_as_q8 && tensor.is_float8()
+    }
+
     /// Returns the folder of the files.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
@@ -192,6 +203,30 @@ impl Weights {
             }
         }
         Ok(true)
+    }
+
+    /// Reads all values of a small tensor as JSON numbers.
+    ///
+    /// # Errors
+    /// If there are more than `most`, or if one is not finite.
+    pub(crate) fn numbers(&self, index: usize, most: u64) -> Result<Vec<Value>, Error> {
+        let tensor = &self.tensors[index];
+        let fail = |problem| Error::of_tensor(self.path(tensor), &tensor.name, problem);
+        if tensor.values() > most {
+            return Err(fail(Problem::TooLarge(tensor.shape.clone())));
+        }
+        let mut bytes = Vec::new();
+        let all = tensor.values() / tensor.ty.values() * tensor.ty.bytes();
+        self.read(tensor, 0, all as usize, &mut bytes)?;
+        if tensor.ty == DataType::I64 {
+            let words = bytes.as_chunks().0.iter();
+            return Ok(words.map(|word| i64::from_le_bytes(*word).into()).collect());
+        }
+        let values = tensor.ty.widen(&bytes);
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(at) => Err(fail(Problem::NotFinite { index: at as u64, value: values[at] })),
+            None => Ok(values.into_iter().map(Value::from).collect()),
+        }
     }
 
     /// Returns whether all values of a tensor are zero.

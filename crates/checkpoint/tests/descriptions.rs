@@ -192,7 +192,9 @@ fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
         let number = ((bits >> 40) as i32 - (1 << 23)) as f32 * 2_f32.powi(-26);
         match ty {
             "U8" if name.ends_with("_scales") => out.push(110 + code % 20),
-            "U8" => out.push(code),
+            "U8" | "I8" => out.push(code),
+            "F8_E8M0" => out.push(118 + code % 6),
+            "I64" => out.extend(i64::from(code % 4).to_le_bytes()),
             "F8_E4M3" => out.push(if code & 0x7F == 0x7F { code & 0xFE } else { code }),
             "F32" => out.extend(number.to_le_bytes()),
             "F16" => out.extend(f16::from_f32(number).to_le_bytes()),

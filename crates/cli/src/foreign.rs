@@ -49,11 +49,6 @@ const OPTIONS: &[Row] = &[
     ),
     row(
         "convert",
-        &["--fp8-as-q8"],
-        Planned("-t Q8_0 makes Q8_0 of all weights, those that are not FP8 included"),
-    ),
-    row(
-        "convert",
         &["--base", "--base-model-id", "--lora", "--lora-base", "--lora-path", "--lora-scaled"],
         Planned("merge the adapter into the model first, and convert the result"),
     ),

@@ -26,10 +26,7 @@ pub(crate) fn write_entries(
     out: &mut Metadata,
     warnings: &mut Vec<String>,
 ) -> Result<(), Error> {
-    let name = |key: &str| match key.split_once('.') {
-        Some(("general" | "tokenizer", _)) => key.to_owned(),
-        _ => format!("{}.{key}", arch.name),
-    };
+    let name = |key: &str| arch.key(key);
     let items = match position {
         Position::Early => &arch.early_metadata,
         Position::Main => &arch.metadata,

@@ -46,7 +46,7 @@ pub use pattern::Pattern;
 pub use quirk::{Quirk, TokenizerKind};
 pub(crate) use relative::relative;
 pub(crate) use rope::Rope;
-pub use rules::{Change, LeftOut, Output, Rename, TensorRule};
+pub use rules::{Change, LeftOut, Output, Rename, RuleType, TensorRule};
 pub(crate) use rules::{NamePattern, Place};
 
 /// Definitions: names and expressions.
@@ -76,6 +76,8 @@ pub struct Arch {
     pub doubts: Vec<Doubt>,
     /// Whether `config.json` is used as it is, without the defaults of any class.
     pub raw_config: bool,
+    /// Whether matrices keep the types of the checkpoint, whatever type is wanted.
+    pub stored_types: bool,
     /// The defaults of classes, by `model_type`.
     pub defaults: Vec<ModelType>,
     /// Names for expressions. A definition hides the config key of the same name.
@@ -143,8 +145,7 @@ pub enum Item {
 /// An entry of the metadata.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The key. Unless it begins with `general.` or `tokenizer.`, it is prefixed with the
-    /// architecture's name.
+    /// The key, as [`Arch::key`] completes it.
     pub key: String,
     /// The type of the value, or of a list's items.
     pub kind: EntryKind,
@@ -188,7 +189,18 @@ impl Item {
     }
 }
 
+/// Beginnings of keys that no architecture's name precedes.
+const COMMON_KEYS: &[&str] = &["clip", "diffusion", "general", "tokenizer", "xielu"];
+
 impl Arch {
+    /// The key of the metadata that a description calls `key`.
+    pub(crate) fn key(&self, key: &str) -> String {
+        match key.split_once('.') {
+            Some((start, _)) if COMMON_KEYS.contains(&start) => key.to_owned(),
+            _ => format!("{}.{key}", self.name),
+        }
+    }
+
     /// The name by which rules know a tensor of a checkpoint, if the name lacks no prefix.
     pub(crate) fn rule_name(&self, name: &str) -> String {
         let mut name = name.replace("language_model.", "");

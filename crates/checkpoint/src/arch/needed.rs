@@ -60,11 +60,7 @@ impl<'a> Known<'a> {
         let entries = arch.early_metadata.iter().chain(&arch.metadata).chain(&arch.late_metadata);
         for item in entries {
             let Item::Entry(Entry { key, value, .. }) = item else { continue };
-            let full = match key.split_once('.') {
-                Some(("general" | "tokenizer", _)) => key.clone(),
-                _ => format!("{}.{key}", arch.name),
-            };
-            let number = match metadata.get(&full) {
+            let number = match metadata.get(&arch.key(key)) {
                 // Without the key there are no experts.
                 None if key == "expert_count" => Value::from(0),
                 Some(Meta::Bool(truth)) => Value::from(*truth),

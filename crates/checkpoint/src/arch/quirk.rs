@@ -38,6 +38,13 @@ pub enum TokenizerKind {
 pub enum Quirk {
     /// Writes `add_prefix_space` of `tokenizer_config.json` before all other entries.
     SpacePrefix,
+    /// A checkpoint without `tokenizer.json` may have `tekken.json`, the tokenizer of Mistral's own
+    /// library.
+    Tekken,
+    /// Writes the chat template directly after the architecture.
+    EarlyTemplate,
+    /// Writes `add_prefix_space` of `tokenizer_config.json` after the tokens; null counts as false.
+    LateSpacePrefix,
     /// Sets `tokenizer.ggml.add_space_prefix` to false if the tokenizer is a SentencePiece model.
     NoSpacePrefix,
     /// Writes `tokenizer.ggml.token_type_count`: `type_vocab_size` of the config, or 1.
@@ -70,6 +77,14 @@ pub enum Quirk {
     /// Uses the added token with this text as the special token of this kind, unless a file has
     /// another.
     SpecialToken {
+        /// `bos`, `eos`, `unk`, `eot`, `eom`.
+        kind: Cow<'static, str>,
+        /// The token.
+        text: Cow<'static, str>,
+    },
+    /// Uses the special token with this text in `added_tokens_decoder` of `tokenizer_config.json`
+    /// in place of the special token of this kind that the files name.
+    ReplacedToken {
         /// `bos`, `eos`, `unk`, `eot`, `eom`.
         kind: Cow<'static, str>,
         /// The token.

@@ -38,7 +38,7 @@ fn compare(name: &'static str, arch: &Arc<Arch>, kinds: &BTreeMap<String, &str>)
     let fits = |name: &str| {
         let mut patterns = arch.tensors.iter().flat_map(|rule| &rule.sources);
         patterns.any(|pattern| pattern.fit(name).is_some())
-            || arch.left_out.iter().any(|it| it.fits(name, None))
+            || arch.left_out.iter().any(|it| it.beyond.is_none() && it.fits(name, None))
     };
     let known = |name: &str| {
         let name = arch.rule_name(name);

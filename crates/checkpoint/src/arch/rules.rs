@@ -24,10 +24,19 @@ pub struct TensorRule {
     pub advised: bool,
     /// Whether its outputs precede those of all other rules.
     pub early: bool,
+    /// Whether early outputs stand in the order of rules and layers, not where they were read.
+    pub by_layer: bool,
+    /// Whether the tensor is dropped; evaluated for each layer.
+    pub drop: Option<Expression>,
+    /// The type of its outputs, whatever the file's is.
+    pub ty: Option<RuleType>,
     /// Whether it is dropped if another tensor has already become the same one of the file.
     pub spare: bool,
     /// A tensor of the file; if it has the same values, this one is dropped.
     pub unless_equal: Option<String>,
+    /// The name under which expressions find the values, of all layers in order. The tensor becomes
+    /// no tensor of the file then.
+    pub number: Option<String>,
 }
 
 /// A tensor of the file.
@@ -63,6 +72,16 @@ impl Change {
             Self::NegativeExponential => -(f64::from(value).exp() as f32),
         }
     }
+}
+
+/// A type that a rule gives its tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleType {
+    /// Single precision.
+    F32,
+    /// 32-bit integers.
+    I32,
 }
 
 /// A replacement in names.
@@ -209,7 +228,7 @@ impl NamePattern {
     }
 
     /// The text that it was parsed from.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 }

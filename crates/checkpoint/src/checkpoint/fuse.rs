@@ -133,12 +133,16 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
         }
     };
     let shape = Shape::new(&dimensions).filter(|shape| shape.values().is_some())?;
-    let stored = of.weights.tensors()[pieces.first()?.tensor].ty;
+    let first = &of.weights.tensors()[pieces.first()?.tensor];
+    let stored = first.ty;
     if pieces.iter().any(|piece| of.weights.tensors()[piece.tensor].ty != stored) {
         return None;
     }
     let ty = match stored {
         DataType::Mxfp4 => BlockType::MXFP4, // copied bit for bit
+        _ if grows == 1 && of.weights.is_q8(first) && shape.row().is_multiple_of(32) => {
+            BlockType::Q8_0
+        }
         _ => of.out_type.of_tensor(&name, &shape),
     };
     let tensor = SourceTensor { name, shape, ty: ty.into() };

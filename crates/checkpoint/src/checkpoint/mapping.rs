@@ -1,15 +1,16 @@
 //! Maps the tensors of the checkpoint to those of the file, and checks them all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use granule_format::{BlockType, Shape};
 use granule_reader::SourceTensor;
+use serde_json::Value;
 
 use super::left_out::{Part, part};
 use super::out_type::Writable;
 use crate::Error;
 use crate::Problem;
-use crate::arch::{Arch, Change, LeftOut, Output, Place, Scope, TensorRule};
+use crate::arch::{Arch, Change, LeftOut, Output, Place, RuleType, Scope, TensorRule};
 use crate::data_type::DataType;
 use crate::transform::View;
 use crate::weights::{StoredTensor, Weights};
@@ -23,8 +24,14 @@ pub(super) enum Assembled {
     Computed(Vec<f32>),
 }
 
+/// The most values of one tensor that become numbers.
+const MOST_NUMBERS: u64 = 1 << 16;
+
 /// A tensor of the file and the source of its values.
 pub(super) type Mapped = (SourceTensor, Assembled);
+
+/// The place of an early tensor: the batch of its rule, the layer, and the rule.
+type Order = (usize, Option<u64>, usize);
 
 /// A part of a tensor of the file.
 #[derive(Clone, Debug)]
@@ -35,14 +42,23 @@ pub(super) struct Piece {
     pub(super) view: View,
 }
 
-/// Maps all tensors, in file order.
+/// What the tensors of a checkpoint become.
+#[derive(Debug, Default)]
+pub(super) struct Map {
+    /// The tensors of the file, in order.
+    pub(super) tensors: Vec<Mapped>,
+    /// The values of tensors that become numbers, by name.
+    pub(super) numbers: serde_json::Map<String, Value>,
+}
+
+/// Maps all tensors.
 pub(super) fn map(
     arch: &Arch,
     scope: Scope<'_>,
     weights: &Weights,
     out_type: Writable,
     warnings: &mut Vec<String>,
-) -> Result<Vec<Mapped>, Error> {
+) -> Result<Map, Error> {
     let mut mapper = Mapper::new(arch, scope, weights, out_type)?;
     mapper.compute()?;
     let left_out = mapper.left_out()?;
@@ -70,8 +86,15 @@ pub(super) fn map(
         ));
     }
     mapper.check_presence(warnings)?;
-    mapper.early.append(&mut mapper.done);
-    Ok(mapper.early)
+    mapper.early.sort_by_key(|(order, _)| *order);
+    let mut tensors: Vec<Mapped> = mapper.early.into_iter().map(|(_, mapped)| mapped).collect();
+    tensors.append(&mut mapper.done);
+    let mut numbers = serde_json::Map::new();
+    for ((name, _), values) in mapper.numbers {
+        let list = numbers.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        list.as_array_mut().expect("nothing else is in there").extend(values);
+    }
+    Ok(Map { tensors, numbers })
 }
 
 /// A rule that applies to this checkpoint, and its repetitions.
@@ -97,7 +120,10 @@ struct Mapper<'a> {
     seen: HashMap<(usize, Option<u64>), u64>,
     /// The tensors of the file so far.
     written: HashMap<String, Option<usize>>,
-    early: Vec<Mapped>,
+    /// The values of tensors that become numbers, by name and layer.
+    numbers: BTreeMap<(String, Option<u64>), Vec<Value>>,
+    /// The first tensors of the file; those with an order behind the others.
+    early: Vec<(Option<Order>, Mapped)>,
     done: Vec<Mapped>,
 }
 
@@ -139,6 +165,7 @@ impl<'a> Mapper<'a> {
             found: HashMap::new(),
             seen: HashMap::new(),
             written: HashMap::new(),
+            numbers: BTreeMap::new(),
             early: Vec::new(),
             done: Vec::new(),
         })
@@ -197,6 +224,14 @@ impl<'a> Mapper<'a> {
         let rule = active.rule;
         let batch = active.batch;
         self.check_shape(rule, place, tensor)?;
+        if rule.ty == Some(RuleType::I32) && !matches!(tensor.ty, DataType::I32 | DataType::I64) {
+            return Err(self.fail(tensor, Problem::NotIntegers(tensor.ty.name())));
+        }
+        if let Some(drop) = &rule.drop
+            && self.scope.at(place.layer).holds(drop)?
+        {
+            return Ok(());
+        }
         if rule.spare
             && rule.outputs.iter().all(|o| self.written.contains_key(&o.name(place.layer)))
         {
@@ -278,8 +313,16 @@ impl<'a> Mapper<'a> {
         {
             return Ok(());
         }
+        if let Some(name) = &rule.number {
+            let mut values = Vec::new();
+            for part in parts {
+                values.extend(self.weights.numbers(part, MOST_NUMBERS)?);
+            }
+            self.numbers.insert((name.clone(), layer), values);
+            return Ok(());
+        }
         for output in &rule.outputs {
-            self.add(rule, output, layer, &parts, stacked)?;
+            self.add((number, rule), output, layer, &parts, stacked)?;
         }
         Ok(())
     }
@@ -287,7 +330,7 @@ impl<'a> Mapper<'a> {
     /// Appends a tensor of the file.
     fn add(
         &mut self,
-        rule: &'a TensorRule,
+        (number, rule): (usize, &'a TensorRule),
         output: &'a Output,
         layer: Option<u64>,
         parts: &[usize],
@@ -296,7 +339,7 @@ impl<'a> Mapper<'a> {
         let first = &self.weights.tensors()[parts[0]];
         let mut pieces: Vec<Piece> = Vec::new();
         let mut dimensions: Vec<u64> = Vec::new();
-        for (number, part) in parts.iter().enumerate() {
+        for (index, part) in parts.iter().enumerate() {
             let tensor = &self.weights.tensors()[*part];
             if tensor.ty != first.ty {
                 let problem =
@@ -315,7 +358,7 @@ impl<'a> Mapper<'a> {
                     None => dimensions = shape,
                     Some((rows, row)) if Some(&*row) == shape.get(1..) => {
                         // Experts are concatenated; other parts grow the first dimension.
-                        let grows = !stacked || number == 0;
+                        let grows = !stacked || index == 0;
                         *rows = rows.saturating_add(if grows { shape[0] } else { 0 });
                     }
                     Some(_) => {
@@ -338,13 +381,16 @@ impl<'a> Mapper<'a> {
             let problem = Problem::SameTarget { other: other.unwrap_or(name) };
             return Err(self.fail(first, problem));
         }
-        let ty = match first.ty {
-            DataType::Mxfp4 => BlockType::MXFP4, // copied bit for bit
-            _ => self.out_type.of_tensor(&name, &shape),
-        };
+        let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
         let tensor = SourceTensor { name, shape, ty: ty.into() };
-        let to = if rule.early { &mut self.early } else { &mut self.done };
-        to.push((tensor, Assembled::Stored { pieces, change: rule.change }));
+        let mapped = (tensor, Assembled::Stored { pieces, change: rule.change });
+        if rule.early {
+            let active = &self.rules[number];
+            let order = rule.by_layer.then_some((active.batch, layer, number));
+            self.early.push((order, mapped));
+        } else {
+            self.done.push(mapped);
+        }
         Ok(())
     }
 
@@ -387,7 +433,7 @@ impl<'a> Mapper<'a> {
             let ty = BlockType::F32.into();
             self.written.insert(computed.name.clone(), None);
             let tensor = SourceTensor { name: computed.name.clone(), shape, ty };
-            self.early.push((tensor, Assembled::Computed(numbers)));
+            self.early.push((None, (tensor, Assembled::Computed(numbers))));
         }
         Ok(())
     }
@@ -407,7 +453,8 @@ impl<'a> Mapper<'a> {
                     _ => continue,
                 };
                 let written = |output: &Output| self.written.contains_key(&output.name(layer));
-                if rule.outputs.iter().all(written) || !self.scope.at(layer).holds(&rule.needed)? {
+                let all_written = !rule.outputs.is_empty() && rule.outputs.iter().all(written);
+                if all_written || !self.scope.at(layer).holds(&rule.needed)? {
                     continue;
                 }
                 for (expert, (source, pattern)) in all(active.experts)

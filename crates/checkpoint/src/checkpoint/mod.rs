@@ -16,7 +16,7 @@ use granule_format::container::MAGIC;
 use granule_format::{BlockType, Metadata, TensorType, Value};
 use granule_reader::{Source, SourceTensor};
 
-use crate::arch::{self, Arch, Config, Position, Rope};
+use crate::arch::{self, Arch, Config, Position, Quirk, Rope};
 use crate::located::{Located, checkpoint_file, locate};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::weights::Weights;
@@ -44,6 +44,8 @@ pub struct CheckpointOptions {
     pub fuse_qkv: bool,
     /// Whether to join the two inner matrices of every expert.
     pub fuse_gate_up_experts: bool,
+    /// Whether weights in FP8 become Q8_0, whatever `out_type` is.
+    pub float8_as_q8: bool,
     /// Whether to read only metadata and tokenizer.
     pub vocabulary_only: bool,
     /// Encodes rows if `out_type` is a quantized type. Without it such a type is an error.
@@ -134,6 +136,12 @@ impl Checkpoint {
         if !options.vocabulary_only {
             weights.join_quantized((&config.merged(), config.path()), folder, &mut warnings)?;
         }
+        if options.float8_as_q8 {
+            weights.set_float8_as_q8();
+            if !weights.tensors().iter().any(|tensor| tensor.is_float8()) {
+                warnings.push("--fp8-as-q8 has no effect: no tensor is FP8 with scales".to_owned());
+            }
+        }
         let out_type = options.out_type.resolve(&weights);
         if let (Some(ty), None) = (out_type.quantized(), options.encoder) {
             return Err(Error::in_file(folder.path(), Problem::NoEncoder(ty)));
@@ -141,7 +149,10 @@ impl Checkpoint {
         let quantization =
             config.get("quantization_config").and_then(|how| how.get("quant_method"));
         let mxfp4 = quantization.is_some_and(|method| method == "mxfp4");
-        let (mixture, file_type) = out_type.mixture(mxfp4);
+        let (mixture, file_type) = match arch.stored_types {
+            true => out_type::MXFP4_EXPERTS,
+            false => out_type.mixture(mxfp4),
+        };
         let rope = Rope::new(&config);
         let scope = config.scope(folder, arch, Some(&rope));
         for requirement in &arch.requires {
@@ -156,8 +167,10 @@ impl Checkpoint {
             }
         }
         let mut mapped = Vec::new();
+        let mut numbers = Default::default();
         if !options.vocabulary_only {
-            mapped = mapping::map(arch, scope, &weights, out_type, &mut warnings)?;
+            let map = mapping::map(arch, scope, &weights, out_type, &mut warnings)?;
+            (mapped, numbers) = (map.tensors, map.numbers);
             let of = fuse::Context { weights: &weights, out_type };
             let mut fuse = |wanted: bool, option, join: fn(Vec<_>, _) -> Vec<_>| {
                 let tensors = mapped.len();
@@ -172,6 +185,7 @@ impl Checkpoint {
             fuse(options.fuse_gate_up_experts, "--fuse-gate-up-exps", fuse::gates_and_ups);
         }
 
+        let scope = scope.with_tensors(&numbers);
         let embedding = mapped.iter().find(|(tensor, _)| tensor.name == "token_embd.weight");
         let rows = embedding.and_then(|(tensor, _)| tensor.shape.rows());
         let vocabulary = tokenizer::read(arch, &config, folder, options, rows, &mut warnings)?;
@@ -186,6 +200,11 @@ impl Checkpoint {
             &mut warnings,
         )?;
         let mut metadata = Metadata::new();
+        let early = arch.quirks.contains(&Quirk::EarlyTemplate);
+        let template = vocabulary.get(tokenizer::TEMPLATE);
+        if early && template.is_none() {
+            warnings.push(NO_TEMPLATE.to_owned());
+        }
         let mut write = |position, metadata: &mut Metadata| {
             let context = (&scope, &rope);
             arch::write_entries(
@@ -198,6 +217,9 @@ impl Checkpoint {
             )
         };
         metadata.set("general.architecture", arch.name.as_str());
+        if let Some(template) = template.filter(|_| early) {
+            metadata.set(tokenizer::TEMPLATE, template.clone());
+        }
         write(Position::Early, &mut metadata)?;
         metadata.set("general.type", "model");
         author.write(&mut metadata);
@@ -262,6 +284,10 @@ fn with_relative(mut error: Error, folder: &dyn Folder) -> Error {
     }
     error
 }
+
+/// The warning that a checkpoint has no chat template, where the reference has one at hand.
+const NO_TEMPLATE: &str = "the checkpoint has no chat template, and so has the output: the \
+    reference would write one of its own; put the model's into chat_template.jinja";
 
 /// Warns of keys that programs need but that the config lacks.
 fn warn_of_missing_keys(arch: &Arch, metadata: &Metadata, warnings: &mut Vec<String>) {

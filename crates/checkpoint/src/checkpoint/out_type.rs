@@ -2,8 +2,9 @@ use std::fmt;
 
 use granule_format::{BlockType, Shape};
 
+use crate::arch::{Arch, RuleType, TensorRule};
 use crate::data_type::DataType;
-use crate::weights::Weights;
+use crate::weights::{StoredTensor, Weights};
 
 /// The type of a checkpoint's tensors, with the choices of the reference's converter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +42,7 @@ const TYPES: &[Row] = &[
 ];
 
 /// The mixture whose experts are MXFP4, regardless of the other tensors.
-const MXFP4_EXPERTS: (&str, u32) = ("MXFP4_MOE", 38);
+pub(super) const MXFP4_EXPERTS: (&str, u32) = ("MXFP4_MOE", 38);
 
 /// Matrices that stay F32, by their names in the file.
 const FULL_PRECISION: &[&str] = &[
@@ -118,6 +119,31 @@ impl Writable {
         match self.0.ty {
             BlockType::F32 | BlockType::F16 | BlockType::BF16 if mxfp4 => MXFP4_EXPERTS,
             _ => (self.0.name, self.0.file_type),
+        }
+    }
+
+    /// Returns the type of a tensor that a rule makes, given its first part in the checkpoint, its
+    /// name in the file and its shape.
+    pub(super) fn of_rule(
+        self,
+        (arch, rule): (&Arch, &TensorRule),
+        (weights, stored): (&Weights, &StoredTensor),
+        name: &str,
+        shape: &Shape,
+    ) -> BlockType {
+        let matrix = shape.dimensions().len() > 1 && !name.ends_with("_norm.weight");
+        let kept = matrix && arch.stored_types;
+        match (stored.ty, rule.ty) {
+            (DataType::Mxfp4, _) => BlockType::MXFP4, // copied bit for bit
+            (_, Some(RuleType::F32)) => BlockType::F32,
+            (_, Some(RuleType::I32)) => BlockType::I32,
+            _ if matrix && (weights.is_q8(stored) || kept && stored.is_float8()) => {
+                let fits = BlockType::Q8_0.row_bytes(shape.row()).is_some();
+                if fits { BlockType::Q8_0 } else { BlockType::F16 }
+            }
+            (DataType::BF16, _) if kept => BlockType::BF16,
+            (DataType::F32, _) if kept => BlockType::F32,
+            _ => self.of_tensor(name, shape),
         }
     }
 

@@ -101,6 +101,18 @@ fn convert(
         values.iter_mut().for_each(|value| *value = changed(*value));
     }
     let columns = shape.row() as usize;
+    if ty == BlockType::I32 && stored.ty == DataType::I64 {
+        for (index, word) in bytes.as_chunks().0.iter().enumerate() {
+            let word = i64::from_le_bytes(*word);
+            let narrow = i32::try_from(word).map_err(|_| {
+                let (row, column) =
+                    (first_row + (index / columns) as u64, (index % columns) as u64);
+                fail(Problem::Range { row, column, value: word as f32, ty })
+            })?;
+            out.extend_from_slice(&narrow.to_le_bytes());
+        }
+        return Ok(());
+    }
     if !ty.is_quantized() {
         if let Some(index) = range::first_beyond(ty, &values) {
             let (row, column) = (first_row + (index / columns) as u64, (index % columns) as u64);

@@ -31,11 +31,7 @@ pub(super) fn rebuild(
         config.insert("model_type".to_owned(), model_type.name.as_str().into());
     }
     let value = |entry: &Entry| {
-        let value = match entry.key.split_once('.') {
-            Some(("general" | "tokenizer", _)) => metadata.get(&entry.key),
-            _ => of_arch(&entry.key),
-        };
-        value.and_then(|value| json_of(value, entry.kind))
+        metadata.get(&arch.key(&entry.key)).and_then(|value| json_of(value, entry.kind))
     };
     let (calculated, plain): (Vec<&Entry>, Vec<&Entry>) =
         entries(arch).partition(|entry| entry.value.calculates(&arch.numbers));
@@ -126,6 +122,15 @@ const TOKENS: &[(&str, &str)] =
 
 /// Keys with the number of experts.
 const EXPERTS: &[&str] = &["num_local_experts", "num_experts", "n_routed_experts"];
+
+/// Returns the values of the metadata that are this number of the description and nothing else.
+pub(super) fn numbers(arch: &Arch, name: &str, model: &Model) -> Option<Vec<f32>> {
+    let entry = entries(arch).find(|entry| entry.value.to_string() == name)?;
+    match model.metadata().get(&arch.key(&entry.key))? {
+        Meta::Array(Array::F32(values)) => Some(values.clone()),
+        _ => None,
+    }
+}
 
 fn entries(arch: &Arch) -> impl Iterator<Item = &Entry> {
     let items = arch.early_metadata.iter().chain(&arch.metadata).chain(&arch.late_metadata);

@@ -8,7 +8,7 @@ use granule_reader::Model;
 
 use super::ExportError;
 use crate::Error;
-use crate::arch::{Arch, Change, NamePattern, Place, Scope, TensorRule};
+use crate::arch::{Arch, Change, NamePattern, Place, RuleType, Scope, TensorRule};
 use crate::transform::View;
 
 /// A tensor of the checkpoint.
@@ -19,6 +19,8 @@ pub(super) struct Saved {
     pub(super) shape: Vec<u64>,
     /// The sources of its values in the file.
     pub(super) pieces: Vec<Piece>,
+    /// The values, if they are metadata of the file.
+    pub(super) given: Option<Vec<f32>>,
     pub(super) change: Change,
     /// Tensors with the same number come from the same rule and have the same type.
     pub(super) rule: usize,
@@ -49,7 +51,8 @@ impl Saved {
     /// Returns how many of them the file does not have.
     pub(super) fn lost(&self) -> u64 {
         let held: u64 = self.pieces.iter().map(|piece| piece.view.values()).sum();
-        self.values().saturating_sub(held)
+        let given = self.given.as_ref().map_or(0, |given| given.len() as u64);
+        self.values().saturating_sub(held + given)
     }
 
     /// Makes a tensor of the file under its own name.
@@ -61,6 +64,7 @@ impl Saved {
             name: name.to_owned(),
             shape: dimensions,
             pieces: vec![Piece { tensor, base: 0, view }],
+            given: None,
             change: Change::Keep,
             rule: tensor,
             group: tensor,
@@ -87,7 +91,7 @@ pub(super) fn invert(
     model: &Model,
 ) -> Result<Inverse, Error> {
     let inverter = Inverter::new(arch, class, scope, model)?;
-    let mut saved = Vec::new();
+    let mut saved = inverter.numbers()?;
     let mut computed = Vec::new();
     let mut done = HashSet::new();
     for (index, tensor) in model.tensors().enumerate() {
@@ -203,6 +207,11 @@ impl<'a> Inverter<'a> {
     ) -> Result<Vec<Saved>, Error> {
         let active = &self.rules[number];
         let rule = active.rule;
+        if rule.ty == Some(RuleType::I32) {
+            let (tensor, rule) = (rule.outputs[0].name(layer), rule.sources[0].text().to_owned());
+            let why = "the checkpoint has integers, which an export does not write";
+            return Err(ExportError::NoInverse { tensor, rule, why }.into());
+        }
         let scope = self.scope.at(layer);
         let shape = rule.shape.iter().map(|number| scope.unsigned(number));
         let shape = shape.collect::<Result<Vec<u64>, _>>()?;
@@ -215,6 +224,7 @@ impl<'a> Inverter<'a> {
                     name: self.saved_name(source, Place { layer, expert }),
                     shape: shape.clone(),
                     pieces: Vec::new(),
+                    given: None,
                     change: rule.change,
                     rule: instance,
                     group,
@@ -296,6 +306,33 @@ impl<'a> Inverter<'a> {
             }
         }
         Ok(saved)
+    }
+
+    /// Returns the tensors that have become numbers, if an entry of the metadata is such a number.
+    /// They come first, where their names cannot disturb the order of the others.
+    fn numbers(&self) -> Result<Vec<Saved>, Error> {
+        let mut all = Vec::new();
+        for (number, active) in self.rules.iter().enumerate() {
+            let Some(name) = &active.rule.number else { continue };
+            let Some(values) = super::config::numbers(self.arch, name, self.model) else {
+                continue;
+            };
+            let mut rest = &values[..];
+            let mut saved = Vec::new();
+            for layer in layers(active) {
+                for part in self.build(number, layer, &HashSet::new())? {
+                    let count = usize::try_from(part.values()).unwrap_or(usize::MAX);
+                    let Some((here, after)) = rest.split_at_checked(count) else { break };
+                    rest = after;
+                    saved.push(Saved { given: Some(here.to_vec()), early: true, ..part });
+                }
+            }
+            let expected = layers(active).count().max(1);
+            if rest.is_empty() && saved.len().is_multiple_of(expected) {
+                all.append(&mut saved);
+            }
+        }
+        Ok(all)
     }
 
     /// Returns the tensors that the config says are needed but that no tensor of the file provides.

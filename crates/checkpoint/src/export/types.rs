@@ -54,6 +54,10 @@ pub(super) fn choose(model: &Model, saved: &[Saved], wanted: ExportType) -> Resu
         let lossless = change == Change::Keep && (main == BlockType::F32 || stored(main));
         let quantized = same.iter().flat_map(|s| &s.pieces).any(|p| quantized(model, p.tensor));
         let mut ty = main;
+        let exact = |value: &f32| returns(round((*value).into(), main), *value);
+        if !same.iter().flat_map(|saved| saved.given.iter().flatten()).all(exact) {
+            ty = if wanted == ExportType::Auto { BlockType::F32 } else { main };
+        }
         if !lossless && !quantized && (wanted == ExportType::Auto || change != Change::Keep) {
             let lost = lost(model, same, main)?;
             let mut left = lost;

@@ -46,6 +46,9 @@ pub(super) fn write(
         let (first, end) = (strip * step, values.min((strip + 1) * step));
         let mut numbers = vec![if saved.lost() > 0 { 0.0 } else { UNSET }; (end - first) as usize];
         let mut window = Window::default();
+        if let Some(given) = &saved.given {
+            numbers.copy_from_slice(&given[first as usize..end as usize]);
+        }
         for piece in &saved.pieces {
             gather(model, piece, (first, end), &mut window, &mut numbers)?;
         }

@@ -161,6 +161,14 @@ impl Joiner<'_> {
         if numbers.ty == DataType::U8 && scales.ty == DataType::F8E4M3 {
             return Err(self.unread(&numbers, "NVFP4"));
         }
+        if in_pairs(&numbers, &scales) {
+            let (file, name) = (numbers.file, numbers.name.clone());
+            let place = self.names[&of];
+            let joined = mxfp4::join_rows(numbers, scales);
+            self.slots[place] = Some(joined.map_err(|p| Fault::Tensor(file, name, p))?);
+            self.joined += 1;
+            return Ok(());
+        }
         let zeros = format!("{}_zero_point", of);
         if let Some(zeros) = self.take(&zeros)
             && !scaled::all_zero(&zeros, self.files)?
@@ -236,7 +244,7 @@ impl Joiner<'_> {
     fn find_block(&self) -> Result<Option<Vec<u64>>, Fault> {
         let pairs = self.slots.iter().flatten().filter_map(|scales| {
             let numbers = self.get(&self.numbers_of(&scales.name)?)?;
-            Some((scales, numbers))
+            Some((scales, numbers)).filter(|(scales, numbers)| !in_pairs(numbers, scales))
         });
         let pairs: Vec<_> = pairs.collect();
         let Some((scales, _)) = pairs.first() else { return Ok(None) };
@@ -345,6 +353,13 @@ const UNSAID_GPTQ: Problem = Problem::QuantizationUnsaid {
             \"quant_method\", \"bits\" and \"checkpoint_format\", or the folder the model's \
             quantize_config.json",
 };
+
+/// Returns whether each byte holds two MXFP4 codes, and 32 codes share a scale.
+fn in_pairs(numbers: &StoredTensor, scales: &StoredTensor) -> bool {
+    matches!(numbers.ty, DataType::I8 | DataType::U8)
+        && scales.ty == DataType::F8E8M0
+        && numbers.columns().checked_mul(2) == scales.columns().checked_mul(32)
+}
 
 const fn is_float8(ty: DataType) -> bool {
     matches!(ty, DataType::F8E4M3 | DataType::F8E5M2)

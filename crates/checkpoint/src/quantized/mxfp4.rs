@@ -55,6 +55,37 @@ pub(super) fn join(codes: StoredTensor, scales: StoredTensor) -> Result<StoredTe
     })
 }
 
+/// Joins rows of codes, two to a byte, with rows of scales, one for each block.
+pub(super) fn join_rows(
+    codes: StoredTensor,
+    scales: StoredTensor,
+) -> Result<StoredTensor, Problem> {
+    let shapes = || Problem::MxShapes {
+        codes: codes.shape.clone(),
+        scales: scales.shape.clone(),
+        other: scales.name.clone(),
+    };
+    let (Some((columns, rows)), Some((blocks, others))) =
+        (codes.shape.split_last(), scales.shape.split_last())
+    else {
+        return Err(shapes());
+    };
+    if rows != others || Some(*columns) != blocks.checked_mul(CODES_LENGTH) {
+        return Err(shapes());
+    }
+    let mut shape = rows.to_vec();
+    shape.push(columns.checked_mul(2).ok_or_else(shapes)?);
+    let fits = shape.iter().try_fold(1_u64, |values, dimension| values.checked_mul(*dimension));
+    fits.ok_or_else(shapes)?;
+    Ok(StoredTensor {
+        name: codes.name.clone(),
+        ty: DataType::Mxfp4,
+        shape,
+        file: codes.file,
+        data: Data::Joined(Arc::new(Blocks { codes, scales })),
+    })
+}
+
 /// [`CODES`] as a dimension.
 const CODES_LENGTH: u64 = CODES as u64;
 

@@ -78,12 +78,15 @@ impl Packed {
         zeros: Option<StoredTensor>,
         files: &[DataFile],
     ) -> Result<StoredTensor, Error> {
-        let mut bytes = [0; 16];
         let mut dimensions = [0; 2];
-        if shape.ty == DataType::I64 && shape.shape == [2] {
+        if matches!(shape.ty, DataType::I32 | DataType::I64) && shape.shape == [2] {
+            let mut bytes = vec![0; shape.bytes() as usize];
             shape.read(files, 0, &mut bytes)?;
-            for (to, from) in dimensions.iter_mut().zip(bytes.as_chunks().0) {
-                *to = u64::try_from(i64::from_le_bytes(*from)).unwrap_or_default();
+            let size = shape.ty.bytes() as usize;
+            for (to, from) in dimensions.iter_mut().zip(bytes.chunks_exact(size)) {
+                let mut word = [if from[size - 1] & 0x80 != 0 { 0xff } else { 0 }; 8];
+                word[..size].copy_from_slice(from);
+                *to = u64::try_from(i64::from_le_bytes(word)).unwrap_or_default();
             }
         }
         let [rows, columns] = dimensions;

@@ -159,6 +159,10 @@ impl Joined for Scaled {
         Ok(())
     }
 
+    fn is_float8(&self) -> bool {
+        matches!(self.numbers.ty, DataType::F8E4M3 | DataType::F8E5M2)
+    }
+
     fn fingerprint(&self, mut into: &mut dyn Hasher) {
         ("scaled", self).hash(&mut into);
     }

@@ -10,6 +10,7 @@
 //! | `pre` | identification of the pre-tokenizer |
 //! | `special` | ids of special tokens, and which of them surround a text |
 //! | `chat` | chat templates |
+//! | `tekken` | `tekken.json` |
 
 mod bare;
 mod byte_fallback;
@@ -27,6 +28,7 @@ mod protobuf;
 mod python;
 mod sentencepiece;
 mod special;
+mod tekken;
 #[cfg(test)]
 mod tests;
 mod unigram;
@@ -43,6 +45,9 @@ use crate::json::read_object_if_there;
 use crate::{CheckpointOptions, Error, Folder, Problem};
 use file::TokenizerFile;
 use special::Special;
+
+/// The key of the chat template.
+pub(crate) const TEMPLATE: &str = "tokenizer.chat_template";
 
 /// The largest vocabulary accepted, in tokens; real ones have up to 262,144.
 const MOST_TOKENS: u64 = 1 << 20;
@@ -117,6 +122,11 @@ pub(crate) fn read(
     rows: Option<u64>,
     warnings: &mut Vec<String>,
 ) -> Result<Metadata, Error> {
+    if arch.quirks.contains(&Quirk::Tekken) && tekken::is_alone(folder) {
+        let template = chat::template(folder, Some(&Map::new()), warnings)?;
+        let template = template.as_str().map(str::to_owned);
+        return tekken::read(folder, &arch.key("vocab_size"), template, warnings);
+    }
     let pre = options.pre_tokenizer.as_deref();
     read_kinds((&arch.tokenizers, &arch.quirks), config, folder, pre, rows, warnings)
 }
@@ -155,12 +165,18 @@ fn read_kinds(
     let named = input.named(&vocabulary.tokens, warnings);
     vocabulary.tokens.write(&mut out);
     vocabulary.behind.into_iter().for_each(|(key, value)| out.set(key, value));
+    if let Some(add) = input.tokenizer_config.get("add_prefix_space")
+        && input.has(&Quirk::LateSpacePrefix)
+    {
+        out.set("tokenizer.ggml.add_space_prefix", python::truth(add));
+    }
 
     let mut special = Special::read(&input, special::KINDS, limit, warnings)?;
     if vocabulary.merges {
         special.take_merges(&input, &vocabulary.beyond)?;
     }
     named.into_iter().for_each(|(kind, id)| special.set_default(kind, id));
+    special.replace(&input);
     special.write(&mut out);
     input.write_last(kind, &mut out)?;
     Ok(out)

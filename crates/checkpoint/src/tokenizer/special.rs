@@ -11,6 +11,7 @@ use super::chat::template;
 use super::file::TokenizerFile;
 use super::file::read_lines;
 use super::python::truth;
+use crate::arch::Quirk;
 use crate::{Error, Folder, Problem};
 
 /// The kinds of special tokens, in search order.
@@ -82,6 +83,20 @@ impl Special {
             && !self.ids.iter().any(|(known, _)| *known == kind)
         {
             self.ids.push((kind, id));
+        }
+    }
+
+    /// Replaces the ids of kinds for which quirks name another token.
+    pub(super) fn replace(&mut self, input: &Input<'_>) {
+        let added = input.tokenizer_config.get("added_tokens_decoder").and_then(Value::as_object);
+        for quirk in input.quirks {
+            let Quirk::ReplacedToken { kind, text } = quirk else { continue };
+            for (id, token) in added.into_iter().flatten() {
+                let fits = token["content"] == text.as_ref() && truth(&token["special"]);
+                let Some(id) = id.parse().ok().filter(|_| fits) else { continue };
+                let set = self.ids.iter_mut().filter(|(known, _)| known == kind);
+                set.for_each(|(_, old)| *old = id);
+            }
         }
     }
 

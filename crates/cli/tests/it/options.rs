@@ -233,6 +233,11 @@ const OPTIONS: &[(&str, &str, Case)] = &[
     ),
     (
         "convert",
+        "--fp8-as-q8",
+        Warned("convert ck --dry-run --fp8-as-q8", "--fp8-as-q8 has no effect"),
+    ),
+    (
+        "convert",
         "--print-supported-models",
         Refused(
             "convert --print-supported-models --pure",

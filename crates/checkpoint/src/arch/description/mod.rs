@@ -114,6 +114,7 @@ impl Reading {
             requires: Vec::new(),
             doubts: Vec::new(),
             raw_config: nearest().any(|text| text.raw_config),
+            stored_types: nearest().any(|text| text.stored_types),
             defaults: self.defaults(&file),
             numbers: Vec::new(),
             early_metadata: Vec::new(),

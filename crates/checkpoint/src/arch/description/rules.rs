@@ -63,11 +63,14 @@ impl Reading {
                 self.names.see(part.place(at), size, layered);
             }
         }
-        for condition in [&text.bias, &text.needed].into_iter().flatten() {
+        for condition in [&text.bias, &text.needed, &text.drop].into_iter().flatten() {
             self.names.see(part.place(&condition.span()), condition.get_ref(), layered);
         }
         if let Some(when) = &text.when {
             self.names.see(part.place(&when.span()), when.get_ref(), false);
+        }
+        if let Some(number) = &text.number {
+            self.names.define(part.place(&number.span()), number.get_ref(), part.is_file());
         }
         if let Some(twin) = &text.unless_equal {
             self.names.twin(part.place(&twin.span()), twin.get_ref());
@@ -109,8 +112,15 @@ fn rules_of(
     for text in &text.into {
         outputs.push(output(text.to.get_ref(), &text.rearrange)?);
     }
-    if outputs.is_empty() {
-        return Err(fail("neither \"->\" nor \"into\" says what it becomes".to_owned()));
+    match (&text.number, outputs.is_empty()) {
+        (None, true) => {
+            return Err(fail("neither \"->\" nor \"into\" says what it becomes".to_owned()));
+        }
+        (Some(number), false) => {
+            let why = "what becomes a number becomes no tensor".to_owned();
+            return Err(Wrong { at: number.span(), why });
+        }
+        _ => {}
     }
     let sources = sources.split(" + ").map(pattern).collect::<Result<Vec<_>, _>>().map_err(fail)?;
     let shape = match text.shape.trim() {
@@ -127,8 +137,12 @@ fn rules_of(
         needed: condition(&text.needed).unwrap_or_else(|| Expression::literal(true.into())),
         advised: text.advised,
         early: text.early,
+        by_layer: text.by_layer,
+        drop: condition(&text.drop),
+        ty: text.ty,
         spare: text.spare,
         unless_equal: text.unless_equal.as_ref().map(|twin| twin.get_ref().clone()),
+        number: text.number.as_ref().map(|number| number.get_ref().clone()),
     };
     let places = rule.sources[0].layers.is_some();
     for output in &rule.outputs {

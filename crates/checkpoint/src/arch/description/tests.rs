@@ -41,6 +41,28 @@ fn a_line_is_a_rule_or_two() {
 }
 
 #[test]
+fn what_becomes_a_number_is_no_tensor() {
+    let text = |rule: &str| {
+        format!(
+            "{HEAD}metadata = [{{ key = 'a', f32 = 'slopes' }}]\n\
+             [tensors.'h.{{layer}}. -> b.{{layer}}.']\n{rule}"
+        )
+    };
+    let arch = parse(&text("slope = { shape = '1', number = 'slopes' }")).unwrap();
+    assert_eq!(arch.tensors[0].number.as_deref(), Some("slopes"));
+    assert!(arch.tensors[0].outputs.is_empty());
+    for (rule, expected) in [
+        ("'slope -> slope' = { shape = '1', number = 'slopes' }", "becomes no tensor"),
+        ("slope = { shape = '1', number = 'slops' }", "did you mean \"slops\"?"),
+        ("slope = '1'", "neither"),
+    ] {
+        let mistakes = parse(&text(rule)).unwrap_err();
+        let found = mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        assert!(found.contains(expected), "{rule}: {found}");
+    }
+}
+
+#[test]
 fn a_description_replaces_what_its_groups_say() {
     let text = r#"
         use = ["norms", "attention-sizes"]
@@ -88,7 +110,10 @@ fn a_description_is_like_another_but_for_what_it_says() {
     "#;
     let arch = parse(text).unwrap_or_else(|why| panic!("{why:#?}"));
     let all = super::super::all();
-    let llama = all.iter().find(|arch| arch.name == "llama").expect("it is built in");
+    let llama = all
+        .iter()
+        .find(|arch| arch.classes.contains(&"LlamaModel".to_owned()))
+        .expect("it is built in");
     assert_eq!((arch.classes.len(), &arch.headless[..]), (2, &["XHeadless".to_owned()][..]));
     assert_eq!(arch.tokenizers, llama.tokenizers);
     assert!(arch.quirks.is_empty() && !llama.quirks.is_empty());

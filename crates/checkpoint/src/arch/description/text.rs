@@ -9,7 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
-use crate::arch::{Change, Expression, Quirk, TokenizerKind};
+use crate::arch::{Change, Expression, Quirk, RuleType, TokenizerKind};
 
 /// A description, or a group.
 #[derive(Deserialize)]
@@ -38,6 +38,8 @@ pub(super) struct Text {
     pub(super) warnings: Vec<DoubtText>,
     #[serde(default)]
     pub(super) raw_config: bool,
+    #[serde(default)]
+    pub(super) stored_types: bool,
     #[serde(default, rename = "use")]
     pub(super) groups: Vec<Spanned<String>>,
     pub(super) tokenizers: Option<Vec<TokenizerKind>>,
@@ -140,8 +142,14 @@ pub(super) struct RuleText {
     #[serde(default)]
     pub(super) early: bool,
     #[serde(default)]
+    pub(super) by_layer: bool,
+    pub(super) drop: Option<Spanned<Expression>>,
+    #[serde(rename = "type")]
+    pub(super) ty: Option<RuleType>,
+    #[serde(default)]
     pub(super) spare: bool,
     pub(super) unless_equal: Option<Spanned<String>>,
+    pub(super) number: Option<Spanned<String>>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -188,8 +196,12 @@ impl<'de> Deserialize<'de> for RuleForm {
                 needed: None,
                 advised: false,
                 early: false,
+                by_layer: false,
+                drop: None,
+                ty: None,
                 spare: false,
                 unless_equal: None,
+                number: None,
             })
         };
         text_or_table(from, "dimensions, or a table with a shape", shape, Self)

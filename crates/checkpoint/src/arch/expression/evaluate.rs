@@ -25,6 +25,8 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) raw: &'a Map<String, Value>,
     pub(in crate::arch) config: &'a Map<String, Value>,
     pub(in crate::arch) numbers: &'a Numbers,
+    /// Numbers that are values of tensors.
+    pub(in crate::arch) of_tensors: Option<&'a Map<String, Value>>,
     pub(in crate::arch) rope: Option<&'a Rope<'a>>,
     pub(in crate::arch) layer: Option<u64>,
     /// The number of tokens, if not to be counted in the tokenizer's files.
@@ -62,6 +64,11 @@ impl<'a> Scope<'a> {
     /// The same scope with a known number of tokens.
     pub(crate) const fn with_tokens(self, tokens: Option<u64>) -> Self {
         Self { tokens, ..self }
+    }
+
+    /// The same scope with numbers that are values of tensors.
+    pub(crate) const fn with_tensors(self, numbers: &'a Map<String, Value>) -> Self {
+        Self { of_tensors: Some(numbers), ..self }
     }
 
     /// Evaluates an expression; `None` if it skips.
@@ -191,7 +198,10 @@ impl<'a> Scope<'a> {
                     let inside = Self { inside: Some(key), depth: self.depth + 1, ..*self };
                     return inside.node(&expression.node);
                 }
-                _ => path(self.config, name),
+                _ => {
+                    let of_tensors = self.of_tensors.and_then(|numbers| numbers.get(name));
+                    of_tensors.or_else(|| path(self.config, name))
+                }
             },
         };
         Ok(value.cloned().unwrap_or_default())
@@ -318,6 +328,11 @@ impl<'a> Scope<'a> {
                 Value::String(text) => text.len().into(),
                 _ => Value::Null,
             },
+            What::Leading => {
+                let (list, item) = (argument(0)?, argument(1)?);
+                let Value::Array(items) = list else { return Ok(Value::Null) };
+                items.iter().take_while(|other| same(other, &item)).count().into()
+            }
             What::SortedValues => match argument(0)? {
                 Value::Object(map) => {
                     let mut items: Vec<_> = map.into_iter().collect();

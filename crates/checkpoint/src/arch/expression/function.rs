@@ -24,6 +24,7 @@ pub(super) enum What {
     Least,
     Greatest,
     Length,
+    Leading,
     SortedValues,
     EachLayer,
     RopeFactors,
@@ -55,6 +56,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "max", arguments: 2..=2, what: What::Greatest },
     // `len(x)`: the number of items of a list, of keys of an object, of bytes of a string.
     Function { name: "len", arguments: 1..=1, what: What::Length },
+    // `leading(list, x)`: how many items at the beginning of the list are equal to `x`.
+    Function { name: "leading", arguments: 2..=2, what: What::Leading },
     // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
     Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
     // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.

@@ -172,8 +172,16 @@ impl<'t> Parser<'t> {
             return Ok(Node::List(self.list("]")?));
         }
         if self.sign("'") {
-            let (text, rest) = self.rest.split_once('\'').ok_or("a quote is open")?;
-            self.rest = rest;
+            let mut text = String::new();
+            loop {
+                let (part, rest) = self.rest.split_once('\'').ok_or("a quote is open")?;
+                text.push_str(part);
+                self.rest = rest;
+                // A double quote stands for one.
+                let Some(rest) = rest.strip_prefix('\'') else { break };
+                text.push('\'');
+                self.rest = rest;
+            }
             return Ok(Node::Literal(text.into()));
         }
         if self.peek().starts_with(|sign: char| sign.is_ascii_digit() || sign == '-') {

@@ -63,6 +63,7 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
         ("--pre", Checkpoint, args.pre.is_some()),
         ("--fuse-qkv", CheckpointTensors, args.fuse_qkv),
         ("--fuse-gate-up-exps", CheckpointTensors, args.fuse_gate_up_exps),
+        ("--fp8-as-q8", CheckpointTensors, args.fp8_as_q8),
         ("--vocab-only", Checkpoint, args.vocab_only),
         ("--max-buffer-size", BOUNDED, args.max_buffer_size.is_some()),
         ("--use-temp-file", BOUNDED, args.use_temp_file),

@@ -40,6 +40,7 @@ impl Input {
             arch_name,
             fuse_qkv: args.fuse_qkv,
             fuse_gate_up_experts: args.fuse_gate_up_exps,
+            float8_as_q8: args.fp8_as_q8,
             vocabulary_only: args.vocab_only,
             encoder: Some(encode_blocks),
         };

@@ -154,6 +154,9 @@ pub(crate) struct Args {
     /// Join the gate and up matrices of each expert
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) fuse_gate_up_exps: bool,
+    /// Make Q8_0 of weights that the checkpoint has in FP8, whatever the type of the others
+    #[arg(long, help_heading = "Checkpoint")]
+    pub(crate) fp8_as_q8: bool,
     /// List the classes of models that can be converted, and exit
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) print_supported_models: bool,

@@ -51,7 +51,7 @@ TOKENIZER_FILES = ["tokenizer.model", "tokenizer.json", "tokenizer_config.json",
                    "merges.txt"]
 
 MASK = (1 << 64) - 1
-BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "U8": 1}
+BYTES = {"F64": 8, "I64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E8M0": 1, "I8": 1, "U8": 1}
 
 
 def bits(name, count):
@@ -72,6 +72,9 @@ def values(name, dtype, count):
     if dtype == "U8":
         codes = (x & np.uint64(0xFF)).astype(np.uint8)
         return (110 + codes % 20 if name.endswith("_scales") else codes).astype(np.uint8).tobytes()
+    if dtype in ("I8", "F8_E8M0", "I64"):
+        codes = (x & np.uint64(0xFF)).astype(np.uint8)
+        return {"I8": codes, "F8_E8M0": 118 + codes % 6, "I64": (codes % 4).astype(np.int64)}[dtype].tobytes()
     if dtype == "F8_E4M3":
         codes = (x & np.uint64(0xFF)).astype(np.uint8)
         return np.where(codes & 0x7F == 0x7F, codes & 0xFE, codes).astype(np.uint8).tobytes()

@@ -100,9 +100,31 @@ def quantize_tensors(scheme, path):
             experts, columns, rows = value.shape
             tensors[f"{name}_blocks"] = torch.randint(256, (experts, rows, columns // 32, 16)).to(torch.uint8)
             tensors[f"{name}_scales"] = torch.randint(110, 130, (experts, rows, columns // 32)).to(torch.uint8)
+        elif scheme == "deepseek4":
+            tensors |= as_deepseek4(name, value)
         else:
             tensors[name] = value
     save_file(tensors, path, metadata={"format": "pt"})
+
+
+def as_deepseek4(name, value):
+    """A tensor as DeepSeek 4 stores it: experts in MXFP4, most matrices in FP8 with powers of two as scales."""
+    import torch
+
+    def powers(*shape):
+        return torch.randint(118, 124, shape).to(torch.uint8).view(torch.float8_e8m0fnu)
+
+    scale = name.removesuffix(".weight") + ".scale"
+    if name.endswith("tid2eid"):
+        return {name: torch.randint(4, value.shape)}
+    if ".experts." in name:
+        rows, columns = value.shape
+        return {name: torch.randint(-128, 128, (rows, columns // 2)).to(torch.int8), scale: powers(rows, columns // 32)}
+    if any(part in name for part in (".wq_", ".wkv.", ".wo_", ".shared_experts.")) and "compressor" not in name:
+        rows, columns = value.shape
+        return {name: (value * 100).to(torch.float8_e4m3fn), scale: powers(-(-rows // 128), -(-columns // 128))}
+    exact = any(part in name for part in ("hc_", "sink", ".bias", ".ape", "compressor"))
+    return {name: value.float() if exact else value}
 
 
 def vocabulary(folder):

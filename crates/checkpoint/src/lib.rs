@@ -37,7 +37,7 @@ mod weights;
 mod weights_test;
 mod wrapper;
 
-pub use checkpoint::{BlockEncoder, Checkpoint, CheckpointOptions, OutType};
+pub use checkpoint::{BlockEncoder, Checkpoint, CheckpointOptions, FurtherTokens, OutType};
 pub use error::Error;
 pub use export::ExportError;
 pub use folder::{Directory, Folder};

@@ -329,6 +329,15 @@ pub enum Problem {
         /// The other tensor.
         other: String,
     },
+    /// The class has no layers that predict further tokens, or none that are converted.
+    #[error("{class} has no layers that predict further tokens: leave out --mtp and --no-mtp")]
+    NoFurtherTokens {
+        /// The class.
+        class: String,
+    },
+    /// Only layers that predict further tokens are wanted, and there are none.
+    #[error("--mtp: the checkpoint has no layers that predict further tokens")]
+    NoFurtherLayers,
     /// The architecture needs a tensor that the checkpoint lacks.
     #[error("the architecture {arch} needs this tensor but the checkpoint lacks it")]
     MissingTensor {

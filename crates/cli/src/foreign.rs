@@ -30,11 +30,6 @@ const OPTIONS: &[Row] = &[
     // convert_hf_to_gguf.py
     row("convert", &["--remote"], Planned("download the checkpoint first, and name its folder")),
     row("convert", &["--mmproj"], Planned("only the language model is converted, without it")),
-    row(
-        "convert",
-        &["--mtp", "--no-mtp", "--no-nextn"],
-        Planned("layers that predict several tokens cannot be chosen; leave the option out"),
-    ),
     row("convert", &["--dspark"], Planned("the draft model cannot be taken out alone")),
     row("convert", &["--target-model-dir"], Planned("drafts are not converted on their own")),
     row(

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::expression::{Scope, path};
+use super::expression::{Scope, Stored, path};
 use super::{Arch, ModelType, Rope, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
@@ -104,6 +104,7 @@ impl Config {
             rope,
             layer: None,
             tokens: None,
+            stored: Stored::default(),
             depth: 0,
             inside: None,
         }
@@ -123,6 +124,7 @@ impl Config {
             rope: None,
             layer: None,
             tokens: None,
+            stored: Stored::default(),
             depth: 0,
             inside: None,
         }
@@ -304,6 +306,7 @@ fn bare_scope<'a>(map: &'a Map<String, Value>, path: &'a Path) -> Scope<'a> {
         rope: None,
         layer: None,
         tokens: None,
+        stored: Stored::default(),
         depth: 0,
         inside: None,
     }

@@ -8,7 +8,7 @@
 //! | `models` | the text of the built-in files |
 //! | `description`, `mistake` | reading the files, and mistakes in them |
 //! | `built_in` | the built-in architectures |
-//! | `rules` | what tensors become |
+//! | `rules`, `active` | what tensors become; the same with the numbers of a model |
 //! | `pattern` | how the values of a tensor are rearranged |
 //! | `expression` | expressions over the config |
 //! | `quirk` | kinds of tokenizer, and facts about one that no file states |
@@ -18,6 +18,7 @@
 //! | `rope`, `files` | rotary embedding in the config; other files of a checkpoint |
 //! | `entries` | writing the metadata |
 
+mod active;
 mod built_in;
 mod config;
 mod description;
@@ -33,12 +34,13 @@ mod relative;
 mod rope;
 mod rules;
 
+pub(crate) use active::{Active, Target};
 pub(crate) use built_in::by_name;
 pub use built_in::{all, names};
 pub(crate) use config::{Config, find};
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
-pub(crate) use expression::Scope;
+pub(crate) use expression::{Scope, Stored};
 pub use mistake::{Mistake, Severity};
 use models::{DEFAULTS, FILES, GROUPS};
 pub use needed::needed;
@@ -46,8 +48,8 @@ pub use pattern::Pattern;
 pub use quirk::{Quirk, TokenizerKind};
 pub(crate) use relative::relative;
 pub(crate) use rope::Rope;
+pub(crate) use rules::Place;
 pub use rules::{Change, LeftOut, Output, Rename, RuleType, TensorRule};
-pub(crate) use rules::{NamePattern, Place};
 
 /// Definitions: names and expressions.
 pub(crate) type Numbers = Vec<(String, Expression)>;
@@ -92,6 +94,8 @@ pub struct Arch {
     pub loader_needs: Vec<String>,
     /// What the tensors become.
     pub tensors: Vec<TensorRule>,
+    /// Prefixes of names from some layer on, which replace those of the layers before.
+    pub later_names: Vec<(String, String)>,
     /// Replacements in the names of tensors, made before a rule is looked up.
     pub renames: Vec<Rename>,
     /// Replacements in the names of rules that give the names in a saved checkpoint.

@@ -98,7 +98,9 @@ impl<'a> Known<'a> {
     fn needed(&self, rules: &[&'a TensorRule], layer: Option<u64>) -> impl Iterator<Item = String> {
         let scope = self.config.scope(&Nowhere, self.arch, None).at(layer);
         let here = rules.iter().filter(move |rule| {
-            rule.sources[0].layers.is_some() == layer.is_some()
+            let named = rule.outputs.iter().all(|output| output.place.is_none());
+            named
+                && rule.sources[0].layers.is_some() == layer.is_some()
                 && scope.holds(&rule.needed).unwrap_or(false)
         });
         let names = here.flat_map(move |rule| rule.outputs.iter().map(move |out| out.name(layer)));

@@ -4,7 +4,8 @@
 //! heads, and each head has two halves of rows. In the file the halves are interleaved.
 //!
 //! - On the left, parentheses split a dimension. `=` gives a size; one size in each pair of
-//!   parentheses may be omitted. `[start:end:step]` after a name keeps a part of that dimension.
+//!   parentheses may be omitted. `[start:end:step]` after a name keeps a part of that dimension;
+//!   before parentheses, only that part is split.
 //! - On the right, every name occurs once, and parentheses join dimensions.
 //! - `1` is a dimension of size 1. It may be on one side alone.
 
@@ -21,6 +22,8 @@ pub struct Pattern {
     text: String,
     /// Dimensions in the checkpoint, outermost first.
     left: Vec<Vec<Name>>,
+    /// Of each of them, the part that is split.
+    parts: Vec<Option<Part>>,
     /// Dimensions in the file, outermost first, as indices of names. `None` has size 1.
     right: Vec<Vec<Option<usize>>>,
 }
@@ -31,8 +34,11 @@ struct Name {
     name: String,
     size: Option<Expression>,
     /// Start, end and step.
-    part: Option<[Option<Expression>; 3]>,
+    part: Option<Part>,
 }
+
+/// Start, end and step of a part of a dimension.
+type Part = [Option<Expression>; 3];
 
 impl Pattern {
     /// Parses a pattern.
@@ -42,11 +48,12 @@ impl Pattern {
     pub fn parse(text: &str) -> Result<Self, String> {
         let fail = |why: &str| format!("pattern {text:?}: {why}");
         let (left, right) = text.split_once("->").ok_or_else(|| fail("there is no \"->\""))?;
-        let left = groups(left)
-            .map_err(|why| fail(&why))?
-            .into_iter()
-            .map(|group| group.into_iter().map(Name::parse).collect())
-            .collect::<Result<Vec<Vec<_>>, _>>()?;
+        let (mut parts, mut names) = (Vec::new(), Vec::new());
+        for (part, group) in groups(left).map_err(|why| fail(&why))? {
+            parts.push(part.map(self::part).transpose()?);
+            names.push(group.into_iter().map(Name::parse).collect::<Result<Vec<_>, _>>()?);
+        }
+        let left = names;
         let names: Vec<&Name> = left.iter().flatten().collect();
         for (index, name) in names.iter().enumerate() {
             if name.name != "1" && names[..index].iter().any(|other| other.name == name.name) {
@@ -68,19 +75,25 @@ impl Pattern {
         let right = groups(right)
             .map_err(|why| fail(&why))?
             .into_iter()
-            .map(|group| group.into_iter().map(&mut place).collect())
+            .map(|(part, group)| match part {
+                None => group.into_iter().map(&mut place).collect(),
+                Some(_) => Err(fail("a part stands on the right")),
+            })
             .collect::<Result<Vec<Vec<_>>, _>>()?;
         let lost = names.iter().zip(&seen).find(|(name, seen)| !**seen && name.name != "1");
         if let Some((lost, _)) = lost {
             return Err(fail(&format!("{} is not on the right", lost.name)));
         }
-        Ok(Self { text: text.trim().to_owned(), left, right })
+        Ok(Self { text: text.trim().to_owned(), left, parts, right })
     }
 
     /// The expressions in it: sizes, and bounds of parts.
     pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let names = self.left.iter().flatten();
-        names.flat_map(|name| name.size.iter().chain(name.part.iter().flatten().flatten()))
+        let parts = self.parts.iter().flatten().flatten().flatten();
+        names
+            .flat_map(|name| name.size.iter().chain(name.part.iter().flatten().flatten()))
+            .chain(parts)
     }
 
     /// Applies the pattern to a tensor with these dimensions, outermost first. Gives the dimensions
@@ -97,8 +110,17 @@ impl Pattern {
         let mut axes = Vec::new();
         let mut offset = 0;
         let mut outer: u64 = shape.iter().product();
-        for (group, size) in self.left.iter().zip(shape) {
+        for ((group, part), size) in self.left.iter().zip(&self.parts).zip(shape) {
             outer = outer.checked_div(*size).unwrap_or_default();
+            // What is split: the dimension, or a part of it.
+            let (start, size, between) = match part {
+                None => (0, *size, 1),
+                Some(part) => match range(scope, part, *size)? {
+                    Some(range) => range,
+                    None => return Ok(Err(unfit())),
+                },
+            };
+            offset += start * outer;
             let mut sizes = Vec::new();
             for name in group {
                 sizes.push(match &name.size {
@@ -110,15 +132,15 @@ impl Pattern {
             let rest = known.and_then(|known| size.checked_div(known)).unwrap_or_default();
             let sizes = sizes.into_iter().map(|size| size.unwrap_or(rest));
             let sizes: Vec<u64> = sizes.collect();
-            if sizes.iter().try_fold(1_u64, |all, size| all.checked_mul(*size)) != Some(*size) {
+            if sizes.iter().try_fold(1_u64, |all, size| all.checked_mul(*size)) != Some(size) {
                 return Ok(Err(unfit()));
             }
-            let mut stride = outer * size;
+            let mut stride = outer * between * size;
             for (name, size) in group.iter().zip(sizes) {
                 stride = stride.checked_div(size).unwrap_or_default();
                 let (start, count, step) = match &name.part {
                     None => (0, size, 1),
-                    Some(part) => match name.range(scope, part, size)? {
+                    Some(part) => match range(scope, part, size)? {
                         Some(range) => range,
                         None => return Ok(Err(unfit())),
                     },
@@ -139,7 +161,12 @@ impl Pattern {
     pub(super) fn of_bias(&self) -> Result<Self, String> {
         let mut bias = self.clone();
         let index = self.left.iter().flatten().count().wrapping_sub(1);
-        let column = bias.left.pop().filter(|group| group.len() == 1 && group[0].part.is_none());
+        let whole = bias.parts.pop().is_some_and(|part| part.is_none());
+        let column = bias
+            .left
+            .pop()
+            .filter(|_| whole)
+            .filter(|group| group.len() == 1 && group[0].part.is_none());
         if column.is_none() || bias.right.pop() != Some(vec![Some(index)]) {
             return Err(format!("pattern {:?} cannot be applied to a bias", self.text));
         }
@@ -170,59 +197,68 @@ impl Name {
         {
             return Err(format!("{name:?} is no name in a pattern"));
         }
-        let part = part.map(|part| {
-            let mut texts = part.split(':');
-            let mut next = || match texts.next().map(str::trim) {
-                None | Some("") => Ok(None),
-                Some(text) => Expression::parse(text).map(Some),
-            };
-            let part = [next()?, next()?, next()?];
-            match texts.next() {
-                None => Ok(part),
-                Some(_) => Err(format!("{part:?}: start, end and step are all there is")),
-            }
-        });
-        Ok(Self { name: name.to_owned(), size, part: part.transpose()? })
-    }
-
-    /// Start, count and step of a part of `size`.
-    fn range<'a>(
-        &self,
-        scope: &Scope<'a>,
-        part: &'a [Option<Expression>; 3],
-        size: u64,
-    ) -> Result<Option<(u64, u64, u64)>, Error> {
-        let value = |at: usize| part[at].as_ref().map(|part| scope.signed(part)).transpose();
-        // As in Python, negative numbers count from the end, and larger ones mean the end.
-        let bound = |value: i64| match value {
-            0.. => Some(size.min(value as u64)),
-            _ => size.checked_sub(value.unsigned_abs()),
-        };
-        let start = bound(value(0)?.unwrap_or(0));
-        let end = value(1)?.map_or(Some(size), bound);
-        let step = value(2)?.unwrap_or(1);
-        Ok(match (start, end, step) {
-            (Some(start), Some(end), 1..) if start < end => {
-                Some((start, (end - start).div_ceil(step as u64), step as u64))
-            }
-            _ => None,
-        })
+        Ok(Self { name: name.to_owned(), size, part: part.map(self::part).transpose()? })
     }
 }
 
-/// The words of one side, grouped by parentheses.
-fn groups(text: &str) -> Result<Vec<Vec<&str>>, String> {
-    let mut groups: Vec<Vec<&str>> = Vec::new();
+/// Parses a part: `start:end:step`.
+fn part(text: &str) -> Result<Part, String> {
+    let mut texts = text.split(':');
+    let mut next = || match texts.next().map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(text) => Expression::parse(text).map(Some),
+    };
+    let part = [next()?, next()?, next()?];
+    match texts.next() {
+        None => Ok(part),
+        Some(_) => Err(format!("{text:?}: start, end and step are all there is")),
+    }
+}
+
+/// Start, count and step of a part of `size`.
+fn range<'a>(
+    scope: &Scope<'a>,
+    part: &'a Part,
+    size: u64,
+) -> Result<Option<(u64, u64, u64)>, Error> {
+    let value = |at: usize| part[at].as_ref().map(|part| scope.signed(part)).transpose();
+    // As in Python, negative numbers count from the end, and larger ones mean the end.
+    let bound = |value: i64| match value {
+        0.. => Some(size.min(value as u64)),
+        _ => size.checked_sub(value.unsigned_abs()),
+    };
+    let start = bound(value(0)?.unwrap_or(0));
+    let end = value(1)?.map_or(Some(size), bound);
+    let step = value(2)?.unwrap_or(1);
+    Ok(match (start, end, step) {
+        (Some(start), Some(end), 1..) if start < end => {
+            Some((start, (end - start).div_ceil(step as u64), step as u64))
+        }
+        _ => None,
+    })
+}
+
+/// Words in parentheses, or one alone, with the part that stands before them.
+type Group<'t> = (Option<&'t str>, Vec<&'t str>);
+
+/// The words of one side, grouped by parentheses, each with the part that stands before it.
+fn groups(text: &str) -> Result<Vec<Group<'_>>, String> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
     let mut inside = false;
     for word in text.split_whitespace() {
+        let before = word.strip_prefix('[').and_then(|word| word.split_once("]("));
+        let (part, word) = match before {
+            Some((part, rest)) => (Some(part), &word[word.len() - rest.len() - 1..]),
+            None => (None, word),
+        };
         let (opens, word) = word.strip_prefix('(').map_or((false, word), |word| (true, word));
         let (closes, word) = word.strip_suffix(')').map_or((false, word), |word| (true, word));
         if opens && inside || closes && !inside && !opens || word.is_empty() {
             return Err("parentheses do not match".to_owned());
         }
         match groups.last_mut() {
-            Some(group) if inside => group.push(word),
-            _ => groups.push(vec![word]),
+            Some((_, group)) if inside => group.push(word),
+            _ => groups.push((part, vec![word])),
         }
         inside = (inside || opens) && !closes;
     }
@@ -260,6 +296,8 @@ mod tests {
                 &[0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11],
             ),
             ("(a[part:] b=2) -> (a b)", &[6], &[4], &[2, 3, 4, 5]),
+            ("[part:](head=heads row) 1 -> (row head)", &[5, 1], &[4], &[1, 3, 2, 4]),
+            ("[::2](a=heads b) c -> b (a c)", &[8, 1], &[2, 2], &[0, 4, 2, 6]),
             ("a[:-1] b -> a b", &[2, 2], &[1, 2], &[0, 1]),
             ("a b[1::2] -> a b", &[2, 4], &[2, 2], &[1, 3, 5, 7]),
             ("a 1 b -> a b 1", &[2, 1, 2], &[2, 2, 1], &[0, 1, 2, 3]),
@@ -285,6 +323,7 @@ mod tests {
             ("a b", "->"),
             ("a -> b", "not on the left"),
             ("a b -> a", "not on the right"),
+            ("(a b) -> [1:](a b)", "part stands on the right"),
             ("a a -> a", "twice on the left"),
             ("a -> (a a)", "twice on the right"),
             ("(a -> a", "not closed"),

@@ -47,6 +47,17 @@ pub struct Output {
     /// How the values of the source are rearranged. The results of several patterns are
     /// concatenated; without a pattern, nothing moves.
     pub patterns: Vec<Pattern>,
+    /// The layers that the name is for, if the source is for none.
+    pub(crate) place: Option<LayerRange>,
+}
+
+/// Layers that a name stands for: one, or those up to another.
+#[derive(Clone, Debug)]
+pub(crate) struct LayerRange {
+    /// Its place in the name, braces included.
+    pub(crate) text: String,
+    pub(crate) first: Expression,
+    pub(crate) end: Option<Expression>,
 }
 
 /// How the values of a tensor are changed.
@@ -107,13 +118,16 @@ pub struct LeftOut {
 }
 
 /// A name with placeholders for numbers: `{layer}` and `{expert}`, or `{layer:decoder_layers}` with
-/// an expression for their count.
+/// an expression for their count. In `{layer-layers}` the name has the number of the layer less
+/// that of the first one.
 #[derive(Clone, Debug)]
 pub struct NamePattern {
     text: String,
     words: Vec<Word>,
     /// The number of layers; `None` if the name has no layer.
     pub layers: Option<Expression>,
+    /// The first layer, if not 0; the name counts from there.
+    pub first: Option<Expression>,
     /// The number of experts; `None` if the name has no expert.
     pub experts: Option<Expression>,
 }
@@ -170,8 +184,13 @@ impl LeftOut {
 
 impl NamePattern {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mut pattern =
-            Self { text: text.to_owned(), words: Vec::new(), layers: None, experts: None };
+        let mut pattern = Self {
+            text: text.to_owned(),
+            words: Vec::new(),
+            layers: None,
+            first: None,
+            experts: None,
+        };
         for word in text.split('.') {
             let place = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
             let Some(place) = place else {
@@ -182,8 +201,12 @@ impl NamePattern {
                 continue;
             };
             let (kind, count) = place.split_once(':').unwrap_or((place, ""));
+            let (kind, first) = kind.split_once('-').unwrap_or((kind, ""));
+            if kind == "layer" && !first.is_empty() {
+                pattern.first = Some(Expression::parse(first)?);
+            }
             let (word, slot, usual) = match kind {
-                "layer" => (Word::Layer, &mut pattern.layers, "layers"),
+                "layer" => (Word::Layer, &mut pattern.layers, "blocks"),
                 "expert" => (Word::Expert, &mut pattern.experts, "experts"),
                 _ => return Err(format!("{text:?}: {{{place}}} is no place for a number")),
             };
@@ -221,6 +244,11 @@ impl NamePattern {
         words.collect::<Vec<_>>().join(".")
     }
 
+    /// The same pattern with another prefix.
+    pub(super) fn with_start(&self, from: &str, to: &str) -> Option<Result<Self, String>> {
+        Some(Self::parse(&format!("{to}{}", self.text.strip_prefix(from)?)))
+    }
+
     /// The same pattern with another suffix.
     pub(super) fn with_end(&self, from: &str, to: &str) -> Option<Self> {
         let text = self.text.strip_suffix(from)?.to_owned() + to;
@@ -234,6 +262,23 @@ impl NamePattern {
 }
 
 impl Output {
+    /// A tensor of this name. A place in the name other than `{layer}` says for which layers it is.
+    pub(super) fn new(target: String, patterns: Vec<Pattern>) -> Result<Self, String> {
+        let place = target.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+        let place = match place {
+            Some((place, _)) if place != "layer" => {
+                let (first, end) = match place.split_once("..") {
+                    Some((first, end)) => (first, Some(Expression::parse(end)?)),
+                    None => (place, None),
+                };
+                let first = Expression::parse(first)?;
+                Some(LayerRange { text: format!("{{{place}}}"), first, end })
+            }
+            _ => None,
+        };
+        Ok(Self { target, patterns, place })
+    }
+
     /// The name with the number of the layer filled in.
     pub(crate) fn name(&self, layer: Option<u64>) -> String {
         match layer {

@@ -6,11 +6,14 @@ use granule_format::{BlockType, Shape};
 use granule_reader::SourceTensor;
 use serde_json::Value;
 
+use super::further::FurtherTokens;
 use super::left_out::{Part, part};
 use super::out_type::Writable;
 use crate::Error;
 use crate::Problem;
-use crate::arch::{Arch, Change, LeftOut, Output, Place, RuleType, Scope, TensorRule};
+use crate::arch::{
+    Active, Arch, Change, LeftOut, Output, Place, RuleType, Scope, Target, TensorRule,
+};
 use crate::data_type::DataType;
 use crate::transform::View;
 use crate::weights::{StoredTensor, Weights};
@@ -56,10 +59,10 @@ pub(super) fn map(
     arch: &Arch,
     scope: Scope<'_>,
     weights: &Weights,
-    out_type: Writable,
+    (out_type, further): (Writable, FurtherTokens),
     warnings: &mut Vec<String>,
 ) -> Result<Map, Error> {
-    let mut mapper = Mapper::new(arch, scope, weights, out_type)?;
+    let mut mapper = Mapper::new(arch, scope, weights, (out_type, further))?;
     mapper.compute()?;
     let left_out = mapper.left_out()?;
     let mut others: Vec<&str> = Vec::new();
@@ -97,20 +100,14 @@ pub(super) fn map(
     Ok(Map { tensors, numbers })
 }
 
-/// A rule that applies to this checkpoint, and its repetitions.
-struct Active<'a> {
-    rule: &'a TensorRule,
-    layers: Option<u64>,
-    experts: Option<u64>,
-    /// Rules with the same number are written together, after the last tensor of a layer.
-    batch: usize,
-}
-
 struct Mapper<'a> {
     arch: &'a Arch,
     scope: Scope<'a>,
     weights: &'a Weights,
     out_type: Writable,
+    further: FurtherTokens,
+    /// The number of layers before those that predict further tokens, if it matters.
+    layers: Option<u64>,
     /// Whether names lack their prefix.
     bare: bool,
     rules: Vec<Active<'a>>,
@@ -132,34 +129,20 @@ impl<'a> Mapper<'a> {
         arch: &'a Arch,
         scope: Scope<'a>,
         weights: &'a Weights,
-        out_type: Writable,
+        (out_type, further): (Writable, FurtherTokens),
     ) -> Result<Self, Error> {
-        let mut rules: Vec<Active<'a>> = Vec::new();
-        for rule in &arch.tensors {
-            if let Some(when) = &rule.when
-                && !scope.holds(when)?
-            {
-                continue;
-            }
-            let count = |count| scope.count(count);
-            let source = &rule.sources[0];
-            let stack = rule.stack();
-            let mate = stack
-                .is_some()
-                .then(|| rules.iter().position(|other| other.rule.stack() == stack))
-                .flatten();
-            rules.push(Active {
-                rule,
-                layers: source.layers.as_ref().map(count).transpose()?,
-                experts: source.experts.as_ref().map(count).transpose()?,
-                batch: mate.unwrap_or(rules.len()),
-            });
-        }
+        let layers = match further {
+            FurtherTokens::Keep => None,
+            _ => Some(scope.layers()?),
+        };
+        let rules = arch.active(&scope)?;
         Ok(Self {
             arch,
             scope,
             weights,
             out_type,
+            further,
+            layers,
             bare: false,
             rules,
             found: HashMap::new(),
@@ -212,13 +195,18 @@ impl<'a> Mapper<'a> {
         let usual = rules().filter(|(_, active)| active.rule.when.is_none());
         special.chain(usual).flat_map(move |(number, active)| {
             let sources = active.rule.sources.iter().enumerate();
-            sources.filter_map(move |(source, pattern)| Some((number, source, pattern.fit(name)?)))
+            sources.filter_map(move |(source, pattern)| {
+                Some((number, source, active.fit(pattern, name)?))
+            })
         })
     }
 
     /// Takes a tensor of the checkpoint, and writes every tensor of the file that it completes.
     fn take(&mut self, index: usize, name: &str) -> Result<(), Error> {
         let tensor = &self.weights.tensors()[index];
+        if self.fits(name).next().is_some_and(|(number, _, place)| !self.wants(number, place)) {
+            return Ok(());
+        }
         let (number, source, place) = self.rule_for(tensor, name)?;
         let active = &self.rules[number];
         let rule = active.rule;
@@ -233,7 +221,7 @@ impl<'a> Mapper<'a> {
             return Ok(());
         }
         if rule.spare
-            && rule.outputs.iter().all(|o| self.written.contains_key(&o.name(place.layer)))
+            && active.outputs.iter().all(|o| self.written.contains_key(&o.name(place.layer)))
         {
             return Ok(());
         }
@@ -257,6 +245,11 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
+    /// Returns whether the file has the tensors of a rule at this place.
+    fn wants(&self, number: usize, place: Place) -> bool {
+        self.layers.is_none_or(|layers| self.further.wants(&self.rules[number], place, layers))
+    }
+
     /// Returns the rule for a tensor, the number of the source in it, and the numbers in its name.
     fn rule_for(&self, tensor: &StoredTensor, name: &str) -> Result<(usize, usize, Place), Error> {
         let arch = || self.arch.name.clone();
@@ -265,8 +258,8 @@ impl<'a> Mapper<'a> {
             .next()
             .ok_or_else(|| self.fail(tensor, Problem::Unmapped { arch: arch(), beyond: None }))?;
         let active = &self.rules[number];
-        let limits =
-            [(place.layer, active.layers, "layers"), (place.expert, active.experts, "experts")];
+        let layers = active.layers.map(|(_, end)| end);
+        let limits = [(place.layer, layers, "layers"), (place.expert, active.experts, "experts")];
         for (number, count, what) in limits {
             if let (Some(number), Some(count)) = (number, count)
                 && number >= count
@@ -321,7 +314,8 @@ impl<'a> Mapper<'a> {
             self.numbers.insert((name.clone(), layer), values);
             return Ok(());
         }
-        for output in &rule.outputs {
+        let outputs = active.outputs.iter().map(|target| (target.name(layer), target.output));
+        for output in outputs.collect::<Vec<_>>() {
             self.add((number, rule), output, layer, &parts, stacked)?;
         }
         Ok(())
@@ -331,7 +325,7 @@ impl<'a> Mapper<'a> {
     fn add(
         &mut self,
         (number, rule): (usize, &'a TensorRule),
-        output: &'a Output,
+        (name, output): (String, &'a Output),
         layer: Option<u64>,
         parts: &[usize],
         stacked: bool,
@@ -375,7 +369,6 @@ impl<'a> Mapper<'a> {
         let shape = Shape::new(&dimensions)
             .filter(|shape| shape.values().is_some())
             .ok_or_else(|| self.fail(first, Problem::TooLarge(first.shape.clone())))?;
-        let name = output.name(layer);
         if let Some(other) = self.written.insert(name.clone(), Some(parts[0])) {
             let other = other.map(|other| self.weights.tensors()[other].name.clone());
             let problem = Problem::SameTarget { other: other.unwrap_or(name) };
@@ -442,19 +435,22 @@ impl<'a> Mapper<'a> {
     fn check_presence(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
         let all =
             |count: Option<u64>| (0..count.unwrap_or(1)).map(move |number| count.map(|_| number));
-        let layers = self.rules.iter().filter_map(|active| active.layers).max();
+        let layers = self.rules.iter().filter_map(|active| Some(active.layers?.1)).max();
         let mut told = HashSet::new();
         for layer in 0..layers.unwrap_or_default().max(1) {
             for (number, active) in self.rules.iter().enumerate() {
                 let rule = active.rule;
                 let layer = match active.layers {
-                    Some(count) if layer < count => Some(layer),
+                    Some((first, end)) if (first..end).contains(&layer) => Some(layer),
                     None if layer == 0 => None,
                     _ => continue,
                 };
-                let written = |output: &Output| self.written.contains_key(&output.name(layer));
-                let all_written = !rule.outputs.is_empty() && rule.outputs.iter().all(written);
-                if all_written || !self.scope.at(layer).holds(&rule.needed)? {
+                let written = |target: &Target<'_>| self.written.contains_key(&target.name(layer));
+                let all_written = !rule.outputs.is_empty() && active.outputs.iter().all(written);
+                if all_written
+                    || !self.wants(number, Place { layer, expert: None })
+                    || !self.scope.at(layer).holds(&rule.needed)?
+                {
                     continue;
                 }
                 for (expert, (source, pattern)) in all(active.experts)
@@ -464,7 +460,7 @@ impl<'a> Mapper<'a> {
                     if self.found.contains_key(&(number, source, place)) {
                         continue;
                     }
-                    let name = pattern.fill(place);
+                    let name = active.fill(pattern, place);
                     let prefix = self.arch.optional_prefix.as_deref().filter(|_| self.bare);
                     let name = prefix.and_then(|it| name.strip_prefix(it)).unwrap_or(&name);
                     if !rule.advised {

@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 
 use super::super::rows;
 use super::*;
-use crate::arch::{self, Config, NamePattern, Rope};
+use crate::arch::{self, Config, Rope};
 use crate::folder::Nowhere;
 use crate::{Directory, OutType};
 
 /// Returns the config of a model small enough to write its tensors.
 fn numbers() -> Map<String, Value> {
-    let mut numbers = json!({
+    let common = json!({
         "vocab_size": 24, "hidden_size": 32, "d_model": 32, "intermediate_size": 48,
         "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
@@ -31,13 +31,18 @@ fn numbers() -> Map<String, Value> {
         "rope_theta": 10000.0, "tie_word_embeddings": false, "attention_bias": false,
         "use_bias": true,
     });
+    // One macro takes few keys.
     let more = json!({
         "interleave_moe_layer_step": 2, "intermediate_size_mlp": 64, "num_dense_layers": 1,
         "num_shared_experts": 1, "moe_layer_freq": [0, 1], "dense_intermediate_size": 64,
         "sparse_attention_config": {"sparse_num_index_heads": 2, "sparse_index_dim": 8},
     });
-    let numbers = numbers.as_object_mut().map(std::mem::take).unwrap_or_default();
-    numbers.into_iter().chain(more.as_object().cloned().unwrap_or_default()).collect()
+    let others = json!({
+        "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 4,
+        "linear_value_head_dim": 4, "linear_conv_kernel_dim": 3,
+    });
+    let all = [common, more, others].into_iter().filter_map(|part| part.as_object().cloned());
+    all.flatten().collect()
 }
 
 /// Writes F32 tensors of these shapes. Their values follow from their names without the prefix.
@@ -63,26 +68,23 @@ fn write(folder: &Path, prefix: &str, tensors: &BTreeMap<String, Vec<u64>>) {
 /// Returns the names and shapes that the rules of an architecture need.
 fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
     let mut tensors = BTreeMap::new();
-    for rule in &arch.tensors {
-        if rule.when.as_ref().is_some_and(|when| !scope.holds(when).unwrap()) {
-            continue;
-        }
-        let numbers = |count: &Option<arch::Expression>| match count {
-            Some(count) => (0..scope.count(count).unwrap()).map(Some).collect(),
-            None => vec![None],
-        };
-        for source in &rule.sources {
-            let NamePattern { layers, experts, .. } = source;
-            for layer in numbers(layers) {
-                let scope = scope.at(layer);
-                if !scope.holds(&rule.needed).unwrap() {
-                    continue;
-                }
-                let shape: Vec<u64> =
-                    rule.shape.iter().map(|size| scope.unsigned(size).unwrap()).collect();
-                for expert in numbers(experts) {
-                    tensors.insert(source.fill(Place { layer, expert }), shape.clone());
-                }
+    for active in arch.active(&scope).unwrap() {
+        let rule = active.rule;
+        for (source, layer) in
+            rule.sources.iter().flat_map(|it| active.layers().map(move |n| (it, n)))
+        {
+            let scope = scope.at(layer);
+            if !scope.holds(&rule.needed).unwrap() {
+                continue;
+            }
+            let shape: Vec<u64> =
+                rule.shape.iter().map(|size| scope.unsigned(size).unwrap()).collect();
+            let experts = match active.experts {
+                Some(count) => (0..count).map(Some).collect(),
+                None => vec![None],
+            };
+            for expert in experts {
+                tensors.insert(active.fill(source, Place { layer, expert }), shape.clone());
             }
         }
     }
@@ -94,7 +96,7 @@ fn mapped(arch: &Arch, scope: Scope<'_>, folder: &Path) -> Vec<(SourceTensor, Ve
     let mut warnings = Vec::new();
     let weights = Weights::open(&Directory::new(folder), &mut warnings).unwrap();
     let out_type = OutType::Auto.resolve(&weights);
-    let mapped = map(arch, scope, &weights, out_type, &mut warnings);
+    let mapped = map(arch, scope, &weights, (out_type, FurtherTokens::Keep), &mut warnings);
     let mapped = mapped.unwrap_or_else(|why| panic!("{}: {why}", arch.name));
     let mut all = Vec::new();
     for (tensor, from) in mapped.tensors {
@@ -161,7 +163,9 @@ fn mixed_names_and_missing_tensors_are_named() {
         write(folder.path(), "", tensors);
         let weights = Weights::open(&Directory::new(folder.path()), &mut Vec::new()).unwrap();
         let out_type = OutType::Auto.resolve(&weights);
-        map(arch, scope, &weights, out_type, &mut Vec::new()).unwrap_err().to_string()
+        map(arch, scope, &weights, (out_type, FurtherTokens::Keep), &mut Vec::new())
+            .unwrap_err()
+            .to_string()
     };
     tensors.insert("model.norm.weight".to_owned(), vec![32]);
     let error = fail(&tensors);

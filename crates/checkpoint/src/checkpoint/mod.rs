@@ -1,5 +1,6 @@
 //! A folder with a checkpoint in the layout of the Hugging Face libraries.
 
+mod further;
 mod fuse;
 mod left_out;
 mod mapping;
@@ -16,13 +17,14 @@ use granule_format::container::MAGIC;
 use granule_format::{BlockType, Metadata, TensorType, Value};
 use granule_reader::{Source, SourceTensor};
 
-use crate::arch::{self, Arch, Config, Position, Quirk, Rope};
+use crate::arch::{self, Arch, Config, Position, Quirk, Rope, Stored};
 use crate::located::{Located, checkpoint_file, locate};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::weights::Weights;
 use crate::{Directory, Error, Folder, Problem, tokenizer};
 use mapping::{Assembled, Piece};
 
+pub use further::FurtherTokens;
 pub use out_type::OutType;
 
 /// Options for reading a checkpoint.
@@ -46,6 +48,8 @@ pub struct CheckpointOptions {
     pub fuse_gate_up_experts: bool,
     /// Whether weights in FP8 become Q8_0, whatever `out_type` is.
     pub float8_as_q8: bool,
+    /// What becomes of layers that predict further tokens.
+    pub further_tokens: FurtherTokens,
     /// Whether to read only metadata and tokenizer.
     pub vocabulary_only: bool,
     /// Encodes rows if `out_type` is a quantized type. Without it such a type is an error.
@@ -154,7 +158,12 @@ impl Checkpoint {
             false => out_type.mixture(mxfp4),
         };
         let rope = Rope::new(&config);
-        let scope = config.scope(folder, arch, Some(&rope));
+        let names: Vec<String> =
+            weights.tensors().iter().map(|tensor| arch.rule_name(&tensor.name)).collect();
+        let without = options.further_tokens == FurtherTokens::LeaveOut;
+        let stored = Stored { names: &names, further: None, without };
+        let scope = config.scope(folder, arch, Some(&rope)).with_stored(stored);
+        options.further_tokens.check(arch, &scope, config.class()?)?;
         for requirement in &arch.requires {
             if !scope.holds(requirement)? {
                 let problem = Problem::Requirement(requirement.to_string());
@@ -169,7 +178,8 @@ impl Checkpoint {
         let mut mapped = Vec::new();
         let mut numbers = Default::default();
         if !options.vocabulary_only {
-            let map = mapping::map(arch, scope, &weights, out_type, &mut warnings)?;
+            let types = (out_type, options.further_tokens);
+            let map = mapping::map(arch, scope, &weights, types, &mut warnings)?;
             (mapped, numbers) = (map.tensors, map.numbers);
             let of = fuse::Context { weights: &weights, out_type };
             let mut fuse = |wanted: bool, option, join: fn(Vec<_>, _) -> Vec<_>| {
@@ -229,7 +239,11 @@ impl Checkpoint {
         vocabulary.iter().for_each(|entry| metadata.set(&entry.key, entry.value.clone()));
         warn_of_missing_keys(arch, &metadata, &mut warnings);
 
-        let file_stem = author.file_stem((!options.vocabulary_only).then_some(mixture));
+        let ty = (!options.vocabulary_only).then_some(mixture);
+        let file_stem = match options.further_tokens {
+            FurtherTokens::Only => format!("mtp-{}", author.file_stem(Some(mixture), false)),
+            _ => author.file_stem(ty, ty.is_some()),
+        };
         let (tensors, assembled) = mapped.into_iter().unzip();
         Ok(Self {
             arch: found,

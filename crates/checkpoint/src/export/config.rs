@@ -42,6 +42,7 @@ pub(super) fn rebuild(
             config.entry(key).or_insert(value);
         }
     }
+    further_tokens(arch, &of_arch, &mut config);
     rope(&of_arch, &mut config);
     dimensions(arch, model, model_type, &mut config);
     // Set an optional key only if its absence would change the result.
@@ -67,6 +68,26 @@ pub(super) fn rebuild(
     config.insert("tie_word_embeddings".to_owned(), tied.into());
     config.insert("torch_dtype".to_owned(), dtype.into());
     Ok(config)
+}
+
+/// Restores the number of layers of a model whose last ones predict further tokens: the file counts
+/// both together.
+fn further_tokens<'m>(
+    arch: &Arch,
+    of_arch: &impl Fn(&str) -> Option<&'m Meta>,
+    config: &mut Map<String, Value>,
+) {
+    let number = |key| of_arch(key).and_then(|value| json_of(value, EntryKind::Integer)?.as_u64());
+    let Some(further) = number("nextn_predict_layers") else { return };
+    let layers = number("block_count").and_then(|blocks| blocks.checked_sub(further));
+    let names = arch.numbers.iter().find(|(name, _)| name == "layers");
+    if let (Some(layers), Some((_, names))) = (layers, names)
+        && let Some(key) = names.keys(&arch.numbers).into_iter().find(|key| *key != "layers")
+    {
+        let usual = "num_hidden_layers";
+        let key = if names.keys(&arch.numbers).contains(&usual) { usual } else { key };
+        config.insert(key.to_owned(), layers.into());
+    }
 }
 
 /// Restores the Llama 3 frequency scaling from the tensor that a conversion makes of it, if it has

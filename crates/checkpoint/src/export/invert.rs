@@ -8,7 +8,7 @@ use granule_reader::Model;
 
 use super::ExportError;
 use crate::Error;
-use crate::arch::{Arch, Change, NamePattern, Place, RuleType, Scope, TensorRule};
+use crate::arch::{Active, Arch, Change, Place, RuleType, Scope};
 use crate::transform::View;
 
 /// A tensor of the checkpoint.
@@ -115,15 +115,6 @@ pub(super) fn invert(
     Ok(Inverse { saved, computed, missing })
 }
 
-/// A rule that applies to this model.
-struct Active<'a> {
-    rule: &'a TensorRule,
-    layers: Option<u64>,
-    experts: Option<u64>,
-    /// Rules with the same number are written together.
-    batch: usize,
-}
-
 struct Inverter<'a> {
     arch: &'a Arch,
     headless: bool,
@@ -141,30 +132,11 @@ impl<'a> Inverter<'a> {
         let headless = arch.headless.iter().any(|name| name == class);
         let tensors: HashMap<_, _> =
             model.tensors().enumerate().map(|(index, tensor)| (tensor.name(), index)).collect();
-        let mut rules: Vec<Active<'a>> = Vec::new();
-        for rule in &arch.tensors {
-            if let Some(when) = &rule.when
-                && !scope.holds(when)?
-            {
-                continue;
-            }
-            let source = &rule.sources[0];
-            let stack = rule.stack();
-            let mate = stack
-                .as_ref()
-                .and_then(|_| rules.iter().position(|other| other.rule.stack() == stack));
-            let count = |count| scope.count(count);
-            rules.push(Active {
-                rule,
-                layers: source.layers.as_ref().map(count).transpose()?,
-                experts: source.experts.as_ref().map(count).transpose()?,
-                batch: mate.unwrap_or(rules.len()),
-            });
-        }
+        let rules = arch.active(&scope)?;
         let mut makers: HashMap<usize, Vec<_>> = HashMap::new();
         for (number, active) in rules.iter().enumerate() {
-            for layer in layers(active) {
-                for output in &active.rule.outputs {
+            for layer in active.layers() {
+                for output in &active.outputs {
                     if let Some(tensor) = tensors.get(output.name(layer).as_str()) {
                         makers.entry(*tensor).or_default().push((number, layer));
                     }
@@ -221,7 +193,7 @@ impl<'a> Inverter<'a> {
         for expert in numbers(active.experts) {
             for source in &rule.sources {
                 saved.push(Saved {
-                    name: self.saved_name(source, Place { layer, expert }),
+                    name: self.saved_name(&active.fill(source, Place { layer, expert })),
                     shape: shape.clone(),
                     pieces: Vec::new(),
                     given: None,
@@ -234,10 +206,10 @@ impl<'a> Inverter<'a> {
         }
         let first = saved.first().map(|saved| saved.name.clone()).unwrap_or_default();
         let present = |name: &str| self.tensors.get(name).filter(|index| !done.contains(index));
-        for output in &rule.outputs {
-            let name = output.name(layer);
+        for target in &active.outputs {
+            let (name, output) = (target.name(layer), target.output);
             let Some(tensor) = present(&name).copied() else {
-                let known = rule.outputs.iter().map(|output| output.name(layer));
+                let known = active.outputs.iter().map(|target| target.name(layer));
                 let tensor = known.into_iter().find(|name| present(name).is_some());
                 let arch = self.arch.name.clone();
                 let tensor = tensor.unwrap_or_default();
@@ -298,7 +270,7 @@ impl<'a> Inverter<'a> {
             let held: u64 = saved.pieces.iter().map(|piece| piece.view.values()).sum();
             if held > saved.values() {
                 return Err(ExportError::NoInverse {
-                    tensor: rule.outputs[0].name(layer),
+                    tensor: active.outputs[0].name(layer),
                     rule: first,
                     why: "the file holds values twice",
                 }
@@ -319,7 +291,7 @@ impl<'a> Inverter<'a> {
             };
             let mut rest = &values[..];
             let mut saved = Vec::new();
-            for layer in layers(active) {
+            for layer in active.layers() {
                 for part in self.build(number, layer, &HashSet::new())? {
                     let count = usize::try_from(part.values()).unwrap_or(usize::MAX);
                     let Some((here, after)) = rest.split_at_checked(count) else { break };
@@ -327,7 +299,7 @@ impl<'a> Inverter<'a> {
                     saved.push(Saved { given: Some(here.to_vec()), early: true, ..part });
                 }
             }
-            let expected = layers(active).count().max(1);
+            let expected = active.layers().count().max(1);
             if rest.is_empty() && saved.len().is_multiple_of(expected) {
                 all.append(&mut saved);
             }
@@ -339,8 +311,8 @@ impl<'a> Inverter<'a> {
     fn missing(&self, names: &HashSet<&str>) -> Result<Vec<String>, Error> {
         let mut missing = Vec::new();
         for active in &self.rules {
-            for layer in layers(active) {
-                let mut outputs = active.rule.outputs.iter();
+            for layer in active.layers() {
+                let mut outputs = active.outputs.iter();
                 if outputs.any(|output| self.tensors.contains_key(output.name(layer).as_str()))
                     || active.rule.unless_equal.is_some()
                     || !self.scope.at(layer).holds(&active.rule.needed)?
@@ -348,7 +320,8 @@ impl<'a> Inverter<'a> {
                     continue;
                 }
                 let expert = active.experts.map(|_| 0);
-                let name = self.saved_name(&active.rule.sources[0], Place { layer, expert });
+                let place = Place { layer, expert };
+                let name = self.saved_name(&active.fill(&active.rule.sources[0], place));
                 if !names.contains(name.as_str()) {
                     missing.push(name);
                 }
@@ -358,22 +331,16 @@ impl<'a> Inverter<'a> {
     }
 
     /// Returns the name in the checkpoint. It must lead back to the rule.
-    fn saved_name(&self, source: &NamePattern, place: Place) -> String {
-        let name = source.fill(place);
-        let saved = self.arch.saved_name(&name, self.headless);
+    fn saved_name(&self, name: &str) -> String {
+        let saved = self.arch.saved_name(name, self.headless);
         let back = self.arch.rule_name(&saved);
-        let leads = back == name || self.arch.prefixed(&back).as_deref() == Some(&name);
-        if leads { saved } else { name }
+        let leads = back == name || self.arch.prefixed(&back).as_deref() == Some(name);
+        if leads { saved } else { name.to_owned() }
     }
 
     fn name(&self, tensor: usize) -> String {
         self.model.tensor_at(tensor).name().to_owned()
     }
-}
-
-/// Returns the layers of a rule, or only `None` if it has none.
-fn layers(active: &Active<'_>) -> impl Iterator<Item = Option<u64>> + use<> {
-    numbers(active.layers)
 }
 
 fn numbers(count: Option<u64>) -> impl Iterator<Item = Option<u64>> {

@@ -29,7 +29,7 @@ use granule_format::BlockType;
 use granule_reader::{Model, Unsupported};
 use serde_json::{Map, Value};
 
-use crate::arch::{self, Arch, Config, Rope};
+use crate::arch::{self, Arch, Config, Rope, Stored};
 use crate::json::read_named;
 use crate::{Directory, Error};
 use invert::Saved;
@@ -352,7 +352,10 @@ fn inverted(
     let rope = Rope::new(&config);
     let tokens = config::tokens(model);
     let folder = Directory::new(folder);
-    let scope = config.scope(&folder, arch, Some(&rope)).with_tokens(tokens);
+    let key = format!("{}.nextn_predict_layers", arch.name);
+    let further = Some(model.metadata().integer(&key).ok().flatten().unwrap_or(0_u64));
+    let stored = Stored { further, ..Stored::default() };
+    let scope = config.scope(&folder, arch, Some(&rope)).with_tokens(tokens).with_stored(stored);
     let inverse = invert::invert(arch, &class, scope, model)?;
     for name in inverse.computed {
         notes.push(format!("{name} is omitted: a conversion computes it from the model's config"));

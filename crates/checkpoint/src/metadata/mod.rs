@@ -128,13 +128,14 @@ impl Authorship {
     }
 
     /// Returns the file name that the reference chooses, without its extension. `ty` is the type in
-    /// the name; `None` stands for a vocabulary without tensors.
-    pub(crate) fn file_stem(&self, ty: Option<&str>) -> String {
+    /// the name; `None` stands for a vocabulary without tensors. `sized` says whether the name has
+    /// the number of parameters.
+    pub(crate) fn file_stem(&self, ty: Option<&str>, sized: bool) -> String {
         let dashed = |text: &str| text.trim().replace(' ', "-");
         let text = |field: &str| self.fields.get(field).and_then(Value::as_str);
         let mut stem = dashed(text("basename").or(text("name")).unwrap_or("ggml-model"));
         stem = stem.replace('/', "-");
-        let size = text("size_label").filter(|_| ty.is_some());
+        let size = text("size_label").filter(|_| sized);
         for part in [size, text("finetune"), text("version")].into_iter().flatten() {
             stem = stem + "-" + &dashed(part);
         }

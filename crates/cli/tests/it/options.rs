@@ -231,6 +231,12 @@ const OPTIONS: &[(&str, &str, Case)] = &[
         "--fuse-gate-up-exps",
         Warned("convert ck --dry-run --fuse-gate-up-exps", "--fuse-gate-up-exps has no effect"),
     ),
+    ("convert", "--mtp", Refused("convert ck --dry-run --mtp", "leave out --mtp and --no-mtp")),
+    (
+        "convert",
+        "--no-mtp",
+        Refused("convert ck --dry-run --no-mtp", "leave out --mtp and --no-mtp"),
+    ),
     (
         "convert",
         "--fp8-as-q8",

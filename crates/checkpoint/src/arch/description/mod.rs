@@ -122,6 +122,7 @@ impl Reading {
             late_metadata: Vec::new(),
             loader_needs: Vec::new(),
             tensors: Vec::new(),
+            later_names: Vec::new(),
             renames: Vec::new(),
             saved: Vec::new(),
             left_out: Vec::new(),
@@ -140,6 +141,7 @@ impl Reading {
                 self.know_defaults(description);
             }
         }
+        self.name_later_layers(&parts, &mut arch);
         for (empty, what) in [
             (arch.name.is_empty(), "name"),
             (arch.classes.is_empty(), "classes"),

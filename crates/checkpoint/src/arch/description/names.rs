@@ -10,7 +10,7 @@ use crate::arch::{Arch, Expression, FILES, GROUPS, Item};
 use granule_format::nearest::distance;
 
 /// Numbers that the code reads, besides expressions.
-const ASKED_FOR: &[&str] = &["layers", "experts"];
+const ASKED_FOR: &[&str] = &["layers", "mtp_layers", "blocks", "experts"];
 
 /// A key or tensor name that differs from a known one by at most this many letters is suspicious.
 const SLIP: usize = 2;

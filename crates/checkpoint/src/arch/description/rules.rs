@@ -5,10 +5,10 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::Reading;
-use super::parts::Part;
+use super::parts::{Part, Parts};
 use super::text::{RuleText, Texts};
 use crate::arch::rules::NamePattern;
-use crate::arch::{Expression, Output, Pattern, TensorRule};
+use crate::arch::{Arch, Expression, Output, Pattern, TensorRule};
 
 /// A mistake in a rule, and its place.
 struct Wrong {
@@ -50,7 +50,8 @@ impl Reading {
         let line = part.place(&names.span());
         let layered = rule.sources[0].layers.is_some();
         for source in &rule.sources {
-            for count in [&source.layers, &source.experts].into_iter().flatten() {
+            let counts = [&source.layers, &source.first, &source.experts];
+            for count in counts.into_iter().flatten() {
                 self.names.see(line.clone(), count, false);
             }
         }
@@ -75,10 +76,55 @@ impl Reading {
         if let Some(twin) = &text.unless_equal {
             self.names.twin(part.place(&twin.span()), twin.get_ref());
         }
+        for place in rule.outputs.iter().filter_map(|output| output.place.as_ref()) {
+            for count in [Some(&place.first), place.end.as_ref()].into_iter().flatten() {
+                self.names.see(line.clone(), count, false);
+            }
+        }
         for output in rules.iter().flat_map(|rule| &rule.outputs) {
             self.names.target(line.clone(), &output.target);
         }
     }
+}
+
+impl Reading {
+    /// Repeats the rules whose names have another prefix from some layer on.
+    pub(super) fn name_later_layers(&mut self, parts: &[Parts<'_>], arch: &mut Arch) {
+        let all = parts.iter().flat_map(|part| part.groups.iter().chain([&part.description]));
+        for part in all {
+            for (from, to) in &part.text.later_names.0 {
+                let place = part.place(&to.span());
+                if arch.later_names.iter().any(|(known, _)| known == from.get_ref()) {
+                    continue;
+                }
+                if let Err(why) = repeat(from.get_ref(), to.get_ref(), &mut arch.tensors) {
+                    self.mistakes.push(place.error(format!("later-names: {why}")));
+                }
+                arch.later_names.push((from.get_ref().clone(), to.get_ref().clone()));
+            }
+        }
+    }
+}
+
+/// Repeats the rules whose sources have one prefix with another one, which counts from some layer.
+fn repeat(from: &str, to: &str, rules: &mut Vec<TensorRule>) -> Result<(), String> {
+    let mut later = Vec::new();
+    for rule in rules.iter_mut() {
+        let sources = rule.sources.iter().map(|source| source.with_start(from, to));
+        let Some(sources) = sources.collect::<Option<Result<Vec<_>, _>>>() else { continue };
+        let sources = sources?;
+        let first = || sources.first()?.first.clone();
+        let first = first().ok_or_else(|| format!("{to:?} does not say where it begins"))?;
+        for source in &mut rule.sources {
+            source.layers = Some(first.clone());
+        }
+        later.push(TensorRule { sources, ..rule.clone() });
+    }
+    if later.is_empty() {
+        return Err(format!("no rule has the prefix {from:?}"));
+    }
+    rules.append(&mut later);
+    Ok(())
 }
 
 /// The rules that a line stands for: one, or one for the weights and one for the bias.
@@ -103,7 +149,7 @@ fn rules_of(
             .iter()
             .map(|(at, text)| Pattern::parse(text).map_err(|why| Wrong { at: at.clone(), why }));
         let patterns = patterns.collect::<Result<_, _>>()?;
-        Ok::<_, Wrong>(Output { target: format!("{to}{target}"), patterns })
+        Output::new(format!("{to}{target}"), patterns).map_err(fail)
     };
     let mut outputs = Vec::new();
     if let Some(target) = target {
@@ -146,14 +192,15 @@ fn rules_of(
     };
     let places = rule.sources[0].layers.is_some();
     for output in &rule.outputs {
-        if output.target.contains("{layer}") != places {
+        let layered = output.target.contains("{layer}");
+        if layered != places || places && output.place.is_some() {
             return Err(fail(format!(
                 "{:?} must have a layer if the source has one",
                 output.target
             )));
         }
-        if output.target.replace("{layer}", "").contains('{') {
-            return Err(fail(format!("{:?}: only {{layer}} can be in there", output.target)));
+        if output.target.matches('{').count() > 1 {
+            return Err(fail(format!("{:?}: more than one place for a number", output.target)));
         }
     }
     let Some(needed) = &text.bias else { return Ok(vec![rule]) };

@@ -68,6 +68,8 @@ pub(super) struct Text {
     pub(super) left_out_zeros: Vec<Spanned<LeftOutText>>,
     #[serde(default)]
     pub(super) computed: Pairs<ComputedText>,
+    #[serde(default)]
+    pub(super) later_names: Pairs<Spanned<String>>,
 }
 
 /// The tables of defaults that are made from the library of the classes.

@@ -31,9 +31,34 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) layer: Option<u64>,
     /// The number of tokens, if not to be counted in the tokenizer's files.
     pub(in crate::arch) tokens: Option<u64>,
+    /// What the checkpoint has besides its config.
+    pub(in crate::arch) stored: Stored<'a>,
     pub(in crate::arch) depth: u32,
     /// The definition that is being evaluated. Its own name is that of a key there.
     pub(in crate::arch) inside: Option<&'a str>,
+}
+
+/// What is known of the tensors of a checkpoint, and what is wanted of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Stored<'a> {
+    /// The names of the tensors; empty if they are not known.
+    pub(crate) names: &'a [String],
+    /// The number of layers that predict further tokens, if it is known otherwise.
+    pub(crate) further: Option<u64>,
+    /// Whether such layers are left out.
+    pub(crate) without: bool,
+}
+
+impl Stored<'_> {
+    /// The number of layers with a prefix.
+    fn layers(&self, prefix: &str) -> u64 {
+        let number = |name: &String| {
+            let number = name.strip_prefix(prefix)?.split('.').next()?;
+            number.parse::<u64>().ok()?.checked_add(1)
+        };
+        let found = || self.names.iter().filter_map(number).max();
+        self.further.or_else(found).unwrap_or_default()
+    }
 }
 
 /// Why there is no value.
@@ -69,6 +94,11 @@ impl<'a> Scope<'a> {
     /// The same scope with numbers that are values of tensors.
     pub(crate) const fn with_tensors(self, numbers: &'a Map<String, Value>) -> Self {
         Self { of_tensors: Some(numbers), ..self }
+    }
+
+    /// The same scope with tensors.
+    pub(crate) const fn with_stored(self, stored: Stored<'a>) -> Self {
+        Self { stored, ..self }
     }
 
     /// Evaluates an expression; `None` if it skips.
@@ -118,6 +148,12 @@ impl<'a> Scope<'a> {
             count if count <= MOST_LAYERS => Ok(count),
             count => Err(self.wrong(expression, &count.into(), "at most 65536")),
         }
+    }
+
+    /// The number of layers before those that predict further tokens.
+    pub(crate) fn layers(&self) -> Result<u64, Error> {
+        let number = self.numbers.iter().find(|(name, _)| name == "layers");
+        number.map_or(Ok(0), |(_, layers)| self.count(layers))
     }
 
     /// The error for a value of the wrong type.
@@ -188,6 +224,7 @@ impl<'a> Scope<'a> {
                 None => None,
             },
             "raw" => path(self.raw, rest.unwrap_or_default()),
+            "mtp_layers" if self.stored.without => return Ok(0.into()),
             _ => match self.numbers.iter().find(|(key, _)| key == name) {
                 Some((key, expression)) if self.inside != Some(key.as_str()) => {
                     if self.depth == MOST_DEPTH {
@@ -347,13 +384,17 @@ impl<'a> Scope<'a> {
                 _ => Value::Null,
             },
             What::EachLayer => {
-                let Some((_, layers)) = self.numbers.iter().find(|(key, _)| key == "layers") else {
+                let Some((_, layers)) = self.numbers.iter().find(|(key, _)| key == "blocks") else {
                     return Ok(Value::Null);
                 };
                 let layers = self.count(layers)?;
                 let items = (0..layers).map(|layer| self.at(Some(layer)).node(&arguments[0]));
                 Value::Array(items.collect::<Result<_, _>>()?)
             }
+            What::StoredLayers => match argument(0)?.as_str() {
+                Some(prefix) => self.stored.layers(prefix).into(),
+                None => Value::Null,
+            },
             What::RopeFactors => {
                 let head = argument(0)?;
                 let Some(head) = head.as_u64().filter(|head| *head <= MOST_LAYERS) else {

@@ -27,6 +27,7 @@ pub(super) enum What {
     Leading,
     SortedValues,
     EachLayer,
+    StoredLayers,
     RopeFactors,
     Tokens,
     Token,
@@ -62,6 +63,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
     // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.
     Function { name: "each_layer", arguments: 1..=1, what: What::EachLayer },
+    // `stored_layers(prefix)`: the number of layers whose tensors have this prefix.
+    Function { name: "stored_layers", arguments: 1..=1, what: What::StoredLayers },
     // `llama3_factors(head)`: the divisors of frequencies if the rope type is llama3, else null.
     Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
     // `tokens()`: the number of tokens in the file.

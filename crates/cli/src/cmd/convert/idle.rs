@@ -64,6 +64,8 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
         ("--fuse-qkv", CheckpointTensors, args.fuse_qkv),
         ("--fuse-gate-up-exps", CheckpointTensors, args.fuse_gate_up_exps),
         ("--fp8-as-q8", CheckpointTensors, args.fp8_as_q8),
+        ("--mtp", CheckpointTensors, args.mtp),
+        ("--no-mtp", Checkpoint, args.no_mtp),
         ("--vocab-only", Checkpoint, args.vocab_only),
         ("--max-buffer-size", BOUNDED, args.max_buffer_size.is_some()),
         ("--use-temp-file", BOUNDED, args.use_temp_file),

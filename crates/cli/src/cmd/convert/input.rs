@@ -1,7 +1,7 @@
 //! The source of a conversion: a checkpoint or a GGUF file.
 
 use anyhow::bail;
-use granule_checkpoint::{Checkpoint, CheckpointOptions};
+use granule_checkpoint::{Checkpoint, CheckpointOptions, FurtherTokens};
 use granule_convert::encode_blocks;
 use granule_format::FileType;
 use granule_reader::GgufSource;
@@ -41,6 +41,11 @@ impl Input {
             fuse_qkv: args.fuse_qkv,
             fuse_gate_up_experts: args.fuse_gate_up_exps,
             float8_as_q8: args.fp8_as_q8,
+            further_tokens: match (args.mtp, args.no_mtp) {
+                (true, _) => FurtherTokens::Only,
+                (_, true) => FurtherTokens::LeaveOut,
+                _ => FurtherTokens::Keep,
+            },
             vocabulary_only: args.vocab_only,
             encoder: Some(encode_blocks),
         };

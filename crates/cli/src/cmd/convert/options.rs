@@ -157,6 +157,14 @@ pub(crate) struct Args {
     /// Make Q8_0 of weights that the checkpoint has in FP8, whatever the type of the others
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) fp8_as_q8: bool,
+    /// Convert only the layers that predict further tokens (MTP), as a model for drafts
+    #[arg(long, help_heading = "Checkpoint", conflicts_with = "no_mtp")]
+    pub(crate) mtp: bool,
+    /// Leave out the layers that predict further tokens (MTP, NextN)
+    ///
+    /// The option is also called --no-nextn.
+    #[arg(long, alias = "no-nextn", help_heading = "Checkpoint")]
+    pub(crate) no_mtp: bool,
     /// List the classes of models that can be converted, and exit
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) print_supported_models: bool,

@@ -15,6 +15,7 @@ fn values_follow_from_the_config() {
         ("b", "a + 1"),
         ("loop", "loop2"),
         ("loop2", "loop"),
+        ("blocks", "layers"),
         ("layers", "num_layers"),
     ]
     .map(|(key, text)| (key.to_owned(), Expression::parse(text).unwrap()))

@@ -1,0 +1,92 @@
+"""Qwen's models with linear attention (3 Next, 3.5, 3.6), and those that see and hear."""
+from .common import SIZES
+
+# Two linear layers around a full one, and one layer that predicts a further token.
+HYBRID = dict(SIZES, num_hidden_layers=3, head_dim=16, full_attention_interval=2, rms_norm_eps=1e-6,
+              layer_types=["linear_attention", "full_attention", "linear_attention"], linear_conv_kernel_dim=4,
+              linear_key_head_dim=8, linear_num_key_heads=2, linear_num_value_heads=4, linear_value_head_dim=16,
+              tie_word_embeddings=False)
+ROPE = dict(rope_type="default", rope_theta=10000000, partial_rotary_factor=0.25, mrope_interleaved=True)
+MOE = dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, shared_expert_intermediate_size=48)
+
+
+def hybrid_tensors(config):
+    """Names and shapes of the tensors of Qwen 3.5, and of Qwen 3 Next ("next"), from which its class leaves out the
+    last layer."""
+    config = dict(config, **config.get("text_config", {}))
+    prefix = "model.language_model." if "text_config" in config else "model."
+    width, inner, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    keys = config["linear_num_key_heads"] * config["linear_key_head_dim"]
+    values = config["linear_num_value_heads"] * config["linear_value_head_dim"]
+    count, groups = config["linear_num_value_heads"], config["num_key_value_heads"] * head
+    both = 2 * keys + values
+    linear = {"conv1d.weight": [both, 1, config["linear_conv_kernel_dim"]], "A_log": [count], "dt_bias": [count],
+              "norm.weight": [config["linear_value_head_dim"]], "out_proj.weight": [width, values]}
+    if config["model_type"] == "qwen3_next":
+        linear |= {"in_proj_qkvz.weight": [both + values, width], "in_proj_ba.weight": [2 * count, width]}
+    else:
+        linear |= {"in_proj_qkv.weight": [both, width], "in_proj_z.weight": [values, width],
+                   "in_proj_a.weight": [count, width], "in_proj_b.weight": [count, width]}
+    queries = config["num_attention_heads"] * head
+    full = {"q_proj.weight": [2 * queries, width], "k_proj.weight": [groups, width], "v_proj.weight": [groups, width],
+            "o_proj.weight": [width, queries], "q_norm.weight": [head], "k_norm.weight": [head]}
+    gated = {"gate_proj.weight": [inner, width], "up_proj.weight": [inner, width], "down_proj.weight": [width, inner]}
+    if "num_experts" in config:
+        experts, inner = config["num_experts"], config["moe_intermediate_size"]
+        shared = config["shared_expert_intermediate_size"]
+        gated = {"gate.weight": [experts, width], "shared_expert_gate.weight": [1, width],
+                 "shared_expert.gate_proj.weight": [shared, width], "shared_expert.up_proj.weight": [shared, width],
+                 "shared_expert.down_proj.weight": [width, shared]}
+        if config["model_type"] == "qwen3_next":
+            for expert in range(experts):
+                gated |= {f"experts.{expert}.{name}_proj.weight": [inner, width] for name in ("gate", "up")}
+                gated |= {f"experts.{expert}.down_proj.weight": [width, inner]}
+        else:
+            gated |= {"experts.gate_up_proj": [experts, 2 * inner, width], "experts.down_proj": [experts, width, inner]}
+
+    def layer(name, kind):
+        here = {f"linear_attn.{part}": shape for part, shape in linear.items()}
+        if kind == "full_attention":
+            here = {f"self_attn.{part}": shape for part, shape in full.items()}
+        here |= {f"mlp.{part}": shape for part, shape in gated.items()}
+        here |= {"input_layernorm.weight": [width], "post_attention_layernorm.weight": [width]}
+        return {f"{name}.{part}": shape for part, shape in here.items()}
+
+    tensors = {f"{prefix}embed_tokens.weight": [config["vocab_size"], width], f"{prefix}norm.weight": [width]}
+    if not config["tie_word_embeddings"]:
+        tensors["lm_head.weight"] = [config["vocab_size"], width]
+    for number, kind in enumerate(config["layer_types"]):
+        tensors |= layer(f"{prefix}layers.{number}", kind)
+    for number in range(config.get("mtp_num_hidden_layers", 1)):
+        tensors |= layer(f"mtp.layers.{number}", "full_attention")
+        tensors |= {"mtp.fc.weight": [width, 2 * width], "mtp.norm.weight": [width],
+                    "mtp.pre_fc_norm_embedding.weight": [width], "mtp.pre_fc_norm_hidden.weight": [width]}
+    if prefix == "model.language_model.":
+        tensors |= {"model.visual.patch_embed.proj.weight": [8, 3, 2, 4, 4]}
+    return tensors
+
+
+def hybrid(name, architecture, model_type, dtype, **config):
+    return name, architecture, "dscoder", dtype, dict(
+        HYBRID, architectures=[architecture], model_type=model_type, tensors=hybrid_tensors, **config)
+
+
+def nested(name, architecture, model_type, dtype, **config):
+    text = dict(HYBRID, model_type=f"{model_type}_text", vocab_size=32256, **config)
+    return name, architecture, "dscoder", dtype, dict(
+        architectures=[architecture], model_type=model_type, tie_word_embeddings=False, text_config=text,
+        vision_config=dict(model_type=model_type, depth=1, hidden_size=8), tensors=hybrid_tensors)
+
+
+MODELS = [
+    hybrid("qwen3-next", "Qwen3NextForCausalLM", "qwen3_next", "bfloat16", rope_theta=10000000.0, **MOE),
+    hybrid("qwen3-next-equal-heads", "Qwen3NextForCausalLM", "qwen3_next", "float16",
+           **{**MOE, "patch": dict(linear_num_value_heads=4, layer_types=None)}),
+    hybrid("qwen35", "Qwen3_5ForCausalLM", "qwen3_5_text", "bfloat16", mtp_num_hidden_layers=1, rope_parameters=ROPE),
+    nested("qwen35-nested", "Qwen3_5ForConditionalGeneration", "qwen3_5", "float32", mtp_num_hidden_layers=1,
+           rope_parameters=dict(ROPE, mrope_section=[1, 1, 0])),
+    hybrid("qwen35-moe", "Qwen3_5MoeForCausalLM", "qwen3_5_moe_text", "float16", mtp_num_hidden_layers=1,
+           rope_parameters=ROPE, **MOE),
+    nested("qwen35-moe-nested", "Qwen3_5MoeForConditionalGeneration", "qwen3_5_moe", "bfloat16",
+           mtp_num_hidden_layers=2, rope_parameters=ROPE, **MOE),
+]

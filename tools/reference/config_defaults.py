@@ -145,7 +145,7 @@ class Probe:
         match absent, null:
             case "constant", "constant" if instead is None:
                 return '"null"' if value is None else literal(value)
-            case "constant", "constant" if instead == value:
+            case "constant", "constant" if instead == value and expression(value) is not None:
                 return f'"{expression(value)}"'
             case "constant", "copy":
                 return f'"if(has({key}), {instead}, {expression(value)})"'

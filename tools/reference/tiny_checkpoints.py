@@ -20,7 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tiny import MODELS
+from tiny import MODELS, corrections
 
 SEED = 20_260_101
 TYPES = ["f32", "f16", "bf16", "q8_0", "auto"]
@@ -61,7 +61,7 @@ def make(row, tokenizers, folder):
         patch_config(folder, patch)
     for name, content in extra.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(json.dumps(content))
+        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
 
 
 def save_model(architecture, config, dtype, folder):
@@ -201,6 +201,7 @@ def run_converter(converter, arguments, what):
         return run([sys.executable, converter, *arguments], what)
     sys.path.insert(0, str(converter.parent))
     module = __import__(converter.stem)
+    corrections.apply()
     sys.argv = [str(converter), *map(str, arguments)]
     return in_child(module.main, Path(arguments[-1]).with_suffix(".log"), what)
 

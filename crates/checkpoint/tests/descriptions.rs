@@ -34,7 +34,7 @@ struct Case {
     tokenizer: String,
     /// The content of `config.json`; a string if it is not strict JSON.
     config: Value,
-    /// Additional JSON files by their path in the folder.
+    /// Additional files by their path in the folder: JSON, or a string for text.
     files: BTreeMap<String, Value>,
     /// Names, types and shapes of the tensors.
     tensors: Vec<(String, String, Vec<usize>)>,
@@ -150,10 +150,11 @@ impl Case {
             config => config.to_string(),
         };
         fs::write(folder.join("config.json"), config).unwrap();
-        for (path, json) in &self.files {
+        for (path, content) in &self.files {
             let path = folder.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, json.to_string()).unwrap();
+            let text = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
+            fs::write(path, text).unwrap();
         }
         fs::write(folder.join("model.safetensors"), self.weights()).unwrap();
         folder

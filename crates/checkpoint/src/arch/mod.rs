@@ -45,7 +45,7 @@ pub use mistake::{Mistake, Severity};
 use models::{DEFAULTS, FILES, GROUPS};
 pub use needed::needed;
 pub use pattern::Pattern;
-pub use quirk::{Quirk, TokenizerKind};
+pub use quirk::{Pieces, Quirk, Tiktoken, TokenizerKind};
 pub(crate) use relative::relative;
 pub(crate) use rope::Rope;
 pub(crate) use rules::Place;

@@ -6,7 +6,8 @@
 //! - On the left, parentheses split a dimension. `=` gives a size; one size in each pair of
 //!   parentheses may be omitted. `[start:end:step]` after a name keeps a part of that dimension;
 //!   before parentheses, only that part is split.
-//! - On the right, every name occurs once, and parentheses join dimensions.
+//! - On the right, every name occurs once, and parentheses join dimensions. A new name with a size
+//!   repeats the values.
 //! - `1` is a dimension of size 1. It may be on one side alone.
 
 use std::fmt;
@@ -24,8 +25,18 @@ pub struct Pattern {
     left: Vec<Vec<Name>>,
     /// Of each of them, the part that is split.
     parts: Vec<Option<Part>>,
-    /// Dimensions in the file, outermost first, as indices of names. `None` has size 1.
-    right: Vec<Vec<Option<usize>>>,
+    /// Dimensions in the file, outermost first.
+    right: Vec<Vec<Word>>,
+}
+
+/// A word on the right.
+#[derive(Clone, Debug)]
+enum Word {
+    One,
+    /// The index of a name on the left.
+    Of(usize),
+    /// The same values this many times.
+    Repeated(Expression),
 }
 
 /// A name on the left.
@@ -63,14 +74,20 @@ impl Pattern {
         let mut seen = vec![false; names.len()];
         let mut place = |word: &str| {
             if word == "1" {
-                return Ok(None);
+                return Ok(Word::One);
+            }
+            if let Some((name, size)) = word.split_once('=') {
+                if names.iter().any(|other| other.name == name) {
+                    return Err(fail(&format!("{name} has a size on the right")));
+                }
+                return Ok(Word::Repeated(Expression::parse(size)?));
             }
             let index = names.iter().position(|name| name.name == word);
             let index = index.ok_or_else(|| fail(&format!("{word} is not on the left")))?;
             if std::mem::replace(&mut seen[index], true) {
                 return Err(fail(&format!("{word} stands twice on the right")));
             }
-            Ok(Some(index))
+            Ok(Word::Of(index))
         };
         let right = groups(right)
             .map_err(|why| fail(&why))?
@@ -91,9 +108,14 @@ impl Pattern {
     pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
         let names = self.left.iter().flatten();
         let parts = self.parts.iter().flatten().flatten().flatten();
+        let repeated = self.right.iter().flatten().filter_map(|word| match word {
+            Word::Repeated(size) => Some(size),
+            _ => None,
+        });
         names
             .flat_map(|name| name.size.iter().chain(name.part.iter().flatten().flatten()))
             .chain(parts)
+            .chain(repeated)
     }
 
     /// Applies the pattern to a tensor with these dimensions, outermost first. Gives the dimensions
@@ -149,9 +171,15 @@ impl Pattern {
                 axes.push(Axis { count, stride: stride * step });
             }
         }
-        let axis = |index: &Option<usize>| index.map_or(Axis { count: 1, stride: 0 }, |i| axes[i]);
-        let right = self.right.iter().map(|group| group.iter().map(axis).collect::<Vec<_>>());
-        let right: Vec<Vec<Axis>> = right.collect();
+        let axis = |word: &'a Word| {
+            Ok(match word {
+                Word::One => Axis { count: 1, stride: 0 },
+                Word::Of(index) => axes[*index],
+                Word::Repeated(size) => Axis { count: scope.unsigned(size)?, stride: 0 },
+            })
+        };
+        let right = self.right.iter().map(|group| group.iter().map(axis).collect());
+        let right = right.collect::<Result<Vec<Vec<Axis>>, Error>>()?;
         let dimensions =
             right.iter().map(|group| group.iter().map(|axis| axis.count).product()).collect();
         Ok(Ok((dimensions, View::new(offset, right.concat()))))
@@ -167,7 +195,9 @@ impl Pattern {
             .pop()
             .filter(|_| whole)
             .filter(|group| group.len() == 1 && group[0].part.is_none());
-        if column.is_none() || bias.right.pop() != Some(vec![Some(index)]) {
+        let last = bias.right.pop();
+        if column.is_none() || !matches!(last.as_deref(), Some([Word::Of(last)]) if *last == index)
+        {
             return Err(format!("pattern {:?} cannot be applied to a bias", self.text));
         }
         bias.text += " (bias)";
@@ -301,6 +331,7 @@ mod tests {
             ("a[:-1] b -> a b", &[2, 2], &[1, 2], &[0, 1]),
             ("a b[1::2] -> a b", &[2, 4], &[2, 2], &[1, 3, 5, 7]),
             ("a 1 b -> a b 1", &[2, 1, 2], &[2, 2, 1], &[0, 1, 2, 3]),
+            ("a[:1] (b=2 c) -> (again=heads a) (c b)", &[3, 4], &[2, 4], &[0, 2, 1, 3, 0, 2, 1, 3]),
             ("a b c -> (a c) b", &[2, 2, 2], &[4, 2], &[0, 2, 1, 3, 4, 6, 5, 7]),
         ];
         for (pattern, shape, dimensions, sources) in cases {
@@ -326,6 +357,7 @@ mod tests {
             ("(a b) -> [1:](a b)", "part stands on the right"),
             ("a a -> a", "twice on the left"),
             ("a -> (a a)", "twice on the right"),
+            ("a -> a=2", "size on the right"),
             ("(a -> a", "not closed"),
             ("a) -> a", "do not match"),
             ("a[1:2:3:4] -> a", "start, end and step"),

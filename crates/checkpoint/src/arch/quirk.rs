@@ -27,6 +27,11 @@ pub enum TokenizerKind {
     Unigram,
     /// `tokenizer.json` or `vocab.txt`: WordPiece, as in BERT.
     WordPiece,
+    /// The file that [`Quirk::Tiktoken`] names: BPE on bytes with ranks, written like byte-level
+    /// BPE with the merges that follow from the ranks.
+    Tiktoken,
+    /// `tokenizer.json`: BPE on characters, written like a SentencePiece model without scores.
+    UnscoredBpe,
 }
 
 /// A fact about the tokenizer that no file states.
@@ -54,6 +59,9 @@ pub enum Quirk {
         /// The size in tokens; any size if it is omitted.
         #[serde(default)]
         vocabulary: Option<u64>,
+        /// Only with this kind of tokenizer.
+        #[serde(default)]
+        tokenizer: Option<TokenizerKind>,
         /// The value.
         add: bool,
     },
@@ -90,6 +98,26 @@ pub enum Quirk {
         /// The token.
         text: Cow<'static, str>,
     },
+    /// Uses this id as the special token of this kind, whatever the files say.
+    SpecialId {
+        /// `bos`, `eos`, `unk`, `sep`, `pad`, `mask`, `eot`, `eom`.
+        kind: Cow<'static, str>,
+        /// The id.
+        id: u32,
+        /// Only with this kind of tokenizer.
+        #[serde(default)]
+        tokenizer: Option<TokenizerKind>,
+    },
+    /// What the Python code of the model says about its tiktoken file.
+    Tiktoken(Tiktoken),
+    /// What the Python code of the model adds to its SentencePiece model.
+    Pieces(Pieces),
+    /// Makes this added token a control token, whatever the files say, so that programs do not
+    /// print it.
+    Control(Cow<'static, str>),
+    /// If `eos_token_id` of the config is a list, sets `tokenizer.ggml.eot_token_id` to the first
+    /// of its ids that is not that of `bos`.
+    SecondEos,
     /// Rounds the size of the vocabulary up to a multiple of the config's
     /// `pad_vocab_size_multiple`, or of this number.
     RoundVocabulary {
@@ -102,6 +130,14 @@ pub enum Quirk {
     /// Uses the added tokens of `tokenizer.json` for SentencePiece models too, without changing
     /// their texts.
     AddedTokens,
+    /// Writes `tokenizer.ggml.add_space_prefix` as the SentencePiece model has it.
+    ModelSpacePrefix,
+    /// In a SentencePiece model, pieces that begin with `[UNUSED` are unused, and U+0000 is written
+    /// as U+1F409 because a program may take it for the end of a string.
+    UnusedPieces,
+    /// Tokens of `added_tokens_decoder` redefine pieces of the SentencePiece model: special ones
+    /// have the score 0, others -10000. `added_tokens.json` is ignored.
+    RedefinedTokens,
     /// If `tokenizer_config.json` names this class, the tokenizer is byte-level BPE, regardless of
     /// other files.
     ByteLevelClass(Cow<'static, str>),
@@ -115,4 +151,40 @@ pub enum Quirk {
         /// Its text.
         text: Cow<'static, str>,
     },
+}
+
+/// Facts about the vocabulary of a tiktoken file. Its special tokens have the ids after the last
+/// rank; names in `added_tokens_decoder` of `tokenizer_config.json` replace these.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tiktoken {
+    /// The name of the file.
+    pub file: Cow<'static, str>,
+    /// The name of the pre-tokenizer.
+    pub pre: Cow<'static, str>,
+    /// The first special tokens.
+    #[serde(default)]
+    pub specials: Vec<Cow<'static, str>>,
+    /// The text of the others. `{n}` stands for their number, counted from 0, and `{id}` for their
+    /// id.
+    #[serde(default)]
+    pub numbered: Cow<'static, str>,
+    /// How many others there are.
+    #[serde(default)]
+    pub count: u64,
+    /// The special token for unknown text, and around a text if the files name no special token.
+    #[serde(default)]
+    pub end: Option<Cow<'static, str>>,
+}
+
+/// Facts about tokens around the pieces of a SentencePiece model. Other files add no tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pieces {
+    /// The name of the pre-tokenizer.
+    pub pre: Cow<'static, str>,
+    /// The texts of the first tokens.
+    pub first: Vec<Cow<'static, str>>,
+    /// Control tokens with the ids after the last piece.
+    pub after: Vec<Cow<'static, str>>,
 }

@@ -24,7 +24,7 @@ fn numbers() -> Map<String, Value> {
         "num_experts_per_tok": 1,
         "first_k_dense_replace": 1, "kv_lora_rank": 8, "q_lora_rank": null, "qk_nope_head_dim": 4,
         "qk_rope_head_dim": 4, "v_head_dim": 4, "ffn_hidden_size": 48, "num_kv_heads": 1,
-        "conv_L_cache": 3,
+        "conv_L_cache": 3, "moe_ffn_hidden_size": 16,
         "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention"],
         "state_size": 4,
         "conv_kernel": 3, "time_step_rank": 2, "num_heads": 4, "n_groups": 1, "expand": 2,

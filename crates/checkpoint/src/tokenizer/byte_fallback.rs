@@ -51,6 +51,32 @@ pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Voca
     Ok(Vocabulary { limited: true, ..Vocabulary::new("llama", "default", tokens) })
 }
 
+/// Reads every id from 0 to the end of the vocabulary, without scores.
+pub(super) fn read_unscored(
+    input: &Input<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Vocabulary, Error> {
+    let library = Library::open(input, warnings)?;
+    let (texts, added) = (library.texts(), library.added());
+    let after = texts.last_key_value().map_or(0, |(last, _)| last + 1);
+    let size = input.vocabulary(&["vocab_size"])?.map_or(after, |size| size as u64);
+    let mut tokens = Tokens::default();
+    for id in 0..size {
+        let (text, ty) = match (texts.get(&id).map(String::as_str), added.get(&id)) {
+            (None, _) => (format!("[PAD{id}]"), TokenType::Unused),
+            // Programs would take it for the end of a string.
+            (Some("\0"), _) => ("<b'\\x00'>".to_owned(), TokenType::Byte),
+            (Some(text), _) if is_byte(text) => (text.to_owned(), TokenType::Byte),
+            (Some(text), Some(token)) if token.special => (text.to_owned(), TokenType::Control),
+            (Some(text), Some(_)) => (text.to_owned(), TokenType::UserDefined),
+            (Some(text), None) => (text.to_owned(), TokenType::Normal),
+        };
+        tokens.push(text, ty);
+    }
+    let beyond = texts.range(size..).map(|(_, text)| text.clone()).collect();
+    Ok(Vocabulary { limited: true, beyond, ..Vocabulary::new("llama", "default", tokens) })
+}
+
 /// Returns whether a token stands for a byte, such as `<0x0A>`.
 fn is_byte(text: &str) -> bool {
     let digits = text.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>'));

@@ -1,5 +1,6 @@
 //! Reads the vocabulary of a library tokenizer, id by id.
 
+use super::Quirk;
 use super::library::Library;
 use super::{Input, TokenType, Tokens, added};
 use crate::Error;
@@ -32,7 +33,8 @@ pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<(Tokens, Ve
                 // Programs match control and user-defined tokens before they normalize text.
                 let text =
                     if token.normalized { text.clone() } else { library.round_trip(text)? };
-                let (text, ty) = added(text, token.special);
+                let control = Quirk::Control(text.clone().into());
+                let (text, ty) = added(text, token.special || input.has(&control));
                 tokens.push(text, ty);
             }
         }

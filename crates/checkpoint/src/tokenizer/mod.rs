@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` parses |
 //! | `byte_fallback`, `byte_level`, `word_piece` | others, from `tokenizer.json` or bare files |
+//! | `tiktoken` | ranks of tiktoken |
 //! | `file`, `bare` | `tokenizer.json`, or its substitute for a bare vocabulary |
 //! | `library`, `class`, `listed` | the tokenizer as the transformers library loads it |
 //! | `ids` | the vocabulary of that tokenizer, id by id |
@@ -31,6 +32,7 @@ mod special;
 mod tekken;
 #[cfg(test)]
 mod tests;
+mod tiktoken;
 mod unigram;
 mod word_piece;
 
@@ -78,8 +80,12 @@ struct Vocabulary {
     behind: Entries,
     /// Whether to ignore special tokens outside the vocabulary.
     limited: bool,
-    /// Whether the tokenizer has merges.
+    /// Whether other files have the merges of the tokenizer.
     merges: bool,
+    /// The merges, if they are known already.
+    own_merges: Option<StringArray>,
+    /// The special token for unknown text, and around a text if the files name no special token.
+    end: Option<u32>,
     /// The texts of tokens past the end of the vocabulary.
     beyond: Vec<String>,
 }
@@ -173,7 +179,12 @@ fn read_kinds(
 
     let mut special = Special::read(&input, special::KINDS, limit, warnings)?;
     if vocabulary.merges {
-        special.take_merges(&input, &vocabulary.beyond)?;
+        vocabulary.own_merges = special::all_merges(&input)?;
+    }
+    special.take_merges(vocabulary.own_merges, &vocabulary.beyond);
+    if let Some(id) = vocabulary.end {
+        let around: &[&str] = if special.has_none() { &["bos", "eos"] } else { &[] };
+        around.iter().chain(&["unk"]).for_each(|kind| special.set_default(kind, id));
     }
     named.into_iter().for_each(|(kind, id)| special.set_default(kind, id));
     special.replace(&input);
@@ -191,20 +202,20 @@ impl TokenizerKind {
             Self::ByteLevelBpe => byte_level::is_there(input),
             Self::Unigram => unigram::is_there(input)?,
             Self::WordPiece => word_piece::is_there(input),
+            Self::Tiktoken => tiktoken::is_there(input)?,
+            Self::UnscoredBpe => byte_level::is_there(input) && input.json.is_some(),
         })
     }
 
     fn read(self, input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
         match self {
-            Self::SentencePiece => {
-                let (tokens, beyond) = sentencepiece::tokens(input)?;
-                let vocabulary = Vocabulary::new("llama", "default", tokens);
-                Ok(Vocabulary { limited: true, beyond, ..vocabulary })
-            }
+            Self::SentencePiece => sentencepiece::read(input),
             Self::ByteFallbackBpe => byte_fallback::read(input, warnings),
             Self::ByteLevelBpe => byte_level::read(input, warnings),
             Self::Unigram => unigram::read(input, warnings),
             Self::WordPiece => word_piece::read(input, warnings),
+            Self::Tiktoken => tiktoken::read(input),
+            Self::UnscoredBpe => byte_fallback::read_unscored(input, warnings),
         }
     }
 
@@ -212,10 +223,11 @@ impl TokenizerKind {
     const fn files(self, fairseq: bool) -> &'static [&'static str] {
         match self {
             Self::SentencePiece => &["tokenizer.model"],
-            Self::ByteFallbackBpe => &["tokenizer.json"],
+            Self::ByteFallbackBpe | Self::UnscoredBpe => &["tokenizer.json"],
             Self::ByteLevelBpe => &["tokenizer.json", "vocab.json with merges.txt"],
             Self::Unigram => unigram::files(fairseq),
             Self::WordPiece => &["tokenizer.json", "vocab.txt"],
+            Self::Tiktoken => &["the ranks of tiktoken"],
         }
     }
 }
@@ -326,9 +338,12 @@ impl Input<'_> {
         let vocabulary = self.vocabulary(&["vocab_size"])?.map(|size| size as u64);
         let vocabulary = vocabulary.unwrap_or(32_000);
         let concerns = |size: &Option<u64>| size.is_none_or(|size| size == vocabulary);
+        let used = |tokenizer: &Option<TokenizerKind>| tokenizer.is_none_or(|it| it == kind);
         for quirk in self.quirks {
             match quirk {
-                Quirk::AddBos { vocabulary: size, add } if concerns(size) => {
+                Quirk::AddBos { vocabulary: size, tokenizer, add }
+                    if concerns(size) && used(tokenizer) =>
+                {
                     out.set("tokenizer.ggml.add_bos_token", *add);
                 }
                 Quirk::EndOfTurn { vocabulary: size, id } if concerns(size) => {
@@ -336,6 +351,14 @@ impl Input<'_> {
                     let mut special = Special::read(self, special::FILLING_KINDS, None, warnings)?;
                     special.set_default("eot", *id);
                     special.write(out);
+                }
+                Quirk::SecondEos => {
+                    if let Some(id) = self.second_eos() {
+                        special::write_id("eot", id, out);
+                    }
+                }
+                Quirk::SpecialId { kind, id, tokenizer } if used(tokenizer) => {
+                    special::write_id(kind, *id, out);
                 }
                 Quirk::NoSpacePrefix if kind == TokenizerKind::SentencePiece => {
                     out.set("tokenizer.ggml.add_space_prefix", false);
@@ -349,6 +372,15 @@ impl Input<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns the first id in a list of end-of-text tokens that does not begin a text too.
+    fn second_eos(&self) -> Option<u32> {
+        let config = &self.config.raw;
+        let ids = config.get("eos_token_id")?.as_array()?;
+        let bos = config.get("bos_token_id").and_then(serde_json::Value::as_u64);
+        let mut ids = ids.iter().filter_map(serde_json::Value::as_u64);
+        u32::try_from(ids.find(|id| Some(*id) != bos)?).ok()
     }
 
     /// Returns the number of token types, if the architecture has any.
@@ -368,14 +400,8 @@ impl Input<'_> {
 const UNREAD: &[(&str, &str)] = &[
     ("tekken.json", "save the model with the equivalent tokenizer.json"),
     ("tokenizer.model.v3", "rename it to tokenizer.model"),
-    (
-        "qwen.tiktoken",
-        "only code that comes with the model reads it; convert it to a tokenizer.json",
-    ),
-    (
-        "tiktoken.model",
-        "only code that comes with the model reads it; convert it to a tokenizer.json",
-    ),
+    ("qwen.tiktoken", "models of this architecture do not have it; add a tokenizer.json"),
+    ("tiktoken.model", "models of this architecture do not have it; add a tokenizer.json"),
     ("tokenizer.jsonl", "only code that comes with the model reads it"),
     ("rwkv_vocab_v20230424.txt", "this kind of vocabulary is not supported"),
 ];
@@ -383,9 +409,18 @@ const UNREAD: &[(&str, &str)] = &[
 impl Vocabulary {
     fn new(model: &'static str, pre: impl Into<String>, tokens: Tokens) -> Self {
         let (first, behind) = (Entries::new(), Entries::new());
-        let pre = pre.into();
-        let beyond = Vec::new();
-        Self { first, model, pre, tokens, behind, limited: false, merges: false, beyond }
+        Self {
+            first,
+            model,
+            pre: pre.into(),
+            tokens,
+            behind,
+            limited: false,
+            merges: false,
+            own_merges: None,
+            end: None,
+            beyond: Vec::new(),
+        }
     }
 
     /// Adjusts the number of tokens to the model's embeddings. Warns of tokens that are left out,

@@ -1,12 +1,14 @@
 //! `tokenizer.model`: a SentencePiece model, with the tokens of other files in their places.
 
+use granule_format::Value as Entry;
 use serde_json::{Map, Value};
 
 use super::Quirk;
 use super::protobuf::Model;
-use super::{Input, TokenType, Tokens, added};
+use super::{Input, TokenType, Tokens, Vocabulary, added};
 use crate::Error;
 use crate::Problem;
+use crate::arch::Pieces;
 use crate::json::read_object_if_there;
 
 /// The score of gaps in the vocabulary.
@@ -19,16 +21,70 @@ const ADDED_SCORE: f32 = -1000.0;
 /// of their own.
 const SIZE_KEYS: &[&str] = &["vocab_size_per_layer_input", "vocab_size"];
 
-/// Reads the pieces, then places the tokens of `added_tokens.json` and `tokenizer_config.json`. The
+/// Reads the vocabulary.
+pub(super) fn read(input: &Input<'_>) -> Result<Vocabulary, Error> {
+    let mut model = Model::read(&input.folder.at("tokenizer.model"))?;
+    let pieces = input.quirks.iter().find_map(|quirk| match quirk {
+        Quirk::Pieces(pieces) => Some(pieces),
+        _ => None,
+    });
+    if let Some(pieces) = pieces {
+        return with_pieces(input, model, pieces);
+    }
+    let mut behind = Vec::new();
+    if input.has(&Quirk::ModelSpacePrefix) {
+        let prefix = Entry::Bool(model.space_prefix.0);
+        behind.push(("tokenizer.ggml.add_space_prefix", prefix));
+    }
+    if input.has(&Quirk::UnusedPieces) {
+        for piece in &mut model.pieces {
+            if piece.text == b"\0" {
+                piece.text = "\u{1f409}".into();
+            } else if piece.text.starts_with(b"[UNUSED") {
+                piece.ty = TokenType::Unused;
+            }
+        }
+    }
+    let (tokens, beyond) = tokens(input, model)?;
+    let vocabulary = Vocabulary::new("llama", "default", tokens);
+    Ok(Vocabulary { behind, limited: true, beyond, ..vocabulary })
+}
+
+/// Places the pieces and the tokens around them. Gaps have the score 0.
+fn with_pieces(input: &Input<'_>, model: Model, facts: &Pieces) -> Result<Vocabulary, Error> {
+    let count = model.pieces.len();
+    let size = input.vocabulary(&["padded_vocab_size", "vocab_size"])?;
+    let mut tokens = Tokens::unused(size.unwrap_or(count + facts.after.len()));
+    tokens.scores.fill(0.0);
+    let mut beyond = tokens.put_pieces(model);
+    for (token, text) in tokens.texts.iter_mut().zip(&facts.first) {
+        *token = text.as_bytes().to_vec();
+    }
+    for (id, text) in (count..).zip(&facts.after) {
+        if id < tokens.texts.len() {
+            tokens.put(id, text.as_bytes().to_vec(), 0.0, TokenType::Control);
+        } else {
+            beyond.push(text.to_string());
+        }
+    }
+    let vocabulary = Vocabulary::new("llama", facts.pre.as_ref(), tokens);
+    Ok(Vocabulary { limited: true, beyond, ..vocabulary })
+}
+
+/// Places the pieces, then the tokens of `added_tokens.json` and `tokenizer_config.json`. The
 /// second result holds the texts of tokens past the end of the vocabulary.
-pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> {
-    let model = Model::read(&input.folder.at("tokenizer.model"))?;
+fn tokens(input: &Input<'_>, model: Model) -> Result<(Tokens, Vec<String>), Error> {
     let size = input.vocabulary(SIZE_KEYS)?.filter(|size| *size > 0);
     let size = size.unwrap_or(model.pieces.len());
     let as_they_stand = input.has(&Quirk::AddedTokens);
+    let redefined = input.has(&Quirk::RedefinedTokens);
     let mut tokens = Tokens::unused(size);
     let mut beyond = tokens.put_pieces(model);
-    beyond.extend(put_added_file(&mut tokens, input)?);
+    if !redefined {
+        beyond.extend(put_added_file(&mut tokens, input)?);
+    }
+    let unknown = input.tokenizer_config.get("unk_token");
+    let unknown = unknown.and_then(|token| token.as_str().or_else(|| token["content"].as_str()));
 
     let file = input.folder.path().join("tokenizer_config.json");
     let none = Map::new();
@@ -40,13 +96,17 @@ pub(super) fn tokens(input: &Input<'_>) -> Result<(Tokens, Vec<String>), Error> 
             return Err(Error::in_file(&file, Problem::Tokenizer(text)));
         };
         let special = is_special(token);
-        let written = if as_they_stand {
+        let written = if redefined && special && unknown == Some(text) {
+            (text.to_owned(), TokenType::Unknown)
+        } else if as_they_stand || redefined {
             (text.to_owned(), plain_type(special))
         } else {
             added(text.to_owned(), special)
         };
         if !tokens.put_added(id, text, written) {
             beyond.push(text.to_owned());
+        } else if redefined {
+            tokens.scores[id as usize] = if special { 0.0 } else { UNUSED_SCORE };
         }
     }
     if let (true, Some(json)) = (as_they_stand, &input.json) {

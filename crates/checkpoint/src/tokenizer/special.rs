@@ -100,14 +100,14 @@ impl Special {
         }
     }
 
-    /// Takes the merges of `tokenizer.json` or `merges.txt`, except those with tokens `beyond` the
-    /// vocabulary.
-    pub(super) fn take_merges(
-        &mut self,
-        input: &Input<'_>,
-        beyond: &[String],
-    ) -> Result<(), Error> {
-        self.merges = all_merges(input)?;
+    /// Returns whether no id is known.
+    pub(super) const fn has_none(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Takes the merges, except those with tokens `beyond` the vocabulary.
+    pub(super) fn take_merges(&mut self, merges: Option<StringArray>, beyond: &[String]) {
+        self.merges = merges;
         if !beyond.is_empty() {
             let beyond: HashSet<&str> = beyond.iter().map(String::as_str).collect();
             let left = |merge: &&[u8]| {
@@ -119,7 +119,6 @@ impl Special {
             let merges = self.merges.take();
             self.merges = merges.map(|merges| merges.iter().filter(left).collect());
         }
-        Ok(())
     }
 
     /// Writes all entries.
@@ -400,8 +399,15 @@ impl Around {
     }
 }
 
+/// Writes the id of a special token in place of one that is already there.
+pub(super) fn write_id(kind: &str, id: u32, out: &mut Metadata) {
+    if let Some((_, key)) = ID_KEYS.iter().find(|(known, _)| *known == kind) {
+        out.set(key, id);
+    }
+}
+
 /// Reads the merges of `tokenizer.json` or `merges.txt`.
-fn all_merges(input: &Input<'_>) -> Result<Option<StringArray>, Error> {
+pub(super) fn all_merges(input: &Input<'_>) -> Result<Option<StringArray>, Error> {
     let list = input.json.as_ref().and_then(|json| Some((json, json.model("merges")?)));
     let list = list.and_then(|(json, list)| Some((json, list.as_array()?)));
     let Some((json, list)) = list.filter(|(_, list)| !list.is_empty()) else {

@@ -88,10 +88,11 @@ impl<'t> Parser<'t> {
     fn word(&mut self) -> &'t str {
         let rest = self.peek();
         let part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.';
-        let end = match rest.starts_with(|letter: char| letter.is_ascii_alphabetic()) {
-            true => rest.find(|letter| !part(letter)).unwrap_or(rest.len()),
-            false => 0,
-        };
+        let end =
+            match rest.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_') {
+                true => rest.find(|letter| !part(letter)).unwrap_or(rest.len()),
+                false => 0,
+            };
         self.rest = &rest[end..];
         &rest[..end]
     }

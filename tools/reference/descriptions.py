@@ -38,6 +38,7 @@ TOKENIZERS = {
     "unigram-json": "tokenizers/xlm-roberta-json",
     "t5": "tokenizers/t5",
     None: "descriptions",  # the row has the files, and this folder none of them
+    "spm_gemma4": "descriptions/tokenizers/gemma4",
 }
 
 # Numbers of tokens that cannot be read from a tokenizer.json.
@@ -145,12 +146,18 @@ def make(row, work):
     for path in folder.glob("*.safetensors*"):
         path.unlink()
     write_weights(folder / "model.safetensors", tensors)
+    modules = {}
+    for path in sorted(folder.glob("*/model.safetensors")):
+        modules[path.parent.name] = tensors_of(path.parent)
+        write_weights(path, modules[path.parent.name])
     files = {str(path.relative_to(folder)): json.loads(path.read_text()) if path.suffix == ".json" else path.read_text()
              for path in sorted(folder.rglob("*.*"))
              if path.suffix in (".json", ".tiktoken", ".txt", ".jinja")
              and (path.name not in TOKENIZER_FILES or path.name in row[4].get("files", ())) and path != folder / "config.json"}
     return folder, {"folder": folder.name, "tokenizer": TOKENIZERS[row[2]],
-                    "config": json.loads((folder / "config.json").read_text()), "files": files, "tensors": tensors}
+                    "config": json.loads((folder / "config.json").read_text()), "files": files, "tensors": tensors,
+                    **({"modules": modules} if modules else {}),
+                    **({"options": row[4]["options"]} if "options" in row[4] else {})}
 
 
 def vocabulary(folder):
@@ -163,10 +170,10 @@ def tokens(folder):
     return max([*tokenizer["model"]["vocab"].values(), *(token["id"] for token in tokenizer["added_tokens"])]) + 1
 
 
-def convert(converter, folder, kind, out, pre):
+def convert(converter, folder, options, kind, out, pre):
     """Run the reference's converter in a copy of this process, with the hash as the name of the pre-tokenizer."""
     import conversion.base as base
-    sys.argv = [str(converter), str(folder), "--outtype", kind, "--outfile", str(out)]
+    sys.argv = [str(converter), str(folder), *options, "--outtype", kind, "--outfile", str(out)]
 
     def named_by_hash(self, tokenizer):
         text = json.loads(json.dumps(CHECK_TEXT))
@@ -227,7 +234,7 @@ def main():
 
             def convert_all():
                 for kind in tiny.TYPES:
-                    convert(options.converter, work / found["folder"], kind, work / f"{kind}.gguf", pre)
+                    convert(options.converter, work / found["folder"], found.get("options", []), kind, work / f"{kind}.gguf", pre)
 
             if tiny.in_child(convert_all, log, row[0]):
                 expected = {kind: hashlib.sha256((work / f"{kind}.gguf").read_bytes()).hexdigest() for kind in tiny.TYPES}

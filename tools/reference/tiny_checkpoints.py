@@ -39,6 +39,8 @@ def make(row, tokenizers, folder):
     tokens = config.pop("tokens", [])
     quantize = config.pop("quantize", None)
     tensors = config.pop("tensors", None)
+    modules = config.pop("modules", {})
+    config.pop("options", None)
     if tokenizer:
         for path in sorted((tokenizers / tokenizer).iterdir()):
             if path.is_file():
@@ -59,6 +61,10 @@ def make(row, tokenizers, folder):
         quantize_tensors(quantize, folder / "model.safetensors")
     if patch:
         patch_config(folder, patch)
+    for module, shapes in modules.items():
+        from safetensors.torch import save_file
+        (folder / module).mkdir(exist_ok=True)
+        save_file({name: torch.randn(shape).mul(0.05) for name, shape in shapes.items()}, folder / module / "model.safetensors")
     for name, content in extra.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
@@ -225,17 +231,18 @@ def compare(row, options):
         for stale in options.work.glob(f"{name}-*-reference.gguf"):
             stale.unlink()
     wrong = []
+    more = row[4].get("options", [])
     for kind in options.types:
         expected = options.work / f"{name}-{kind}-reference.gguf"
         found = options.work / f"{name}-{kind}-granule.gguf"
         if options.again or not expected.is_file():
-            arguments = [folder, "--outtype", kind, "--outfile", expected]
+            arguments = [folder, *more, "--outtype", kind, "--outfile", expected]
             if not run_converter(options.converter, arguments, f"reference, {kind}"):
                 wrong.append(kind)
                 break
         found.unlink(missing_ok=True)
         arch = ["--arch", options.arch] if options.arch else []
-        if not run([options.granule, "convert", folder, "--outtype", kind, "-o", found, *arch], f"granule, {kind}"):
+        if not run([options.granule, "convert", folder, "--outtype", kind, "-o", found, *arch, *more], f"granule, {kind}"):
             wrong.append(kind)
             continue
         if not filecmp.cmp(expected, found, shallow=False):

@@ -10,6 +10,7 @@ use super::data_type::DataType;
 use super::file::DataFile;
 use super::problem::Problem;
 use super::quantized::{self, Fault};
+use super::safetensors;
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
 use super::weight_files::{self, Files};
@@ -100,6 +101,29 @@ impl Weights {
             .map(|tensor| tensor.ty)
             .find(|ty| matches!(ty, DataType::BF16 | DataType::F16));
         Ok(weights)
+    }
+
+    /// Adds the tensors of another safetensors file under their names with a prefix, `name` and a
+    /// dot. Returns the shape of the first matrix.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub(crate) fn add(
+        &mut self,
+        folder: &dyn Folder,
+        file: &str,
+        name: &str,
+    ) -> Result<Option<Vec<u64>>, Error> {
+        let opened = DataFile::open(&folder.at(file))?;
+        let number = self.files.len();
+        let before = self.tensors.len();
+        for Entry { name: tensor, ty, shape, data } in safetensors::read(&opened)? {
+            let tensor = format!("{name}.{tensor}");
+            self.tensors.push(StoredTensor { name: tensor, ty, shape, file: number, data });
+        }
+        self.files.push(opened);
+        let shapes = self.tensors[before..].iter().map(|tensor| &tensor.shape);
+        Ok(shapes.into_iter().find(|shape| shape.len() == 2).cloned())
     }
 
     /// Joins tensors that together form one. Small numbers and their scales become

@@ -42,6 +42,9 @@ const ADAPTER_PARTS: &[&str] = &[
     ".vera_lambda_b.",
 ];
 
+/// A part of the names of adapters that belong to the model (Granite Switch).
+const OWN_ADAPTERS: &str = ".lora_A_slices.";
+
 /// Strips the modules that wrappers added from the names. Adds a warning for each.
 ///
 /// # Errors
@@ -55,7 +58,10 @@ pub(super) fn strip(
         let name = format!(".{name}.");
         ADAPTER_PARTS.iter().any(|part| name.contains(part))
     };
-    if let Some(index) = tensors.iter().position(|tensor| of_adapter(&tensor.name)) {
+    // Some models have adapters of their own, whose names PEFT does not use.
+    let own = tensors.iter().any(|tensor| tensor.name.contains(OWN_ADAPTERS));
+    let adapter = tensors.iter().position(|tensor| of_adapter(&tensor.name));
+    if let Some(index) = adapter.filter(|_| !own) {
         return Err((index, Problem::Unmerged));
     }
     let mut names: Vec<String> = tensors.iter().map(|tensor| tensor.name.clone()).collect();

@@ -37,12 +37,21 @@ struct Case {
     /// Additional files by their path in the folder: JSON, or a string for text.
     files: BTreeMap<String, Value>,
     /// Names, types and shapes of the tensors.
-    tensors: Vec<(String, String, Vec<usize>)>,
+    tensors: Vec<Tensor>,
+    /// The same for the weights in further folders.
+    #[serde(default)]
+    modules: BTreeMap<String, Vec<Tensor>>,
+    /// Options of the conversion.
+    #[serde(default)]
+    options: Vec<String>,
     /// The pre-tokenizer's name in the reference's results.
     pre: Option<String>,
     /// SHA-256 of the result in each type.
     expected: BTreeMap<String, String>,
 }
+
+/// Name, type and shape.
+type Tensor = (String, String, Vec<usize>);
 
 /// The files of tokenizers.
 const TOKENIZER_FILES: &[&str] = &[
@@ -94,6 +103,7 @@ fn convert(path: &Path) -> Result<(), String> {
         let options = CheckpointOptions {
             out_type: OutType::from_name(ty).unwrap(),
             encoder: Some(encoding::encode),
+            dense_modules: case.has("--sentence-transformers-dense-modules"),
             pre_tokenizer: case.pre.clone(),
             ..CheckpointOptions::default()
         };
@@ -156,25 +166,34 @@ impl Case {
             let text = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
             fs::write(path, text).unwrap();
         }
-        fs::write(folder.join("model.safetensors"), self.weights()).unwrap();
+        fs::write(folder.join("model.safetensors"), weights(&self.tensors)).unwrap();
+        for (module, tensors) in &self.modules {
+            fs::create_dir_all(folder.join(module)).unwrap();
+            fs::write(folder.join(module).join("model.safetensors"), weights(tensors)).unwrap();
+        }
         folder
     }
 
-    /// Makes a safetensors file with all tensors.
-    fn weights(&self) -> Vec<u8> {
-        let mut header = Map::new();
-        let mut data = Vec::new();
-        for (name, ty, shape) in &self.tensors {
-            let start = data.len();
-            write_values(name, ty, shape.iter().product(), &mut data);
-            let range = [start, data.len()];
-            let entry = json!({ "dtype": ty, "shape": shape, "data_offsets": range });
-            header.insert(name.clone(), entry);
-        }
-        let header = Value::Object(header).to_string().into_bytes();
-        let length = (header.len() as u64).to_le_bytes();
-        [&length[..], &header, &data].concat()
+    /// Returns whether the conversion has an option.
+    fn has(&self, option: &str) -> bool {
+        self.options.iter().any(|given| given == option)
     }
+}
+
+/// Makes a safetensors file with tensors.
+fn weights(tensors: &[Tensor]) -> Vec<u8> {
+    let mut header = Map::new();
+    let mut data = Vec::new();
+    for (name, ty, shape) in tensors {
+        let start = data.len();
+        write_values(name, ty, shape.iter().product(), &mut data);
+        let range = [start, data.len()];
+        let entry = json!({ "dtype": ty, "shape": shape, "data_offsets": range });
+        header.insert(name.clone(), entry);
+    }
+    let header = Value::Object(header).to_string().into_bytes();
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], &header, &data].concat()
 }
 
 /// Generates the values of a tensor: SplitMix64 seeded with the FNV-1a hash of its name. The upper

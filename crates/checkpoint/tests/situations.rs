@@ -434,6 +434,46 @@ fn a_file_that_the_user_names_may_have_any_name() {
     assert_eq!(checkpoint.metadata().text("general.author").unwrap(), Some("A"));
 }
 
+/// Dense layers in folders of their own, which are part of the file if the user wants them.
+#[test]
+fn modules_are_read_by_option() {
+    let (_parent, folder) = small("gemma3", "model", 12, true);
+    edit(&folder, "config.json", |config| config["architectures"] = json!(["Gemma3TextModel"]));
+    let kind = "sentence_transformers.models.Dense";
+    let modules = json!([{"path": "2_Dense", "type": kind}, {"path": "last", "type": kind}]);
+    fs::write(folder.join("modules.json"), modules.to_string()).unwrap();
+    for (module, shape) in [("2_Dense", vec![64, 32]), ("last", vec![32, 64])] {
+        fs::create_dir(folder.join(module)).unwrap();
+        write_tensors(&folder.join(module), &[("linear.weight".to_owned(), shape)]);
+    }
+    let options = CheckpointOptions { dense_modules: true, ..Default::default() };
+    let checkpoint = Checkpoint::open(&folder, &options).unwrap();
+    let names: Vec<_> = checkpoint.tensors().iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(names[..2], ["dense_2.weight", "dense_3.weight"]);
+    let size = |key: &str| checkpoint.metadata().get(&format!("gemma-embedding.{key}")).cloned();
+    assert_eq!(size("dense_2_feat_out"), Some(granule_format::Value::U32(64)));
+    assert_eq!(size("dense_3_feat_in"), Some(granule_format::Value::U32(64)));
+    let without = open(&folder, "f16").unwrap();
+    assert_eq!(without.tensors().len() + 2, checkpoint.tensors().len());
+    let warnings = without.warnings().join("\n");
+    assert!(warnings.contains("--sentence-transformers-dense-modules includes it"), "{warnings}");
+
+    let fail = || Checkpoint::open(&folder, &options).unwrap_err().to_string();
+    fs::write(folder.join("last/config.json"), json!({"in_features": 32}).to_string()).unwrap();
+    let error = fail();
+    assert!(error.contains("last") && error.contains("\"dense_3.linear.weight\""), "{error}");
+    let tensors =
+        [("linear.bias".to_owned(), vec![64]), ("linear.weight".to_owned(), vec![64, 32])];
+    write_tensors(&folder.join("2_Dense"), &tensors);
+    let error = fail();
+    assert!(error.contains("\"dense_2.linear.bias\"") && error.contains("zero"), "{error}");
+    fs::write(folder.join("2_Dense/model.safetensors"), b"short").unwrap();
+    assert!(fail().contains("2_Dense"));
+    let outside = json!([{"path": "../other", "type": kind}]);
+    fs::write(folder.join("modules.json"), outside.to_string()).unwrap();
+    assert!(fail().contains("modules.json"));
+}
+
 #[test]
 fn modules_that_the_file_cannot_hold_are_told() {
     let (_parent, folder) = copy("llama2-spm-256", "model");

@@ -39,11 +39,6 @@ const OPTIONS: &[Row] = &[
     ),
     row(
         "convert",
-        &["--sentence-transformers-dense-modules"],
-        Planned("the model is converted without its dense modules when the option is left out"),
-    ),
-    row(
-        "convert",
         &["--base", "--base-model-id", "--lora", "--lora-base", "--lora-path", "--lora-scaled"],
         Planned("merge the adapter into the model first, and convert the result"),
     ),

@@ -64,6 +64,11 @@ impl Config {
         Self { given: folder.to_owned(), ..self }
     }
 
+    /// Adds the config of a further part of the model under a key.
+    pub(crate) fn add(&mut self, key: &str, value: Value) {
+        self.full.insert(key.to_owned(), value);
+    }
+
     /// A config with this content and no defaults.
     pub(super) fn bare(path: PathBuf, raw: Map<String, Value>) -> Self {
         Self { path, given: PathBuf::new(), full: raw.clone(), raw, class: None }

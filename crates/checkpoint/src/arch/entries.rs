@@ -15,6 +15,8 @@ pub(crate) enum Position {
     Main,
     /// Before the tokenizer.
     Late,
+    /// After the tokenizer.
+    Last,
 }
 
 /// Writes the metadata of an architecture. `file_type` is the number of the mixture.
@@ -31,6 +33,7 @@ pub(crate) fn write_entries(
         Position::Early => &arch.early_metadata,
         Position::Main => &arch.metadata,
         Position::Late => &arch.late_metadata,
+        Position::Last => &arch.last_metadata,
     };
     for (index, item) in items.iter().enumerate() {
         match item {
@@ -39,7 +42,13 @@ pub(crate) fn write_entries(
                     out.set(&name(&entry.key), value);
                 }
             }
-            Item::RopeScaling => rope.write_scaling(config, &name, out, warnings)?,
+            Item::RopeScaling => {
+                let written = rope.kind().is_some_and(|kind| arch.writes_rope_type(kind));
+                // The warnings are about what this does not write.
+                let unheard = &mut Vec::new();
+                let warnings = if written { unheard } else { &mut *warnings };
+                rope.write_scaling(config, &name, out, warnings)?;
+            }
             Item::RopeBases => rope.write_bases(config, &name, out)?,
             Item::Pooling => {
                 if let Some(number) = files::pooling(scope.folder)? {
@@ -58,7 +67,7 @@ pub(crate) fn write_entries(
     if position == Position::Main {
         warnings.extend(lost_scaling(arch, rope));
         let pools = items.iter().any(|item| matches!(item, Item::Pooling));
-        warnings.extend(files::lost_modules(scope.folder, pools));
+        warnings.extend(files::lost_modules(scope, arch, pools));
     }
     Ok(())
 }
@@ -66,16 +75,14 @@ pub(crate) fn write_entries(
 /// A warning if the architecture's files cannot hold how rotary embedding is scaled.
 fn lost_scaling(arch: &Arch, rope: &Rope<'_>) -> Option<String> {
     let computes = |start| arch.computed.iter().any(|tensor| tensor.name.starts_with(start));
-    let writes = || {
-        let items = [&arch.early_metadata, &arch.metadata, &arch.late_metadata];
-        items.into_iter().flatten().any(|item| matches!(item, Item::RopeScaling))
-    };
-    let kept = match rope.kind()?.to_ascii_lowercase().as_str() {
-        "default" | "dynamic" => true, // nothing to keep, or reported already
-        "llama3" => computes("rope_freqs."),
-        "su" | "longrope" => computes("rope_factors_"),
-        _ => computes("rope_factors_") || writes(),
-    };
+    let writes = || arch.items().any(|item| matches!(item, Item::RopeScaling));
+    let kept = arch.writes_rope_type(rope.kind()?)
+        || match rope.kind()?.to_ascii_lowercase().as_str() {
+            "default" | "dynamic" => true, // nothing to keep, or reported already
+            "llama3" => computes("rope_freqs."),
+            "su" | "longrope" => computes("rope_factors_"),
+            _ => computes("rope_factors_") || writes(),
+        };
     (!kept).then(|| {
         format!(
             "config.json: {} of type {:?} is not written, because files of the architecture {} do \

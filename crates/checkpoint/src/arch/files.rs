@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Scope;
+use super::{Arch, Scope};
 use crate::Problem;
 use crate::json::{read_json, read_object, read_object_if_there};
 use crate::{Error, Folder};
@@ -115,9 +115,11 @@ pub(super) fn is_named(scope: &Scope<'_>, names: &[&str]) -> bool {
     })
 }
 
-/// Warnings about modules of `sentence-transformers` that the file cannot hold.
-pub(super) fn lost_modules(folder: &dyn Folder, pools: bool) -> Vec<String> {
-    let modules = read_json(&folder.at("modules.json")).unwrap_or_default();
+/// Warnings about modules of `sentence-transformers` that the file does not hold.
+pub(super) fn lost_modules(scope: &Scope<'_>, arch: &Arch, pools: bool) -> Vec<String> {
+    let held = arch.modules.iter().any(|module| scope.config.contains_key(&module.name));
+    let by_option = arch.modules.iter().any(|module| module.by_option);
+    let modules = read_json(&scope.folder.at("modules.json")).unwrap_or_default();
     let modules = modules.as_array().into_iter().flatten();
     let kinds = modules.filter_map(|module| module.get("type")?.as_str()?.rsplit('.').next());
     let advice = |kind: &str| match kind {
@@ -125,6 +127,10 @@ pub(super) fn lost_modules(folder: &dyn Folder, pools: bool) -> Vec<String> {
             "files of this architecture do not say how the vectors of a text's tokens become one: \
              tell the program that runs the model, for example by `--pooling`",
         ),
+        "Dense" if held => None,
+        "Dense" if by_option => {
+            Some("its matrix is left out; --sentence-transformers-dense-modules includes it")
+        }
         "Dense" => Some("its matrix is left out, and the vectors of the model will differ"),
         _ => None,
     };

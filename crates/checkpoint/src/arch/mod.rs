@@ -90,6 +90,8 @@ pub struct Arch {
     pub metadata: Vec<Item>,
     /// Metadata after all others but those of the tokenizer.
     pub late_metadata: Vec<Item>,
+    /// Metadata after those of the tokenizer.
+    pub last_metadata: Vec<Item>,
     /// The keys of the metadata without which llama.cpp does not load a file.
     pub loader_needs: Vec<String>,
     /// What the tensors become.
@@ -102,8 +104,12 @@ pub struct Arch {
     pub saved: Vec<Rename>,
     /// Tensors that are dropped.
     pub left_out: Vec<LeftOut>,
-    /// Tensors calculated from the config alone; they come first.
+    /// Tensors calculated from the config alone.
     pub computed: Vec<Computed>,
+    /// Weights in folders of their own.
+    pub modules: Vec<Module>,
+    /// Types of rotary embedding that the description itself writes.
+    pub rope_types: Vec<String>,
     /// Kinds of tokenizer, in the order in which they are tried.
     pub tokenizers: Vec<TokenizerKind>,
     /// Facts about the tokenizer that no file states.
@@ -173,12 +179,25 @@ pub enum EntryKind {
 /// A tensor calculated from the config alone.
 #[derive(Debug)]
 pub struct Computed {
-    /// Its name in the file.
+    /// Its name in the file, with `{layer}` for the number of the layer.
     pub name: String,
     /// Its values, a list; `skip` drops the tensor.
     pub values: Expression,
     /// The required number of values.
     pub length: Option<Expression>,
+    /// The tensor of the file that it stands before; otherwise it comes first.
+    pub before: Option<String>,
+}
+
+/// Weights in a folder of their own, as `sentence-transformers` saves its dense layers.
+#[derive(Debug)]
+pub struct Module {
+    /// The folder; `*` is any other that `modules.json` lists.
+    pub folder: String,
+    /// What rules and expressions call it: the prefix of its tensors, and the key of its config.
+    pub name: String,
+    /// Whether it is read only if the user wants such modules, and `modules.json` lists it.
+    pub by_option: bool,
 }
 
 impl Item {
@@ -196,7 +215,37 @@ impl Item {
 /// Beginnings of keys that no architecture's name precedes.
 const COMMON_KEYS: &[&str] = &["clip", "diffusion", "general", "tokenizer", "xielu"];
 
+impl Computed {
+    /// Whether it is this tensor of the file, in some layer.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        match self.name.split_once("{layer}") {
+            None => self.name == name,
+            Some((start, end)) => name
+                .strip_prefix(start)
+                .and_then(|rest| rest.strip_suffix(end))
+                .is_some_and(|layer| layer.bytes().all(|byte| byte.is_ascii_digit())),
+        }
+    }
+}
+
 impl Arch {
+    /// A description in a text without mistakes.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Self {
+        description::parse(text).unwrap_or_else(|why| panic!("{why:?}"))
+    }
+
+    /// Whether the description itself writes rotary embedding of this type.
+    pub(crate) fn writes_rope_type(&self, kind: &str) -> bool {
+        self.rope_types.iter().any(|known| known == kind)
+    }
+
+    /// All items of the metadata.
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
+        let items = [&self.early_metadata, &self.metadata, &self.late_metadata];
+        items.into_iter().chain([&self.last_metadata]).flatten()
+    }
+
     /// The key of the metadata that a description calls `key`.
     pub(crate) fn key(&self, key: &str) -> String {
         match key.split_once('.') {

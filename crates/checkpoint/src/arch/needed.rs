@@ -57,8 +57,7 @@ impl<'a> Known<'a> {
     fn new(arch: &'a Arch, metadata: &Metadata) -> Self {
         let mut keys = HashSet::new();
         let mut raw = Map::new();
-        let entries = arch.early_metadata.iter().chain(&arch.metadata).chain(&arch.late_metadata);
-        for item in entries {
+        for item in arch.items() {
             let Item::Entry(Entry { key, value, .. }) = item else { continue };
             let number = match metadata.get(&arch.key(key)) {
                 // Without the key there are no experts.

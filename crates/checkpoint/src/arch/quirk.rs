@@ -19,6 +19,9 @@ pub enum TokenizerKind {
     /// SentencePiece model.
     #[serde(alias = "hugging-face-llama")]
     ByteFallbackBpe,
+    /// `tokenizer.json`: the same, written with its merges and without a pre-tokenizer, as the
+    /// model `gemma4`.
+    Gemma4,
     /// `tokenizer.json`, or `vocab.json` and `merges.txt`: BPE, usually on bytes that are written
     /// as characters.
     ByteLevelBpe,
@@ -50,8 +53,13 @@ pub enum Quirk {
     EarlyTemplate,
     /// Writes `add_prefix_space` of `tokenizer_config.json` after the tokens; null counts as false.
     LateSpacePrefix,
-    /// Sets `tokenizer.ggml.add_space_prefix` to false if the tokenizer is a SentencePiece model.
+    /// The same after all other entries.
+    SpacePrefixLast,
+    /// Sets `tokenizer.ggml.add_space_prefix` to false if the tokenizer is written as a
+    /// SentencePiece model or as `gemma4`.
     NoSpacePrefix,
+    /// Makes these tokens user-defined, whatever the files say, so that programs print them.
+    Visible(Cow<'static, [Cow<'static, str>]>),
     /// Writes `tokenizer.ggml.token_type_count`: `type_vocab_size` of the config, or 1.
     TokenTypeCount,
     /// Sets `tokenizer.ggml.add_bos_token` to `add` if the vocabulary has this size.

@@ -37,6 +37,10 @@ pub struct TensorRule {
     /// The name under which expressions find the values, of all layers in order. The tensor becomes
     /// no tensor of the file then.
     pub number: Option<String>,
+    /// The number of rows in the file, if rows of zeros are appended.
+    pub rows: Option<Expression>,
+    /// The number of zeros before the first along the outermost dimension.
+    pub zeros_before: Option<Expression>,
 }
 
 /// A tensor of the file.

@@ -101,7 +101,7 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
     let mut changes = Vec::new();
     for part in parts {
         let (tensor, assembled) = &tensors[*part];
-        let Assembled::Stored { pieces, change } = assembled else { return None };
+        let Assembled::Stored { pieces, change, zeros: [0, 0] } = assembled else { return None };
         shapes.push(tensor.shape.dimensions().to_vec());
         sources.push(pieces);
         changes.push(*change);
@@ -146,7 +146,7 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
         _ => of.out_type.of_tensor(&name, &shape),
     };
     let tensor = SourceTensor { name, shape, ty: ty.into() };
-    Some((tensor, Assembled::Stored { pieces, change }))
+    Some((tensor, Assembled::Stored { pieces, change, zeros: [0, 0] }))
 }
 
 /// Splits the pieces into one for each matrix.

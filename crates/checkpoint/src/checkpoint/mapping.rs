@@ -1,8 +1,10 @@
 //! Maps the tensors of the checkpoint to those of the file, and checks them all.
 
+mod added;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use granule_format::{BlockType, Shape};
+use granule_format::Shape;
 use granule_reader::SourceTensor;
 use serde_json::Value;
 
@@ -22,7 +24,8 @@ use crate::weights::{StoredTensor, Weights};
 #[derive(Clone, Debug)]
 pub(super) enum Assembled {
     /// Tensors of the checkpoint, concatenated.
-    Stored { pieces: Vec<Piece>, change: Change },
+    /// `zeros` are the numbers of values before and after theirs, which are zero.
+    Stored { pieces: Vec<Piece>, change: Change, zeros: [u64; 2] },
     /// The config.
     Computed(Vec<f32>),
 }
@@ -63,7 +66,7 @@ pub(super) fn map(
     warnings: &mut Vec<String>,
 ) -> Result<Map, Error> {
     let mut mapper = Mapper::new(arch, scope, weights, (out_type, further))?;
-    mapper.compute()?;
+    mapper.compute(None)?;
     let left_out = mapper.left_out()?;
     let mut others: Vec<&str> = Vec::new();
     for (index, tensor) in weights.tensors().iter().enumerate() {
@@ -119,7 +122,7 @@ struct Mapper<'a> {
     written: HashMap<String, Option<usize>>,
     /// The values of tensors that become numbers, by name and layer.
     numbers: BTreeMap<(String, Option<u64>), Vec<Value>>,
-    /// The first tensors of the file; those with an order behind the others.
+    /// The first tensors of the file; those with an order come after the others.
     early: Vec<(Option<Order>, Mapped)>,
     done: Vec<Mapped>,
 }
@@ -365,10 +368,12 @@ impl<'a> Mapper<'a> {
         if stacked {
             dimensions.insert(0, parts.len() as u64);
         }
+        let zeros = self.pad(rule, layer, &mut dimensions)?;
         dimensions.reverse();
         let shape = Shape::new(&dimensions)
             .filter(|shape| shape.values().is_some())
             .ok_or_else(|| self.fail(first, Problem::TooLarge(first.shape.clone())))?;
+        self.compute(Some((&name, layer)))?;
         if let Some(other) = self.written.insert(name.clone(), Some(parts[0])) {
             let other = other.map(|other| self.weights.tensors()[other].name.clone());
             let problem = Problem::SameTarget { other: other.unwrap_or(name) };
@@ -376,7 +381,7 @@ impl<'a> Mapper<'a> {
         }
         let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
         let tensor = SourceTensor { name, shape, ty: ty.into() };
-        let mapped = (tensor, Assembled::Stored { pieces, change: rule.change });
+        let mapped = (tensor, Assembled::Stored { pieces, change: rule.change, zeros });
         if rule.early {
             let active = &self.rules[number];
             let order = rule.by_layer.then_some((active.batch, layer, number));
@@ -403,32 +408,6 @@ impl<'a> Mapper<'a> {
             pattern.apply(&scope, &tensor.shape)?.map_err(|problem| self.fail(tensor, problem))
         };
         output.patterns.iter().map(view).collect()
-    }
-
-    /// Writes the tensors that are computed from the config.
-    fn compute(&mut self) -> Result<(), Error> {
-        for computed in &self.arch.computed {
-            let Some(values) = self.scope.value(&computed.values)? else { continue };
-            let wrong = || self.scope.wrong(&computed.values, &values, "a list of numbers");
-            let list = values.as_array().ok_or_else(wrong)?;
-            let numbers = list.iter().map(|value| Some(value.as_f64()? as f32));
-            let numbers: Vec<f32> = numbers.collect::<Option<_>>().ok_or_else(wrong)?;
-            let found = numbers.len() as u64;
-            if let Some(length) = &computed.length {
-                let expected = self.scope.unsigned(length)?;
-                if found != expected {
-                    let name = computed.name.clone();
-                    let problem = Problem::ComputedLength { name, found, expected };
-                    return Err(Error::in_file(self.scope.file(), problem));
-                }
-            }
-            let shape = Shape::new(&[found]).expect("one dimension");
-            let ty = BlockType::F32.into();
-            self.written.insert(computed.name.clone(), None);
-            let tensor = SourceTensor { name: computed.name.clone(), shape, ty };
-            self.early.push((None, (tensor, Assembled::Computed(numbers))));
-        }
-        Ok(())
     }
 
     /// Checks that every tensor that the architecture needs has been found.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use granule_format::BlockType;
 use serde_json::{Map, Value, json};
 
 use super::super::rows;
@@ -41,8 +42,17 @@ fn numbers() -> Map<String, Value> {
         "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 4,
         "linear_value_head_dim": 4, "linear_conv_kernel_dim": 3,
     });
-    let all = [common, more, others].into_iter().filter_map(|part| part.as_object().cloned());
-    all.flatten().collect()
+    let later = json!({
+        "moe_num_experts": 2, "moe_num_shared_experts": 1, "sliding_window": 8,
+        "moe_layer_start_index": 1, "moe_layer_interval": 1,
+        "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 20, "laurel_rank": 4,
+        "num_kv_shared_layers": 0, "altup_num_inputs": 4, "global_head_dim": 16,
+        "backbone_hidden_size": 16, "projection_head_dim": null, "num_adapters": 1,
+        "max_lora_rank": 4, "shared_intermediate_size": 16, "qk_scale_factor": 2.0,
+        "rope_parameters": {"full_attention": {"partial_rotary_factor": 0.5}},
+    });
+    let all = [common, more, others, later];
+    all.iter().filter_map(Value::as_object).cloned().flatten().collect()
 }
 
 /// Writes F32 tensors of these shapes. Their values follow from their names without the prefix.
@@ -143,6 +153,65 @@ fn every_architecture_knows_tensors_without_their_prefix() {
         seen += 1;
     }
     assert!(seen > 25, "{seen}");
+}
+
+/// Zeros around a tensor's rows, whatever the range that is read, and computed tensors in layers.
+#[test]
+fn rows_of_zeros_and_computed_tensors() {
+    let arch = arch::Arch::of_text(
+        r#"
+        name = "x"
+        classes = ["X"]
+        tokenizers = ["unigram"]
+        keys = ["scale"]
+        [tensors.""]
+        "a -> a.weight" = { shape = "2, 3", rows = "4" }
+        "b -> b.weight" = { shape = "2, 1, 3", zeros-before = 1, rearrange = "a 1 c -> a c" }
+        "{layer}.c -> blk.{layer}.c.weight" = "1"
+        [computed."blk.{layer}.d.weight"]
+        values = "join(repeat(scale, 2), [layer])"
+        before = "blk.{layer}.c.weight"
+        [computed."first.weight"]
+        values = "[1]"
+        "#,
+    );
+    let config = Config::of(json!({"num_hidden_layers": 2, "scale": 0.5}));
+    let scope = config.scope(&Nowhere, &arch, None);
+    let shapes = [("0.c", vec![1]), ("1.c", vec![1]), ("a", vec![2, 3]), ("b", vec![2, 1, 3])];
+    let shapes = shapes.map(|(name, shape)| (name.to_owned(), shape));
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "", &BTreeMap::from(shapes));
+    let weights = Weights::open(&Directory::new(folder.path()), &mut Vec::new()).unwrap();
+    let out_type = OutType::Auto.resolve(&weights);
+    let further = FurtherTokens::Keep;
+    let found = map(&arch, scope, &weights, (out_type, further), &mut Vec::new());
+    let found = found.unwrap().tensors;
+    let names: Vec<_> = found.iter().map(|(tensor, _)| tensor.name.as_str()).collect();
+    let layers = ["blk.0.d", "blk.0.c", "blk.1.d", "blk.1.c"];
+    let expected = ["first"].into_iter().chain(layers).chain(["a", "b"]);
+    assert_eq!(names, expected.map(|name| format!("{name}.weight")).collect::<Vec<_>>());
+    let read = |index: usize, rows| {
+        let (tensor, from): &Mapped = &found[index];
+        let mut out = Vec::new();
+        rows::read(&weights, from, tensor.shape, (BlockType::F32, None), rows, &mut out).unwrap();
+        let values = out.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(read(3, 0..1), [0.5, 0.5, 1.0]);
+    for (index, lead) in [(5, 0), (6, 1)] {
+        let all = read(index, 0..found[index].0.shape.rows().unwrap());
+        assert_eq!(all.len(), if index == 5 { 12 } else { 9 });
+        let is_zero = |row: usize| all[3 * row..][..3].iter().all(|value| *value == 0.0);
+        let rows = (all.len() / 3) as u64;
+        for start in 0..rows {
+            let inside = (lead..lead + 2).contains(&(start as usize));
+            assert_eq!(is_zero(start as usize), !inside, "{index} {start}");
+            for end in start..=rows {
+                let part = &all[3 * start as usize..3 * end as usize];
+                assert_eq!(read(index, start..end), part);
+            }
+        }
+    }
 }
 
 /// A tensor under both names is a duplicate; a missing one is reported in the form of the others.

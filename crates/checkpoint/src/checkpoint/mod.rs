@@ -4,6 +4,7 @@ mod further;
 mod fuse;
 mod left_out;
 mod mapping;
+mod modules;
 mod out_type;
 mod rows;
 
@@ -50,6 +51,9 @@ pub struct CheckpointOptions {
     pub float8_as_q8: bool,
     /// What becomes of layers that predict further tokens.
     pub further_tokens: FurtherTokens,
+    /// Whether to include the dense layers that `sentence-transformers` applies after the model, if
+    /// the architecture has them.
+    pub dense_modules: bool,
     /// Whether to read only metadata and tokenizer.
     pub vocabulary_only: bool,
     /// Encodes rows if `out_type` is a quantized type. Without it such a type is an error.
@@ -78,6 +82,8 @@ pub struct Checkpoint {
     file_stem: String,
     mixture: &'static str,
     encoder: Option<BlockEncoder>,
+    /// Whether there is a token for each embedding.
+    complete: bool,
 }
 
 impl Checkpoint {
@@ -115,7 +121,7 @@ impl Checkpoint {
                 .map_err(|error| with_relative(error, folder))?,
         };
         let arch = &*found;
-        let config = if arch.raw_config { config.without_defaults() } else { config };
+        let mut config = if arch.raw_config { config.without_defaults() } else { config };
         let mut warnings = Vec::new();
         if let (Some(path), Some(file)) = (&options.arch_file, &file)
             && !Arc::ptr_eq(file, &found)
@@ -139,6 +145,15 @@ impl Checkpoint {
         }
         if !options.vocabulary_only {
             weights.join_quantized((&config.merged(), config.path()), folder, &mut warnings)?;
+            let dense = options.dense_modules;
+            let opened = modules::open(arch, folder, dense, &mut weights, &mut config)?;
+            if dense && !opened {
+                warnings.push(
+                    "--sentence-transformers-dense-modules has no effect: the checkpoint has no \
+                     dense modules that files of this architecture hold"
+                        .to_owned(),
+                );
+            }
         }
         if options.float8_as_q8 {
             weights.set_float8_as_q8();
@@ -237,8 +252,19 @@ impl Checkpoint {
         metadata.set("general.quantization_version", Value::U32(metadata::QUANTIZATION_VERSION));
         write(Position::Late, &mut metadata)?;
         vocabulary.iter().for_each(|entry| metadata.set(&entry.key, entry.value.clone()));
+        write(Position::Last, &mut metadata)?;
         warn_of_missing_keys(arch, &metadata, &mut warnings);
 
+        let tokens = metadata.strings("tokenizer.ggml.tokens").ok().flatten();
+        let tokens = tokens.map(|tokens| tokens.len() as u64);
+        let complete = tokens.is_none() || rows.is_none() || tokens == rows;
+        if let (false, Some(tokens), Some(rows)) = (complete, tokens, rows) {
+            warnings.push(format!(
+                "the tokenizer has {tokens} tokens and the model {rows} embeddings: as in the \
+                 reference, the list of tokens is not filled up, and llama.cpp does not load the \
+                 file; add the missing tokens to tokenizer.json"
+            ));
+        }
         let ty = (!options.vocabulary_only).then_some(mixture);
         let file_stem = match options.further_tokens {
             FurtherTokens::Only => format!("mtp-{}", author.file_stem(Some(mixture), false)),
@@ -256,6 +282,7 @@ impl Checkpoint {
             file_stem,
             mixture,
             encoder: options.encoder,
+            complete,
         })
     }
 
@@ -325,8 +352,9 @@ impl Source for Checkpoint {
         &self.tensors
     }
 
+    /// The one fault that the reference writes too is the checkpoint's own.
     fn is_new(&self) -> bool {
-        true
+        self.complete
     }
 
     fn files(&self) -> Vec<&Path> {
@@ -349,8 +377,8 @@ impl Source for Checkpoint {
 
     fn fingerprint(&self, index: usize, mut into: &mut dyn Hasher) {
         match &self.assembled[index] {
-            Assembled::Stored { pieces, change } => {
-                change.hash(&mut into);
+            Assembled::Stored { pieces, change, zeros } => {
+                (change, zeros).hash(&mut into);
                 pieces.len().hash(&mut into);
                 for Piece { tensor, view } in pieces {
                     (&self.weights.tensors()[*tensor], view).hash(&mut into);

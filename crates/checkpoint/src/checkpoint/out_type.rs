@@ -155,7 +155,7 @@ impl Writable {
         };
         let full = shape.dimensions().len() <= 1
             || name.ends_with("_norm.weight")
-            || !name.ends_with(".weight")
+            || ![".weight", ".lora_a", ".lora_b"].iter().any(|end| name.ends_with(end))
             || last(FULL_PRECISION);
         if full {
             return BlockType::F32;

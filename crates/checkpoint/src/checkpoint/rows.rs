@@ -32,29 +32,34 @@ pub(super) fn read(
     if rows.is_empty() || shape.row() == 0 {
         return Ok(());
     }
-    let (pieces, change) = match from {
+    let (pieces, change, zeros) = match from {
         Assembled::Computed(values) => {
             narrow(values, ty, out);
             return Ok(());
         }
-        Assembled::Stored { pieces, change } => (pieces, *change),
+        Assembled::Stored { pieces, change, zeros } => (pieces, *change, *zeros),
     };
     let stored = &weights.tensors()[pieces[0].tensor];
     let mut bytes = Vec::new();
     let units = shape.row() / stored.ty.values();
-    gather(weights, pieces, rows.start * units..rows.end * units, &mut bytes)?;
+    let before = zeros[0] / stored.ty.values();
+    gather(weights, pieces, before, rows.start * units..rows.end * units, &mut bytes)?;
     convert(weights, (stored, change), bytes, &shape, (ty, encoder), rows.start, out)
 }
 
 /// Appends the values in `range` over all pieces as the checkpoint has them; for types with blocks,
-/// the blocks.
+/// the blocks. There are `zeros` before the pieces, and as many after them as the range needs.
 fn gather(
     weights: &Weights,
     pieces: &[Piece],
+    zeros: u64,
     range: Range<u64>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let mut before = 0;
+    let size = weights.tensors()[pieces[0].tensor].ty.bytes();
+    let lead = zeros.clamp(range.start, range.end) - range.start;
+    out.resize((lead * size) as usize, 0);
+    let mut before = zeros;
     for Piece { tensor, view } in pieces {
         let values = view.values();
         let start = range.start.clamp(before, before + values) - before;
@@ -70,6 +75,7 @@ fn gather(
         };
         view.gather((start, end), size as usize, &mut read, out)?;
     }
+    out.resize(((range.end - range.start) * size) as usize, 0);
     Ok(())
 }
 

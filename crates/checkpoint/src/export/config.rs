@@ -154,8 +154,7 @@ pub(super) fn numbers(arch: &Arch, name: &str, model: &Model) -> Option<Vec<f32>
 }
 
 fn entries(arch: &Arch) -> impl Iterator<Item = &Entry> {
-    let items = arch.early_metadata.iter().chain(&arch.metadata).chain(&arch.late_metadata);
-    items.filter_map(|item| match item {
+    arch.items().filter_map(|item| match item {
         Item::Entry(entry) => Some(entry),
         _ => None,
     })

@@ -98,7 +98,7 @@ pub(super) fn invert(
         if done.contains(&index) {
             continue;
         }
-        if arch.computed.iter().any(|computed| computed.name == tensor.name()) {
+        if arch.computed.iter().any(|computed| computed.is(tensor.name())) {
             computed.push(tensor.name().to_owned());
             continue;
         }
@@ -257,6 +257,19 @@ impl<'a> Inverter<'a> {
             }
             if let Some(experts) = active.experts {
                 dimensions.insert(0, experts.saturating_mul(rule.sources.len() as u64));
+            }
+            if let (Some(rows), Some(first)) = (&rule.rows, dimensions.first_mut()) {
+                *first = scope.unsigned(rows)?.max(*first);
+            }
+            if let (Some(before), [first, row @ ..]) = (&rule.zeros_before, &mut dimensions[..]) {
+                let before = scope.unsigned(before)?;
+                let values = row.iter().fold(before, |all, size| all.saturating_mul(*size));
+                saved.iter_mut().flat_map(|saved| &mut saved.pieces).for_each(|piece| {
+                    if piece.tensor == tensor {
+                        piece.base = piece.base.saturating_add(values);
+                    }
+                });
+                *first = first.saturating_add(before);
             }
             dimensions.reverse();
             let found = self.model.tensor_at(tensor).shape();

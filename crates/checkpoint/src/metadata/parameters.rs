@@ -14,11 +14,15 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// Counts the parameters in the tensors of a file.
+    /// Counts the parameters in the tensors of a file; 0 if the number is unknown.
     pub(crate) fn count<'t>(tensors: impl IntoIterator<Item = &'t SourceTensor>) -> Self {
         let mut count = Self::default();
         let (mut experts, mut stacks) = (0, 0);
         for tensor in tensors {
+            // As in the reference, the number is unknown with adapters that belong to the model.
+            if tensor.name.ends_with(".lora_a") {
+                return Self::default();
+            }
             let values = tensor.shape.values().unwrap_or_default();
             count.total += values;
             let dimensions = tensor.shape.dimensions();

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::library::Library;
-use super::{Input, TokenType, Tokens, Vocabulary};
+use super::{Input, Quirk, TokenType, Tokens, Vocabulary};
 use crate::Error;
 
 /// The score of every token, because the file has none.
@@ -75,6 +75,31 @@ pub(super) fn read_unscored(
     }
     let beyond = texts.range(size..).map(|(_, text)| text.clone()).collect();
     Ok(Vocabulary { limited: true, beyond, ..Vocabulary::new("llama", "default", tokens) })
+}
+
+/// Reads the same tokens with the merges between them.
+pub(super) fn read_with_merges(
+    input: &Input<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Vocabulary, Error> {
+    let mut vocabulary = read(input, warnings)?;
+    vocabulary.tokens.show(input);
+    let (limited, padded) = (false, false);
+    Ok(Vocabulary { model: "gemma4", pre: None, limited, merges: true, padded, ..vocabulary })
+}
+
+impl Tokens {
+    /// Makes the tokens user-defined that are to be printed.
+    fn show(&mut self, input: &Input<'_>) {
+        for quirk in input.quirks {
+            let Quirk::Visible(texts) = quirk else { continue };
+            for (text, ty) in self.texts.iter().zip(&mut self.types) {
+                if texts.iter().any(|shown| shown.as_bytes() == text.as_slice()) {
+                    *ty = TokenType::UserDefined;
+                }
+            }
+        }
+    }
 }
 
 /// Returns whether a token stands for a byte, such as `<0x0A>`.

@@ -10,6 +10,7 @@
 //! | `ids` | the vocabulary of that tokenizer, id by id |
 //! | `pre` | identification of the pre-tokenizer |
 //! | `special` | ids of special tokens, and which of them surround a text |
+//! | `quirks` | facts that no file states |
 //! | `chat` | chat templates |
 //! | `tekken` | `tekken.json` |
 
@@ -27,6 +28,7 @@ mod pre;
 mod pre_names;
 mod protobuf;
 mod python;
+mod quirks;
 mod sentencepiece;
 mod special;
 mod tekken;
@@ -74,7 +76,8 @@ struct Vocabulary {
     /// Entries to write before the model's name.
     first: Entries,
     model: &'static str,
-    pre: String,
+    /// The name of the pre-tokenizer, if the model has one.
+    pre: Option<String>,
     tokens: Tokens,
     /// Entries to write after the tokens.
     behind: Entries,
@@ -86,6 +89,8 @@ struct Vocabulary {
     own_merges: Option<StringArray>,
     /// The special token for unknown text, and around a text if the files name no special token.
     end: Option<u32>,
+    /// Whether unused tokens are added if the model has more embeddings.
+    padded: bool,
     /// The texts of tokens past the end of the vocabulary.
     beyond: Vec<String>,
 }
@@ -159,11 +164,13 @@ fn read_kinds(
     first.into_iter().for_each(|(key, value)| out.set(key, value));
     let left_out = vocabulary.fit(rows, warnings);
     out.set("tokenizer.ggml.model", vocabulary.model);
-    if let Some(pre) = pre.filter(|pre| *pre != vocabulary.pre) {
+    if let Some(pre) = pre.filter(|pre| Some(*pre) != vocabulary.pre.as_deref()) {
         let model = vocabulary.model;
         warnings.push(format!("--pre {pre} has no effect: {model:?} has no pre-tokenizers"));
     }
-    out.set("tokenizer.ggml.pre", vocabulary.pre);
+    if let Some(pre) = vocabulary.pre {
+        out.set("tokenizer.ggml.pre", pre);
+    }
     vocabulary.tokens.warn_of_replaced(warnings);
     vocabulary.tokens.check_texts(folder.path())?;
     let limited = vocabulary.limited || left_out;
@@ -198,7 +205,7 @@ impl TokenizerKind {
     fn is_there(self, input: &Input<'_>) -> Result<bool, Error> {
         Ok(match self {
             Self::SentencePiece => input.folder.exists("tokenizer.model"),
-            Self::ByteFallbackBpe => byte_fallback::is_there(input),
+            Self::ByteFallbackBpe | Self::Gemma4 => byte_fallback::is_there(input),
             Self::ByteLevelBpe => byte_level::is_there(input),
             Self::Unigram => unigram::is_there(input)?,
             Self::WordPiece => word_piece::is_there(input),
@@ -211,6 +218,7 @@ impl TokenizerKind {
         match self {
             Self::SentencePiece => sentencepiece::read(input),
             Self::ByteFallbackBpe => byte_fallback::read(input, warnings),
+            Self::Gemma4 => byte_fallback::read_with_merges(input, warnings),
             Self::ByteLevelBpe => byte_level::read(input, warnings),
             Self::Unigram => unigram::read(input, warnings),
             Self::WordPiece => word_piece::read(input, warnings),
@@ -223,7 +231,7 @@ impl TokenizerKind {
     const fn files(self, fairseq: bool) -> &'static [&'static str] {
         match self {
             Self::SentencePiece => &["tokenizer.model"],
-            Self::ByteFallbackBpe | Self::UnscoredBpe => &["tokenizer.json"],
+            Self::ByteFallbackBpe | Self::Gemma4 | Self::UnscoredBpe => &["tokenizer.json"],
             Self::ByteLevelBpe => &["tokenizer.json", "vocab.json with merges.txt"],
             Self::Unigram => unigram::files(fairseq),
             Self::WordPiece => &["tokenizer.json", "vocab.txt"],
@@ -297,103 +305,6 @@ impl Input<'_> {
         }
         Err(Error::in_file(self.folder.path(), Problem::NoTokenizer(wanted)))
     }
-
-    /// Writes the entries that quirks put first.
-    fn write_first(&self, out: &mut Metadata) {
-        for quirk in self.quirks {
-            match quirk {
-                Quirk::SpacePrefix => {
-                    let add = self.tokenizer_config.get("add_prefix_space");
-                    if let Some(add) = add.and_then(serde_json::Value::as_bool) {
-                        out.set("tokenizer.ggml.add_space_prefix", add);
-                    }
-                }
-                Quirk::AddFirst { kinds, add } => {
-                    for kind in kinds.iter() {
-                        out.set(&format!("tokenizer.ggml.add_{kind}_token"), *add);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Returns the ids of special tokens that quirks name by their texts.
-    fn named(&self, tokens: &Tokens, warnings: &mut Vec<String>) -> Vec<(&str, u32)> {
-        let mut named = Vec::new();
-        for quirk in self.quirks {
-            let Quirk::SpecialToken { kind, text } = quirk else { continue };
-            let is = |index: &usize| tokens.texts[*index] == text.as_bytes();
-            match (0..tokens.texts.len()).rev().find(is) {
-                Some(index) => named.push((kind.as_ref(), index as u32)),
-                None => warnings
-                    .push(format!("the tokenizer lacks {text:?}, its expected {kind} token")),
-            }
-        }
-        named
-    }
-
-    /// Writes the entries that quirks put last.
-    fn write_last(&self, kind: TokenizerKind, out: &mut Metadata) -> Result<(), Error> {
-        let vocabulary = self.vocabulary(&["vocab_size"])?.map(|size| size as u64);
-        let vocabulary = vocabulary.unwrap_or(32_000);
-        let concerns = |size: &Option<u64>| size.is_none_or(|size| size == vocabulary);
-        let used = |tokenizer: &Option<TokenizerKind>| tokenizer.is_none_or(|it| it == kind);
-        for quirk in self.quirks {
-            match quirk {
-                Quirk::AddBos { vocabulary: size, tokenizer, add }
-                    if concerns(size) && used(tokenizer) =>
-                {
-                    out.set("tokenizer.ggml.add_bos_token", *add);
-                }
-                Quirk::EndOfTurn { vocabulary: size, id } if concerns(size) => {
-                    let warnings = &mut Vec::new(); // already reported
-                    let mut special = Special::read(self, special::FILLING_KINDS, None, warnings)?;
-                    special.set_default("eot", *id);
-                    special.write(out);
-                }
-                Quirk::SecondEos => {
-                    if let Some(id) = self.second_eos() {
-                        special::write_id("eot", id, out);
-                    }
-                }
-                Quirk::SpecialId { kind, id, tokenizer } if used(tokenizer) => {
-                    special::write_id(kind, *id, out);
-                }
-                Quirk::NoSpacePrefix if kind == TokenizerKind::SentencePiece => {
-                    out.set("tokenizer.ggml.add_space_prefix", false);
-                }
-                Quirk::TokenTypeCount if kind == TokenizerKind::ByteLevelBpe => {
-                    if let Some((key, value)) = self.token_type_count()? {
-                        out.set(key, value);
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the first id in a list of end-of-text tokens that does not begin a text too.
-    fn second_eos(&self) -> Option<u32> {
-        let config = &self.config.raw;
-        let ids = config.get("eos_token_id")?.as_array()?;
-        let bos = config.get("bos_token_id").and_then(serde_json::Value::as_u64);
-        let mut ids = ids.iter().filter_map(serde_json::Value::as_u64);
-        u32::try_from(ids.find(|id| Some(*id) != bos)?).ok()
-    }
-
-    /// Returns the number of token types, if the architecture has any.
-    fn token_type_count(&self) -> Result<Option<(&'static str, Value)>, Error> {
-        if !self.has(&Quirk::TokenTypeCount) {
-            return Ok(None);
-        }
-        let count = match self.config.first(&["type_vocab_size"]) {
-            Some((key, value)) => self.config.unsigned_32(key, value)?,
-            None => 1,
-        };
-        Ok(Some(("tokenizer.ggml.token_type_count", Value::U32(count))))
-    }
 }
 
 /// Unsupported tokenizer files, with advice.
@@ -409,16 +320,18 @@ const UNREAD: &[(&str, &str)] = &[
 impl Vocabulary {
     fn new(model: &'static str, pre: impl Into<String>, tokens: Tokens) -> Self {
         let (first, behind) = (Entries::new(), Entries::new());
+        let pre = Some(pre.into());
         Self {
             first,
             model,
-            pre: pre.into(),
+            pre,
             tokens,
             behind,
             limited: false,
             merges: false,
             own_merges: None,
             end: None,
+            padded: true,
             beyond: Vec::new(),
         }
     }
@@ -433,7 +346,7 @@ impl Vocabulary {
             let beyond =
                 beyond.map(|index| String::from_utf8_lossy(&self.tokens.texts[index]).into_owned());
             self.beyond.splice(..0, beyond.collect::<Vec<_>>());
-            self.tokens.resize(rows);
+            self.tokens.resize(if self.padded { rows } else { rows.min(found) });
         }
         let [first, more @ ..] = &self.beyond[..] else { return false };
         let more = match more.len() {

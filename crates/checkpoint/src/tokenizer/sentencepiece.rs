@@ -17,9 +17,8 @@ pub(super) const UNUSED_SCORE: f32 = -10_000.0;
 /// The score of tokens that other files add.
 const ADDED_SCORE: f32 = -1000.0;
 
-/// The keys with the size of the vocabulary. The first is for models whose layers have vocabularies
-/// of their own.
-const SIZE_KEYS: &[&str] = &["vocab_size_per_layer_input", "vocab_size"];
+/// The key with the size of the vocabulary. Layers may have a smaller vocabulary of their own.
+const SIZE_KEYS: &[&str] = &["vocab_size"];
 
 /// Reads the vocabulary.
 pub(super) fn read(input: &Input<'_>) -> Result<Vocabulary, Error> {

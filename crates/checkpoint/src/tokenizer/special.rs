@@ -59,6 +59,10 @@ impl Special {
         warnings: &mut Vec<String>,
     ) -> Result<Self, Error> {
         let mut special = Self { kinds: kinds.to_vec(), limit, ..Self::default() };
+        let padding = input.config.get("pad_token_id").and_then(Value::as_i64);
+        if padding.is_some_and(|id| id < 0) {
+            special.kinds.retain(|kind| *kind != "pad");
+        }
         let mut config = Some(input.tokenizer_config.clone()).filter(|config| !config.is_empty());
         if let Some(json) = &input.json {
             if let Some(normalizer) = json.object.get("normalizer") {

@@ -244,6 +244,14 @@ const OPTIONS: &[(&str, &str, Case)] = &[
     ),
     (
         "convert",
+        "--sentence-transformers-dense-modules",
+        Warned(
+            "convert ck --dry-run --sentence-transformers-dense-modules",
+            "--sentence-transformers-dense-modules has no effect",
+        ),
+    ),
+    (
+        "convert",
         "--print-supported-models",
         Refused(
             "convert --print-supported-models --pure",

@@ -15,12 +15,14 @@ use regex::Regex;
 use toml::Spanned;
 
 use super::mistake::{Mistake, Severity, did_you_mean};
-use super::{Arch, Computed, Doubt, Entry, EntryKind, Item, LeftOut, Rename};
+use super::{Arch, Computed, Doubt, Entry, EntryKind, Item, LeftOut, Module, Rename};
 use crate::Error;
 use crate::Problem;
 use names::Names;
 use parts::{GROUP_TEXTS, Part, Parts, line_of};
-use text::{ComputedText, DoubtText, EntryText, ItemText, LeftOutTable, LeftOutText, Text};
+use text::{
+    ComputedText, DoubtText, EntryText, ItemText, LeftOutTable, LeftOutText, ModuleText, Text,
+};
 
 /// Items of the metadata that are not groups.
 const ITEMS: &[(&str, Item)] = &[
@@ -120,6 +122,7 @@ impl Reading {
             early_metadata: Vec::new(),
             metadata: Vec::new(),
             late_metadata: Vec::new(),
+            last_metadata: Vec::new(),
             loader_needs: Vec::new(),
             tensors: Vec::new(),
             later_names: Vec::new(),
@@ -127,16 +130,20 @@ impl Reading {
             saved: Vec::new(),
             left_out: Vec::new(),
             computed: Vec::new(),
+            modules: Vec::new(),
+            rope_types: Vec::new(),
             tokenizers: nearest().find_map(|text| text.tokenizers.clone()).unwrap_or_default(),
             quirks: nearest().find_map(|text| text.quirks.clone()).unwrap_or_default(),
         };
         for Parts { groups, description } in &parts {
             groups.iter().for_each(|group| self.take(group, &mut arch));
             self.take(description, &mut arch);
-            let Text { early_metadata, metadata, late_metadata, .. } = description.text;
+            let Text { early_metadata, metadata, late_metadata, last_metadata, .. } =
+                description.text;
             arch.early_metadata.extend(self.items(description, early_metadata));
             arch.metadata.extend(self.items(description, metadata));
             arch.late_metadata.extend(self.items(description, late_metadata));
+            arch.last_metadata.extend(self.items(description, last_metadata));
             if !description.is_file() {
                 self.know_defaults(description);
             }
@@ -225,17 +232,33 @@ impl Reading {
             self.names.see(part.place(&when.span()), when.get_ref(), false);
             arch.doubts.push(Doubt { when: when.get_ref().clone(), text: text.clone() });
         }
-        for (name, ComputedText { values, length }) in &computed.0 {
+        for (name, ComputedText { values, length, before }) in &computed.0 {
+            let layered = name.get_ref().contains("{layer}");
             for expression in std::iter::once(values).chain(length) {
-                self.names.see(part.place(&expression.span()), expression.get_ref(), false);
+                self.names.see(part.place(&expression.span()), expression.get_ref(), layered);
+            }
+            match before {
+                Some(before) => self.names.twin(part.place(&before.span()), before.get_ref()),
+                None if layered => {
+                    let message = "what each layer has must stand \"before\" a tensor of the layer";
+                    self.mistakes.push(part.place(&name.span()).error(message));
+                }
+                None => {}
             }
             arch.computed.retain(|other| other.name != *name.get_ref());
             arch.computed.push(Computed {
                 name: name.get_ref().clone(),
                 values: values.get_ref().clone(),
                 length: length.as_ref().map(|length| length.get_ref().clone()),
+                before: before.as_ref().map(|before| before.get_ref().clone()),
             });
         }
+        for (folder, text) in &part.text.modules.0 {
+            let (folder, ModuleText { name, by_option }) = (folder.get_ref().clone(), text.clone());
+            arch.modules.retain(|other| other.folder != folder);
+            arch.modules.push(Module { folder, name, by_option });
+        }
+        arch.rope_types.extend(part.text.rope_types.iter().cloned());
     }
 
     /// The metadata, with groups replaced by their entries.

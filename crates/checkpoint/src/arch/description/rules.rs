@@ -8,7 +8,7 @@ use super::Reading;
 use super::parts::{Part, Parts};
 use super::text::{RuleText, Texts};
 use crate::arch::rules::NamePattern;
-use crate::arch::{Arch, Expression, Output, Pattern, TensorRule};
+use crate::arch::{Arch, Change, Expression, Output, Pattern, TensorRule};
 
 /// A mistake in a rule, and its place.
 struct Wrong {
@@ -64,7 +64,9 @@ impl Reading {
                 self.names.see(part.place(at), size, layered);
             }
         }
-        for condition in [&text.bias, &text.needed, &text.drop].into_iter().flatten() {
+        let padding = [&text.rows, &text.zeros_before];
+        for condition in [&text.bias, &text.needed, &text.drop].into_iter().chain(padding).flatten()
+        {
             self.names.see(part.place(&condition.span()), condition.get_ref(), layered);
         }
         if let Some(when) = &text.when {
@@ -189,7 +191,17 @@ fn rules_of(
         spare: text.spare,
         unless_equal: text.unless_equal.as_ref().map(|twin| twin.get_ref().clone()),
         number: text.number.as_ref().map(|number| number.get_ref().clone()),
+        rows: condition(&text.rows),
+        zeros_before: condition(&text.zeros_before),
     };
+    if let Some(rows) = text.rows.as_ref().or(text.zeros_before.as_ref()) {
+        let alone = rule.outputs.len() == 1 && rule.stack().is_none();
+        if !alone || rule.change != Change::Keep {
+            let why =
+                "only the rows of one tensor whose values do not change are padded".to_owned();
+            return Err(Wrong { at: rows.span(), why });
+        }
+    }
     let places = rule.sources[0].layers.is_some();
     for output in &rule.outputs {
         let layered = output.target.contains("{layer}");

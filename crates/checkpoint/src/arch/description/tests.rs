@@ -277,6 +277,26 @@ const SLIPS: &[Slip] = &[
         5,
         &["bias"],
     ),
+    ("[tensors.'']\n'a -> c' = { shape = '1', rows = 'layrs' }", 5, &["\"layers\"?"]),
+    (
+        "[tensors.'']\n'a -> c' = { shape = '1', rows = '2', change = 'add-one' }",
+        5,
+        &["whose values do not change"],
+    ),
+    (
+        "[tensors.'']\n'a' = { shape = '1', zeros-before = '2', into = [\n  \
+         { to = 'b' }, { to = 'c' },\n] }",
+        5,
+        &["only the rows of one tensor"],
+    ),
+    ("[computed.'blk.{layer}.a']\nvalues = '[layer]'", 4, &["must stand \"before\""]),
+    (
+        "[tensors.'']\n'a -> output.weight' = '1'\n[computed.t]\nvalues = '[1]'\n\
+         before = 'outptu.weight'",
+        8,
+        &["no rule makes", "\"output.weight\"?"],
+    ),
+    ("[modules.a]\nnam = 'x'", 5, &["did you mean \"name\"?"]),
     ("[rename]\n'(' = ''", 5, &["rename"]),
     ("[saved]\n'a' = 'b'\n'^(c)' = '$2'", 6, &["saved", "$2"]),
 ];

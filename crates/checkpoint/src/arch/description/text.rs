@@ -57,6 +57,8 @@ pub(super) struct Text {
     #[serde(default)]
     pub(super) late_metadata: Vec<Spanned<ItemText>>,
     #[serde(default)]
+    pub(super) last_metadata: Vec<Spanned<ItemText>>,
+    #[serde(default)]
     pub(super) tensors: Pairs<Pairs<RuleForm>>,
     #[serde(default)]
     pub(super) rename: Pairs<Spanned<String>>,
@@ -70,6 +72,10 @@ pub(super) struct Text {
     pub(super) computed: Pairs<ComputedText>,
     #[serde(default)]
     pub(super) later_names: Pairs<Spanned<String>>,
+    #[serde(default)]
+    pub(super) modules: Pairs<ModuleText>,
+    #[serde(default)]
+    pub(super) rope_types: Vec<String>,
 }
 
 /// The tables of defaults that are made from the library of the classes.
@@ -120,6 +126,15 @@ pub(super) struct LeftOutTable {
 pub(super) struct ComputedText {
     pub(super) values: Spanned<Expression>,
     pub(super) length: Option<Spanned<Expression>>,
+    pub(super) before: Option<Spanned<String>>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ModuleText {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) by_option: bool,
 }
 
 /// What a tensor becomes: its dimensions, or a table.
@@ -152,6 +167,8 @@ pub(super) struct RuleText {
     pub(super) spare: bool,
     pub(super) unless_equal: Option<Spanned<String>>,
     pub(super) number: Option<Spanned<String>>,
+    pub(super) rows: Option<Spanned<Expression>>,
+    pub(super) zeros_before: Option<Spanned<Expression>>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -204,6 +221,8 @@ impl<'de> Deserialize<'de> for RuleForm {
                 spare: false,
                 unless_equal: None,
                 number: None,
+                rows: None,
+                zeros_before: None,
             })
         };
         text_or_table(from, "dimensions, or a table with a shape", shape, Self)

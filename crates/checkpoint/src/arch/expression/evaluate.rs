@@ -1,5 +1,7 @@
 //! Evaluates expressions.
 
+mod call;
+
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -7,7 +9,8 @@ use serde_json::{Map, Value};
 use super::definitions::MOST_DEPTH;
 use super::function::{Function, What};
 use super::{Expression, Node, Operator};
-use crate::arch::{Numbers, Rope, files};
+use crate::arch::{Numbers, Rope};
+use crate::json::read_object_if_there;
 use crate::{Error, Folder, Problem};
 
 /// A config with more layers is damaged.
@@ -177,6 +180,8 @@ impl<'a> Scope<'a> {
                 let (list, index) = (self.node(list)?, self.node(index)?);
                 let item = match &index {
                     Value::String(key) => list.get(key),
+                    // The keys of an object are numbers in decimal digits.
+                    index if list.is_object() => list.get(index.to_string()),
                     _ => index.as_u64().and_then(|index| list.get(usize::try_from(index).ok()?)),
                 };
                 Ok(item.cloned().unwrap_or_default())
@@ -225,6 +230,7 @@ impl<'a> Scope<'a> {
             },
             "raw" => path(self.raw, rest.unwrap_or_default()),
             "mtp_layers" if self.stored.without => return Ok(0.into()),
+            "generation" => return Ok(self.generation(rest.unwrap_or_default())?),
             _ => match self.numbers.iter().find(|(key, _)| key == name) {
                 Some((key, expression)) if self.inside != Some(key.as_str()) => {
                     if self.depth == MOST_DEPTH {
@@ -242,6 +248,12 @@ impl<'a> Scope<'a> {
             },
         };
         Ok(value.cloned().unwrap_or_default())
+    }
+
+    /// A key of `generation_config.json`; null if there is none.
+    fn generation(&self, key: &str) -> Result<Value, Error> {
+        let file = read_object_if_there(&self.folder.at("generation_config.json"))?;
+        Ok(file.and_then(|keys| path(&keys, key).cloned()).unwrap_or_default())
     }
 
     /// Whether a name is present, even if it is null.
@@ -314,116 +326,6 @@ impl<'a> Scope<'a> {
             Quotient => (x / y).floor(),
             _ => x - y * (x / y).floor(),
         }))
-    }
-
-    fn call(&self, function: &Function, arguments: &'a [Node]) -> Found {
-        let argument = |index: usize| self.node(&arguments[index]);
-        let float = |index: usize| {
-            let value = argument(index)?;
-            match value.as_f64() {
-                None if value.is_null() => Ok(None),
-                None => Err(Stop::Error(self.wrong(function.name, &value, "a number"))),
-                number => Ok(number),
-            }
-        };
-        Ok(match function.what {
-            What::If if truth(&argument(0)?) => argument(1)?,
-            What::If => argument(2)?,
-            What::First => match arguments.iter().find(|node| self.has(node)) {
-                Some(node) => self.node(node)?,
-                None => Value::Null,
-            },
-            What::Has => self.has(&arguments[0]).into(),
-            What::Any => {
-                for index in 0..arguments.len() {
-                    if truth(&argument(index)?) {
-                        return Ok(true.into());
-                    }
-                }
-                false.into()
-            }
-            What::Contains => {
-                let (list, item) = (argument(0)?, argument(1)?);
-                if let (Some(text), Some(part)) = (list.as_str(), item.as_str()) {
-                    return Ok(text.contains(part).into());
-                }
-                let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-                items.iter().any(|other| same(other, &item)).into()
-            }
-            What::Truncate => float(0)?.map_or(Value::Null, |x| Value::from(x as i64)),
-            What::Ceiling => float(0)?.map_or(Value::Null, |x| Value::from(x.ceil() as i64)),
-            What::Root => float(0)?.map_or(Value::Null, |x| Value::from(x.sqrt())),
-            What::Logarithm => float(0)?.map_or(Value::Null, |x| Value::from(x.ln())),
-            What::Least | What::Greatest => {
-                let (a, b) = (argument(0)?, argument(1)?);
-                let (Some(x), Some(y)) = (float(0)?, float(1)?) else { return Ok(Value::Null) };
-                if (x < y) == matches!(function.what, What::Least) { a } else { b }
-            }
-            What::Length => match argument(0)? {
-                Value::Array(items) => items.len().into(),
-                Value::Object(keys) => keys.len().into(),
-                Value::String(text) => text.len().into(),
-                _ => Value::Null,
-            },
-            What::Leading => {
-                let (list, item) = (argument(0)?, argument(1)?);
-                let Value::Array(items) = list else { return Ok(Value::Null) };
-                items.iter().take_while(|other| same(other, &item)).count().into()
-            }
-            What::SortedValues => match argument(0)? {
-                Value::Object(map) => {
-                    let mut items: Vec<_> = map.into_iter().collect();
-                    let number = |key: &String| key.parse::<i64>().ok();
-                    if items.iter().all(|(key, _)| number(key).is_some()) {
-                        items.sort_by_key(|(key, _)| number(key));
-                    } else {
-                        items.sort_by(|(a, _), (b, _)| a.cmp(b));
-                    }
-                    items.into_iter().map(|(_, value)| value).collect()
-                }
-                _ => Value::Null,
-            },
-            What::EachLayer => {
-                let Some((_, layers)) = self.numbers.iter().find(|(key, _)| key == "blocks") else {
-                    return Ok(Value::Null);
-                };
-                let layers = self.count(layers)?;
-                let items = (0..layers).map(|layer| self.at(Some(layer)).node(&arguments[0]));
-                Value::Array(items.collect::<Result<_, _>>()?)
-            }
-            What::StoredLayers => match argument(0)?.as_str() {
-                Some(prefix) => self.stored.layers(prefix).into(),
-                None => Value::Null,
-            },
-            What::RopeFactors => {
-                let head = argument(0)?;
-                let Some(head) = head.as_u64().filter(|head| *head <= MOST_LAYERS) else {
-                    return Err(self.wrong("head size", &head, "at most 65536").into());
-                };
-                let factors = match self.rope {
-                    Some(rope) => rope.llama3_factors(head)?,
-                    None => None,
-                };
-                factors.map_or(Value::Null, |factors| factors.into_iter().map(f64::from).collect())
-            }
-            What::Tokens => match self.tokens {
-                Some(tokens) => tokens.into(),
-                None => files::token_count(self)?.map_or(Value::Null, Value::from),
-            },
-            What::Token => match argument(0)?.as_str() {
-                Some(text) => files::token_id(self, text)?.map_or(Value::Null, Value::from),
-                None => Value::Null,
-            },
-            What::Named => {
-                let names = (0..arguments.len()).map(argument).collect::<Result<Vec<_>, _>>()?;
-                let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
-                files::is_named(self, &names).into()
-            }
-            What::Lower => match argument(0)?.as_str() {
-                Some(text) => text.to_lowercase().into(),
-                None => Value::Null,
-            },
-        })
     }
 
     /// The keys whose absence makes the value null.

@@ -21,6 +21,8 @@ pub(super) enum What {
     Ceiling,
     Root,
     Logarithm,
+    Power,
+    Quantile,
     Least,
     Greatest,
     Length,
@@ -28,6 +30,9 @@ pub(super) enum What {
     SortedValues,
     EachLayer,
     StoredLayers,
+    FirstLayer,
+    Repeat,
+    Join,
     RopeFactors,
     Tokens,
     Token,
@@ -53,6 +58,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "ceil", arguments: 1..=1, what: What::Ceiling },
     Function { name: "sqrt", arguments: 1..=1, what: What::Root },
     Function { name: "ln", arguments: 1..=1, what: What::Logarithm },
+    // `pow(x, y)`: x to the power of y.
+    Function { name: "pow", arguments: 2..=2, what: What::Power },
+    // `quantile(p)`: the number below which a normal variable is with probability p.
+    Function { name: "quantile", arguments: 1..=1, what: What::Quantile },
     Function { name: "min", arguments: 2..=2, what: What::Least },
     Function { name: "max", arguments: 2..=2, what: What::Greatest },
     // `len(x)`: the number of items of a list, of keys of an object, of bytes of a string.
@@ -65,6 +74,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "each_layer", arguments: 1..=1, what: What::EachLayer },
     // `stored_layers(prefix)`: the number of layers whose tensors have this prefix.
     Function { name: "stored_layers", arguments: 1..=1, what: What::StoredLayers },
+    // `first_layer(x)`: `x` for the first layer for which it is not null.
+    Function { name: "first_layer", arguments: 1..=1, what: What::FirstLayer },
+    // `repeat(x, n)`: a list with `x` n times.
+    Function { name: "repeat", arguments: 2..=2, what: What::Repeat },
+    // `join(a, b)`: the items of two lists.
+    Function { name: "join", arguments: 2..=2, what: What::Join },
     // `llama3_factors(head)`: the divisors of frequencies if the rope type is llama3, else null.
     Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
     // `tokens()`: the number of tokens in the file.
@@ -78,6 +93,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 impl Function {
+    /// Whether it gives its argument the number of a layer.
+    pub(super) const fn gives_layers(&self) -> bool {
+        matches!(self.what, What::EachLayer | What::FirstLayer)
+    }
+
     /// Whether its value is true or false whatever its arguments are.
     pub(super) const fn gives_truth(&self) -> bool {
         matches!(self.what, What::Has | What::Any | What::Contains | What::Named)

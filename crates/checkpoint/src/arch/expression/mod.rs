@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `hidden_size`, `in.deep` | a number of the description, else a key of the config, else null |
 //! | `rope.factor`, `raw.a` | a key of the rotary embedding; a key without defaults |
+//! | `generation.a` | a key of `generation_config.json` |
 //! | `12`, `0.5`, `'text'`, `true`, `null`, `[a, b]` | a literal |
 //! | `a ?? b` | `a`, or `b` if `a` is null |
 //! | `+ - *`, `/` | arithmetic; integers give an integer, except with `/` |
@@ -23,6 +24,7 @@ mod evaluate;
 mod function;
 mod keys;
 mod names;
+mod normal;
 mod parse;
 
 use std::fmt;

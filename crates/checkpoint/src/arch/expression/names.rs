@@ -74,7 +74,7 @@ impl Expression {
                     Meaning::Key | Meaning::Endless => false,
                 },
                 // It gives each layer its number.
-                Node::Call(function, _) if function.name == "each_layer" => false,
+                Node::Call(function, _) if function.gives_layers() => false,
                 _ => node.children().into_iter().any(|child| walk(child, definitions)),
             }
         }

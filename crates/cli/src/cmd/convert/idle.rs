@@ -66,6 +66,11 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
         ("--fp8-as-q8", CheckpointTensors, args.fp8_as_q8),
         ("--mtp", CheckpointTensors, args.mtp),
         ("--no-mtp", Checkpoint, args.no_mtp),
+        (
+            "--sentence-transformers-dense-modules",
+            CheckpointTensors,
+            args.sentence_transformers_dense_modules,
+        ),
         ("--vocab-only", Checkpoint, args.vocab_only),
         ("--max-buffer-size", BOUNDED, args.max_buffer_size.is_some()),
         ("--use-temp-file", BOUNDED, args.use_temp_file),

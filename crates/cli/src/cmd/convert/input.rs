@@ -46,6 +46,7 @@ impl Input {
                 (_, true) => FurtherTokens::LeaveOut,
                 _ => FurtherTokens::Keep,
             },
+            dense_modules: args.sentence_transformers_dense_modules,
             vocabulary_only: args.vocab_only,
             encoder: Some(encode_blocks),
         };

@@ -165,6 +165,9 @@ pub(crate) struct Args {
     /// The option is also called --no-nextn.
     #[arg(long, alias = "no-nextn", help_heading = "Checkpoint")]
     pub(crate) no_mtp: bool,
+    /// Include the dense layers that sentence-transformers applies after the model
+    #[arg(long, help_heading = "Checkpoint")]
+    pub(crate) sentence_transformers_dense_modules: bool,
     /// List the classes of models that can be converted, and exit
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) print_supported_models: bool,

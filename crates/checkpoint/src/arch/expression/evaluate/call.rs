@@ -1,0 +1,156 @@
+//! Calls of functions.
+
+use serde_json::Value;
+
+use super::{Found, MOST_LAYERS, Scope, Stop, same, truth};
+use crate::arch::expression::Node;
+use crate::arch::expression::function::{Function, What};
+use crate::arch::expression::normal;
+use crate::arch::files;
+
+/// Longer lists are not made.
+const MOST_ITEMS: u64 = 1 << 20;
+
+impl<'a> Scope<'a> {
+    pub(super) fn call(&self, function: &Function, arguments: &'a [Node]) -> Found {
+        let argument = |index: usize| self.node(&arguments[index]);
+        let float = |index: usize| {
+            let value = argument(index)?;
+            match value.as_f64() {
+                None if value.is_null() => Ok(None),
+                None => Err(Stop::Error(self.wrong(function.name, &value, "a number"))),
+                number => Ok(number),
+            }
+        };
+        Ok(match function.what {
+            What::If if truth(&argument(0)?) => argument(1)?,
+            What::If => argument(2)?,
+            What::First => match arguments.iter().find(|node| self.has(node)) {
+                Some(node) => self.node(node)?,
+                None => Value::Null,
+            },
+            What::Has => self.has(&arguments[0]).into(),
+            What::Any => {
+                for index in 0..arguments.len() {
+                    if truth(&argument(index)?) {
+                        return Ok(true.into());
+                    }
+                }
+                false.into()
+            }
+            What::Contains => {
+                let (list, item) = (argument(0)?, argument(1)?);
+                if let (Some(text), Some(part)) = (list.as_str(), item.as_str()) {
+                    return Ok(text.contains(part).into());
+                }
+                let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+                items.iter().any(|other| same(other, &item)).into()
+            }
+            What::Truncate => float(0)?.map_or(Value::Null, |x| Value::from(x as i64)),
+            What::Ceiling => float(0)?.map_or(Value::Null, |x| Value::from(x.ceil() as i64)),
+            What::Root => float(0)?.map_or(Value::Null, |x| Value::from(x.sqrt())),
+            What::Logarithm => float(0)?.map_or(Value::Null, |x| Value::from(x.ln())),
+            What::Power => match (float(0)?, float(1)?) {
+                (Some(x), Some(y)) => Value::from(x.powf(y)),
+                _ => Value::Null,
+            },
+            What::Quantile => match float(0)? {
+                None => Value::Null,
+                Some(p) => match normal::quantile(p as f32) {
+                    Some(quantile) => Value::from(quantile),
+                    None => {
+                        let found = Value::from(p);
+                        return Err(self.wrong("a probability", &found, "from 0 to 1").into());
+                    }
+                },
+            },
+            What::Least | What::Greatest => {
+                let (a, b) = (argument(0)?, argument(1)?);
+                let (Some(x), Some(y)) = (float(0)?, float(1)?) else { return Ok(Value::Null) };
+                if (x < y) == matches!(function.what, What::Least) { a } else { b }
+            }
+            What::Length => match argument(0)? {
+                Value::Array(items) => items.len().into(),
+                Value::Object(keys) => keys.len().into(),
+                Value::String(text) => text.len().into(),
+                _ => Value::Null,
+            },
+            What::Leading => {
+                let (list, item) = (argument(0)?, argument(1)?);
+                let Value::Array(items) = list else { return Ok(Value::Null) };
+                items.iter().take_while(|other| same(other, &item)).count().into()
+            }
+            What::SortedValues => match argument(0)? {
+                Value::Object(map) => {
+                    let mut items: Vec<_> = map.into_iter().collect();
+                    let number = |key: &String| key.parse::<i64>().ok();
+                    if items.iter().all(|(key, _)| number(key).is_some()) {
+                        items.sort_by_key(|(key, _)| number(key));
+                    } else {
+                        items.sort_by(|(a, _), (b, _)| a.cmp(b));
+                    }
+                    items.into_iter().map(|(_, value)| value).collect()
+                }
+                _ => Value::Null,
+            },
+            What::EachLayer | What::FirstLayer => {
+                let Some((_, layers)) = self.numbers.iter().find(|(key, _)| key == "blocks") else {
+                    return Ok(Value::Null);
+                };
+                let layers = self.count(layers)?;
+                let mut items = (0..layers).map(|layer| self.at(Some(layer)).node(&arguments[0]));
+                match function.what {
+                    What::EachLayer => Value::Array(items.collect::<Result<_, _>>()?),
+                    _ => items
+                        .find(|item| !matches!(item, Ok(Value::Null)))
+                        .transpose()?
+                        .unwrap_or_default(),
+                }
+            }
+            What::StoredLayers => match argument(0)?.as_str() {
+                Some(prefix) => self.stored.layers(prefix).into(),
+                None => Value::Null,
+            },
+            What::Repeat => {
+                let (item, count) = (argument(0)?, argument(1)?);
+                match count.as_u64() {
+                    _ if item.is_null() || count.is_null() => Value::Null,
+                    Some(count) if count <= MOST_ITEMS => vec![item; count as usize].into(),
+                    _ => return Err(self.wrong("a count of items", &count, "at most 2^20").into()),
+                }
+            }
+            What::Join => match (argument(0)?, argument(1)?) {
+                (Value::Array(first), Value::Array(second)) => [first, second].concat().into(),
+                _ => Value::Null,
+            },
+            What::RopeFactors => {
+                let head = argument(0)?;
+                let Some(head) = head.as_u64().filter(|head| *head <= MOST_LAYERS) else {
+                    return Err(self.wrong("head size", &head, "at most 65536").into());
+                };
+                let factors = match self.rope {
+                    Some(rope) => rope.llama3_factors(head)?,
+                    None => None,
+                };
+                factors.map_or(Value::Null, |factors| factors.into_iter().map(f64::from).collect())
+            }
+            What::Tokens => match self.tokens {
+                Some(tokens) => tokens.into(),
+                None => files::token_count(self)?.map_or(Value::Null, Value::from),
+            },
+            What::Token => match argument(0)?.as_str() {
+                Some(text) => files::token_id(self, text)?.map_or(Value::Null, Value::from),
+                None => Value::Null,
+            },
+            What::Named => {
+                let names = (0..arguments.len()).map(argument).collect::<Result<Vec<_>, _>>()?;
+                let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+                files::is_named(self, &names).into()
+            }
+            What::Lower => match argument(0)?.as_str() {
+                Some(text) => text.to_lowercase().into(),
+                None => Value::Null,
+            },
+        })
+    }
+}

@@ -97,6 +97,45 @@ def phi4_vision(c):
     return shapes
 
 
+MIMO = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=1,
+            max_position_embeddings=256, head_dim=32, v_head_dim=16, swa_head_dim=32, swa_v_head_dim=16,
+            swa_num_attention_heads=4, swa_num_key_value_heads=2, hybrid_layer_pattern=[0, 1], moe_layer_freq=[0, 1],
+            sliding_window=64, rope_theta=5e6, swa_rope_theta=10000, partial_rotary_factor=0.334, layernorm_epsilon=1e-5,
+            n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, n_group=1, topk_group=1,
+            topk_method="noaux_tc", scoring_func="sigmoid")
+
+
+def mimo(c):
+    hidden, heads, head, value = (c[key] for key in ("hidden_size", "num_attention_heads", "head_dim", "v_head_dim"))
+    shapes = {"model.embed_tokens.weight": (c["vocab_size"], hidden), "model.norm.weight": (hidden,),
+              "lm_head.weight": (c["vocab_size"], hidden)}
+    for layer in range(c["num_hidden_layers"] + 3):
+        further = layer >= c["num_hidden_layers"]
+        at = f"model.mtp.layers.{layer - c['num_hidden_layers']}." if further else f"model.layers.{layer}."
+        slides = further or c["hybrid_layer_pattern"][layer]
+        keys = c["swa_num_key_value_heads" if slides else "num_key_value_heads"]
+        shapes.update({f"{at}input_layernorm.weight": (hidden,), f"{at}post_attention_layernorm.weight": (hidden,),
+                       f"{at}self_attn.o_proj.weight": (hidden, heads * value)})
+        if c.get("fused"):
+            shapes[f"{at}self_attn.qkv_proj.weight"] = ((heads + keys) * head + keys * value, hidden)
+        else:
+            shapes.update({f"{at}self_attn.q_proj.weight": (heads * head, hidden),
+                           f"{at}self_attn.k_proj.weight": (keys * head, hidden),
+                           f"{at}self_attn.v_proj.weight": (keys * value, hidden)})
+        if slides:
+            shapes[f"{at}self_attn.attention_sink_bias"] = (heads,)
+        if further or not c["moe_layer_freq"][layer]:
+            shapes.update(gated(f"{at}mlp.", hidden, c["intermediate_size"]))
+        else:
+            shapes.update({f"{at}mlp.gate.weight": (c["n_routed_experts"], hidden),
+                           f"{at}mlp.gate.e_score_correction_bias": (c["n_routed_experts"],),
+                           **experts(f"{at}mlp.experts.", c["n_routed_experts"], hidden, c["moe_intermediate_size"])})
+        if further:
+            shapes.update({f"{at}eh_proj.weight": (hidden, 2 * hidden),
+                           **{f"{at}{norm}.weight": (hidden,) for norm in ("enorm", "hnorm", "final_layernorm")}})
+    return shapes
+
+
 MODELS = [
     ("olmoe", "OlmoeForCausalLM", "dscoder", "bfloat16",
      dict(SIZES, num_key_value_heads=4, num_experts=4, num_experts_per_tok=2, pad_token_id=0)),
@@ -142,4 +181,8 @@ MODELS = [
     ("phi4-vision-window", "Phi4ForCausalLMV", "spm", "float16",
      raw("Phi4ForCausalLMV", "phi4-siglip", dict(SIZES), rms_norm_eps=1e-5, rope_theta=10000.0, tensors=phi4_vision,
          original_max_position_embeddings=256, sliding_window=64, partial_rotary_factor=0.5)),
+    ("mimo2", "MiMoV2FlashForCausalLM", "dscoder", "bfloat16",
+     raw("MiMoV2FlashForCausalLM", "mimo_v2_flash", MIMO, tensors=mimo)),
+    ("mimo2-fused", "MiMoV2ForCausalLM", "dscoder", "float16",
+     raw("MiMoV2ForCausalLM", "mimo_v2", MIMO, tensors=mimo, fused=True, attention_value_scale=0.707)),
 ]

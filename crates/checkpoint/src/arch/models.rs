@@ -66,6 +66,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("mamba2.toml", include_str!("models/mamba2.toml")),
     ("maple.toml", include_str!("models/maple.toml")),
     ("mellum.toml", include_str!("models/mellum.toml")),
+    ("mimo2.toml", include_str!("models/mimo2.toml")),
     ("minicpm.toml", include_str!("models/minicpm.toml")),
     ("minicpm3.toml", include_str!("models/minicpm3.toml")),
     ("minimax-m2.toml", include_str!("models/minimax-m2.toml")),

@@ -85,6 +85,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("openelm.toml", include_str!("models/openelm.toml")),
     ("orion.toml", include_str!("models/orion.toml")),
     ("paddleocr.toml", include_str!("models/paddleocr.toml")),
+    ("pangu.toml", include_str!("models/pangu.toml")),
     ("phi2.toml", include_str!("models/phi2.toml")),
     ("phi3.toml", include_str!("models/phi3.toml")),
     ("phimoe.toml", include_str!("models/phimoe.toml")),

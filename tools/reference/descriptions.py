@@ -31,6 +31,8 @@ CASES = ROOT / "fixtures" / "descriptions"
 TOKENIZERS = {
     "spm": "checkpoints/llama2-spm-256",
     "dscoder": "descriptions/tokenizers/bpe",
+    "dscoder_bos": "descriptions/tokenizers/bpe-bos",
+    "dscoder_glm": "descriptions/tokenizers/bpe-glm",
     "gpt2": "descriptions/tokenizers/bpe",
     "starcoder": "descriptions/tokenizers/bpe",
     "bert": "tokenizers/bert-json",

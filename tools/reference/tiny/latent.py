@@ -76,6 +76,27 @@ def ocr(config):
         "model.projector.layers.weight": [64, 8], "model.image_newline": [64], "model.view_seperator": [64]}
 
 
+def hunyuan4(config):
+    """DeepSeek's tensors with stacked experts, hyper-connections, gates and sinks."""
+    width, streams, heads = config["hidden_size"], config["hc_mult"], config["num_attention_heads"]
+    tensors = {name: shape for name, shape in deepseek(config).items() if ".experts." not in name}
+    tensors |= {"model.hc_head.hc_head_fn": [streams, streams * width], "model.hc_head.hc_head_base": [streams],
+                "model.hc_head.hc_head_scale": [1], "model.mtp_layers.0.norm.weight": [width]}
+    for layer in range(config["num_hidden_layers"]):
+        here = f"model.layers.{layer}."
+        tensors |= {f"{here}self_attn.linear_gate.weight": [heads * config["v_head_dim"], width],
+                    f"{here}self_attn.learnable_sink_param": [heads]}
+        for part in ("attn", "mlp"):
+            pre = f"{here}hc_{part}_layer.hc_pre."
+            tensors |= {f"{pre}hc_fn": [2 * streams, streams * width], f"{pre}hc_base": [2 * streams], f"{pre}hc_scale": [2]}
+        if layer >= 1:
+            experts, inner = config["n_routed_experts"], config["moe_intermediate_size"]
+            tensors |= {f"{here}mlp.experts.gate_up_proj": [experts, 2 * inner, width],
+                        f"{here}mlp.experts.down_proj": [experts, width, inner],
+                        f"{here}mlp.gate.e_score_correction_bias": [experts]}
+    return tensors
+
+
 def minimax(config):
     """Names and shapes of MiniMax M2 and M3."""
     config = text(config)
@@ -200,6 +221,15 @@ MODELS = [
     ("deepseek-v4-layers", "DeepseekV4ForCausalLM", "dscoder_chat", "bfloat16",
      dict(V4, architectures=["DeepseekV4ForCausalLM"], model_type="deepseek_v4", num_hidden_layers=11, num_hash_layers=2, q_lora_rank=48,
           compress_ratios=[0] * 11, n_routed_experts=2, tensors=deepseek4, quantize="deepseek4")),
+    ("hunyuan4", "HYV4ForCausalLM", "dscoder", "bfloat16",
+     dict(RAW, **INDEX, architectures=["HYV4ForCausalLM"], model_type="hy_v4", hc_mult=2, hc_eps=1e-6, hc_magnitude=2.0,
+          indexer_types=["full", "shared", "full"], n_group=1, topk_group=1, norm_topk_prob=True, routed_scaling_factor=2.5,
+          swiglu_limit=7.0, enable_lm_head_fp32=True, mlp_layer_types=["dense", "sparse", "sparse"], tensors=hunyuan4)),
+    ("hunyuan4-dense", "HYV4ForCausalLM", "dscoder", "float16",
+     dict({key: value for key, value in RAW.items() if key != "first_k_dense_replace"}, architectures=["HYV4ForCausalLM"],
+          model_type="hy_v4", hc_mult=4, hc_eps=1e-6, hc_magnitude=2.0, num_key_value_heads=2,
+          mlp_layer_types=["dense", "sparse", "sparse"],
+          tensors=lambda config: hunyuan4(dict(config, first_k_dense_replace=1)))),
     ("glm4-moe-lite", "Glm4MoeLiteForCausalLM", "dscoder_glm", "bfloat16",
      dict(RAW, architectures=["Glm4MoeLiteForCausalLM"], model_type="glm4_moe_lite", topk_method="noaux_tc", norm_topk_prob=True,
           routed_scaling_factor=1.8, num_nextn_predict_layers=1, tensors=deepseek)),
@@ -210,10 +240,10 @@ MODELS = [
           partial_rotary_factor=0.5, indexer_types=["full", "shared", "full"], tensors=deepseek)),
     ("glm5-trunk", "GlmMoeDsaForCausalLM", "dscoder_glm", "float16",
      dict(RAW, **MLA, **INDEX, architectures=["GlmMoeDsaForCausalLM"], model_type="glm_moe_dsa", tensors=deepseek)),
-    ("deepseek-v32", "DeepseekV32ForCausalLM", "dscoder", "bfloat16",
+    ("deepseek-v32", "DeepseekV32ForCausalLM", "dscoder_bos", "bfloat16",
      dict(RAW, **MLA, **INDEX, architectures=["DeepseekV32ForCausalLM"], model_type="deepseek_v32", num_nextn_predict_layers=1,
           rope_scaling=YARN, tensors=deepseek)),
-    ("deepseek-v32-trunk", "DeepseekV32ForCausalLM", "dscoder", "float16",
+    ("deepseek-v32-trunk", "DeepseekV32ForCausalLM", "dscoder_bos", "float16",
      dict(RAW, **MLA, **INDEX, architectures=["DeepseekV32ForCausalLM"], model_type="deepseek_v32", num_nextn_predict_layers=0,
           tensors=deepseek)),
 ]

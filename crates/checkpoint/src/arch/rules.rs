@@ -170,7 +170,7 @@ impl LeftOut {
         let parts: Vec<_> = parts.collect();
         let beyond = match parts.len() {
             1 => None,
-            2 => Some(Expression::parse("layers")?),
+            2 => Some(Expression::parse("blocks")?),
             _ => return Err(format!("left-out {name:?}: {{beyond}} stands there twice")),
         };
         let whole = format!("^{}$", parts.join("([0-9]+)"));

@@ -23,7 +23,7 @@ fn numbers() -> Map<String, Value> {
         "moe_intermediate_size": 16, "shared_expert_intermediate_size": 16, "num_experts": 2,
         "num_local_experts": 2, "n_routed_experts": 2, "n_shared_experts": 1,
         "num_experts_per_tok": 1,
-        "first_k_dense_replace": 1, "kv_lora_rank": 8, "q_lora_rank": null, "qk_nope_head_dim": 4,
+        "first_k_dense_replace": 1, "kv_lora_rank": 8, "q_lora_rank": 8, "qk_nope_head_dim": 4,
         "qk_rope_head_dim": 4, "v_head_dim": 4, "ffn_hidden_size": 48, "num_kv_heads": 1,
         "conv_L_cache": 3, "moe_ffn_hidden_size": 16,
         "block_auto_adjust_ff_dim": false, "layer_types": ["conv", "full_attention"],
@@ -37,6 +37,7 @@ fn numbers() -> Map<String, Value> {
         "interleave_moe_layer_step": 2, "intermediate_size_mlp": 64, "num_dense_layers": 1,
         "num_shared_experts": 1, "moe_layer_freq": [0, 1], "dense_intermediate_size": 64,
         "sparse_attention_config": {"sparse_num_index_heads": 2, "sparse_index_dim": 8},
+        "index_n_heads": 2, "index_head_dim": 8, "hc_mult": 2, "attn_type_list": [0, 1],
     });
     let others = json!({
         "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 4,

@@ -146,7 +146,11 @@ const EXPERTS: &[&str] = &["num_local_experts", "num_experts", "n_routed_experts
 
 /// Returns the values of the metadata that are this number of the description and nothing else.
 pub(super) fn numbers(arch: &Arch, name: &str, model: &Model) -> Option<Vec<f32>> {
-    let entry = entries(arch).find(|entry| entry.value.to_string() == name)?;
+    let is = |entry: &&Entry| {
+        let value = entry.value.to_string();
+        value == name || value.strip_suffix(" ?? skip") == Some(name)
+    };
+    let entry = entries(arch).find(is)?;
     match model.metadata().get(&arch.key(&entry.key))? {
         Meta::Array(Array::F32(values)) => Some(values.clone()),
         _ => None,

@@ -27,6 +27,7 @@ pub(super) enum What {
     Greatest,
     Length,
     Leading,
+    EachEquals,
     SortedValues,
     EachLayer,
     StoredLayers,
@@ -68,6 +69,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "len", arguments: 1..=1, what: What::Length },
     // `leading(list, x)`: how many items at the beginning of the list are equal to `x`.
     Function { name: "leading", arguments: 2..=2, what: What::Leading },
+    // `each_equals(list, x)`: a list of whether each item is equal to `x`.
+    Function { name: "each_equals", arguments: 2..=2, what: What::EachEquals },
     // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
     Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
     // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.

@@ -75,6 +75,11 @@ impl<'a> Scope<'a> {
                 Value::String(text) => text.len().into(),
                 _ => Value::Null,
             },
+            What::EachEquals => {
+                let (list, item) = (argument(0)?, argument(1)?);
+                let Value::Array(items) = list else { return Ok(Value::Null) };
+                items.iter().map(|other| Value::from(same(other, &item))).collect()
+            }
             What::Leading => {
                 let (list, item) = (argument(0)?, argument(1)?);
                 let Value::Array(items) = list else { return Ok(Value::Null) };

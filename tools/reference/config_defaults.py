@@ -139,6 +139,8 @@ class Probe:
     def default(self, key):
         """The default in the form of a description; None if the class calculates it, or it is a list."""
         absent, value = self.outcome(key)
+        if isinstance(value, dict) and None in map(literal, value.values()):
+            return None
         if key not in self.arguments and key not in OF_EVERY_CLASS:
             return f'"{value}"' if absent == "copy" else None
         null, instead = self.outcome(key, **{key: None})
@@ -175,6 +177,10 @@ def expression(value):
     return f"'{value}'" if isinstance(value, str) else literal(value)
 
 
+# Classes of text parts that the library has under no model type, found with the wrappers before them.
+TEXT_CLASSES = {}
+
+
 def text_type(cls):
     """What a class of a larger model makes of the type of its text part: a line, or none."""
     from transformers import CONFIG_MAPPING
@@ -185,17 +191,23 @@ def text_type(cls):
         return type(getattr(config, "text_config", None))
 
     types = {kind: name for name, kind in CONFIG_MAPPING.items()}
+
+    def name_of(kind):
+        name = types.get(kind, kind.model_type)
+        TEXT_CLASSES[name] = kind
+        return name
+
     usual, other = made_of({}), made_of({"text_config": {"model_type": "bert"}})
-    if usual not in types or usual is cls:
+    if usual is type(None) or usual is cls:
         return []
     chosen = "" if usual is other else "text_config.model_type ?? "
-    return [f'"text_config.model_type" = "{chosen}\'{types[usual]}\'"']
+    return [f'"text_config.model_type" = "{chosen}\'{name_of(usual)}\'"']
 
 
 def table(model_type, reads):
     """The lines for a model type."""
     from transformers import CONFIG_MAPPING
-    cls = CONFIG_MAPPING[model_type]
+    cls = CONFIG_MAPPING[model_type] if model_type in CONFIG_MAPPING else TEXT_CLASSES[model_type]
     probe = Probe(cls)
     constants, others, calculated = [], [], []
     for key in probe.keys():

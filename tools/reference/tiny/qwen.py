@@ -78,6 +78,50 @@ def nested(name, architecture, model_type, dtype, **config):
         vision_config=dict(model_type=model_type, depth=1, hidden_size=8), tensors=hybrid_tensors)
 
 
+def dense_tensors(config):
+    """Names and shapes of the tensors of the text parts of Qwen VL; experts are stacked, rows after columns."""
+    width, inner, vocabulary = (config[key] for key in ("hidden_size", "intermediate_size", "vocab_size"))
+    head = config.get("head_dim", width // config["num_attention_heads"])
+    queries, keys = (config[f"num_{kind}_heads"] * head for kind in ("attention", "key_value"))
+    tensors = {"model.embed_tokens.weight": [vocabulary, width], "model.norm.weight": [width],
+               "lm_head.weight": [vocabulary, width], "visual.patch_embed.proj.weight": [8, 3, 2, 4, 4]}
+    for number in range(config["num_hidden_layers"]):
+        here = {"self_attn.q_proj.weight": [queries, width], "self_attn.k_proj.weight": [keys, width],
+                "self_attn.v_proj.weight": [keys, width], "self_attn.o_proj.weight": [width, queries],
+                "input_layernorm.weight": [width], "post_attention_layernorm.weight": [width]}
+        if "qwen3" in config["model_type"]:
+            here |= {"self_attn.q_norm.weight": [head], "self_attn.k_norm.weight": [head]}
+        else:
+            here |= {"self_attn.q_proj.bias": [queries], "self_attn.k_proj.bias": [keys], "self_attn.v_proj.bias": [keys]}
+        if "num_experts" in config:
+            experts, part = config["num_experts"], config["moe_intermediate_size"]
+            here |= {"mlp.gate.weight": [experts, width], "mlp.experts.gate_up_proj": [experts, width, 2 * part],
+                     "mlp.experts.down_proj": [experts, part, width]}
+        else:
+            here |= {"mlp.gate_proj.weight": [inner, width], "mlp.up_proj.weight": [inner, width],
+                     "mlp.down_proj.weight": [width, inner]}
+        tensors |= {f"model.layers.{number}.{name}": shape for name, shape in here.items()}
+    return tensors
+
+
+def seeing(name, architecture, model_type, dtype, **config):
+    sections = dict(rope_scaling=dict(type="mrope", mrope_section=[2, 3, 3]), rope_theta=1000000.0)
+    return name, architecture, "dscoder", dtype, dict(
+        SIZES, architectures=[architecture], model_type=model_type, tensors=dense_tensors, tie_word_embeddings=False,
+        vision_config=dict(deepstack_visual_indexes=[0, 1]), **sections, **config)
+
+
+def heard(name, architecture, model_type, text_type, **config):
+    """A model whose text part has a config and a class of its own."""
+    text = dict(SIZES, model_type=text_type, vocab_size=32256, head_dim=16, attention_bias=False, rms_norm_eps=1e-6,
+                architectures=[{"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}[text_type]],
+                tie_word_embeddings=False, **config)
+    return name, architecture, "dscoder", "bfloat16", dict(
+        architectures=[architecture], model_type=model_type, text_config=text,
+        tensors=lambda config: {f"language_model.{name}": shape
+                                for name, shape in dense_tensors(config["text_config"]).items()})
+
+
 MODELS = [
     hybrid("qwen3-next", "Qwen3NextForCausalLM", "qwen3_next", "bfloat16", rope_theta=10000000.0, **MOE),
     hybrid("qwen3-next-equal-heads", "Qwen3NextForCausalLM", "qwen3_next", "float16",
@@ -89,4 +133,15 @@ MODELS = [
            rope_parameters=ROPE, **MOE),
     nested("qwen35-moe-nested", "Qwen3_5MoeForConditionalGeneration", "qwen3_5_moe", "bfloat16",
            mtp_num_hidden_layers=2, rope_parameters=ROPE, **MOE),
+    seeing("qwen2-vl", "Qwen2VLForConditionalGeneration", "qwen2_vl", "bfloat16"),
+    seeing("qwen25-vl", "Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl", "float16"),
+    seeing("qwen3-vl", "Qwen3VLForConditionalGeneration", "qwen3_vl_old", "bfloat16", head_dim=32),
+    seeing("qwen3-vl-moe", "Qwen3VLMoeForConditionalGeneration", "qwen3_vl_moe_old", "float16", head_dim=32,
+           num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32),
+    seeing("qwen3-omni-moe", "Qwen3OmniMoeForConditionalGeneration", "qwen3_omni_old", "bfloat16", head_dim=32,
+           num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32),
+    heard("qwen2-audio", "Qwen2AudioForConditionalGeneration", "qwen2_audio", "qwen2"),
+    heard("audio-flamingo3", "AudioFlamingo3ForConditionalGeneration", "audioflamingo3", "qwen2"),
+    heard("dots-ocr", "DotsOCRForCausalLM", "dots_ocr", "qwen2"),
+    heard("step-vl", "StepVLForConditionalGeneration", "step_robotics", "qwen3"),
 ]

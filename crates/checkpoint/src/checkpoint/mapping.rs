@@ -281,7 +281,11 @@ impl<'a> Mapper<'a> {
         tensor: &StoredTensor,
     ) -> Result<(), Error> {
         let scope = self.scope.at(place.layer);
-        let numbers = rule.shape.iter().map(|number| scope.unsigned(number));
+        let numbers =
+            rule.shape.iter().enumerate().map(|(at, number)| match tensor.shape.get(at) {
+                Some(any) if number.is_null() => Ok(*any),
+                _ => scope.unsigned(number),
+            });
         let expected = numbers.collect::<Result<Vec<_>, _>>()?;
         if tensor.shape != expected {
             let found = tensor.shape.clone();

@@ -185,7 +185,16 @@ impl<'a> Inverter<'a> {
             return Err(ExportError::NoInverse { tensor, rule, why }.into());
         }
         let scope = self.scope.at(layer);
-        let shape = rule.shape.iter().map(|number| scope.unsigned(number));
+        // A dimension that may have any length is that of the tensor in the file.
+        let any = active.outputs.first().and_then(|target| {
+            let tensor = self.model.tensor_at(*self.tensors.get(target.name(layer).as_str())?);
+            Some(tensor.shape().dimensions().iter().rev().copied().collect::<Vec<_>>())
+        });
+        let any = any.unwrap_or_default();
+        let shape = rule.shape.iter().enumerate().map(|(at, number)| match any.get(at) {
+            Some(any) if number.is_null() => Ok(*any),
+            _ => scope.unsigned(number),
+        });
         let shape = shape.collect::<Result<Vec<u64>, _>>()?;
         let group = active.batch + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);
         let instance = number + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);

@@ -112,6 +112,11 @@ impl Expression {
         matches!(self.node, Node::Literal(_))
     }
 
+    /// Whether it is the literal `null`.
+    pub(crate) const fn is_null(&self) -> bool {
+        matches!(self.node, Node::Literal(Value::Null))
+    }
+
     /// A literal.
     pub(super) fn literal(value: Value) -> Self {
         Self { text: value.to_string(), node: Node::Literal(value) }

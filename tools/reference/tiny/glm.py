@@ -1,0 +1,54 @@
+"""GLM 4.5 and what is like it."""
+from .common import SIZES
+
+GLM_MOE = dict(SIZES, num_hidden_layers=2, head_dim=16, n_routed_experts=4, num_experts_per_tok=2,
+               moe_intermediate_size=32, n_shared_experts=1, first_k_dense_replace=1, num_nextn_predict_layers=1,
+               routed_scaling_factor=1.5, norm_topk_prob=True, n_group=1, topk_group=1, partial_rotary_factor=0.5,
+               rope_theta=10000.0, rms_norm_eps=1e-5, pad_token_id=0)
+
+
+def moe_tensors(config):
+    """Names and shapes of the tensors, with those of the layer that predicts a further token."""
+    width, inner, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    queries, keys = (config[f"num_{kind}_heads"] * head for kind in ("attention", "key_value"))
+    part, experts = config["moe_intermediate_size"], config["n_routed_experts"]
+
+    def gated(prefix, inner):
+        return {f"{prefix}.gate_proj.weight": [inner, width], f"{prefix}.up_proj.weight": [inner, width],
+                f"{prefix}.down_proj.weight": [width, inner]}
+
+    tensors = {"model.embed_tokens.weight": [config["vocab_size"], width], "model.norm.weight": [width],
+               "lm_head.weight": [config["vocab_size"], width]}
+    layers = config["num_hidden_layers"]
+    for number in range(layers + config.get("num_nextn_predict_layers", 0)):
+        here = {"self_attn.q_proj.weight": [queries, width], "self_attn.k_proj.weight": [keys, width],
+                "self_attn.v_proj.weight": [keys, width], "self_attn.o_proj.weight": [width, queries],
+                "input_layernorm.weight": [width], "post_attention_layernorm.weight": [width]}
+        if config.get("attention_bias"):
+            here |= {"self_attn.q_proj.bias": [queries], "self_attn.k_proj.bias": [keys], "self_attn.v_proj.bias": [keys]}
+        if config.get("use_qk_norm"):
+            here |= {"self_attn.q_norm.weight": [head], "self_attn.k_norm.weight": [head]}
+        if number < config["first_k_dense_replace"]:
+            here |= gated("mlp", inner)
+        else:
+            here |= {"mlp.gate.weight": [experts, width], "mlp.gate.e_score_correction_bias": [experts]}
+            here |= gated("mlp.shared_experts", part * config["n_shared_experts"])
+            for expert in range(experts):
+                here |= gated(f"mlp.experts.{expert}", part)
+        if number >= layers:
+            here |= {"eh_proj.weight": [width, 2 * width], "enorm.weight": [width], "hnorm.weight": [width],
+                     "shared_head.norm.weight": [width]}
+        tensors |= {f"model.layers.{number}.{name}": shape for name, shape in here.items()}
+    return tensors
+
+
+def moe(name, architecture, model_type, dtype, **config):
+    return name, architecture, "dscoder_glm", dtype, dict(
+        GLM_MOE, architectures=[architecture], model_type=model_type, tensors=moe_tensors, **config)
+
+
+MODELS = [
+    moe("glm4-moe", "Glm4MoeForCausalLM", "glm4_moe", "bfloat16", use_qk_norm=True, attention_bias=True),
+    moe("glm4v-moe", "Glm4vMoeForConditionalGeneration", "glm4v_moe_old", "float16"),
+    moe("solar-open", "SolarOpenForCausalLM", "solar_open", "bfloat16", tokens=["<|startoftext|>", "<unk>"]),
+]

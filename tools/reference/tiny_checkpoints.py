@@ -87,7 +87,8 @@ def save_model(architecture, config, dtype, folder):
 
 
 def quantize_tensors(scheme, path):
-    """Store the matrices of layers as FP8 with a scale for each 16 rows and 32 columns, or experts as MXFP4."""
+    """Store the matrices of layers as FP8 with a scale for each 16 rows and 32 columns, experts as MXFP4, or matrices
+    as NVFP4 in the manner of ModelOpt or compressed-tensors."""
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -108,6 +109,18 @@ def quantize_tensors(scheme, path):
             tensors[f"{name}_scales"] = torch.randint(110, 130, (experts, rows, columns // 32)).to(torch.uint8)
         elif scheme == "deepseek4":
             tensors |= as_deepseek4(name, value)
+        elif scheme.startswith("nvfp4") and name.endswith("_proj.weight"):
+            rows, columns = value.shape
+            codes = torch.randint(256, (rows, columns // 2)).to(torch.uint8)
+            scales = (torch.rand(rows, columns // 16) * 100 + 1).to(torch.float8_e4m3fn)
+            factors = [torch.rand(()) * 0.001, torch.rand(()) + 0.1]
+            base = name.removesuffix(".weight")
+            if scheme == "nvfp4-compressed":
+                names = ("weight_packed", "weight_scale", "weight_global_scale", "input_global_scale")
+                factors = [(1 / factor).reshape(1) for factor in factors]
+            else:
+                names = ("weight", "weight_scale", "weight_scale_2", "input_scale")
+            tensors |= {f"{base}.{end}": part for end, part in zip(names, (codes, scales, *factors))}
         else:
             tensors[name] = value
     save_file(tensors, path, metadata={"format": "pt"})

@@ -12,6 +12,9 @@ macro_rules! data_types {
             $( $(#[$doc])* $name, )*
             /// Blocks of 32 values in the layout of GGUF. Kept as they are, not decoded.
             Mxfp4,
+            /// Blocks of 64 values in the layout of GGUF, without the factor of the whole tensor.
+            /// Kept as they are, not decoded.
+            Nvfp4,
         }
 
         impl DataType {
@@ -28,18 +31,26 @@ macro_rules! data_types {
             /// Returns the name in the header of a safetensors file; for a type that the format
             /// lacks, the name in messages.
             pub(crate) const fn name(self) -> &'static str {
-                match self { $( Self::$name => $text, )* Self::Mxfp4 => "MXFP4" }
+                match self {
+                    $( Self::$name => $text, )*
+                    Self::Mxfp4 => "MXFP4",
+                    Self::Nvfp4 => "NVFP4",
+                }
             }
 
             /// Returns the size of a number, or of a block for types with blocks, in bytes. See
             /// [`values`](Self::values).
             pub(crate) const fn bytes(self) -> u64 {
-                match self { $( Self::$name => $bytes, )* Self::Mxfp4 => 17 }
+                match self { $( Self::$name => $bytes, )* Self::Mxfp4 => 17, Self::Nvfp4 => 36 }
             }
 
             /// Returns the block type that stores the same numbers, if there is one.
             pub(crate) const fn block(self) -> Option<BlockType> {
-                match self { $( Self::$name => $block, )* Self::Mxfp4 => Some(BlockType::MXFP4) }
+                match self {
+                    $( Self::$name => $block, )*
+                    Self::Mxfp4 => Some(BlockType::MXFP4),
+                    Self::Nvfp4 => Some(BlockType::NVFP4),
+                }
             }
 
             #[cfg(test)]
@@ -90,7 +101,16 @@ impl DataType {
     pub(crate) const fn values(self) -> u64 {
         match self {
             Self::Mxfp4 => 32,
+            Self::Nvfp4 => 64,
             _ => 1,
+        }
+    }
+
+    /// Returns the type of blocks that are copied bit for bit, whatever type was asked for.
+    pub(crate) const fn copied(self) -> Option<BlockType> {
+        match self {
+            Self::Mxfp4 | Self::Nvfp4 => self.block(),
+            _ => None,
         }
     }
 
@@ -111,7 +131,14 @@ impl DataType {
             Self::U16 => widen(bytes, &mut out, |bytes| f32::from(u16::from_le_bytes(bytes))),
             Self::U8 => widen(bytes, &mut out, |[byte]| f32::from(byte)),
             Self::Bool => widen(bytes, &mut out, |[byte]| f32::from(u8::from(byte != 0))),
-            Self::F64 | Self::F16 | Self::I64 | Self::I32 | Self::I16 | Self::I8 | Self::Mxfp4 => {
+            Self::F64
+            | Self::F16
+            | Self::I64
+            | Self::I32
+            | Self::I16
+            | Self::I8
+            | Self::Mxfp4
+            | Self::Nvfp4 => {
                 let block = self.block().expect("the types above are those without");
                 block.decode_row(bytes, &mut out);
             }

@@ -18,6 +18,7 @@ pub mod export;
 mod file;
 mod folder;
 mod json;
+mod lattice;
 mod located;
 mod metadata;
 mod problem;
@@ -37,12 +38,15 @@ mod weights;
 mod weights_test;
 mod wrapper;
 
-pub use checkpoint::{BlockEncoder, Checkpoint, CheckpointOptions, FurtherTokens, OutType};
+pub use checkpoint::{
+    BlockEncoder, Checkpoint, CheckpointOptions, Exactness, FurtherTokens, OutType,
+};
 pub use error::Error;
 pub use export::ExportError;
 pub use folder::{Directory, Folder};
 pub use granule_format as format;
 pub use granule_reader as reader;
 pub use problem::Problem;
+pub use quantized::QuantizedProblem;
 pub use survey::FolderKind;
 pub use torch::TorchProblem;

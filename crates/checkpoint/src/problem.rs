@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use granule_format::BlockType;
 
 use crate::FolderKind;
+use crate::QuantizedProblem;
 use crate::TorchProblem;
 use crate::arch::Mistake;
 use crate::range;
@@ -64,8 +65,8 @@ pub enum Problem {
     /// The checkpoint uses an unsupported quantization method.
     #[error(
         "the checkpoint is quantized by {method}{}, which is not supported. Supported methods are \
-         fp8, mxfp4, modelopt (FP8), compressed-tensors (FP8, integers), gptq (2, 4 or 8 bits) and \
-         bitnet. Convert the model's unquantized checkpoint instead",
+         awq, bitnet, bitsandbytes, compressed-tensors, fp8, gptq, hqq, MLX, modelopt and mxfp4. \
+         Convert the model's unquantized checkpoint instead",
         .tensor.as_ref().map(|name| format!(" (tensor {name:?})")).unwrap_or_default()
     )]
     Quantization {
@@ -123,6 +124,9 @@ pub enum Problem {
         /// Bits of a code.
         bits: u32,
     },
+    /// The parts of a quantized weight do not match.
+    #[error(transparent)]
+    Quantized(#[from] QuantizedProblem),
     /// The shapes of MXFP4 codes and scales do not match.
     #[error(
         "its shape is {codes:?} and that of the scales {other:?} is {scales:?}: expected the same \

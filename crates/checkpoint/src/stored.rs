@@ -61,6 +61,31 @@ pub(super) trait Joined: Debug + Send + Sync {
     /// Feeds `into` everything that determines the data, except the content of the files. The kind
     /// comes first.
     fn fingerprint(&self, into: &mut dyn Hasher);
+
+    /// Returns the factors of a tensor of blocks that lack them.
+    fn factors(&self) -> Option<Factors> {
+        None
+    }
+}
+
+/// Factors of a whole tensor, as the bits of an `f32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Factors {
+    /// The factor of the weights.
+    pub(super) scale: u32,
+    /// The factor of the activations that the weights are multiplied with.
+    pub(super) input: u32,
+}
+
+impl Factors {
+    /// No factors.
+    pub(super) const ONE: Self = Self { scale: 0x3f80_0000, input: 0x3f80_0000 };
+
+    /// Returns the ends of the names of the factors' tensors, and their values.
+    pub(crate) fn named(self) -> [(&'static str, f32); 2] {
+        [(".scale", self.scale), (".input_scale", self.input)]
+            .map(|(end, bits)| (end, f32::from_bits(bits)))
+    }
 }
 
 impl Hash for dyn Joined {
@@ -89,6 +114,24 @@ impl StoredTensor {
     /// Returns the length of a row (the last dimension) in values.
     pub(super) fn columns(&self) -> u64 {
         self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// Returns the factors that a tensor of blocks needs besides its data.
+    pub(crate) fn factors(&self) -> Option<Factors> {
+        match &self.data {
+            Data::Joined(joined) => joined.factors(),
+            _ => None,
+        }
+    }
+
+    /// Returns the same data as bytes, which are the last dimension; `None` if they are not stored
+    /// in this order.
+    pub(super) fn as_bytes(&self) -> Option<Self> {
+        let Data::Range(_) = self.data else { return None };
+        let mut shape = self.shape.clone();
+        let last = shape.last_mut()?;
+        *last = last.checked_mul(self.ty.bytes())?;
+        Some(Self { ty: DataType::U8, shape, ..self.clone() })
     }
 
     /// Fills `out` with the data at byte `start`. Both ends lie on boundaries of numbers, or of

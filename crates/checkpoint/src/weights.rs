@@ -128,8 +128,9 @@ impl Weights {
 
     /// Joins tensors that together form one. Small numbers and their scales become
     /// [`F32`](DataType::F32) under the usual name of the weight. MXFP4 codes and their scales
-    /// become [`Mxfp4`](DataType::Mxfp4) under the name of the codes (`.._blocks`). `config` is the
-    /// whole `config.json`, at `path`. Adds a warning for anything odd.
+    /// become [`Mxfp4`](DataType::Mxfp4) under the name of the weight, or of the codes
+    /// (`.._blocks`). `config` is the whole `config.json`, at `path`. `exact` omits roundings to 16
+    /// bits on the way to a value. Adds a warning for anything odd.
     ///
     /// # Errors
     /// If tensors do not match, or if the quantization method is not supported.
@@ -137,12 +138,13 @@ impl Weights {
         &mut self,
         (config, path): (&Map<String, Value>, &Path),
         folder: &dyn Folder,
+        exact: bool,
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let gptq = self.tensors.iter().any(|tensor| tensor.name.ends_with(".qweight"));
         let entry = quantized::Entry::find(config, path, folder, gptq)?;
         let tensors = mem::take(&mut self.tensors);
-        let joined = quantized::join(tensors, entry.as_ref(), &self.files, warnings);
+        let joined = quantized::join(tensors, (entry.as_ref(), exact), &self.files, warnings);
         self.tensors = joined.map_err(|fault| match fault {
             Fault::Entry(problem) => {
                 Error::in_file(entry.as_ref().map_or(path, |entry| entry.path()), problem)

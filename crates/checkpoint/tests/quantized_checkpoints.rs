@@ -252,15 +252,6 @@ fn quantized_weights_are_never_read_as_plain() {
             "bitsandbytes",
             "absmax",
         ),
-        (
-            vec![
-                ("weight", ints("U8", &[32768, 1])),
-                ("weight.quant_state.bitsandbytes__nf4", ints("U8", &[80])),
-            ],
-            "bitsandbytes (NF4)",
-            "nf4",
-        ),
-        (vec![("weight", whole.clone()), ("SCB", floats(256))], "bitsandbytes (8 bits)", "SCB"),
         (vec![("weight", whole.clone())], "unknown method, to I8", "weight"),
         (vec![("weight", ints("U8", &[256, 256]))], "unknown method, to U8", "weight"),
         (
@@ -279,15 +270,6 @@ fn quantized_weights_are_never_read_as_plain() {
         ),
         (
             vec![
-                ("qweight", ints("I32", &[256, 32])),
-                ("qzeros", ints("I32", &[2, 32])),
-                ("scales", floats(512)),
-            ],
-            "awq",
-            "qweight",
-        ),
-        (
-            vec![
                 ("qweight", ints("I32", &[32, 256])),
                 ("qzeros", ints("I32", &[2, 32])),
                 ("scales", floats(512)),
@@ -296,7 +278,6 @@ fn quantized_weights_are_never_read_as_plain() {
             "gptq",
             "qweight",
         ),
-        (vec![("W_q", ints("U8", &[128, 256])), ("scale", floats(256))], "hqq", "W_q"),
         (vec![("weight_packed", ints("I32", &[256, 32]))], "compressed-tensors", "weight_packed"),
         (
             vec![("weight", ints("U8", &[256, 128])), ("weight_scale_2", floats(1))],
@@ -319,6 +300,110 @@ fn quantized_weights_are_never_read_as_plain() {
     copy.quantization(json!({"quant_method": "other"}));
     copy.refused(&["config.json", "quantized by other", "up_proj.vectors"]);
     assert!(Checkpoint::open(&copy.folder, &vocabulary).is_ok());
+}
+
+#[test]
+fn parts_of_quantized_weights_that_do_not_match_are_named() {
+    let ints = |ty: &str, shape: &[u64], byte: u8| {
+        let width = ty.trim_start_matches(['U', 'I']).parse::<u64>().unwrap() / 8;
+        Stored::new(ty, shape, vec![byte; (shape.iter().product::<u64>() * width) as usize])
+    };
+    let floats = |shape: &[u64], value: f32| {
+        Stored::f32(shape, &vec![value; shape.iter().product::<u64>() as usize])
+    };
+    let state = |text: &str| Stored::new("U8", &[text.len() as u64], text.as_bytes().to_vec());
+    let nf4 = "weight.quant_state.bitsandbytes__nf4";
+    let awq = json!({"quant_method": "awq", "group_size": 64, "version": "gemv"});
+    let bnb = |absmax: Stored, map: u64, about: &str| {
+        vec![
+            ("weight", ints("U8", &[32768, 1], 1)),
+            ("weight.absmax", absmax),
+            ("weight.quant_map", floats(&[map], 1.0)),
+            (nf4, state(about)),
+        ]
+    };
+    let about = r#"{"shape": [256, 256], "blocksize": 64}"#;
+    let gptq = |groups: u64, index: Stored| {
+        vec![
+            ("qweight", ints("I32", &[32, 256], 1)),
+            ("qzeros", ints("I32", &[groups, 32], 1)),
+            ("scales", floats(&[groups, 256], 1.0)),
+            ("g_idx", index),
+        ]
+    };
+    let gptq_entry = json!({"quant_method": "gptq", "bits": 4});
+    let mlx = json!({"group_size": 64, "bits": 4});
+    let fp4 = |second: f32, scale: u8| {
+        vec![
+            ("weight", ints("U8", &[256, 128], 1)),
+            ("weight_scale", Stored::new("F8_E4M3", &[256, 16], vec![scale; 4096])),
+            ("weight_scale_2", floats(&[], second)),
+        ]
+    };
+    type Case<'a> = (Value, Vec<(&'a str, Stored)>, Vec<&'a str>);
+    let cases: Vec<Case<'_>> = vec![
+        (Value::Null, vec![("weight", ints("U8", &[32768, 1], 1)), (nf4, state("{"))], vec![nf4]),
+        (Value::Null, bnb(floats(&[1023], 1.0), 16, about), vec!["[1023]", "4-bit"]),
+        (Value::Null, bnb(floats(&[1024], f32::NAN), 16, about), vec!["weight.absmax", "NaN"]),
+        (Value::Null, bnb(floats(&[1024], 1.0), 15, about), vec!["weight.quant_map", "16"]),
+        (Value::Null, bnb(floats(&[1024], 1.0), 16, r#"{"shape": [9]}"#), vec![nf4, "blocksize"]),
+        (Value::Null, bnb(ints("U8", &[1024], 1), 16, about), vec!["4-bit"]),
+        (
+            Value::Null,
+            vec![("weight", ints("I8", &[256, 256], 1)), ("SCB", floats(&[255], 1.0))],
+            vec!["SCB", "[255]"],
+        ),
+        (awq.clone(), vec![("qweight", ints("I32", &[256, 32], 1))], vec!["qweight", "scales"]),
+        (
+            awq,
+            vec![
+                ("qweight", ints("I32", &[256, 32], 1)),
+                ("qzeros", ints("I32", &[2, 31], 1)),
+                ("scales", floats(&[2, 256], 1.0)),
+            ],
+            vec!["qzeros", "[2, 31]", "4-bit"],
+        ),
+        (gptq_entry.clone(), gptq(2, ints("I32", &[255], 0)), vec!["qweight", "[255]"]),
+        (
+            gptq_entry.clone(),
+            gptq(2, ints("I32", &[256], 1)),
+            vec!["g_idx", "column 0", "2 groups"],
+        ),
+        (gptq_entry, gptq(0, ints("I32", &[256], 0)), vec!["qweight", "[0, 256]"]),
+        (Value::Null, vec![("W_q", ints("U8", &[128, 256], 1))], vec!["W_q", "scale"]),
+        (
+            mlx,
+            vec![
+                ("weight", ints("U32", &[256, 32], 1)),
+                ("scales", floats(&[256, 4], 1.0)),
+                ("biases", floats(&[256, 3], 1.0)),
+            ],
+            vec!["up_proj.weight", "[256, 3]"],
+        ),
+        (Value::Null, fp4(f32::NAN, 1), vec!["weight_scale_2", "NaN"]),
+        (Value::Null, fp4(1.0, 0x81), vec!["weight_scale", "scale 0 is -0.00"]),
+        (
+            Value::Null,
+            vec![
+                ("weight", ints("U8", &[256, 128], 1)),
+                ("weight_scale", Stored::new("F8_E4M3", &[256, 8], vec![1; 2048])),
+            ],
+            vec!["weight_scale", "[256, 8]", "16 values"],
+        ),
+        (
+            Value::Null,
+            vec![
+                ("weight_packed", ints("U8", &[256, 128], 1)),
+                ("weight_scale", ints("U8", &[256, 8], 255)),
+            ],
+            vec!["weight_scale", "scale 0 is NaN"],
+        ),
+    ];
+    for (entry, parts, texts) in cases {
+        let copy = with(&parts);
+        copy.quantization(entry);
+        copy.refused(&[&[FILE, "layers.1.mlp.up_proj"], &texts[..]].concat());
+    }
 }
 
 #[test]
@@ -362,6 +447,6 @@ fn the_file_of_gptq_programs_is_an_entry() {
     copy.quantization(Value::Null);
     copy.write("quantize_config.json", r#"{"bits": 4, "group_size": 128, "desc_act": false}"#);
     assert_eq!(copy.content(), (expected, vec![]));
-    copy.write("quantize_config.json", r#"{"bits": 3}"#);
-    copy.refused(&["quantize_config.json", "gptq, 3 bits", "qweight"]);
+    copy.write("quantize_config.json", r#"{"bits": 5}"#);
+    copy.refused(&["quantize_config.json", "gptq, 5 bits", "qweight"]);
 }

@@ -7,7 +7,7 @@ use granule_convert::{Plan, Recipe};
 use granule_format::{Array, BlockType, Draft, Endian, FileType, Metadata, Shape};
 
 use crate::Target;
-use crate::target::plan_source;
+use crate::target::{QUANTIZED, plan_source, weights};
 
 /// What to begin with for a target, besides its corpus.
 pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
@@ -18,7 +18,7 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
         "products" => products(),
         "importance" => matrices(),
         "plan" => plans(),
-        "safetensors" => weights(),
+        "safetensors" => weight_files(),
         "config" => configs(),
         "sentencepiece" => pieces(),
         "pickle" => pickles(),
@@ -182,7 +182,7 @@ fn plans() -> Vec<Vec<u8>> {
 }
 
 /// A whole small model, alone and with an index.
-fn weights() -> Vec<Vec<u8>> {
+fn weight_files() -> Vec<Vec<u8>> {
     let shapes: [(&str, &[u64]); 12] = [
         ("model.embed_tokens.weight", &[3, 4]),
         ("model.layers.0.input_layernorm.weight", &[4]),
@@ -197,23 +197,6 @@ fn weights() -> Vec<Vec<u8>> {
         ("model.norm.weight", &[4]),
         ("lm_head.weight", &[3, 4]),
     ];
-    let file = |shapes: &[(&str, &[u64])]| {
-        let mut header = serde_json::Map::new();
-        let mut at = 0;
-        for (name, shape) in shapes {
-            let end = at + 2 * shape.iter().product::<u64>();
-            let entry = serde_json::json!({
-                "dtype": "BF16", "shape": shape, "data_offsets": [at, end]
-            });
-            header.insert((*name).to_owned(), entry);
-            at = end;
-        }
-        let text = serde_json::Value::Object(header).to_string();
-        let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(text.bytes());
-        bytes.resize(bytes.len() + at as usize, 0x3c);
-        bytes
-    };
     let index = |names: &[(&str, &str)]| {
         let map: serde_json::Map<_, _> =
             names.iter().map(|(name, file)| ((*name).to_owned(), (*file).into())).collect();
@@ -222,14 +205,50 @@ fn weights() -> Vec<Vec<u8>> {
     let (one, two) = ("model-1.safetensors", "model-2.safetensors");
     let small: [&[(&str, &[u64])]; 2] = [&[("a", &[2]), ("b", &[0, 3])], &[("c", &[1, 1, 1])]];
     let map = index(&[("a", one), ("b", one), ("c", two)]);
-    vec![
-        join(&[0], &[&file(&shapes)]),
-        join(&[0], &[&file(small[0])]),
+    let mut seeds = vec![
+        join(&[0], &[&weights(&shapes)]),
+        join(&[0], &[&weights(small[0])]),
         join(&[0], &[b"\x02\0\0\0\0\0\0\0{}"]),
         join(&[0], &[b"version https://git-lfs"]),
-        join(&[1], &[map.as_bytes(), &file(small[0]), &file(small[1])]),
-        join(&[1], &[index(&[("a", "../x")]).as_bytes(), &file(small[0]), &[]]),
-    ]
+        join(&[1], &[map.as_bytes(), &weights(small[0]), &weights(small[1])]),
+        join(&[1], &[index(&[("a", "../x")]).as_bytes(), &weights(small[0]), &[]]),
+    ];
+    seeds.extend(quantized());
+    seeds
+}
+
+/// The sources of `fixtures/sources` with one quantized weight, in both kinds of types.
+fn quantized() -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(fixtures().join("sources")).expect("the folder");
+    let mut folders: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    folders.sort();
+    let mut seeds = Vec::new();
+    for folder in folders {
+        let (Ok(file), Ok(expected)) =
+            (fs::read(folder.join("model.safetensors")), fs::read(folder.join("expected.json")))
+        else {
+            continue;
+        };
+        let expected: serde_json::Value = serde_json::from_slice(&expected).expect("JSON");
+        let [rows, columns] = ["/0/shape/0", "/0/shape/1"]
+            .map(|place| expected.pointer(place).and_then(serde_json::Value::as_u64));
+        let (Some(rows @ 1..=64), Some(columns @ 2..=256)) = (rows, columns) else { continue };
+        let config = fs::read(folder.join("config.json")).unwrap_or_default();
+        let size = [rows as u8 - 1, (columns / 2) as u8 - 1];
+        for choice in [2, 3] {
+            seeds.push(join(&[choice, size[0], size[1]], &[&config, &renamed(&file)]));
+        }
+    }
+    seeds
+}
+
+/// Gives the weight of a file the name that the target expects.
+fn renamed(file: &[u8]) -> Vec<u8> {
+    let (length, rest) = file.split_first_chunk::<8>().expect("a header");
+    let (header, data) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header = String::from_utf8_lossy(header);
+    let header = header.replace("model.a", QUANTIZED).replace("layers.0.a", QUANTIZED);
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
 fn configs() -> Vec<Vec<u8>> {

@@ -135,15 +135,17 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
     let shape = Shape::new(&dimensions).filter(|shape| shape.values().is_some())?;
     let first = &of.weights.tensors()[pieces.first()?.tensor];
     let stored = first.ty;
-    if pieces.iter().any(|piece| of.weights.tensors()[piece.tensor].ty != stored) {
+    // Blocks of NVFP4 have factors that differ from tensor to tensor.
+    let other = |piece: &Piece| of.weights.tensors()[piece.tensor].ty != stored;
+    if stored == DataType::Nvfp4 || pieces.iter().any(other) {
         return None;
     }
-    let ty = match stored {
-        DataType::Mxfp4 => BlockType::MXFP4, // copied bit for bit
-        _ if grows == 1 && of.weights.is_q8(first) && shape.row().is_multiple_of(32) => {
+    let ty = match stored.copied() {
+        Some(ty) => ty,
+        None if grows == 1 && of.weights.is_q8(first) && shape.row().is_multiple_of(32) => {
             BlockType::Q8_0
         }
-        _ => of.out_type.of_tensor(&name, &shape),
+        None => of.out_type.of_tensor(&name, &shape),
     };
     let tensor = SourceTensor { name, shape, ty: ty.into() };
     Some((tensor, Assembled::Stored { pieces, change, zeros: [0, 0] }))

@@ -92,9 +92,11 @@ pub(super) fn map(
         ));
     }
     mapper.check_presence(warnings)?;
+    mapper.first.sort_by_key(|(part, _)| *part);
     mapper.early.sort_by_key(|(order, _)| *order);
-    let mut tensors: Vec<Mapped> = mapper.early.into_iter().map(|(_, mapped)| mapped).collect();
-    tensors.append(&mut mapper.done);
+    let first = mapper.first.into_iter().map(|(_, mapped)| mapped);
+    let early = mapper.early.into_iter().map(|(_, mapped)| mapped);
+    let tensors = first.chain(early).chain(mapper.done).collect();
     let mut numbers = serde_json::Map::new();
     for ((name, _), values) in mapper.numbers {
         let list = numbers.entry(name).or_insert_with(|| Value::Array(Vec::new()));
@@ -103,10 +105,10 @@ pub(super) fn map(
     Ok(Map { tensors, numbers })
 }
 
-struct Mapper<'a> {
+pub(super) struct Mapper<'a> {
     arch: &'a Arch,
     scope: Scope<'a>,
-    weights: &'a Weights,
+    pub(super) weights: &'a Weights,
     out_type: Writable,
     further: FurtherTokens,
     /// The number of layers before those that predict further tokens, if it matters.
@@ -119,9 +121,12 @@ struct Mapper<'a> {
     /// Number of tensors found so far, by batch and layer.
     seen: HashMap<(usize, Option<u64>), u64>,
     /// The tensors of the file so far.
-    written: HashMap<String, Option<usize>>,
+    pub(super) written: HashMap<String, Option<usize>>,
     /// The values of tensors that become numbers, by name and layer.
     numbers: BTreeMap<(String, Option<u64>), Vec<Value>>,
+    /// Tensors of NVFP4 blocks and their factors, which the reference writes first, with the number
+    /// of the last part of each.
+    pub(super) first: Vec<(usize, Mapped)>,
     /// The first tensors of the file; those with an order come after the others.
     early: Vec<(Option<Order>, Mapped)>,
     done: Vec<Mapped>,
@@ -152,6 +157,7 @@ impl<'a> Mapper<'a> {
             seen: HashMap::new(),
             written: HashMap::new(),
             numbers: BTreeMap::new(),
+            first: Vec::new(),
             early: Vec::new(),
             done: Vec::new(),
         })
@@ -170,7 +176,7 @@ impl<'a> Mapper<'a> {
         Ok(active)
     }
 
-    fn fail(&self, tensor: &StoredTensor, problem: Problem) -> Error {
+    pub(super) fn fail(&self, tensor: &StoredTensor, problem: Problem) -> Error {
         Error::of_tensor(self.weights.path(tensor), &tensor.name, problem)
     }
 
@@ -382,6 +388,9 @@ impl<'a> Mapper<'a> {
             let other = other.map(|other| self.weights.tensors()[other].name.clone());
             let problem = Problem::SameTarget { other: other.unwrap_or(name) };
             return Err(self.fail(first, problem));
+        }
+        if first.ty == DataType::Nvfp4 {
+            return self.add_with_factors(name, shape, (pieces, rule, zeros), parts, stacked);
         }
         let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
         let tensor = SourceTensor { name, shape, ty: ty.into() };

@@ -113,8 +113,8 @@ fn mapped(arch: &Arch, scope: Scope<'_>, folder: &Path) -> Vec<(SourceTensor, Ve
     for (tensor, from) in mapped.tensors {
         let mut values = Vec::new();
         let rows = 0..tensor.shape.rows().unwrap();
-        rows::read(&weights, &from, tensor.shape, (BlockType::F32, None), rows, &mut values)
-            .unwrap();
+        let to = rows::To { ty: BlockType::F32, encoder: None, exact: false };
+        rows::read(&weights, &from, tensor.shape, to, rows, &mut values).unwrap();
         all.push((tensor, values));
     }
     all.sort_unstable_by(|(one, _), (other, _)| one.name.cmp(&other.name));
@@ -194,7 +194,8 @@ fn rows_of_zeros_and_computed_tensors() {
     let read = |index: usize, rows| {
         let (tensor, from): &Mapped = &found[index];
         let mut out = Vec::new();
-        rows::read(&weights, from, tensor.shape, (BlockType::F32, None), rows, &mut out).unwrap();
+        let to = rows::To { ty: BlockType::F32, encoder: None, exact: false };
+        rows::read(&weights, from, tensor.shape, to, rows, &mut out).unwrap();
         let values = out.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
         values.collect::<Vec<_>>()
     };

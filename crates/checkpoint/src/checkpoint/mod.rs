@@ -1,5 +1,7 @@
 //! A folder with a checkpoint in the layout of the Hugging Face libraries.
 
+mod exact;
+mod factors;
 mod further;
 mod fuse;
 mod left_out;
@@ -19,12 +21,14 @@ use granule_format::{BlockType, Metadata, TensorType, Value};
 use granule_reader::{Source, SourceTensor};
 
 use crate::arch::{self, Arch, Config, Position, Quirk, Rope, Stored};
+use crate::data_type::DataType;
 use crate::located::{Located, checkpoint_file, locate};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::weights::Weights;
 use crate::{Directory, Error, Folder, Problem, tokenizer};
 use mapping::{Assembled, Piece};
 
+pub use exact::Exactness;
 pub use further::FurtherTokens;
 pub use out_type::OutType;
 
@@ -84,6 +88,8 @@ pub struct Checkpoint {
     encoder: Option<BlockEncoder>,
     /// Whether there is a token for each embedding.
     complete: bool,
+    /// The results of the search for exact types, if there was one.
+    exact: Option<Vec<Exactness>>,
 }
 
 impl Checkpoint {
@@ -132,6 +138,7 @@ impl Checkpoint {
                 config.class()?
             ));
         }
+        let exact = options.out_type == OutType::Exact;
         let mut weights = match Weights::open(folder, &mut warnings) {
             Err(Error::Invalid { problem, .. })
                 if options.vocabulary_only && matches!(*problem, Problem::NoWeights { .. }) =>
@@ -144,7 +151,8 @@ impl Checkpoint {
             located.announce(weights.files(), &mut warnings)?;
         }
         if !options.vocabulary_only {
-            weights.join_quantized((&config.merged(), config.path()), folder, &mut warnings)?;
+            let merged = (&config.merged(), config.path());
+            weights.join_quantized(merged, folder, exact, &mut warnings)?;
             let dense = options.dense_modules;
             let opened = modules::open(arch, folder, dense, &mut weights, &mut config)?;
             if dense && !opened {
@@ -168,9 +176,10 @@ impl Checkpoint {
         let quantization =
             config.get("quantization_config").and_then(|how| how.get("quant_method"));
         let mxfp4 = quantization.is_some_and(|method| method == "mxfp4");
-        let (mixture, file_type) = match arch.stored_types {
+        let nvfp4 = weights.tensors().iter().any(|tensor| tensor.ty == DataType::Nvfp4);
+        let (mut mixture, mut file_type) = match arch.stored_types {
             true => out_type::MXFP4_EXPERTS,
-            false => out_type.mixture(mxfp4),
+            false => out_type.mixture(mxfp4, nvfp4),
         };
         let rope = Rope::new(&config);
         let names: Vec<String> =
@@ -210,6 +219,10 @@ impl Checkpoint {
             fuse(options.fuse_gate_up_experts, "--fuse-gate-up-exps", fuse::gates_and_ups);
         }
 
+        let exact = exact.then(|| exact::choose(&weights, &mut mapped)).transpose()?;
+        if exact.is_some() {
+            (mixture, file_type) = exact::file_type(&mapped);
+        }
         let scope = scope.with_tensors(&numbers);
         let embedding = mapped.iter().find(|(tensor, _)| tensor.name == "token_embd.weight");
         let rows = embedding.and_then(|(tensor, _)| tensor.shape.rows());
@@ -283,6 +296,7 @@ impl Checkpoint {
             mixture,
             encoder: options.encoder,
             complete,
+            exact,
         })
     }
 
@@ -300,6 +314,12 @@ impl Checkpoint {
     /// omitted tensors.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Returns what [`OutType::Exact`] found out about each tensor whose type it chose; empty for
+    /// the other types.
+    pub fn exactness(&self) -> &[Exactness] {
+        self.exact.as_deref().unwrap_or_default()
     }
 
     /// Returns the file name that the reference would choose, without `.gguf`.
@@ -371,7 +391,8 @@ impl Source for Checkpoint {
         let TensorType::Known(ty) = tensor.ty else {
             unreachable!("checkpoints only become known types");
         };
-        let (from, to) = (&self.assembled[index], (ty, self.encoder));
+        let from = &self.assembled[index];
+        let to = rows::To { ty, encoder: self.encoder, exact: self.exact.is_some() };
         Ok(rows::read(&self.weights, from, tensor.shape, to, rows, out)?)
     }
 

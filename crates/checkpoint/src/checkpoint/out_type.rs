@@ -12,6 +12,8 @@ pub enum OutType {
     /// The checkpoint's own 16-bit type; F16 if it has none.
     #[default]
     Auto,
+    /// For each tensor the smallest type that holds its values exactly.
+    Exact,
     /// A specific type.
     Type(Writable),
 }
@@ -43,6 +45,9 @@ const TYPES: &[Row] = &[
 
 /// The mixture whose experts are MXFP4, regardless of the other tensors.
 pub(super) const MXFP4_EXPERTS: (&str, u32) = ("MXFP4_MOE", 38);
+
+/// The mixture with tensors of NVFP4, regardless of the others.
+pub(super) const NVFP4: (&str, u32) = ("NVFP4", 39);
 
 /// Matrices that stay F32, by their names in the file.
 const FULL_PRECISION: &[&str] = &[
@@ -80,7 +85,7 @@ impl OutType {
     /// Returns every name that [`from_name`](Self::from_name) accepts.
     pub fn names() -> impl Iterator<Item = String> {
         let types = TYPES.iter().map(|row| row.name.to_ascii_lowercase());
-        std::iter::once("auto".to_owned()).chain(types)
+        ["auto", "exact"].into_iter().map(str::to_owned).chain(types)
     }
 
     /// Returns the type with this name, ignoring case.
@@ -88,14 +93,20 @@ impl OutType {
         if name.eq_ignore_ascii_case("auto") {
             return Some(Self::Auto);
         }
+        if name.eq_ignore_ascii_case("exact") {
+            return Some(Self::Exact);
+        }
         let row = TYPES.iter().find(|row| row.name.eq_ignore_ascii_case(name))?;
         Some(Self::Type(Writable(row)))
     }
 
-    /// Resolves [`Auto`](Self::Auto) to the type of the first 16-bit matrix.
+    /// Resolves [`Auto`](Self::Auto) to the type of the first 16-bit matrix. Tensors of
+    /// [`Exact`](Self::Exact) are F32 until their types are chosen.
     pub(super) fn resolve(self, weights: &Weights) -> Writable {
-        if let Self::Type(ty) = self {
-            return ty;
+        match self {
+            Self::Type(ty) => return ty,
+            Self::Exact => return Writable(&TYPES[0]),
+            Self::Auto => {}
         }
         let bf16 = weights.half() == Some(DataType::BF16);
         Writable(&TYPES[if bf16 { 2 } else { 1 }])
@@ -114,9 +125,11 @@ impl Writable {
     }
 
     /// Returns the name of the mixture in file names and the value of `general.file_type`. `mxfp4`
-    /// says whether the experts have that type according to the config.
-    pub(super) fn mixture(self, mxfp4: bool) -> (&'static str, u32) {
+    /// says whether the experts have that type according to the config, `nvfp4` whether tensors
+    /// have that type.
+    pub(super) fn mixture(self, mxfp4: bool, nvfp4: bool) -> (&'static str, u32) {
         match self.0.ty {
+            BlockType::F32 | BlockType::F16 | BlockType::BF16 if nvfp4 => NVFP4,
             BlockType::F32 | BlockType::F16 | BlockType::BF16 if mxfp4 => MXFP4_EXPERTS,
             _ => (self.0.name, self.0.file_type),
         }
@@ -133,8 +146,10 @@ impl Writable {
     ) -> BlockType {
         let matrix = shape.dimensions().len() > 1 && !name.ends_with("_norm.weight");
         let kept = matrix && arch.stored_types;
+        if let Some(ty) = stored.ty.copied() {
+            return ty;
+        }
         match (stored.ty, rule.ty) {
-            (DataType::Mxfp4, _) => BlockType::MXFP4, // copied bit for bit
             (_, Some(RuleType::F32)) => BlockType::F32,
             (_, Some(RuleType::I32)) => BlockType::I32,
             _ if matrix && (weights.is_q8(stored) || kept && stored.is_float8()) => {
@@ -149,23 +164,29 @@ impl Writable {
 
     /// Returns the type of a tensor, given its name in the file and its shape.
     pub(super) fn of_tensor(self, name: &str, shape: &Shape) -> BlockType {
-        let last = |names: &[&str]| {
-            let in_block = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
-            names.contains(&in_block.map_or(name, |(_, rest)| rest))
-        };
-        let full = shape.dimensions().len() <= 1
-            || name.ends_with("_norm.weight")
-            || ![".weight", ".lora_a", ".lora_b"].iter().any(|end| name.ends_with(end))
-            || last(FULL_PRECISION);
-        if full {
+        if needs_full_precision(name, shape) {
             return BlockType::F32;
         }
         let ty = match self.0.embedding {
-            Some(ty) if last(EMBEDDING) => ty,
+            Some(ty) if ends_with(name, EMBEDDING) => ty,
             _ => self.0.ty,
         };
         if ty.row_bytes(shape.row()).is_some() { ty } else { BlockType::F16 }
     }
+}
+
+/// Returns whether a tensor stays F32, given its name in the file and its shape.
+pub(super) fn needs_full_precision(name: &str, shape: &Shape) -> bool {
+    shape.dimensions().len() <= 1
+        || name.ends_with("_norm.weight")
+        || ![".weight", ".lora_a", ".lora_b"].iter().any(|end| name.ends_with(end))
+        || ends_with(name, FULL_PRECISION)
+}
+
+/// Returns whether the name, without the number of a block, is one of these.
+fn ends_with(name: &str, names: &[&str]) -> bool {
+    let in_block = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
+    names.contains(&in_block.map_or(name, |(_, rest)| rest))
 }
 
 impl fmt::Display for Writable {

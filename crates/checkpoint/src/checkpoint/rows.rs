@@ -9,12 +9,24 @@ use super::BlockEncoder;
 use super::mapping::{Assembled, Piece};
 use crate::Error;
 use crate::Problem;
+use crate::QuantizedProblem;
 use crate::arch::Change;
 use crate::data_type::{DataType, narrow};
+use crate::lattice;
 use crate::range;
 use crate::weights::{StoredTensor, Weights};
 
-/// Reads rows of a tensor of this shape as blocks of type `ty`.
+/// What rows become.
+#[derive(Clone, Copy)]
+pub(super) struct To {
+    /// The type of the result.
+    pub(super) ty: BlockType,
+    pub(super) encoder: Option<BlockEncoder>,
+    /// Whether quantized types hold the values exactly.
+    pub(super) exact: bool,
+}
+
+/// Reads rows of a tensor of this shape as blocks of a type.
 ///
 /// # Panics
 /// If the rows are out of bounds.
@@ -22,7 +34,7 @@ pub(super) fn read(
     weights: &Weights,
     from: &Assembled,
     shape: Shape,
-    (ty, encoder): (BlockType, Option<BlockEncoder>),
+    to: To,
     rows: Range<u64>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
@@ -34,7 +46,7 @@ pub(super) fn read(
     }
     let (pieces, change, zeros) = match from {
         Assembled::Computed(values) => {
-            narrow(values, ty, out);
+            narrow(values, to.ty, out);
             return Ok(());
         }
         Assembled::Stored { pieces, change, zeros } => (pieces, *change, *zeros),
@@ -44,7 +56,7 @@ pub(super) fn read(
     let units = shape.row() / stored.ty.values();
     let before = zeros[0] / stored.ty.values();
     gather(weights, pieces, before, rows.start * units..rows.end * units, &mut bytes)?;
-    convert(weights, (stored, change), bytes, &shape, (ty, encoder), rows.start, out)
+    convert(weights, (stored, change), bytes, &shape, to, rows.start, out)
 }
 
 /// Appends the values in `range` over all pieces as the checkpoint has them; for types with blocks,
@@ -84,7 +96,7 @@ fn convert(
     (stored, change): (&StoredTensor, Change),
     mut bytes: Vec<u8>,
     shape: &Shape,
-    (ty, encoder): (BlockType, Option<BlockEncoder>),
+    To { ty, encoder, exact }: To,
     first_row: u64,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
@@ -129,6 +141,12 @@ fn convert(
     }
     let row_bytes = ty.row_bytes(shape.row()).expect("the type was chosen for the row") as usize;
     out.resize(values.len() / columns * row_bytes, 0);
+    if exact {
+        return lattice::write(ty, &values, out).map_err(|index| {
+            let (row, column) = (first_row + (index / columns) as u64, (index % columns) as u64);
+            fail(QuantizedProblem::NotExact { row, column, ty }.into())
+        });
+    }
     let encoder = encoder.ok_or_else(|| fail(Problem::NoEncoder(ty)))?;
     encoder(ty, &values, columns, out)
         .map_err(|error| fail(Problem::Encode { row: first_row, error }))

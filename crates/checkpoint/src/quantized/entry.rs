@@ -1,5 +1,6 @@
 //! The information in a checkpoint about how its tensors are quantized.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -15,6 +16,9 @@ pub(crate) struct Entry {
     path: PathBuf,
 }
 
+/// Values that share a scale and bits per code, as far as the entry says.
+type GroupAndBits = (Option<u64>, Option<u64>);
+
 /// The layout of GPTQ codes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Gptq {
@@ -29,6 +33,7 @@ impl Entry {
     ///
     /// - `quantization_config` of the config's text part, then of the config itself (`config` is
     ///   the whole `config.json`, at `path`)
+    /// - `quantization` of the config, as MLX writes it
     /// - `hf_quant_config.json`, whose producer names the method
     /// - `quantize_config.json` of GPTQ's own programs, which counts only if there are GPTQ tensors
     ///   (`gptq`)
@@ -41,8 +46,13 @@ impl Entry {
         let of = |config: &Map<String, Value>| {
             config.get("quantization_config").filter(|value| value.is_object()).cloned()
         };
+        // MLX writes an entry of its own, with neither a method nor another name for it.
+        let of_mlx = || {
+            let entry = config.get("quantization")?;
+            entry.get("group_size").map(|_| entry.clone())
+        };
         let of_text = config.get("text_config").and_then(Value::as_object);
-        if let Some(value) = of_text.and_then(of).or_else(|| of(config)) {
+        if let Some(value) = of_text.and_then(of).or_else(|| of(config)).or_else(of_mlx) {
             return Ok(Some(Self { value, path: path.to_owned() }));
         }
         let file = folder.at("hf_quant_config.json");
@@ -108,7 +118,7 @@ impl Entry {
         let found = self.value.get("bits").filter(|bits| !bits.is_null());
         let bits = found.and_then(Value::as_u64).and_then(|bits| u32::try_from(bits).ok());
         if let Some(found) = found
-            && !matches!(bits, Some(2 | 4 | 8))
+            && !matches!(bits, Some(2 | 3 | 4 | 8))
         {
             return Err(unread(format!("gptq, {found} bits")));
         }
@@ -116,24 +126,46 @@ impl Entry {
         Ok(Gptq { bits, raise: i32::from(first_version) })
     }
 
-    /// Returns the bits per code and the number of codes per scale of integers packed by
-    /// compressed-tensors.
-    pub(super) fn packed(&self) -> Result<(u32, u64), Problem> {
-        let method = "compressed-tensors";
-        let mut groups = self.groups();
-        let (Some(weights), None) = (groups.next(), groups.next()) else {
-            let groups = "config_groups that are not exactly one group";
-            return Err(unread(format!("{method}, {groups}")));
+    /// Returns the layout of AWQ codes, if the entry names it.
+    pub(super) fn awq_layout(&self) -> Option<&str> {
+        self.text("version").or_else(|| self.text("checkpoint_format"))
+    }
+
+    /// Returns how many columns share a scale; -1 stands for all.
+    pub(super) fn group_size(&self) -> Option<i64> {
+        let of = |key: &str| self.value.get(key).and_then(Value::as_i64);
+        of("group_size").or_else(|| of("q_group_size"))
+    }
+
+    /// Returns what MLX says of a module: the entry holds the usual numbers, and others under the
+    /// names of modules.
+    pub(super) fn mlx(&self, module: &str) -> GroupAndBits {
+        let own = self.value.get(module).filter(|own| own.is_object());
+        let of = |key: &str| {
+            own.and_then(|own| own.get(key)).or_else(|| self.value.get(key)).and_then(Value::as_u64)
         };
-        let packed = self.text("format") == Some("pack-quantized");
-        let bits = weights["num_bits"].as_u64().filter(|bits| (1..=8).contains(bits));
-        let group = weights["group_size"].as_u64().filter(|group| *group > 0);
-        let integers = ["null", "\"int\""].contains(&&*weights["type"].to_string());
-        let grouped = weights["strategy"] == "group";
-        match (bits, group) {
-            (Some(bits), Some(group)) if packed && integers && grouped => Ok((bits as u32, group)),
-            _ => Err(unread(format!("{method}, {} of {weights}", self.value["format"]))),
-        }
+        (of("group_size").filter(|size| *size > 0), of("bits"))
+    }
+
+    /// Returns each number of bits that integers of the groups have, once.
+    pub(super) fn compressed_bits(&self) -> Vec<u32> {
+        let bits = self.groups().filter_map(|weights| weights["num_bits"].as_u64());
+        let known = bits.filter(|bits| (1..=8).contains(bits)).map(|bits| bits as u32);
+        known.collect::<BTreeSet<u32>>().into_iter().collect()
+    }
+
+    /// Returns how many columns share a scale, if all groups say the same.
+    pub(super) fn compressed_group(&self) -> Option<u64> {
+        let mut sizes = self.groups().map(|weights| weights["group_size"].as_u64());
+        let first = sizes.next()??;
+        sizes.all(|size| size == Some(first)).then_some(first)
+    }
+
+    /// Returns the format of all weights that compressed-tensors has packed, if it is not that of
+    /// integers in words.
+    pub(super) fn other_packing(&self) -> Option<&str> {
+        let packings = ["pack-quantized", "mixed-precision"];
+        self.text("format").filter(|format| !packings.contains(format))
     }
 }
 

@@ -5,10 +5,22 @@
 //! model that is no longer quantized is therefore harmless, and a quantized weight is never read as
 //! a plain one.
 
+mod awq;
+mod bitnet;
+mod bitsandbytes;
+mod codes;
+mod compressed;
 mod entry;
+mod float4;
+mod gptq;
+mod grouped;
+mod hqq;
+mod mlx;
 mod mxfp4;
 mod names;
-mod packed;
+mod nvfp4;
+mod problem;
+mod rows;
 mod scaled;
 
 use std::collections::HashMap;
@@ -19,7 +31,7 @@ use crate::stored::StoredTensor;
 use crate::{Error, Problem};
 pub(super) use entry::Entry;
 use names::{SCALES, is_codes, is_small, is_unused, may_be_codes, scales_of, unread_method};
-use packed::Packed;
+pub use problem::QuantizedProblem;
 
 /// An error while joining tensors.
 #[derive(Debug)]
@@ -39,14 +51,59 @@ impl From<Error> for Fault {
 }
 
 /// Supported methods.
-const METHODS: &[&str] = &["fp8", "mxfp4", "modelopt", "compressed-tensors", "gptq", "bitnet"];
+const METHODS: &[&str] = &[
+    "awq",
+    "bitnet",
+    "bitsandbytes",
+    "compressed-tensors",
+    "fp8",
+    "gptq",
+    "hqq",
+    "modelopt",
+    "mxfp4",
+    "mxfp8",
+];
+
+/// A format of weights, recognised by a tensor of codes.
+struct Format {
+    /// The end of the name of the codes.
+    end: &'static str,
+    /// Joins the tensors of a weight, given the codes and their name without the end. `None` if
+    /// they have another format.
+    join: Join,
+    /// Whether the weights follow all other tensors, as in the reference.
+    last: bool,
+    /// Whether the types of the tensors say enough, even if the config names an unknown method.
+    any_method: bool,
+}
+
+type Join = fn(&mut Joiner<'_>, &StoredTensor, &str) -> Result<Option<StoredTensor>, Fault>;
+
+const fn format(end: &'static str, join: Join) -> Format {
+    Format { end, join, last: false, any_method: false }
+}
+
+/// The formats, in the order in which they are tried. What is left then may be numbers with scales.
+const FORMATS: &[Format] = &[
+    Format { any_method: true, ..format("_blocks", float4::blocks) },
+    format(".weight", bitsandbytes::four_bits),
+    format(".weight", bitsandbytes::eight_bits),
+    format(".weight", mlx::join),
+    Format { any_method: true, ..format(".weight", float4::weight) },
+    Format { any_method: true, ..format("_packed", float4::packed) },
+    Format { last: true, ..format("_packed", compressed::join) },
+    Format { last: true, ..format(".qweight", gptq::join) },
+    format(".qweight", awq::join),
+    format(".W_q", hqq::join),
+];
 
 /// Joins tensors that together form one: numbers and their scales, or codes of blocks and theirs.
 /// The tensors keep their order, and each result takes the place of its numbers. As in the
-/// reference, tensors with packed codes come last instead. Adds a warning for anything odd.
+/// reference, some with packed codes come last instead. `exact` omits roundings to 16 bits on the
+/// way. Adds a warning for anything odd.
 pub(super) fn join(
     tensors: Vec<StoredTensor>,
-    entry: Option<&Entry>,
+    (entry, exact): (Option<&Entry>, bool),
     files: &[DataFile],
     warnings: &mut Vec<String>,
 ) -> Result<Vec<StoredTensor>, Fault> {
@@ -57,10 +114,17 @@ pub(super) fn join(
     let names = names.collect();
     let quantized = entry.is_some() || tensors.iter().any(|tensor| is_small(tensor.ty));
     let slots = tensors.into_iter().map(Some).collect();
+    let last = Vec::new();
     let mut joiner =
-        Joiner { entry, quantized, names, slots, last: Vec::new(), files, block: None, joined: 0 };
-    joiner.block = joiner.find_block()?;
+        Joiner { entry, exact, quantized, names, slots, last, files, block: None, joined: 0 };
     let before = joiner.slots.len();
+    let unknown = joiner.method().is_some_and(|method| !METHODS.contains(&method));
+    for format in FORMATS.iter().filter(|format| format.any_method || !unknown) {
+        for index in 0..before {
+            joiner.try_format(format, index)?;
+        }
+    }
+    joiner.block = joiner.find_block()?;
     for index in 0..before {
         joiner.visit(index)?;
     }
@@ -71,6 +135,7 @@ pub(super) fn join(
 
 struct Joiner<'a> {
     entry: Option<&'a Entry>,
+    exact: bool,
     /// Whether anything shows that the checkpoint is, or was, quantized.
     quantized: bool,
     names: HashMap<String, usize>,
@@ -109,30 +174,41 @@ impl Joiner<'_> {
         if is_unused(&tensor, self.quantized) {
             return Ok(());
         }
-        let name = tensor.name.clone();
-        if let Some(base) = name.strip_suffix("_blocks")
-            && tensor.ty == DataType::U8
-        {
-            let scales = self.partner(&tensor, format!("{base}_scales"))?;
-            let (file, codes) = (tensor.file, tensor);
-            let joined = mxfp4::join(codes, scales);
-            self.slots[index] = Some(joined.map_err(|p| Fault::Tensor(file, name, p))?);
-            self.joined += 1;
+        match self.numbers_of(&tensor.name) {
+            Some(numbers) => self.scale(tensor, numbers),
+            None => {
+                self.slots[index] = Some(tensor);
+                Ok(())
+            }
+        }
+    }
+
+    /// Joins a weight of this format if its codes are the tensor with this index.
+    fn try_format(&mut self, format: &Format, index: usize) -> Result<(), Fault> {
+        let codes = self.slots[index].as_ref();
+        let Some(codes) = codes.filter(|codes| codes.name.ends_with(format.end)).cloned() else {
             return Ok(());
+        };
+        let base = codes.name.strip_suffix(format.end).unwrap_or_default();
+        if let Some(joined) = (format.join)(self, &codes, base)? {
+            self.joined += 1;
+            self.slots[index] = None;
+            match format.last {
+                true => self.last.push(joined),
+                false => self.slots[index] = Some(joined),
+            }
         }
-        if let Some(numbers) = self.numbers_of(&name) {
-            return self.scale(tensor, numbers);
-        }
-        if let Some(base) = name.strip_suffix(".qweight") {
-            return self.gptq(tensor, base);
-        }
-        if let Some(base) = name.strip_suffix("_packed")
-            && self.names.contains_key(&format!("{base}_shape"))
-        {
-            return self.packed(tensor, base);
-        }
-        self.slots[index] = Some(tensor);
         Ok(())
+    }
+
+    /// Checks that the values of a tensor are finite.
+    fn check_scales(&self, scales: &StoredTensor) -> Result<(), Fault> {
+        scaled::check_scales(scales, false, self.files).map_err(|error| bad(scales, error))
+    }
+
+    /// Returns the type that operations on scales of this type round to.
+    fn rounding(&self, ty: DataType) -> Option<DataType> {
+        Some(ty).filter(|ty| !self.exact && matches!(ty, DataType::F16 | DataType::BF16))
     }
 
     /// Returns the name of the numbers that belong to a scale of this name; `None` if it is not a
@@ -157,84 +233,28 @@ impl Joiner<'_> {
                 _ => Err(fault(&scales, Problem::NoPartner { other: of })),
             };
         };
-        // Each byte holds two numbers.
-        if numbers.ty == DataType::U8 && scales.ty == DataType::F8E4M3 {
-            return Err(self.unread(&numbers, "NVFP4"));
-        }
-        if in_pairs(&numbers, &scales) {
-            let (file, name) = (numbers.file, numbers.name.clone());
-            let place = self.names[&of];
-            let joined = mxfp4::join_rows(numbers, scales);
-            self.slots[place] = Some(joined.map_err(|p| Fault::Tensor(file, name, p))?);
-            self.joined += 1;
-            return Ok(());
-        }
-        let zeros = format!("{}_zero_point", of);
-        if let Some(zeros) = self.take(&zeros)
-            && !scaled::all_zero(&zeros, self.files)?
-        {
-            return Err(self.unread(&zeros, "a method with zero points"));
+        let zeros = match self.take(&format!("{of}_zero_point")) {
+            Some(zeros) if scaled::any(&zeros, self.files, |zero| zero != 0.0)? => Some(zeros),
+            _ => None,
+        };
+        let mut scales = scales;
+        if scales.ty == DataType::U8 && is_float8(numbers.ty) {
+            // Bytes as scales are exponents.
+            scales.ty = DataType::F8E8M0;
         }
         let bitnet = self.method() == Some("bitnet") && !is_float8(numbers.ty);
         if !bitnet && !is_float(scales.ty) {
             return Err(self.unread(&scales, &format!("a method with {} scales", scales.ty.name())));
         }
-        scaled::check_scales(&scales, bitnet, self.files).map_err(|error| match error {
-            scaled::Bad::Scale(problem) => fault(&scales, problem),
-            scaled::Bad::File(error) => Fault::Other(error),
-        })?;
+        scaled::check_scales(&scales, bitnet, self.files).map_err(|error| bad(&scales, error))?;
         let (file, name) = (scales.file, scales.name.clone());
         let joined = if bitnet {
-            Packed::ternary(numbers, scales)
+            bitnet::join(numbers, scales)
         } else {
-            scaled::scale(numbers, scales, self.block.as_deref())
+            scaled::scale(numbers, scales, zeros, self.block.as_deref(), None)
         };
         let place = self.names[&of];
         self.slots[place] = Some(joined.map_err(|problem| Fault::Tensor(file, name, problem))?);
-        self.joined += 1;
-        Ok(())
-    }
-
-    /// Joins the four tensors of a weight that GPTQ has packed.
-    fn gptq(&mut self, codes: StoredTensor, base: &str) -> Result<(), Fault> {
-        let grouped = self.names.contains_key(&format!("{base}.g_idx"));
-        let how = match (self.entry, self.method()) {
-            (Some(entry), Some("gptq")) => entry.gptq().map_err(|p| self.of_entry(p, &codes))?,
-            (_, Some(_)) => return Err(self.unread(&codes, "gptq or awq")),
-            (_, None) if grouped => return Err(fault(&codes, UNSAID_GPTQ)),
-            (_, None) => return Err(self.unread(&codes, "awq")),
-        };
-        let scales = self.partner(&codes, format!("{base}.scales"))?;
-        let zeros = self.partner(&codes, format!("{base}.qzeros"))?;
-        let groups = self.partner(&codes, format!("{base}.g_idx"))?;
-        // The number of words times 32 equals the number of columns times the bits per code.
-        let words = codes.shape.first().copied().unwrap_or_default();
-        let shown = words.saturating_mul(32).checked_div(groups.values());
-        let bits = how.bits.or(shown.and_then(|bits| u32::try_from(bits).ok()));
-        let Some(bits @ (2 | 4 | 8)) = bits else {
-            return Err(self.unread(&codes, "gptq with a number of bits other than 2, 4 and 8"));
-        };
-        let of = [codes, scales, zeros, groups];
-        let name = format!("{base}.weight");
-        self.last.push(Packed::columns(name, bits, how.raise, of, self.files)?);
-        self.joined += 1;
-        Ok(())
-    }
-
-    /// Joins the tensors of a weight that compressed-tensors has packed.
-    fn packed(&mut self, codes: StoredTensor, base: &str) -> Result<(), Fault> {
-        let (bits, group) = match (self.entry, self.method()) {
-            (Some(entry), Some("compressed-tensors")) => {
-                entry.packed().map_err(|problem| self.of_entry(problem, &codes))?
-            }
-            _ => return Err(self.unread(&codes, "compressed-tensors")),
-        };
-        let scales = self.partner(&codes, format!("{base}_scale"))?;
-        let shape = self.partner(&codes, format!("{base}_shape"))?;
-        let zeros = self.take(&format!("{base}_zero_point"));
-        let of = [codes, scales, shape];
-        let name = base.to_owned();
-        self.last.push(Packed::groups(name, bits, group, of, zeros, self.files)?);
         self.joined += 1;
         Ok(())
     }
@@ -244,7 +264,7 @@ impl Joiner<'_> {
     fn find_block(&self) -> Result<Option<Vec<u64>>, Fault> {
         let pairs = self.slots.iter().flatten().filter_map(|scales| {
             let numbers = self.get(&self.numbers_of(&scales.name)?)?;
-            Some((scales, numbers)).filter(|(scales, numbers)| !in_pairs(numbers, scales))
+            Some((scales, numbers))
         });
         let pairs: Vec<_> = pairs.collect();
         let Some((scales, _)) = pairs.first() else { return Ok(None) };
@@ -275,15 +295,7 @@ impl Joiner<'_> {
         let unknown = self.method().is_some_and(|method| !METHODS.contains(&method));
         for tensor in self.slots.iter().flatten() {
             if is_codes(tensor) || unknown && may_be_codes(tensor) {
-                let base = tensor.name.strip_suffix("weight");
-                let has = |part: &str| {
-                    base.is_some_and(|base| self.get(&format!("{base}{part}")).is_some())
-                };
-                let ty = tensor.ty.name();
-                let method = match has("scales") && has("biases") {
-                    true => "MLX".to_owned(),
-                    false => format!("an unknown method, to {ty}"),
-                };
+                let method = format!("an unknown method, to {}", tensor.ty.name());
                 return Err(self.unread(tensor, &method));
             }
         }
@@ -347,20 +359,6 @@ impl Joiner<'_> {
     }
 }
 
-const UNSAID_GPTQ: Problem = Problem::QuantizationUnsaid {
-    method: "gptq",
-    lacks: "how to read its zero points: config.json needs a quantization_config with \
-            \"quant_method\", \"bits\" and \"checkpoint_format\", or the folder the model's \
-            quantize_config.json",
-};
-
-/// Returns whether each byte holds two MXFP4 codes, and 32 codes share a scale.
-fn in_pairs(numbers: &StoredTensor, scales: &StoredTensor) -> bool {
-    matches!(numbers.ty, DataType::I8 | DataType::U8)
-        && scales.ty == DataType::F8E8M0
-        && numbers.columns().checked_mul(2) == scales.columns().checked_mul(32)
-}
-
 const fn is_float8(ty: DataType) -> bool {
     matches!(ty, DataType::F8E4M3 | DataType::F8E5M2)
 }
@@ -371,6 +369,22 @@ const fn is_float(ty: DataType) -> bool {
     matches!(ty, F64 | F32 | F16 | BF16 | F8E4M3 | F8E5M2 | F8E8M0)
 }
 
-fn fault(tensor: &StoredTensor, problem: Problem) -> Fault {
-    Fault::Tensor(tensor.file, tensor.name.clone(), problem)
+fn fault(tensor: &StoredTensor, problem: impl Into<Problem>) -> Fault {
+    Fault::Tensor(tensor.file, tensor.name.clone(), problem.into())
+}
+
+/// Makes the fault of scales that are not usable.
+fn bad(scales: &StoredTensor, error: scaled::Bad) -> Fault {
+    match error {
+        scaled::Bad::Scale(problem) => fault(scales, problem),
+        scaled::Bad::File(error) => Fault::Other(error),
+    }
+}
+
+/// Describes tensors in messages.
+fn summary(tensors: &[&StoredTensor]) -> String {
+    let one = |tensor: &&StoredTensor| {
+        format!("{:?} {} {:?}", tensor.name, tensor.ty.name(), tensor.shape)
+    };
+    tensors.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -13,9 +13,9 @@ use crate::stored::{Data, Joined, StoredTensor};
 use crate::{Error, Problem};
 
 /// Values per block.
-const VALUES: u64 = 32;
+pub(super) const VALUES: u64 = 32;
 /// Bytes of codes per block.
-const CODES: usize = 16;
+pub(super) const CODES: usize = 16;
 /// Bytes per block of a GGUF file: the scale, then the codes.
 const BLOCK: usize = 17;
 
@@ -44,37 +44,6 @@ pub(super) fn join(codes: StoredTensor, scales: StoredTensor) -> Result<StoredTe
     let mut shape = rows.to_vec();
     let last = shape.last_mut().expect("it is not empty");
     *last = last.checked_mul(VALUES).ok_or_else(shapes)?;
-    let fits = shape.iter().try_fold(1_u64, |values, dimension| values.checked_mul(*dimension));
-    fits.ok_or_else(shapes)?;
-    Ok(StoredTensor {
-        name: codes.name.clone(),
-        ty: DataType::Mxfp4,
-        shape,
-        file: codes.file,
-        data: Data::Joined(Arc::new(Blocks { codes, scales })),
-    })
-}
-
-/// Joins rows of codes, two to a byte, with rows of scales, one for each block.
-pub(super) fn join_rows(
-    codes: StoredTensor,
-    scales: StoredTensor,
-) -> Result<StoredTensor, Problem> {
-    let shapes = || Problem::MxShapes {
-        codes: codes.shape.clone(),
-        scales: scales.shape.clone(),
-        other: scales.name.clone(),
-    };
-    let (Some((columns, rows)), Some((blocks, others))) =
-        (codes.shape.split_last(), scales.shape.split_last())
-    else {
-        return Err(shapes());
-    };
-    if rows != others || Some(*columns) != blocks.checked_mul(CODES_LENGTH) {
-        return Err(shapes());
-    }
-    let mut shape = rows.to_vec();
-    shape.push(columns.checked_mul(2).ok_or_else(shapes)?);
     let fits = shape.iter().try_fold(1_u64, |values, dimension| values.checked_mul(*dimension));
     fits.ok_or_else(shapes)?;
     Ok(StoredTensor {

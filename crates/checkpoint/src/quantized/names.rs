@@ -85,6 +85,8 @@ const UNREAD: &[(&str, Part, &str)] = &[
     (".weight_g_idx", Part::Any, "compressed-tensors"),
     (".weight_zero_point", Part::Any, "compressed-tensors"),
     (".weight_scale_2", Part::Any, "NVFP4"),
+    (".pre_quant_scale", Part::Any, "a method that scales activations"),
+    (".weights_scaling_factor", Part::Any, "TensorRT-LLM"),
     (".weight_scale", Part::Any, "a method with scales"),
     (".weight_scale_inv", Part::Any, "a method with scales"),
 ];

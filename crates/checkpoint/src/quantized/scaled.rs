@@ -6,13 +6,17 @@ use std::sync::Arc;
 use crate::data_type::DataType;
 use crate::file::DataFile;
 use crate::stored::{Data, Joined, StoredTensor};
-use crate::{Error, Problem};
+use crate::{Error, Problem, QuantizedProblem};
 
 /// Numbers and their scales.
 #[derive(Clone, Debug, Hash)]
 pub(super) struct Scaled {
     numbers: StoredTensor,
     scales: StoredTensor,
+    /// Numbers to subtract, in the layout of the scales.
+    zeros: Option<StoredTensor>,
+    /// The bits of another factor, which is applied last.
+    factor: Option<u32>,
     /// For each dimension of the numbers, the count of consecutive indices that share a scale;
     /// `None` if all do.
     runs: Vec<Option<u64>>,
@@ -22,17 +26,32 @@ pub(super) struct Scaled {
 ///
 /// `block` holds how many numbers share a scale in each of the last dimensions of the scales; the
 /// last block of a dimension may be cut short. Without it, a scale covers one index of a dimension.
-/// Trailing dimensions that the scales lack, or in which they have length 1, share one scale.
+/// Trailing dimensions that the scales lack, or in which they have length 1, share one scale. If
+/// nothing else fits, scales divide the rows into groups of equal size. `zeros` are subtracted
+/// first, `factor` is applied last.
 pub(super) fn scale(
     numbers: StoredTensor,
     scales: StoredTensor,
+    zeros: Option<StoredTensor>,
     block: Option<&[u64]>,
+    factor: Option<f32>,
 ) -> Result<StoredTensor, Problem> {
+    let factor = factor.map(f32::to_bits);
     let runs = runs(&numbers.shape, &scales.shape, block).ok_or_else(|| Problem::ScaleShape {
         found: scales.shape.clone(),
         numbers: numbers.shape.clone(),
         block: block.unwrap_or_default().to_vec(),
     })?;
+    if let Some(zeros) = &zeros
+        && zeros.shape != scales.shape
+    {
+        let problem = QuantizedProblem::ZeroShape {
+            found: zeros.shape.clone(),
+            scales: scales.shape.clone(),
+            other: zeros.name.clone(),
+        };
+        return Err(problem.into());
+    }
     let too_large = || Problem::TooLarge(numbers.shape.clone());
     numbers.values().checked_mul(DataType::F32.bytes()).ok_or_else(too_large)?;
     Ok(StoredTensor {
@@ -40,7 +59,7 @@ pub(super) fn scale(
         ty: DataType::F32,
         shape: numbers.shape.clone(),
         file: numbers.file,
-        data: Data::Joined(Arc::new(Scaled { numbers, scales, runs })),
+        data: Data::Joined(Arc::new(Scaled { numbers, scales, zeros, factor, runs })),
     })
 }
 
@@ -73,13 +92,17 @@ pub(super) fn check_scales(
     }
 }
 
-/// Returns whether all values of a tensor are zero.
-pub(super) fn all_zero(tensor: &StoredTensor, files: &[DataFile]) -> Result<bool, Error> {
-    first(tensor, files, |value| value != 0.0).map(|found| found.is_none())
+/// Returns whether a value of a tensor meets a condition.
+pub(super) fn any(
+    tensor: &StoredTensor,
+    files: &[DataFile],
+    holds: impl Fn(f32) -> bool,
+) -> Result<bool, Error> {
+    first(tensor, files, holds).map(|found| found.is_some())
 }
 
 /// Finds the first value of a tensor that meets a condition, and its index.
-fn first(
+pub(super) fn first(
     tensor: &StoredTensor,
     files: &[DataFile],
     holds: impl Fn(f32) -> bool,
@@ -102,7 +125,14 @@ fn first(
 /// scales may still be for whole rows.
 fn runs(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> Option<Vec<Option<u64>>> {
     let in_blocks = block.and_then(|block| block_runs(numbers, scales, Some(block)));
-    in_blocks.or_else(|| block_runs(numbers, scales, None))
+    in_blocks.or_else(|| block_runs(numbers, scales, None)).or_else(|| group_runs(numbers, scales))
+}
+
+/// Divides the last dimension into as many groups as there are scales.
+fn group_runs(numbers: &[u64], scales: &[u64]) -> Option<Vec<Option<u64>>> {
+    let ([outer @ .., columns], [before @ .., groups]) = (numbers, scales) else { return None };
+    let fits = outer == before && *groups > 0 && columns.is_multiple_of(*groups);
+    fits.then(|| [vec![Some(1); outer.len()], vec![Some(columns / groups)]].concat())
 }
 
 fn block_runs(numbers: &[u64], scales: &[u64], block: Option<&[u64]>) -> Option<Vec<Option<u64>>> {
@@ -141,6 +171,8 @@ impl Joined for Scaled {
         let columns = self.numbers.columns();
         let run = self.runs.last().copied().flatten();
         let mut scales = RowOfScales::new(&self.scales, run.is_some());
+        let mut zeros = self.zeros.as_ref().map(|zeros| RowOfScales::new(zeros, run.is_some()));
+        let factor = self.factor.map(f32::from_bits);
         let mut rest = &numbers[..];
         let mut out = out.as_chunks_mut::<4>().0.iter_mut();
         let mut at = first;
@@ -148,10 +180,17 @@ impl Joined for Scaled {
             let column = at % columns;
             let here = (columns - column).min(rest.len() as u64);
             let (row, after) = rest.split_at(here as usize);
-            let scales = scales.of_row(files, self.scale_row(at / columns))?;
+            let scale_row = self.scale_row(at / columns);
+            let scales = scales.of_row(files, scale_row)?;
+            let zeros = match &mut zeros {
+                Some(zeros) => zeros.of_row(files, scale_row)?,
+                None => &[],
+            };
             for (column, (number, out)) in (column..).zip(row.iter().zip(&mut out)) {
-                let scale = scales[run.map_or(0, |run| column / run) as usize];
-                *out = (number * scale).to_le_bytes();
+                let index = run.map_or(0, |run| column / run) as usize;
+                let number = number - zeros.get(index).copied().unwrap_or_default();
+                let product = number * scales[index];
+                *out = factor.map_or(product, |factor| product * factor).to_le_bytes();
             }
             at += here;
             rest = after;
@@ -240,6 +279,8 @@ mod tests {
             (&[300, 129], &[1, 300, 1], None, None),
             (&[300, 129], &[0], None, None),
             (&[300, 129], &[300, 1], BLOCK, Some(&[Some(1), None])),
+            (&[300, 129], &[300, 3], None, Some(&[Some(1), Some(43)])),
+            (&[300, 129], &[300, 2], None, None),
             (&[300, 129], &[3, 2], Some(&[128, 0]), None),
             (&[300, 129], &[3, 2], Some(&[1, 128, 128]), None),
         ];

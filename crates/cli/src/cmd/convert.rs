@@ -88,9 +88,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if args.json {
         let warnings = report::warnings(&input, &jobs, &notes);
-        output::print_json(&report::json(warnings, &jobs, &summary))?;
+        output::print_json(&report::json(warnings, &input, &jobs, &summary))?;
     } else if !args.quiet {
-        output::print(&report::text(&jobs, &summary))?;
+        let exact = report::exactness(&input, report::NAMED);
+        output::print(&(report::text(&jobs, &summary) + &exact))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -163,7 +164,10 @@ fn dry_run(args: &Args, input: &Input, jobs: &[Job], notes: &[String]) -> anyhow
         bail!("a saved plan is for one type; give one with -t");
     }
     for job in jobs {
-        let text = if args.json { job.plan.to_json() + "\n" } else { report::plan(&job.plan) };
+        let text = match args.json {
+            true => job.plan.to_json() + "\n",
+            false => report::plan(&job.plan) + &report::exactness(input, usize::MAX),
+        };
         output::print(&text)?;
     }
     if !args.quiet {

@@ -28,8 +28,12 @@ pub(super) fn run(input: &[u8]) {
 
 /// Open the checkpoint in a folder and read it all: an error, or data.
 pub(super) fn open(folder: &TempDir, vocabulary_only: bool) {
-    let options =
-        CheckpointOptions { vocabulary_only, out_type: OutType::Auto, ..Default::default() };
+    open_as(folder, vocabulary_only, OutType::Auto);
+}
+
+/// The same, converted to a type.
+pub(super) fn open_as(folder: &TempDir, vocabulary_only: bool, out_type: OutType) {
+    let options = CheckpointOptions { vocabulary_only, out_type, ..Default::default() };
     let Ok(checkpoint) = Checkpoint::open(folder.path(), &options) else { return };
     let mut out = Vec::new();
     for (index, tensor) in checkpoint.tensors().iter().enumerate() {

@@ -17,6 +17,7 @@ mod sentencepiece;
 mod shards;
 
 pub(crate) use plan::source as plan_source;
+pub(crate) use safetensors::{QUANTIZED, weights};
 
 use crate::Target;
 
@@ -127,7 +128,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target {
         name: "safetensors",
         run: safetensors::run,
-        max_bytes: 2048,
+        max_bytes: 4096,
         factor: 64,
         base: 16 * BASE,
         reaches_unsafe: false,

@@ -1,7 +1,7 @@
 //! The source of a conversion: a checkpoint or a GGUF file.
 
 use anyhow::bail;
-use granule_checkpoint::{Checkpoint, CheckpointOptions, FurtherTokens};
+use granule_checkpoint::{Checkpoint, CheckpointOptions, Exactness, FurtherTokens};
 use granule_convert::encode_blocks;
 use granule_format::FileType;
 use granule_reader::GgufSource;
@@ -97,6 +97,14 @@ impl Input {
             (_, Some(file_type)) => file_type.name(),
             (Self::Checkpoint(source), None) => source.mixture(),
             (Self::Gguf(_), None) => FileType::COPY.name(),
+        }
+    }
+
+    /// Which tensors are in types of blocks that hold them exactly, if these were looked for.
+    pub(super) fn exactness(&self) -> &[Exactness] {
+        match self {
+            Self::Checkpoint(source) => source.exactness(),
+            Self::Gguf(_) => &[],
         }
     }
 

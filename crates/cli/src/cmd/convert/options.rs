@@ -52,9 +52,10 @@ pub(crate) struct Args {
     pub(super) file_types: Vec<FileType>,
     /// Convert a checkpoint to this type first (e.g. f16) [default: auto]
     ///
-    /// One of auto, f32, f16, bf16, q8_0, tq1_0, tq2_0; auto is the checkpoint's own 16-bit type.
-    /// Without -t this is the type of the file, as with convert_hf_to_gguf.py; with -t the tensors
-    /// have it before they are quantized.
+    /// One of auto, exact, f32, f16, bf16, q8_0, tq1_0, tq2_0; auto is the checkpoint's own 16-bit
+    /// type. exact gives each tensor the smallest type that holds its values exactly: a checkpoint
+    /// that is quantized, or was trained to be, keeps its bits. Without -t this is the type of the
+    /// file, as with convert_hf_to_gguf.py; with -t the tensors have it before they are quantized.
     #[arg(long, value_name = "TYPE", value_parser = out_type)]
     pub(super) outtype: Option<OutType>,
     /// Work with COUNT threads [default, and 0: one for each core]
@@ -233,6 +234,12 @@ fn file_types() -> String {
 
 fn file_type(name: &str) -> Result<FileType, String> {
     name.parse().map_err(|_| {
+        if ["keep", "exact"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
+            return format!(
+                "{name:?} is not a file type; to keep the values of a quantized checkpoint exactly, \
+                 pass --outtype exact"
+            );
+        }
         let known = |ty: &FileType| std::iter::once(ty.name()).chain(ty.aliases().iter().copied());
         let near = match nearest(name, FileType::ALL.iter().flat_map(known)).as_slice() {
             [] => "; `granule convert --help` lists them".to_owned(),

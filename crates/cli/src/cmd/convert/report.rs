@@ -15,8 +15,8 @@ use super::Job;
 use super::input::Input;
 use crate::output::{self, Align, Table, count, counted, printable, size, warn as show_warning};
 
-/// Fallbacks that a summary names; the others are counted.
-const NAMED_FALLBACKS: usize = 5;
+/// Tensors that a summary names for one reason; the others are counted.
+pub(super) const NAMED: usize = 5;
 
 /// Show what is odd but no error, on standard error.
 pub(super) fn warn(input: &Input, jobs: &[Job], notes: &[String]) {
@@ -107,6 +107,29 @@ pub(super) fn plan(plan: &Plan) -> String {
     text += &types(plan);
     text += &fallbacks(plan);
     text += &files(plan);
+    text
+}
+
+/// Which tensors of a checkpoint are in types of blocks that hold them exactly, and why not the
+/// others. Names `most` of the others.
+pub(super) fn exactness(input: &Input, most: usize) -> String {
+    let all = input.exactness();
+    if all.is_empty() {
+        return String::new();
+    }
+    let plain: Vec<_> =
+        all.iter().filter_map(|one| Some((one, one.why_plain.as_deref()?))).collect();
+    let mut text = format!(
+        "  exact: {} of {} in types of blocks\n",
+        all.len() - plain.len(),
+        counted(all.len(), "matrix").replace("matrixs", "matrices"),
+    );
+    for (one, why) in plain.iter().take(most) {
+        text += &format!("    {} stays {}: {why}\n", printable(&one.tensor), one.ty);
+    }
+    if plain.len() > most {
+        text += &format!("    and {} more (--dry-run lists them)\n", plain.len() - most);
+    }
     text
 }
 
@@ -204,7 +227,11 @@ fn as_verified(verified: &Verified) -> String {
 }
 
 /// The summary for programs.
-pub(super) fn json(warnings: Vec<String>, jobs: &[Job], summary: &Summary) -> Json {
+pub(super) fn json(warnings: Vec<String>, input: &Input, jobs: &[Job], summary: &Summary) -> Json {
+    let exact = input
+        .exactness()
+        .iter()
+        .map(|one| json!({ "tensor": one.tensor, "type": one.ty.name(), "reason": one.why_plain }));
     let results: Vec<Json> =
         by_job(jobs, summary).map(|(job, files)| result(&job.plan, files)).collect();
     json!({
@@ -223,6 +250,7 @@ pub(super) fn json(warnings: Vec<String>, jobs: &[Job], summary: &Summary) -> Js
                 .map(|(ty, loss)| (ty.name().to_owned(), loss.relative().into()))
                 .collect::<Map<String, Json>>(),
         })),
+        "exact": exact.collect::<Vec<_>>(),
         "warnings": warnings,
     })
 }
@@ -320,12 +348,12 @@ fn fallbacks(plan: &Plan) -> String {
         counted(all.len(), "tensor"),
         size(extra.unsigned_abs()),
     );
-    for (tensor, _) in all.iter().take(NAMED_FALLBACKS) {
+    for (tensor, _) in all.iter().take(NAMED) {
         let wanted = tensor.wanted.map_or("", |ty| ty.name());
         text += &format!("    {}: {wanted} -> {}\n", printable(&tensor.name), tensor.target);
     }
-    if all.len() > NAMED_FALLBACKS {
-        text += &format!("    and {} more (--dry-run lists them)\n", all.len() - NAMED_FALLBACKS);
+    if all.len() > NAMED {
+        text += &format!("    and {} more (--dry-run lists them)\n", all.len() - NAMED);
     }
     text
 }

@@ -221,6 +221,8 @@ def run_converter(converter, arguments, what):
     sys.path.insert(0, str(converter.parent))
     module = __import__(converter.stem)
     corrections.apply()
+    import exponential
+    exponential.install()
     sys.argv = [str(converter), *map(str, arguments)]
     return in_child(module.main, Path(arguments[-1]).with_suffix(".log"), what)
 

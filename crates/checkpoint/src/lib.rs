@@ -11,9 +11,11 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+mod changes;
 mod checkpoint;
 mod data_type;
 mod error;
+mod exponential;
 pub mod export;
 mod file;
 mod folder;

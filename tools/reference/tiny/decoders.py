@@ -9,7 +9,6 @@ PHI3_FACTORS = dict(type="longrope", short_factor=[1.0 + 0.1 * i for i in range(
 NEOX = {key: value for key, value in SIZES.items() if key != "num_key_value_heads"}
 FALCON = dict(hidden_size=64, num_hidden_layers=2, num_attention_heads=4)
 LFM2 = dict(SIZES, num_hidden_layers=4, layer_types=["conv", "conv", "full_attention", "conv"])
-# In single precision ssm_a may differ by one unit in the last place, as torch rounds its exponential function.
 MAMBA = dict(hidden_size=64, num_hidden_layers=2, state_size=16)
 MAMBA2 = dict(hidden_size=64, num_hidden_layers=2, state_size=16, num_heads=8, head_dim=16, n_groups=2)
 GLM = dict(SIZES, pad_token_id=0, tokens=["<|endoftext|>", "<|user|>"])

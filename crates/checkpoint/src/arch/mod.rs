@@ -9,6 +9,7 @@
 //! | `description`, `mistake` | reading the files, and mistakes in them |
 //! | `built_in` | the built-in architectures |
 //! | `rules`, `active` | what tensors become; the same with the numbers of a model |
+//! | `change` | how the values of a tensor are changed |
 //! | `pattern` | how the values of a tensor are rearranged |
 //! | `expression` | expressions over the config |
 //! | `quirk` | kinds of tokenizer, and facts about one that no file states |
@@ -20,6 +21,7 @@
 
 mod active;
 mod built_in;
+mod change;
 mod config;
 mod description;
 mod entries;
@@ -34,9 +36,11 @@ mod relative;
 mod rope;
 mod rules;
 
-pub(crate) use active::{Active, Target};
+pub(crate) use active::Active;
 pub(crate) use built_in::by_name;
 pub use built_in::{all, names};
+pub use change::Change;
+use change::{ChangeKind, ChangeStep};
 pub(crate) use config::{Config, find};
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
@@ -49,7 +53,7 @@ pub use quirk::{Pieces, Quirk, Tiktoken, TokenizerKind};
 pub(crate) use relative::relative;
 pub(crate) use rope::Rope;
 pub(crate) use rules::Place;
-pub use rules::{Change, LeftOut, Output, Rename, RuleType, TensorRule};
+pub use rules::{LeftOut, Output, Rename, RuleType, TensorRule};
 
 /// Definitions: names and expressions.
 pub(crate) type Numbers = Vec<(String, Expression)>;

@@ -102,7 +102,11 @@ impl<'a> Known<'a> {
                 && rule.sources[0].layers.is_some() == layer.is_some()
                 && scope.holds(&rule.needed).unwrap_or(false)
         });
-        let names = here.flat_map(move |rule| rule.outputs.iter().map(move |out| out.name(layer)));
+        let names = here.flat_map(move |rule| {
+            // Whether a layer has one may depend on keys that the metadata do not hold.
+            let outputs = rule.outputs.iter().filter(|output| output.when.is_none());
+            outputs.map(move |output| output.name(layer))
+        });
         let can_do_without = |name: &str| {
             name.ends_with(".bias") || DISPENSABLE.iter().any(|end| name.ends_with(end))
         };

@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-use super::{Expression, Pattern};
+use super::{Change, Expression, Pattern, Scope};
+use crate::Error;
 
 /// A rule: what a tensor of the checkpoint becomes.
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub struct TensorRule {
     pub sources: Vec<NamePattern>,
     /// Its dimensions in the checkpoint, outermost first; the same for each source.
     pub shape: Vec<Expression>,
+    /// Whether other dimensions with as many values are as good.
+    pub any_shape: bool,
     /// What it becomes: one tensor, or several.
     pub outputs: Vec<Output>,
     /// How its values are changed.
@@ -48,6 +51,10 @@ pub struct TensorRule {
 pub struct Output {
     /// Its name, with `{layer}` for the number of the layer.
     pub target: String,
+    /// Whether it is written; evaluated for each layer.
+    pub when: Option<Expression>,
+    /// Whether it repeats values that another result of the rule has, so that an export ignores it.
+    pub again: bool,
     /// How the values of the source are rearranged. The results of several patterns are
     /// concatenated; without a pattern, nothing moves.
     pub patterns: Vec<Pattern>,
@@ -62,31 +69,6 @@ pub(crate) struct LayerRange {
     pub(crate) text: String,
     pub(crate) first: Expression,
     pub(crate) end: Option<Expression>,
-}
-
-/// How the values of a tensor are changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Change {
-    /// Not at all.
-    #[default]
-    Keep,
-    /// Adds one, in half precision if the checkpoint has F16 and in single precision otherwise.
-    AddOne,
-    /// Takes the negative of the exponential function, in the same precision.
-    NegativeExponential,
-}
-
-impl Change {
-    /// The changed value, in single precision.
-    pub(crate) fn of(self, value: f32) -> f32 {
-        match self {
-            Self::Keep => value,
-            Self::AddOne => value + 1.0,
-            // Calculated in double precision and rounded once: nearly always correctly rounded.
-            Self::NegativeExponential => -(f64::from(value).exp() as f32),
-        }
-    }
 }
 
 /// A type that a rule gives its tensors.
@@ -280,7 +262,12 @@ impl Output {
             }
             _ => None,
         };
-        Ok(Self { target, patterns, place })
+        Ok(Self { target, when: None, again: false, patterns, place })
+    }
+
+    /// Whether a layer has it; `scope` is that of the layer.
+    pub(crate) fn applies<'a>(&'a self, scope: &Scope<'a>) -> Result<bool, Error> {
+        self.when.as_ref().map_or(Ok(true), |when| scope.holds(when))
     }
 
     /// The name with the number of the layer filled in.

@@ -5,7 +5,7 @@ use half::f16;
 
 use super::mapping::{Assembled, Mapped};
 use super::{out_type, rows};
-use crate::arch::Change;
+
 use crate::data_type::DataType;
 use crate::weights::Weights;
 use crate::{Error, lattice};
@@ -30,7 +30,7 @@ pub struct Exactness {
 pub(super) fn choose(weights: &Weights, mapped: &mut [Mapped]) -> Result<Vec<Exactness>, Error> {
     let mut all = Vec::new();
     for (tensor, from) in mapped {
-        let Assembled::Stored { pieces, change, .. } = from else { continue };
+        let Assembled::Stored { pieces, changes, .. } = from else { continue };
         let stored = &weights.tensors()[pieces[0].tensor];
         let name = tensor.name.clone();
         if let Some(ty) = stored.ty.copied() {
@@ -42,9 +42,7 @@ pub(super) fn choose(weights: &Weights, mapped: &mut [Mapped]) -> Result<Vec<Exa
             continue;
         }
         let plain = match stored.ty {
-            DataType::F16 | DataType::BF16
-                if *change == Change::Keep || stored.ty == DataType::F16 =>
-            {
+            DataType::F16 | DataType::BF16 if changes.is_none() || stored.ty == DataType::F16 => {
                 stored.ty.block()
             }
             _ => None,

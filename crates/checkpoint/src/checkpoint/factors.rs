@@ -27,7 +27,8 @@ impl Mapper<'_> {
         let last = parts.iter().max().copied().unwrap_or_default();
         let base = name.strip_suffix(".weight").unwrap_or(&name).to_owned();
         let tensor = SourceTensor { name, shape, ty: BlockType::NVFP4.into() };
-        self.first.push((last, (tensor, Assembled::Stored { pieces, change: rule.change, zeros })));
+        let changes = rule.change.resolve(&self.scope)?;
+        self.first.push((last, (tensor, Assembled::Stored { pieces, changes, zeros })));
         let count = if stacked { factors.len() } else { 1 };
         // The reference's tolerances: that of numpy for lists of factors, another for a single one.
         let tolerance = if stacked { 1e-6 + 1e-5 } else { 1e-6 };

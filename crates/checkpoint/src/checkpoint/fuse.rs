@@ -6,6 +6,7 @@ use granule_format::{BlockType, Shape};
 
 use super::mapping::{Assembled, Mapped, Piece};
 use super::out_type::Writable;
+use crate::changes::Changes;
 use crate::data_type::DataType;
 use crate::weights::Weights;
 use granule_reader::SourceTensor;
@@ -93,21 +94,21 @@ fn join(
     kept.collect()
 }
 
-/// Joins tensors with equal row lengths, a common type and the same change; `None` if they cannot
+/// Joins tensors with equal row lengths, a common type and the same changes; `None` if they cannot
 /// be joined.
 fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> Option<Mapped> {
     let mut shapes = Vec::new();
     let mut sources: Vec<&[Piece]> = Vec::new();
-    let mut changes = Vec::new();
+    let mut all: Vec<&Changes> = Vec::new();
     for part in parts {
         let (tensor, assembled) = &tensors[*part];
-        let Assembled::Stored { pieces, change, zeros: [0, 0] } = assembled else { return None };
+        let Assembled::Stored { pieces, changes, zeros: [0, 0] } = assembled else { return None };
         shapes.push(tensor.shape.dimensions().to_vec());
         sources.push(pieces);
-        changes.push(*change);
+        all.push(changes);
     }
-    let change = changes[0];
-    if changes.iter().any(|other| *other != change) {
+    let changes = all[0].clone();
+    if changes.depend_on_place() || all.iter().any(|other| **other != changes) {
         return None;
     }
     let mut dimensions = shapes[0].clone();
@@ -148,7 +149,7 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
         None => of.out_type.of_tensor(&name, &shape),
     };
     let tensor = SourceTensor { name, shape, ty: ty.into() };
-    Some((tensor, Assembled::Stored { pieces, change, zeros: [0, 0] }))
+    Some((tensor, Assembled::Stored { pieces, changes, zeros: [0, 0] }))
 }
 
 /// Splits the pieces into one for each matrix.

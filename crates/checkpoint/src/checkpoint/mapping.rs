@@ -13,9 +13,8 @@ use super::left_out::{Part, part};
 use super::out_type::Writable;
 use crate::Error;
 use crate::Problem;
-use crate::arch::{
-    Active, Arch, Change, LeftOut, Output, Place, RuleType, Scope, Target, TensorRule,
-};
+use crate::arch::{Active, Arch, LeftOut, Output, Place, RuleType, Scope, TensorRule};
+use crate::changes::Changes;
 use crate::data_type::DataType;
 use crate::transform::View;
 use crate::weights::{StoredTensor, Weights};
@@ -25,7 +24,7 @@ use crate::weights::{StoredTensor, Weights};
 pub(super) enum Assembled {
     /// Tensors of the checkpoint, concatenated.
     /// `zeros` are the numbers of values before and after theirs, which are zero.
-    Stored { pieces: Vec<Piece>, change: Change, zeros: [u64; 2] },
+    Stored { pieces: Vec<Piece>, changes: Changes, zeros: [u64; 2] },
     /// The config.
     Computed(Vec<f32>),
 }
@@ -107,7 +106,7 @@ pub(super) fn map(
 
 pub(super) struct Mapper<'a> {
     arch: &'a Arch,
-    scope: Scope<'a>,
+    pub(super) scope: Scope<'a>,
     pub(super) weights: &'a Weights,
     out_type: Writable,
     further: FurtherTokens,
@@ -229,9 +228,7 @@ impl<'a> Mapper<'a> {
         {
             return Ok(());
         }
-        if rule.spare
-            && active.outputs.iter().all(|o| self.written.contains_key(&o.name(place.layer)))
-        {
+        if rule.spare && self.all_written(number, place.layer)? {
             return Ok(());
         }
         if let Some(other) = self.found.insert((number, source, place), index) {
@@ -262,10 +259,20 @@ impl<'a> Mapper<'a> {
     /// Returns the rule for a tensor, the number of the source in it, and the numbers in its name.
     fn rule_for(&self, tensor: &StoredTensor, name: &str) -> Result<(usize, usize, Place), Error> {
         let arch = || self.arch.name.clone();
-        let (number, source, place) = self
-            .fits(name)
-            .next()
+        let mut fits = self.fits(name);
+        let first = fits.next();
+        let (mut number, mut source, mut place) = first
             .ok_or_else(|| self.fail(tensor, Problem::Unmapped { arch: arch(), beyond: None }))?;
+        // A rule that the layer does not need leaves the tensor to one that it needs.
+        let needed = |number: usize, place: Place| {
+            self.scope.at(place.layer).holds(&self.rules[number].rule.needed)
+        };
+        if let Some(other) = fits.next()
+            && !needed(number, place)?
+            && needed(other.0, other.2)?
+        {
+            (number, source, place) = other;
+        }
         let active = &self.rules[number];
         let layers = active.layers.map(|(_, end)| end);
         let limits = [(place.layer, layers, "layers"), (place.expert, active.experts, "experts")];
@@ -293,12 +300,22 @@ impl<'a> Mapper<'a> {
                 _ => scope.unsigned(number),
             });
         let expected = numbers.collect::<Result<Vec<_>, _>>()?;
-        if tensor.shape != expected {
+        let values =
+            |shape: &[u64]| shape.iter().try_fold(1_u64, |all, size| all.checked_mul(*size));
+        let fits = tensor.shape == expected
+            || rule.any_shape && values(&tensor.shape) == values(&expected);
+        if !fits {
             let found = tensor.shape.clone();
             let by = rule.shape_text();
             return Err(self.fail(tensor, Problem::Shape { found, expected, by }));
         }
         Ok(())
+    }
+
+    /// Returns the dimensions that a rule expects of a tensor.
+    fn shape(&self, rule: &'a TensorRule, layer: Option<u64>) -> Result<Vec<u64>, Error> {
+        let scope = self.scope.at(layer);
+        rule.shape.iter().map(|number| scope.unsigned(number)).collect()
     }
 
     /// Writes the tensors of a rule after all its parts have been found.
@@ -329,9 +346,22 @@ impl<'a> Mapper<'a> {
         }
         let outputs = active.outputs.iter().map(|target| (target.name(layer), target.output));
         for output in outputs.collect::<Vec<_>>() {
-            self.add((number, rule), output, layer, &parts, stacked)?;
+            if output.1.applies(&self.scope.at(layer))? {
+                self.add((number, rule), output, layer, &parts, stacked)?;
+            }
         }
         Ok(())
+    }
+
+    /// Returns whether all results of a rule for a layer have been written.
+    fn all_written(&self, number: usize, layer: Option<u64>) -> Result<bool, Error> {
+        for target in &self.rules[number].outputs {
+            let written = self.written.contains_key(&target.name(layer));
+            if !written && target.output.applies(&self.scope.at(layer))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Appends a tensor of the file.
@@ -353,7 +383,7 @@ impl<'a> Mapper<'a> {
                     Problem::MixedTypes { found: tensor.ty.name(), first: first.ty.name() };
                 return Err(self.fail(tensor, problem));
             }
-            for (shape, view) in self.views(output, layer, tensor)? {
+            for (shape, view) in self.views(rule, output, layer, tensor)? {
                 let block = tensor.ty.values();
                 let view = view
                     .in_blocks(block)
@@ -394,7 +424,8 @@ impl<'a> Mapper<'a> {
         }
         let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
         let tensor = SourceTensor { name, shape, ty: ty.into() };
-        let mapped = (tensor, Assembled::Stored { pieces, change: rule.change, zeros });
+        let changes = rule.change.resolve(&self.scope.at(layer))?;
+        let mapped = (tensor, Assembled::Stored { pieces, changes, zeros });
         if rule.early {
             let active = &self.rules[number];
             let order = rule.by_layer.then_some((active.batch, layer, number));
@@ -408,17 +439,22 @@ impl<'a> Mapper<'a> {
     /// Returns what an output uses of a tensor: dimensions (outermost first) and values.
     fn views(
         &self,
+        rule: &'a TensorRule,
         output: &'a Output,
         layer: Option<u64>,
         tensor: &StoredTensor,
     ) -> Result<Vec<(Vec<u64>, View)>, Error> {
+        let shape = match rule.any_shape {
+            true => self.shape(rule, layer)?,
+            false => tensor.shape.clone(),
+        };
         if output.patterns.is_empty() {
-            let values = tensor.shape.iter().product();
-            return Ok(vec![(tensor.shape.clone(), View::whole(values))]);
+            let values = shape.iter().product();
+            return Ok(vec![(shape, View::whole(values))]);
         }
         let scope = self.scope.at(layer);
         let view = |pattern: &'a crate::arch::Pattern| {
-            pattern.apply(&scope, &tensor.shape)?.map_err(|problem| self.fail(tensor, problem))
+            pattern.apply(&scope, &shape)?.map_err(|problem| self.fail(tensor, problem))
         };
         output.patterns.iter().map(view).collect()
     }
@@ -437,8 +473,7 @@ impl<'a> Mapper<'a> {
                     None if layer == 0 => None,
                     _ => continue,
                 };
-                let written = |target: &Target<'_>| self.written.contains_key(&target.name(layer));
-                let all_written = !rule.outputs.is_empty() && active.outputs.iter().all(written);
+                let all_written = !rule.outputs.is_empty() && self.all_written(number, layer)?;
                 if all_written
                     || !self.wants(number, Place { layer, expert: None })
                     || !self.scope.at(layer).holds(&rule.needed)?

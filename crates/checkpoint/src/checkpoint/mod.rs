@@ -398,8 +398,8 @@ impl Source for Checkpoint {
 
     fn fingerprint(&self, index: usize, mut into: &mut dyn Hasher) {
         match &self.assembled[index] {
-            Assembled::Stored { pieces, change, zeros } => {
-                (change, zeros).hash(&mut into);
+            Assembled::Stored { pieces, changes, zeros } => {
+                (changes, zeros).hash(&mut into);
                 pieces.len().hash(&mut into);
                 for Piece { tensor, view } in pieces {
                     (&self.weights.tensors()[*tensor], view).hash(&mut into);

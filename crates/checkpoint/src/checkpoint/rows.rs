@@ -3,14 +3,13 @@
 use std::ops::Range;
 
 use granule_format::{BlockType, Shape};
-use half::f16;
 
 use super::BlockEncoder;
 use super::mapping::{Assembled, Piece};
 use crate::Error;
 use crate::Problem;
 use crate::QuantizedProblem;
-use crate::arch::Change;
+use crate::changes::Changes;
 use crate::data_type::{DataType, narrow};
 use crate::lattice;
 use crate::range;
@@ -44,19 +43,19 @@ pub(super) fn read(
     if rows.is_empty() || shape.row() == 0 {
         return Ok(());
     }
-    let (pieces, change, zeros) = match from {
+    let (pieces, changes, zeros) = match from {
         Assembled::Computed(values) => {
             narrow(values, to.ty, out);
             return Ok(());
         }
-        Assembled::Stored { pieces, change, zeros } => (pieces, *change, *zeros),
+        Assembled::Stored { pieces, changes, zeros } => (pieces, changes, *zeros),
     };
     let stored = &weights.tensors()[pieces[0].tensor];
     let mut bytes = Vec::new();
     let units = shape.row() / stored.ty.values();
     let before = zeros[0] / stored.ty.values();
     gather(weights, pieces, before, rows.start * units..rows.end * units, &mut bytes)?;
-    convert(weights, (stored, change), bytes, &shape, to, rows.start, out)
+    convert(weights, (stored, changes), bytes, &shape, to, rows.start, out)
 }
 
 /// Appends the values in `range` over all pieces as the checkpoint has them; for types with blocks,
@@ -93,30 +92,26 @@ fn gather(
 
 fn convert(
     weights: &Weights,
-    (stored, change): (&StoredTensor, Change),
-    mut bytes: Vec<u8>,
+    (stored, changes): (&StoredTensor, &Changes),
+    bytes: Vec<u8>,
     shape: &Shape,
     To { ty, encoder, exact }: To,
     first_row: u64,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let fail = |problem| Error::of_tensor(weights.path(stored), &stored.name, problem);
-    let changed = |value: f32| change.of(value);
-    let halves = stored.ty == DataType::F16;
-    if change != Change::Keep && halves {
-        for value in bytes.as_chunks_mut::<2>().0 {
-            *value = f16::from_f32(changed(f16::from_le_bytes(*value).to_f32())).to_le_bytes();
-        }
-    }
     // BF16 always goes through F32, so that NaN becomes quiet.
     let same = stored.ty.block() == Some(ty) && ty != BlockType::BF16;
-    if same && (change == Change::Keep || halves) {
+    if same && changes.is_none() {
         out.extend_from_slice(&bytes);
         return Ok(());
     }
     let mut values = stored.ty.widen(&bytes);
-    if change != Change::Keep && !halves {
-        values.iter_mut().for_each(|value| *value = changed(*value));
+    if !changes.is_none() {
+        let outermost = shape.dimensions().last().copied().unwrap_or(1).max(1);
+        let row = shape.values().unwrap_or_default() / outermost;
+        let place = (first_row * shape.row(), row);
+        changes.apply(&mut values, place, stored.ty == DataType::F16);
     }
     let columns = shape.row() as usize;
     if ty == BlockType::I32 && stored.ty == DataType::I64 {

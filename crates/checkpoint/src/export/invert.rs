@@ -8,7 +8,8 @@ use granule_reader::Model;
 
 use super::ExportError;
 use crate::Error;
-use crate::arch::{Active, Arch, Change, Place, RuleType, Scope};
+use crate::arch::{Active, Arch, Place, RuleType, Scope};
+use crate::changes::Changes;
 use crate::transform::View;
 
 /// A tensor of the checkpoint.
@@ -21,7 +22,9 @@ pub(super) struct Saved {
     pub(super) pieces: Vec<Piece>,
     /// The values, if they are metadata of the file.
     pub(super) given: Option<Vec<f32>>,
-    pub(super) change: Change,
+    pub(super) changes: Changes,
+    /// Tensors of the file that repeat its values.
+    pub(super) copies: Vec<usize>,
     /// Tensors with the same number come from the same rule and have the same type.
     pub(super) rule: usize,
     /// A conversion writes tensors with the same number together, at the position of the last of
@@ -65,7 +68,8 @@ impl Saved {
             shape: dimensions,
             pieces: vec![Piece { tensor, base: 0, view }],
             given: None,
-            change: Change::Keep,
+            changes: Changes::default(),
+            copies: Vec::new(),
             rule: tensor,
             group: tensor,
             early: false,
@@ -103,7 +107,7 @@ pub(super) fn invert(
             continue;
         }
         for part in inverter.of(index, &done)? {
-            done.extend(part.pieces.iter().map(|piece| piece.tensor));
+            done.extend(part.pieces.iter().map(|piece| piece.tensor).chain(part.copies.clone()));
             saved.push(part);
         }
     }
@@ -198,6 +202,7 @@ impl<'a> Inverter<'a> {
         let shape = shape.collect::<Result<Vec<u64>, _>>()?;
         let group = active.batch + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);
         let instance = number + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);
+        let changes = rule.change.resolve(&scope)?;
         let mut saved = Vec::new();
         for expert in numbers(active.experts) {
             for source in &rule.sources {
@@ -206,7 +211,8 @@ impl<'a> Inverter<'a> {
                     shape: shape.clone(),
                     pieces: Vec::new(),
                     given: None,
-                    change: rule.change,
+                    changes: changes.clone(),
+                    copies: Vec::new(),
                     rule: instance,
                     group,
                     early: rule.early,
@@ -217,6 +223,9 @@ impl<'a> Inverter<'a> {
         let present = |name: &str| self.tensors.get(name).filter(|index| !done.contains(index));
         for target in &active.outputs {
             let (name, output) = (target.name(layer), target.output);
+            if !output.applies(&scope)? {
+                continue;
+            }
             let Some(tensor) = present(&name).copied() else {
                 let known = active.outputs.iter().map(|target| target.name(layer));
                 let tensor = known.into_iter().find(|name| present(name).is_some());
@@ -232,6 +241,10 @@ impl<'a> Inverter<'a> {
                     why,
                 })
             };
+            if output.again {
+                saved.iter_mut().for_each(|saved| saved.copies.push(tensor));
+                continue;
+            }
             let mut base = 0;
             let mut dimensions: Vec<u64> = Vec::new();
             for (part, saved) in saved.iter_mut().enumerate() {
@@ -334,7 +347,7 @@ impl<'a> Inverter<'a> {
         let mut missing = Vec::new();
         for active in &self.rules {
             for layer in active.layers() {
-                let mut outputs = active.outputs.iter();
+                let mut outputs = active.outputs.iter().filter(|target| !target.output.again);
                 if outputs.any(|output| self.tensors.contains_key(output.name(layer).as_str()))
                     || active.rule.unless_equal.is_some()
                     || !self.scope.at(layer).holds(&active.rule.needed)?

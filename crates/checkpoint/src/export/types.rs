@@ -1,12 +1,12 @@
 //! Chooses the type of every tensor, and inverts changed values.
 
 use granule_format::{BlockType, TensorType};
-use granule_reader::Model;
+use granule_reader::{Model, Tensor};
 use half::{bf16, f16};
 
 use super::invert::Saved;
 use crate::Error;
-use crate::arch::Change;
+use crate::changes::Changes;
 
 /// The type of the exported tensors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,21 +49,21 @@ pub(super) fn choose(model: &Model, saved: &[Saved], wanted: ExportType) -> Resu
         let rule = saved[start].rule;
         let count = saved[start..].iter().take_while(|saved| saved.rule == rule).count();
         let same = &saved[start..start + count];
-        let change = same[0].change;
+        let changes = !same[0].changes.is_none();
         let stored = |ty| same.iter().flat_map(|s| &s.pieces).all(|p| is(model, p.tensor, ty));
-        let lossless = change == Change::Keep && (main == BlockType::F32 || stored(main));
+        let lossless = !changes && (main == BlockType::F32 || stored(main));
         let quantized = same.iter().flat_map(|s| &s.pieces).any(|p| quantized(model, p.tensor));
         let mut ty = main;
         let exact = |value: &f32| returns(round((*value).into(), main), *value);
         if !same.iter().flat_map(|saved| saved.given.iter().flatten()).all(exact) {
             ty = if wanted == ExportType::Auto { BlockType::F32 } else { main };
         }
-        if !lossless && !quantized && (wanted == ExportType::Auto || change != Change::Keep) {
+        if !lossless && !quantized && (wanted == ExportType::Auto || changes) {
             let lost = lost(model, same, main)?;
             let mut left = lost;
             if lost > 0 && wanted == ExportType::Auto && main != BlockType::F32 {
                 ty = BlockType::F32;
-                left = if change == Change::Keep { 0 } else { self::lost(model, same, ty)? };
+                left = if changes { self::lost(model, same, ty)? } else { 0 };
             }
             if left > 0 {
                 inexact.push((same[0].name.clone(), left));
@@ -105,20 +105,22 @@ fn lost(model: &Model, saved: &[Saved], ty: BlockType) -> Result<u64, Error> {
         saved.iter().flat_map(|s| s.pieces.iter().map(|piece| piece.tensor)).collect();
     tensors.sort_unstable();
     tensors.dedup();
-    let change = saved[0].change;
     let mut lost = 0;
     let mut values = Vec::new();
     for tensor in tensors {
         let tensor = model.tensor_at(tensor);
+        let undo = Undo::new(&saved[0].changes, ty, tensor);
         let step = (SCANNED / tensor.row_values().max(1)).max(1);
         let mut row = 0;
         while row < tensor.rows() {
             let end = tensor.rows().min(row + step);
             values.resize((end - row) * tensor.row_values(), 0.0);
             tensor.decode_rows(row..end, &mut values)?;
-            let back =
-                |value: &&f32| !returns(redo(undo(**value, change, ty), change, ty), **value);
-            lost += values.iter().filter(back).count() as u64;
+            let first = (row * tensor.row_values()) as u64;
+            let values = values.iter().enumerate();
+            let gone =
+                values.filter(|(index, value)| !undo.is_exact(**value, first + *index as u64));
+            lost += gone.count() as u64;
             row = end;
         }
     }
@@ -141,35 +143,81 @@ fn round(value: f64, ty: BlockType) -> f32 {
     }
 }
 
-/// Applies the change that a conversion makes to a number of a type.
-fn redo(value: f32, change: Change, ty: BlockType) -> f32 {
-    let changed = change.of(value);
-    if ty == BlockType::F16 && change != Change::Keep { round(changed.into(), ty) } else { changed }
+/// The way back from the changed values of a tensor of the file.
+pub(super) struct Undo<'a> {
+    changes: &'a Changes,
+    /// The type in the checkpoint, and that in the file.
+    types: (BlockType, BlockType),
+    /// Number of values for each index of the outermost dimension.
+    row: u64,
 }
 
-/// Returns the number of a type that a conversion changes to `value`, or else a close one.
-pub(super) fn undo(value: f32, change: Change, ty: BlockType) -> f32 {
-    let wide = f64::from(value);
-    let near = match change {
-        Change::Keep => return round(wide, ty),
-        Change::AddOne => wide - 1.0,
-        Change::NegativeExponential => (-wide).ln(),
-    };
-    let first = round(near, ty);
-    if returns(redo(first, change, ty), value) {
-        return first;
+impl<'a> Undo<'a> {
+    /// Returns the way from a tensor of the file to a tensor of this type.
+    pub(super) fn new(changes: &'a Changes, ty: BlockType, tensor: Tensor<'_>) -> Self {
+        let shape = tensor.shape();
+        let outermost = shape.dimensions().last().copied().unwrap_or(1).max(1);
+        let row = (shape.values().unwrap_or_default() / outermost).max(1);
+        Self { changes, types: (ty, tensor.ty().known().unwrap_or(BlockType::F32)), row }
     }
-    // A rounded logarithm can be off by more than half a step only in single precision.
-    let (mut down, mut up) = (first, first);
-    for _ in 0..if ty == BlockType::F32 { NEIGHBOURS } else { 0 } {
-        (down, up) = (down.next_down(), up.next_up());
-        if let Some(found) =
-            [down, up].into_iter().find(|found| returns(redo(*found, change, ty), value))
-        {
-            return found;
+
+    /// Replaces consecutive values, the first of which has index `first` in the file.
+    pub(super) fn all<'v>(&self, first: u64, values: impl Iterator<Item = &'v mut f32>) {
+        if !self.changes.is_none() {
+            values.zip(first..).for_each(|(value, index)| *value = self.of(*value, index));
         }
     }
-    first
+
+    /// Returns whether a conversion restores the value at an index of the file.
+    fn is_exact(&self, value: f32, index: u64) -> bool {
+        let back = if self.changes.is_none() {
+            round(f64::from(value), self.types.0)
+        } else {
+            self.of(value, index)
+        };
+        returns(self.redo(back, index), value)
+    }
+
+    /// Applies the changes that a conversion makes to a number of the checkpoint.
+    fn redo(&self, value: f32, index: u64) -> f32 {
+        let half = self.types.0 == BlockType::F16;
+        let changed = self.changes.of(value, index / self.row, half);
+        if self.changes.is_none() { changed } else { round(changed.into(), self.types.1) }
+    }
+
+    /// Returns the number of the checkpoint's type that a conversion changes to `value`, or else a
+    /// close one.
+    fn of(&self, value: f32, index: u64) -> f32 {
+        let ty = self.types.0;
+        let first = round(self.changes.undo(value, index / self.row, ty == BlockType::F16), ty);
+        if returns(self.redo(first, index), value) {
+            return first;
+        }
+        // Every step rounds, and a rounded result can have several origins.
+        let (mut down, mut up) = (first, first);
+        for _ in 0..NEIGHBOURS {
+            (down, up) = (next(down, ty, f32::next_down), next(up, ty, f32::next_up));
+            let near = [down, up].into_iter().find(|near| returns(self.redo(*near, index), value));
+            if let Some(found) = near {
+                return found;
+            }
+        }
+        first
+    }
+}
+
+/// Returns the neighbour of a number in a type.
+fn next(value: f32, ty: BlockType, step: fn(f32) -> f32) -> f32 {
+    let up = step(0.0) > 0.0;
+    let toward = |bits: u16| {
+        let grows = up == (bits >> 15 == 0);
+        if grows { bits.saturating_add(1) } else { bits.saturating_sub(1) }
+    };
+    match ty {
+        BlockType::F16 => f16::from_bits(toward(f16::from_f32(value).to_bits())).to_f32(),
+        BlockType::BF16 => bf16::from_bits(toward(bf16::from_f32(value).to_bits())).to_f32(),
+        _ => step(value),
+    }
 }
 
 /// Numbers to try on each side.
@@ -178,25 +226,34 @@ const NEIGHBOURS: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::changes::{Step, What};
 
     #[test]
     fn changed_values_come_back() {
+        let step = |what| Step { what, rows: None };
+        let changes = [
+            vec![step(What::Add(1.0))],
+            vec![step(What::Add(0.2))],
+            vec![step(What::NegativeExponential)],
+            vec![step(What::Exponential)],
+            vec![step(What::Multiply(0.3)), step(What::Multiply(1.7))],
+        ];
+        let changes = changes.map(Changes::new);
         let mut seed = 1_u32;
         for ty in [BlockType::F32, BlockType::F16, BlockType::BF16] {
-            for change in [Change::AddOne, Change::NegativeExponential] {
-                for _ in 0..20_000 {
+            for (changes, stored) in changes.iter().flat_map(|c| [(c, BlockType::F32), (c, ty)]) {
+                let undo = Undo { changes, types: (ty, stored), row: 1 };
+                for index in 0..20_000 {
                     seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let value = (f64::from(seed >> 8) / f64::from(1 << 24) - 0.5) * 7.0;
                     let value = round(value, ty);
-                    let there = redo(value, change, ty);
-                    let back = undo(there, change, ty);
-                    let again = redo(back, change, ty);
-                    assert!(returns(again, there), "{ty} {change:?} {value} {back}");
+                    let there = undo.redo(value, index);
+                    let back = undo.of(there, index);
+                    assert!(returns(undo.redo(back, index), there), "{ty} {changes:?} {value}");
+                    assert!(undo.is_exact(there, index));
                 }
             }
         }
-        assert_eq!(undo(1.5, Change::AddOne, BlockType::BF16), 0.5);
-        assert_eq!(undo(-1.0, Change::NegativeExponential, BlockType::F32), 0.0);
     }
 
     #[test]

@@ -8,9 +8,8 @@ use rayon::prelude::*;
 
 use super::ExportError;
 use super::invert::{Piece, Saved};
-use super::types::undo;
+use super::types::Undo;
 use crate::Error;
-use crate::arch::Change;
 use crate::data_type::narrow;
 use crate::transform::Run;
 
@@ -50,15 +49,13 @@ pub(super) fn write(
             numbers.copy_from_slice(&given[first as usize..end as usize]);
         }
         for piece in &saved.pieces {
-            gather(model, piece, (first, end), &mut window, &mut numbers)?;
+            let undo = Undo::new(&saved.changes, ty, model.tensor_at(piece.tensor));
+            gather(model, (piece, &undo), (first, end), &mut window, &mut numbers)?;
         }
         if numbers.iter().any(|number| number.to_bits() == UNSET.to_bits()) {
             let tensor = model.tensor_at(saved.pieces[0].tensor).name().to_owned();
             let (rule, why) = (saved.name.clone(), "values are left over");
             return Err(ExportError::NoInverse { tensor, rule, why }.into());
-        }
-        if saved.change != Change::Keep {
-            numbers.iter_mut().for_each(|number| *number = undo(*number, saved.change, ty));
         }
         let mut bytes = Vec::new();
         narrow(&numbers, ty, &mut bytes);
@@ -84,7 +81,7 @@ const F16_LIMIT: f32 = 65520.0;
 /// Copies the values of a piece to their places in a range of the checkpoint tensor.
 fn gather(
     model: &Model,
-    piece: &Piece,
+    (piece, undo): (&Piece, &Undo<'_>),
     (first, end): (u64, u64),
     window: &mut Window,
     numbers: &mut [f32],
@@ -92,14 +89,19 @@ fn gather(
     piece.view.within(&(first..end), &mut |run: Run| {
         let mut moved = 0;
         while moved < run.count {
-            let values = window.from(model, piece.tensor, piece.base + run.value + moved)?;
+            let at = piece.base + run.value + moved;
+            let values = window.from(model, piece.tensor, at)?;
             let count = (values.len() as u64).min(run.count - moved) as usize;
             let place = (run.source - first + moved * run.stride) as usize;
             if run.stride == 1 {
-                numbers[place..place + count].copy_from_slice(&values[..count]);
+                let places = &mut numbers[place..place + count];
+                places.copy_from_slice(&values[..count]);
+                undo.all(at, places.iter_mut());
             } else {
                 let places = numbers[place..].iter_mut().step_by(run.stride as usize);
                 places.zip(&values[..count]).for_each(|(number, value)| *number = *value);
+                let places = numbers[place..].iter_mut().step_by(run.stride as usize);
+                undo.all(at, places.take(count));
             }
             moved += count as u64;
         }

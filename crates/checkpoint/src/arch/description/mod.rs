@@ -3,6 +3,7 @@
 //! Every name in a description must be known. A typing mistake is then an error with its line, not
 //! a key that is missing from a file.
 
+mod change;
 mod defaults;
 mod names;
 mod parts;

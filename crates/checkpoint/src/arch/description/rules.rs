@@ -6,9 +6,9 @@ use toml::Spanned;
 
 use super::Reading;
 use super::parts::{Part, Parts};
-use super::text::{RuleText, Texts};
+use super::text::{OutputText, RuleText, Texts};
 use crate::arch::rules::NamePattern;
-use crate::arch::{Arch, Change, Expression, Output, Pattern, TensorRule};
+use crate::arch::{Arch, Change, ChangeStep, Expression, Output, Pattern, TensorRule};
 
 /// A mistake in a rule, and its place.
 struct Wrong {
@@ -64,9 +64,15 @@ impl Reading {
                 self.names.see(part.place(at), size, layered);
             }
         }
+        if let Some(change) = &text.change {
+            for number in change.get_ref().0.iter().flat_map(ChangeStep::expressions) {
+                self.names.see(part.place(&change.span()), number, layered);
+            }
+        }
+        let conditions = text.into.iter().map(|output| &output.when);
         let padding = [&text.rows, &text.zeros_before];
-        for condition in [&text.bias, &text.needed, &text.drop].into_iter().chain(padding).flatten()
-        {
+        let own = [&text.bias, &text.needed, &text.drop];
+        for condition in conditions.chain(own).chain(padding).flatten() {
             self.names.see(part.place(&condition.span()), condition.get_ref(), layered);
         }
         if let Some(when) = &text.when {
@@ -157,8 +163,9 @@ fn rules_of(
     if let Some(target) = target {
         outputs.push(output(target, &text.rearrange)?);
     }
-    for text in &text.into {
-        outputs.push(output(text.to.get_ref(), &text.rearrange)?);
+    for OutputText { to, when, again, rearrange } in &text.into {
+        let when = when.as_ref().map(|when| when.get_ref().clone());
+        outputs.push(Output { when, again: *again, ..output(to.get_ref(), rearrange)? });
     }
     match (&text.number, outputs.is_empty()) {
         (None, true) => {
@@ -179,8 +186,11 @@ fn rules_of(
     let rule = TensorRule {
         sources,
         shape,
+        any_shape: text.any_shape,
         outputs,
-        change: text.change,
+        change: Change {
+            steps: text.change.as_ref().map(|it| it.get_ref().0.clone()).unwrap_or_default(),
+        },
         when: condition(&text.when),
         needed: condition(&text.needed).unwrap_or_else(|| Expression::literal(true.into())),
         advised: text.advised,
@@ -196,7 +206,7 @@ fn rules_of(
     };
     if let Some(rows) = text.rows.as_ref().or(text.zeros_before.as_ref()) {
         let alone = rule.outputs.len() == 1 && rule.stack().is_none();
-        if !alone || rule.change != Change::Keep {
+        if !alone || !rule.change.is_none() {
             let why =
                 "only the rows of one tensor whose values do not change are padded".to_owned();
             return Err(Wrong { at: rows.span(), why });

@@ -1,6 +1,6 @@
 use super::*;
 use crate::arch::rules::NamePattern;
-use crate::arch::{ModelType, TensorRule};
+use crate::arch::{Config, ModelType, TensorRule};
 
 const HEAD: &str = "name = 'x'\nclasses = ['X']\ntokenizers = ['byte-level-bpe']\n";
 
@@ -319,6 +319,44 @@ fn what_is_misspelt_is_an_error_with_its_line() {
             mistakes.iter().any(|mistake| mistake.message.contains(why)),
             "{text}: {mistakes:?}"
         );
+    }
+}
+
+#[test]
+fn values_change_in_steps() {
+    let text = r#"
+        keys = ["factor"]
+        [tensors.""]
+        "a -> a" = { shape = "1", change = "add-one" }
+        "b -> b" = { shape = "2, 1", change = ["single-precision", { add = "1 / 4" }] }
+        "c -> c" = { shape = "4", change = [
+            { multiply = "factor" },
+            { multiply = 2, rows = "1:2" },
+            { add = 1, rows = "3:" },
+        ] }
+    "#;
+    let arch = parse(&format!("{HEAD}{text}")).unwrap_or_else(|why| panic!("{why:#?}"));
+    let config = Config::of(serde_json::json!({"factor": 3}));
+    let scope = config.bare_scope(&arch.numbers);
+    let changed = |rule: usize, half| {
+        let mut values = [1.0, 1.0, 1.0, 1.0];
+        let changes = arch.tensors[rule].change.resolve(&scope).unwrap();
+        changes.apply(&mut values, (0, 1), half);
+        values
+    };
+    assert_eq!(changed(0, true), [2.0; 4]);
+    assert_eq!(changed(1, true), [1.25; 4]);
+    assert_eq!(changed(2, false), [3.0, 6.0, 3.0, 4.0]);
+    for (change, why) in [
+        ("'add-two'", "unknown change `add-two`, expected one of `add-one`"),
+        ("{ add = 1, multiply = 2 }", "a change either adds or multiplies"),
+        ("{ rows = '1:2' }", "a change either adds or multiplies"),
+        ("{ add = 1, rows = '1' }", "no range"),
+        ("{ add = 'fctor' }", "\"fctor\" is unknown"),
+    ] {
+        let text = format!("{HEAD}[tensors.'']\n'a -> a' = {{ shape = '1', change = {change} }}");
+        let mistakes = format!("{:?}", read(&text).1);
+        assert!(mistakes.contains(&why.replace('"', "\\\"")), "{change}: {mistakes}");
     }
 }
 

@@ -9,7 +9,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
-use crate::arch::{Change, Expression, Quirk, RuleType, TokenizerKind};
+use super::change::ChangeText;
+use crate::arch::{Expression, Quirk, RuleType, TokenizerKind};
 
 /// A description, or a group.
 #[derive(Deserialize)]
@@ -146,9 +147,10 @@ pub(super) struct RuleForm(pub(super) RuleText);
 pub(super) struct RuleText {
     pub(super) shape: String,
     #[serde(default)]
-    pub(super) rearrange: Texts,
+    pub(super) any_shape: bool,
     #[serde(default)]
-    pub(super) change: Change,
+    pub(super) rearrange: Texts,
+    pub(super) change: Option<Spanned<ChangeText>>,
     #[serde(default)]
     pub(super) into: Vec<OutputText>,
     pub(super) bias: Option<Spanned<Expression>>,
@@ -175,6 +177,9 @@ pub(super) struct RuleText {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct OutputText {
     pub(super) to: Spanned<String>,
+    pub(super) when: Option<Spanned<Expression>>,
+    #[serde(default)]
+    pub(super) again: bool,
     #[serde(default)]
     pub(super) rearrange: Texts,
 }
@@ -207,8 +212,9 @@ impl<'de> Deserialize<'de> for RuleForm {
         let shape = |shape| {
             Self(RuleText {
                 shape,
+                any_shape: false,
                 rearrange: Texts::default(),
-                change: Change::Keep,
+                change: None,
                 into: Vec::new(),
                 bias: None,
                 when: None,

@@ -140,6 +140,12 @@ impl<'a> Scope<'a> {
         value.as_i64().ok_or_else(|| self.wrong(expression, &value, "an integer"))
     }
 
+    /// The value as a number.
+    pub(crate) fn float(&self, expression: &'a Expression) -> Result<f64, Error> {
+        let value = self.needed(expression)?.unwrap_or(Value::Null);
+        value.as_f64().ok_or_else(|| self.wrong(expression, &value, "a number"))
+    }
+
     /// Whether the value counts as true.
     pub(crate) fn holds(&self, expression: &'a Expression) -> Result<bool, Error> {
         Ok(self.value(expression)?.is_some_and(|value| truth(&value)))
@@ -182,7 +188,14 @@ impl<'a> Scope<'a> {
                     Value::String(key) => list.get(key),
                     // The keys of an object are numbers in decimal digits.
                     index if list.is_object() => list.get(index.to_string()),
-                    _ => index.as_u64().and_then(|index| list.get(usize::try_from(index).ok()?)),
+                    _ => {
+                        let index = index.as_u64().and_then(|index| usize::try_from(index).ok());
+                        if let (Value::String(text), Some(index)) = (&list, index) {
+                            let letter = text.chars().nth(index).map(|it| it.to_string());
+                            return Ok(letter.map_or(Value::Null, Value::from));
+                        }
+                        index.and_then(|index| list.get(index))
+                    }
                 };
                 Ok(item.cloned().unwrap_or_default())
             }

@@ -19,6 +19,7 @@ pub(super) enum What {
     Contains,
     Truncate,
     Ceiling,
+    Round,
     Root,
     Logarithm,
     Power,
@@ -57,6 +58,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     // To an integer: towards 0, upwards.
     Function { name: "trunc", arguments: 1..=1, what: What::Truncate },
     Function { name: "ceil", arguments: 1..=1, what: What::Ceiling },
+    // To the nearest integer; to the even one if two are equally near.
+    Function { name: "round", arguments: 1..=1, what: What::Round },
     Function { name: "sqrt", arguments: 1..=1, what: What::Root },
     Function { name: "ln", arguments: 1..=1, what: What::Logarithm },
     // `pow(x, y)`: x to the power of y.

@@ -50,6 +50,9 @@ impl<'a> Scope<'a> {
             What::Ceiling => float(0)?.map_or(Value::Null, |x| Value::from(x.ceil() as i64)),
             What::Root => float(0)?.map_or(Value::Null, |x| Value::from(x.sqrt())),
             What::Logarithm => float(0)?.map_or(Value::Null, |x| Value::from(x.ln())),
+            What::Round => {
+                float(0)?.map_or(Value::Null, |x| Value::from(x.round_ties_even() as i64))
+            }
             What::Power => match (float(0)?, float(1)?) {
                 (Some(x), Some(y)) => Value::from(x.powf(y)),
                 _ => Value::Null,

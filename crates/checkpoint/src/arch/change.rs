@@ -1,0 +1,102 @@
+//! How a description changes the values of a tensor.
+
+use super::{Expression, Scope};
+use crate::Error;
+use crate::changes::{Changes, Step, What};
+
+/// Steps by which values are changed, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    pub(super) steps: Vec<ChangeStep>,
+}
+
+/// A step, and the rows that it concerns.
+#[derive(Clone, Debug)]
+pub(super) struct ChangeStep {
+    pub(super) kind: ChangeKind,
+    /// Start and end in the outermost dimension of the tensor in the file.
+    pub(super) rows: Option<[Option<Expression>; 2]>,
+}
+
+/// What a step does with a value. It is calculated in half precision for F16, and in single
+/// precision otherwise.
+#[derive(Clone, Debug)]
+pub(super) enum ChangeKind {
+    /// Adds the value of an expression.
+    Add(Expression),
+    /// Multiplies by it.
+    Multiply(Expression),
+    /// Takes the exponential function, or its negative.
+    Exponential,
+    NegativeExponential,
+    /// Nothing; the steps after it are calculated in single precision.
+    SinglePrecision,
+}
+
+/// The steps without a number, by their names.
+const NAMED: &[(&str, ChangeKind)] = &[
+    ("exponential", ChangeKind::Exponential),
+    ("negative-exponential", ChangeKind::NegativeExponential),
+    ("single-precision", ChangeKind::SinglePrecision),
+];
+
+impl ChangeStep {
+    /// The step with a name.
+    ///
+    /// # Errors
+    /// If there is none; the error lists all.
+    pub(super) fn named(name: &str) -> Result<Self, String> {
+        let kind = match NAMED.iter().find(|(known, _)| *known == name) {
+            Some((_, kind)) => kind.clone(),
+            None if name == "add-one" => ChangeKind::Add(Expression::literal(1.into())),
+            None => {
+                let names: Vec<_> = NAMED.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let names = names.join(", ");
+                return Err(format!("unknown change `{name}`, expected one of `add-one`, {names}"));
+            }
+        };
+        Ok(Self { kind, rows: None })
+    }
+
+    /// The expressions in it.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let number = match &self.kind {
+            ChangeKind::Add(number) | ChangeKind::Multiply(number) => Some(number),
+            _ => None,
+        };
+        number.into_iter().chain(self.rows.iter().flatten().flatten())
+    }
+}
+
+impl Change {
+    /// Whether all values stay as they are.
+    pub(super) fn is_none(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The steps with their numbers.
+    pub(crate) fn resolve<'a>(&'a self, scope: &Scope<'a>) -> Result<Changes, Error> {
+        let step = |step: &'a ChangeStep| {
+            let what = match &step.kind {
+                ChangeKind::Add(number) => What::Add(scope.float(number)? as f32),
+                ChangeKind::Multiply(number) => What::Multiply(scope.float(number)? as f32),
+                ChangeKind::Exponential => What::Exponential,
+                ChangeKind::NegativeExponential => What::NegativeExponential,
+                ChangeKind::SinglePrecision => What::SinglePrecision,
+            };
+            let rows = match &step.rows {
+                None => None,
+                Some([start, end]) => {
+                    let place = |place: &'a Option<Expression>, else_: u64| match place {
+                        Some(place) => scope.unsigned(place),
+                        None => Ok(else_),
+                    };
+                    Some(place(start, 0)?..place(end, u64::MAX)?)
+                }
+            };
+            Ok(Step { what, rows })
+        };
+        let steps = self.steps.iter().map(step).collect::<Result<_, Error>>()?;
+        Ok(Changes::new(steps))
+    }
+}

@@ -35,6 +35,10 @@ pub enum TokenizerKind {
     Tiktoken,
     /// `tokenizer.json`: BPE on characters, written like a SentencePiece model without scores.
     UnscoredBpe,
+    /// `rwkv_vocab_v20230424.txt`: the list of tokens of RWKV.
+    Rwkv,
+    /// `tokenizer.jsonl`: the list of tokens of PLaMo.
+    Plamo,
 }
 
 /// A fact about the tokenizer that no file states.
@@ -60,6 +64,10 @@ pub enum Quirk {
     NoSpacePrefix,
     /// Makes these tokens user-defined, whatever the files say, so that programs print them.
     Visible(Cow<'static, [Cow<'static, str>]>),
+    /// Sets `tokenizer.ggml.add_space_prefix` to false for another kind of tokenizer.
+    NoSpacePrefixFor(TokenizerKind),
+    /// Writes the chat template for kinds of tokenizer that usually have none.
+    ChatTemplate,
     /// Writes `tokenizer.ggml.token_type_count`: `type_vocab_size` of the config, or 1.
     TokenTypeCount,
     /// Sets `tokenizer.ggml.add_bos_token` to `add` if the vocabulary has this size.

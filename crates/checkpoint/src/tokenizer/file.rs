@@ -6,6 +6,14 @@ use crate::folder::Named;
 use crate::json::read_text;
 use crate::{Error, Folder, Problem};
 
+/// Unsupported tokenizer files, with advice.
+pub(super) const UNREAD: &[(&str, &str)] = &[
+    ("tekken.json", "save the model with the equivalent tokenizer.json"),
+    ("tokenizer.model.v3", "rename it to tokenizer.model"),
+    ("qwen.tiktoken", "models of this architecture do not have it; add a tokenizer.json"),
+    ("tiktoken.model", "models of this architecture do not have it; add a tokenizer.json"),
+];
+
 /// The content of `tokenizer.json`.
 pub(super) struct TokenizerFile {
     pub(super) path: PathBuf,

@@ -5,6 +5,7 @@
 //! | `sentencepiece`, `unigram` | SentencePiece models, which `protobuf` parses |
 //! | `byte_fallback`, `byte_level`, `word_piece` | others, from `tokenizer.json` or bare files |
 //! | `tiktoken` | ranks of tiktoken |
+//! | `rwkv`, `plamo` | lists of tokens that one family of models has |
 //! | `file`, `bare` | `tokenizer.json`, or its substitute for a bare vocabulary |
 //! | `library`, `class`, `listed` | the tokenizer as the transformers library loads it |
 //! | `ids` | the vocabulary of that tokenizer, id by id |
@@ -24,11 +25,13 @@ mod file;
 mod ids;
 mod library;
 mod listed;
+mod plamo;
 mod pre;
 mod pre_names;
 mod protobuf;
 mod python;
 mod quirks;
+mod rwkv;
 mod sentencepiece;
 mod special;
 mod tekken;
@@ -93,6 +96,12 @@ struct Vocabulary {
     padded: bool,
     /// The texts of tokens past the end of the vocabulary.
     beyond: Vec<String>,
+    /// Ids of special tokens, whatever the files say.
+    fixed: Vec<(&'static str, u32)>,
+    /// Ids of special tokens unless a file has others.
+    defaults: Vec<(&'static str, u32)>,
+    /// Whether there are no special tokens but those of `behind`.
+    complete: bool,
 }
 
 /// The tokens and their attributes, at the same index.
@@ -184,6 +193,9 @@ fn read_kinds(
         out.set("tokenizer.ggml.add_space_prefix", python::truth(add));
     }
 
+    if vocabulary.complete {
+        return Ok(out);
+    }
     let mut special = Special::read(&input, special::KINDS, limit, warnings)?;
     if vocabulary.merges {
         vocabulary.own_merges = special::all_merges(&input)?;
@@ -195,6 +207,8 @@ fn read_kinds(
     }
     named.into_iter().for_each(|(kind, id)| special.set_default(kind, id));
     special.replace(&input);
+    vocabulary.defaults.into_iter().for_each(|(kind, id)| special.set_default(kind, id));
+    vocabulary.fixed.into_iter().for_each(|(kind, id)| special.set(kind, id));
     special.write(&mut out);
     input.write_last(kind, &mut out)?;
     Ok(out)
@@ -211,6 +225,8 @@ impl TokenizerKind {
             Self::WordPiece => word_piece::is_there(input),
             Self::Tiktoken => tiktoken::is_there(input)?,
             Self::UnscoredBpe => byte_level::is_there(input) && input.json.is_some(),
+            Self::Rwkv => input.folder.exists(rwkv::FILE),
+            Self::Plamo => input.folder.exists(plamo::FILE),
         })
     }
 
@@ -224,6 +240,8 @@ impl TokenizerKind {
             Self::WordPiece => word_piece::read(input, warnings),
             Self::Tiktoken => tiktoken::read(input),
             Self::UnscoredBpe => byte_fallback::read_unscored(input, warnings),
+            Self::Rwkv => rwkv::read(input, warnings),
+            Self::Plamo => plamo::read(input, warnings),
         }
     }
 
@@ -236,6 +254,8 @@ impl TokenizerKind {
             Self::Unigram => unigram::files(fairseq),
             Self::WordPiece => &["tokenizer.json", "vocab.txt"],
             Self::Tiktoken => &["the ranks of tiktoken"],
+            Self::Rwkv => &[rwkv::FILE],
+            Self::Plamo => &[plamo::FILE],
         }
     }
 }
@@ -291,7 +311,7 @@ impl Input<'_> {
             }
         }
         let mut wanted = files.join(", ");
-        for (file, advice) in UNREAD {
+        for (file, advice) in file::UNREAD {
             if self.folder.exists(file) {
                 wanted.push_str(&format!(". The folder has {file}: {advice}"));
             }
@@ -306,16 +326,6 @@ impl Input<'_> {
         Err(Error::in_file(self.folder.path(), Problem::NoTokenizer(wanted)))
     }
 }
-
-/// Unsupported tokenizer files, with advice.
-const UNREAD: &[(&str, &str)] = &[
-    ("tekken.json", "save the model with the equivalent tokenizer.json"),
-    ("tokenizer.model.v3", "rename it to tokenizer.model"),
-    ("qwen.tiktoken", "models of this architecture do not have it; add a tokenizer.json"),
-    ("tiktoken.model", "models of this architecture do not have it; add a tokenizer.json"),
-    ("tokenizer.jsonl", "only code that comes with the model reads it"),
-    ("rwkv_vocab_v20230424.txt", "this kind of vocabulary is not supported"),
-];
 
 impl Vocabulary {
     fn new(model: &'static str, pre: impl Into<String>, tokens: Tokens) -> Self {
@@ -333,6 +343,9 @@ impl Vocabulary {
             end: None,
             padded: true,
             beyond: Vec::new(),
+            fixed: Vec::new(),
+            defaults: Vec::new(),
+            complete: false,
         }
     }
 

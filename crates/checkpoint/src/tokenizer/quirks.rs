@@ -62,6 +62,9 @@ impl Input<'_> {
                     special.set_default("eot", *id);
                     special.write(out);
                 }
+                Quirk::NoSpacePrefixFor(other) if kind == *other => {
+                    out.set("tokenizer.ggml.add_space_prefix", false);
+                }
                 Quirk::NoSpacePrefix
                     if matches!(kind, TokenizerKind::SentencePiece | TokenizerKind::Gemma4) =>
                 {

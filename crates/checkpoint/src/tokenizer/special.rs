@@ -90,6 +90,14 @@ impl Special {
         }
     }
 
+    /// Sets the id of a kind, whatever the files say.
+    pub(super) fn set(&mut self, kind: &str, id: u32) {
+        self.set_default(kind, id);
+        for (_, other) in self.ids.iter_mut().filter(|(known, _)| *known == kind) {
+            *other = id;
+        }
+    }
+
     /// Replaces the ids of kinds for which quirks name another token.
     pub(super) fn replace(&mut self, input: &Input<'_>) {
         let added = input.tokenizer_config.get("added_tokens_decoder").and_then(Value::as_object);

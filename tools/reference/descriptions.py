@@ -41,18 +41,20 @@ TOKENIZERS = {
     "t5": "tokenizers/t5",
     None: "descriptions",  # the row has the files, and this folder none of them
     "spm_gemma4": "descriptions/tokenizers/gemma4",
+    "rwkv": "descriptions/tokenizers/rwkv",
+    "plamo": "descriptions/tokenizers/plamo",
 }
 
 # Numbers of tokens that cannot be read from a tokenizer.json.
 SIZES = {"unigram": 100, "t5": 128}
 
 # Rows that need a tokenizer with a SentencePiece model and tokenizer.json.
-SKIPPED = ["nomic-bert-moe-mask"]
+SKIPPED = ["nomic-bert-moe-mask", "jamba-single"]
 
 # What belongs to a tokenizer. The other files of a folder are not part of a case.
 TOKENIZER_FILES = ["tokenizer.model", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
                    "added_tokens.json", "sentencepiece.bpe.model", "spiece.model", "vocab.txt", "vocab.json",
-                   "merges.txt"]
+                   "merges.txt", "rwkv_vocab_v20230424.txt", "tokenizer.jsonl"]
 
 MASK = (1 << 64) - 1
 BYTES = {"F64": 8, "I64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E8M0": 1, "I8": 1, "U8": 1}
@@ -175,6 +177,8 @@ def tokens(folder):
 def convert(converter, folder, options, kind, out, pre):
     """Run the reference's converter in a copy of this process, with the hash as the name of the pre-tokenizer."""
     import conversion.base as base
+    import exponential
+    exponential.install()
     sys.argv = [str(converter), str(folder), *options, "--outtype", kind, "--outfile", str(out)]
 
     def named_by_hash(self, tokenizer):

@@ -65,6 +65,8 @@ const TOKENIZER_FILES: &[&str] = &[
     "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "rwkv_vocab_v20230424.txt",
+    "tokenizer.jsonl",
 ];
 
 fn main() {

@@ -15,7 +15,8 @@ use crate::{Directory, OutType};
 
 /// Returns the config of a model small enough to write its tensors.
 fn numbers() -> Map<String, Value> {
-    let common = json!({
+    let numbers: Value = serde_json::from_str(
+        r#"{
         "vocab_size": 24, "hidden_size": 32, "d_model": 32, "intermediate_size": 48,
         "num_hidden_layers": 2,
         "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
@@ -31,29 +32,33 @@ fn numbers() -> Map<String, Value> {
         "conv_kernel": 3, "time_step_rank": 2, "num_heads": 4, "n_groups": 1, "expand": 2,
         "rope_theta": 10000.0, "tie_word_embeddings": false, "attention_bias": false,
         "use_bias": true,
-    });
-    // One macro takes few keys.
-    let more = json!({
-        "interleave_moe_layer_step": 2, "intermediate_size_mlp": 64, "num_dense_layers": 1,
-        "num_shared_experts": 1, "moe_layer_freq": [0, 1], "dense_intermediate_size": 64,
-        "sparse_attention_config": {"sparse_num_index_heads": 2, "sparse_index_dim": 8},
-        "index_n_heads": 2, "index_head_dim": 8, "hc_mult": 2, "attn_type_list": [0, 1],
-    });
-    let others = json!({
+        "mamba_d_ssm": 64, "attention_in_multiplier": 2, "attention_out_multiplier": 2,
+        "key_multiplier": 2, "ssm_in_multiplier": 2, "ssm_out_multiplier": 2,
+        "mlp_multipliers": [2, 2], "ssm_multipliers": [2, 2, 2, 2, 2], "embedding_multiplier": 2,
+        "lm_head_multiplier": 2, "hybrid_override_pattern": "M*",
+        "block_configs": [{"block_type": "mamba"}, {"block_type": "attention"}],
+        "linear_attn_config": {
+            "full_attn_layers": [2], "head_dim": 8, "num_heads": 4, "short_conv_kernel_size": 3
+        },
+        "num_shared_experts": 1, "layer_group_size": 2, "short_conv_kernel_size": 3,
+        "moe_shared_expert_intermediate_size": 16, "hc_mult": 2, "attn_type_list": [0, 1],
         "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 4,
         "linear_value_head_dim": 4, "linear_conv_kernel_dim": 3,
-    });
-    let later = json!({
+        "index_head_dim": 4, "index_n_heads": 2, "index_kpool": 2,
+        "interleave_moe_layer_step": 2, "intermediate_size_mlp": 64, "num_dense_layers": 1,
+        "moe_layer_freq": [0, 1], "dense_intermediate_size": 64,
+        "sparse_attention_config": {"sparse_num_index_heads": 2, "sparse_index_dim": 8},
         "moe_num_experts": 2, "moe_num_shared_experts": 1, "sliding_window": 8,
         "moe_layer_start_index": 1, "moe_layer_interval": 1,
         "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 20, "laurel_rank": 4,
         "num_kv_shared_layers": 0, "altup_num_inputs": 4, "global_head_dim": 16,
         "backbone_hidden_size": 16, "projection_head_dim": null, "num_adapters": 1,
         "max_lora_rank": 4, "shared_intermediate_size": 16, "qk_scale_factor": 2.0,
-        "rope_parameters": {"full_attention": {"partial_rotary_factor": 0.5}},
-    });
-    let all = [common, more, others, later];
-    all.iter().filter_map(Value::as_object).cloned().flatten().collect()
+        "rope_parameters": {"full_attention": {"partial_rotary_factor": 0.5}}
+    }"#,
+    )
+    .unwrap();
+    numbers.as_object().cloned().unwrap_or_default()
 }
 
 /// Writes F32 tensors of these shapes. Their values follow from their names without the prefix.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write the defaults that configuration classes fill in, for the model types that descriptions name.
 
-    config_defaults.py            writes crates/*/src/arch/models/defaults.toml
+    config_defaults.py            writes crates/*/src/arch/{models,mmproj}/defaults.toml
     config_defaults.py --check    shows how the file differs from the library; exit code 1 if it does
 
 Needs the version of transformers that VERSION names.
@@ -229,6 +229,74 @@ def table(model_type, reads):
     return lines
 
 
+def part_tables(model_type, reads, parts):
+    """The lines for a model type of a projector: the keys that the description reads of this type, and of its parts
+    that have one class. Parts of several classes have model types of their own."""
+    from transformers import AutoConfig, CONFIG_MAPPING
+    cls = CONFIG_MAPPING[model_type]
+    probe = Probe(cls)
+    # "vision.depth" is a key of the part, and of the type whose config can be the part
+    own = {key for key in reads if "." not in key} | {key.split(".", 1)[1] for key in reads if "." in key}
+    lines = [f"# {cls.__name__}", f"[defaults.{model_type}]"]
+    is_whole = any(isinstance(value, type) for value in cls.sub_configs.values())
+    if not is_whole:
+        lines += table_lines(probe, own)
+        return lines
+    lines += table_lines(probe, {key for key in reads if "." not in key} - set(cls.sub_configs))
+    for part, paths in {**parts, "text_config": "text_config"}.items():
+        for path in paths.split(","):
+            path = path.strip()
+            sub = probe.plain
+            classes = cls
+            for step in path.split("."):
+                classes = getattr(classes, "sub_configs", {}).get(step)
+                sub = getattr(sub, step, None)
+            if sub is None or classes in (None, AutoConfig):
+                continue
+            keys = {key.split(".", 1)[1] for key in reads if key.startswith(f"{part}.")}
+            lines += table_lines(Probe(type(sub)), keys, f"{path}.")
+    return lines
+
+
+def table_lines(probe, keys, prefix=""):
+    lines = []
+    for key in probe.keys():
+        if key not in keys or attribute(probe.plain, key) is Missing:
+            continue
+        default = probe.default(key)
+        value = attribute(probe.plain, key)
+        if default is None and isinstance(value, list) and all(isinstance(item, int | float) for item in value):
+            default = f'"{value}"'
+        if default is None:
+            lines.append(f"# {prefix}{key} is calculated.")
+        elif default != '"null"' and not default.startswith('"if('):
+            copied = default.strip('"') in vars(probe.plain)
+            if copied:
+                default = f'"{prefix}{default[1:]}'
+            lines.append(f'"{prefix}{key}" = {default}' if prefix else f"{key} = {default}")
+    return lines
+
+
+class Projectors(Descriptions):
+    def reads(self, name):
+        """The keys that a description declares, and those of its groups."""
+        description = self.files[name]
+        found = set(description.get("keys", []))
+        for group in ["always", *description.get("use", [])]:
+            found |= set(self.groups.get(group, {}).get("keys", []))
+        return found | self.reads(description["like"]) if "like" in description else found
+
+    def parts(self, name):
+        return {**self.groups["always"]["parts"], **self.files[name].get("parts", {})}
+
+    def generated(self):
+        out = [HEAD]
+        for name, description in self.files.items():
+            for model_type in description.get("model-types", []):
+                out.append("\n".join(part_tables(model_type, self.reads(name), self.parts(name))) + "\n")
+        return "\n".join([*out, "[aliases]\n"])
+
+
 def generated(folder):
     import transformers
     if transformers.__version__ != VERSION:
@@ -245,9 +313,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    folder, = ROOT.glob("crates/*/src/arch/models")
-    path = folder / "defaults.toml"
-    text = generated(folder)
+    models, = ROOT.glob("crates/*/src/arch/models")
+    projectors = models.parent / "mmproj"
+    texts = {models: generated(models), projectors: Projectors(projectors).generated()}
+    for folder, text in texts.items():
+        update(folder / "defaults.toml", text, options)
+
+
+def update(path, text, options):
     if not options.check:
         path.write_text(text, encoding="utf-8")
         return

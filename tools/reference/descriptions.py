@@ -85,6 +85,9 @@ def values(name, dtype, count):
         codes = (x & np.uint64(0xFF)).astype(np.uint8)
         return np.where(codes & 0x7F == 0x7F, codes & 0xFE, codes).astype(np.uint8).tobytes()
     numbers = ((x >> np.uint64(40)).astype(np.int64) - (1 << 23)).astype(np.float32) * np.float32(2.0 ** -26)
+    if name.endswith("running_var"):
+        # torch's square root is not always the nearest number; that of a quarter is
+        numbers = np.full(count, 0.25, dtype=np.float32)
     if dtype == "BF16":
         word = numbers.view(np.uint32)
         return ((word + 0x7FFF + ((word >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
@@ -123,10 +126,10 @@ def make(row, work):
     own, tokenizer = tokenizer is None, tokenizer or "none"
     tokenizers = work / "tokenizers"
     shutil.rmtree(tokenizers, ignore_errors=True)
-    (tokenizers / tokenizer).mkdir(parents=True)
+    (tokenizers / (tokenizer or "")).mkdir(parents=True)
     for file in TOKENIZER_FILES:
         if (source / file).is_file():
-            shutil.copyfile(source / file, tokenizers / tokenizer / file)
+            shutil.copyfile(source / file, tokenizers / (tokenizer or "") / file)
     # larger vocabularies are those of published tokenizers
     config = {key: value for key, value in config.items() if key != "tokens"}
     if tokenizer in SIZES:
@@ -216,6 +219,7 @@ def main():
     from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerFast  # noqa: F401
     sys.path.insert(0, str(options.converter.parent))
     __import__(options.converter.stem)
+    __import__("conversion").load_all_models()
     __import__("conversion.base")
     CASES.mkdir(exist_ok=True)
     failed = []

@@ -53,6 +53,9 @@ def make(row, tokenizers, folder):
     if tensors:
         from safetensors.torch import save_file
         values = {name: torch.randn(shape).mul(0.05).to(getattr(torch, dtype)) for name, shape in tensors(config).items()}
+        for name in values:
+            if name.endswith("running_var"):
+                values[name] = values[name].abs()
         save_file(values, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps(config))
     else:

@@ -6,6 +6,7 @@ use std::ops::Range;
 use half::f16;
 
 use crate::exponential::exp;
+use crate::softplus::softplus;
 
 /// Steps by which the values of a tensor are changed, in this order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +33,8 @@ pub(crate) enum What {
     Exponential,
     /// Takes the negative of the exponential function.
     NegativeExponential,
+    /// Takes the logarithm of one plus the exponential function.
+    Softplus,
     /// Nothing; the steps after it are calculated in single precision.
     SinglePrecision,
 }
@@ -43,6 +46,7 @@ impl What {
             Self::Multiply(number) => value * number,
             Self::Exponential => exp(value),
             Self::NegativeExponential => -exp(value),
+            Self::Softplus => softplus(value),
             Self::SinglePrecision => value,
         }
     }
@@ -63,6 +67,7 @@ impl What {
             Self::Multiply(number) => value / f64::from(number),
             Self::Exponential => value.ln(),
             Self::NegativeExponential => (-value).ln(),
+            Self::Softplus => value.exp_m1().ln(),
             Self::SinglePrecision => value,
         }
     }

@@ -27,6 +27,7 @@ mod problem;
 mod quantized;
 pub mod range;
 mod safetensors;
+mod softplus;
 mod stored;
 mod survey;
 pub mod tokenizer;

@@ -255,6 +255,15 @@ impl Weights {
         }
     }
 
+    /// Reads all values of a small tensor.
+    pub(crate) fn values(&self, index: usize) -> Result<Vec<f32>, Error> {
+        let tensor = &self.tensors[index];
+        let all = tensor.values() / tensor.ty.values() * tensor.ty.bytes();
+        let mut bytes = Vec::new();
+        self.read(tensor, 0, all as usize, &mut bytes)?;
+        Ok(tensor.ty.widen(&bytes))
+    }
+
     /// Returns whether all values of a tensor are zero.
     pub(crate) fn all_zero(&self, index: usize) -> Result<bool, Error> {
         let tensor = &self.tensors[index];

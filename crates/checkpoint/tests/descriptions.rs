@@ -107,6 +107,7 @@ fn convert(path: &Path) -> Result<(), String> {
             encoder: Some(encoding::encode),
             dense_modules: case.has("--sentence-transformers-dense-modules"),
             pre_tokenizer: case.pre.clone(),
+            projector: case.has("--mmproj"),
             ..CheckpointOptions::default()
         };
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
@@ -117,15 +118,23 @@ fn convert(path: &Path) -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(format!("differs as {}", wrong.join(", "))) }
 }
 
+/// Descriptions without a case, by a class: the reference converts only models of one size, and
+/// that is too large.
+const TOO_LARGE: &[&str] = &["StepVLForConditionalGeneration"];
+
 /// Checks that every built-in description has a case.
 fn covers_all(cases: &[(String, PathBuf)]) -> Result<(), Failed> {
-    let mut missing: Vec<&Arc<Arch>> = arch::all().iter().collect();
+    let mut missing: Vec<&Arc<Arch>> = arch::all().iter().chain(arch::projectors()).collect();
+    missing.retain(|arch| !arch.classes.iter().any(|class| TOO_LARGE.contains(&class.as_str())));
     for (_, path) in cases {
         let case = Case::read(path);
         let work = tempfile::tempdir().unwrap();
         let folder = case.make(work.path());
-        let options =
-            CheckpointOptions { pre_tokenizer: case.pre.clone(), ..CheckpointOptions::default() };
+        let options = CheckpointOptions {
+            pre_tokenizer: case.pre.clone(),
+            projector: case.has("--mmproj"),
+            ..CheckpointOptions::default()
+        };
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
         missing.retain(|arch| !std::ptr::eq(Arc::as_ptr(arch), checkpoint.arch()));
     }
@@ -212,6 +221,7 @@ fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
         bits ^= bits >> 31;
         let code = bits as u8;
         let number = ((bits >> 40) as i32 - (1 << 23)) as f32 * 2_f32.powi(-26);
+        let number = if name.ends_with("running_var") { 0.25 } else { number };
         match ty {
             "U8" if name.ends_with("_scales") => out.push(110 + code % 20),
             "U8" | "I8" => out.push(code),

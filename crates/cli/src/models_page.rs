@@ -11,7 +11,7 @@ use crate::foreign;
 /// The table of architectures and their classes.
 fn architectures() -> String {
     let mut rows = BTreeMap::<(&str, &str), BTreeSet<&str>>::new();
-    for arch in arch::all() {
+    for arch in arch::all().iter().chain(arch::projectors()) {
         let own = arch.classes.iter().map(String::as_str);
         rows.entry((&arch.models, &arch.name)).or_default().extend(own);
     }

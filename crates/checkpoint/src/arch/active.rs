@@ -56,10 +56,13 @@ impl Arch {
 impl Active<'_> {
     /// The place of a tensor if this source has its name.
     pub(crate) fn fit(&self, source: &NamePattern, name: &str) -> Option<Place> {
-        let Place { layer, expert } = source.fit(name)?;
+        let place = source.fit(name)?;
         let (first, _) = self.layers.unwrap_or_default();
-        let layer = layer.map(|layer| layer.checked_add(first));
-        Some(Place { layer: layer.map_or(Some(None), |layer| layer.map(Some))?, expert })
+        let layer = match place.layer {
+            Some(layer) => Some(layer.checked_add(first)?),
+            None => None,
+        };
+        Some(Place { layer, ..place })
     }
 
     /// The name in the checkpoint of a source at this place.

@@ -3,34 +3,76 @@
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::mistake::did_you_mean;
-use super::{Arch, FILES, description};
+use super::{Arch, FILES, Kind, PROJECTORS, description};
 use crate::Problem;
 
-/// The architectures in the order of the table, each read when it is first asked for: a conversion
-/// needs few of them.
-static BUILT_IN: LazyLock<Vec<OnceLock<Arc<Arch>>>> =
-    LazyLock::new(|| FILES.iter().map(|_| OnceLock::new()).collect());
+/// The descriptions of a kind in the order of their table, each read when it is first asked for: a
+/// conversion needs few of them.
+struct Table {
+    files: &'static [(&'static str, &'static str)],
+    read: LazyLock<Vec<OnceLock<Arc<Arch>>>>,
+    all: OnceLock<Vec<Arc<Arch>>>,
+}
+
+static MODELS: Table = Table {
+    files: FILES,
+    read: LazyLock::new(|| FILES.iter().map(|_| OnceLock::new()).collect()),
+    all: OnceLock::new(),
+};
+
+static OF_PROJECTORS: Table = Table {
+    files: PROJECTORS,
+    read: LazyLock::new(|| PROJECTORS.iter().map(|_| OnceLock::new()).collect()),
+    all: OnceLock::new(),
+};
+
+impl Table {
+    fn of(kind: Kind) -> &'static Self {
+        match kind {
+            Kind::Model => &MODELS,
+            Kind::Projector => &OF_PROJECTORS,
+        }
+    }
+
+    fn all(&'static self) -> &'static [Arc<Arch>] {
+        let read = || (0..self.files.len()).map(|index| self.get(index).clone()).collect();
+        self.all.get_or_init(read)
+    }
+
+    fn get(&'static self, index: usize) -> &'static Arc<Arch> {
+        let (name, text) = self.files[index];
+        self.read[index].get_or_init(|| {
+            Arc::new(description::parse(text).unwrap_or_else(|why| panic!("{name}: {why:?}")))
+        })
+    }
+
+    /// The architectures with the names of their descriptions.
+    fn named(&'static self) -> impl Iterator<Item = (&'static str, &'static Arc<Arch>)> {
+        let names = self.files.iter().map(|(file, _)| file.strip_suffix(".toml").unwrap_or(file));
+        names.zip(self.all())
+    }
+}
 
 /// All architectures that are built in.
 pub fn all() -> &'static [Arc<Arch>] {
-    static ALL: LazyLock<Vec<Arc<Arch>>> =
-        LazyLock::new(|| (0..FILES.len()).map(|index| get(index).clone()).collect());
-    &ALL
+    MODELS.all()
 }
 
-fn get(index: usize) -> &'static Arc<Arch> {
-    let (name, text) = FILES[index];
-    BUILT_IN[index].get_or_init(|| {
-        Arc::new(description::parse(text).unwrap_or_else(|why| panic!("{name}: {why:?}")))
-    })
+/// All projectors that are built in.
+pub fn projectors() -> &'static [Arc<Arch>] {
+    OF_PROJECTORS.all()
 }
 
-/// The architectures whose descriptions contain this word, such as the name of a class: the others
-/// have nothing to do with it.
-pub(super) fn mentioning<'a>(word: &str) -> impl Iterator<Item = &'a Arc<Arch>> + use<'a> {
-    let word = word.to_owned();
-    let indices = FILES.iter().enumerate().filter(move |(_, (_, text))| mentions(text, &word));
-    indices.map(|(index, _)| get(index))
+/// The architectures of a kind whose descriptions contain this word, such as the name of a class:
+/// the others have nothing to do with it.
+pub(super) fn mentioning<'a>(
+    kind: Kind,
+    word: &str,
+) -> impl Iterator<Item = &'a Arc<Arch>> + use<'a> {
+    let (word, table) = (word.to_owned(), Table::of(kind));
+    let indices = table.files.iter().enumerate();
+    let indices = indices.filter(move |(_, (_, text))| mentions(text, &word));
+    indices.map(|(index, _)| table.get(index))
 }
 
 fn mentions(text: &str, word: &str) -> bool {
@@ -43,19 +85,19 @@ fn mentions(text: &str, word: &str) -> bool {
 
 /// The built-in architectures with the names of their descriptions.
 pub(super) fn named() -> impl Iterator<Item = (&'static str, &'static Arc<Arch>)> {
-    let names = FILES.iter().map(|(file, _)| file.strip_suffix(".toml").unwrap_or(file));
-    names.zip(all())
+    MODELS.named()
 }
 
-/// Returns the built-in description with this name: that of its file, without `.toml`.
+/// Returns the built-in description of a kind with this name: that of its file, without `.toml`.
 ///
 /// # Errors
 /// If there is none. The error suggests a name.
-pub(crate) fn by_name(name: &str) -> Result<Arc<Arch>, Problem> {
+pub(crate) fn by_name(kind: Kind, name: &str) -> Result<Arc<Arch>, Problem> {
+    let named = || Table::of(kind).named();
     let found = named().find_map(|(known, arch)| (known == name).then_some(arch));
     found.cloned().ok_or_else(|| Problem::NoDescription {
         name: name.to_owned(),
-        suggestion: did_you_mean(name, names()),
+        suggestion: did_you_mean(name, named().map(|(name, _)| name)),
     })
 }
 
@@ -85,33 +127,44 @@ mod tests {
         ] {
             assert_eq!(mentions(text, word), expected, "{word}");
         }
-        for arch in all() {
+        for arch in all().iter().chain(projectors()) {
             for word in arch.classes.iter().chain(arch.defaults.iter().map(|ty| &ty.name)) {
-                assert!(mentioning(word).any(|found| Arc::ptr_eq(found, arch)), "{word}");
+                assert!(
+                    mentioning(arch.kind, word).any(|found| Arc::ptr_eq(found, arch)),
+                    "{word}"
+                );
             }
         }
     }
 
     #[test]
     fn every_description_is_good() {
-        for (name, text) in FILES {
+        for (name, text) in FILES.iter().chain(PROJECTORS) {
             let (arch, mistakes) = description::read(text);
             assert!(arch.is_some() && mistakes.is_empty(), "{name}: {mistakes:#?}");
         }
-        let listed: HashSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/arch/models");
-        for entry in std::fs::read_dir(folder).expect("the folder is there") {
-            let name = entry.expect("readable").file_name().into_string().expect("ASCII");
-            let is_other = [GROUPS.0, DEFAULTS.0].contains(&name.as_str());
-            assert!(listed.contains(&name) || is_other, "{name} is not in the table");
+        for (files, folder) in [(FILES, "src/arch/models"), (PROJECTORS, "src/arch/mmproj")] {
+            let listed: HashSet<_> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            for entry in std::fs::read_dir(folder).expect("the folder is there") {
+                let name = entry.expect("readable").file_name().into_string().expect("ASCII");
+                let is_other = [GROUPS.0, DEFAULTS.0].contains(&name.as_str());
+                assert!(listed.contains(&name) || is_other, "{name} is not in the table");
+            }
         }
     }
 
     #[test]
     fn classes_and_model_types_belong_to_one_architecture() {
+        for archs in [all(), projectors()] {
+            belong_to_one(archs);
+        }
+    }
+
+    fn belong_to_one(archs: &[Arc<Arch>]) {
         let mut classes = HashSet::new();
         let mut types = HashSet::new();
-        for arch in all() {
+        for arch in archs {
             for class in &arch.classes {
                 assert!(classes.insert(class) || arch.when.is_some(), "{class}");
             }

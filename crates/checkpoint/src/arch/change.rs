@@ -29,6 +29,8 @@ pub(super) enum ChangeKind {
     /// Takes the exponential function, or its negative.
     Exponential,
     NegativeExponential,
+    /// Takes the logarithm of one plus the exponential function.
+    Softplus,
     /// Nothing; the steps after it are calculated in single precision.
     SinglePrecision,
 }
@@ -38,6 +40,7 @@ const NAMED: &[(&str, ChangeKind)] = &[
     ("exponential", ChangeKind::Exponential),
     ("negative-exponential", ChangeKind::NegativeExponential),
     ("single-precision", ChangeKind::SinglePrecision),
+    ("softplus", ChangeKind::Softplus),
 ];
 
 impl ChangeStep {
@@ -83,6 +86,7 @@ impl Change {
                 ChangeKind::Exponential => What::Exponential,
                 ChangeKind::NegativeExponential => What::NegativeExponential,
                 ChangeKind::SinglePrecision => What::SinglePrecision,
+                ChangeKind::Softplus => What::Softplus,
             };
             let rows = match &step.rows {
                 None => None,

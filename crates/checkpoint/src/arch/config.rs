@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::expression::{Scope, Stored, path};
-use super::{Arch, ModelType, Rope, built_in};
+use super::{Arch, Kind, ModelType, Rope, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
 use crate::{Error, Folder, Problem};
@@ -82,6 +82,11 @@ impl Config {
     /// The content of the file, with the keys of a nested text part at the top level.
     pub(crate) fn merged(&self) -> Map<String, Value> {
         merged(&self.raw)
+    }
+
+    /// Replaces the content with defaults.
+    pub(super) fn replace(&mut self, full: Map<String, Value>) {
+        self.full = full;
     }
 
     /// A config without a file.
@@ -191,7 +196,8 @@ pub(crate) fn find(
     folder: &dyn Folder,
 ) -> Result<Arc<Arch>, Error> {
     let class = config.class()?;
-    for arch in file.into_iter().chain(built_in::mentioning(class)) {
+    let file = file.filter(|arch| arch.kind == Kind::Model);
+    for arch in file.into_iter().chain(built_in::mentioning(Kind::Model, class)) {
         let known = arch.classes.iter().any(|name| name == class);
         let here = match &arch.when {
             Some(when) if known => config.scope(folder, arch, None).holds(when)?,
@@ -227,7 +233,7 @@ fn class_of(raw: &Map<String, Value>, file: Option<&Arc<Arch>>) -> Option<String
     let outer = first(raw);
     let stays = |class: &String| {
         file.into_iter()
-            .chain(built_in::mentioning(class))
+            .chain(built_in::mentioning(Kind::Model, class))
             .any(|arch| arch.outermost.contains(class))
     };
     if outer.as_ref().is_some_and(stays) {
@@ -244,7 +250,7 @@ fn of_types(
     file: Option<&Arc<Arch>>,
 ) -> Result<Option<Map<String, Value>>, Error> {
     let of_type = |name: &str| {
-        let known = file.into_iter().chain(built_in::mentioning(name));
+        let known = file.into_iter().chain(built_in::mentioning(Kind::Model, name));
         known.flat_map(|arch| &arch.defaults).find(|ty| ty.name == name)
     };
     let type_of = |map: &Map<String, Value>| Some(map.get("model_type")?.as_str()?.to_owned());
@@ -299,7 +305,7 @@ fn fill(map: &mut Map<String, Value>, of: &ModelType, path: &Path) -> Result<(),
 }
 
 /// The scope of a default: the keys of the config alone.
-fn bare_scope<'a>(map: &'a Map<String, Value>, path: &'a Path) -> Scope<'a> {
+pub(super) fn bare_scope<'a>(map: &'a Map<String, Value>, path: &'a Path) -> Scope<'a> {
     Scope {
         folder: &Nowhere,
         given: Path::new(""),

@@ -6,6 +6,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `models` | the text of the built-in files |
+//! | `projectors` | the text of the built-in descriptions of projectors |
 //! | `description`, `mistake` | reading the files, and mistakes in them |
 //! | `built_in` | the built-in architectures |
 //! | `rules`, `active` | what tensors become; the same with the numbers of a model |
@@ -15,6 +16,7 @@
 //! | `quirk` | kinds of tokenizer, and facts about one that no file states |
 //! | `needed` | which tensors a GGUF file must have |
 //! | `config` | `config.json` with defaults, and the architecture of a checkpoint |
+//! | `part` | the same for projectors |
 //! | `relative` | the architecture that an unknown checkpoint resembles |
 //! | `rope`, `files` | rotary embedding in the config; other files of a checkpoint |
 //! | `entries` | writing the metadata |
@@ -30,15 +32,17 @@ mod files;
 mod mistake;
 mod models;
 mod needed;
+mod part;
 mod pattern;
+mod projectors;
 mod quirk;
 mod relative;
 mod rope;
 mod rules;
 
-pub(crate) use active::Active;
+pub(crate) use active::{Active, Target};
 pub(crate) use built_in::by_name;
-pub use built_in::{all, names};
+pub use built_in::{all, names, projectors};
 pub use change::Change;
 use change::{ChangeKind, ChangeStep};
 pub(crate) use config::{Config, find};
@@ -48,12 +52,14 @@ pub(crate) use expression::{Scope, Stored};
 pub use mistake::{Mistake, Severity};
 use models::{DEFAULTS, FILES, GROUPS};
 pub use needed::needed;
+pub(crate) use part::find_projector;
 pub use pattern::Pattern;
+use projectors::{PROJECTOR_DEFAULTS, PROJECTOR_GROUPS, PROJECTORS};
 pub use quirk::{Pieces, Quirk, Tiktoken, TokenizerKind};
 pub(crate) use relative::relative;
 pub(crate) use rope::Rope;
 pub(crate) use rules::Place;
-pub use rules::{LeftOut, Output, Rename, RuleType, TensorRule};
+pub use rules::{LeftOut, Normalization, Output, Rename, RuleType, TensorRule};
 
 /// Definitions: names and expressions.
 pub(crate) type Numbers = Vec<(String, Expression)>;
@@ -65,6 +71,8 @@ pub struct Arch {
     pub name: String,
     /// The models that it describes, in the words of a list; may be empty.
     pub models: String,
+    /// What it describes.
+    pub kind: Kind,
     /// The classes whose checkpoints it describes, as `architectures` of `config.json` names them.
     pub classes: Vec<String>,
     /// Those of the classes that save their tensors without the prefix `model.`.
@@ -108,6 +116,12 @@ pub struct Arch {
     pub saved: Vec<Rename>,
     /// Tensors that are dropped.
     pub left_out: Vec<LeftOut>,
+    /// The tensors of a projector, by their names in the checkpoint. The others are dropped; if
+    /// there are no patterns, none is.
+    pub only: Vec<LeftOut>,
+    /// Where the config of a projector has the keys of its parts: the name of the part in
+    /// expressions, and the path in the config.
+    pub parts: Vec<(String, String)>,
     /// Tensors calculated from the config alone.
     pub computed: Vec<Computed>,
     /// Weights in folders of their own.
@@ -118,6 +132,17 @@ pub struct Arch {
     pub tokenizers: Vec<TokenizerKind>,
     /// Facts about the tokenizer that no file states.
     pub quirks: Vec<Quirk>,
+}
+
+/// What a description describes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A model of text.
+    #[default]
+    Model,
+    /// What turns images or sound into vectors for a model of text.
+    Projector,
 }
 
 /// A warning about some checkpoints.
@@ -254,7 +279,19 @@ impl Arch {
     pub(crate) fn key(&self, key: &str) -> String {
         match key.split_once('.') {
             Some((start, _)) if COMMON_KEYS.contains(&start) => key.to_owned(),
+            Some(("", key)) => key.to_owned(),
             _ => format!("{}.{key}", self.name),
+        }
+    }
+
+    /// Whether a tensor of a checkpoint is of the part that is described, by its name there.
+    pub(crate) fn has_part(&self, name: &str) -> bool {
+        match self.kind {
+            Kind::Model => true,
+            Kind::Projector => {
+                let only = || self.only.iter().any(|only| only.fits(name, None));
+                !name.contains("language_model.") && (self.only.is_empty() || only())
+            }
         }
     }
 

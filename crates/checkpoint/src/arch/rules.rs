@@ -49,12 +49,16 @@ pub struct TensorRule {
 /// A tensor of the file.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Its name, with `{layer}` for the number of the layer.
+    /// Its name, with `{layer}` for a number.
     pub target: String,
     /// Whether it is written; evaluated for each layer.
     pub when: Option<Expression>,
     /// Whether it repeats values that another result of the rule has, so that an export ignores it.
     pub again: bool,
+    /// The number, if it is not that of the layer in the checkpoint.
+    pub number: Option<Expression>,
+    /// Which factor of a batch normalization it is, calculated from the four sources.
+    pub normalization: Option<Normalization>,
     /// How the values of the source are rearranged. The results of several patterns are
     /// concatenated; without a pattern, nothing moves.
     pub patterns: Vec<Pattern>,
@@ -71,12 +75,46 @@ pub(crate) struct LayerRange {
     pub(crate) end: Option<Expression>,
 }
 
+/// What becomes of a batch normalization, whose sources are weights, biases, means and variances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalization {
+    /// What values are multiplied by: the weight over the standard deviation.
+    Factor,
+    /// What is added to them: the bias less the mean times the factor.
+    Offset,
+}
+
+impl Normalization {
+    /// Added to variances, so that none is zero: the default of PyTorch.
+    const EPSILON: f32 = 1e-5;
+
+    /// The number of sources.
+    pub(crate) const SOURCES: usize = 4;
+
+    /// The value for a weight, bias, mean and variance. `rounded` rounds each step to the precision
+    /// of the checkpoint.
+    pub(crate) fn of(self, values: [f32; Self::SOURCES], rounded: impl Fn(f32) -> f32) -> f32 {
+        let [weight, bias, mean, variance] = values;
+        let deviation = rounded(rounded(variance + Self::EPSILON).sqrt());
+        let factor = rounded(weight / deviation);
+        match self {
+            Self::Factor => factor,
+            Self::Offset => rounded(bias - rounded(mean * factor)),
+        }
+    }
+}
+
 /// A type that a rule gives its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum RuleType {
     /// Single precision.
     F32,
+    /// Half precision, unless the tensor has one dimension.
+    F16,
+    /// Half precision in files of that type, single precision in all others.
+    F16OrF32,
     /// 32-bit integers.
     I32,
 }
@@ -123,6 +161,7 @@ enum Word {
     Text(String),
     Layer,
     Expert,
+    Number,
 }
 
 /// The numbers in a tensor's name.
@@ -130,6 +169,8 @@ enum Word {
 pub(crate) struct Place {
     pub(crate) layer: Option<u64>,
     pub(crate) expert: Option<u64>,
+    /// A number that is kept and not counted.
+    pub(crate) number: Option<u64>,
 }
 
 impl TensorRule {
@@ -186,6 +227,10 @@ impl NamePattern {
                 pattern.words.push(Word::Text(word.to_owned()));
                 continue;
             };
+            if place == "number" {
+                pattern.words.push(Word::Number);
+                continue;
+            }
             let (kind, count) = place.split_once(':').unwrap_or((place, ""));
             let (kind, first) = kind.split_once('-').unwrap_or((kind, ""));
             if kind == "layer" && !first.is_empty() {
@@ -212,6 +257,7 @@ impl NamePattern {
             match part {
                 Word::Layer => place.layer = Some(number()?),
                 Word::Expert => place.expert = Some(number()?),
+                Word::Number => place.number = Some(number()?),
                 Word::Text(text) if text == word => {}
                 Word::Text(_) => return None,
             }
@@ -226,6 +272,7 @@ impl NamePattern {
             Word::Text(text) => text.clone(),
             Word::Layer => number(place.layer).unwrap_or_default(),
             Word::Expert => number(place.expert).unwrap_or_default(),
+            Word::Number => number(place.number).unwrap_or_default(),
         });
         words.collect::<Vec<_>>().join(".")
     }
@@ -241,6 +288,11 @@ impl NamePattern {
         Self::parse(&text).ok()
     }
 
+    /// Whether it has a number that is not counted.
+    pub(super) fn has_number(&self) -> bool {
+        self.words.iter().any(|word| matches!(word, Word::Number))
+    }
+
     /// The text that it was parsed from.
     pub(crate) fn text(&self) -> &str {
         &self.text
@@ -252,7 +304,7 @@ impl Output {
     pub(super) fn new(target: String, patterns: Vec<Pattern>) -> Result<Self, String> {
         let place = target.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
         let place = match place {
-            Some((place, _)) if place != "layer" => {
+            Some((place, _)) if !matches!(place, "layer" | "number") => {
                 let (first, end) = match place.split_once("..") {
                     Some((first, end)) => (first, Some(Expression::parse(end)?)),
                     None => (place, None),
@@ -262,7 +314,15 @@ impl Output {
             }
             _ => None,
         };
-        Ok(Self { target, when: None, again: false, patterns, place })
+        Ok(Self {
+            target,
+            when: None,
+            again: false,
+            patterns,
+            place,
+            number: None,
+            normalization: None,
+        })
     }
 
     /// Whether a layer has it; `scope` is that of the layer.
@@ -287,7 +347,7 @@ mod tests {
     fn names_fit_patterns_as_a_whole() {
         let pattern =
             NamePattern::parse("model.layers.{layer}.experts.{expert:heads}.w1.weight").unwrap();
-        let place = Place { layer: Some(12), expert: Some(3) };
+        let place = Place { layer: Some(12), expert: Some(3), number: None };
         let name = "model.layers.12.experts.3.w1.weight";
         assert_eq!(pattern.fit(name), Some(place));
         assert_eq!(pattern.fill(place), name);
@@ -301,9 +361,21 @@ mod tests {
         ] {
             assert_eq!(pattern.fit(other), None, "{other}");
         }
+        let twice = NamePattern::parse("blocks.{layer}.{number}.weight").unwrap();
+        let place = Place { layer: Some(1), expert: None, number: Some(7) };
+        assert_eq!(twice.fit("blocks.1.7.weight"), Some(place));
+        assert_eq!(twice.fill(place), "blocks.1.7.weight");
         for wrong in ["a..b", "a.{layers}", "a.{x", ""] {
             assert!(NamePattern::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn normalizations_are_folded() {
+        let of = |normalization: Normalization| normalization.of([3.0, 1.0, 0.5, 4.0], |x| x);
+        let factor = of(Normalization::Factor);
+        assert!((factor - 1.5).abs() < 1e-5, "{factor}");
+        assert_eq!(of(Normalization::Offset), 1.0 - 0.5 * factor);
     }
 
     #[test]

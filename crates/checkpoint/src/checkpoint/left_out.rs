@@ -1,10 +1,10 @@
 //! Finds the tensors of a checkpoint that the file omits.
 
-use crate::arch::LeftOut;
+use crate::arch::{Kind, LeftOut};
 
 /// The part of a model that a tensor belongs to.
 pub(super) enum Part {
-    /// The text model.
+    /// The part that is converted.
     Text,
     /// None: the file does not need the tensor.
     Redundant,
@@ -57,7 +57,12 @@ const OTHER_PARTS: &[&str] = &[
 ///
 /// `by_arch` holds the tensors that the architecture omits, with the number of layers if it
 /// matters.
-pub(super) fn part(by_arch: &[(&LeftOut, Option<u64>)], stored: &str, name: &str) -> Part {
+pub(super) fn part(
+    kind: Kind,
+    by_arch: &[(&LeftOut, Option<u64>)],
+    stored: &str,
+    name: &str,
+) -> Part {
     let any = |parts: &[&str], of: fn(&str, &str) -> bool| parts.iter().any(|part| of(name, part));
     if any(REDUNDANT_SUFFIXES, |name, part| name.ends_with(part))
         || by_arch.iter().any(|(left_out, layers)| !left_out.zeros && left_out.fits(name, *layers))
@@ -65,6 +70,8 @@ pub(super) fn part(by_arch: &[(&LeftOut, Option<u64>)], stored: &str, name: &str
         Part::Redundant
     } else if by_arch.iter().any(|(left_out, layers)| left_out.fits(name, *layers)) {
         Part::RedundantZeros
+    } else if kind == Kind::Projector {
+        Part::Text
     } else if OTHER_PREFIXES.iter().any(|part| stored.starts_with(part))
         || OTHER_PARTS.iter().any(|part| stored.contains(part))
     {

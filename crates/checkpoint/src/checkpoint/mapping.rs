@@ -2,7 +2,7 @@
 
 mod added;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use granule_format::Shape;
 use granule_reader::SourceTensor;
@@ -13,7 +13,7 @@ use super::left_out::{Part, part};
 use super::out_type::Writable;
 use crate::Error;
 use crate::Problem;
-use crate::arch::{Active, Arch, LeftOut, Output, Place, RuleType, Scope, TensorRule};
+use crate::arch::{Active, Arch, LeftOut, Output, Place, RuleType, Scope, Target, TensorRule};
 use crate::changes::Changes;
 use crate::data_type::DataType;
 use crate::transform::View;
@@ -69,8 +69,11 @@ pub(super) fn map(
     let left_out = mapper.left_out()?;
     let mut others: Vec<&str> = Vec::new();
     for (index, tensor) in weights.tensors().iter().enumerate() {
+        if !arch.has_part(&tensor.name) {
+            continue;
+        }
         let name = mapper.known_name(&tensor.name, &left_out);
-        match part(&left_out, &tensor.name, &name) {
+        match part(arch.kind, &left_out, &tensor.name, &name) {
             Part::Text => mapper.take(index, &name)?,
             Part::Redundant => {}
             Part::RedundantZeros if weights.all_zero(index)? => {}
@@ -118,7 +121,7 @@ pub(super) struct Mapper<'a> {
     /// The tensor of the checkpoint by rule, number of the source in the rule, and place.
     found: HashMap<(usize, usize, Place), usize>,
     /// Number of tensors found so far, by batch and layer.
-    seen: HashMap<(usize, Option<u64>), u64>,
+    seen: HashMap<(usize, Place), u64>,
     /// The tensors of the file so far.
     pub(super) written: HashMap<String, Option<usize>>,
     /// The values of tensors that become numbers, by name and layer.
@@ -228,7 +231,8 @@ impl<'a> Mapper<'a> {
         {
             return Ok(());
         }
-        if rule.spare && self.all_written(number, place.layer)? {
+        let whole = Place { expert: None, ..place };
+        if rule.spare && self.all_written(number, whole)? {
             return Ok(());
         }
         if let Some(other) = self.found.insert((number, source, place), index) {
@@ -236,7 +240,7 @@ impl<'a> Mapper<'a> {
             return Err(self.fail(tensor, Problem::SameTarget { other }));
         }
         // Stacks and joined tensors are placed at the position of their last part.
-        let seen = self.seen.entry((batch, place.layer)).or_default();
+        let seen = self.seen.entry((batch, whole)).or_default();
         *seen += 1;
         let members = || (0..self.rules.len()).filter(|rule| self.rules[*rule].batch == batch);
         let parts = |active: &Active<'_>| {
@@ -245,7 +249,7 @@ impl<'a> Mapper<'a> {
         let all = members().map(|member| parts(&self.rules[member]));
         if *seen == all.fold(0, u64::saturating_add) {
             for member in members().collect::<Vec<_>>() {
-                self.write(member, place.layer)?;
+                self.write(member, whole)?;
             }
         }
         Ok(())
@@ -287,6 +291,18 @@ impl<'a> Mapper<'a> {
         Ok((number, source, place))
     }
 
+    /// Returns the name of a tensor of the file.
+    fn target(&self, target: &Target<'a>, place: Place) -> Result<String, Error> {
+        let number = match &target.output.number {
+            Some(number) => Some(self.scope.at(place.layer).unsigned(number)?),
+            None => place.layer,
+        };
+        Ok(match place.number {
+            Some(kept) => target.name(number).replace("{number}", &kept.to_string()),
+            None => target.name(number),
+        })
+    }
+
     fn check_shape(
         &self,
         rule: &'a TensorRule,
@@ -296,7 +312,8 @@ impl<'a> Mapper<'a> {
         let scope = self.scope.at(place.layer);
         let numbers =
             rule.shape.iter().enumerate().map(|(at, number)| match tensor.shape.get(at) {
-                Some(any) if number.is_null() => Ok(*any),
+                // any length will do
+                Some(any) if number.is_null() || scope.value(number)?.is_none() => Ok(*any),
                 _ => scope.unsigned(number),
             });
         let expected = numbers.collect::<Result<Vec<_>, _>>()?;
@@ -319,14 +336,14 @@ impl<'a> Mapper<'a> {
     }
 
     /// Writes the tensors of a rule after all its parts have been found.
-    fn write(&mut self, number: usize, layer: Option<u64>) -> Result<(), Error> {
+    fn write(&mut self, number: usize, place: Place) -> Result<(), Error> {
         let active = &self.rules[number];
         let rule = active.rule;
         let mut parts = Vec::new();
         for expert in 0..active.experts.unwrap_or(1) {
             let expert = active.experts.map(|_| expert);
             for source in 0..rule.sources.len() {
-                parts.push(self.found[&(number, source, Place { layer, expert })]);
+                parts.push(self.found[&(number, source, Place { expert, ..place })]);
             }
         }
         let stacked = active.experts.is_some();
@@ -341,27 +358,36 @@ impl<'a> Mapper<'a> {
             for part in parts {
                 values.extend(self.weights.numbers(part, MOST_NUMBERS)?);
             }
-            self.numbers.insert((name.clone(), layer), values);
+            self.numbers.insert((name.clone(), place.layer), values);
             return Ok(());
         }
-        let outputs = active.outputs.iter().map(|target| (target.name(layer), target.output));
-        for output in outputs.collect::<Vec<_>>() {
-            if output.1.applies(&self.scope.at(layer))? {
-                self.add((number, rule), output, layer, &parts, stacked)?;
+        let mut outputs = Vec::new();
+        for target in &active.outputs {
+            if target.output.applies(&self.scope.at(place.layer))? {
+                outputs.push((self.target(target, place)?, target.output));
+            }
+        }
+        for output in outputs {
+            match output.1.normalization {
+                Some(normalization) => {
+                    self.add_normalization((output.0, normalization), &parts)?;
+                }
+                None => self.add((number, rule), output, place, &parts, stacked)?,
             }
         }
         Ok(())
     }
 
-    /// Returns whether all results of a rule for a layer have been written.
-    fn all_written(&self, number: usize, layer: Option<u64>) -> Result<bool, Error> {
-        for target in &self.rules[number].outputs {
-            let written = self.written.contains_key(&target.name(layer));
-            if !written && target.output.applies(&self.scope.at(layer))? {
+    /// Returns whether all results of a rule for a place have been written.
+    fn all_written(&self, number: usize, place: Place) -> Result<bool, Error> {
+        let outputs = &self.rules[number].outputs;
+        for target in outputs {
+            let written = self.written.contains_key(&self.target(target, place)?);
+            if !written && target.output.applies(&self.scope.at(place.layer))? {
                 return Ok(false);
             }
         }
-        Ok(true)
+        Ok(!outputs.is_empty())
     }
 
     /// Appends a tensor of the file.
@@ -369,7 +395,7 @@ impl<'a> Mapper<'a> {
         &mut self,
         (number, rule): (usize, &'a TensorRule),
         (name, output): (String, &'a Output),
-        layer: Option<u64>,
+        place: Place,
         parts: &[usize],
         stacked: bool,
     ) -> Result<(), Error> {
@@ -383,7 +409,7 @@ impl<'a> Mapper<'a> {
                     Problem::MixedTypes { found: tensor.ty.name(), first: first.ty.name() };
                 return Err(self.fail(tensor, problem));
             }
-            for (shape, view) in self.views(rule, output, layer, tensor)? {
+            for (shape, view) in self.views(rule, output, place.layer, tensor)? {
                 let block = tensor.ty.values();
                 let view = view
                     .in_blocks(block)
@@ -408,12 +434,12 @@ impl<'a> Mapper<'a> {
         if stacked {
             dimensions.insert(0, parts.len() as u64);
         }
-        let zeros = self.pad(rule, layer, &mut dimensions)?;
+        let zeros = self.pad(rule, place.layer, &mut dimensions)?;
         dimensions.reverse();
         let shape = Shape::new(&dimensions)
             .filter(|shape| shape.values().is_some())
             .ok_or_else(|| self.fail(first, Problem::TooLarge(first.shape.clone())))?;
-        self.compute(Some((&name, layer)))?;
+        self.compute(Some((&name, place.layer)))?;
         if let Some(other) = self.written.insert(name.clone(), Some(parts[0])) {
             let other = other.map(|other| self.weights.tensors()[other].name.clone());
             let problem = Problem::SameTarget { other: other.unwrap_or(name) };
@@ -424,11 +450,11 @@ impl<'a> Mapper<'a> {
         }
         let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
         let tensor = SourceTensor { name, shape, ty: ty.into() };
-        let changes = rule.change.resolve(&self.scope.at(layer))?;
+        let changes = rule.change.resolve(&self.scope.at(place.layer))?;
         let mapped = (tensor, Assembled::Stored { pieces, changes, zeros });
         if rule.early {
             let active = &self.rules[number];
-            let order = rule.by_layer.then_some((active.batch, layer, number));
+            let order = rule.by_layer.then_some((active.batch, place.layer, number));
             self.early.push((order, mapped));
         } else {
             self.done.push(mapped);
@@ -458,56 +484,10 @@ impl<'a> Mapper<'a> {
         };
         output.patterns.iter().map(view).collect()
     }
-
-    /// Checks that every tensor that the architecture needs has been found.
-    fn check_presence(&self, warnings: &mut Vec<String>) -> Result<(), Error> {
-        let all =
-            |count: Option<u64>| (0..count.unwrap_or(1)).map(move |number| count.map(|_| number));
-        let layers = self.rules.iter().filter_map(|active| Some(active.layers?.1)).max();
-        let mut told = HashSet::new();
-        for layer in 0..layers.unwrap_or_default().max(1) {
-            for (number, active) in self.rules.iter().enumerate() {
-                let rule = active.rule;
-                let layer = match active.layers {
-                    Some((first, end)) if (first..end).contains(&layer) => Some(layer),
-                    None if layer == 0 => None,
-                    _ => continue,
-                };
-                let all_written = !rule.outputs.is_empty() && self.all_written(number, layer)?;
-                if all_written
-                    || !self.wants(number, Place { layer, expert: None })
-                    || !self.scope.at(layer).holds(&rule.needed)?
-                {
-                    continue;
-                }
-                for (expert, (source, pattern)) in all(active.experts)
-                    .flat_map(|expert| rule.sources.iter().enumerate().map(move |s| (expert, s)))
-                {
-                    let place = Place { layer, expert };
-                    if self.found.contains_key(&(number, source, place)) {
-                        continue;
-                    }
-                    let name = active.fill(pattern, place);
-                    let prefix = self.arch.optional_prefix.as_deref().filter(|_| self.bare);
-                    let name = prefix.and_then(|it| name.strip_prefix(it)).unwrap_or(&name);
-                    if !rule.advised {
-                        let arch = self.arch.name.clone();
-                        let problem = Problem::MissingTensor { arch };
-                        return Err(Error::of_tensor(self.weights.folder(), name, problem));
-                    }
-                    if told.insert(name.to_owned()) {
-                        warnings.push(format!(
-                            "tensor {name:?} is missing although the config says that the model \
-                             has it ({}): programs will use another in its place",
-                            rule.needed
-                        ));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
+
+#[path = "mapping_more.rs"]
+mod more;
 
 #[cfg(test)]
 #[path = "mapping_test.rs"]

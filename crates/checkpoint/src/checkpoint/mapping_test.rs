@@ -100,7 +100,10 @@ fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
                 None => vec![None],
             };
             for expert in experts {
-                tensors.insert(active.fill(source, Place { layer, expert }), shape.clone());
+                tensors.insert(
+                    active.fill(source, Place { layer, expert, number: None }),
+                    shape.clone(),
+                );
             }
         }
     }

@@ -20,11 +20,11 @@ use granule_format::container::MAGIC;
 use granule_format::{BlockType, Metadata, TensorType, Value};
 use granule_reader::{Source, SourceTensor};
 
-use crate::arch::{self, Arch, Config, Position, Quirk, Rope, Stored};
+use crate::arch::{self, Arch, Config, Kind, Position, Quirk, Rope, Stored};
 use crate::data_type::DataType;
 use crate::located::{Located, checkpoint_file, locate};
 use crate::metadata::{self, Authorship, Parameters};
-use crate::weights::Weights;
+use crate::weights::{StoredTensor, Weights};
 use crate::{Directory, Error, Folder, Problem, tokenizer};
 use mapping::{Assembled, Piece};
 
@@ -58,6 +58,9 @@ pub struct CheckpointOptions {
     /// Whether to include the dense layers that `sentence-transformers` applies after the model, if
     /// the architecture has them.
     pub dense_modules: bool,
+    /// Whether to make the file of the projector, which turns images or sound into vectors for the
+    /// model of text.
+    pub projector: bool,
     /// Whether to read only metadata and tokenizer.
     pub vocabulary_only: bool,
     /// Encodes rows if `out_type` is a quantized type. Without it such a type is an error.
@@ -121,13 +124,27 @@ impl Checkpoint {
     ) -> Result<Self, Error> {
         let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
         let config = Config::read(folder, file.as_ref())?.given_as(path);
+        let projector = arch::find_projector(file.as_ref(), &config, folder)?;
+        let kind = if options.projector { Kind::Projector } else { Kind::Model };
         let found = match &options.arch_name {
-            Some(name) => arch::by_name(name).map_err(|problem| Error::in_file(path, problem))?,
+            Some(name) => {
+                arch::by_name(kind, name).map_err(|problem| Error::in_file(path, problem))?
+            }
+            None if options.projector => {
+                let class = || config.projector_class().unwrap_or_default().to_owned();
+                let problem = || Error::in_file(config.path(), Problem::NoProjector(class()));
+                projector.clone().ok_or_else(problem)?
+            }
             None => arch::find(file.as_ref(), &config, folder)
                 .map_err(|error| with_relative(error, folder))?,
         };
         let arch = &*found;
-        let mut config = if arch.raw_config { config.without_defaults() } else { config };
+        let config = match arch.kind {
+            Kind::Projector => config.of_projector(arch, file.as_ref(), folder)?,
+            Kind::Model => config,
+        };
+        let is_raw = arch.raw_config && arch.kind == Kind::Model;
+        let mut config = if is_raw { config.without_defaults() } else { config };
         let mut warnings = Vec::new();
         if let (Some(path), Some(file)) = (&options.arch_file, &file)
             && !Arc::ptr_eq(file, &found)
@@ -147,6 +164,16 @@ impl Checkpoint {
             }
             opened => opened?,
         };
+        if let Some(projector) = projector.filter(|_| !options.projector) {
+            let own = |tensor: &StoredTensor| projector.has_part(&tensor.name);
+            if weights.tensors().iter().any(own) {
+                warnings.push(
+                    "the model also takes images or sound: `granule convert --mmproj` makes the \
+                     file for them"
+                        .to_owned(),
+                );
+            }
+        }
         if let Some(located) = located {
             located.announce(weights.files(), &mut warnings)?;
         }
@@ -226,7 +253,10 @@ impl Checkpoint {
         let scope = scope.with_tensors(&numbers);
         let embedding = mapped.iter().find(|(tensor, _)| tensor.name == "token_embd.weight");
         let rows = embedding.and_then(|(tensor, _)| tensor.shape.rows());
-        let vocabulary = tokenizer::read(arch, &config, folder, options, rows, &mut warnings)?;
+        let vocabulary = match arch.kind {
+            Kind::Projector => Metadata::new(),
+            Kind::Model => tokenizer::read(arch, &config, folder, options, rows, &mut warnings)?,
+        };
 
         let parameters = Parameters::count(mapped.iter().map(|(tensor, _)| tensor));
         let author = Authorship::gather(
@@ -259,7 +289,8 @@ impl Checkpoint {
             metadata.set(tokenizer::TEMPLATE, template.clone());
         }
         write(Position::Early, &mut metadata)?;
-        metadata.set("general.type", "model");
+        let kind = if options.projector { "mmproj" } else { "model" };
+        metadata.set("general.type", kind);
         author.write(&mut metadata);
         write(Position::Main, &mut metadata)?;
         metadata.set("general.quantization_version", Value::U32(metadata::QUANTIZATION_VERSION));
@@ -280,6 +311,9 @@ impl Checkpoint {
         }
         let ty = (!options.vocabulary_only).then_some(mixture);
         let file_stem = match options.further_tokens {
+            _ if options.projector => {
+                format!("mmproj-{}", author.file_stem(Some(mixture), false))
+            }
             FurtherTokens::Only => format!("mtp-{}", author.file_stem(Some(mixture), false)),
             _ => author.file_stem(ty, ty.is_some()),
         };

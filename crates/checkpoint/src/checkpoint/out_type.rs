@@ -51,6 +51,7 @@ pub(super) const NVFP4: (&str, u32) = ("NVFP4", 39);
 
 /// Matrices that stay F32, by their names in the file.
 const FULL_PRECISION: &[&str] = &[
+    "a.position_embd.weight",
     "altup_correct_coef.weight",
     "altup_predict_coef.weight",
     "ffn_gate_inp.weight",
@@ -69,7 +70,12 @@ const FULL_PRECISION: &[&str] = &[
     "time_mix_w1.weight",
     "time_mix_w2.weight",
     "token_types.weight",
+    "v.position_embd.weight",
 ];
+
+/// Parts of the names of convolutions over patches of images: F16 in files of that type, F32 in all
+/// others.
+const OVER_PATCHES: &[&str] = &[".patch_embd.weight", ".patch_merger.weight"];
 
 /// Tensors with the type of the embedding, by their names in the file.
 const EMBEDDING: &[&str] = &[
@@ -152,6 +158,8 @@ impl Writable {
         match (stored.ty, rule.ty) {
             (_, Some(RuleType::F32)) => BlockType::F32,
             (_, Some(RuleType::I32)) => BlockType::I32,
+            (_, Some(RuleType::F16)) if matrix => BlockType::F16,
+            (_, Some(RuleType::F16OrF32)) if matrix => self.over_patches(),
             _ if matrix && (weights.is_q8(stored) || kept && stored.is_float8()) => {
                 let fits = BlockType::Q8_0.row_bytes(shape.row()).is_some();
                 if fits { BlockType::Q8_0 } else { BlockType::F16 }
@@ -162,8 +170,16 @@ impl Writable {
         }
     }
 
+    /// Returns the type of a convolution for which programs have no kernel in all types.
+    fn over_patches(self) -> BlockType {
+        if self.0.ty == BlockType::F16 { BlockType::F16 } else { BlockType::F32 }
+    }
+
     /// Returns the type of a tensor, given its name in the file and its shape.
     pub(super) fn of_tensor(self, name: &str, shape: &Shape) -> BlockType {
+        if shape.dimensions().len() > 1 && OVER_PATCHES.iter().any(|part| name.contains(part)) {
+            return self.over_patches();
+        }
         if needs_full_precision(name, shape) {
             return BlockType::F32;
         }

@@ -207,7 +207,8 @@ impl<'a> Inverter<'a> {
         for expert in numbers(active.experts) {
             for source in &rule.sources {
                 saved.push(Saved {
-                    name: self.saved_name(&active.fill(source, Place { layer, expert })),
+                    name: self
+                        .saved_name(&active.fill(source, Place { layer, expert, number: None })),
                     shape: shape.clone(),
                     pieces: Vec::new(),
                     given: None,
@@ -355,7 +356,7 @@ impl<'a> Inverter<'a> {
                     continue;
                 }
                 let expert = active.experts.map(|_| 0);
-                let place = Place { layer, expert };
+                let place = Place { layer, expert, number: None };
                 let name = self.saved_name(&active.fill(&active.rule.sources[0], place));
                 if !names.contains(name.as_str()) {
                     missing.push(name);

@@ -258,6 +258,7 @@ const OPTIONS: &[(&str, &str, Case)] = &[
             "--pure has no effect with --print-supported-models",
         ),
     ),
+    ("convert", "--mmproj", Refused("convert ck --mmproj --vocab-only", "cannot be used with")),
     ("convert", "--vocab-only", Refused("convert ck --vocab-only --verify", "with --vocab-only")),
     (
         "convert",

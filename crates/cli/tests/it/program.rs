@@ -52,7 +52,6 @@ fn messages_have_one_form() {
         "convert a.gguf --outtype f61",
         "convert a.gguf --outtype q4_k_m",
         "convert a.gguf --remote",
-        "convert a.gguf --mmproj",
         "convert a.gguf --custom-q attn=q8_0",
         "convert a.gguf -t Q4_0 --tensor-type attn",
         "convert a.gguf -t Q4_0 --tensor-type attn=q4k",

@@ -9,20 +9,34 @@ use super::parts::Part;
 use super::text::{DefaultsText, Pairs};
 use super::{Reading, did_you_mean};
 use crate::arch::mistake::nearest;
-use crate::arch::{DEFAULTS, ModelType};
+use crate::arch::{DEFAULTS, Kind, ModelType, PROJECTOR_DEFAULTS};
 
-static GENERATED: LazyLock<DefaultsText> = LazyLock::new(|| {
-    toml::from_str(DEFAULTS.1).unwrap_or_else(|why| panic!("{}: {why}", DEFAULTS.0))
-});
+static GENERATED: LazyLock<DefaultsText> = LazyLock::new(|| parse(DEFAULTS));
+
+static GENERATED_OF_PROJECTORS: LazyLock<DefaultsText> =
+    LazyLock::new(|| parse(PROJECTOR_DEFAULTS));
+
+fn parse((name, text): (&str, &str)) -> DefaultsText {
+    toml::from_str(text).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// The tables for descriptions of a kind.
+fn generated(kind: Kind) -> &'static DefaultsText {
+    match kind {
+        Kind::Model => &GENERATED,
+        Kind::Projector => &GENERATED_OF_PROJECTORS,
+    }
+}
 
 impl Reading {
     /// The defaults of all model types that the file names.
     pub(super) fn defaults(&mut self, file: &Part<'_>) -> Vec<ModelType> {
         let text = file.text;
+        let generated = generated(self.kind);
         for ty in &text.model_types {
             let (place, ty) = (file.place(&ty.span()), ty.get_ref());
-            if table(&GENERATED.defaults, ty).is_none() {
-                let known = GENERATED.defaults.0.iter().map(|(ty, _)| ty.get_ref().as_str());
+            if table(&generated.defaults, ty).is_none() {
+                let known = generated.defaults.0.iter().map(|(ty, _)| ty.get_ref().as_str());
                 let advice = match nearest(ty, known) {
                     Some(known) => format!("did you mean {known:?}?"),
                     None => format!("write them under [defaults.{ty}], without \"model-types\""),
@@ -54,7 +68,7 @@ impl Reading {
     pub(super) fn know_defaults(&mut self, part: &Part<'_>) {
         let text = part.text;
         for ty in &text.model_types {
-            let DefaultsText { defaults, aliases } = &*GENERATED;
+            let DefaultsText { defaults, aliases } = generated(self.kind);
             for (key, _) in table(defaults, ty.get_ref()).into_iter().flatten() {
                 self.names.know(key.get_ref());
             }
@@ -81,7 +95,7 @@ impl Reading {
 fn model_type(file: &Part<'_>, ty: &str) -> ModelType {
     let text = file.text;
     let is_generated = text.model_types.iter().any(|known| known.get_ref() == ty);
-    let DefaultsText { defaults, aliases } = &*GENERATED;
+    let DefaultsText { defaults, aliases } = generated(text.kind);
     ModelType {
         name: ty.to_owned(),
         aliases: merged(table(aliases, ty).filter(|_| is_generated), table(&text.aliases, ty)),
@@ -110,15 +124,21 @@ fn table<'a, T>(tables: &'a Pairs<Pairs<Spanned<T>>>, ty: &str) -> Option<Table<
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::arch::all;
+    use crate::arch::{Arch, all, projectors};
 
     #[test]
     fn every_generated_table_has_a_use_and_names_only_its_own_keys() {
-        let used = all().iter().flat_map(|arch| &arch.defaults);
+        every_table_has_a_use(&GENERATED, all());
+        every_table_has_a_use(&GENERATED_OF_PROJECTORS, projectors());
+    }
+
+    fn every_table_has_a_use(generated: &DefaultsText, archs: &[Arc<Arch>]) {
+        let used = archs.iter().flat_map(|arch| &arch.defaults);
         let used: HashSet<_> = used.map(|ty| ty.name.as_str()).collect();
-        for (ty, values) in &GENERATED.defaults.0 {
+        for (ty, values) in &generated.defaults.0 {
             assert!(used.contains(ty.get_ref().as_str()), "{ty:?}: no description has it");
             let keys: HashSet<_> = values.0.iter().map(|(key, _)| key.get_ref().as_str()).collect();
             for (key, value) in &values.0 {
@@ -126,8 +146,8 @@ mod tests {
                 assert!(names.all(|name| keys.contains(name)), "{ty:?}: {key:?}");
             }
         }
-        for (ty, _) in &GENERATED.aliases.0 {
-            assert!(table(&GENERATED.defaults, ty.get_ref()).is_some(), "{ty:?}");
+        for (ty, _) in &generated.aliases.0 {
+            assert!(table(&generated.defaults, ty.get_ref()).is_some(), "{ty:?}");
         }
     }
 }

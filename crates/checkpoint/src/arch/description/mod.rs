@@ -16,11 +16,11 @@ use regex::Regex;
 use toml::Spanned;
 
 use super::mistake::{Mistake, Severity, did_you_mean};
-use super::{Arch, Computed, Doubt, Entry, EntryKind, Item, LeftOut, Module, Rename};
+use super::{Arch, Computed, Doubt, Entry, EntryKind, Item, Kind, LeftOut, Module, Rename};
 use crate::Error;
 use crate::Problem;
 use names::Names;
-use parts::{GROUP_TEXTS, Part, Parts, line_of};
+use parts::{Part, Parts, groups_of, line_of};
 use text::{
     ComputedText, DoubtText, EntryText, ItemText, LeftOutTable, LeftOutText, ModuleText, Text,
 };
@@ -32,6 +32,9 @@ const ITEMS: &[(&str, Item)] = &[
     ("pooling", Item::Pooling),
     ("file-type", Item::FileType),
 ];
+
+/// The architecture of all projectors.
+const PROJECTORS: &str = "clip";
 
 impl Arch {
     /// Reads a description from a file.
@@ -71,9 +74,10 @@ pub(super) fn read(text: &str) -> (Option<Arch>, Vec<Mistake>) {
         Ok(file) => file,
         Err(error) => return (None, vec![syntax(text, &error)]),
     };
-    let mut reading = Reading { mistakes: Vec::new(), names: Names::default() };
+    let names = Names::default();
+    let mut reading = Reading { kind: file.kind, mistakes: Vec::new(), names };
     let arch = reading.whole(&file, text);
-    let Reading { mut mistakes, names } = reading;
+    let Reading { mut mistakes, names, .. } = reading;
     names.check(&arch, &mut mistakes);
     mistakes.sort_by_key(|mistake| mistake.line);
     mistakes.dedup();
@@ -96,6 +100,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> Mistake {
 
 /// The state of reading a description.
 struct Reading {
+    kind: Kind,
     mistakes: Vec<Mistake>,
     names: Names,
 }
@@ -104,11 +109,16 @@ impl Reading {
     fn whole(&mut self, text: &Text, source: &str) -> Arch {
         let parts = self.parts(text, source);
         let file = Part::file(text, source);
+        let of_kind = || match text.kind {
+            Kind::Model => String::new(),
+            Kind::Projector => PROJECTORS.to_owned(),
+        };
         // What comes nearest to the file decides.
         let nearest = || parts.iter().rev().map(|part| part.description.text);
         let mut arch = Arch {
-            name: nearest().find_map(|text| text.name.clone()).unwrap_or_default(),
             models: text.models.clone().unwrap_or_default(),
+            name: nearest().find_map(|text| text.name.clone()).unwrap_or_else(of_kind),
+            kind: text.kind,
             classes: text.classes.iter().map(|class| class.get_ref().clone()).collect(),
             headless: text.headless.iter().map(|class| class.get_ref().clone()).collect(),
             outermost: text.outermost.iter().map(|class| class.get_ref().clone()).collect(),
@@ -130,6 +140,8 @@ impl Reading {
             renames: Vec::new(),
             saved: Vec::new(),
             left_out: Vec::new(),
+            only: Vec::new(),
+            parts: Vec::new(),
             computed: Vec::new(),
             modules: Vec::new(),
             rope_types: Vec::new(),
@@ -153,7 +165,7 @@ impl Reading {
         for (empty, what) in [
             (arch.name.is_empty(), "name"),
             (arch.classes.is_empty(), "classes"),
-            (arch.tokenizers.is_empty(), "tokenizers"),
+            (arch.tokenizers.is_empty() && arch.kind == Kind::Model, "tokenizers"),
         ] {
             if empty {
                 self.mistakes.push(Mistake::error(None, format!("{what:?} is missing")));
@@ -225,6 +237,17 @@ impl Reading {
                 }
             }
         }
+        for text in &part.text.only {
+            match LeftOut::new(text.get_ref(), None, false) {
+                Ok(only) => arch.only.push(only),
+                Err(why) => self.mistakes.push(part.place(&text.span()).error(why)),
+            }
+        }
+        for (name, path) in &part.text.parts.0 {
+            let (name, path) = (name.get_ref(), path.get_ref());
+            arch.parts.retain(|(other, _)| other != name);
+            arch.parts.push((name.clone(), path.clone()));
+        }
         for requirement in requires {
             self.names.see(part.place(&requirement.span()), requirement.get_ref(), false);
             arch.requires.push(requirement.get_ref().clone());
@@ -278,10 +301,11 @@ impl Reading {
                         items.push(item.clone());
                         continue;
                     }
-                    let group = GROUP_TEXTS.get_key_value(name);
+                    let (groups, _) = groups_of(self.kind);
+                    let group = groups.get_key_value(name);
                     let Some((name, text)) = group.filter(|(_, text)| !text.metadata.is_empty())
                     else {
-                        let known = GROUP_TEXTS.iter().filter(|(_, it)| !it.metadata.is_empty());
+                        let known = groups.iter().filter(|(_, it)| !it.metadata.is_empty());
                         let known = known.map(|(name, _)| name.as_str());
                         let known = known.chain(ITEMS.iter().map(|(name, _)| *name));
                         let suggestion = did_you_mean(name, known);
@@ -289,7 +313,7 @@ impl Reading {
                         self.mistakes.push(place.error(message));
                         continue;
                     };
-                    let group = Part::group(name, text, place.line);
+                    let group = Part::group(name, text, self.kind, place.line);
                     text.keys.iter().for_each(|key| self.names.key(key.get_ref()));
                     items.extend(self.items(&group, &text.metadata));
                 }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::parts::Place;
 use super::{Mistake, did_you_mean};
 use crate::arch::mistake::nearest;
-use crate::arch::{Arch, Expression, FILES, GROUPS, Item};
+use crate::arch::{Arch, Expression, FILES, GROUPS, Item, Kind, PROJECTOR_GROUPS, PROJECTORS};
 use granule_format::nearest::distance;
 
 /// Numbers that the code reads, besides expressions.
@@ -161,8 +161,12 @@ impl Names {
                 )));
             }
         }
+        let known = match arch.kind {
+            Kind::Model => &KNOWN,
+            Kind::Projector => &KNOWN_OF_PROJECTORS,
+        };
         let slips =
-            [("key", &self.written, &KNOWN.keys), ("tensor name", &self.targets, &KNOWN.tensors)];
+            [("key", &self.written, &known.keys), ("tensor name", &self.targets, &known.tensors)];
         for (what, names, known) in slips {
             for (place, name) in names.iter().filter(|(place, _)| place.origin.is_none()) {
                 if let Some(near) = slip(name, known) {
@@ -270,13 +274,10 @@ impl Names {
 }
 
 /// The keys and tensors that built-in descriptions write.
-static KNOWN: LazyLock<Known> = LazyLock::new(|| {
-    let mut known = Known::default();
-    for (_, text) in FILES.iter().chain([&GROUPS]) {
-        known.take(text);
-    }
-    known
-});
+static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::of(FILES, &GROUPS));
+
+static KNOWN_OF_PROJECTORS: LazyLock<Known> =
+    LazyLock::new(|| Known::of(PROJECTORS, &PROJECTOR_GROUPS));
 
 #[derive(Debug, Default)]
 struct Known {
@@ -285,6 +286,14 @@ struct Known {
 }
 
 impl Known {
+    fn of(files: &[(&str, &str)], groups: &(&str, &str)) -> Self {
+        let mut known = Self::default();
+        for (_, text) in files.iter().chain([groups]) {
+            known.take(text);
+        }
+        known
+    }
+
     /// Collects the keys and targets in the text of a description without mistakes.
     fn take(&mut self, text: &str) {
         let Ok(file) = toml::from_str::<toml::Table>(text) else { return };

@@ -8,19 +8,40 @@ use toml::Spanned;
 
 use super::text::Text;
 use super::{Mistake, Reading, did_you_mean};
-use crate::arch::{FILES, GROUPS};
+use crate::arch::{FILES, GROUPS, Kind, PROJECTOR_GROUPS, PROJECTORS};
 
-pub(super) static GROUP_TEXTS: LazyLock<HashMap<String, Text>> =
-    LazyLock::new(|| toml::from_str(GROUPS.1).unwrap_or_else(|why| panic!("{}: {why}", GROUPS.0)));
+type Groups = HashMap<String, Text>;
+
+static GROUP_TEXTS: LazyLock<Groups> = LazyLock::new(|| parse_groups(GROUPS));
+
+static PROJECTOR_GROUP_TEXTS: LazyLock<Groups> = LazyLock::new(|| parse_groups(PROJECTOR_GROUPS));
+
+fn parse_groups((name, text): (&str, &str)) -> Groups {
+    toml::from_str(text).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// The groups that descriptions of a kind can use, and the text that they come from.
+pub(super) fn groups_of(kind: Kind) -> (&'static Groups, &'static str) {
+    match kind {
+        Kind::Model => (&GROUP_TEXTS, GROUPS.1),
+        Kind::Projector => (&PROJECTOR_GROUP_TEXTS, PROJECTOR_GROUPS.1),
+    }
+}
+
+type Files = HashMap<&'static str, BuiltIn<'static>>;
 
 /// The built-in descriptions by the names that `like` calls them.
-static BUILT_IN: LazyLock<HashMap<&'static str, BuiltIn<'static>>> = LazyLock::new(|| {
+static BUILT_IN: LazyLock<Files> = LazyLock::new(|| by_name(FILES));
+
+static BUILT_IN_PROJECTORS: LazyLock<Files> = LazyLock::new(|| by_name(PROJECTORS));
+
+fn by_name(files: &[(&'static str, &'static str)]) -> Files {
     let named = |(file, source): &(&'static str, &'static str)| {
         let name = file.strip_suffix(".toml").unwrap_or(file);
         (name, BuiltIn { source, text: OnceLock::new() })
     };
-    FILES.iter().map(named).collect()
-});
+    files.iter().map(named).collect()
+}
 
 /// The group that every description uses.
 const ALWAYS: &str = "always";
@@ -70,9 +91,9 @@ impl<'a> Part<'a> {
         Self { text, source, origin: None }
     }
 
-    pub(super) fn group(name: &str, text: &'a Text, line: Option<usize>) -> Self {
+    pub(super) fn group(name: &str, text: &'a Text, kind: Kind, line: Option<usize>) -> Self {
         let origin = Origin { name: format!("group {name:?}"), line };
-        Self { text, source: GROUPS.1, origin: Some(origin) }
+        Self { text, source: groups_of(kind).1, origin: Some(origin) }
     }
 
     fn base(base: Base<'a>, line: Option<usize>) -> Self {
@@ -130,7 +151,11 @@ impl Reading {
         let mut bases = Vec::new();
         if let Some(like) = &text.like {
             let place = file.place(&like.span());
-            match bases_of(like.get_ref(), &BUILT_IN) {
+            let built_in = match self.kind {
+                Kind::Model => &BUILT_IN,
+                Kind::Projector => &BUILT_IN_PROJECTORS,
+            };
+            match bases_of(like.get_ref(), built_in) {
                 Ok(found) => {
                     bases.extend(found.into_iter().map(|base| Part::base(base, place.line)));
                 }
@@ -143,7 +168,8 @@ impl Reading {
             let groups = names.iter().filter_map(|name| self.group(&description, name)).collect();
             parts.push(Parts { groups, description });
         }
-        parts[0].groups.insert(0, Part::group(ALWAYS, &GROUP_TEXTS[ALWAYS], None));
+        let always = &groups_of(self.kind).0[ALWAYS];
+        parts[0].groups.insert(0, Part::group(ALWAYS, always, self.kind, None));
         parts
     }
 
@@ -157,15 +183,15 @@ impl Reading {
                 && text.rename.0.is_empty())
         };
         let place = part.place(&name.span());
-        let found = GROUP_TEXTS.get_key_value(name.get_ref());
+        let (groups, _) = groups_of(self.kind);
+        let found = groups.get_key_value(name.get_ref());
         if let Some((name, text)) = found.filter(|(_, text)| adds(text)) {
-            return Some(Part::group(name, text, place.line));
+            return Some(Part::group(name, text, self.kind, place.line));
         }
         let message = match found {
             Some((name, _)) => format!("the group {name:?} is one of metadata: name it there"),
             None => {
-                let known =
-                    GROUP_TEXTS.iter().filter(|(_, text)| adds(text)).map(|(name, _)| &**name);
+                let known = groups.iter().filter(|(_, text)| adds(text)).map(|(name, _)| &**name);
                 let suggestion = did_you_mean(name.get_ref(), known);
                 format!("there is no group {:?} to use{suggestion}", name.get_ref())
             }

@@ -8,7 +8,9 @@ use super::Reading;
 use super::parts::{Part, Parts};
 use super::text::{OutputText, RuleText, Texts};
 use crate::arch::rules::NamePattern;
-use crate::arch::{Arch, Change, ChangeStep, Expression, Output, Pattern, TensorRule};
+use crate::arch::{
+    Arch, Change, ChangeStep, Expression, Normalization, Output, Pattern, TensorRule,
+};
 
 /// A mistake in a rule, and its place.
 struct Wrong {
@@ -90,6 +92,9 @@ impl Reading {
             }
         }
         for output in rules.iter().flat_map(|rule| &rule.outputs) {
+            if let Some(number) = &output.number {
+                self.names.see(line.clone(), number, layered);
+            }
             self.names.target(line.clone(), &output.target);
         }
     }
@@ -151,21 +156,25 @@ fn rules_of(
     };
     let fail = |why: String| Wrong { at: names.span(), why };
     let pattern = |source: &str| NamePattern::parse(&format!("{from}{}", source.trim()));
-    let output = |target: &str, rearrange: &Texts| {
+    let layered = from.contains("{layer") || sources.contains("{layer");
+    let output = |target: &str, rearrange: &Texts, normalization| {
         let patterns = rearrange
             .0
             .iter()
             .map(|(at, text)| Pattern::parse(text).map_err(|why| Wrong { at: at.clone(), why }));
         let patterns = patterns.collect::<Result<_, _>>()?;
-        Output::new(format!("{to}{target}"), patterns).map_err(fail)
+        let (target, number) = numbered(&format!("{to}{target}"), layered).map_err(fail)?;
+        let output = Output::new(target, patterns).map_err(fail)?;
+        Ok::<_, Wrong>(Output { number, normalization, ..output })
     };
     let mut outputs = Vec::new();
     if let Some(target) = target {
-        outputs.push(output(target, &text.rearrange)?);
+        outputs.push(output(target, &text.rearrange, None)?);
     }
-    for OutputText { to, when, again, rearrange } in &text.into {
+    for OutputText { to, when, again, normalization, rearrange } in &text.into {
         let when = when.as_ref().map(|when| when.get_ref().clone());
-        outputs.push(Output { when, again: *again, ..output(to.get_ref(), rearrange)? });
+        let output = output(to.get_ref(), rearrange, *normalization)?;
+        outputs.push(Output { when, again: *again, ..output });
     }
     match (&text.number, outputs.is_empty()) {
         (None, true) => {
@@ -212,8 +221,19 @@ fn rules_of(
             return Err(Wrong { at: rows.span(), why });
         }
     }
+    let always = rule.needed.to_string() != "false";
+    if rule.sources.iter().any(NamePattern::has_number) && always {
+        return Err(fail("what has a {number} that is not counted cannot be needed".to_owned()));
+    }
     let places = rule.sources[0].layers.is_some();
     for output in &rule.outputs {
+        if output.normalization.is_some() && rule.sources.len() != Normalization::SOURCES {
+            return Err(fail(format!(
+                "{:?}: a normalization has {} sources",
+                output.target,
+                Normalization::SOURCES
+            )));
+        }
         let layered = output.target.contains("{layer}");
         if layered != places || places && output.place.is_some() {
             return Err(fail(format!(
@@ -221,13 +241,35 @@ fn rules_of(
                 output.target
             )));
         }
-        if output.target.matches('{').count() > 1 {
+        let numbers = rule.sources[0].has_number();
+        if output.target.contains("{number}") != numbers {
+            return Err(fail(format!(
+                "{:?} must have a number if the source has one",
+                output.target
+            )));
+        }
+        if output.target.replace("{number}", "").matches('{').count() > 1 {
             return Err(fail(format!("{:?}: more than one place for a number", output.target)));
         }
     }
     let Some(needed) = &text.bias else { return Ok(vec![rule]) };
     let bias = bias(&rule, needed.get_ref()).map_err(fail)?;
     Ok(vec![rule, bias])
+}
+
+/// The name of a tensor of the file, with `{layer}` for its number, and the number if an expression
+/// in the name gives it.
+fn numbered(target: &str, layered: bool) -> Result<(String, Option<Expression>), String> {
+    let place = target.split_once('{').and_then(|(start, rest)| {
+        let (number, end) = rest.split_once('}')?;
+        Some((start, number, end))
+    });
+    match place {
+        Some((start, number, end)) if layered && !matches!(number, "layer" | "number") => {
+            Ok((format!("{start}{{layer}}{end}"), Some(Expression::parse(number)?)))
+        }
+        _ => Ok((target.to_owned(), None)),
+    }
 }
 
 /// The rule for the bias of a weight.
@@ -239,8 +281,11 @@ fn bias(rule: &TensorRule, needed: &Expression) -> Result<TensorRule, String> {
     bias.needed = needed.clone();
     // Norms have as many dimensions as their biases.
     let matrix = bias.shape.len() > 1;
-    if matrix {
-        bias.shape.pop();
+    match bias.shape.len() {
+        0 | 1 => {}
+        // One value for each result of a convolution.
+        4.. => bias.shape.truncate(1),
+        _ => drop(bias.shape.pop()),
     }
     for output in &mut bias.outputs {
         output.target = output.target.strip_suffix(".weight").ok_or_else(end)?.to_owned() + ".bias";

@@ -156,6 +156,18 @@ fn defaults_are_generated_or_said() {
     assert_eq!(llama.aliases, [("old".to_owned(), "new".to_owned())]);
 }
 
+/// Projectors have groups and defaults of their own, and need no tokenizer.
+#[test]
+fn projectors_are_described() {
+    let text = "kind = 'projector'\nclasses = ['A']\nuse = ['siglip']\nmetadata = ['vision']\n";
+    let (arch, mistakes) = read(text);
+    let arch = arch.unwrap_or_else(|| panic!("{mistakes:#?}"));
+    assert_eq!((arch.name.as_str(), arch.kind), ("clip", Kind::Projector));
+    assert!(arch.parts.iter().any(|(name, path)| name == "vision" && path == "vision_config"));
+    let (arch, mistakes) = read(&format!("{text}like = 'llama'\n"));
+    assert!(arch.is_none() && mistakes[0].message.contains("no built-in description"));
+}
+
 /// A description in which something is misspelt, the line, and words of the message.
 type Slip = (&'static str, usize, &'static [&'static str]);
 
@@ -171,6 +183,14 @@ const SLIPS: &[Slip] = &[
     ("[tensors.'']\n'a -> c' = { shape = '1', chnge = 'x' }", 5, &["did you mean \"change\"?"]),
     ("[tensors.'']\n'a -> c' = { shape = '1', change = 'add-on' }", 5, &["\"add-one\"?"]),
     ("[tensors.'']\n'a -> c' = { change = 'add-one' }", 5, &["missing field `shape`"]),
+    ("[tensors.'']\n'a -> c' = { shape = '1', type = 'f17' }", 5, &["\"f16\"?"]),
+    ("only = [\n  '{beyond}{beyond}',\n]", 5, &["stands there twice"]),
+    (
+        "[tensors.'']\n'a + b' = { shape = '1', into = [{ to = 'c', normalization = 'factor' }] }",
+        5,
+        &["a normalization has 4 sources"],
+    ),
+    ("[tensors.'']\n'a.{layer} -> c.{layrs}' = '1'", 5, &["did you mean \"layers\"?"]),
     // Expressions.
     ("[numbers]\na = '1 +'", 5, &["expression \"1 +\""]),
     ("metadata = [\n  { key = 'a', u32 = 'lenn(layers)' },\n]", 5, &["did you mean \"len\"?"]),

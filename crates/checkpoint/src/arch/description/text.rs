@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::change::ChangeText;
-use crate::arch::{Expression, Quirk, RuleType, TokenizerKind};
+use crate::arch::{Expression, Kind, Normalization, Quirk, RuleType, TokenizerKind};
 
 /// A description, or a group.
 #[derive(Deserialize)]
@@ -18,6 +18,8 @@ use crate::arch::{Expression, Quirk, RuleType, TokenizerKind};
 pub(super) struct Text {
     pub(super) name: Option<String>,
     pub(super) models: Option<String>,
+    #[serde(default)]
+    pub(super) kind: Kind,
     #[serde(default)]
     pub(super) classes: Vec<Spanned<String>>,
     #[serde(default)]
@@ -69,6 +71,10 @@ pub(super) struct Text {
     pub(super) left_out: Vec<Spanned<LeftOutText>>,
     #[serde(default)]
     pub(super) left_out_zeros: Vec<Spanned<LeftOutText>>,
+    #[serde(default)]
+    pub(super) only: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) parts: Pairs<Spanned<String>>,
     #[serde(default)]
     pub(super) computed: Pairs<ComputedText>,
     #[serde(default)]
@@ -180,6 +186,7 @@ pub(super) struct OutputText {
     pub(super) when: Option<Spanned<Expression>>,
     #[serde(default)]
     pub(super) again: bool,
+    pub(super) normalization: Option<Normalization>,
     #[serde(default)]
     pub(super) rearrange: Texts,
 }

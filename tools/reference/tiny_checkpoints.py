@@ -41,7 +41,11 @@ def make(row, tokenizers, folder):
     tensors = config.pop("tensors", None)
     modules = config.pop("modules", {})
     config.pop("options", None)
-    if tokenizer:
+    target = config.pop("target", None)
+    if target:
+        make_target(tokenizer, target, tokenizers, target_of(folder))
+        config.setdefault("vocab_size", vocabulary(target_of(folder)))
+    elif tokenizer:
         for path in sorted((tokenizers / tokenizer).iterdir()):
             if path.is_file():
                 shutil.copyfile(path, folder / path.name)
@@ -52,7 +56,7 @@ def make(row, tokenizers, folder):
     torch.manual_seed(SEED)
     if tensors:
         from safetensors.torch import save_file
-        values = {name: torch.randn(shape).mul(0.05).to(getattr(torch, dtype)) for name, shape in tensors(config).items()}
+        values = {name: tensor_of(shape, getattr(torch, dtype)) for name, shape in tensors(config).items()}
         for name in values:
             if name.endswith("running_var"):
                 values[name] = values[name].abs()
@@ -71,6 +75,28 @@ def make(row, tokenizers, folder):
     for name, content in extra.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def tensor_of(shape, dtype):
+    """Random values, or for ("int64", shape) and ("bool", shape) values that rise slowly, and alternate."""
+    import torch
+
+    if isinstance(shape, tuple):
+        steps = torch.arange(shape[1][0])
+        return steps // 4 if shape[0] == "int64" else steps % 2 == 0
+    return torch.randn(shape).mul(0.05).to(dtype)
+
+
+def target_of(folder):
+    """The folder of the model that a draft model is for."""
+    return folder.with_name(f"{folder.name}-target")
+
+
+def make_target(tokenizer, config, tokenizers, folder):
+    """The folder of a draft model's target: its tokenizer and config alone."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(tokenizers / tokenizer, folder)
+    (folder / "config.json").write_text(json.dumps({"vocab_size": vocabulary(folder), **config}))
 
 
 def save_model(architecture, config, dtype, folder):
@@ -249,7 +275,7 @@ def compare(row, options):
         for stale in options.work.glob(f"{name}-*-reference.gguf"):
             stale.unlink()
     wrong = []
-    more = row[4].get("options", [])
+    more = [*row[4].get("options", []), *(["--target-model-dir", target_of(folder)] if "target" in row[4] else [])]
     for kind in options.types:
         expected = options.work / f"{name}-{kind}-reference.gguf"
         found = options.work / f"{name}-{kind}-granule.gguf"

@@ -114,6 +114,21 @@ impl DataType {
         }
     }
 
+    /// Decodes the integers in `bytes`; `None` if the numbers are no integers of at most 64 bits
+    /// with a sign.
+    pub(crate) fn integers(self, bytes: &[u8]) -> Option<Vec<i64>> {
+        Some(match self {
+            Self::I64 => bytes.as_chunks().0.iter().map(|it| i64::from_le_bytes(*it)).collect(),
+            Self::I32 => integers(bytes, i32::from_le_bytes),
+            Self::I16 => integers(bytes, i16::from_le_bytes),
+            Self::I8 => integers(bytes, i8::from_le_bytes),
+            Self::U32 => integers(bytes, u32::from_le_bytes),
+            Self::U16 => integers(bytes, u16::from_le_bytes),
+            Self::U8 => integers(bytes, u8::from_le_bytes),
+            _ => return None,
+        })
+    }
+
     /// Decodes the numbers in `bytes` to `f32`.
     pub(crate) fn widen(self, bytes: &[u8]) -> Vec<f32> {
         let mut out = vec![0.0; bytes.len() / self.bytes() as usize * self.values() as usize];
@@ -145,6 +160,10 @@ impl DataType {
         }
         out
     }
+}
+
+fn integers<const N: usize, T: Into<i64>>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<i64> {
+    bytes.as_chunks::<N>().0.iter().map(|bytes| number(*bytes).into()).collect()
 }
 
 fn widen<const N: usize>(bytes: &[u8], out: &mut [f32], number: impl Fn([u8; N]) -> f32) {

@@ -10,10 +10,12 @@
 //! | [`range`] | finite values that the 16-bit types cannot hold |
 #![forbid(unsafe_code)]
 
+mod adapter_problem;
 pub mod arch;
 mod changes;
 mod checkpoint;
 mod data_type;
+mod draft_problem;
 mod error;
 mod exponential;
 pub mod export;
@@ -41,9 +43,11 @@ mod weights;
 mod weights_test;
 mod wrapper;
 
+pub use adapter_problem::AdapterProblem;
 pub use checkpoint::{
     BlockEncoder, Checkpoint, CheckpointOptions, Exactness, FurtherTokens, OutType,
 };
+pub use draft_problem::DraftProblem;
 pub use error::Error;
 pub use export::ExportError;
 pub use folder::{Directory, Folder};

@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use granule_format::BlockType;
 
+use crate::AdapterProblem;
+use crate::DraftProblem;
 use crate::FolderKind;
 use crate::QuantizedProblem;
 use crate::TorchProblem;
@@ -54,6 +56,12 @@ pub enum Problem {
     /// The data type is unknown.
     #[error("the data type {0:?} is unknown")]
     DataType(String),
+    /// The checkpoint of a draft model and its target do not fit.
+    #[error(transparent)]
+    Draft(#[from] DraftProblem),
+    /// The adapter is not one that can be converted.
+    #[error(transparent)]
+    Adapter(#[from] AdapterProblem),
     /// The experts of a layer have different types.
     #[error("its type is {found} but the first expert has {first}")]
     MixedTypes {

@@ -239,7 +239,8 @@ impl fmt::Display for FolderKind {
                 let to = base.as_ref().map(|base| format!(" for {base:?}")).unwrap_or_default();
                 write!(
                     f,
-                    "this is an adapter ({kind}){to}, not a model: load it with that model, call \
+                    "this is an adapter ({kind}){to}, not a model: pass --base DIR, the folder of \
+                     that model, to convert the adapter alone; or load it with that model, call \
                      PEFT's merge_and_unload(), save the result and convert that"
                 )
             }

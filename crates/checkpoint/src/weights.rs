@@ -13,6 +13,7 @@ use super::quantized::{self, Fault};
 use super::safetensors;
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
+use super::torch;
 use super::weight_files::{self, Files};
 use super::wrapper;
 use crate::{Error, Folder};
@@ -96,10 +97,7 @@ impl Weights {
             let tensor = &weights.tensors[index];
             Error::of_tensor(weights.path(tensor), &tensor.name, problem)
         })?;
-        let matrices = weights.tensors.iter().filter(|tensor| tensor.shape.len() >= 2);
-        weights.half = matrices
-            .map(|tensor| tensor.ty)
-            .find(|ty| matches!(ty, DataType::BF16 | DataType::F16));
+        weights.half = first_half(&weights.tensors);
         Ok(weights)
     }
 
@@ -124,6 +122,21 @@ impl Weights {
         self.files.push(opened);
         let shapes = self.tensors[before..].iter().map(|tensor| &tensor.shape);
         Ok(shapes.into_iter().find(|shape| shape.len() == 2).cloned())
+    }
+
+    /// Opens one file of weights, whose names stay as they are.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub(crate) fn open_file(folder: &dyn Folder, name: &str) -> Result<Self, Error> {
+        let file = DataFile::open(&folder.at(name))?;
+        let read = if name.ends_with(".safetensors") { safetensors::read } else { torch::read };
+        let stored =
+            |Entry { name, ty, shape, data }| StoredTensor { name, ty, shape, file: 0, data };
+        let tensors: Vec<_> = read(&file)?.into_iter().map(stored).collect();
+        let half = first_half(&tensors);
+        let folder = folder.path().to_owned();
+        Ok(Self { folder, files: vec![file], tensors, half, ..Self::default() })
     }
 
     /// Joins tensors that together form one. Small numbers and their scales become
@@ -279,6 +292,12 @@ impl Weights {
         }
         Ok(true)
     }
+}
+
+/// Returns the type of the first matrix of 16-bit numbers.
+fn first_half(tensors: &[StoredTensor]) -> Option<DataType> {
+    let matrices = tensors.iter().filter(|tensor| tensor.shape.len() >= 2);
+    matrices.map(|tensor| tensor.ty).find(|ty| matches!(ty, DataType::BF16 | DataType::F16))
 }
 
 /// Values, or blocks, to compare at a time.

@@ -34,6 +34,8 @@ struct Case {
     tokenizer: String,
     /// The content of `config.json`; a string if it is not strict JSON.
     config: Value,
+    /// The content of the `config.json` of a draft model's target, which has the tokenizer.
+    target: Option<Value>,
     /// Additional files by their path in the folder: JSON, or a string for text.
     files: BTreeMap<String, Value>,
     /// Names, types and shapes of the tensors.
@@ -108,6 +110,7 @@ fn convert(path: &Path) -> Result<(), String> {
             dense_modules: case.has("--sentence-transformers-dense-modules"),
             pre_tokenizer: case.pre.clone(),
             projector: case.has("--mmproj"),
+            target: case.target(work.path()),
             ..CheckpointOptions::default()
         };
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
@@ -133,6 +136,7 @@ fn covers_all(cases: &[(String, PathBuf)]) -> Result<(), Failed> {
         let options = CheckpointOptions {
             pre_tokenizer: case.pre.clone(),
             projector: case.has("--mmproj"),
+            target: case.target(work.path()),
             ..CheckpointOptions::default()
         };
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
@@ -160,10 +164,15 @@ impl Case {
     fn make(&self, work: &Path) -> PathBuf {
         let folder = work.join(&self.folder);
         fs::create_dir(&folder).unwrap();
+        let target = self.target(work);
+        if let (Some(target), Some(config)) = (&target, &self.target) {
+            fs::create_dir(target).unwrap();
+            fs::write(target.join("config.json"), config.to_string()).unwrap();
+        }
         for file in TOKENIZER_FILES {
             let from = fixtures().join(&self.tokenizer).join(file);
             if from.is_file() {
-                fs::copy(from, folder.join(file)).unwrap();
+                fs::copy(from, target.as_ref().unwrap_or(&folder).join(file)).unwrap();
             }
         }
         let config = match &self.config {
@@ -189,6 +198,11 @@ impl Case {
     fn has(&self, option: &str) -> bool {
         self.options.iter().any(|given| given == option)
     }
+
+    /// Returns the folder of a draft model's target.
+    fn target(&self, work: &Path) -> Option<PathBuf> {
+        self.target.as_ref().map(|_| work.join(format!("{}-target", self.folder)))
+    }
 }
 
 /// Makes a safetensors file with tensors.
@@ -213,7 +227,11 @@ fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
     let mut state = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
     });
-    for _ in 0..count {
+    for step in 0..count {
+        if name == "d2t" {
+            out.extend((step as u64 / 4).to_le_bytes());
+            continue;
+        }
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = state;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -226,6 +244,7 @@ fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
             "U8" if name.ends_with("_scales") => out.push(110 + code % 20),
             "U8" | "I8" => out.push(code),
             "F8_E8M0" => out.push(118 + code % 6),
+            "BOOL" => out.push(u8::from(step % 2 == 0)),
             "I64" => out.extend(i64::from(code % 4).to_le_bytes()),
             "F8_E4M3" => out.push(if code & 0x7F == 0x7F { code & 0xFE } else { code }),
             "F32" => out.extend(number.to_le_bytes()),

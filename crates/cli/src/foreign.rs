@@ -30,7 +30,6 @@ const OPTIONS: &[Row] = &[
     // convert_hf_to_gguf.py
     row("convert", &["--remote"], Planned("download the checkpoint first, and name its folder")),
     row("convert", &["--dspark"], Planned("the draft model cannot be taken out alone")),
-    row("convert", &["--target-model-dir"], Planned("drafts are not converted on their own")),
     row(
         "convert",
         &["--mistral-format", "--disable-mistral-community-chat-template"],
@@ -38,7 +37,7 @@ const OPTIONS: &[Row] = &[
     ),
     row(
         "convert",
-        &["--base", "--base-model-id", "--lora", "--lora-base", "--lora-path", "--lora-scaled"],
+        &["--base-model-id", "--lora", "--lora-base", "--lora-path", "--lora-scaled"],
         Planned("merge the adapter into the model first, and convert the result"),
     ),
     row(

@@ -73,7 +73,7 @@ impl ChangeStep {
 
 impl Change {
     /// Whether all values stay as they are.
-    pub(super) fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         self.steps.is_empty()
     }
 

@@ -34,6 +34,9 @@ const TEXT_PARTS: &[&str] = &[
     "lfm",
 ];
 
+/// The key under which expressions find the config of the target of a draft model.
+const TARGET: &str = "target";
+
 /// The default by which a model type says which type its text part has.
 const TEXT_TYPE: &str = "text_config.model_type";
 
@@ -89,6 +92,19 @@ impl Config {
         self.full = full;
     }
 
+    /// The same config with that of the model that a draft is for, as the key `target`: as it is,
+    /// without defaults.
+    pub(crate) fn with_target(mut self, target: &Self) -> Self {
+        self.full.insert(TARGET.to_owned(), target.merged().into());
+        self
+    }
+
+    /// This config, except for what other files of the folder are read by: the tokenizer of a draft
+    /// model is that of the target, with the size of the draft's vocabulary.
+    pub(crate) fn for_tokenizer_of(&self, target: &Self) -> Self {
+        Self { full: self.full.clone(), ..target.clone() }
+    }
+
     /// A config without a file.
     #[cfg(test)]
     pub(crate) fn of(json: Value) -> Self {
@@ -115,6 +131,7 @@ impl Config {
             layer: None,
             tokens: None,
             stored: Stored::default(),
+            item: None,
             depth: 0,
             inside: None,
         }
@@ -135,6 +152,7 @@ impl Config {
             layer: None,
             tokens: None,
             stored: Stored::default(),
+            item: None,
             depth: 0,
             inside: None,
         }
@@ -218,9 +236,15 @@ fn text_config(raw: &Map<String, Value>) -> Option<&Map<String, Value>> {
     TEXT_PARTS.iter().rev().find_map(|part| path(raw, part)?.as_object())
 }
 
+/// The config of the layers, as `speculators` saves draft models.
+fn layer_config(raw: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    raw.get("transformer_layer_config")?.as_object()
+}
+
 /// The keys of the text part over those around it.
 fn merged(raw: &Map<String, Value>) -> Map<String, Value> {
     let mut merged = raw.clone();
+    merged.extend(layer_config(raw).cloned().unwrap_or_default());
     merged.extend(text_config(raw).cloned().unwrap_or_default());
     merged
 }
@@ -259,6 +283,7 @@ fn of_types(
     let says = outer.values.iter().find(|(key, _)| key == TEXT_TYPE).map(|(_, ty)| ty);
     let mut full = raw.clone();
     fill(&mut full, outer, at)?;
+    full.extend(layer_config(raw).cloned().unwrap_or_default());
     // Some wrappers have the keys of the text part at their own level.
     let Some(mut text) = text_config(raw).or(says.map(|_| raw)).cloned() else {
         return Ok(Some(full));
@@ -318,6 +343,7 @@ pub(super) fn bare_scope<'a>(map: &'a Map<String, Value>, path: &'a Path) -> Sco
         layer: None,
         tokens: None,
         stored: Stored::default(),
+        item: None,
         depth: 0,
         inside: None,
     }

@@ -55,7 +55,7 @@ pub use needed::needed;
 pub(crate) use part::find_projector;
 pub use pattern::Pattern;
 use projectors::{PROJECTOR_DEFAULTS, PROJECTOR_GROUPS, PROJECTORS};
-pub use quirk::{Pieces, Quirk, Tiktoken, TokenizerKind};
+pub use quirk::{FromTarget, Pieces, Quirk, Tiktoken, TokenizerKind};
 pub(crate) use relative::relative;
 pub(crate) use rope::Rope;
 pub(crate) use rules::Place;
@@ -128,6 +128,9 @@ pub struct Arch {
     pub modules: Vec<Module>,
     /// Types of rotary embedding that the description itself writes.
     pub rope_types: Vec<String>,
+    /// What it takes from the folder of the model that it is a draft for; `None` if it is not a
+    /// draft model.
+    pub target: Option<FromTarget>,
     /// Kinds of tokenizer, in the order in which they are tried.
     pub tokenizers: Vec<TokenizerKind>,
     /// Facts about the tokenizer that no file states.

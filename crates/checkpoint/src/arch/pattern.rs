@@ -186,7 +186,7 @@ impl Pattern {
     }
 
     /// The pattern for a bias: without the last dimension, which must not move.
-    pub(super) fn of_bias(&self) -> Result<Self, String> {
+    pub(crate) fn of_bias(&self) -> Result<Self, String> {
         let mut bias = self.clone();
         let index = self.left.iter().flatten().count().wrapping_sub(1);
         let whole = bias.parts.pop().is_some_and(|part| part.is_none());

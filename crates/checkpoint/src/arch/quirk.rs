@@ -39,6 +39,24 @@ pub enum TokenizerKind {
     Rwkv,
     /// `tokenizer.jsonl`: the list of tokens of PLaMo.
     Plamo,
+    /// `tokenizer.json` of any kind, written as if it were WordPiece: every token that is not a
+    /// control token gets the mark of pieces that begin a word.
+    MarkedWords,
+    /// None: the model has no text.
+    None,
+    /// `tokenizer.json` that splits text only at white space: BPE, as in some Jina Embeddings 2.
+    Whitespace,
+}
+
+/// What a draft model takes from the folder of the model that it is for, its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FromTarget {
+    /// The files of the tokenizer, which are read as the draft's class reads its own.
+    Tokenizer,
+    /// The tokenizer as the target's class reads it.
+    WholeTokenizer,
 }
 
 /// A fact about the tokenizer that no file states.

@@ -18,6 +18,9 @@ pub struct TensorRule {
     pub outputs: Vec<Output>,
     /// How its values are changed.
     pub change: Change,
+    /// The number of ids, if the values are ids less their position: they are written as ids of 64
+    /// bits, after all other tensors.
+    pub ids_below: Option<Expression>,
     /// Whether the rule applies; evaluated without a layer.
     pub when: Option<Expression>,
     /// Whether the architecture needs the tensor; evaluated for each layer.

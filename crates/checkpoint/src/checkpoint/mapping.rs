@@ -4,11 +4,12 @@ mod added;
 
 use std::collections::{BTreeMap, HashMap};
 
-use granule_format::Shape;
+use granule_format::{BlockType, Shape};
 use granule_reader::SourceTensor;
 use serde_json::Value;
 
 use super::further::FurtherTokens;
+use super::ids;
 use super::left_out::{Part, part};
 use super::out_type::Writable;
 use crate::Error;
@@ -25,6 +26,8 @@ pub(super) enum Assembled {
     /// Tensors of the checkpoint, concatenated.
     /// `zeros` are the numbers of values before and after theirs, which are zero.
     Stored { pieces: Vec<Piece>, changes: Changes, zeros: [u64; 2] },
+    /// A table of token ids, by the index of the tensor with their differences from positions.
+    Ids(usize),
     /// The config.
     Computed(Vec<f32>),
 }
@@ -98,7 +101,7 @@ pub(super) fn map(
     mapper.early.sort_by_key(|(order, _)| *order);
     let first = mapper.first.into_iter().map(|(_, mapped)| mapped);
     let early = mapper.early.into_iter().map(|(_, mapped)| mapped);
-    let tensors = first.chain(early).chain(mapper.done).collect();
+    let tensors = first.chain(early).chain(mapper.done).chain(mapper.ids).collect();
     let mut numbers = serde_json::Map::new();
     for ((name, _), values) in mapper.numbers {
         let list = numbers.entry(name).or_insert_with(|| Value::Array(Vec::new()));
@@ -108,16 +111,16 @@ pub(super) fn map(
 }
 
 pub(super) struct Mapper<'a> {
-    arch: &'a Arch,
+    pub(super) arch: &'a Arch,
     pub(super) scope: Scope<'a>,
     pub(super) weights: &'a Weights,
-    out_type: Writable,
+    pub(super) out_type: Writable,
     further: FurtherTokens,
     /// The number of layers before those that predict further tokens, if it matters.
     layers: Option<u64>,
     /// Whether names lack their prefix.
     bare: bool,
-    rules: Vec<Active<'a>>,
+    pub(super) rules: Vec<Active<'a>>,
     /// The tensor of the checkpoint by rule, number of the source in the rule, and place.
     found: HashMap<(usize, usize, Place), usize>,
     /// Number of tensors found so far, by batch and layer.
@@ -130,12 +133,14 @@ pub(super) struct Mapper<'a> {
     /// of the last part of each.
     pub(super) first: Vec<(usize, Mapped)>,
     /// The first tensors of the file; those with an order come after the others.
-    early: Vec<(Option<Order>, Mapped)>,
-    done: Vec<Mapped>,
+    pub(super) early: Vec<(Option<Order>, Mapped)>,
+    pub(super) done: Vec<Mapped>,
+    /// Tensors of ids, which come last.
+    ids: Vec<Mapped>,
 }
 
 impl<'a> Mapper<'a> {
-    fn new(
+    pub(super) fn new(
         arch: &'a Arch,
         scope: Scope<'a>,
         weights: &'a Weights,
@@ -162,12 +167,13 @@ impl<'a> Mapper<'a> {
             first: Vec::new(),
             early: Vec::new(),
             done: Vec::new(),
+            ids: Vec::new(),
         })
     }
 
     /// Returns the tensors that the architecture omits from this checkpoint, with the number of
     /// layers if it matters.
-    fn left_out(&self) -> Result<Vec<(&'a LeftOut, Option<u64>)>, Error> {
+    pub(super) fn left_out(&self) -> Result<Vec<(&'a LeftOut, Option<u64>)>, Error> {
         let mut active = Vec::new();
         for left_out in &self.arch.left_out {
             if left_out.when.as_ref().map_or(Ok(true), |when| self.scope.holds(when))? {
@@ -184,7 +190,11 @@ impl<'a> Mapper<'a> {
 
     /// Returns the name under which the rules know a tensor. Checkpoints of the bare model lack the
     /// whole model's prefix, and some others lack it although their config says otherwise.
-    fn known_name(&mut self, name: &str, left_out: &[(&LeftOut, Option<u64>)]) -> String {
+    pub(super) fn known_name(
+        &mut self,
+        name: &str,
+        left_out: &[(&LeftOut, Option<u64>)],
+    ) -> String {
         let name = self.arch.rule_name(name);
         let known = |name: &str| {
             self.fits(name).next().is_some() || left_out.iter().any(|(it, n)| it.fits(name, *n))
@@ -200,7 +210,10 @@ impl<'a> Mapper<'a> {
 
     /// Returns the rules that match a name: the number of the rule, the number of the source, and
     /// the numbers in the name. Rules with a condition come first.
-    fn fits<'n>(&'n self, name: &'n str) -> impl Iterator<Item = (usize, usize, Place)> + 'n {
+    pub(super) fn fits<'n>(
+        &'n self,
+        name: &'n str,
+    ) -> impl Iterator<Item = (usize, usize, Place)> + 'n {
         let rules = || self.rules.iter().enumerate();
         let special = rules().filter(|(_, active)| active.rule.when.is_some());
         let usual = rules().filter(|(_, active)| active.rule.when.is_none());
@@ -261,7 +274,11 @@ impl<'a> Mapper<'a> {
     }
 
     /// Returns the rule for a tensor, the number of the source in it, and the numbers in its name.
-    fn rule_for(&self, tensor: &StoredTensor, name: &str) -> Result<(usize, usize, Place), Error> {
+    pub(super) fn rule_for(
+        &self,
+        tensor: &StoredTensor,
+        name: &str,
+    ) -> Result<(usize, usize, Place), Error> {
         let arch = || self.arch.name.clone();
         let mut fits = self.fits(name);
         let first = fits.next();
@@ -303,7 +320,7 @@ impl<'a> Mapper<'a> {
         })
     }
 
-    fn check_shape(
+    pub(super) fn check_shape(
         &self,
         rule: &'a TensorRule,
         place: Place,
@@ -330,9 +347,28 @@ impl<'a> Mapper<'a> {
     }
 
     /// Returns the dimensions that a rule expects of a tensor.
-    fn shape(&self, rule: &'a TensorRule, layer: Option<u64>) -> Result<Vec<u64>, Error> {
+    pub(super) fn shape(
+        &self,
+        rule: &'a TensorRule,
+        layer: Option<u64>,
+    ) -> Result<Vec<u64>, Error> {
         let scope = self.scope.at(layer);
         rule.shape.iter().map(|number| scope.unsigned(number)).collect()
+    }
+
+    /// Returns what a rule makes in a place, with names.
+    pub(super) fn outputs(
+        &self,
+        number: usize,
+        place: Place,
+    ) -> Result<Vec<(String, &'a Output)>, Error> {
+        let mut outputs = Vec::new();
+        for target in &self.rules[number].outputs {
+            if target.output.applies(&self.scope.at(place.layer))? {
+                outputs.push((self.target(target, place)?, target.output));
+            }
+        }
+        Ok(outputs)
     }
 
     /// Writes the tensors of a rule after all its parts have been found.
@@ -345,6 +381,19 @@ impl<'a> Mapper<'a> {
             for source in 0..rule.sources.len() {
                 parts.push(self.found[&(number, source, Place { expert, ..place })]);
             }
+        }
+        if let Some(limit) = &rule.ids_below {
+            let limit = self.scope.at(place.layer).unsigned(limit)?;
+            ids::check(self.weights, parts[0], limit)?;
+            let tensor = &self.weights.tensors()[parts[0]];
+            let shape = Shape::new(&tensor.shape)
+                .ok_or_else(|| self.fail(tensor, Problem::TooLarge(tensor.shape.clone())))?;
+            for (name, _) in self.outputs(number, place)? {
+                self.written.insert(name.clone(), Some(parts[0]));
+                let tensor = SourceTensor { name, shape, ty: BlockType::I64.into() };
+                self.ids.push((tensor, Assembled::Ids(parts[0])));
+            }
+            return Ok(());
         }
         let stacked = active.experts.is_some();
         if let Some(twin) = &rule.unless_equal
@@ -361,13 +410,7 @@ impl<'a> Mapper<'a> {
             self.numbers.insert((name.clone(), place.layer), values);
             return Ok(());
         }
-        let mut outputs = Vec::new();
-        for target in &active.outputs {
-            if target.output.applies(&self.scope.at(place.layer))? {
-                outputs.push((self.target(target, place)?, target.output));
-            }
-        }
-        for output in outputs {
+        for output in self.outputs(number, place)? {
             match output.1.normalization {
                 Some(normalization) => {
                     self.add_normalization((output.0, normalization), &parts)?;
@@ -391,7 +434,7 @@ impl<'a> Mapper<'a> {
     }
 
     /// Appends a tensor of the file.
-    fn add(
+    pub(super) fn add(
         &mut self,
         (number, rule): (usize, &'a TensorRule),
         (name, output): (String, &'a Output),

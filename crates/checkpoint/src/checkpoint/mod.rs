@@ -1,14 +1,17 @@
 //! A folder with a checkpoint in the layout of the Hugging Face libraries.
 
+mod adapter;
 mod exact;
 mod factors;
 mod further;
 mod fuse;
+mod ids;
 mod left_out;
 mod mapping;
 mod modules;
 mod out_type;
 mod rows;
+mod target;
 
 use std::hash::{Hash, Hasher};
 use std::io::Read;
@@ -27,6 +30,7 @@ use crate::metadata::{self, Authorship, Parameters};
 use crate::weights::{StoredTensor, Weights};
 use crate::{Directory, Error, Folder, Problem, tokenizer};
 use mapping::{Assembled, Piece};
+use target::Target;
 
 pub use exact::Exactness;
 pub use further::FurtherTokens;
@@ -47,6 +51,10 @@ pub struct CheckpointOptions {
     pub arch_name: Option<String>,
     /// The name of the pre-tokenizer, replacing the one that is recognised.
     pub pre_tokenizer: Option<String>,
+    /// The folder of the model that a draft model is for.
+    pub target: Option<PathBuf>,
+    /// The folder of the base model, if the folder to open is that of an adapter (LoRA).
+    pub base: Option<PathBuf>,
     /// Whether to join the queries, keys and values of a layer to one tensor.
     pub fuse_qkv: bool,
     /// Whether to join the two inner matrices of every expert.
@@ -83,8 +91,8 @@ pub struct Checkpoint {
     metadata: Metadata,
     tensors: Vec<SourceTensor>,
     assembled: Vec<Assembled>,
-    /// The folder, if it is on a disk.
-    folder: Option<PathBuf>,
+    /// The folder, and that of the target of a draft model, as far as they are on a disk.
+    folders: Vec<PathBuf>,
     warnings: Vec<String>,
     file_stem: String,
     mixture: &'static str,
@@ -102,6 +110,9 @@ impl Checkpoint {
     /// If a file is missing or damaged, the architecture is unknown, or config, weights and
     /// tokenizer do not match. The error names the file and the tensor.
     pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, Error> {
+        if let Some(base) = &options.base {
+            return adapter::open(&Directory::new(path), base, options);
+        }
         let located = locate(path)?;
         let folder = Directory::new(&located.folder);
         Self::assemble(&folder, path, Some(&located), options)
@@ -146,6 +157,10 @@ impl Checkpoint {
         let is_raw = arch.raw_config && arch.kind == Kind::Model;
         let mut config = if is_raw { config.without_defaults() } else { config };
         let mut warnings = Vec::new();
+        let target = Target::of(arch, &config, options, &mut warnings)?;
+        if let Some(target) = &target {
+            config = config.with_target(&target.config);
+        }
         if let (Some(path), Some(file)) = (&options.arch_file, &file)
             && !Arc::ptr_eq(file, &found)
         {
@@ -212,7 +227,7 @@ impl Checkpoint {
         let names: Vec<String> =
             weights.tensors().iter().map(|tensor| arch.rule_name(&tensor.name)).collect();
         let without = options.further_tokens == FurtherTokens::LeaveOut;
-        let stored = Stored { names: &names, further: None, without };
+        let stored = Stored { names: &names, tensors: weights.tensors(), further: None, without };
         let scope = config.scope(folder, arch, Some(&rope)).with_stored(stored);
         options.further_tokens.check(arch, &scope, config.class()?)?;
         for requirement in &arch.requires {
@@ -253,9 +268,14 @@ impl Checkpoint {
         let scope = scope.with_tensors(&numbers);
         let embedding = mapped.iter().find(|(tensor, _)| tensor.name == "token_embd.weight");
         let rows = embedding.and_then(|(tensor, _)| tensor.shape.rows());
-        let vocabulary = match arch.kind {
-            Kind::Projector => Metadata::new(),
-            Kind::Model => tokenizer::read(arch, &config, folder, options, rows, &mut warnings)?,
+        let vocabulary = match &target {
+            _ if arch.kind == Kind::Projector => Metadata::new(),
+            None => tokenizer::read(arch, &config, folder, options, rows, &mut warnings)?,
+            Some(target) => {
+                let config = config.for_tokenizer_of(&target.config);
+                let reader = target.arch.as_deref().unwrap_or(arch);
+                tokenizer::read(reader, &config, &target.folder, options, rows, &mut warnings)?
+            }
         };
 
         let parameters = Parameters::count(mapped.iter().map(|(tensor, _)| tensor));
@@ -318,13 +338,15 @@ impl Checkpoint {
             _ => author.file_stem(ty, ty.is_some()),
         };
         let (tensors, assembled) = mapped.into_iter().unzip();
+        let mut folders: Vec<PathBuf> = folder.on_disk().map(Path::to_owned).into_iter().collect();
+        folders.extend(target.map(|target| target.folder.path().to_owned()));
         Ok(Self {
             arch: found,
             weights,
             metadata,
             tensors,
             assembled,
-            folder: folder.on_disk().map(Path::to_owned),
+            folders,
             warnings,
             file_stem,
             mixture,
@@ -439,6 +461,7 @@ impl Source for Checkpoint {
                     (&self.weights.tensors()[*tensor], view).hash(&mut into);
                 }
             }
+            Assembled::Ids(tensor) => self.weights.tensors()[*tensor].hash(&mut into),
             Assembled::Computed(values) => {
                 values.iter().for_each(|value| value.to_bits().hash(&mut into));
             }
@@ -447,9 +470,7 @@ impl Source for Checkpoint {
 
     fn inputs(&self) -> Vec<PathBuf> {
         let mut inputs: Vec<PathBuf> = self.weights.files().map(Path::to_owned).collect();
-        if let Some(folder) = &self.folder {
-            describing(folder, true, &mut inputs);
-        }
+        self.folders.iter().for_each(|folder| describing(folder, true, &mut inputs));
         inputs
     }
 }

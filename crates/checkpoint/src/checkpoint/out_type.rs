@@ -58,6 +58,8 @@ const FULL_PRECISION: &[&str] = &[
     "ffn_gate_inp_shexp.weight",
     "indexer.proj.weight",
     "position_embd.weight",
+    "posnet.norm1.weight",
+    "posnet.norm2.weight",
     "shortconv.conv.weight",
     "ssm_conv1d.weight",
     "ssm_conv1d_k.weight",
@@ -76,6 +78,9 @@ const FULL_PRECISION: &[&str] = &[
 /// Parts of the names of convolutions over patches of images: F16 in files of that type, F32 in all
 /// others.
 const OVER_PATCHES: &[&str] = &[".patch_embd.weight", ".patch_merger.weight"];
+
+/// The ends of the names of matrices.
+const MATRICES: &[&str] = &[".weight", ".lora_a", ".lora_b"];
 
 /// Tensors with the type of the embedding, by their names in the file.
 const EMBEDDING: &[&str] = &[
@@ -195,14 +200,17 @@ impl Writable {
 pub(super) fn needs_full_precision(name: &str, shape: &Shape) -> bool {
     shape.dimensions().len() <= 1
         || name.ends_with("_norm.weight")
-        || ![".weight", ".lora_a", ".lora_b"].iter().any(|end| name.ends_with(end))
+        || !MATRICES.iter().any(|end| name.ends_with(end))
         || ends_with(name, FULL_PRECISION)
 }
 
 /// Returns whether the name, without the number of a block, is one of these.
 fn ends_with(name: &str, names: &[&str]) -> bool {
-    let in_block = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
-    names.contains(&in_block.map_or(name, |(_, rest)| rest))
+    let rest = |start: &str| Some(name.strip_prefix(start)?.split_once('.')?.1);
+    if let Some(rest) = rest("posnet.") {
+        return names.iter().any(|known| known.strip_prefix("posnet.") == Some(rest));
+    }
+    names.contains(&rest("blk.").unwrap_or(name))
 }
 
 impl fmt::Display for Writable {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use granule_format::{BlockType, Shape};
 
 use super::BlockEncoder;
+use super::ids;
 use super::mapping::{Assembled, Piece};
 use crate::Error;
 use crate::Problem;
@@ -46,6 +47,15 @@ pub(super) fn read(
     let (pieces, changes, zeros) = match from {
         Assembled::Computed(values) => {
             narrow(values, to.ty, out);
+            return Ok(());
+        }
+        Assembled::Ids(index) => {
+            let stored = &weights.tensors()[*index];
+            let size = stored.ty.bytes();
+            let (first, end) = (rows.start * shape.row(), rows.end * shape.row());
+            let mut bytes = Vec::new();
+            weights.read(stored, first * size, ((end - first) * size) as usize, &mut bytes)?;
+            ids::write(stored.ty, &bytes, first, out);
             return Ok(());
         }
         Assembled::Stored { pieces, changes, zeros } => (pieces, changes, *zeros),

@@ -32,6 +32,8 @@ pub(super) struct Saved {
     pub(super) group: usize,
     /// Whether a conversion moves the resulting tensors to the front.
     pub(super) early: bool,
+    /// Whether it is a table of token ids, less their positions.
+    pub(super) ids: bool,
 }
 
 /// The part of a checkpoint tensor that comes from one tensor of the file.
@@ -73,6 +75,7 @@ impl Saved {
             rule: tensor,
             group: tensor,
             early: false,
+            ids: false,
         }
     }
 }
@@ -217,6 +220,7 @@ impl<'a> Inverter<'a> {
                     rule: instance,
                     group,
                     early: rule.early,
+                    ids: rule.ids_below.is_some(),
                 });
             }
         }

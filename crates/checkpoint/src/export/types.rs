@@ -58,7 +58,9 @@ pub(super) fn choose(model: &Model, saved: &[Saved], wanted: ExportType) -> Resu
         if !same.iter().flat_map(|saved| saved.given.iter().flatten()).all(exact) {
             ty = if wanted == ExportType::Auto { BlockType::F32 } else { main };
         }
-        if !lossless && !quantized && (wanted == ExportType::Auto || changes) {
+        if same[0].ids {
+            ty = BlockType::I64; // ids, and their differences from positions
+        } else if !lossless && !quantized && (wanted == ExportType::Auto || changes) {
             let lost = lost(model, same, main)?;
             let mut left = lost;
             if lost > 0 && wanted == ExportType::Auto && main != BlockType::F32 {

@@ -57,6 +57,13 @@ pub(super) fn write(
             let (rule, why) = (saved.name.clone(), "values are left over");
             return Err(ExportError::NoInverse { tensor, rule, why }.into());
         }
+        if saved.ids {
+            let differences = numbers.iter().zip(first..).map(|(id, at)| *id as i64 - at as i64);
+            let bytes: Vec<u8> = differences.flat_map(i64::to_le_bytes).collect();
+            out(start + first * ty.block_bytes() as u64, &bytes)?;
+            progress(done.fetch_add(end - first, Ordering::Relaxed) + end - first);
+            return Ok(());
+        }
         let mut bytes = Vec::new();
         narrow(&numbers, ty, &mut bytes);
         if ty == BlockType::F16

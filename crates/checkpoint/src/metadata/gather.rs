@@ -69,14 +69,14 @@ impl Authorship {
         warnings: &mut Vec<String>,
     ) -> Result<Self, Error> {
         let mut about = Self::default();
-        about.take_card(&card::read(folder, warnings), parameters.total);
+        about.take_card(&card::read(folder, warnings), parameters.signed());
         let path = config.get("_name_or_path").and_then(Value::as_str);
         if let Some(id) = path.filter(|path| path.matches('/').count() <= 1) {
-            about.take_name(id, parameters.total);
+            about.take_name(id, parameters.signed());
         }
         let folder_name = folder.name().map_err(Error::io(folder.path()))?;
         if !folder_name.is_empty() {
-            about.take_name(&folder_name, parameters.total);
+            about.take_name(&folder_name, parameters.signed());
         }
         // As in the reference, an invalid generation config is not an error.
         let generation = read_object_if_there(&folder.at("generation_config.json"));
@@ -94,7 +94,7 @@ impl Authorship {
         if about.text("name").is_none() {
             about.fields.insert("name".to_owned(), folder_name.into());
         }
-        if about.text("size_label").is_none() && parameters.total > 0 {
+        if about.text("size_label").is_none() && parameters.signed() > 0 {
             about.fields.insert("size_label".to_owned(), parameters.label().into());
         }
         Ok(about)
@@ -117,7 +117,7 @@ impl Authorship {
         }
     }
 
-    fn take_card(&mut self, card: &Map<String, Value>, parameters: u64) {
+    fn take_card(&mut self, card: &Map<String, Value>, parameters: i64) {
         self.take_first(card, CARD_FIELDS);
         for (field, keys) in CARD_LISTS {
             let values: Vec<Value> =
@@ -135,7 +135,7 @@ impl Authorship {
         }
     }
 
-    fn take_name(&mut self, id: &str, parameters: u64) {
+    fn take_name(&mut self, id: &str, parameters: i64) {
         let parts = NameParts::parse(id, parameters);
         let text = |text: Option<String>| text.map(Value::from);
         self.fill("name", text(parts.full.map(|name| title(&name))));
@@ -193,7 +193,7 @@ fn items(value: &Value) -> Vec<Value> {
 }
 
 /// Collects the information in an item of a list of models or datasets.
-fn source(item: &Value, parameters: u64) -> Value {
+fn source(item: &Value, parameters: i64) -> Value {
     let Some(id) = item.as_str() else {
         return if item.is_object() { item.clone() } else { Map::new().into() };
     };

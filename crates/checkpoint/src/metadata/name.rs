@@ -49,8 +49,9 @@ fn whole(pattern: &str) -> Regex {
 
 impl NameParts {
     /// Splits an identifier. Accepts a size only if it is close to `parameters`, the model's number
-    /// of parameters; 0 means unknown.
-    pub(super) fn parse(id: &str, parameters: u64) -> Self {
+    /// of parameters; 0 means unknown. A negative number is that of an adapter, which can be for a
+    /// larger model.
+    pub(super) fn parse(id: &str, parameters: i64) -> Self {
         if id.contains(' ') {
             return Self { full: Some(id.to_owned()), ..Self::default() };
         }
@@ -123,7 +124,7 @@ impl NameParts {
 }
 
 /// Classifies a word. Returns the spelling to use and the possible meanings.
-fn classify(word: &str, inner: bool, parameters: u64) -> (String, Kinds) {
+fn classify(word: &str, inner: bool, parameters: i64) -> (String, Kinds) {
     let none = Kinds::default();
     if VERSION.is_match(word) {
         (word.to_owned(), Kinds { version: true, ..none })
@@ -131,12 +132,14 @@ fn classify(word: &str, inner: bool, parameters: u64) -> (String, Kinds) {
         (word.to_uppercase(), Kinds { ty: true, ..none })
     } else if inner && SIZE.is_match(word) {
         size(word, parameters)
+    } else if inner && parameters < 0 && word.eq_ignore_ascii_case("lora") {
+        (word.to_owned(), Kinds { ty: true, ..none })
     } else {
         (word.to_owned(), Kinds { finetune: inner && FINETUNE.is_match(word), ..none })
     }
 }
 
-fn size(word: &str, parameters: u64) -> (String, Kinds) {
+fn size(word: &str, parameters: i64) -> (String, Kinds) {
     let mut letters: Vec<char> = word.replace('_', ".").chars().collect();
     // `7b1` means 7.1b.
     if let [start @ .., unit, digit] = letters.as_slice()
@@ -157,7 +160,12 @@ fn size(word: &str, parameters: u64) -> (String, Kinds) {
     {
         let power = " KMBT".find(unit).map_or(-1, |power| power as i32);
         let named = number * 1000_f64.powi(power);
-        if (named - parameters as f64).abs() > (7 * u128::from(parameters) / 8) as f64 {
+        let unfit = if parameters < 0 {
+            named < (parameters.unsigned_abs() / 8) as f64
+        } else {
+            (named - parameters as f64).abs() > (7 * i128::from(parameters) / 8) as f64
+        };
+        if unfit {
             // More likely a context length.
             kinds = Kinds { finetune: true, ..Kinds::default() };
             word.push(unit.to_ascii_lowercase());
@@ -235,6 +243,8 @@ mod tests {
             ("phi-3-mini-4k-instruct", 3_800_000_000, "phi-3", "4k-instruct", "", "mini"),
             ("phi-3-mini-4k-instruct", 0, "phi-3-mini", "instruct", "", "4K"),
             ("gpt2", 0, "", "", "", ""),
+            ("Llama-3-8B-lora", -40_000_000, "Llama-3", "", "", "8B"),
+            ("Llama-3-8K-lora", -40_000_000, "Llama-3", "8k", "", ""),
         ];
         for (id, parameters, base, finetune, version, size) in table {
             let parts = NameParts::parse(id, parameters);

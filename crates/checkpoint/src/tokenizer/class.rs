@@ -380,6 +380,7 @@ const CLASSES: &[Class] = &[
     Class {
         names: &["CamembertTokenizer"],
         model_types: &["camembert"],
+        additional: &["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"],
         bare: Bare::Never,
         ..ROBERTA
     },

@@ -23,6 +23,7 @@ mod class;
 mod expressions;
 mod file;
 mod ids;
+mod kind;
 mod library;
 mod listed;
 mod plamo;
@@ -168,6 +169,10 @@ fn read_kinds(
     let mut out = Metadata::new();
     input.write_first(&mut out);
     let kind = input.choose(kinds)?;
+    if kind == TokenizerKind::None {
+        out.set("tokenizer.ggml.model", "none");
+        return Ok(out);
+    }
     let mut vocabulary = kind.read(&input, warnings)?;
     let first = std::mem::take(&mut vocabulary.first);
     first.into_iter().for_each(|(key, value)| out.set(key, value));
@@ -212,52 +217,6 @@ fn read_kinds(
     special.write(&mut out);
     input.write_last(kind, &mut out)?;
     Ok(out)
-}
-
-impl TokenizerKind {
-    /// Returns whether the checkpoint has a tokenizer of this kind.
-    fn is_there(self, input: &Input<'_>) -> Result<bool, Error> {
-        Ok(match self {
-            Self::SentencePiece => input.folder.exists("tokenizer.model"),
-            Self::ByteFallbackBpe | Self::Gemma4 => byte_fallback::is_there(input),
-            Self::ByteLevelBpe => byte_level::is_there(input),
-            Self::Unigram => unigram::is_there(input)?,
-            Self::WordPiece => word_piece::is_there(input),
-            Self::Tiktoken => tiktoken::is_there(input)?,
-            Self::UnscoredBpe => byte_level::is_there(input) && input.json.is_some(),
-            Self::Rwkv => input.folder.exists(rwkv::FILE),
-            Self::Plamo => input.folder.exists(plamo::FILE),
-        })
-    }
-
-    fn read(self, input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Vocabulary, Error> {
-        match self {
-            Self::SentencePiece => sentencepiece::read(input),
-            Self::ByteFallbackBpe => byte_fallback::read(input, warnings),
-            Self::Gemma4 => byte_fallback::read_with_merges(input, warnings),
-            Self::ByteLevelBpe => byte_level::read(input, warnings),
-            Self::Unigram => unigram::read(input, warnings),
-            Self::WordPiece => word_piece::read(input, warnings),
-            Self::Tiktoken => tiktoken::read(input),
-            Self::UnscoredBpe => byte_fallback::read_unscored(input, warnings),
-            Self::Rwkv => rwkv::read(input, warnings),
-            Self::Plamo => plamo::read(input, warnings),
-        }
-    }
-
-    /// Returns the names of the files that hold such a tokenizer.
-    const fn files(self, fairseq: bool) -> &'static [&'static str] {
-        match self {
-            Self::SentencePiece => &["tokenizer.model"],
-            Self::ByteFallbackBpe | Self::Gemma4 | Self::UnscoredBpe => &["tokenizer.json"],
-            Self::ByteLevelBpe => &["tokenizer.json", "vocab.json with merges.txt"],
-            Self::Unigram => unigram::files(fairseq),
-            Self::WordPiece => &["tokenizer.json", "vocab.txt"],
-            Self::Tiktoken => &["the ranks of tiktoken"],
-            Self::Rwkv => &[rwkv::FILE],
-            Self::Plamo => &[plamo::FILE],
-        }
-    }
 }
 
 impl Input<'_> {

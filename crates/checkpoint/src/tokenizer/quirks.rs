@@ -83,7 +83,9 @@ impl Input<'_> {
                         out.set("tokenizer.ggml.add_space_prefix", python::truth(add));
                     }
                 }
-                Quirk::TokenTypeCount if kind == TokenizerKind::ByteLevelBpe => {
+                Quirk::TokenTypeCount
+                    if matches!(kind, TokenizerKind::ByteLevelBpe | TokenizerKind::Whitespace) =>
+                {
                     if let Some((key, value)) = self.token_type_count()? {
                         out.set(key, value);
                     }

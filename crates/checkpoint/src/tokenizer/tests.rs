@@ -266,3 +266,41 @@ fn a_pre_tokenizer_that_nothing_knows_is_told() {
         assert!(!warnings(known).contains("--pre"), "{known}");
     }
 }
+
+#[test]
+fn text_can_be_split_at_white_space_alone() {
+    let temporary = tempfile::tempdir().unwrap();
+    let write = |name: &str, json: Json| {
+        fs::write(temporary.path().join(name), json.to_string()).unwrap();
+    };
+    write("config.json", json!({"architectures": ["None"], "vocab_size": 5, "bos_token_id": 2}));
+    write(
+        "tokenizer.json",
+        json!({
+            "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "Whitespace"},
+            "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]},
+        }),
+    );
+    let folder = Directory::new(temporary.path());
+    let config = Config::read(&folder, None).unwrap();
+    let read = |kinds: &[TokenizerKind]| {
+        read_kinds((kinds, &[]), &config, &folder, None, None, &mut Vec::new()).unwrap()
+    };
+    let found = read(&[TokenizerKind::WordPiece, TokenizerKind::Whitespace]);
+    assert_eq!(found.get("tokenizer.ggml.model"), Some(&"whitespace".into()));
+    assert_eq!(found.get("tokenizer.ggml.pre"), Some(&"whitespace".into()));
+    let texts = |texts: &[&str]| Value::from(Array::String(texts.iter().collect()));
+    let tokens = texts(&["a", "b", "ab", "[PAD3]", "[PAD4]"]);
+    assert_eq!(found.get("tokenizer.ggml.tokens"), Some(&tokens));
+    assert_eq!(found.get("tokenizer.ggml.merges"), Some(&texts(&["a b"])));
+    assert_eq!(found.get("tokenizer.ggml.bos_token_id"), Some(&Value::U32(2)));
+    // the marks of WordPiece on any tokenizer
+    let found = read(&[TokenizerKind::MarkedWords]);
+    let tokens =
+        texts(&["\u{2581}a", "\u{2581}b", "\u{2581}ab", "\u{2581}[PAD3]", "\u{2581}[PAD4]"]);
+    assert_eq!(found.get("tokenizer.ggml.tokens"), Some(&tokens));
+    // a model without text
+    let found = read(&[TokenizerKind::None]);
+    assert_eq!(found.iter().count(), 1);
+    assert_eq!(found.get("tokenizer.ggml.model"), Some(&"none".into()));
+}

@@ -221,6 +221,12 @@ const OPTIONS: &[(&str, &str, Case)] = &[
         "--pre",
         Warned("convert ck --dry-run --pre llama-bpe", "--pre llama-bpe has no effect"),
     ),
+    ("convert", "--base", Refused("convert ck --vocab-only --base ck", "--base has no effect")),
+    (
+        "convert",
+        "--target-model-dir",
+        Warned("convert ck --dry-run --target-model-dir ck", "--target-model-dir has no effect"),
+    ),
     (
         "convert",
         "--fuse-qkv",

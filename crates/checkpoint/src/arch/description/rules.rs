@@ -77,6 +77,9 @@ impl Reading {
         for condition in conditions.chain(own).chain(padding).flatten() {
             self.names.see(part.place(&condition.span()), condition.get_ref(), layered);
         }
+        if let Some(limit) = &text.ids_below {
+            self.names.see(part.place(&limit.span()), limit.get_ref(), layered);
+        }
         if let Some(when) = &text.when {
             self.names.see(part.place(&when.span()), when.get_ref(), false);
         }
@@ -200,6 +203,7 @@ fn rules_of(
         change: Change {
             steps: text.change.as_ref().map(|it| it.get_ref().0.clone()).unwrap_or_default(),
         },
+        ids_below: condition(&text.ids_below),
         when: condition(&text.when),
         needed: condition(&text.needed).unwrap_or_else(|| Expression::literal(true.into())),
         advised: text.advised,
@@ -224,6 +228,15 @@ fn rules_of(
     let always = rule.needed.to_string() != "false";
     if rule.sources.iter().any(NamePattern::has_number) && always {
         return Err(fail("what has a {number} that is not counted cannot be needed".to_owned()));
+    }
+    let plain = rule.sources.len() == 1
+        && rule.stack().is_none()
+        && rule.outputs.len() == 1
+        && rule.outputs[0].patterns.is_empty();
+    if rule.ids_below.is_some() && !(plain && rule.shape.len() == 1 && rule.change.is_none()) {
+        return Err(fail(
+            "\"ids-below\" is for tensors of one dimension that do not change".into(),
+        ));
     }
     let places = rule.sources[0].layers.is_some();
     for output in &rule.outputs {

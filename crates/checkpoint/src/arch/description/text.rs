@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::change::ChangeText;
-use crate::arch::{Expression, Kind, Normalization, Quirk, RuleType, TokenizerKind};
+use crate::arch::{Expression, FromTarget, Kind, Normalization, Quirk, RuleType, TokenizerKind};
 
 /// A description, or a group.
 #[derive(Deserialize)]
@@ -47,6 +47,7 @@ pub(super) struct Text {
     pub(super) groups: Vec<Spanned<String>>,
     pub(super) tokenizers: Option<Vec<TokenizerKind>>,
     pub(super) quirks: Option<Vec<Quirk>>,
+    pub(super) target: Option<FromTarget>,
     #[serde(default)]
     pub(super) defaults: Pairs<Pairs<Spanned<Expression>>>,
     #[serde(default)]
@@ -157,6 +158,7 @@ pub(super) struct RuleText {
     #[serde(default)]
     pub(super) rearrange: Texts,
     pub(super) change: Option<Spanned<ChangeText>>,
+    pub(super) ids_below: Option<Spanned<Expression>>,
     #[serde(default)]
     pub(super) into: Vec<OutputText>,
     pub(super) bias: Option<Spanned<Expression>>,
@@ -222,6 +224,7 @@ impl<'de> Deserialize<'de> for RuleForm {
                 any_shape: false,
                 rearrange: Texts::default(),
                 change: None,
+                ids_below: None,
                 into: Vec::new(),
                 bias: None,
                 when: None,

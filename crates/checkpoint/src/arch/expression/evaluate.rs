@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::definitions::MOST_DEPTH;
 use super::function::{Function, What};
+use super::stored::Stored;
 use super::{Expression, Node, Operator};
 use crate::arch::{Numbers, Rope};
 use crate::json::read_object_if_there;
@@ -36,32 +37,11 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) tokens: Option<u64>,
     /// What the checkpoint has besides its config.
     pub(in crate::arch) stored: Stored<'a>,
+    /// The item of the list that is being walked through.
+    pub(in crate::arch) item: Option<&'a Value>,
     pub(in crate::arch) depth: u32,
     /// The definition that is being evaluated. Its own name is that of a key there.
     pub(in crate::arch) inside: Option<&'a str>,
-}
-
-/// What is known of the tensors of a checkpoint, and what is wanted of them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Stored<'a> {
-    /// The names of the tensors; empty if they are not known.
-    pub(crate) names: &'a [String],
-    /// The number of layers that predict further tokens, if it is known otherwise.
-    pub(crate) further: Option<u64>,
-    /// Whether such layers are left out.
-    pub(crate) without: bool,
-}
-
-impl Stored<'_> {
-    /// The number of layers with a prefix.
-    fn layers(&self, prefix: &str) -> u64 {
-        let number = |name: &String| {
-            let number = name.strip_prefix(prefix)?.split('.').next()?;
-            number.parse::<u64>().ok()?.checked_add(1)
-        };
-        let found = || self.names.iter().filter_map(number).max();
-        self.further.or_else(found).unwrap_or_default()
-    }
 }
 
 /// Why there is no value.
@@ -237,6 +217,7 @@ impl<'a> Scope<'a> {
             name.split_once('.').map_or((name, None), |(root, rest)| (root, Some(rest)));
         let value = match root {
             "layer" if rest.is_none() => return Ok(self.layer.map_or(Value::Null, Value::from)),
+            "item" if rest.is_none() && self.item.is_some() => self.item,
             "rope" => match self.rope {
                 Some(rope) => rope.get(rest.unwrap_or_default()),
                 None => None,

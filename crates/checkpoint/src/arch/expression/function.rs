@@ -35,6 +35,9 @@ pub(super) enum What {
     FirstLayer,
     Repeat,
     Join,
+    Each,
+    Stored,
+    Shape,
     RopeFactors,
     Tokens,
     Token,
@@ -86,6 +89,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "repeat", arguments: 2..=2, what: What::Repeat },
     // `join(a, b)`: the items of two lists.
     Function { name: "join", arguments: 2..=2, what: What::Join },
+    // `each(list, x)`: a list of `x` for each item of a list; `item` is the item in there.
+    Function { name: "each", arguments: 2..=2, what: What::Each },
+    // `stored(pattern)`: how many tensors of the checkpoint have such a name; `*` is anything.
+    Function { name: "stored", arguments: 1..=1, what: What::Stored },
+    // `shape(pattern)`: the dimensions of the first tensor with such a name; null if there is none.
+    Function { name: "shape", arguments: 1..=1, what: What::Shape },
     // `llama3_factors(head)`: the divisors of frequencies if the rope type is llama3, else null.
     Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
     // `tokens()`: the number of tokens in the file.

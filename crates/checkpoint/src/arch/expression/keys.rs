@@ -1,6 +1,7 @@
 //! From the value of an expression back to the keys of a config.
 
 use super::definitions::{Definitions, MOST_DEPTH, Meaning};
+use super::function::Function;
 use super::{Expression, Node};
 use crate::arch::Numbers;
 
@@ -55,7 +56,7 @@ impl Expression {
 /// Whether everything that the value depends on has a name.
 fn all_names<'a>(node: &'a Node, definitions: Definitions<'a>, names: &mut Vec<&'a str>) -> bool {
     match node {
-        Node::Name(name) if name == "layer" => true,
+        Node::Name(name) if name == "layer" || name == "item" => true,
         Node::Name(name) => match definitions.meaning(name) {
             Meaning::Number(node, there) => all_names(node, there, names),
             Meaning::Key => {
@@ -65,9 +66,14 @@ fn all_names<'a>(node: &'a Node, definitions: Definitions<'a>, names: &mut Vec<&
             Meaning::Endless => false,
         },
         // It looks at files.
-        Node::Call(_, arguments) if arguments.is_empty() => false,
+        Node::Call(function, arguments) if arguments.is_empty() || looks(function) => false,
         _ => node.children().into_iter().all(|child| all_names(child, definitions, names)),
     }
+}
+
+/// Whether a function looks at the tensors of the checkpoint.
+fn looks(function: &Function) -> bool {
+    matches!(function.name, "stored" | "shape")
 }
 
 fn collect<'a>(node: &'a Node, definitions: Definitions<'a>, keys: &mut Vec<&'a str>) {

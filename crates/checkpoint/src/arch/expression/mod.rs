@@ -26,6 +26,7 @@ mod keys;
 mod names;
 mod normal;
 mod parse;
+mod stored;
 
 use std::fmt;
 
@@ -33,8 +34,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
+pub(crate) use evaluate::Scope;
 pub(super) use evaluate::path;
-pub(crate) use evaluate::{Scope, Stored};
+pub(crate) use stored::Stored;
 
 /// An expression, with the text that it was parsed from.
 #[derive(Clone, Debug)]

@@ -9,12 +9,19 @@ use crate::arch::Numbers;
 impl Expression {
     /// The names of numbers and keys, as often as they occur.
     pub(in crate::arch) fn names(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        self.node.visit(&mut |node| {
-            if let Node::Name(name) = node {
-                names.push(name.as_str());
+        fn walk<'a>(node: &'a Node, each: bool, names: &mut Vec<&'a str>) {
+            match node {
+                Node::Name(name) if name == "item" && each => {}
+                Node::Name(name) => names.push(name.as_str()),
+                Node::Call(function, arguments) if function.name == "each" => {
+                    walk(&arguments[0], each, names);
+                    walk(&arguments[1], true, names);
+                }
+                _ => node.children().into_iter().for_each(|child| walk(child, each, names)),
             }
-        });
+        }
+        let mut names = Vec::new();
+        walk(&self.node, false, &mut names);
         names
     }
 

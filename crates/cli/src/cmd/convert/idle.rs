@@ -61,6 +61,8 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
         ("--metadata", Checkpoint, args.metadata.is_some()),
         ("--arch", Checkpoint, args.arch.is_some()),
         ("--pre", Checkpoint, args.pre.is_some()),
+        ("--base", CheckpointTensors, args.base.is_some()),
+        ("--target-model-dir", Checkpoint, args.target_model_dir.is_some()),
         ("--fuse-qkv", CheckpointTensors, args.fuse_qkv),
         ("--fuse-gate-up-exps", CheckpointTensors, args.fuse_gate_up_exps),
         ("--fp8-as-q8", CheckpointTensors, args.fp8_as_q8),

@@ -1,7 +1,7 @@
 //! The source of a conversion: a checkpoint or a GGUF file.
 
 use anyhow::bail;
-use granule_checkpoint::{Checkpoint, CheckpointOptions, Exactness, FurtherTokens};
+use granule_checkpoint::{Checkpoint, CheckpointOptions, Exactness, FurtherTokens, OutType};
 use granule_convert::encode_blocks;
 use granule_format::FileType;
 use granule_reader::GgufSource;
@@ -31,13 +31,19 @@ impl Input {
             Some(name) => (None, Some(name)),
             None => (args.arch.clone(), None),
         };
+        // As in the reference, adapters keep full precision unless a type is given.
+        let full =
+            (args.base.is_some() && args.outtype.is_none()).then(|| OutType::from_name("f32"));
+        let out_type = full.flatten().unwrap_or(wanted.out_type);
         let options = CheckpointOptions {
-            out_type: wanted.out_type,
+            out_type,
             model_name: args.model_name.clone(),
             metadata: args.metadata.clone(),
             pre_tokenizer: args.pre.clone(),
             arch_file,
             arch_name,
+            base: args.base.clone(),
+            target: args.target_model_dir.clone(),
             fuse_qkv: args.fuse_qkv,
             fuse_gate_up_experts: args.fuse_gate_up_exps,
             float8_as_q8: args.fp8_as_q8,

@@ -149,6 +149,12 @@ pub(crate) struct Args {
     /// Set the name of the pre-tokenizer where it is not recognised (e.g. llama-bpe)
     #[arg(long, value_name = "NAME", help_heading = "Checkpoint")]
     pub(crate) pre: Option<String>,
+    /// Convert an adapter (LoRA) for the base model in this folder
+    #[arg(long, value_name = "DIR", help_heading = "Checkpoint")]
+    pub(crate) base: Option<PathBuf>,
+    /// Take tokenizer and sizes for a draft model from the folder of the model that it is for
+    #[arg(long, value_name = "DIR", help_heading = "Checkpoint")]
+    pub(crate) target_model_dir: Option<PathBuf>,
     /// Join queries, keys and values of each layer to one tensor
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) fuse_qkv: bool,

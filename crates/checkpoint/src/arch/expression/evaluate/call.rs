@@ -131,6 +131,23 @@ impl<'a> Scope<'a> {
                 (Value::Array(first), Value::Array(second)) => [first, second].concat().into(),
                 _ => Value::Null,
             },
+            What::Each => match argument(0)? {
+                Value::Array(items) => {
+                    let each = |item| Scope { item: Some(item), ..*self }.node(&arguments[1]);
+                    Value::Array(items.iter().map(each).collect::<Result<_, _>>()?)
+                }
+                Value::Null => Value::Null,
+                other => return Err(self.wrong(function.name, &other, "a list").into()),
+            },
+            What::Stored | What::Shape => match argument(0)?.as_str() {
+                None => Value::Null,
+                Some(pattern) if matches!(function.what, What::Stored) => {
+                    self.stored.count(pattern).into()
+                }
+                Some(pattern) => {
+                    self.stored.shape(pattern).map_or(Value::Null, |shape| shape.to_vec().into())
+                }
+            },
             What::RopeFactors => {
                 let head = argument(0)?;
                 let Some(head) = head.as_u64().filter(|head| *head <= MOST_LAYERS) else {

@@ -32,7 +32,7 @@ pub(super) fn check(weights: &Weights, index: usize, limit: u64) -> Result<(), E
     Ok(())
 }
 
-/// Appends the ids for the differences in `bytes`, the first of which has this position.
+/// Appends the ids for the differences in `bytes`. The first difference has this position.
 pub(super) fn write(ty: DataType, bytes: &[u8], first: u64, out: &mut Vec<u8>) {
     let integers = ty.integers(bytes).expect("the table was checked");
     for (value, position) in integers.into_iter().zip(first..) {

@@ -30,7 +30,7 @@ impl Parameters {
                 continue;
             }
             if tensor.name.ends_with(".lora_b") {
-                // The size of the product. As in the reference, nothing is known if pairs are apart.
+                // The size of the product. As in the reference, unknown if pairs are apart.
                 let Some((name, columns)) = first else { return Self::default() };
                 if tensor.name[..tensor.name.len() - 1] != *name {
                     return Self::default();

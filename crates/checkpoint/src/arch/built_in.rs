@@ -75,6 +75,22 @@ pub(super) fn mentioning<'a>(
     indices.map(|(index, _)| table.get(index))
 }
 
+/// The architectures with this name, the value of `general.architecture`.
+pub(crate) fn of_name<'a>(name: &str) -> impl Iterator<Item = &'a Arc<Arch>> + use<'a> {
+    let line = format!("name = {name:?}");
+    let mut indices = Vec::new();
+    for (index, (_, text)) in FILES.iter().enumerate() {
+        // one that does not say its name has that of the description that it is like
+        let said = text.lines().find(|line| line.starts_with("name = "));
+        if said.is_none_or(|said| said.starts_with(&line)) {
+            indices.push(index);
+        }
+    }
+    let name = name.to_owned();
+    let found = indices.into_iter().map(|index| MODELS.get(index));
+    found.filter(move |arch| arch.name == name)
+}
+
 fn mentions(text: &str, word: &str) -> bool {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
     !word.is_empty()
@@ -126,6 +142,12 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(mentions(text, word), expected, "{word}");
+        }
+        for arch in all() {
+            let found: Vec<_> = of_name(&arch.name).collect();
+            let expected: Vec<_> = all().iter().filter(|other| other.name == arch.name).collect();
+            assert!(found.iter().zip(&expected).all(|(a, b)| Arc::ptr_eq(a, b)), "{}", arch.name);
+            assert_eq!(found.len(), expected.len(), "{}", arch.name);
         }
         for arch in all().iter().chain(projectors()) {
             for word in arch.classes.iter().chain(arch.defaults.iter().map(|ty| &ty.name)) {

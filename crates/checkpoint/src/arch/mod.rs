@@ -41,8 +41,8 @@ mod rope;
 mod rules;
 
 pub(crate) use active::{Active, Target};
-pub(crate) use built_in::by_name;
 pub use built_in::{all, names, projectors};
+pub(crate) use built_in::{by_name, of_name};
 pub use change::Change;
 use change::{ChangeKind, ChangeStep};
 pub(crate) use config::{Config, find};

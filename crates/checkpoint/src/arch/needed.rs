@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use granule_format::{Metadata, Value as Meta};
 use serde_json::{Map, Value};
 
-use super::{Arch, Config, Entry, Item, TensorRule, all};
+use super::{Arch, Config, Entry, Item, TensorRule, of_name};
 use crate::folder::Nowhere;
 
 /// Tensors that every checkpoint has, so that descriptions need them, but programs do not.
@@ -22,8 +22,7 @@ const DISPENSABLE: &[&str] = &["token_types.weight", ".ffn_gate_exps.weight"];
 /// [`Options::needed`](granule_format::check::Options::needed).
 pub fn needed(metadata: &Metadata, layers: &[u64], found: &mut dyn FnMut(&str)) {
     let Ok(Some(name)) = metadata.text("general.architecture") else { return };
-    let of_architecture = all().iter().filter(|arch| arch.name == name);
-    let known: Vec<_> = of_architecture.map(|arch| Known::new(arch, metadata)).collect();
+    let known: Vec<_> = of_name(name).map(|arch| Known::new(arch, metadata)).collect();
     let Some((first, others)) = known.split_first() else { return };
     let others: Vec<_> = others.iter().map(Known::judged).collect();
     let mut others: Vec<_> = others.iter().zip(&known[1..]).collect();
@@ -176,8 +175,7 @@ mod tests {
         assert!(names.contains(&"blk.0.attn_output_norm.weight".to_owned()));
         let mut metadata = Metadata::new();
         metadata.set("general.architecture", "bert");
-        let descriptions = all().iter().filter(|arch| arch.name == "bert");
-        for known in descriptions.map(|arch| Known::new(arch, &metadata)) {
+        for known in of_name("bert").map(|arch| Known::new(arch, &metadata)) {
             let own: HashSet<_> = known.needed(&known.judged(), Some(0)).collect();
             let missing =
                 names.iter().find(|name| name.starts_with("blk.") && !own.contains(*name));

@@ -292,7 +292,8 @@ fn arranged(
         return Ok(Some((arch, saved, (!there.exists()).then_some(raw))));
     }
     // Several descriptions may have this name; the first that fits all tensors wins.
-    let all = file.iter().chain(arch::all()).filter(|arch| arch.name == name);
+    let given = file.iter().filter(|arch| arch.name == name);
+    let all = given.chain(arch::of_name(name));
     let mut problem = None;
     for arch in all {
         let dtype = match types::main(model, options.ty) {

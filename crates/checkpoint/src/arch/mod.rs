@@ -187,7 +187,7 @@ pub enum Item {
 /// An entry of the metadata.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// The key, as [`Arch::key`] completes it.
+    /// The key, without the prefix that the architecture's name adds.
     pub key: String,
     /// The type of the value, or of a list's items.
     pub kind: EntryKind,

@@ -1,10 +1,12 @@
 //! Maps the tensors of the checkpoint to those of the file, and checks them all.
 
 mod added;
+mod normalization;
+mod presence;
+mod results;
 
 use std::collections::{BTreeMap, HashMap};
 
-use granule_format::{BlockType, Shape};
 use granule_reader::SourceTensor;
 use serde_json::Value;
 
@@ -14,7 +16,7 @@ use super::left_out::{Part, part};
 use super::out_type::Writable;
 use crate::Error;
 use crate::Problem;
-use crate::arch::{Active, Arch, LeftOut, Output, Place, RuleType, Scope, Target, TensorRule};
+use crate::arch::{Active, Arch, LeftOut, Place, RuleType, Scope, TensorRule};
 use crate::changes::Changes;
 use crate::data_type::DataType;
 use crate::transform::View;
@@ -31,9 +33,6 @@ pub(super) enum Assembled {
     /// The config.
     Computed(Vec<f32>),
 }
-
-/// The most values of one tensor that become numbers.
-const MOST_NUMBERS: u64 = 1 << 16;
 
 /// A tensor of the file and the source of its values.
 pub(super) type Mapped = (SourceTensor, Assembled);
@@ -308,18 +307,6 @@ impl<'a> Mapper<'a> {
         Ok((number, source, place))
     }
 
-    /// Returns the name of a tensor of the file.
-    fn target(&self, target: &Target<'a>, place: Place) -> Result<String, Error> {
-        let number = match &target.output.number {
-            Some(number) => Some(self.scope.at(place.layer).unsigned(number)?),
-            None => place.layer,
-        };
-        Ok(match place.number {
-            Some(kept) => target.name(number).replace("{number}", &kept.to_string()),
-            None => target.name(number),
-        })
-    }
-
     pub(super) fn check_shape(
         &self,
         rule: &'a TensorRule,
@@ -355,182 +342,7 @@ impl<'a> Mapper<'a> {
         let scope = self.scope.at(layer);
         rule.shape.iter().map(|number| scope.unsigned(number)).collect()
     }
-
-    /// Returns what a rule makes in a place, with names.
-    pub(super) fn outputs(
-        &self,
-        number: usize,
-        place: Place,
-    ) -> Result<Vec<(String, &'a Output)>, Error> {
-        let mut outputs = Vec::new();
-        for target in &self.rules[number].outputs {
-            if target.output.applies(&self.scope.at(place.layer))? {
-                outputs.push((self.target(target, place)?, target.output));
-            }
-        }
-        Ok(outputs)
-    }
-
-    /// Writes the tensors of a rule after all its parts have been found.
-    fn write(&mut self, number: usize, place: Place) -> Result<(), Error> {
-        let active = &self.rules[number];
-        let rule = active.rule;
-        let mut parts = Vec::new();
-        for expert in 0..active.experts.unwrap_or(1) {
-            let expert = active.experts.map(|_| expert);
-            for source in 0..rule.sources.len() {
-                parts.push(self.found[&(number, source, Place { expert, ..place })]);
-            }
-        }
-        if let Some(limit) = &rule.ids_below {
-            let limit = self.scope.at(place.layer).unsigned(limit)?;
-            ids::check(self.weights, parts[0], limit)?;
-            let tensor = &self.weights.tensors()[parts[0]];
-            let shape = Shape::new(&tensor.shape)
-                .ok_or_else(|| self.fail(tensor, Problem::TooLarge(tensor.shape.clone())))?;
-            for (name, _) in self.outputs(number, place)? {
-                self.written.insert(name.clone(), Some(parts[0]));
-                let tensor = SourceTensor { name, shape, ty: BlockType::I64.into() };
-                self.ids.push((tensor, Assembled::Ids(parts[0])));
-            }
-            return Ok(());
-        }
-        let stacked = active.experts.is_some();
-        if let Some(twin) = &rule.unless_equal
-            && let Some(Some(twin)) = self.written.get(twin)
-            && self.weights.same_values(*twin, parts[0])?
-        {
-            return Ok(());
-        }
-        if let Some(name) = &rule.number {
-            let mut values = Vec::new();
-            for part in parts {
-                values.extend(self.weights.numbers(part, MOST_NUMBERS)?);
-            }
-            self.numbers.insert((name.clone(), place.layer), values);
-            return Ok(());
-        }
-        for output in self.outputs(number, place)? {
-            match output.1.normalization {
-                Some(normalization) => {
-                    self.add_normalization((output.0, normalization), &parts)?;
-                }
-                None => self.add((number, rule), output, place, &parts, stacked)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether all results of a rule for a place have been written.
-    fn all_written(&self, number: usize, place: Place) -> Result<bool, Error> {
-        let outputs = &self.rules[number].outputs;
-        for target in outputs {
-            let written = self.written.contains_key(&self.target(target, place)?);
-            if !written && target.output.applies(&self.scope.at(place.layer))? {
-                return Ok(false);
-            }
-        }
-        Ok(!outputs.is_empty())
-    }
-
-    /// Appends a tensor of the file.
-    pub(super) fn add(
-        &mut self,
-        (number, rule): (usize, &'a TensorRule),
-        (name, output): (String, &'a Output),
-        place: Place,
-        parts: &[usize],
-        stacked: bool,
-    ) -> Result<(), Error> {
-        let first = &self.weights.tensors()[parts[0]];
-        let mut pieces: Vec<Piece> = Vec::new();
-        let mut dimensions: Vec<u64> = Vec::new();
-        for (index, part) in parts.iter().enumerate() {
-            let tensor = &self.weights.tensors()[*part];
-            if tensor.ty != first.ty {
-                let problem =
-                    Problem::MixedTypes { found: tensor.ty.name(), first: first.ty.name() };
-                return Err(self.fail(tensor, problem));
-            }
-            for (shape, view) in self.views(rule, output, place.layer, tensor)? {
-                let block = tensor.ty.values();
-                let view = view
-                    .in_blocks(block)
-                    .filter(|_| shape.last().is_some_and(|row| row.is_multiple_of(block)));
-                let view =
-                    view.ok_or_else(|| self.fail(tensor, Problem::Blocks(tensor.ty.name())))?;
-                pieces.push(Piece { tensor: *part, view });
-                match dimensions.split_first_mut() {
-                    None => dimensions = shape,
-                    Some((rows, row)) if Some(&*row) == shape.get(1..) => {
-                        // Experts are concatenated; other parts grow the first dimension.
-                        let grows = !stacked || index == 0;
-                        *rows = rows.saturating_add(if grows { shape[0] } else { 0 });
-                    }
-                    Some(_) => {
-                        let problem = Problem::Parts { found: shape, first: dimensions };
-                        return Err(self.fail(tensor, problem));
-                    }
-                }
-            }
-        }
-        if stacked {
-            dimensions.insert(0, parts.len() as u64);
-        }
-        let zeros = self.pad(rule, place.layer, &mut dimensions)?;
-        dimensions.reverse();
-        let shape = Shape::new(&dimensions)
-            .filter(|shape| shape.values().is_some())
-            .ok_or_else(|| self.fail(first, Problem::TooLarge(first.shape.clone())))?;
-        self.compute(Some((&name, place.layer)))?;
-        if let Some(other) = self.written.insert(name.clone(), Some(parts[0])) {
-            let other = other.map(|other| self.weights.tensors()[other].name.clone());
-            let problem = Problem::SameTarget { other: other.unwrap_or(name) };
-            return Err(self.fail(first, problem));
-        }
-        if first.ty == DataType::Nvfp4 {
-            return self.add_with_factors(name, shape, (pieces, rule, zeros), parts, stacked);
-        }
-        let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
-        let tensor = SourceTensor { name, shape, ty: ty.into() };
-        let changes = rule.change.resolve(&self.scope.at(place.layer))?;
-        let mapped = (tensor, Assembled::Stored { pieces, changes, zeros });
-        if rule.early {
-            let active = &self.rules[number];
-            let order = rule.by_layer.then_some((active.batch, place.layer, number));
-            self.early.push((order, mapped));
-        } else {
-            self.done.push(mapped);
-        }
-        Ok(())
-    }
-
-    /// Returns what an output uses of a tensor: dimensions (outermost first) and values.
-    fn views(
-        &self,
-        rule: &'a TensorRule,
-        output: &'a Output,
-        layer: Option<u64>,
-        tensor: &StoredTensor,
-    ) -> Result<Vec<(Vec<u64>, View)>, Error> {
-        let shape = match rule.any_shape {
-            true => self.shape(rule, layer)?,
-            false => tensor.shape.clone(),
-        };
-        if output.patterns.is_empty() {
-            let values = shape.iter().product();
-            return Ok(vec![(shape, View::whole(values))]);
-        }
-        let scope = self.scope.at(layer);
-        let view = |pattern: &'a crate::arch::Pattern| {
-            pattern.apply(&scope, &shape)?.map_err(|problem| self.fail(tensor, problem))
-        };
-        output.patterns.iter().map(view).collect()
-    }
 }
-
-#[path = "mapping_more.rs"]
-mod more;
 
 #[cfg(test)]
 #[path = "mapping_test.rs"]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use granule_format::BlockType;
 use serde_json::{Map, Value, json};
 
 use super::super::rows;

@@ -1,0 +1,200 @@
+//! What a rule makes when all its parts have been found.
+
+use granule_format::{BlockType, Shape};
+use granule_reader::SourceTensor;
+
+use super::{Assembled, Mapper, Piece, ids};
+use crate::arch::{Output, Pattern, Place, Target, TensorRule};
+use crate::data_type::DataType;
+use crate::transform::View;
+use crate::weights::StoredTensor;
+use crate::{Error, Problem};
+
+/// The most values of one tensor that become numbers.
+const MOST_NUMBERS: u64 = 1 << 16;
+
+impl<'a> Mapper<'a> {
+    /// Returns the name of a tensor of the file.
+    fn target(&self, target: &Target<'a>, place: Place) -> Result<String, Error> {
+        let number = match &target.output.number {
+            Some(number) => Some(self.scope.at(place.layer).unsigned(number)?),
+            None => place.layer,
+        };
+        Ok(match place.number {
+            Some(kept) => target.name(number).replace("{number}", &kept.to_string()),
+            None => target.name(number),
+        })
+    }
+
+    /// Returns what a rule makes in a place, with names.
+    pub(in crate::checkpoint) fn outputs(
+        &self,
+        number: usize,
+        place: Place,
+    ) -> Result<Vec<(String, &'a Output)>, Error> {
+        let mut outputs = Vec::new();
+        for target in &self.rules[number].outputs {
+            if target.output.applies(&self.scope.at(place.layer))? {
+                outputs.push((self.target(target, place)?, target.output));
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// Writes the tensors of a rule after all its parts have been found.
+    pub(super) fn write(&mut self, number: usize, place: Place) -> Result<(), Error> {
+        let active = &self.rules[number];
+        let rule = active.rule;
+        let mut parts = Vec::new();
+        for expert in 0..active.experts.unwrap_or(1) {
+            let expert = active.experts.map(|_| expert);
+            for source in 0..rule.sources.len() {
+                parts.push(self.found[&(number, source, Place { expert, ..place })]);
+            }
+        }
+        if let Some(limit) = &rule.ids_below {
+            let limit = self.scope.at(place.layer).unsigned(limit)?;
+            ids::check(self.weights, parts[0], limit)?;
+            let tensor = &self.weights.tensors()[parts[0]];
+            let shape = Shape::new(&tensor.shape)
+                .ok_or_else(|| self.fail(tensor, Problem::TooLarge(tensor.shape.clone())))?;
+            for (name, _) in self.outputs(number, place)? {
+                self.written.insert(name.clone(), Some(parts[0]));
+                let tensor = SourceTensor { name, shape, ty: BlockType::I64.into() };
+                self.ids.push((tensor, Assembled::Ids(parts[0])));
+            }
+            return Ok(());
+        }
+        let stacked = active.experts.is_some();
+        if let Some(twin) = &rule.unless_equal
+            && let Some(Some(twin)) = self.written.get(twin)
+            && self.weights.same_values(*twin, parts[0])?
+        {
+            return Ok(());
+        }
+        if let Some(name) = &rule.number {
+            let mut values = Vec::new();
+            for part in parts {
+                values.extend(self.weights.numbers(part, MOST_NUMBERS)?);
+            }
+            self.numbers.insert((name.clone(), place.layer), values);
+            return Ok(());
+        }
+        for output in self.outputs(number, place)? {
+            match output.1.normalization {
+                Some(normalization) => {
+                    self.add_normalization((output.0, normalization), &parts)?;
+                }
+                None => self.add((number, rule), output, place, &parts, stacked)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether all results of a rule for a place have been written.
+    pub(super) fn all_written(&self, number: usize, place: Place) -> Result<bool, Error> {
+        let outputs = &self.rules[number].outputs;
+        for target in outputs {
+            let written = self.written.contains_key(&self.target(target, place)?);
+            if !written && target.output.applies(&self.scope.at(place.layer))? {
+                return Ok(false);
+            }
+        }
+        Ok(!outputs.is_empty())
+    }
+
+    /// Appends a tensor of the file.
+    pub(in crate::checkpoint) fn add(
+        &mut self,
+        (number, rule): (usize, &'a TensorRule),
+        (name, output): (String, &'a Output),
+        place: Place,
+        parts: &[usize],
+        stacked: bool,
+    ) -> Result<(), Error> {
+        let first = &self.weights.tensors()[parts[0]];
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut dimensions: Vec<u64> = Vec::new();
+        for (index, part) in parts.iter().enumerate() {
+            let tensor = &self.weights.tensors()[*part];
+            if tensor.ty != first.ty {
+                let problem =
+                    Problem::MixedTypes { found: tensor.ty.name(), first: first.ty.name() };
+                return Err(self.fail(tensor, problem));
+            }
+            for (shape, view) in self.views(rule, output, place.layer, tensor)? {
+                let block = tensor.ty.values();
+                let view = view
+                    .in_blocks(block)
+                    .filter(|_| shape.last().is_some_and(|row| row.is_multiple_of(block)));
+                let view =
+                    view.ok_or_else(|| self.fail(tensor, Problem::Blocks(tensor.ty.name())))?;
+                pieces.push(Piece { tensor: *part, view });
+                match dimensions.split_first_mut() {
+                    None => dimensions = shape,
+                    Some((rows, row)) if Some(&*row) == shape.get(1..) => {
+                        // Experts are concatenated; other parts grow the first dimension.
+                        let grows = !stacked || index == 0;
+                        *rows = rows.saturating_add(if grows { shape[0] } else { 0 });
+                    }
+                    Some(_) => {
+                        let problem = Problem::Parts { found: shape, first: dimensions };
+                        return Err(self.fail(tensor, problem));
+                    }
+                }
+            }
+        }
+        if stacked {
+            dimensions.insert(0, parts.len() as u64);
+        }
+        let zeros = self.pad(rule, place.layer, &mut dimensions)?;
+        dimensions.reverse();
+        let shape = Shape::new(&dimensions)
+            .filter(|shape| shape.values().is_some())
+            .ok_or_else(|| self.fail(first, Problem::TooLarge(first.shape.clone())))?;
+        self.compute(Some((&name, place.layer)))?;
+        if let Some(other) = self.written.insert(name.clone(), Some(parts[0])) {
+            let other = other.map(|other| self.weights.tensors()[other].name.clone());
+            let problem = Problem::SameTarget { other: other.unwrap_or(name) };
+            return Err(self.fail(first, problem));
+        }
+        if first.ty == DataType::Nvfp4 {
+            return self.add_with_factors(name, shape, (pieces, rule, zeros), parts, stacked);
+        }
+        let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
+        let tensor = SourceTensor { name, shape, ty: ty.into() };
+        let changes = rule.change.resolve(&self.scope.at(place.layer))?;
+        let mapped = (tensor, Assembled::Stored { pieces, changes, zeros });
+        if rule.early {
+            let active = &self.rules[number];
+            let order = rule.by_layer.then_some((active.batch, place.layer, number));
+            self.early.push((order, mapped));
+        } else {
+            self.done.push(mapped);
+        }
+        Ok(())
+    }
+
+    /// Returns what an output uses of a tensor: dimensions (outermost first) and values.
+    fn views(
+        &self,
+        rule: &'a TensorRule,
+        output: &'a Output,
+        layer: Option<u64>,
+        tensor: &StoredTensor,
+    ) -> Result<Vec<(Vec<u64>, View)>, Error> {
+        let shape = match rule.any_shape {
+            true => self.shape(rule, layer)?,
+            false => tensor.shape.clone(),
+        };
+        if output.patterns.is_empty() {
+            let values = shape.iter().product();
+            return Ok(vec![(shape, View::whole(values))]);
+        }
+        let scope = self.scope.at(layer);
+        let view = |pattern: &'a Pattern| {
+            pattern.apply(&scope, &shape)?.map_err(|problem| self.fail(tensor, problem))
+        };
+        output.patterns.iter().map(view).collect()
+    }
+}

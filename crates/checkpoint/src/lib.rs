@@ -36,6 +36,7 @@ pub mod tokenizer;
 mod torch;
 mod transform;
 mod view;
+mod vocabulary_problem;
 mod weight_files;
 mod weights;
 #[cfg(test)]
@@ -57,3 +58,4 @@ pub use problem::Problem;
 pub use quantized::QuantizedProblem;
 pub use survey::FolderKind;
 pub use torch::TorchProblem;
+pub use vocabulary_problem::VocabularyProblem;

@@ -7,6 +7,7 @@ use crate::DraftProblem;
 use crate::FolderKind;
 use crate::QuantizedProblem;
 use crate::TorchProblem;
+use crate::VocabularyProblem;
 use crate::arch::Mistake;
 use crate::range;
 
@@ -444,42 +445,15 @@ pub enum Problem {
     /// Tensors need quantization, but the options have no encoder.
     #[error("no encoder given for {0}")]
     NoEncoder(BlockType),
+    /// The tokens of a file do not go together.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyProblem),
     /// The folder has no supported tokenizer file.
     #[error("no tokenizer found: add one of {0}")]
     NoTokenizer(String),
     /// The tokenizer's structure is not supported.
     #[error("the tokenizer cannot be converted: {0}")]
     Tokenizer(String),
-    /// The bytes of `tokenizer.model` do not parse.
-    #[error("not a SentencePiece model: damaged at byte {0}")]
-    SentencePiece(usize),
-    /// Two tokens have the same text.
-    #[error(
-        "the tokens {first} and {second} have the same text, {text:?}: llama.cpp does not load \
-         such a file. Change the text or the id of one of them in the tokenizer's files (added \
-         tokens are in tokenizer_config.json, added_tokens.json and tokenizer.json)"
-    )]
-    TokenTwice {
-        /// The text.
-        text: String,
-        /// The smaller id.
-        first: usize,
-        /// The larger id.
-        second: usize,
-    },
-    /// The id of a token is outside the vocabulary.
-    #[error(
-        "token {token:?} has the id {id}, but config.json says that the vocabulary has \
-         {vocabulary} tokens"
-    )]
-    TokenId {
-        /// The token.
-        token: String,
-        /// Its id.
-        id: u64,
-        /// Size of the vocabulary in tokens.
-        vocabulary: u64,
-    },
 }
 
 impl From<serde_json::Error> for Problem {

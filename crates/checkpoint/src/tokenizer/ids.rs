@@ -4,7 +4,7 @@ use super::Quirk;
 use super::library::Library;
 use super::{Input, TokenType, Tokens, added};
 use crate::Error;
-use crate::Problem;
+use crate::VocabularyProblem;
 
 /// Returns every id from 0 to the end of the vocabulary, whose size comes from the config or else
 /// from the number of tokens. The second result holds the texts of tokens past the end.
@@ -20,7 +20,8 @@ pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<(Tokens, Ve
     if let Some((id, token)) = misplaced
         && (0..*id).any(|id| !texts.contains_key(&id))
     {
-        let problem = Problem::TokenId { token: token.clone(), id: *id, vocabulary: size };
+        let problem =
+            VocabularyProblem::TokenId { token: token.clone(), id: *id, vocabulary: size };
         return Err(Error::in_file(library.path(), problem));
     }
     let beyond = texts.range(size..).map(|(_, text)| text.clone()).collect();

@@ -50,7 +50,7 @@ use serde_json::Map;
 
 use crate::arch::{Arch, Config, Quirk, TokenizerKind};
 use crate::json::read_object_if_there;
-use crate::{CheckpointOptions, Error, Folder, Problem};
+use crate::{CheckpointOptions, Error, Folder, Problem, VocabularyProblem};
 use file::TokenizerFile;
 use special::Special;
 
@@ -374,7 +374,10 @@ impl Tokens {
                 && !text.is_empty()
             {
                 let text = String::from_utf8_lossy(text).into_owned();
-                return Err(Error::in_file(folder, Problem::TokenTwice { text, first, second }));
+                return Err(Error::in_file(
+                    folder,
+                    VocabularyProblem::TokenTwice { text, first, second },
+                ));
             }
         }
         Ok(())

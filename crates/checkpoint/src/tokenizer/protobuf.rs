@@ -3,7 +3,7 @@
 
 use super::TokenType;
 use crate::folder::Named;
-use crate::{Error, Problem};
+use crate::{Error, VocabularyProblem};
 
 /// A SentencePiece model.
 #[derive(Debug, Default, PartialEq)]
@@ -50,7 +50,8 @@ impl Model {
     /// If the file cannot be read or is damaged.
     pub(super) fn read(file: &Named<'_>) -> Result<Self, Error> {
         let bytes = file.read().map_err(Error::io(file.path()))?;
-        Self::parse(&bytes).map_err(|at| Error::in_file(file.path(), Problem::SentencePiece(at)))
+        Self::parse(&bytes)
+            .map_err(|at| Error::in_file(file.path(), VocabularyProblem::SentencePiece(at)))
     }
 
     /// Parses a model. The error is the offset of the damage.

@@ -9,7 +9,7 @@ use super::library::Library;
 use super::protobuf::{Algorithm, Model};
 use super::{Input, TokenType, Tokens, Vocabulary, sentencepiece};
 use crate::folder::Named;
-use crate::{Error, Problem};
+use crate::{Error, Problem, VocabularyProblem};
 
 /// The first four tokens of models with the ids of fairseq.
 const FAIRSEQ: &[(&str, TokenType)] = &[
@@ -95,7 +95,8 @@ fn from_model(
                 let place = usize::try_from(*id).ok().filter(|id| *id < size);
                 let place = place.ok_or_else(|| {
                     let token = text.clone().into_owned();
-                    let problem = Problem::TokenId { token, id: *id, vocabulary: size as u64 };
+                    let problem =
+                        VocabularyProblem::TokenId { token, id: *id, vocabulary: size as u64 };
                     Error::in_file(file.path(), problem)
                 })?;
                 tokens.put(place, text.as_bytes().to_vec(), 0.0, TokenType::Control);

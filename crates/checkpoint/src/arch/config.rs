@@ -141,20 +141,10 @@ impl Config {
     #[cfg(test)]
     pub(super) fn bare_scope<'a>(&'a self, numbers: &'a super::Numbers) -> Scope<'a> {
         Scope {
-            folder: &Nowhere,
             given: &self.given,
-            path: &self.path,
-            raw: &self.raw,
             config: &self.full,
             numbers,
-            of_tensors: None,
-            rope: None,
-            layer: None,
-            tokens: None,
-            stored: Stored::default(),
-            item: None,
-            depth: 0,
-            inside: None,
+            ..bare_scope(&self.raw, &self.path)
         }
     }
 

@@ -7,6 +7,16 @@ use crate::data_type::DataType;
 use crate::stored::{Factors, StoredTensor};
 use crate::{Problem, QuantizedProblem};
 
+/// Packs pairs of neighbouring codes as a block of a GGUF file has them: each byte holds a code of
+/// the first half and the one at the same place of the second.
+pub(super) fn pair_halves(pairs: &[u8], to: &mut [u8]) {
+    let (first, second) = pairs.split_at(pairs.len() / 2);
+    let halves = first.iter().zip(second);
+    for (to, (a, b)) in to.as_chunks_mut::<2>().0.iter_mut().zip(halves) {
+        *to = [a & 0xf | b << 4, a >> 4 | b & 0xf0];
+    }
+}
+
 /// Joins `*_blocks` with `*_scales`, as gpt-oss has them.
 pub(super) fn blocks(
     joiner: &mut Joiner<'_>,

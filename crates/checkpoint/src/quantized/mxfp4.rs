@@ -7,6 +7,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::float4::pair_halves;
 use crate::data_type::DataType;
 use crate::file::DataFile;
 use crate::stored::{Data, Joined, StoredTensor};
@@ -82,11 +83,7 @@ impl Joined for Blocks {
 fn pack(scale: u8, pairs: &[u8; CODES]) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     block[0] = scale;
-    let (first, second) = pairs.split_at(CODES / 2);
-    let halves = first.iter().zip(second);
-    for (to, (a, b)) in block[1..].as_chunks_mut::<2>().0.iter_mut().zip(halves) {
-        *to = [a & 0xf | b << 4, a >> 4 | b & 0xf0];
-    }
+    pair_halves(pairs, &mut block[1..]);
     block
 }
 

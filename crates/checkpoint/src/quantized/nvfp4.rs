@@ -8,6 +8,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use super::float4::pair_halves;
 use super::scaled::Bad;
 use crate::data_type::DataType;
 use crate::file::DataFile;
@@ -110,11 +111,7 @@ fn pack(scales: [u8; SCALES], pairs: &[u8; CODES]) -> [u8; BLOCK] {
     block[..SCALES].copy_from_slice(&scales.map(|scale| scale & 0x7f));
     let groups = block[SCALES..].as_chunks_mut::<8>().0.iter_mut();
     for (to, pairs) in groups.zip(pairs.as_chunks::<8>().0) {
-        let (first, second) = pairs.split_at(4);
-        let halves = first.iter().zip(second);
-        for (to, (a, b)) in to.as_chunks_mut::<2>().0.iter_mut().zip(halves) {
-            *to = [a & 0xf | b << 4, a >> 4 | b & 0xf0];
-        }
+        pair_halves(pairs, to);
     }
     block
 }

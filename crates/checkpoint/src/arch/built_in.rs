@@ -164,6 +164,8 @@ mod tests {
         for (name, text) in FILES.iter().chain(PROJECTORS) {
             let (arch, mistakes) = description::read(text);
             assert!(arch.is_some() && mistakes.is_empty(), "{name}: {mistakes:#?}");
+            let models = arch.map(|arch| arch.models).unwrap_or_default();
+            assert!(!models.is_empty(), "{name}: \"models\" says nothing for the lists");
         }
         for (files, folder) in [(FILES, "src/arch/models"), (PROJECTORS, "src/arch/mmproj")] {
             let listed: HashSet<_> = files.iter().map(|(name, _)| (*name).to_owned()).collect();

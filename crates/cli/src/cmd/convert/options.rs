@@ -248,8 +248,8 @@ fn file_type(name: &str) -> Result<FileType, String> {
     name.parse().map_err(|_| {
         if ["keep", "exact"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
             return format!(
-                "{name:?} is not a file type; to keep the values of a quantized checkpoint exactly, \
-                 pass --outtype exact"
+                "{name:?} is not a file type; to keep the values of a quantized checkpoint \
+                 exactly, pass --outtype exact"
             );
         }
         let known = |ty: &FileType| std::iter::once(ty.name()).chain(ty.aliases().iter().copied());

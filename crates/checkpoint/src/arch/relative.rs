@@ -25,12 +25,15 @@ pub(crate) struct Relative {
 }
 
 /// Finds the architecture that knows most of the tensors with these names; of equals, the one that
-/// needs least besides. `None` if none knows half of them.
+/// needs least besides, and of these, the one with most classes. `None` if none knows half of them.
 pub(crate) fn relative<'a>(names: impl Iterator<Item = &'a str>) -> Option<Relative> {
     let kinds: BTreeMap<String, &str> = names.map(|name| (kind(name), name)).collect();
     let all = built_in::named().map(|(name, arch)| compare(name, arch, &kinds));
     // the first of equals, so that the answer does not depend on anything else
-    let best = all.min_by_key(|it| (it.unknown.len() + it.lacking.len(), it.unknown.len()))?;
+    let best = all.min_by_key(|it| {
+        let unknown = it.unknown.len();
+        (unknown + it.lacking.len(), unknown, std::cmp::Reverse(it.arch.classes.len()))
+    })?;
     (2 * best.unknown.len() < best.kinds).then_some(best)
 }
 
@@ -142,6 +145,7 @@ mod tests {
             ),
             "{more}"
         );
+        assert!(more.starts_with("it looks like llama ("), "{more}");
         let fewer = said(&LLAMA[1..]).unwrap();
         assert!(fewer.contains("; it lacks model.embed_tokens.weight"), "{fewer}");
     }

@@ -2,6 +2,11 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdapterProblem {
+    /// The folder holds no adapter.
+    #[error(
+        "there is no adapter_config.json: --base is for converting the folder of an adapter (LoRA)"
+    )]
+    Absent,
     /// The kind is one that no file can hold.
     #[error("this is an adapter of the kind {0}, but GGUF files can hold LORA only")]
     Kind(String),

@@ -167,3 +167,11 @@ fn a_scale_that_the_file_cannot_say_is_told() {
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("alpha_pattern") && warnings[1].contains("use_rslora"));
 }
+
+#[test]
+fn a_folder_without_an_adapter_is_said() {
+    let base = Copy::of(SINGLE);
+    let options = CheckpointOptions { base: Some(base.root().into()), ..Default::default() };
+    let error = Checkpoint::open(base.root(), &options).unwrap_err().to_string();
+    assert!(error.contains("there is no adapter_config.json: --base is for"), "{error}");
+}

@@ -47,6 +47,9 @@ pub(super) fn open(
     options: &CheckpointOptions,
 ) -> Result<Checkpoint, Error> {
     let about_file = folder.at(CONFIG);
+    if !about_file.exists() {
+        return Err(Error::in_file(folder.path(), AdapterProblem::Absent));
+    }
     let about = read_object(&about_file)?;
     let in_config = |problem: Problem| Error::in_file(about_file.path(), problem);
     let mut warnings = Vec::new();

@@ -8,7 +8,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::{Paper, matrix_of};
 use granule_convert::plan::Reason;
@@ -16,6 +16,7 @@ use granule_convert::recipe::{Recipe, parse_layers, parse_tensor_type};
 use granule_convert::{Plan, PlanError};
 use granule_encode::Importance;
 use granule_format::BlockType;
+use rayon::prelude::*;
 use serde_json::Value as Json;
 
 /// The intended differences from the reference. `spec/mixtures.md` explains each.
@@ -33,29 +34,32 @@ enum Difference {
 #[test]
 fn every_case_of_every_model() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/type-choice");
-    let mut models = 0;
-    let mut cases = 0;
+    let paths: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    let models = paths.len();
+    let of_models: Vec<(usize, Vec<Difference>)> =
+        paths.par_iter().with_max_len(1).map(|path| check_model(path)).collect();
+    let cases: usize = of_models.iter().map(|(cases, _)| cases).sum();
     let mut differences: BTreeMap<Difference, u32> = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let json: Json = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let model = Model::read(&json);
-        for case in json["expected"].as_array().unwrap() {
-            for difference in model.check(case) {
-                *differences.entry(difference).or_default() += 1;
-            }
-            cases += 1;
-        }
-        models += 1;
+    for difference in of_models.into_iter().flat_map(|(_, differences)| differences) {
+        *differences.entry(difference).or_default() += 1;
     }
     println!("{cases} cases of {models} models; on purpose: {differences:?}");
     assert_eq!((models, cases), (32, 2099));
     let seen: Vec<Difference> = differences.into_keys().collect();
     let all = [Difference::CaseOfPatterns, Difference::NoBlocks, Difference::AskedForDoesNotFit];
     assert_eq!(seen, all, "a difference that no case shows need not be listed");
+}
+
+/// The number of cases of a model, and the differences that they show.
+fn check_model(path: &Path) -> (usize, Vec<Difference>) {
+    let json: Json = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let model = Model::read(&json);
+    let cases = json["expected"].as_array().unwrap();
+    (cases.len(), cases.iter().flat_map(|case| model.check(case)).collect())
 }
 
 /// A model of the fixtures.

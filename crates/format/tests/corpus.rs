@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use granule_format::check::{FileKind, Options, Report, Severity, Sibling, is_sibling};
+use granule_format::check::{FileKind, Options, RULES, Report, Severity, Sibling, is_sibling};
 use granule_format::{Header, Metadata, check};
 use serde_json::Value;
 
@@ -111,6 +111,17 @@ fn no_file_is_without_an_entry() {
     let there: BTreeSet<_> = ["valid", "warned", "invalid"].into_iter().flat_map(names).collect();
     assert_eq!(listed, there);
     assert!(listed.len() > 200);
+}
+
+#[test]
+fn every_rule_has_a_file() {
+    let shown: BTreeSet<_> = cases()
+        .iter()
+        .flat_map(|case| case.report().findings)
+        .map(|finding| finding.rule.id)
+        .collect();
+    let without = RULES.iter().map(|rule| rule.id).filter(|id| !shown.contains(id));
+    assert_eq!(without.collect::<Vec<_>>(), [""; 0]);
 }
 
 #[test]

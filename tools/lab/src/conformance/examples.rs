@@ -14,7 +14,7 @@ pub(super) fn compare(arguments: &[String]) -> anyhow::Result<()> {
         !arguments.is_empty(),
         "give GGUF files of the architectures llama or bert, or vocabularies next to their texts"
     );
-    cargo(&["build", "--release", "--package", "granule-reader", "--examples"], &[])?;
+    cargo(&["build", "--release", "--package", "granule-infer", "--examples"], &[])?;
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let status = Command::new(&python)
         .arg(root().join("tools/reference/examples.py"))

@@ -1,10 +1,9 @@
 //! SentencePiece's byte-pair encoding: Llama 2's, Mistral's, Gemma's.
 
-use anyhow::Result;
 use granule_reader::format::Metadata;
 
 use super::merge::merge;
-use super::{Kind, Scheme, Vocabulary};
+use super::{Kind, Result, Scheme, Vocabulary};
 
 /// What stands for a space in tokens.
 const SPACE: &str = "\u{2581}";

@@ -1,11 +1,11 @@
 //! WordPiece, the tokenizer of BERT.
 
-use anyhow::Result;
 use fancy_regex::Regex;
 use granule_reader::format::Metadata;
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Kind, Scheme, Vocabulary};
+use super::{Kind, Result, Scheme, Vocabulary, compile};
+use crate::TokenizerError;
 
 /// The prefix, in the file, of tokens that begin a word.
 const WORD: &str = "\u{2581}";
@@ -32,8 +32,8 @@ impl WordPiece {
         let ignored =
             if strip_accents { r"[\p{Mn}\p{C}\x{fffd}--\s]" } else { r"[\p{C}\x{fffd}--\s]" };
         Ok(Box::new(Self {
-            words: Regex::new(&format!(r"[{SINGLE}]|[^\s{SINGLE}]+"))?,
-            ignored: Regex::new(ignored)?,
+            words: compile(&format!(r"[{SINGLE}]|[^\s{SINGLE}]+"))?,
+            ignored: compile(ignored)?,
             lowercase,
             strip_accents,
         }))
@@ -55,7 +55,7 @@ impl Scheme for WordPiece {
         out: &mut Vec<u32>,
     ) -> Result<()> {
         for word in self.words.find_iter(&self.normalize(text)) {
-            let word = format!("{WORD}{}", word?.as_str());
+            let word = format!("{WORD}{}", word.map_err(TokenizerError::from)?.as_str());
             match pieces(vocabulary, &word) {
                 Some(pieces) => out.extend(pieces),
                 None => out.extend(vocabulary.unknown),

@@ -1,12 +1,6 @@
 //! Continue a text:
-//! `cargo run --release -p granule-reader --example generate -- MODEL.gguf --prompt TEXT`.
+//! `cargo run --release -p granule-infer --example generate -- MODEL.gguf --prompt TEXT`.
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
-
-#[path = "../common/mod.rs"]
-mod common;
-mod llama;
-mod rope;
-mod sample;
 
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -14,15 +8,13 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use common::tokenizer::Tokenizer;
-use llama::{Cache, Llama};
-use sample::{Sampler, best};
+use granule_infer::{Mode, Model, Sampler, Session, best};
+use granule_reader::GgufSource;
 
-/// Continue a text with a model of the architecture `llama`, such as SmolLM2. Prints only the
-/// continuation.
+/// Continue a text with a model such as SmolLM2. Prints only the continuation.
 #[derive(Parser)]
 struct Arguments {
-    /// The model, or one file of a split set; do not change it while the program runs
+    /// The model, or one file of a split set
     model: PathBuf,
     /// The text to continue; it may contain special tokens
     #[arg(long)]
@@ -39,9 +31,6 @@ struct Arguments {
     /// Number of threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
-    /// Pack the weights first: faster, but needs about as much memory as the file is large
-    #[arg(long)]
-    pack: bool,
     /// Print the prompt's tokens, then the N likeliest tokens with their logits at each step
     #[arg(long, value_name = "N")]
     logits: Option<usize>,
@@ -54,22 +43,23 @@ fn main() -> Result<()> {
 }
 
 fn generate(arguments: &Arguments) -> Result<()> {
-    let model = common::open(&arguments.model)?;
-    let tokenizer = Tokenizer::of(model.metadata())?;
-    let llama = Llama::load(&model, tokenizer.len(), arguments.pack)?;
+    let source = GgufSource::open(&arguments.model)?;
+    let model = Model::open(&source)?;
+    let tokenizer = model.tokenizer()?;
+    let mut session = Session::new(&model, Mode::Exact)?;
     let mut sampler = Sampler::new(arguments.temperature, arguments.seed);
 
     let prompt = tokenizer.encode(&arguments.prompt)?;
     ensure!(!prompt.is_empty(), "the prompt is empty");
-    let room = llama.context().saturating_sub(prompt.len());
+    let room = model.context().saturating_sub(prompt.len());
     ensure!(room > 0, "the prompt has {} tokens, more than the model can take", prompt.len());
     if arguments.logits.is_some() {
         println!("prompt {prompt:?}");
     }
 
-    let (mut cache, mut new, mut out) = (Cache::default(), prompt, stdout().lock());
+    let (mut new, mut out) = (prompt, stdout().lock());
     for _ in 0..arguments.tokens.min(room) {
-        let logits = llama.forward(&new, &mut cache)?;
+        let logits = session.forward(&new)?;
         let token = sampler.choose(&logits);
         if let Some(count) = arguments.logits {
             writeln!(out, "{token} {:?}", best(&logits, count))?;

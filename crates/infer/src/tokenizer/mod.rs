@@ -6,13 +6,22 @@ mod sentence_piece;
 mod vocabulary;
 mod word_piece;
 
-use anyhow::{Context, Result};
+use std::fmt;
+
+use fancy_regex::Regex;
 use granule_reader::format::Metadata;
 
+use crate::{Error, TokenizerError};
 use vocabulary::{Kind, Vocabulary};
 
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn compile(pattern: &str) -> Result<Regex> {
+    Ok(Regex::new(pattern).map_err(TokenizerError::from)?)
+}
+
 /// How text without special tokens becomes tokens.
-trait Scheme {
+trait Scheme: Send + Sync {
     /// Appends the tokens of a text. `first` says that it is at the beginning or after a special
     /// token.
     fn encode(
@@ -33,17 +42,16 @@ trait Scheme {
 type Build<'m> = fn(&'m Metadata) -> Result<Box<dyn Scheme + 'm>>;
 
 /// The scheme for each value of `tokenizer.ggml.model`.
-fn build<'m>(model: &str) -> Option<Build<'m>> {
-    let schemes: [(&str, Build<'m>); 3] = [
+fn schemes<'m>() -> [(&'static str, Build<'m>); 3] {
+    [
         ("gpt2", byte_level::ByteLevel::build),
         ("llama", sentence_piece::SentencePiece::build),
         ("bert", word_piece::WordPiece::build),
-    ];
-    schemes.iter().find(|(name, _)| *name == model).map(|(_, build)| *build)
+    ]
 }
 
-/// A model's tokenizer.
-pub(crate) struct Tokenizer<'m> {
+/// A model's tokenizer: text to tokens and back.
+pub struct Tokenizer<'m> {
     vocabulary: Vocabulary<'m>,
     scheme: Box<dyn Scheme + 'm>,
     /// The tokens that begin and end every text.
@@ -52,10 +60,17 @@ pub(crate) struct Tokenizer<'m> {
 }
 
 impl<'m> Tokenizer<'m> {
-    /// The tokenizer of a file.
-    pub(crate) fn of(metadata: &'m Metadata) -> Result<Self> {
-        let model = metadata.text("tokenizer.ggml.model")?.context("there is no tokenizer")?;
-        let build = build(model).with_context(|| format!("the tokenizer {model:?} is unknown"))?;
+    /// The tokenizer that metadata describe; a file with a vocabulary alone suffices.
+    ///
+    /// # Errors
+    /// If there is none, or its kind is unknown to this version.
+    pub fn of(metadata: &'m Metadata) -> Result<Self> {
+        const MODEL: &str = "tokenizer.ggml.model";
+        let name = metadata.text(MODEL)?.ok_or(TokenizerError::Missing { key: MODEL })?;
+        let Some((_, build)) = schemes().into_iter().find(|(known, _)| *known == name) else {
+            let known = schemes().map(|(known, _)| known).join(", ");
+            return Err(TokenizerError::Model { name: name.to_owned(), known }.into());
+        };
         let (vocabulary, scheme) = (Vocabulary::of(metadata)?, build(metadata)?);
         let (begins, ends) = scheme.frame();
         let begins = metadata.boolean("tokenizer.ggml.add_bos_token")?.unwrap_or(begins);
@@ -66,7 +81,10 @@ impl<'m> Tokenizer<'m> {
     }
 
     /// The tokens of a text, which may contain special tokens such as `<|im_start|>`.
-    pub(crate) fn encode(&self, text: &str) -> Result<Vec<u32>> {
+    ///
+    /// # Errors
+    /// If the patterns that cut the text give up on it.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let mut tokens: Vec<u32> = self.begin.into_iter().collect();
         let mut first = true;
         for (text, special) in self.vocabulary.split_at_special(text) {
@@ -85,7 +103,7 @@ impl<'m> Tokenizer<'m> {
 
     /// The bytes that a token stands for, which can be part of a character; none for special
     /// tokens.
-    pub(crate) fn decode(&self, token: u32) -> Vec<u8> {
+    pub fn decode(&self, token: u32) -> Vec<u8> {
         match self.vocabulary.kind(token) {
             Kind::Control | Kind::Unknown => Vec::new(),
             Kind::UserDefined => self.vocabulary.token(token).to_vec(),
@@ -94,12 +112,19 @@ impl<'m> Tokenizer<'m> {
     }
 
     /// Whether a token ends the text.
-    pub(crate) fn is_end(&self, token: u32) -> bool {
+    pub fn is_end(&self, token: u32) -> bool {
         self.vocabulary.ends.contains(&token)
     }
 
     /// Number of tokens in the vocabulary.
-    pub(crate) fn len(&self) -> usize {
+    #[allow(clippy::len_without_is_empty, reason = "a vocabulary is not a collection of these")]
+    pub fn len(&self) -> usize {
         self.vocabulary.len()
+    }
+}
+
+impl fmt::Debug for Tokenizer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokenizer").field("tokens", &self.len()).finish_non_exhaustive()
     }
 }

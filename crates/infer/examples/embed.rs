@@ -1,25 +1,20 @@
 //! Sentence embeddings:
-//! `cargo run --release -p granule-reader --example embed -- MODEL.gguf TEXT...`.
+//! `cargo run --release -p granule-infer --example embed -- MODEL.gguf TEXT...`.
 #![allow(clippy::print_stdout, reason = "a program for the terminal")]
-
-mod bert;
-#[path = "../common/mod.rs"]
-mod common;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
 
-use bert::Bert;
-use common::layers::dot;
-use common::tokenizer::Tokenizer;
+use granule_infer::{Mode, Model, Session, Tokenizer};
+use granule_reader::{GgufSource, Source};
 
 /// Embed sentences with a model of the architecture `bert`, such as MiniLM. Prints the vector of
 /// one text, or the cosine similarity of every two texts.
 #[derive(Parser)]
 struct Arguments {
-    /// The model, or one file of a split set; do not change it while the program runs
+    /// The model, or one file of a split set
     model: PathBuf,
     /// The texts
     #[arg(required = true)]
@@ -34,23 +29,27 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let model = common::open(&arguments.model)?;
-    let tokenizer = Tokenizer::of(model.metadata())?;
-    let texts = arguments.texts.iter().map(|text| tokenizer.encode(text));
-    let texts = texts.collect::<Result<Vec<_>>>()?;
+    let source = GgufSource::open(&arguments.model)?;
+    let tokenizer = Tokenizer::of(source.metadata())?;
+    let texts: Vec<Vec<u32>> =
+        arguments.texts.iter().map(|text| tokenizer.encode(text)).collect::<Result<_, _>>()?;
     if arguments.tokens {
         texts.iter().for_each(|tokens| println!("{tokens:?}"));
         return Ok(());
     }
-    let bert = Bert::load(&model, tokenizer.len())?;
-    let vectors = texts.iter().map(|tokens| bert.embed(tokens)).collect::<Result<Vec<_>>>()?;
+    let model = Model::open(&source)?;
+    let mut session = Session::new(&model, Mode::Exact)?;
+    let vectors: Vec<Vec<f32>> =
+        texts.iter().map(|tokens| session.embed(tokens)).collect::<Result<_, _>>()?;
     if arguments.vectors || vectors.len() == 1 {
         vectors.iter().for_each(|vector| println!("{vector:?}"));
         return Ok(());
     }
     for vector in &vectors {
         // for vectors of length one, the dot product is the cosine
-        let cosines = vectors.iter().map(|other| format!("{:7.4}", dot(vector, other)));
+        let cosine =
+            |other: &Vec<f32>| -> f32 { vector.iter().zip(other).map(|(x, y)| x * y).sum() };
+        let cosines = vectors.iter().map(|other| format!("{:7.4}", cosine(other)));
         println!("{}", cosines.collect::<Vec<_>>().join(" "));
     }
     Ok(())

@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 
-use anyhow::{Context, Result, ensure};
 use granule_reader::format::{Array, Metadata, StringArray};
+
+use super::Result;
+use crate::TokenizerError;
 
 /// The tokens of a file.
 pub(super) struct Vocabulary<'m> {
@@ -49,13 +51,16 @@ const END_KEYS: &[&str] = &["eos_token_id", "eot_token_id", "eom_token_id"];
 
 impl<'m> Vocabulary<'m> {
     pub(super) fn of(metadata: &'m Metadata) -> Result<Self> {
-        let tokens =
-            metadata.strings("tokenizer.ggml.tokens")?.context("there is no vocabulary")?;
+        const TOKENS: &str = "tokenizer.ggml.tokens";
+        let tokens = metadata.strings(TOKENS)?.ok_or(TokenizerError::Missing { key: TOKENS })?;
         let kinds = match metadata.array("tokenizer.ggml.token_type")? {
             Some(Array::I32(kinds)) => kinds.iter().map(|kind| Kind::from_number(*kind)).collect(),
             _ => vec![Kind::Normal; tokens.len()],
         };
-        ensure!(kinds.len() == tokens.len(), "tokens and token types differ in number");
+        if kinds.len() != tokens.len() {
+            let (tokens, found) = (tokens.len(), kinds.len());
+            return Err(TokenizerError::Lengths { tokens, found }.into());
+        }
         let scores = match metadata.array("tokenizer.ggml.scores")? {
             Some(Array::F32(scores)) => scores.as_slice(),
             _ => &[],

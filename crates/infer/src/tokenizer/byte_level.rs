@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result, bail};
 use fancy_regex::Regex;
 use granule_reader::format::Metadata;
 
 use super::merge::merge;
-use super::{Kind, Scheme, Vocabulary};
+use super::{Kind, Result, Scheme, Vocabulary, compile};
+use crate::TokenizerError;
 
 /// How text is cut into words before pairs are joined in them, for values of `tokenizer.ggml.pre`.
 struct Cut {
@@ -62,10 +62,13 @@ impl<'m> ByteLevel<'m> {
         let name = metadata.text("tokenizer.ggml.pre")?.unwrap_or_default();
         let Some(cut) = CUTS.iter().find(|cut| cut.names.contains(&name)) else {
             let known: Vec<_> = CUTS.iter().flat_map(|cut| cut.names).copied().collect();
-            bail!("how {name:?} cuts text into words is unknown, unlike {}", known.join(", "));
+            let (name, known) = (name.to_owned(), known.join(", "));
+            return Err(TokenizerError::PreTokenizer { name, known }.into());
         };
-        let patterns = cut.patterns.iter().map(|pattern| Ok(Regex::new(pattern)?));
-        let merges = metadata.strings("tokenizer.ggml.merges")?.context("there are no merges")?;
+        let patterns = cut.patterns.iter().map(|pattern| compile(pattern));
+        const MERGES: &str = "tokenizer.ggml.merges";
+        let merges = metadata.strings(MERGES)?;
+        let merges = merges.ok_or(TokenizerError::Missing { key: MERGES })?;
         let pairs = merges.iter().filter_map(|merge| {
             let space = merge.iter().position(|byte| *byte == b' ')?;
             Some((&merge[..space], &merge[space + 1..]))
@@ -87,7 +90,7 @@ impl<'m> ByteLevel<'m> {
             for piece in pieces {
                 let mut position = 0;
                 for found in pattern.find_iter(piece) {
-                    let found = found?;
+                    let found = found.map_err(TokenizerError::from)?;
                     next.extend([&piece[position..found.start()], found.as_str()]);
                     position = found.end();
                 }

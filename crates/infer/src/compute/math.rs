@@ -1,0 +1,135 @@
+//! Functions that give the same bits on every machine.
+
+/// The exponential of a number, rounded from double precision.
+///
+/// Written without branches, so that loops over it become vector code.
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    exp64(f64::from(x)) as f32
+}
+
+/// The exponential in double precision, with a relative error below 1e-14 for results that single
+/// precision can hold; `x` is first brought to where these are.
+#[inline(always)]
+pub(crate) fn exp64(x: f64) -> f64 {
+    const LOG2_E: f64 = std::f64::consts::LOG2_E;
+    /// The natural logarithm of 2 in two parts, the first with zeros at its end.
+    const LN_2_HIGH: f64 = 6.931_471_803_691_238e-1;
+    const LN_2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+    /// Adding it rounds to a whole number, which the lowest bits then hold.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    // beyond these, results are zero or infinite in single precision
+    let x = if x.is_nan() { x } else { x.clamp(-120.0, 120.0) };
+    let shifted = x * LOG2_E + ROUND;
+    let whole = shifted - ROUND;
+    let r = (x - whole * LN_2_HIGH) - whole * LN_2_LOW;
+    // 1 + r + r^2 / 2! + ... + r^12 / 12!, for |r| <= ln(2) / 2
+    let mut sum = 1.0 / 479_001_600.0;
+    for term in [
+        1.0 / 39_916_800.0,
+        1.0 / 3_628_800.0,
+        1.0 / 362_880.0,
+        1.0 / 40_320.0,
+        1.0 / 5_040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
+        sum = sum * r + term;
+    }
+    let exponent = (shifted.to_bits() as i64).wrapping_sub(ROUND.to_bits() as i64);
+    sum * f64::from_bits((exponent.wrapping_add(1023) as u64) << 52)
+}
+
+/// 1 / (1 + exp(-x)).
+#[inline(always)]
+pub(crate) fn sigmoid(x: f32) -> f32 {
+    (1.0 / (1.0 + exp64(-f64::from(x)))) as f32
+}
+
+/// The dot product of two vectors of one length, in sixteen sums.
+#[inline(always)]
+pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 16];
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<16>(), y.as_chunks::<16>());
+    for (x, y) in x.iter().zip(y) {
+        for lane in 0..16 {
+            sums[lane] += x[lane] * y[lane];
+        }
+    }
+    for (lane, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
+        sums[lane] += x * y;
+    }
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            sums[lane] += sums[lane + half];
+        }
+    }
+    sums[0]
+}
+
+/// Replaces numbers by their exponentials, scaled to a sum of one; `extra` takes part in the sum.
+#[inline(always)]
+pub(crate) fn softmax(x: &mut [f32], extra: Option<f32>) {
+    let largest = x.iter().copied().fold(extra.unwrap_or(f32::NEG_INFINITY), f32::max);
+    for x in x.iter_mut() {
+        *x = exp(*x - largest);
+    }
+    let extra = extra.map_or(0.0, |extra| exp64(f64::from(extra - largest)));
+    let sum = x.iter().map(|x| f64::from(*x)).sum::<f64>() + extra;
+    let scale = (1.0 / sum) as f32;
+    for x in x.iter_mut() {
+        *x *= scale;
+    }
+}
+
+/// Brings a number between `cap` and its negative, without a step.
+pub(crate) fn soft_cap(x: f32, cap: f32) -> f32 {
+    let x = f64::from(x / cap);
+    (f64::from(cap) * libm::tanh(x)) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponentials() {
+        for i in -10_300..8_880 {
+            let x = i as f32 / 100.0;
+            let (found, expected) = (exp64(f64::from(x)), libm::exp(f64::from(x)));
+            assert!((found / expected - 1.0).abs() < 1e-14, "{x}: {found} {expected}");
+        }
+        assert_eq!((exp(0.0), exp(-200.0), exp(f32::NEG_INFINITY)), (1.0, 0.0, 0.0));
+        assert_eq!((exp(100.0), exp(f32::INFINITY)), (f32::INFINITY, f32::INFINITY));
+        assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn shares_add_up_to_one() {
+        let mut x = [3.0, f32::NEG_INFINITY, 1.0];
+        softmax(&mut x, None);
+        assert!((x.iter().sum::<f32>() - 1.0).abs() < 1e-6 && x[1] == 0.0, "{x:?}");
+        let mut x = [0.0, 0.0];
+        softmax(&mut x, Some(0.0));
+        assert!((x[0] - 1.0 / 3.0).abs() < 1e-7, "{x:?}");
+    }
+
+    #[test]
+    fn dots_of_all_lengths() {
+        for length in 0..40 {
+            let x: Vec<f32> = (0..length).map(|i| i as f32).collect();
+            assert_eq!(dot(&x, &x), x.iter().map(|x| x * x).sum(), "{length} values");
+        }
+    }
+
+    #[test]
+    fn caps() {
+        assert_eq!(soft_cap(0.0, 30.0), 0.0);
+        assert!((soft_cap(1000.0, 30.0) - 30.0).abs() < 1e-5);
+    }
+}

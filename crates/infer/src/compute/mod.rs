@@ -1,0 +1,181 @@
+//! Computing the parts of a graph in `f32`, with sums in a fixed order.
+//!
+//! Every number is the same on every machine: sums have an order that does not depend on
+//! instruction sets or threads, multiplications and additions are rounded separately, and
+//! functions such as `exp` are not those of the C library.
+
+mod activation;
+mod attention;
+mod experts;
+mod feed_forward;
+pub(crate) mod math;
+mod norm;
+mod product;
+mod rope;
+mod weights;
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::graph::{Layer, Linear, Output, Part, Step, TensorRef};
+use crate::{Error, Place};
+
+pub(crate) use norm::normalize;
+pub use weights::Mode;
+pub(crate) use weights::{Weights, block_type};
+
+/// Receives the inputs of every product.
+pub(crate) trait Tap {
+    /// `x` has a row for each of `rows`; `expert` says which matrix of the tensor.
+    fn product(
+        &mut self,
+        tensor: TensorRef,
+        expert: Option<usize>,
+        rows: &[Place],
+        x: &[f32],
+    ) -> Result<(), Error>;
+}
+
+/// Receives nothing.
+pub(crate) struct NoTap;
+
+impl Tap for NoTap {
+    fn product(
+        &mut self,
+        _: TensorRef,
+        _: Option<usize>,
+        _: &[Place],
+        _: &[f32],
+    ) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// What a layer remembers of a text.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    /// Keys and values of all positions.
+    pub(crate) keys: Vec<f32>,
+    pub(crate) values: Vec<f32>,
+}
+
+/// The rows of a batch that belong to one text.
+#[derive(Debug)]
+pub(crate) struct Segment<'a> {
+    pub(crate) rows: Range<usize>,
+    /// The position of the first.
+    pub(crate) first: usize,
+    /// Positions that the whole text will have, if that is known.
+    pub(crate) length: usize,
+    pub(crate) state: &'a mut State,
+}
+
+/// A batch of rows on their way through a layer.
+pub(crate) struct Pass<'a> {
+    pub(crate) weights: &'a Weights,
+    /// The place of each row.
+    pub(crate) rows: &'a [Place],
+    pub(crate) causal: bool,
+    /// Whether every row goes through all experts.
+    pub(crate) all_experts: bool,
+    pub(crate) tap: &'a mut dyn Tap,
+}
+
+impl Pass<'_> {
+    /// Replaces the rows in `x` by what the layer makes of them.
+    pub(crate) fn layer(
+        &mut self,
+        layer: &Layer,
+        segments: &mut [Segment<'_>],
+        x: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        let input = layer.parallel.then(|| x.clone());
+        for step in &layer.steps {
+            let from = input.as_ref().unwrap_or(x);
+            let mut out = self.step(step, segments, from)?;
+            if step.scale != 1.0 {
+                out.iter_mut().for_each(|out| *out *= step.scale);
+            }
+            add(x, &out);
+            if let Some(norm) = &step.sum {
+                normalize(self.weights, norm, x);
+            }
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        step: &Step,
+        segments: &mut [Segment<'_>],
+        x: &[f32],
+    ) -> Result<Vec<f32>, Error> {
+        let normed = step.before.as_ref().map(|norm| {
+            let mut x = x.to_vec();
+            normalize(self.weights, norm, &mut x);
+            x
+        });
+        let x = normed.as_deref().unwrap_or(x);
+        let mut out = match &step.part {
+            Part::Attention(part) => self.attention(part, segments, x)?,
+            Part::FeedForward(part) => self.feed_forward(part, x)?,
+            Part::Experts(part) => self.experts(part, x)?,
+        };
+        if let Some(norm) = &step.after {
+            normalize(self.weights, norm, &mut out);
+        }
+        Ok(out)
+    }
+
+    /// The logits of normalized rows.
+    pub(crate) fn output(&mut self, output: &Output, x: &[f32]) -> Result<Vec<f32>, Error> {
+        let Some(linear) = &output.linear else { return Ok(Vec::new()) };
+        let mut logits = self.linear(linear, x)?;
+        if output.scale != 1.0 {
+            logits.iter_mut().for_each(|logit| *logit *= output.scale);
+        }
+        if output.cap > 0.0 {
+            logits.par_iter_mut().for_each(|logit| *logit = math::soft_cap(*logit, output.cap));
+        }
+        Ok(logits)
+    }
+
+    /// The products of all rows of the batch.
+    pub(crate) fn linear(&mut self, linear: &Linear, x: &[f32]) -> Result<Vec<f32>, Error> {
+        let rows = self.rows;
+        self.linear_of(linear, None, rows, x)
+    }
+
+    /// The products of some rows, with one matrix of the tensor.
+    pub(crate) fn linear_of(
+        &mut self,
+        linear: &Linear,
+        expert: Option<usize>,
+        rows: &[Place],
+        x: &[f32],
+    ) -> Result<Vec<f32>, Error> {
+        let weight = linear.weight;
+        self.tap.product(weight, expert, rows, x)?;
+        let mut y = vec![0.0; rows.len() * weight.rows];
+        let matrix = expert.unwrap_or(0);
+        self.weights.multiply(weight, matrix, x, &mut y);
+        if let Some(scale) = linear.scale {
+            let scale = self.weights.vector(scale);
+            // one for all, or one for each expert
+            let scale = scale.get(matrix).or(scale.first()).copied().unwrap_or(1.0);
+            y.iter_mut().for_each(|y| *y *= scale);
+        }
+        if let Some(bias) = linear.bias {
+            let bias = self.weights.vector(bias);
+            let bias = &bias[matrix * weight.rows..][..weight.rows];
+            y.chunks_exact_mut(weight.rows).for_each(|y| add(y, bias));
+        }
+        Ok(y)
+    }
+}
+
+/// Adds a vector of the same length.
+pub(crate) fn add(x: &mut [f32], y: &[f32]) {
+    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}

@@ -1,0 +1,180 @@
+//! How architectures differ where the tensors and metadata of a file do not tell.
+//!
+//! What a file tells is read from it, for all architectures alike: which norms and biases there
+//! are, whether queries, keys and values are joined, whether there are experts, all sizes, scales
+//! and limits. A row here says the rest.
+
+use super::feed_forward::{Activation, Gating};
+use super::rope::Style;
+use super::tensors::NormKind;
+
+/// The switches of an architecture.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Family {
+    /// The value of `general.architecture`.
+    pub(crate) name: &'static str,
+    pub(crate) norm: NormKind,
+    /// Whether norms have no weights.
+    pub(crate) plain_norms: bool,
+    /// `None` if positions are not told by turning queries and keys.
+    pub(crate) rope: Option<Style>,
+    /// The layers that turn queries and keys.
+    pub(crate) turned: Turned,
+    pub(crate) activation: Activation,
+    pub(crate) parallel: Parallel,
+    /// Whether embeddings are multiplied by the square root of the width.
+    pub(crate) root_scale: bool,
+    /// Whether logits are divided by `logit_scale`.
+    pub(crate) divided_logits: bool,
+    pub(crate) windows: Option<Windows>,
+    /// The norm before the feed-forward part.
+    pub(crate) feed_forward_norm: &'static str,
+    /// The prefix of the names of layers, norms and more.
+    pub(crate) prefix: &'static str,
+    pub(crate) gating: Gating,
+    /// Whether the weights of the chosen experts are brought to a sum of one if the metadata do
+    /// not say.
+    pub(crate) normalized: bool,
+    pub(crate) encoder: bool,
+    /// Whether scores are not divided by the square root of a head's length.
+    pub(crate) unscaled: bool,
+}
+
+/// Which layers turn queries and keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turned {
+    All,
+    /// All but each fourth.
+    ThreeOfFour,
+    /// Those with a window.
+    Windowed,
+    /// All, or none if `rope.scaling.finetuned` is false.
+    Finetuned,
+}
+
+/// Whether attention and the feed-forward part read the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parallel {
+    Never,
+    Always,
+    /// As `use_parallel_residual` says.
+    Setting,
+    /// If there is no norm before the feed-forward part.
+    WithoutNorm,
+}
+
+/// Which layers see only the nearest tokens, if the metadata have a window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Windows {
+    /// Each layer of this number sees all tokens; zero if none does.
+    pub(crate) full_every: usize,
+    /// The window if the metadata have none.
+    pub(crate) length: Option<usize>,
+    /// The base of the rotary embedding if the metadata have none for these layers; `None` if it
+    /// is that of all layers.
+    pub(crate) base: Option<f32>,
+    /// Whether the scaling of the rotary embedding holds for these layers.
+    pub(crate) scaled: bool,
+}
+
+/// Most architectures, in most points.
+const PLAIN: Family = Family {
+    name: "",
+    norm: NormKind::Rms,
+    plain_norms: false,
+    rope: Some(Style::Halves),
+    turned: Turned::All,
+    activation: Activation::Silu,
+    parallel: Parallel::Never,
+    root_scale: false,
+    divided_logits: false,
+    windows: None,
+    feed_forward_norm: "ffn_norm",
+    prefix: "",
+    gating: Gating::Softmax,
+    normalized: true,
+    encoder: false,
+    unscaled: false,
+};
+
+/// Those with the norms of GPT.
+const LAYER: Family = Family { norm: NormKind::Layer, ..PLAIN };
+
+const WINDOWS: Windows = Windows { full_every: 2, length: None, base: None, scaled: true };
+
+/// All architectures that can be run, sorted by name.
+const FAMILIES: &[Family] = &[
+    Family { name: "bert", rope: None, activation: Activation::Gelu, encoder: true, ..LAYER },
+    Family {
+        name: "cohere2",
+        rope: Some(Style::Pairs),
+        turned: Turned::Windowed,
+        parallel: Parallel::Always,
+        windows: Some(Windows { full_every: 4, ..WINDOWS }),
+        ..LAYER
+    },
+    Family { name: "command-r", rope: Some(Style::Pairs), parallel: Parallel::Always, ..LAYER },
+    Family { name: "falcon", activation: Activation::Gelu, parallel: Parallel::Always, ..LAYER },
+    Family { name: "gemma", activation: Activation::GeluTanh, root_scale: true, ..PLAIN },
+    Family {
+        name: "gemma2",
+        activation: Activation::GeluTanh,
+        root_scale: true,
+        windows: Some(Windows { length: Some(4096), ..WINDOWS }),
+        ..PLAIN
+    },
+    Family {
+        name: "gemma3",
+        activation: Activation::GeluTanh,
+        root_scale: true,
+        windows: Some(Windows { full_every: 6, base: Some(10_000.0), scaled: false, ..WINDOWS }),
+        ..PLAIN
+    },
+    Family { name: "glm4", rope: Some(Style::Pairs), ..PLAIN },
+    Family { name: "gpt2", rope: None, activation: Activation::GeluTanh, ..LAYER },
+    Family {
+        name: "gpt-oss",
+        activation: Activation::Limited,
+        windows: Some(WINDOWS),
+        feed_forward_norm: "post_attention_norm",
+        gating: Gating::SoftmaxOfChosen,
+        normalized: false,
+        ..PLAIN
+    },
+    Family { name: "gptneox", activation: Activation::Gelu, parallel: Parallel::Setting, ..LAYER },
+    Family {
+        name: "granite",
+        rope: Some(Style::Pairs),
+        turned: Turned::Finetuned,
+        divided_logits: true,
+        ..PLAIN
+    },
+    Family { name: "granitemoe", rope: Some(Style::Pairs), divided_logits: true, ..PLAIN },
+    Family { name: "llama", rope: Some(Style::Pairs), ..PLAIN },
+    Family { name: "nomic-bert", encoder: true, ..LAYER },
+    Family { name: "olmo", rope: Some(Style::Pairs), plain_norms: true, ..LAYER },
+    Family {
+        name: "olmo2",
+        windows: Some(Windows { full_every: 4, scaled: false, ..WINDOWS }),
+        ..PLAIN
+    },
+    Family { name: "phi2", activation: Activation::GeluTanh, parallel: Parallel::Always, ..LAYER },
+    Family { name: "phi3", windows: Some(Windows { full_every: 0, ..WINDOWS }), ..PLAIN },
+    Family { name: "qwen2", ..PLAIN },
+    Family { name: "qwen2moe", normalized: false, ..PLAIN },
+    Family { name: "qwen3", ..PLAIN },
+    Family { name: "qwen3moe", ..PLAIN },
+    Family { name: "smollm3", rope: Some(Style::Pairs), turned: Turned::ThreeOfFour, ..PLAIN },
+    Family { name: "stablelm", parallel: Parallel::WithoutNorm, ..LAYER },
+    Family { name: "starcoder2", activation: Activation::GeluTanh, ..LAYER },
+];
+
+/// The row of an architecture.
+pub(crate) fn family(name: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|family| family.name == name)
+}
+
+/// All architectures that can be run.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().map(|family| family.name)
+}

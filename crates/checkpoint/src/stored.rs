@@ -58,6 +58,11 @@ pub(super) trait Joined: Debug + Send + Sync {
         false
     }
 
+    /// Returns the tensor of the base model, if adapters are merged into it.
+    fn merged(&self) -> Option<&StoredTensor> {
+        None
+    }
+
     /// Feeds `into` everything that determines the data, except the content of the files. The kind
     /// comes first.
     fn fingerprint(&self, into: &mut dyn Hasher);
@@ -104,6 +109,20 @@ impl StoredTensor {
     /// Returns whether the file has 8-bit floating point numbers with scales.
     pub(crate) fn is_float8(&self) -> bool {
         matches!(&self.data, Data::Joined(joined) if joined.is_float8())
+    }
+
+    /// Returns whether adapters are merged into the tensor.
+    pub(crate) fn is_merged(&self) -> bool {
+        matches!(&self.data, Data::Joined(joined) if joined.merged().is_some())
+    }
+
+    /// Returns the type of the values before adapters were merged.
+    pub(crate) fn own_type(&self) -> DataType {
+        let base = match &self.data {
+            Data::Joined(joined) => joined.merged(),
+            _ => None,
+        };
+        base.map_or(self.ty, Self::own_type)
     }
 
     /// Returns the length of the data in bytes.

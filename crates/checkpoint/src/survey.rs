@@ -239,9 +239,9 @@ impl fmt::Display for FolderKind {
                 let to = base.as_ref().map(|base| format!(" for {base:?}")).unwrap_or_default();
                 write!(
                     f,
-                    "this is an adapter ({kind}){to}, not a model: pass --base DIR, the folder of \
-                     that model, to convert the adapter alone; or load it with that model, call \
-                     PEFT's merge_and_unload(), save the result and convert that"
+                    "this is an adapter ({kind}){to}, not a model: convert that model with --lora \
+                     and this folder to merge the adapter; or pass --base DIR, the folder of that \
+                     model, to convert the adapter alone"
                 )
             }
             Self::HubCache { model, snapshot } => {

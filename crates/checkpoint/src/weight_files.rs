@@ -109,8 +109,9 @@ pub(super) fn find(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Fi
         return Err(fail(Problem::NoWeights { kind: None }));
     }
     if let Some(file) = present.iter().find(|name| name.starts_with("adapter_model.")) {
-        warnings
-            .push(format!("{file:?} is an adapter and is not read: merge it into the model first"));
+        warnings.push(format!(
+            "{file:?} is an adapter: --lora DIR merges that of a folder into the model"
+        ));
     }
     Ok(Files { kind, names, map })
 }

@@ -124,6 +124,25 @@ impl Weights {
         Ok(shapes.into_iter().find(|shape| shape.len() == 2).cloned())
     }
 
+    /// Opens the files of others weights too, and returns the tensors in them. They are not among
+    /// [`tensors`](Self::tensors).
+    pub(crate) fn adopt(&mut self, others: Self) -> Vec<StoredTensor> {
+        let before = self.files.len();
+        self.files.extend(others.files);
+        let moved = |tensor: StoredTensor| StoredTensor { file: tensor.file + before, ..tensor };
+        others.tensors.into_iter().map(moved).collect()
+    }
+
+    /// Replaces a tensor.
+    pub(crate) fn replace(&mut self, index: usize, with: StoredTensor) {
+        self.tensors[index] = with;
+    }
+
+    /// Returns the open files, in which tensors are found by their numbers.
+    pub(crate) fn data_files(&self) -> &[DataFile] {
+        &self.files
+    }
+
     /// Opens one file of weights, whose names stay as they are.
     ///
     /// # Errors

@@ -141,12 +141,9 @@ fn folders_that_are_something_else_are_named() {
         (&[("model.safetensors", "")], &["weights (model.safetensors) alone", "tokenizer"]),
         (
             &[("adapter_config.json", adapter), ("adapter_model.safetensors", "")],
-            &["adapter (LORA)", "org/base", "merge_and_unload()"],
+            &["adapter (LORA)", "org/base", "--lora"],
         ),
-        (
-            &[("adapter_config.json", "?"), ("config.json", "{}")],
-            &["adapter", "merge_and_unload()"],
-        ),
+        (&[("adapter_config.json", "?"), ("config.json", "{}")], &["adapter", "--lora"]),
         (&[(snapshot, "{}"), ("blobs/1", "")], &["cache", "snapshots/0123abcd"]),
         (&[("a.gguf", "GGUF"), ("b.gguf", "GGUF")], &["GGUF files (a.gguf)", "name the file"]),
         (&[("params.json", "{}"), ("consolidated.safetensors", "")], &["Mistral's own layout"]),

@@ -37,8 +37,8 @@ const OPTIONS: &[Row] = &[
     ),
     row(
         "convert",
-        &["--base-model-id", "--lora", "--lora-base", "--lora-path", "--lora-scaled"],
-        Planned("merge the adapter into the model first, and convert the result"),
+        &["--base-model-id", "--lora-base", "--lora-path", "--lora-scaled"],
+        Instead("--lora DIR[=SCALE] merges an adapter, --base DIR converts an adapter alone"),
     ),
     row(
         "convert",
@@ -187,7 +187,7 @@ const COMMANDS: &[(&[&str], Answer)] = &[
     ),
     (
         &["export-lora", "lora", "merge-lora"],
-        Planned("merge the adapter into the model first, and convert the result"),
+        Instead("`granule convert DIR --lora ADAPTER_DIR` merges an adapter into the model"),
     ),
 ];
 

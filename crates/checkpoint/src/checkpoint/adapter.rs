@@ -13,16 +13,11 @@ use super::{Checkpoint, CheckpointOptions};
 use crate::arch::{self, Arch, Config, Kind, Place, Rope, TensorRule};
 use crate::changes::Changes;
 use crate::json::{read_object, read_object_if_there};
+use crate::lora::{self, CONFIG};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::transform::{Axis, View};
 use crate::weights::{StoredTensor, Weights};
 use crate::{AdapterProblem, Directory, Error, Folder, Problem};
-
-/// The adapter's description of itself.
-const CONFIG: &str = "adapter_config.json";
-
-/// The names of its weights; the first that is there is read.
-const WEIGHTS: &[&str] = &["adapter_model.safetensors", "adapter_model.bin"];
 
 /// Ends of the names of the two matrices: of `A`, which is applied first, and of `B`.
 const ENDS: [(&str, &str); 2] =
@@ -83,11 +78,7 @@ pub(super) fn open(
     let config = if arch.raw_config { config.without_defaults() } else { config };
     let rope = Rope::new(&config);
     let scope = config.scope(&base, arch, Some(&rope));
-    let name = WEIGHTS.iter().find(|name| folder.exists(name));
-    let name = name.ok_or_else(|| {
-        Error::in_file(folder.path(), AdapterProblem::NoWeights(WEIGHTS.join(" or ")))
-    })?;
-    let weights = Weights::open_file(folder, name)?;
+    let weights = lora::open_weights(folder)?;
     let out_type = options.out_type.resolve(&weights);
     if let (Some(ty), None) = (out_type.quantized(), options.encoder) {
         return Err(Error::in_file(folder.path(), Problem::NoEncoder(ty)));

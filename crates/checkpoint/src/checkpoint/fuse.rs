@@ -8,7 +8,7 @@ use super::mapping::{Assembled, Mapped, Piece};
 use super::out_type::Writable;
 use crate::changes::Changes;
 use crate::data_type::DataType;
-use crate::weights::Weights;
+use crate::weights::{StoredTensor, Weights};
 use granule_reader::SourceTensor;
 
 /// The inputs that determine the types of tensors.
@@ -137,8 +137,10 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
     let first = &of.weights.tensors()[pieces.first()?.tensor];
     let stored = first.ty;
     // Blocks of NVFP4 have factors that differ from tensor to tensor.
-    let other = |piece: &Piece| of.weights.tensors()[piece.tensor].ty != stored;
-    if stored == DataType::Nvfp4 || pieces.iter().any(other) {
+    let tensors = || pieces.iter().map(|piece| &of.weights.tensors()[piece.tensor]);
+    let mixed = tensors().any(|tensor| tensor.ty != stored);
+    let merged = tensors().any(StoredTensor::is_merged) && stored.values() == 1;
+    if stored == DataType::Nvfp4 || mixed && !merged {
         return None;
     }
     let ty = match stored.copied() {

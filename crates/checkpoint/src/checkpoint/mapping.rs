@@ -34,6 +34,17 @@ pub(super) enum Assembled {
     Computed(Vec<f32>),
 }
 
+impl Assembled {
+    /// Returns whether values come from the tensor of the checkpoint with this index.
+    pub(super) fn uses(&self, index: usize) -> bool {
+        match self {
+            Self::Stored { pieces, .. } => pieces.iter().any(|piece| piece.tensor == index),
+            Self::Ids(tensor) => *tensor == index,
+            Self::Computed(_) => false,
+        }
+    }
+}
+
 /// A tensor of the file and the source of its values.
 pub(super) type Mapped = (SourceTensor, Assembled);
 

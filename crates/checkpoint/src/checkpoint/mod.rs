@@ -1,6 +1,7 @@
 //! A folder with a checkpoint in the layout of the Hugging Face libraries.
 
 mod adapter;
+mod describing;
 mod exact;
 mod factors;
 mod further;
@@ -14,21 +15,21 @@ mod rows;
 mod target;
 
 use std::hash::{Hash, Hasher};
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use granule_format::container::MAGIC;
 use granule_format::{BlockType, Metadata, TensorType, Value};
 use granule_reader::{Source, SourceTensor};
 
 use crate::arch::{self, Arch, Config, Kind, Position, Quirk, Rope, Stored};
 use crate::data_type::DataType;
 use crate::located::{Located, checkpoint_file, locate};
+use crate::lora::{self, Adapter};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::weights::{StoredTensor, Weights};
 use crate::{Directory, Error, Folder, Problem, tokenizer};
+use describing::describing;
 use mapping::{Assembled, Piece};
 use target::Target;
 
@@ -55,6 +56,8 @@ pub struct CheckpointOptions {
     pub target: Option<PathBuf>,
     /// The folder of the base model, if the folder to open is that of an adapter (LoRA).
     pub base: Option<PathBuf>,
+    /// Adapters to merge into the weights, one after the other.
+    pub adapters: Vec<Adapter>,
     /// Whether to join the queries, keys and values of a layer to one tensor.
     pub fuse_qkv: bool,
     /// Whether to join the two inner matrices of every expert.
@@ -205,6 +208,7 @@ impl Checkpoint {
                 );
             }
         }
+        let merges = lora::merge(&options.adapters, arch, &mut weights)?;
         if options.float8_as_q8 {
             weights.set_float8_as_q8();
             if !weights.tensors().iter().any(|tensor| tensor.is_float8()) {
@@ -259,6 +263,8 @@ impl Checkpoint {
             };
             fuse(options.fuse_qkv, "--fuse-qkv", fuse::queries_keys_values);
             fuse(options.fuse_gate_up_experts, "--fuse-gate-up-exps", fuse::gates_and_ups);
+            let uses = |index: usize| mapped.iter().any(|(_, from)| from.uses(index));
+            warnings.extend(merges.iter().filter_map(|merge| merge.idle(uses)));
         }
 
         let exact = exact.then(|| exact::choose(&weights, &mut mapped)).transpose()?;
@@ -340,6 +346,7 @@ impl Checkpoint {
         let (tensors, assembled) = mapped.into_iter().unzip();
         let mut folders: Vec<PathBuf> = folder.on_disk().map(Path::to_owned).into_iter().collect();
         folders.extend(target.map(|target| target.folder.path().to_owned()));
+        folders.extend(options.adapters.iter().map(|adapter| adapter.folder.clone()));
         Ok(Self {
             arch: found,
             weights,
@@ -473,28 +480,4 @@ impl Source for Checkpoint {
         self.folders.iter().for_each(|folder| describing(folder, true, &mut inputs));
         inputs
     }
-}
-
-/// Lists every file in the folder of a checkpoint, and one level below, that is not a GGUF file.
-/// Many files describe a model, and none of them may be an output.
-fn describing(folder: &Path, below: bool, files: &mut Vec<PathBuf>) {
-    // The folder was read a moment ago.
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        if path.is_dir() {
-            if below {
-                describing(&path, false, files);
-            }
-        } else if !hidden && !is_gguf(&path) {
-            files.push(path);
-        }
-    }
-}
-
-/// Returns whether a file is a GGUF file, by its first bytes.
-fn is_gguf(path: &Path) -> bool {
-    let mut first = [0; MAGIC.len()];
-    granule_reader::file::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok())
-        && first == MAGIC
 }

@@ -160,7 +160,7 @@ impl Writable {
         if let Some(ty) = stored.ty.copied() {
             return ty;
         }
-        match (stored.ty, rule.ty) {
+        match (stored.own_type(), rule.ty) {
             (_, Some(RuleType::F32)) => BlockType::F32,
             (_, Some(RuleType::I32)) => BlockType::I32,
             (_, Some(RuleType::F16)) if matrix => BlockType::F16,

@@ -61,23 +61,27 @@ pub(super) fn read(
         Assembled::Stored { pieces, changes, zeros } => (pieces, changes, *zeros),
     };
     let stored = &weights.tensors()[pieces[0].tensor];
+    // Where adapters change only some of the parts, these are wider than the others.
+    let mixed = pieces.iter().any(|piece| weights.tensors()[piece.tensor].ty != stored.ty);
+    let ty = if mixed { DataType::F32 } else { stored.ty };
     let mut bytes = Vec::new();
-    let units = shape.row() / stored.ty.values();
-    let before = zeros[0] / stored.ty.values();
-    gather(weights, pieces, before, rows.start * units..rows.end * units, &mut bytes)?;
-    convert(weights, (stored, changes), bytes, &shape, to, rows.start, out)
+    let units = shape.row() / ty.values();
+    let before = zeros[0] / ty.values();
+    gather(weights, pieces, (ty, before), rows.start * units..rows.end * units, &mut bytes)?;
+    convert(weights, (stored, ty, changes), bytes, &shape, to, rows.start, out)
 }
 
 /// Appends the values in `range` over all pieces as the checkpoint has them; for types with blocks,
-/// the blocks. There are `zeros` before the pieces, and as many after them as the range needs.
+/// the blocks. There are `zeros` before the pieces, and as many after them as the range needs. The
+/// values of pieces with another type than `ty` are widened to it; it is F32 then.
 fn gather(
     weights: &Weights,
     pieces: &[Piece],
-    zeros: u64,
+    (ty, zeros): (DataType, u64),
     range: Range<u64>,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    let size = weights.tensors()[pieces[0].tensor].ty.bytes();
+    let size = ty.bytes();
     let lead = zeros.clamp(range.start, range.end) - range.start;
     out.resize((lead * size) as usize, 0);
     let mut before = zeros;
@@ -94,7 +98,13 @@ fn gather(
         let mut read = |first: u64, count: u64, out: &mut Vec<u8>| {
             weights.read(stored, first * size, (count * size) as usize, out)
         };
-        view.gather((start, end), size as usize, &mut read, out)?;
+        if stored.ty == ty {
+            view.gather((start, end), size as usize, &mut read, out)?;
+        } else {
+            let mut narrower = Vec::new();
+            view.gather((start, end), size as usize, &mut read, &mut narrower)?;
+            narrow(&stored.ty.widen(&narrower), BlockType::F32, out);
+        }
     }
     out.resize(((range.end - range.start) * size) as usize, 0);
     Ok(())
@@ -102,7 +112,7 @@ fn gather(
 
 fn convert(
     weights: &Weights,
-    (stored, changes): (&StoredTensor, &Changes),
+    (stored, from, changes): (&StoredTensor, DataType, &Changes),
     bytes: Vec<u8>,
     shape: &Shape,
     To { ty, encoder, exact }: To,
@@ -111,20 +121,20 @@ fn convert(
 ) -> Result<(), Error> {
     let fail = |problem| Error::of_tensor(weights.path(stored), &stored.name, problem);
     // BF16 always goes through F32, so that NaN becomes quiet.
-    let same = stored.ty.block() == Some(ty) && ty != BlockType::BF16;
+    let same = from.block() == Some(ty) && ty != BlockType::BF16;
     if same && changes.is_none() {
         out.extend_from_slice(&bytes);
         return Ok(());
     }
-    let mut values = stored.ty.widen(&bytes);
+    let mut values = from.widen(&bytes);
     if !changes.is_none() {
         let outermost = shape.dimensions().last().copied().unwrap_or(1).max(1);
         let row = shape.values().unwrap_or_default() / outermost;
         let place = (first_row * shape.row(), row);
-        changes.apply(&mut values, place, stored.ty == DataType::F16);
+        changes.apply(&mut values, place, from == DataType::F16);
     }
     let columns = shape.row() as usize;
-    if ty == BlockType::I32 && stored.ty == DataType::I64 {
+    if ty == BlockType::I32 && from == DataType::I64 {
         for (index, word) in bytes.as_chunks().0.iter().enumerate() {
             let word = i64::from_le_bytes(*word);
             let narrow = i32::try_from(word).map_err(|_| {

@@ -32,6 +32,7 @@ use crate::{Error, Problem};
 pub(super) use entry::Entry;
 use names::{SCALES, is_codes, is_small, is_unused, may_be_codes, scales_of, unread_method};
 pub use problem::QuantizedProblem;
+pub(crate) use scaled::first;
 
 /// An error while joining tensors.
 #[derive(Debug)]

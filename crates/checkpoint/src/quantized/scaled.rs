@@ -102,7 +102,7 @@ pub(super) fn any(
 }
 
 /// Finds the first value of a tensor that meets a condition, and its index.
-pub(super) fn first(
+pub(crate) fn first(
     tensor: &StoredTensor,
     files: &[DataFile],
     holds: impl Fn(f32) -> bool,

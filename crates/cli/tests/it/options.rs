@@ -222,6 +222,7 @@ const OPTIONS: &[(&str, &str, Case)] = &[
         Warned("convert ck --dry-run --pre llama-bpe", "--pre llama-bpe has no effect"),
     ),
     ("convert", "--base", Refused("convert ck --vocab-only --base ck", "--base has no effect")),
+    ("convert", "--lora", Refused("convert ck --vocab-only --lora ck", "--lora has no effect")),
     (
         "convert",
         "--target-model-dir",

@@ -117,7 +117,7 @@ impl<'a> Mapper<'a> {
         let mut dimensions: Vec<u64> = Vec::new();
         for (index, part) in parts.iter().enumerate() {
             let tensor = &self.weights.tensors()[*part];
-            if tensor.ty != first.ty {
+            if tensor.ty != first.ty && !self.mixes(parts) {
                 let problem =
                     Problem::MixedTypes { found: tensor.ty.name(), first: first.ty.name() };
                 return Err(self.fail(tensor, problem));
@@ -173,6 +173,13 @@ impl<'a> Mapper<'a> {
             self.done.push(mapped);
         }
         Ok(())
+    }
+
+    /// Returns whether parts of one tensor may have different types: where adapters change some of
+    /// them, these are wider.
+    fn mixes(&self, parts: &[usize]) -> bool {
+        let tensors = || parts.iter().map(|part| &self.weights.tensors()[*part]);
+        tensors().any(StoredTensor::is_merged) && tensors().all(|tensor| tensor.ty.values() == 1)
     }
 
     /// Returns what an output uses of a tensor: dimensions (outermost first) and values.

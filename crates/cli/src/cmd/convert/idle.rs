@@ -62,6 +62,7 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
         ("--arch", Checkpoint, args.arch.is_some()),
         ("--pre", Checkpoint, args.pre.is_some()),
         ("--base", CheckpointTensors, args.base.is_some()),
+        ("--lora", CheckpointTensors, !args.lora.is_empty()),
         ("--target-model-dir", Checkpoint, args.target_model_dir.is_some()),
         ("--fuse-qkv", CheckpointTensors, args.fuse_qkv),
         ("--fuse-gate-up-exps", CheckpointTensors, args.fuse_gate_up_exps),

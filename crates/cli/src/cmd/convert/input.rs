@@ -44,6 +44,7 @@ impl Input {
             arch_name,
             base: args.base.clone(),
             target: args.target_model_dir.clone(),
+            adapters: args.lora.clone(),
             fuse_qkv: args.fuse_qkv,
             fuse_gate_up_experts: args.fuse_gate_up_exps,
             float8_as_q8: args.fp8_as_q8,

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
-use granule_checkpoint::OutType;
+use granule_checkpoint::{Adapter, OutType};
 use granule_convert::Recipe;
 use granule_convert::recipe::{
     MetadataOverride, Split, parse_layers, parse_size, parse_tensor_type,
@@ -152,6 +152,13 @@ pub(crate) struct Args {
     /// Convert an adapter (LoRA) for the base model in this folder
     #[arg(long, value_name = "DIR", help_heading = "Checkpoint")]
     pub(crate) base: Option<PathBuf>,
+    /// Merge an adapter (LoRA) into the model's weights (e.g. ./adapter=0.5); repeat it for several
+    ///
+    /// SCALE is what the adapter's changes are multiplied by; without it they are as they were
+    /// trained. Several adapters are merged one after the other.
+    #[arg(long, value_name = "DIR[=SCALE]", value_parser = adapter, conflicts_with = "base")]
+    #[arg(help_heading = "Checkpoint")]
+    pub(crate) lora: Vec<Adapter>,
     /// Take tokenizer and sizes for a draft model from the folder of the model that it is for
     #[arg(long, value_name = "DIR", help_heading = "Checkpoint")]
     pub(crate) target_model_dir: Option<PathBuf>,
@@ -259,6 +266,18 @@ fn file_type(name: &str) -> Result<FileType, String> {
         };
         format!("{name:?} is not a file type{near}")
     })
+}
+
+/// Reads the folder of an adapter and its scale. A folder with an equals sign in its name is one.
+fn adapter(text: &str) -> Result<Adapter, String> {
+    let whole = || Adapter { folder: text.into(), scale: 1.0 };
+    let Some((folder, scale)) = text.rsplit_once('=').filter(|_| !Path::new(text).exists()) else {
+        return Ok(whole());
+    };
+    match scale.parse::<f32>() {
+        Ok(scale) if scale.is_finite() => Ok(Adapter { folder: folder.into(), scale }),
+        _ => Err(format!("{scale:?} is not a number; the form is DIR or DIR=SCALE")),
+    }
 }
 
 fn count(text: &str) -> Result<NonZeroU64, String> {
@@ -398,4 +417,20 @@ fn recipe(file_type: FileType, args: &Args) -> Recipe {
     recipe.include_weights = args.include_weights.clone();
     recipe.exclude_weights = args.exclude_weights.clone();
     recipe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_is_a_folder_and_a_scale() {
+        let of = |text| adapter(text).map(|it| (it.folder.display().to_string(), it.scale));
+        assert_eq!(of("a/b"), Ok(("a/b".to_owned(), 1.0)));
+        assert_eq!(of("a/b=0.5"), Ok(("a/b".to_owned(), 0.5)));
+        assert_eq!(of("a=b=-2"), Ok(("a=b".to_owned(), -2.0)));
+        for text in ["a=", "a=b", "a=NaN", "a=inf"] {
+            assert!(of(text).is_err(), "{text}");
+        }
+    }
 }

@@ -32,6 +32,7 @@ pub mod range;
 mod safetensors;
 mod softplus;
 mod stored;
+mod sum;
 mod survey;
 pub mod tokenizer;
 mod torch;

@@ -296,6 +296,35 @@ impl Weights {
         Ok(tensor.ty.widen(&bytes))
     }
 
+    /// Returns the indices of the rows from `first` on that hold only zeros.
+    ///
+    /// # Errors
+    /// If there are more than `most`.
+    pub(crate) fn zero_rows(
+        &self,
+        index: usize,
+        first: u64,
+        most: u64,
+    ) -> Result<Vec<Value>, Error> {
+        let tensor = &self.tensors[index];
+        let columns = tensor.shape.last().copied().unwrap_or(1);
+        let rows = tensor.values().checked_div(columns).unwrap_or_default();
+        let length = columns / tensor.ty.values() * tensor.ty.bytes();
+        let (mut zeros, mut bytes) = (Vec::new(), Vec::new());
+        for row in first..rows {
+            bytes.clear();
+            self.read(tensor, row * length, length as usize, &mut bytes)?;
+            if tensor.ty.widen(&bytes).iter().all(|value| *value == 0.0) {
+                zeros.push(row.into());
+            }
+            if zeros.len() as u64 > most {
+                let problem = Problem::TooLarge(tensor.shape.clone());
+                return Err(Error::of_tensor(self.path(tensor), &tensor.name, problem));
+            }
+        }
+        Ok(zeros)
+    }
+
     /// Returns whether all values of a tensor are zero.
     pub(crate) fn all_zero(&self, index: usize) -> Result<bool, Error> {
         let tensor = &self.tensors[index];

@@ -117,6 +117,10 @@ fn converted(entry: &Entry, value: &Value, scope: &Scope<'_>) -> Result<Meta, Er
         let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
         number.ok_or_else(|| scope.wrong(&entry.value, value, "an integer from 0 to 4294967295"))
     };
+    let wide = |value: &Value| {
+        let number = value.as_u64();
+        number.ok_or_else(|| scope.wrong(&entry.value, value, "an integer of at least 0"))
+    };
     let signed = |value: &Value| {
         let number = value.as_i64().and_then(|number| i32::try_from(number).ok());
         number.ok_or_else(|| scope.wrong(&entry.value, value, "an integer of 32 bits"))
@@ -136,6 +140,9 @@ fn converted(entry: &Entry, value: &Value, scope: &Scope<'_>) -> Result<Meta, Er
         (EntryKind::Integer, Value::Array(items)) => {
             Array::I32(items.iter().map(signed).collect::<Result<_, _>>()?).into()
         }
+        (EntryKind::Wide, Value::Array(items)) => {
+            Array::U64(items.iter().map(wide).collect::<Result<_, _>>()?).into()
+        }
         (EntryKind::Float, Value::Array(items)) => {
             Array::F32(items.iter().map(float).collect::<Result<_, _>>()?).into()
         }
@@ -147,6 +154,7 @@ fn converted(entry: &Entry, value: &Value, scope: &Scope<'_>) -> Result<Meta, Er
             Array::String(texts.iter().collect::<StringArray>()).into()
         }
         (EntryKind::Integer, _) => integer(value)?.into(),
+        (EntryKind::Wide, _) => wide(value)?.into(),
         (EntryKind::Float, _) => float(value)?.into(),
         (EntryKind::Bool, _) => truth(value)?.into(),
         (EntryKind::Text, _) => text(value)?.into(),

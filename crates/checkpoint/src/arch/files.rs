@@ -74,6 +74,19 @@ pub(super) fn token_count(scope: &Scope<'_>) -> Result<Option<u64>, Error> {
     Ok(added.chain(ids).max().map(|last| last.saturating_add(1)))
 }
 
+/// The number of tokens in the model of `tokenizer.json`, or in `vocab.json`.
+pub(super) fn own_token_count(scope: &Scope<'_>) -> Result<Option<u64>, Error> {
+    let json = read_object_if_there(&scope.folder.at("tokenizer.json"))?.unwrap_or_default();
+    match json.get("model").and_then(|model| model.get("vocab")) {
+        Some(Value::Object(tokens)) => Ok(Some(tokens.len() as u64)),
+        Some(Value::Array(tokens)) => Ok(Some(tokens.len() as u64)),
+        _ => {
+            let tokens = read_object_if_there(&scope.folder.at("vocab.json"))?;
+            Ok(tokens.map(|tokens| tokens.len() as u64))
+        }
+    }
+}
+
 /// The id of the token with this text.
 pub(super) fn token_id(scope: &Scope<'_>, text: &str) -> Result<Option<u64>, Error> {
     let json = read_object_if_there(&scope.folder.at("tokenizer.json"))?.unwrap_or_default();

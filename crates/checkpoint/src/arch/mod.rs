@@ -23,6 +23,7 @@
 
 mod active;
 mod built_in;
+mod calculation;
 mod change;
 mod config;
 mod description;
@@ -43,6 +44,7 @@ mod rules;
 pub(crate) use active::{Active, Target};
 pub use built_in::{all, names, projectors};
 pub(crate) use built_in::{by_name, of_name};
+pub use calculation::Calculation;
 pub use change::Change;
 use change::{ChangeKind, ChangeStep};
 pub(crate) use config::{Config, find};
@@ -59,7 +61,7 @@ pub use quirk::{FromTarget, Pieces, Quirk, Tiktoken, TokenizerKind};
 pub(crate) use relative::relative;
 pub(crate) use rope::Rope;
 pub(crate) use rules::Place;
-pub use rules::{LeftOut, Normalization, Output, Rename, RuleType, TensorRule};
+pub use rules::{LeftOut, Output, Rename, RuleType, TensorRule, ZeroRows};
 
 /// Definitions: names and expressions.
 pub(crate) type Numbers = Vec<(String, Expression)>;
@@ -92,6 +94,8 @@ pub struct Arch {
     pub raw_config: bool,
     /// Whether matrices keep the types of the checkpoint, whatever type is wanted.
     pub stored_types: bool,
+    /// Whether the mixture is that of experts in MXFP4, whatever type is wanted.
+    pub mxfp4_experts: Option<Expression>,
     /// The defaults of classes, by `model_type`.
     pub defaults: Vec<ModelType>,
     /// Names for expressions. A definition hides the config key of the same name.
@@ -200,6 +204,8 @@ pub struct Entry {
 pub enum EntryKind {
     /// An unsigned 32-bit integer; signed in lists.
     Integer,
+    /// An unsigned 64-bit integer.
+    Wide,
     /// 32-bit floating point.
     Float,
     /// A boolean.

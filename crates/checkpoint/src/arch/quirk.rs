@@ -71,6 +71,10 @@ pub enum Quirk {
     /// A checkpoint without `tokenizer.json` may have `tekken.json`, the tokenizer of Mistral's own
     /// library.
     Tekken,
+    /// Uses the chat template in `chat_template.jinja`, whatever other files say.
+    TemplateFile,
+    /// Warns if there is no chat template, because the reference has one of its own.
+    OwnTemplate,
     /// Writes the chat template directly after the architecture.
     EarlyTemplate,
     /// Writes `add_prefix_space` of `tokenizer_config.json` after the tokens; null counts as false.

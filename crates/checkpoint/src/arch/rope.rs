@@ -54,14 +54,19 @@ impl<'c> Rope<'c> {
                 let local = Map::from_iter([("rope_theta".to_owned(), base.clone())]);
                 all.insert("sliding_attention".to_owned(), local.into());
             }
+            // A list has the base of every layer; it begins with one for full attention and one for
+            // a window.
+            let base = config.first(BASE_KEYS).map(|(_, value)| value);
+            if let Some(local) = base.and_then(|base| base.get(1)) {
+                let local = Map::from_iter([("rope_theta".to_owned(), local.clone())]);
+                all.insert("sliding_attention".to_owned(), local.into());
+            }
             let mut mirror = |key: &str, value: Option<&Value>| {
-                if let Some(value) = value
-                    && !all.contains_key(key)
-                {
-                    all.insert(key.to_owned(), value.clone());
+                if let Some(value) = value {
+                    all.entry(key).or_insert_with(|| value.clone());
                 }
             };
-            mirror("rope_theta", config.first(BASE_KEYS).map(|(_, value)| value));
+            mirror("rope_theta", base.map(|base| base.get(0).unwrap_or(base)));
             let partial = config.first(&["partial_rotary_factor", "rope_pct", "rope_percent"]);
             mirror("partial_rotary_factor", partial.map(|(_, value)| value));
             let original = "original_max_position_embeddings";
@@ -234,7 +239,12 @@ impl<'c> Rope<'c> {
     /// interpolated by wavelength. The order of operations in single precision is the reference's,
     /// which divides a number by a tensor as a multiplication by the reciprocal. Its power function
     /// is not always correctly rounded; this one is.
-    pub(crate) fn llama3_factors(&self, head: u64) -> Result<Option<Vec<f32>>, Error> {
+    /// With `precise`, what follows the frequencies is calculated in double precision.
+    pub(crate) fn llama3_factors(
+        &self,
+        head: u64,
+        precise: bool,
+    ) -> Result<Option<Vec<f32>>, Error> {
         if !self.kind().is_some_and(|kind| kind.eq_ignore_ascii_case("llama3")) {
             return Ok(None);
         }
@@ -243,22 +253,38 @@ impl<'c> Rope<'c> {
         let low = self.llama3("low_freq_factor")?;
         let high = self.llama3("high_freq_factor")?;
         let context = self.llama3("original_max_position_embeddings")?;
-        let longest = (context / low) as f32;
-        let shortest = (context / high) as f32;
-        let factors = (0..head).step_by(2).map(|i| {
+        let (longest, shortest) = (context / low, context / high);
+        let frequencies = (0..head).step_by(2).map(|i| {
             let exponent = i as f32 / head as f32;
-            let frequency = 1.0 / f64::from(base).powf(f64::from(exponent)) as f32;
-            let wavelength = 1.0 / frequency * (2.0 * std::f64::consts::PI) as f32;
+            1.0 / f64::from(base).powf(f64::from(exponent)) as f32
+        });
+        let circle = 2.0 * std::f64::consts::PI;
+        let in_double_precision = |frequency: f32| {
+            let wavelength = circle / f64::from(frequency);
             if wavelength < shortest {
                 1.0
             } else if wavelength > longest {
                 factor as f32
             } else {
+                let smooth = (context / wavelength - low) / (high - low);
+                (1.0 / ((1.0 - smooth) / factor + smooth)) as f32
+            }
+        };
+        let in_single_precision = |frequency: f32| {
+            let wavelength = 1.0 / frequency * circle as f32;
+            if wavelength < shortest as f32 {
+                1.0
+            } else if wavelength > longest as f32 {
+                factor as f32
+            } else {
                 let smooth = (1.0 / wavelength * context as f32 - low as f32) / (high - low) as f32;
                 1.0 / ((1.0 - smooth) / factor as f32 + smooth)
             }
-        });
-        Ok(Some(factors.collect()))
+        };
+        Ok(Some(match precise {
+            true => frequencies.map(in_double_precision).collect(),
+            false => frequencies.map(in_single_precision).collect(),
+        }))
     }
 }
 
@@ -308,7 +334,7 @@ mod tests {
                     "original_max_position_embeddings": context,
                 },
             }));
-            let factors = Rope::new(&config).llama3_factors(*head).unwrap().unwrap();
+            let factors = Rope::new(&config).llama3_factors(*head, false).unwrap().unwrap();
             let last = first + between.len();
             let bits: Vec<_> =
                 factors[*first..last].iter().map(|factor| factor.to_bits()).collect();
@@ -317,6 +343,27 @@ mod tests {
             assert!(factors[last..].iter().all(|found| *found == *factor as f32));
             assert_eq!(factors.len() as u64, head / 2);
         }
+    }
+
+    #[test]
+    fn lists_of_bases_begin_with_that_of_full_attention() {
+        let config = Config::of(json!({
+            "rope_theta": [5_000_000.0, 10_000.0, 10_000.0],
+            "rope_scaling": {
+                "type": "llama3", "factor": 2.0, "low_freq_factor": 1.0, "high_freq_factor": 32.0,
+                "original_max_position_embeddings": 131_072,
+            },
+        }));
+        let rope = Rope::new(&config);
+        let mut out = Metadata::new();
+        rope.write_bases(&config, &str::to_owned, &mut out).unwrap();
+        assert_eq!(out.get("rope.freq_base"), Some(&5_000_000.0_f32.into()));
+        assert_eq!(out.get("rope.freq_base_swa"), Some(&10_000.0_f32.into()));
+        // In double precision, some factors have another last bit.
+        let of = |precise| rope.llama3_factors(64, precise).unwrap().unwrap();
+        let differ = of(true).iter().zip(of(false)).filter(|(a, b)| **a != *b).count();
+        assert!(differ > 0 && differ < 10, "{differ}");
+        assert_eq!(of(true)[17].to_bits(), 0x3fddead9);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::{Change, Expression, Pattern, Scope};
+use super::{Calculation, Change, Expression, Pattern, Scope};
 use crate::Error;
 
 /// A rule: what a tensor of the checkpoint becomes.
@@ -43,6 +43,10 @@ pub struct TensorRule {
     /// The name under which expressions find the values, of all layers in order. The tensor becomes
     /// no tensor of the file then.
     pub number: Option<String>,
+    /// Rows that hold only zeros, whose indices become a number.
+    pub zero_rows: Option<ZeroRows>,
+    /// Whether the tensors of a stack are concatenated, whatever their lengths.
+    pub joined: bool,
     /// The number of rows in the file, if rows of zeros are appended.
     pub rows: Option<Expression>,
     /// The number of zeros before the first along the outermost dimension.
@@ -60,8 +64,8 @@ pub struct Output {
     pub again: bool,
     /// The number, if it is not that of the layer in the checkpoint.
     pub number: Option<Expression>,
-    /// Which factor of a batch normalization it is, calculated from the four sources.
-    pub normalization: Option<Normalization>,
+    /// How its values are calculated, if they are not those of the sources.
+    pub calculation: Option<Calculation>,
     /// How the values of the source are rearranged. The results of several patterns are
     /// concatenated; without a pattern, nothing moves.
     pub patterns: Vec<Pattern>,
@@ -78,34 +82,13 @@ pub(crate) struct LayerRange {
     pub(crate) end: Option<Expression>,
 }
 
-/// What becomes of a batch normalization, whose sources are weights, biases, means and variances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Normalization {
-    /// What values are multiplied by: the weight over the standard deviation.
-    Factor,
-    /// What is added to them: the bias less the mean times the factor.
-    Offset,
-}
-
-impl Normalization {
-    /// Added to variances, so that none is zero: the default of PyTorch.
-    const EPSILON: f32 = 1e-5;
-
-    /// The number of sources.
-    pub(crate) const SOURCES: usize = 4;
-
-    /// The value for a weight, bias, mean and variance. `rounded` rounds each step to the precision
-    /// of the checkpoint.
-    pub(crate) fn of(self, values: [f32; Self::SOURCES], rounded: impl Fn(f32) -> f32) -> f32 {
-        let [weight, bias, mean, variance] = values;
-        let deviation = rounded(rounded(variance + Self::EPSILON).sqrt());
-        let factor = rounded(weight / deviation);
-        match self {
-            Self::Factor => factor,
-            Self::Offset => rounded(bias - rounded(mean * factor)),
-        }
-    }
+/// The indices of a tensor's rows that hold only zeros, as a number of the description.
+#[derive(Clone, Debug)]
+pub struct ZeroRows {
+    /// The name of the number.
+    pub number: String,
+    /// The first row that counts.
+    pub from: Expression,
 }
 
 /// A type that a rule gives its tensors.
@@ -324,7 +307,7 @@ impl Output {
             patterns,
             place,
             number: None,
-            normalization: None,
+            calculation: None,
         })
     }
 
@@ -371,14 +354,6 @@ mod tests {
         for wrong in ["a..b", "a.{layers}", "a.{x", ""] {
             assert!(NamePattern::parse(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn normalizations_are_folded() {
-        let of = |normalization: Normalization| normalization.of([3.0, 1.0, 0.5, 4.0], |x| x);
-        let factor = of(Normalization::Factor);
-        assert!((factor - 1.5).abs() < 1e-5, "{factor}");
-        assert_eq!(of(Normalization::Offset), 1.0 - 0.5 * factor);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Maps the tensors of the checkpoint to those of the file, and checks them all.
 
 mod added;
-mod normalization;
+mod calculated;
 mod presence;
 mod results;
 

@@ -55,7 +55,8 @@ fn numbers() -> Map<String, Value> {
         "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 20, "laurel_rank": 4,
         "num_kv_shared_layers": 0, "altup_num_inputs": 4, "global_head_dim": 16,
         "backbone_hidden_size": 16, "projection_head_dim": null, "num_adapters": 1,
-        "max_lora_rank": 4, "shared_intermediate_size": 16, "qk_scale_factor": 2.0,
+        "max_lora_rank": 4, "num_attention_groups": 2, "share_expert_dim": 16,
+        "shared_intermediate_size": 16, "qk_scale_factor": 2.0,
         "rope_parameters": {"full_attention": {"partial_rotary_factor": 0.5}}
     }"#,
     )
@@ -95,8 +96,12 @@ fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
             if !scope.holds(&rule.needed).unwrap() {
                 continue;
             }
-            let shape: Vec<u64> =
-                rule.shape.iter().map(|size| scope.unsigned(size).unwrap()).collect();
+            // Where any length will do, it is 64.
+            let size = |size| match scope.value(size) {
+                Ok(None | Some(Value::Null)) => 64,
+                _ => scope.unsigned(size).unwrap(),
+            };
+            let shape: Vec<u64> = rule.shape.iter().map(size).collect();
             let experts = match active.experts {
                 Some(count) => (0..count).map(Some).collect(),
                 None => vec![None],
@@ -234,6 +239,55 @@ fn rows_of_zeros_and_computed_tensors() {
             }
         }
     }
+}
+
+/// Parts of different lengths, rows of zeros as numbers, and vectors calculated from others.
+#[test]
+fn parts_are_joined_and_vectors_calculated() {
+    let arch = arch::Arch::of_text(
+        r#"
+        name = "x"
+        classes = ["X"]
+        tokenizers = ["unigram"]
+        keys = ["untrained"]
+        metadata = [{ key = "a", u32 = "zeros" }]
+        [tensors.""]
+        "part.{expert:3} -> joined.weight" = { shape = "null, 2", joined = true }
+        "embedding -> token_embd.weight" = { shape = "3, 1", zero-rows = { number = "zeros", from = "0" } }
+        "left + right" = { shape = "2", any-shape = true, into = [
+            { to = "product.weight", calculation = "product" },
+        ] }
+        "#,
+    );
+    let config = Config::of(json!({}));
+    let scope = config.scope(&Nowhere, &arch, None);
+    let mapped = |right: Vec<u64>| {
+        let shapes = [
+            ("part.0", vec![1, 2]),
+            ("part.1", vec![3, 2]),
+            ("part.2", vec![2, 2]),
+            ("embedding", vec![3, 1]),
+            ("left", vec![2]),
+            ("right", right),
+        ];
+        let shapes = shapes.map(|(name, shape)| (name.to_owned(), shape));
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "", &BTreeMap::from(shapes));
+        let weights = Weights::open(&Directory::new(folder.path()), &mut Vec::new()).unwrap();
+        let out_type = OutType::Auto.resolve(&weights);
+        map(&arch, scope, &weights, (out_type, FurtherTokens::Keep), &mut Vec::new())
+    };
+    let found = mapped(vec![1, 2]).unwrap();
+    let shape = |name: &str| {
+        let found = found.tensors.iter().find(|(tensor, _)| tensor.name == name).unwrap();
+        (found.0.shape.dimensions().to_vec(), &found.1)
+    };
+    assert_eq!(shape("joined.weight").0, [2, 6]);
+    let (dimensions, Assembled::Computed(values)) = shape("product.weight") else { panic!() };
+    assert_eq!((dimensions, values.len()), (vec![2], 2));
+    assert_eq!(found.numbers["zeros"], json!([]));
+    let error = mapped(vec![3]).unwrap_err().to_string();
+    assert!(error.contains("\"right\""), "{error}");
 }
 
 /// A tensor under both names is a duplicate; a missing one is reported in the form of the others.

@@ -223,16 +223,20 @@ impl Checkpoint {
             config.get("quantization_config").and_then(|how| how.get("quant_method"));
         let mxfp4 = quantization.is_some_and(|method| method == "mxfp4");
         let nvfp4 = weights.tensors().iter().any(|tensor| tensor.ty == DataType::Nvfp4);
-        let (mut mixture, mut file_type) = match arch.stored_types {
-            true => out_type::MXFP4_EXPERTS,
-            false => out_type.mixture(mxfp4, nvfp4),
-        };
         let rope = Rope::new(&config);
         let names: Vec<String> =
             weights.tensors().iter().map(|tensor| arch.rule_name(&tensor.name)).collect();
         let without = options.further_tokens == FurtherTokens::LeaveOut;
         let stored = Stored { names: &names, tensors: weights.tensors(), further: None, without };
         let scope = config.scope(folder, arch, Some(&rope)).with_stored(stored);
+        let kept = match &arch.mxfp4_experts {
+            Some(experts) => scope.holds(experts)?,
+            None => arch.stored_types,
+        };
+        let (mut mixture, mut file_type) = match kept {
+            true => out_type::MXFP4_EXPERTS,
+            false => out_type.mixture(mxfp4, nvfp4),
+        };
         options.further_tokens.check(arch, &scope, config.class()?)?;
         for requirement in &arch.requires {
             if !scope.holds(requirement)? {
@@ -296,7 +300,8 @@ impl Checkpoint {
         let mut metadata = Metadata::new();
         let early = arch.quirks.contains(&Quirk::EarlyTemplate);
         let template = vocabulary.get(tokenizer::TEMPLATE);
-        if early && template.is_none() {
+        let expected = early || arch.quirks.contains(&Quirk::OwnTemplate);
+        if expected && template.is_none() {
             warnings.push(NO_TEMPLATE.to_owned());
         }
         let mut write = |position, metadata: &mut Metadata| {

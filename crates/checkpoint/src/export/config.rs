@@ -118,7 +118,7 @@ fn llama3(
         }),
     );
     let full = Config::filled(path.to_owned(), with.clone(), file)?;
-    if Rope::new(&full).llama3_factors(head)?.is_some_and(|found| found == values) {
+    if Rope::new(&full).llama3_factors(head, false)?.is_some_and(|found| found == values) {
         *config = with;
     }
     Ok(())
@@ -305,6 +305,8 @@ fn json_of(value: &Meta, kind: EntryKind) -> Option<Value> {
         (EntryKind::Integer, Meta::U64(number)) => Some((*number).into()),
         (EntryKind::Integer, Meta::Array(Array::I32(numbers))) => Some(numbers.clone().into()),
         (EntryKind::Integer, Meta::Array(Array::U32(numbers))) => Some(numbers.clone().into()),
+        (EntryKind::Wide, Meta::U64(number)) => Some((*number).into()),
+        (EntryKind::Wide, Meta::Array(Array::U64(numbers))) => Some(numbers.clone().into()),
         // The shortest decimal that parses to the same number.
         (EntryKind::Float, Meta::F32(number)) => {
             number.to_string().parse::<f64>().ok().filter(|n| n.is_finite()).map(Value::from)

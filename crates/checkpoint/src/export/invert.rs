@@ -8,7 +8,7 @@ use granule_reader::Model;
 
 use super::ExportError;
 use crate::Error;
-use crate::arch::{Active, Arch, Place, RuleType, Scope};
+use crate::arch::{Active, Arch, Calculation, Place, RuleType, Scope};
 use crate::changes::Changes;
 use crate::transform::View;
 
@@ -189,6 +189,21 @@ impl<'a> Inverter<'a> {
         if rule.ty == Some(RuleType::I32) {
             let (tensor, rule) = (rule.outputs[0].name(layer), rule.sources[0].text().to_owned());
             let why = "the checkpoint has integers, which an export does not write";
+            return Err(ExportError::NoInverse { tensor, rule, why }.into());
+        }
+        let calculated = rule
+            .outputs
+            .iter()
+            .find(|output| !matches!(output.calculation, None | Some(Calculation::Centred)));
+        let lost = match calculated {
+            Some(output) => Some((output, "the file has only what was calculated from several")),
+            None if rule.joined => {
+                Some((&rule.outputs[0], "the file does not say how long its parts were"))
+            }
+            None => None,
+        };
+        if let Some((output, why)) = lost {
+            let (tensor, rule) = (output.name(layer), rule.sources[0].text().to_owned());
             return Err(ExportError::NoInverse { tensor, rule, why }.into());
         }
         let scope = self.scope.at(layer);

@@ -1,5 +1,6 @@
 //! Chat templates: chooses among several files.
 
+use granule_format::Metadata;
 use serde_json::{Map, Value};
 
 use super::file::read_lines;
@@ -54,6 +55,15 @@ pub(super) fn template(
         }
     }
     Ok(template.clone())
+}
+
+/// Writes the template in `chat_template.jinja`, if the folder has that file.
+pub(super) fn write_file(folder: &dyn Folder, out: &mut Metadata) -> Result<(), Error> {
+    let file = folder.at("chat_template.jinja");
+    if file.exists() {
+        out.set(super::TEMPLATE, read_lines(&file)?);
+    }
+    Ok(())
 }
 
 /// Returns the template that is used unless the user names another one.
@@ -129,6 +139,19 @@ mod tests {
         let config = config.as_ref().and_then(Value::as_object);
         let template = template(&Directory::new(folder.path()), config, &mut warnings).unwrap();
         (template, warnings.join("\n"))
+    }
+
+    #[test]
+    fn a_file_replaces_the_template() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut out = Metadata::new();
+        out.set(super::super::TEMPLATE, "{% include 'chat_template.jinja' %}");
+        write_file(&Directory::new(folder.path()), &mut out).unwrap();
+        let template = |out: &Metadata| out.get(super::super::TEMPLATE).cloned();
+        assert_ne!(template(&out), None);
+        fs::write(folder.path().join("chat_template.jinja"), "{{ x }}").unwrap();
+        write_file(&Directory::new(folder.path()), &mut out).unwrap();
+        assert_eq!(template(&out), Some("{{ x }}".into()));
     }
 
     #[test]

@@ -215,6 +215,9 @@ fn read_kinds(
     vocabulary.defaults.into_iter().for_each(|(kind, id)| special.set_default(kind, id));
     vocabulary.fixed.into_iter().for_each(|(kind, id)| special.set(kind, id));
     special.write(&mut out);
+    if input.has(&Quirk::TemplateFile) {
+        chat::write_file(folder, &mut out)?;
+    }
     input.write_last(kind, &mut out)?;
     Ok(out)
 }

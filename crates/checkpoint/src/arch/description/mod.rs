@@ -128,6 +128,7 @@ impl Reading {
             doubts: Vec::new(),
             raw_config: nearest().any(|text| text.raw_config),
             stored_types: nearest().any(|text| text.stored_types),
+            mxfp4_experts: text.mxfp4_experts.as_ref().map(|experts| experts.get_ref().clone()),
             defaults: self.defaults(&file),
             numbers: Vec::new(),
             early_metadata: Vec::new(),
@@ -180,8 +181,8 @@ impl Reading {
                 self.mistakes.push(file.place(&class.span()).error(message));
             }
         }
-        if let Some(when) = &text.when {
-            self.names.see(file.place(&when.span()), when.get_ref(), false);
+        for condition in [&text.when, &text.mxfp4_experts].into_iter().flatten() {
+            self.names.see(file.place(&condition.span()), condition.get_ref(), false);
         }
         arch
     }
@@ -326,6 +327,7 @@ impl Reading {
     fn entry(&mut self, part: &Part<'_>, text: &EntryText) -> Result<Entry, String> {
         let kinds = [
             (EntryKind::Integer, &text.u32),
+            (EntryKind::Wide, &text.u64),
             (EntryKind::Float, &text.f32),
             (EntryKind::Bool, &text.bool),
             (EntryKind::Text, &text.string),
@@ -333,7 +335,7 @@ impl Reading {
         let key = text.key.get_ref();
         let mut found = kinds.into_iter().filter_map(|(kind, value)| Some((kind, value.as_ref()?)));
         let (Some((kind, value)), None) = (found.next(), found.next()) else {
-            return Err(format!("{key}: one of u32, f32, bool, string says the value"));
+            return Err(format!("{key}: one of u32, u64, f32, bool, string says the value"));
         };
         self.names.see(part.place(&value.span()), value.get_ref(), false);
         self.names.write(part.place(&text.key.span()), key);

@@ -8,9 +8,7 @@ use super::Reading;
 use super::parts::{Part, Parts};
 use super::text::{OutputText, RuleText, Texts};
 use crate::arch::rules::NamePattern;
-use crate::arch::{
-    Arch, Change, ChangeStep, Expression, Normalization, Output, Pattern, TensorRule,
-};
+use crate::arch::{Arch, Change, ChangeStep, Expression, Output, Pattern, TensorRule, ZeroRows};
 
 /// A mistake in a rule, and its place.
 struct Wrong {
@@ -82,6 +80,11 @@ impl Reading {
         }
         if let Some(when) = &text.when {
             self.names.see(part.place(&when.span()), when.get_ref(), false);
+        }
+        if let Some(rows) = &text.zero_rows {
+            let (number, from) = (&rows.number, &rows.from);
+            self.names.see(part.place(&from.span()), from.get_ref(), layered);
+            self.names.define(part.place(&number.span()), number.get_ref(), part.is_file());
         }
         if let Some(number) = &text.number {
             self.names.define(part.place(&number.span()), number.get_ref(), part.is_file());
@@ -160,7 +163,7 @@ fn rules_of(
     let fail = |why: String| Wrong { at: names.span(), why };
     let pattern = |source: &str| NamePattern::parse(&format!("{from}{}", source.trim()));
     let layered = from.contains("{layer") || sources.contains("{layer");
-    let output = |target: &str, rearrange: &Texts, normalization| {
+    let output = |target: &str, rearrange: &Texts, calculation| {
         let patterns = rearrange
             .0
             .iter()
@@ -168,15 +171,15 @@ fn rules_of(
         let patterns = patterns.collect::<Result<_, _>>()?;
         let (target, number) = numbered(&format!("{to}{target}"), layered).map_err(fail)?;
         let output = Output::new(target, patterns).map_err(fail)?;
-        Ok::<_, Wrong>(Output { number, normalization, ..output })
+        Ok::<_, Wrong>(Output { number, calculation, ..output })
     };
     let mut outputs = Vec::new();
     if let Some(target) = target {
         outputs.push(output(target, &text.rearrange, None)?);
     }
-    for OutputText { to, when, again, normalization, rearrange } in &text.into {
+    for OutputText { to, when, again, calculation, rearrange } in &text.into {
         let when = when.as_ref().map(|when| when.get_ref().clone());
-        let output = output(to.get_ref(), rearrange, *normalization)?;
+        let output = output(to.get_ref(), rearrange, *calculation)?;
         outputs.push(Output { when, again: *again, ..output });
     }
     match (&text.number, outputs.is_empty()) {
@@ -214,6 +217,11 @@ fn rules_of(
         spare: text.spare,
         unless_equal: text.unless_equal.as_ref().map(|twin| twin.get_ref().clone()),
         number: text.number.as_ref().map(|number| number.get_ref().clone()),
+        zero_rows: text.zero_rows.as_ref().map(|rows| ZeroRows {
+            number: rows.number.get_ref().clone(),
+            from: rows.from.get_ref().clone(),
+        }),
+        joined: text.joined,
         rows: condition(&text.rows),
         zeros_before: condition(&text.zeros_before),
     };
@@ -224,6 +232,9 @@ fn rules_of(
                 "only the rows of one tensor whose values do not change are padded".to_owned();
             return Err(Wrong { at: rows.span(), why });
         }
+    }
+    if rule.joined && rule.sources[0].experts.is_none() {
+        return Err(fail("what is joined has numbers, for which {expert:..} stands".into()));
     }
     let always = rule.needed.to_string() != "false";
     if rule.sources.iter().any(NamePattern::has_number) && always {
@@ -240,12 +251,15 @@ fn rules_of(
     }
     let places = rule.sources[0].layers.is_some();
     for output in &rule.outputs {
-        if output.normalization.is_some() && rule.sources.len() != Normalization::SOURCES {
-            return Err(fail(format!(
-                "{:?}: a normalization has {} sources",
-                output.target,
-                Normalization::SOURCES
-            )));
+        if let Some(calculation) = output.calculation {
+            let (count, rule_has) = (calculation.sources(), rule.sources.len());
+            if count != rule_has || rule.stack().is_some() || !rule.change.is_none() {
+                return Err(fail(format!(
+                    "{:?} is calculated from the values of {count} tensors, but the rule has \
+                     {rule_has}, or stacks or changes them",
+                    output.target
+                )));
+            }
         }
         let layered = output.target.contains("{layer}");
         if layered != places || places && output.place.is_some() {

@@ -186,9 +186,9 @@ const SLIPS: &[Slip] = &[
     ("[tensors.'']\n'a -> c' = { shape = '1', type = 'f17' }", 5, &["\"f16\"?"]),
     ("only = [\n  '{beyond}{beyond}',\n]", 5, &["stands there twice"]),
     (
-        "[tensors.'']\n'a + b' = { shape = '1', into = [{ to = 'c', normalization = 'factor' }] }",
+        "[tensors.'']\n'a + b' = { shape = '1', into = [{ to = 'c', calculation = 'factor' }] }",
         5,
-        &["a normalization has 4 sources"],
+        &["calculated from the values of 4 tensors, but the rule has 2"],
     ),
     ("[tensors.'']\n'a.{layer} -> c.{layrs}' = '1'", 5, &["did you mean \"layers\"?"]),
     // Expressions.

@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::change::ChangeText;
-use crate::arch::{Expression, FromTarget, Kind, Normalization, Quirk, RuleType, TokenizerKind};
+use crate::arch::{Calculation, Expression, FromTarget, Kind, Quirk, RuleType, TokenizerKind};
 
 /// A description, or a group.
 #[derive(Deserialize)]
@@ -43,6 +43,7 @@ pub(super) struct Text {
     pub(super) raw_config: bool,
     #[serde(default)]
     pub(super) stored_types: bool,
+    pub(super) mxfp4_experts: Option<Spanned<Expression>>,
     #[serde(default, rename = "use")]
     pub(super) groups: Vec<Spanned<String>>,
     pub(super) tokenizers: Option<Vec<TokenizerKind>>,
@@ -113,6 +114,7 @@ pub(super) enum ItemText {
 pub(super) struct EntryText {
     pub(super) key: Spanned<String>,
     pub(super) u32: Option<Spanned<Expression>>,
+    pub(super) u64: Option<Spanned<Expression>>,
     pub(super) f32: Option<Spanned<Expression>>,
     pub(super) bool: Option<Spanned<Expression>>,
     pub(super) string: Option<Spanned<Expression>>,
@@ -177,8 +179,18 @@ pub(super) struct RuleText {
     pub(super) spare: bool,
     pub(super) unless_equal: Option<Spanned<String>>,
     pub(super) number: Option<Spanned<String>>,
+    pub(super) zero_rows: Option<ZeroRowsText>,
+    #[serde(default)]
+    pub(super) joined: bool,
     pub(super) rows: Option<Spanned<Expression>>,
     pub(super) zeros_before: Option<Spanned<Expression>>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ZeroRowsText {
+    pub(super) number: Spanned<String>,
+    pub(super) from: Spanned<Expression>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -188,7 +200,8 @@ pub(super) struct OutputText {
     pub(super) when: Option<Spanned<Expression>>,
     #[serde(default)]
     pub(super) again: bool,
-    pub(super) normalization: Option<Normalization>,
+    #[serde(alias = "normalization")]
+    pub(super) calculation: Option<Calculation>,
     #[serde(default)]
     pub(super) rearrange: Texts,
 }
@@ -237,6 +250,8 @@ impl<'de> Deserialize<'de> for RuleForm {
                 spare: false,
                 unless_equal: None,
                 number: None,
+                zero_rows: None,
+                joined: false,
                 rows: None,
                 zeros_before: None,
             })

@@ -29,6 +29,7 @@ pub(super) enum What {
     Length,
     Leading,
     EachEquals,
+    Integers,
     SortedValues,
     EachLayer,
     StoredLayers,
@@ -40,6 +41,7 @@ pub(super) enum What {
     Shape,
     RopeFactors,
     Tokens,
+    OwnTokens,
     Token,
     Named,
     Lower,
@@ -77,6 +79,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "leading", arguments: 2..=2, what: What::Leading },
     // `each_equals(list, x)`: a list of whether each item is equal to `x`.
     Function { name: "each_equals", arguments: 2..=2, what: What::EachEquals },
+    // `integers(string)`: those that commas separate in a string, in ascending order.
+    Function { name: "integers", arguments: 1..=1, what: What::Integers },
     // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
     Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
     // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.
@@ -96,9 +100,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     // `shape(pattern)`: the dimensions of the first tensor with such a name; null if there is none.
     Function { name: "shape", arguments: 1..=1, what: What::Shape },
     // `llama3_factors(head)`: the divisors of frequencies if the rope type is llama3, else null.
-    Function { name: "llama3_factors", arguments: 1..=1, what: What::RopeFactors },
+    Function { name: "llama3_factors", arguments: 1..=2, what: What::RopeFactors },
     // `tokens()`: the number of tokens in the file.
     Function { name: "tokens", arguments: 0..=0, what: What::Tokens },
+    // `own_tokens()`: the number of tokens of the tokenizer's model, without added ones.
+    Function { name: "own_tokens", arguments: 0..=0, what: What::OwnTokens },
     // `token(string)`: the id of this token.
     Function { name: "token", arguments: 1..=1, what: What::Token },
     // `named(a, b, ...)`: whether the model's name contains one of these, ignoring case.

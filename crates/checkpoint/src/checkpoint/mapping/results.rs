@@ -65,12 +65,17 @@ impl<'a> Mapper<'a> {
             }
             return Ok(());
         }
-        let stacked = active.experts.is_some();
+        let stacked = active.experts.is_some() && !rule.joined;
         if let Some(twin) = &rule.unless_equal
             && let Some(Some(twin)) = self.written.get(twin)
             && self.weights.same_values(*twin, parts[0])?
         {
             return Ok(());
+        }
+        if let Some(rows) = &rule.zero_rows {
+            let first = self.scope.at(place.layer).unsigned(&rows.from)?;
+            let zeros = self.weights.zero_rows(parts[0], first, MOST_NUMBERS)?;
+            self.numbers.insert((rows.number.clone(), place.layer), zeros);
         }
         if let Some(name) = &rule.number {
             let mut values = Vec::new();
@@ -81,10 +86,8 @@ impl<'a> Mapper<'a> {
             return Ok(());
         }
         for output in self.outputs(number, place)? {
-            match output.1.normalization {
-                Some(normalization) => {
-                    self.add_normalization((output.0, normalization), &parts)?;
-                }
+            match output.1.calculation {
+                Some(calculation) => self.add_calculated((output.0, calculation), &parts)?,
                 None => self.add((number, rule), output, place, &parts, stacked)?,
             }
         }

@@ -88,6 +88,21 @@ impl<'a> Scope<'a> {
                 let Value::Array(items) = list else { return Ok(Value::Null) };
                 items.iter().take_while(|other| same(other, &item)).count().into()
             }
+            What::Integers => match argument(0)? {
+                Value::String(text) => {
+                    let parts = text.split(',').filter(|part| !part.trim().is_empty());
+                    let numbers = parts.map(|part| part.trim().parse::<i64>().ok());
+                    let Some(mut numbers) = numbers.collect::<Option<Vec<_>>>() else {
+                        let found = Value::String(text);
+                        return Err(self
+                            .wrong(function.name, &found, "integers and commas")
+                            .into());
+                    };
+                    numbers.sort_unstable();
+                    numbers.into()
+                }
+                _ => Value::Null,
+            },
             What::SortedValues => match argument(0)? {
                 Value::Object(map) => {
                     let mut items: Vec<_> = map.into_iter().collect();
@@ -153,12 +168,14 @@ impl<'a> Scope<'a> {
                 let Some(head) = head.as_u64().filter(|head| *head <= MOST_LAYERS) else {
                     return Err(self.wrong("head size", &head, "at most 65536").into());
                 };
+                let precise = arguments.len() > 1 && truth(&argument(1)?);
                 let factors = match self.rope {
-                    Some(rope) => rope.llama3_factors(head)?,
+                    Some(rope) => rope.llama3_factors(head, precise)?,
                     None => None,
                 };
                 factors.map_or(Value::Null, |factors| factors.into_iter().map(f64::from).collect())
             }
+            What::OwnTokens => files::own_token_count(self)?.map_or(Value::Null, Value::from),
             What::Tokens => match self.tokens {
                 Some(tokens) => tokens.into(),
                 None => files::token_count(self)?.map_or(Value::Null, Value::from),

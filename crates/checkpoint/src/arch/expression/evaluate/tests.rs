@@ -56,6 +56,7 @@ fn values_follow_from_the_config() {
         ("pow(2, 10) - pow(4, half) + pow(absent, 1)", json!(null)),
         ("pow(2, 10) - pow(4, half)", json!(1022.0)),
         ("['M-*'[1], 'M-*'[3] ?? 'none']", json!(["-", "none"])),
+        ("integers('12, 3,,-1') == [-1, 3, 12] and integers(none) == null", json!(true)),
         ("raw.a", json!(7)),
         ("generation.a", json!(null)),
         ("first_layer(if(layer > 0, layer, null))", json!(1)),

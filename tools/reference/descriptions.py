@@ -153,7 +153,7 @@ def make(row, work):
     folder = work / f"Tiny-{name}"
     tiny.make((name, architecture, None if own else tokenizer, dtype, config), tokenizers, folder)
     tensors = tensors_of(folder)
-    for path in folder.glob("*.safetensors*"):
+    for path in folder.glob("*.safetensors"):
         path.unlink()
     write_weights(folder / "model.safetensors", tensors)
     modules = {}

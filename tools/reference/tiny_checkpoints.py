@@ -81,7 +81,7 @@ def tensor_of(shape, dtype):
     """Random values, or for ("int64", shape) and ("bool", shape) values that rise slowly, and alternate."""
     import torch
 
-    if isinstance(shape, tuple):
+    if shape and isinstance(shape[0], str):
         steps = torch.arange(shape[1][0])
         return steps // 4 if shape[0] == "int64" else steps % 2 == 0
     return torch.randn(shape).mul(0.05).to(dtype)
@@ -136,6 +136,14 @@ def quantize_tensors(scheme, path):
             experts, columns, rows = value.shape
             tensors[f"{name}_blocks"] = torch.randint(256, (experts, rows, columns // 32, 16)).to(torch.uint8)
             tensors[f"{name}_scales"] = torch.randint(110, 130, (experts, rows, columns // 32)).to(torch.uint8)
+        elif scheme == "untrained" and name.endswith("embed_tokens.weight"):
+            value[-200:-190] = 0
+            value[5] = 0
+            tensors[name] = value
+        elif scheme == "mxfp4-packed" and ".experts." in name:
+            rows, columns = value.shape
+            tensors[f"{name}_packed"] = torch.randint(256, (rows, columns // 2)).to(torch.uint8)
+            tensors[f"{name}_scale"] = torch.randint(110, 130, (rows, columns // 32)).to(torch.uint8)
         elif scheme == "deepseek4":
             tensors |= as_deepseek4(name, value)
         elif scheme.startswith("nvfp4") and name.endswith("_proj.weight"):

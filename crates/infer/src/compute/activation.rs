@@ -5,12 +5,18 @@ use crate::graph::Activation;
 const LIMIT: f32 = 7.0;
 const SLOPE: f32 = 1.702;
 
+/// x / (1 + exp(-x)).
+#[inline(always)]
+pub(super) fn silu(x: f32) -> f32 {
+    x * sigmoid(x)
+}
+
 impl Activation {
     /// The function of one number.
     #[inline(always)]
     fn of(self, x: f32) -> f32 {
         match self {
-            Self::Silu => x * sigmoid(x),
+            Self::Silu => silu(x),
             Self::GeluTanh => {
                 // (1 + tanh u) / 2 is 1 / (1 + exp(-2 u))
                 let x = f64::from(x);
@@ -21,6 +27,8 @@ impl Activation {
                 let x = f64::from(x);
                 (0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))) as f32
             }
+            Self::Relu => x.max(0.0),
+            Self::ReluSquared => x.max(0.0) * x.max(0.0),
             Self::Limited => {
                 let x = x.min(LIMIT);
                 x * sigmoid(SLOPE * x)
@@ -55,6 +63,8 @@ mod tests {
             (Activation::Silu, 0.731_058_6),
             (Activation::GeluTanh, 0.841_192),
             (Activation::Gelu, 0.841_344_7),
+            (Activation::Relu, 1.0),
+            (Activation::ReluSquared, 1.0),
             (Activation::Limited, 0.845_795_8),
         ];
         for (activation, expected) in cases {

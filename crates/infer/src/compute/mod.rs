@@ -11,6 +11,7 @@ mod feed_forward;
 pub(crate) mod math;
 mod norm;
 mod product;
+mod recurrent;
 mod rope;
 mod weights;
 
@@ -58,6 +59,10 @@ pub(crate) struct State {
     /// Keys and values of all positions.
     pub(crate) keys: Vec<f32>,
     pub(crate) values: Vec<f32>,
+    /// The last rows before a convolution.
+    pub(crate) convolution: Vec<f32>,
+    /// States of all channels of a recurrent part.
+    pub(crate) scan: Vec<f32>,
 }
 
 /// The rows of a batch that belong to one text.
@@ -119,6 +124,9 @@ impl Pass<'_> {
         let x = normed.as_deref().unwrap_or(x);
         let mut out = match &step.part {
             Part::Attention(part) => self.attention(part, segments, x)?,
+            Part::Latent(part) => self.latent(part, segments, x)?,
+            Part::Mamba(part) => self.mamba(part, segments, x)?,
+            Part::ShortConvolution(part) => self.short_convolution(part, segments, x)?,
             Part::FeedForward(part) => self.feed_forward(part, x)?,
             Part::Experts(part) => self.experts(part, x)?,
         };

@@ -31,6 +31,12 @@ pub(crate) struct Family {
     pub(crate) feed_forward_norm: &'static str,
     /// The prefix of the names of layers, norms and more.
     pub(crate) prefix: &'static str,
+    /// The norm before the output.
+    pub(crate) output_norm: &'static str,
+    /// The function of feed-forward parts without a gate, if it is another.
+    pub(crate) without_gate: Option<Activation>,
+    /// Whether queries and keys are normalized after they are turned.
+    pub(crate) norm_after_rope: bool,
     pub(crate) gating: Gating,
     /// Whether the weights of the chosen experts are brought to a sum of one if the metadata do
     /// not say.
@@ -91,6 +97,9 @@ const PLAIN: Family = Family {
     windows: None,
     feed_forward_norm: "ffn_norm",
     prefix: "",
+    output_norm: "output_norm",
+    without_gate: None,
+    norm_after_rope: false,
     gating: Gating::Softmax,
     normalized: true,
     encoder: false,
@@ -104,7 +113,14 @@ const WINDOWS: Windows = Windows { full_every: 2, length: None, base: None, scal
 
 /// All architectures that can be run, sorted by name.
 const FAMILIES: &[Family] = &[
+    Family {
+        name: "arcee",
+        rope: Some(Style::Pairs),
+        activation: Activation::ReluSquared,
+        ..PLAIN
+    },
     Family { name: "bert", rope: None, activation: Activation::Gelu, encoder: true, ..LAYER },
+    Family { name: "chatglm", rope: Some(Style::Pairs), ..PLAIN },
     Family {
         name: "cohere2",
         rope: Some(Style::Pairs),
@@ -114,8 +130,21 @@ const FAMILIES: &[Family] = &[
         ..LAYER
     },
     Family { name: "command-r", rope: Some(Style::Pairs), parallel: Parallel::Always, ..LAYER },
+    Family { name: "deepseek2", rope: Some(Style::Pairs), normalized: false, ..PLAIN },
+    Family { name: "dots1", normalized: false, ..PLAIN },
+    Family { name: "ernie4_5", rope: Some(Style::Pairs), ..PLAIN },
+    Family { name: "ernie4_5-moe", rope: Some(Style::Pairs), ..PLAIN },
+    Family { name: "exaone", ..PLAIN },
     Family { name: "falcon", activation: Activation::Gelu, parallel: Parallel::Always, ..LAYER },
     Family { name: "gemma", activation: Activation::GeluTanh, root_scale: true, ..PLAIN },
+    Family {
+        name: "gemma-embedding",
+        activation: Activation::GeluTanh,
+        root_scale: true,
+        encoder: true,
+        windows: Some(Windows { full_every: 6, base: Some(10_000.0), scaled: false, ..WINDOWS }),
+        ..PLAIN
+    },
     Family {
         name: "gemma2",
         activation: Activation::GeluTanh,
@@ -131,6 +160,13 @@ const FAMILIES: &[Family] = &[
         ..PLAIN
     },
     Family { name: "glm4", rope: Some(Style::Pairs), ..PLAIN },
+    Family {
+        name: "glm4moe",
+        feed_forward_norm: "post_attention_norm",
+        gating: Gating::Sigmoid,
+        normalized: false,
+        ..PLAIN
+    },
     Family { name: "gpt2", rope: None, activation: Activation::GeluTanh, ..LAYER },
     Family {
         name: "gpt-oss",
@@ -149,8 +185,23 @@ const FAMILIES: &[Family] = &[
         divided_logits: true,
         ..PLAIN
     },
+    Family {
+        name: "granitehybrid",
+        rope: Some(Style::Pairs),
+        turned: Turned::Finetuned,
+        divided_logits: true,
+        ..PLAIN
+    },
     Family { name: "granitemoe", rope: Some(Style::Pairs), divided_logits: true, ..PLAIN },
+    Family { name: "hunyuan-dense", norm_after_rope: true, ..PLAIN },
+    Family { name: "internlm2", rope: Some(Style::Pairs), ..PLAIN },
+    Family { name: "jamba", rope: None, normalized: false, ..PLAIN },
+    Family { name: "lfm2", output_norm: "token_embd_norm", ..PLAIN },
+    Family { name: "lfm2moe", output_norm: "token_embd_norm", gating: Gating::Sigmoid, ..PLAIN },
     Family { name: "llama", rope: Some(Style::Pairs), ..PLAIN },
+    Family { name: "mamba", rope: None, ..PLAIN },
+    Family { name: "mamba2", rope: None, ..PLAIN },
+    Family { name: "nemotron", activation: Activation::ReluSquared, ..LAYER },
     Family { name: "nomic-bert", encoder: true, ..LAYER },
     Family { name: "olmo", rope: Some(Style::Pairs), plain_norms: true, ..LAYER },
     Family {
@@ -158,15 +209,29 @@ const FAMILIES: &[Family] = &[
         windows: Some(Windows { full_every: 4, scaled: false, ..WINDOWS }),
         ..PLAIN
     },
+    Family { name: "olmoe", normalized: false, ..PLAIN },
     Family { name: "phi2", activation: Activation::GeluTanh, parallel: Parallel::Always, ..LAYER },
     Family { name: "phi3", windows: Some(Windows { full_every: 0, ..WINDOWS }), ..PLAIN },
+    Family { name: "phimoe", norm: NormKind::Layer, ..PLAIN },
     Family { name: "qwen2", ..PLAIN },
     Family { name: "qwen2moe", normalized: false, ..PLAIN },
     Family { name: "qwen3", ..PLAIN },
     Family { name: "qwen3moe", ..PLAIN },
+    Family { name: "seed_oss", feed_forward_norm: "post_attention_norm", ..PLAIN },
     Family { name: "smollm3", rope: Some(Style::Pairs), turned: Turned::ThreeOfFour, ..PLAIN },
     Family { name: "stablelm", parallel: Parallel::WithoutNorm, ..LAYER },
+    Family { name: "starcoder", rope: None, activation: Activation::GeluTanh, ..LAYER },
     Family { name: "starcoder2", activation: Activation::GeluTanh, ..LAYER },
+    Family {
+        name: "t5encoder",
+        rope: None,
+        activation: Activation::GeluTanh,
+        without_gate: Some(Activation::Relu),
+        prefix: "enc.",
+        encoder: true,
+        unscaled: true,
+        ..PLAIN
+    },
 ];
 
 /// The row of an architecture.

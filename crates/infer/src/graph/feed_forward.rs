@@ -20,6 +20,9 @@ pub(crate) enum Activation {
     GeluTanh,
     /// GELU as defined, with the error function.
     Gelu,
+    Relu,
+    /// The square of ReLU.
+    ReluSquared,
     /// Limited SiLU with a steeper slope, times the hidden values plus one (gpt-oss).
     Limited,
 }

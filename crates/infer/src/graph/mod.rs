@@ -9,14 +9,16 @@ mod attention;
 mod build;
 mod families;
 mod feed_forward;
+mod recurrent;
 mod rope;
 mod settings;
 mod tensors;
 
-pub(crate) use attention::{Attention, Projections, Window};
+pub(crate) use attention::{Attention, Heads, Latent, Projections, Window};
 pub(crate) use build::build;
 pub(crate) use families::names;
 pub(crate) use feed_forward::{Activation, Experts, FeedForward, Gating};
+pub(crate) use recurrent::{Convolution, Mamba, MambaForm, ShortConvolution};
 pub(crate) use rope::{Rope, Style};
 pub(crate) use tensors::{Linear, Norm, NormKind, TensorRef};
 
@@ -95,6 +97,9 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) enum Part {
     Attention(Box<Attention>),
+    Latent(Box<Latent>),
+    Mamba(Box<Mamba>),
+    ShortConvolution(Box<ShortConvolution>),
     FeedForward(Box<FeedForward>),
     Experts(Box<Experts>),
 }

@@ -59,6 +59,11 @@ impl View {
         Self { offset, axes: joined }
     }
 
+    /// Returns the same view of values that stand `values` later.
+    pub(crate) fn moved_by(self, values: u64) -> Self {
+        Self { offset: self.offset + values, ..self }
+    }
+
     /// Converts the view from values to blocks of `values` each; `None` if it would split a block.
     pub(crate) fn in_blocks(mut self, values: u64) -> Option<Self> {
         if values == 1 {

@@ -10,7 +10,8 @@ pub(crate) struct Active<'a> {
     pub(crate) rule: &'a TensorRule,
     /// The layers, by their numbers in the file; `None` if the rule is for none.
     pub(crate) layers: Option<(u64, u64)>,
-    pub(crate) experts: Option<u64>,
+    /// The numbers of experts in these layers, or the only number; `None` without experts.
+    experts: Option<Vec<u64>>,
     /// Rules with the same number are written together, after the last tensor of a layer.
     pub(crate) batch: usize,
     pub(crate) outputs: Vec<Target<'a>>,
@@ -40,11 +41,22 @@ impl Arch {
             let alike = |other: &Active<'_>| {
                 other.rule.stack() == stack && other.layers == layers.map(|end| (first, end))
             };
+            let experts = |layer| {
+                let experts = source.experts.as_ref();
+                experts.map(|experts| scope.at(layer).count(experts)).transpose()
+            };
+            let experts: Option<Vec<u64>> = match layers {
+                Some(end) if source.experts.is_some() => {
+                    let counts = (first..end).map(|layer| experts(Some(layer)));
+                    counts.collect::<Result<_, _>>()?
+                }
+                _ => experts(None)?.map(|count| vec![count]),
+            };
             let mate = stack.as_ref().and_then(|_| rules.iter().position(alike));
             rules.push(Active {
                 rule,
                 layers: layers.map(|end| (first, end)),
-                experts: source.experts.as_ref().map(count).transpose()?,
+                experts,
                 batch: mate.unwrap_or(rules.len()),
                 outputs: targets(rule, scope)?,
             });
@@ -63,6 +75,14 @@ impl Active<'_> {
             None => None,
         };
         Some(Place { layer, ..place })
+    }
+
+    /// The number of experts in a layer; `None` if the rule is not for experts.
+    pub(crate) fn experts(&self, layer: Option<u64>) -> Option<u64> {
+        let (first, _) = self.layers.unwrap_or_default();
+        let index = layer.unwrap_or_default().saturating_sub(first) as usize;
+        let counts = self.experts.as_ref()?;
+        Some(counts.get(index).copied().unwrap_or_default())
     }
 
     /// The name in the checkpoint of a source at this place.

@@ -223,6 +223,8 @@ pub struct Computed {
     pub values: Expression,
     /// The required number of values.
     pub length: Option<Expression>,
+    /// The values in a row, if the tensor has rows.
+    pub row: Option<Expression>,
     /// The tensor of the file that it stands before; otherwise it comes first.
     pub before: Option<String>,
 }

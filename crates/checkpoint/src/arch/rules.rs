@@ -3,7 +3,8 @@
 use regex::Regex;
 
 use super::{Calculation, Change, Expression, Pattern, Scope};
-use crate::Error;
+use crate::transform::View;
+use crate::{Error, Problem};
 
 /// A rule: what a tensor of the checkpoint becomes.
 #[derive(Clone, Debug)]
@@ -69,9 +70,14 @@ pub struct Output {
     /// How the values of the source are rearranged. The results of several patterns are
     /// concatenated; without a pattern, nothing moves.
     pub patterns: Vec<Pattern>,
+    /// How many equal parts of the outermost dimension are rearranged, each on its own.
+    pub parts: Option<Expression>,
     /// The layers that the name is for, if the source is for none.
     pub(crate) place: Option<LayerRange>,
 }
+
+/// The dimensions of a piece of a tensor, outermost first, and where its values come from.
+pub(crate) type Shaped = (Vec<u64>, View);
 
 /// Layers that a name stands for: one, or those up to another.
 #[derive(Clone, Debug)]
@@ -305,6 +311,7 @@ impl Output {
             when: None,
             again: false,
             patterns,
+            parts: None,
             place,
             number: None,
             calculation: None,
@@ -314,6 +321,39 @@ impl Output {
     /// Whether a layer has it; `scope` is that of the layer.
     pub(crate) fn applies<'a>(&'a self, scope: &Scope<'a>) -> Result<bool, Error> {
         self.when.as_ref().map_or(Ok(true), |when| scope.holds(when))
+    }
+
+    /// What it uses of a tensor with these dimensions: the dimensions of each piece, outermost
+    /// first, and where its values come from.
+    pub(crate) fn views<'a>(
+        &'a self,
+        scope: &Scope<'a>,
+        shape: &[u64],
+    ) -> Result<Result<Vec<Shaped>, Problem>, Error> {
+        if self.patterns.is_empty() {
+            return Ok(Ok(vec![(shape.to_vec(), View::whole(shape.iter().product()))]));
+        }
+        let parts = self.parts.as_ref().map_or(Ok(1), |parts| scope.count(parts))?;
+        let mut part = shape.to_vec();
+        match part.first_mut() {
+            Some(first) if parts > 0 && first.is_multiple_of(parts) => *first /= parts,
+            _ if parts == 1 => {}
+            _ => {
+                let pattern = format!("{parts} parts");
+                return Ok(Err(Problem::Rearrange { pattern, shape: shape.to_vec() }));
+            }
+        }
+        let values: u64 = part.iter().product();
+        let mut views = Vec::new();
+        for number in 0..parts {
+            for pattern in &self.patterns {
+                match pattern.apply(scope, &part)? {
+                    Ok((shape, view)) => views.push((shape, view.moved_by(number * values))),
+                    Err(problem) => return Ok(Err(problem)),
+                }
+            }
+        }
+        Ok(Ok(views))
     }
 
     /// The name with the number of the layer filled in.

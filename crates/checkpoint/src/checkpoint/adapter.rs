@@ -224,17 +224,12 @@ fn thin(
     for (name, output) in mapper.outputs(number, place)? {
         // The rows of the product are those of B, its columns those of A.
         let (mut pieces, mut kept) = (Vec::new(), 0);
-        if output.patterns.is_empty() {
-            pieces.push(Piece { tensor: b_index, view: View::whole(rows * rank) });
-            kept = rows;
+        let movable = output.patterns.iter().all(|pattern| pattern.of_bias().is_ok());
+        if !output.patterns.is_empty() && (pair.embeds || !movable) {
+            return Err(moved());
         }
-        for pattern in &output.patterns {
-            if pair.embeds || pattern.of_bias().is_err() {
-                return Err(moved());
-            }
-            let scope = mapper.scope.at(place.layer);
-            let (shape, view) =
-                pattern.apply(&scope, &[rows, rank])?.map_err(|problem| mapper.fail(b, problem))?;
+        let views = output.views(&mapper.scope.at(place.layer), &[rows, rank])?;
+        for (shape, view) in views.map_err(|problem| mapper.fail(b, problem))? {
             let [more, _] = shape[..] else { return Err(moved()) };
             kept += more;
             pieces.push(Piece { tensor: b_index, view });

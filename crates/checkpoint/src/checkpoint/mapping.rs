@@ -267,7 +267,8 @@ impl<'a> Mapper<'a> {
         *seen += 1;
         let members = || (0..self.rules.len()).filter(|rule| self.rules[*rule].batch == batch);
         let parts = |active: &Active<'_>| {
-            active.experts.unwrap_or(1).saturating_mul(active.rule.sources.len() as u64)
+            let experts = active.experts(whole.layer).unwrap_or(1);
+            experts.saturating_mul(active.rule.sources.len() as u64)
         };
         let all = members().map(|member| parts(&self.rules[member]));
         if *seen == all.fold(0, u64::saturating_add) {
@@ -306,7 +307,10 @@ impl<'a> Mapper<'a> {
         }
         let active = &self.rules[number];
         let layers = active.layers.map(|(_, end)| end);
-        let limits = [(place.layer, layers, "layers"), (place.expert, active.experts, "experts")];
+        let limits = [
+            (place.layer, layers, "layers"),
+            (place.expert, active.experts(place.layer), "experts"),
+        ];
         for (number, count, what) in limits {
             if let (Some(number), Some(count)) = (number, count)
                 && number >= count

@@ -102,7 +102,7 @@ fn needed(arch: &Arch, scope: Scope<'_>) -> BTreeMap<String, Vec<u64>> {
                 _ => scope.unsigned(size).unwrap(),
             };
             let shape: Vec<u64> = rule.shape.iter().map(size).collect();
-            let experts = match active.experts {
+            let experts = match active.experts(layer) {
                 Some(count) => (0..count).map(Some).collect(),
                 None => vec![None],
             };

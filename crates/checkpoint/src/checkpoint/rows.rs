@@ -46,7 +46,8 @@ pub(super) fn read(
     }
     let (pieces, changes, zeros) = match from {
         Assembled::Computed(values) => {
-            narrow(values, to.ty, out);
+            let [start, end] = [rows.start, rows.end].map(|row| (row * shape.row()) as usize);
+            narrow(&values[start..end], to.ty, out);
             return Ok(());
         }
         Assembled::Ids(index) => {

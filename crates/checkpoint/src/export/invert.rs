@@ -222,7 +222,7 @@ impl<'a> Inverter<'a> {
         let instance = number + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);
         let changes = rule.change.resolve(&scope)?;
         let mut saved = Vec::new();
-        for expert in numbers(active.experts) {
+        for expert in numbers(active.experts(layer)) {
             for source in &rule.sources {
                 saved.push(Saved {
                     name: self
@@ -268,18 +268,8 @@ impl<'a> Inverter<'a> {
             let mut base = 0;
             let mut dimensions: Vec<u64> = Vec::new();
             for (part, saved) in saved.iter_mut().enumerate() {
-                let views = if output.patterns.is_empty() {
-                    vec![(shape.clone(), View::whole(shape.iter().product()))]
-                } else {
-                    let mut views = Vec::new();
-                    for pattern in &output.patterns {
-                        let view = pattern.apply(&scope, &shape)?;
-                        views.push(
-                            view.map_err(|_| no_inverse("a pattern does not fit the shape"))?,
-                        );
-                    }
-                    views
-                };
+                let views = output.views(&scope, &shape)?;
+                let views = views.map_err(|_| no_inverse("a pattern does not fit the shape"))?;
                 for (shape, view) in views {
                     if !view.is_injective() {
                         return Err(no_inverse("the file holds values twice"));
@@ -288,7 +278,7 @@ impl<'a> Inverter<'a> {
                     match dimensions.split_first_mut() {
                         None => dimensions = shape,
                         // Experts are concatenated; other parts grow the first dimension.
-                        Some((rows, _)) if active.experts.is_none() || part == 0 => {
+                        Some((rows, _)) if active.experts(layer).is_none() || part == 0 => {
                             *rows = rows.saturating_add(shape[0]);
                         }
                         Some(_) => {}
@@ -297,7 +287,7 @@ impl<'a> Inverter<'a> {
                     base += values;
                 }
             }
-            if let Some(experts) = active.experts {
+            if let Some(experts) = active.experts(layer) {
                 dimensions.insert(0, experts.saturating_mul(rule.sources.len() as u64));
             }
             if let (Some(rows), Some(first)) = (&rule.rows, dimensions.first_mut()) {
@@ -374,7 +364,7 @@ impl<'a> Inverter<'a> {
                 {
                     continue;
                 }
-                let expert = active.experts.map(|_| 0);
+                let expert = active.experts(layer).map(|_| 0);
                 let place = Place { layer, expert, number: None };
                 let name = self.saved_name(&active.fill(&active.rule.sources[0], place));
                 if !names.contains(name.as_str()) {

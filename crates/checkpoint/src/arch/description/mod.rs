@@ -258,9 +258,9 @@ impl Reading {
             self.names.see(part.place(&when.span()), when.get_ref(), false);
             arch.doubts.push(Doubt { when: when.get_ref().clone(), text: text.clone() });
         }
-        for (name, ComputedText { values, length, before }) in &computed.0 {
+        for (name, ComputedText { values, length, row, before }) in &computed.0 {
             let layered = name.get_ref().contains("{layer}");
-            for expression in std::iter::once(values).chain(length) {
+            for expression in [Some(values), length.as_ref(), row.as_ref()].into_iter().flatten() {
                 self.names.see(part.place(&expression.span()), expression.get_ref(), layered);
             }
             match before {
@@ -276,6 +276,7 @@ impl Reading {
                 name: name.get_ref().clone(),
                 values: values.get_ref().clone(),
                 length: length.as_ref().map(|length| length.get_ref().clone()),
+                row: row.as_ref().map(|row| row.get_ref().clone()),
                 before: before.as_ref().map(|before| before.get_ref().clone()),
             });
         }

@@ -335,6 +335,9 @@ fn slip<'a>(name: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
     // `attn_norm_2` is no slip of `attn_norm`.
     let digits = |name: &str| name.chars().filter(char::is_ascii_digit).collect::<String>();
     let near = known.iter().filter(|other| digits(name) == digits(other));
+    // `v.` and `a.` are encoders of images and of sound.
+    let part = name.find('.').filter(|end| *end == 1).map(|_| &name[..2]);
+    let near = near.filter(|other| part.is_none_or(|part| other.starts_with(part)));
     let near = near.filter(|other| distance(name, other) <= SLIP);
     near.min_by_key(|other| distance(name, other)).map(String::as_str)
 }

@@ -50,9 +50,11 @@ impl Reading {
         let line = part.place(&names.span());
         let layered = rule.sources[0].layers.is_some();
         for source in &rule.sources {
-            let counts = [&source.layers, &source.first, &source.experts];
-            for count in counts.into_iter().flatten() {
+            for count in [&source.layers, &source.first].into_iter().flatten() {
                 self.names.see(line.clone(), count, false);
+            }
+            if let Some(count) = &source.experts {
+                self.names.see(line.clone(), count, layered);
             }
         }
         rule.shape.iter().for_each(|size| self.names.see(line.clone(), size, layered));
@@ -71,7 +73,7 @@ impl Reading {
         }
         let conditions = text.into.iter().map(|output| &output.when);
         let padding = [&text.rows, &text.zeros_before];
-        let own = [&text.bias, &text.needed, &text.drop];
+        let own = [&text.bias, &text.needed, &text.drop, &text.parts];
         for condition in conditions.chain(own).chain(padding).flatten() {
             self.names.see(part.place(&condition.span()), condition.get_ref(), layered);
         }
@@ -171,7 +173,8 @@ fn rules_of(
         let patterns = patterns.collect::<Result<_, _>>()?;
         let (target, number) = numbered(&format!("{to}{target}"), layered).map_err(fail)?;
         let output = Output::new(target, patterns).map_err(fail)?;
-        Ok::<_, Wrong>(Output { number, calculation, ..output })
+        let parts = text.parts.as_ref().map(|parts| parts.get_ref().clone());
+        Ok::<_, Wrong>(Output { number, calculation, parts, ..output })
     };
     let mut outputs = Vec::new();
     if let Some(target) = target {

@@ -136,6 +136,7 @@ pub(super) struct LeftOutTable {
 pub(super) struct ComputedText {
     pub(super) values: Spanned<Expression>,
     pub(super) length: Option<Spanned<Expression>>,
+    pub(super) row: Option<Spanned<Expression>>,
     pub(super) before: Option<Spanned<String>>,
 }
 
@@ -159,6 +160,7 @@ pub(super) struct RuleText {
     pub(super) any_shape: bool,
     #[serde(default)]
     pub(super) rearrange: Texts,
+    pub(super) parts: Option<Spanned<Expression>>,
     pub(super) change: Option<Spanned<ChangeText>>,
     pub(super) ids_below: Option<Spanned<Expression>>,
     #[serde(default)]
@@ -236,6 +238,7 @@ impl<'de> Deserialize<'de> for RuleForm {
                 shape,
                 any_shape: false,
                 rearrange: Texts::default(),
+                parts: None,
                 change: None,
                 ids_below: None,
                 into: Vec::new(),

@@ -24,6 +24,7 @@ pub(super) enum What {
     Logarithm,
     Power,
     Quantile,
+    Sinusoids,
     Least,
     Greatest,
     Length,
@@ -37,6 +38,9 @@ pub(super) enum What {
     Repeat,
     Join,
     Each,
+    Order,
+    Flat,
+    Fraction,
     Stored,
     Shape,
     RopeFactors,
@@ -71,6 +75,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "pow", arguments: 2..=2, what: What::Power },
     // `quantile(p)`: the number below which a normal variable is with probability p.
     Function { name: "quantile", arguments: 1..=1, what: What::Quantile },
+    // `sinusoids(positions, channels)`: Whisper's table of positions, row by row.
+    Function { name: "sinusoids", arguments: 2..=2, what: What::Sinusoids },
     Function { name: "min", arguments: 2..=2, what: What::Least },
     Function { name: "max", arguments: 2..=2, what: What::Greatest },
     // `len(x)`: the number of items of a list, of keys of an object, of bytes of a string.
@@ -95,6 +101,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "join", arguments: 2..=2, what: What::Join },
     // `each(list, x)`: a list of `x` for each item of a list; `item` is the item in there.
     Function { name: "each", arguments: 2..=2, what: What::Each },
+    // `order(list)`: the numbers of the items from the least one to the greatest.
+    Function { name: "order", arguments: 1..=1, what: What::Order },
+    // `flat(list)`: the items of the lists in a list.
+    Function { name: "flat", arguments: 1..=1, what: What::Flat },
+    // `fraction(string)`: the two integers of a string such as `4/8`.
+    Function { name: "fraction", arguments: 1..=1, what: What::Fraction },
     // `stored(pattern)`: how many tensors of the checkpoint have such a name; `*` is anything.
     Function { name: "stored", arguments: 1..=1, what: What::Stored },
     // `shape(pattern)`: the dimensions of the first tensor with such a name; null if there is none.

@@ -23,9 +23,11 @@ mod definitions;
 mod evaluate;
 mod function;
 mod keys;
+mod lists;
 mod names;
 mod normal;
 mod parse;
+mod sinusoids;
 mod stored;
 
 use std::fmt;

@@ -35,7 +35,17 @@ impl<'a> Mapper<'a> {
                     return Err(Error::in_file(scope.file(), problem));
                 }
             }
-            let shape = Shape::new(&[found]).expect("one dimension");
+            let row = computed.row.as_ref().map(|row| scope.unsigned(row)).transpose()?;
+            let dimensions = match row {
+                Some(row) if row > 0 && found.is_multiple_of(row) => vec![row, found / row],
+                Some(expected) => {
+                    let name = computed.name.clone();
+                    let problem = Problem::ComputedLength { name, found, expected };
+                    return Err(Error::in_file(scope.file(), problem));
+                }
+                None => vec![found],
+            };
+            let shape = Shape::new(&dimensions).expect("one or two dimensions");
             let ty = BlockType::F32.into();
             let name = filled(&computed.name);
             self.written.insert(name.clone(), None);

@@ -28,7 +28,7 @@ impl Mapper<'_> {
                 {
                     continue;
                 }
-                for (expert, (source, pattern)) in all(active.experts)
+                for (expert, (source, pattern)) in all(active.experts(layer))
                     .flat_map(|expert| rule.sources.iter().enumerate().map(move |s| (expert, s)))
                 {
                     let place = Place { expert, ..whole };

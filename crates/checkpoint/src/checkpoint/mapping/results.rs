@@ -4,7 +4,7 @@ use granule_format::{BlockType, Shape};
 use granule_reader::SourceTensor;
 
 use super::{Assembled, Mapper, Piece, ids};
-use crate::arch::{Output, Pattern, Place, Target, TensorRule};
+use crate::arch::{Output, Place, Target, TensorRule};
 use crate::data_type::DataType;
 use crate::transform::View;
 use crate::weights::StoredTensor;
@@ -46,8 +46,9 @@ impl<'a> Mapper<'a> {
         let active = &self.rules[number];
         let rule = active.rule;
         let mut parts = Vec::new();
-        for expert in 0..active.experts.unwrap_or(1) {
-            let expert = active.experts.map(|_| expert);
+        let experts = active.experts(place.layer);
+        for expert in 0..experts.unwrap_or(1) {
+            let expert = experts.map(|_| expert);
             for source in 0..rule.sources.len() {
                 parts.push(self.found[&(number, source, Place { expert, ..place })]);
             }
@@ -65,7 +66,7 @@ impl<'a> Mapper<'a> {
             }
             return Ok(());
         }
-        let stacked = active.experts.is_some() && !rule.joined;
+        let stacked = experts.is_some() && !rule.joined;
         if let Some(twin) = &rule.unless_equal
             && let Some(Some(twin)) = self.written.get(twin)
             && self.weights.same_values(*twin, parts[0])?
@@ -197,14 +198,7 @@ impl<'a> Mapper<'a> {
             true => self.shape(rule, layer)?,
             false => tensor.shape.clone(),
         };
-        if output.patterns.is_empty() {
-            let values = shape.iter().product();
-            return Ok(vec![(shape, View::whole(values))]);
-        }
-        let scope = self.scope.at(layer);
-        let view = |pattern: &'a Pattern| {
-            pattern.apply(&scope, &shape)?.map_err(|problem| self.fail(tensor, problem))
-        };
-        output.patterns.iter().map(view).collect()
+        let views = output.views(&self.scope.at(layer), &shape)?;
+        views.map_err(|problem| self.fail(tensor, problem))
     }
 }

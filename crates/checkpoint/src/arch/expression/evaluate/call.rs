@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::{Found, MOST_LAYERS, Scope, Stop, same, truth};
 use crate::arch::expression::Node;
 use crate::arch::expression::function::{Function, What};
+use crate::arch::expression::lists;
 use crate::arch::expression::normal;
+use crate::arch::expression::sinusoids::sinusoids;
 use crate::arch::files;
 
 /// Longer lists are not made.
@@ -67,6 +69,17 @@ impl<'a> Scope<'a> {
                     }
                 },
             },
+            What::Sinusoids => {
+                let (positions, channels) = (argument(0)?, argument(1)?);
+                let sizes = positions.as_u64().zip(channels.as_u64());
+                match sizes.and_then(|(positions, channels)| sinusoids(positions, channels)) {
+                    Some(table) => table.into_iter().map(f64::from).collect(),
+                    None => {
+                        let expected = "an even number of at least 4, and at most 2^22 values";
+                        return Err(self.wrong("channels", &channels, expected).into());
+                    }
+                }
+            }
             What::Least | What::Greatest => {
                 let (a, b) = (argument(0)?, argument(1)?);
                 let (Some(x), Some(y)) = (float(0)?, float(1)?) else { return Ok(Value::Null) };
@@ -153,6 +166,37 @@ impl<'a> Scope<'a> {
                 }
                 Value::Null => Value::Null,
                 other => return Err(self.wrong(function.name, &other, "a list").into()),
+            },
+            What::Order => match argument(0)? {
+                Value::Null => Value::Null,
+                list => match lists::order(&list) {
+                    Some(order) => order.into(),
+                    None => {
+                        let expected = "a list of numbers, or of lists of numbers";
+                        return Err(self.wrong(function.name, &list, expected).into());
+                    }
+                },
+            },
+            What::Flat => match argument(0)? {
+                Value::Array(items) if items.iter().all(Value::is_array) => {
+                    let lists = items.into_iter().filter_map(|item| match item {
+                        Value::Array(list) => Some(list),
+                        _ => None,
+                    });
+                    lists.flatten().collect()
+                }
+                Value::Null => Value::Null,
+                other => return Err(self.wrong(function.name, &other, "a list of lists").into()),
+            },
+            What::Fraction => match argument(0)? {
+                Value::Null => Value::Null,
+                text => match text.as_str().and_then(lists::fraction) {
+                    Some(numbers) => numbers.to_vec().into(),
+                    None => {
+                        let expected = "two integers with a slash between them";
+                        return Err(self.wrong(function.name, &text, expected).into());
+                    }
+                },
             },
             What::Stored | What::Shape => match argument(0)?.as_str() {
                 None => Value::Null,

@@ -61,7 +61,9 @@ class Descriptions:
     def __init__(self, folder):
         paths = sorted(folder.glob("*.toml"))
         self.files = {path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in paths}
-        self.groups = self.files.pop("groups")
+        self.groups = {}
+        for path in sorted((folder / "groups").glob("*.toml")):
+            self.groups |= tomllib.loads(path.read_text(encoding="utf-8"))
         self.files.pop("defaults", None)
 
     def reads(self, name):

@@ -5,6 +5,7 @@ use granule_format::BlockType;
 use crate::AdapterProblem;
 use crate::DraftProblem;
 use crate::FolderKind;
+use crate::ProjectorProblem;
 use crate::QuantizedProblem;
 use crate::TorchProblem;
 use crate::VocabularyProblem;
@@ -304,12 +305,9 @@ pub enum Problem {
         /// The names that may have been meant, as the end of the message.
         suggestion: String,
     },
-    /// No projector is known for the class.
-    #[error(
-        "no projector is known for models of class {0:?}: --mmproj is for models of images or \
-         sound (docs/models.md lists them)"
-    )]
-    NoProjector(String),
+    /// There is no projector that could be made.
+    #[error(transparent)]
+    Projector(#[from] ProjectorProblem),
     /// The description of the architecture does not cover this model.
     #[error(
         "the architecture is supported only with {0}; `--arch FILE` adds a description of another"

@@ -126,3 +126,32 @@ fn what_does_not_match_is_named() {
         assert!(open(&odd, &tensors()).is_err(), "{part}");
     }
 }
+
+#[test]
+fn a_missing_file_about_images_is_named() {
+    let config = json!({
+        "architectures": ["Qwen3_5ForConditionalGeneration"],
+        "model_type": "qwen3_5",
+        "text_config": {"hidden_size": 8},
+        "vision_config": {
+            "hidden_size": 4, "intermediate_size": 8, "depth": 0, "num_heads": 1, "patch_size": 2,
+            "num_position_embeddings": 4,
+        },
+    });
+    let mut tensors = vec![
+        ("model.visual.patch_embed.proj.weight".to_owned(), vec![4, 3, 2, 2, 2]),
+        ("model.visual.patch_embed.proj.bias".to_owned(), vec![4]),
+        ("model.visual.pos_embed.weight".to_owned(), vec![4, 4]),
+    ];
+    for (part, rows, columns) in
+        [("norm", 4, None), ("linear_fc1", 16, Some(16)), ("linear_fc2", 8, Some(16))]
+    {
+        let shape = std::iter::once(rows).chain(columns).collect();
+        tensors.push((format!("model.visual.merger.{part}.weight"), shape));
+        tensors.push((format!("model.visual.merger.{part}.bias"), vec![rows]));
+    }
+    let error = open(&config, &tensors).unwrap_err();
+    for text in ["preprocessor_config.json", "no such file", "image_mean", "download"] {
+        assert!(error.contains(text), "{error:?} lacks {text:?}");
+    }
+}

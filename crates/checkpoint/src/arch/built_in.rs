@@ -129,6 +129,7 @@ mod tests {
 
     use super::*;
     use crate::arch::models::{DEFAULTS, GROUPS};
+    use crate::arch::projectors::PROJECTOR_GROUPS;
 
     #[test]
     fn words_are_found_as_a_whole() {
@@ -167,12 +168,17 @@ mod tests {
             let models = arch.map(|arch| arch.models).unwrap_or_default();
             assert!(!models.is_empty(), "{name}: \"models\" says nothing for the lists");
         }
-        for (files, folder) in [(FILES, "src/arch/models"), (PROJECTORS, "src/arch/mmproj")] {
+        for (files, folder) in [
+            (FILES, "src/arch/models"),
+            (GROUPS, "src/arch/models/groups"),
+            (PROJECTORS, "src/arch/mmproj"),
+            (PROJECTOR_GROUPS, "src/arch/mmproj/groups"),
+        ] {
             let listed: HashSet<_> = files.iter().map(|(name, _)| (*name).to_owned()).collect();
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             for entry in std::fs::read_dir(folder).expect("the folder is there") {
                 let name = entry.expect("readable").file_name().into_string().expect("ASCII");
-                let is_other = [GROUPS.0, DEFAULTS.0].contains(&name.as_str());
+                let is_other = ["groups", DEFAULTS.0].contains(&name.as_str());
                 assert!(listed.contains(&name) || is_other, "{name} is not in the table");
             }
         }

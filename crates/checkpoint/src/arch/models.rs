@@ -162,7 +162,13 @@ pub(super) const FILES: &[(&str, &str)] = &[
 ];
 
 /// What several architectures have in common.
-pub(super) const GROUPS: (&str, &str) = ("groups.toml", include_str!("models/groups.toml"));
+pub(super) const GROUPS: &[(&str, &str)] = &[
+    ("common.toml", include_str!("models/groups/common.toml")),
+    ("encoders.toml", include_str!("models/groups/encoders.toml")),
+    ("families.toml", include_str!("models/groups/families.toml")),
+    ("hybrids.toml", include_str!("models/groups/hybrids.toml")),
+    ("linear.toml", include_str!("models/groups/linear.toml")),
+];
 
 /// What the configuration classes of the reference's library fill in.
 pub(super) const DEFAULTS: (&str, &str) = ("defaults.toml", include_str!("models/defaults.toml"));

@@ -9,7 +9,7 @@ use super::config::bare_scope;
 use super::expression::path;
 use super::{Arch, Config, Kind, built_in};
 use crate::json::read_object_if_there;
-use crate::{Error, Folder};
+use crate::{Error, Folder, Problem, ProjectorProblem};
 
 /// The paths under which larger models nest the config of their text part. The first one that is
 /// there decides.
@@ -98,6 +98,22 @@ fn of_projectors<'a>(
 ) -> impl Iterator<Item = &'a Arc<Arch>> + use<'a> {
     let file = file.filter(|arch| arch.kind == Kind::Projector);
     file.into_iter().chain(built_in::mentioning(Kind::Projector, word))
+}
+
+/// The error that keys of a config are missing. Those of the files that say how images and sound
+/// are prepared are missing there.
+pub(super) fn lacks(keys: Vec<String>, folder: &dyn Folder, config: &Path) -> Error {
+    let of_files = keys.iter().map(|key| key.strip_prefix("preprocessor.").map(str::to_owned));
+    let Some(keys) = of_files.collect::<Option<Vec<_>>>() else {
+        return Error::in_file(config, Problem::MissingKey(keys));
+    };
+    let present = PREPROCESSORS.iter().find(|(name, _)| folder.exists(name));
+    let problem = match present {
+        Some(_) => Problem::MissingKey(keys),
+        None => ProjectorProblem::MissingFile { keys }.into(),
+    };
+    let (name, _) = present.unwrap_or(&PREPROCESSORS[0]);
+    Error::in_file(&folder.path().join(name), problem)
 }
 
 /// The content of the files that say how images and sound are prepared.

@@ -51,8 +51,11 @@ pub(super) const PROJECTORS: &[(&str, &str)] = &[
 ];
 
 /// What several projectors have in common.
-pub(super) const PROJECTOR_GROUPS: (&str, &str) =
-    ("groups.toml", include_str!("mmproj/groups.toml"));
+pub(super) const PROJECTOR_GROUPS: &[(&str, &str)] = &[
+    ("common.toml", include_str!("mmproj/groups/common.toml")),
+    ("qwen.toml", include_str!("mmproj/groups/qwen.toml")),
+    ("sound.toml", include_str!("mmproj/groups/sound.toml")),
+];
 
 /// What the configuration classes of the reference's library fill in.
 pub(super) const PROJECTOR_DEFAULTS: (&str, &str) =

@@ -28,7 +28,7 @@ use crate::located::{Located, checkpoint_file, locate};
 use crate::lora::{self, Adapter};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::weights::{StoredTensor, Weights};
-use crate::{Directory, Error, Folder, Problem, tokenizer};
+use crate::{Directory, Error, Folder, Problem, ProjectorProblem, tokenizer};
 use describing::describing;
 use mapping::{Assembled, Piece};
 use target::Target;
@@ -146,7 +146,7 @@ impl Checkpoint {
             }
             None if options.projector => {
                 let class = || config.projector_class().unwrap_or_default().to_owned();
-                let problem = || Error::in_file(config.path(), Problem::NoProjector(class()));
+                let problem = || Error::in_file(config.path(), ProjectorProblem::Unknown(class()));
                 projector.clone().ok_or_else(problem)?
             }
             None => arch::find(file.as_ref(), &config, folder)

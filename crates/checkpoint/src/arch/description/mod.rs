@@ -304,11 +304,11 @@ impl Reading {
                         items.push(item.clone());
                         continue;
                     }
-                    let (groups, _) = groups_of(self.kind);
+                    let groups = groups_of(self.kind);
                     let group = groups.get_key_value(name);
-                    let Some((name, text)) = group.filter(|(_, text)| !text.metadata.is_empty())
-                    else {
-                        let known = groups.iter().filter(|(_, it)| !it.metadata.is_empty());
+                    let writes = |(_, (text, _)): &(_, &(Text, _))| !text.metadata.is_empty();
+                    let Some((name, group)) = group.filter(writes) else {
+                        let known = groups.iter().filter(writes);
                         let known = known.map(|(name, _)| name.as_str());
                         let known = known.chain(ITEMS.iter().map(|(name, _)| *name));
                         let suggestion = did_you_mean(name, known);
@@ -316,7 +316,8 @@ impl Reading {
                         self.mistakes.push(place.error(message));
                         continue;
                     };
-                    let group = Part::group(name, text, self.kind, place.line);
+                    let text = &group.0;
+                    let group = Part::group(name, group, place.line);
                     text.keys.iter().for_each(|key| self.names.key(key.get_ref()));
                     items.extend(self.items(&group, &text.metadata));
                 }

@@ -274,10 +274,10 @@ impl Names {
 }
 
 /// The keys and tensors that built-in descriptions write.
-static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::of(FILES, &GROUPS));
+static KNOWN: LazyLock<Known> = LazyLock::new(|| Known::of(FILES, GROUPS));
 
 static KNOWN_OF_PROJECTORS: LazyLock<Known> =
-    LazyLock::new(|| Known::of(PROJECTORS, &PROJECTOR_GROUPS));
+    LazyLock::new(|| Known::of(PROJECTORS, PROJECTOR_GROUPS));
 
 #[derive(Debug, Default)]
 struct Known {
@@ -286,9 +286,9 @@ struct Known {
 }
 
 impl Known {
-    fn of(files: &[(&str, &str)], groups: &(&str, &str)) -> Self {
+    fn of(files: &[(&str, &str)], groups: &[(&str, &str)]) -> Self {
         let mut known = Self::default();
-        for (_, text) in files.iter().chain([groups]) {
+        for (_, text) in files.iter().chain(groups) {
             known.take(text);
         }
         known

@@ -10,21 +10,27 @@ use super::text::Text;
 use super::{Mistake, Reading, did_you_mean};
 use crate::arch::{FILES, GROUPS, Kind, PROJECTOR_GROUPS, PROJECTORS};
 
-type Groups = HashMap<String, Text>;
+/// Groups by their names, each with the text that it comes from.
+type Groups = HashMap<String, (Text, &'static str)>;
 
 static GROUP_TEXTS: LazyLock<Groups> = LazyLock::new(|| parse_groups(GROUPS));
 
 static PROJECTOR_GROUP_TEXTS: LazyLock<Groups> = LazyLock::new(|| parse_groups(PROJECTOR_GROUPS));
 
-fn parse_groups((name, text): (&str, &str)) -> Groups {
-    toml::from_str(text).unwrap_or_else(|why| panic!("{name}: {why}"))
+fn parse_groups(files: &[(&str, &'static str)]) -> Groups {
+    let parse = |(name, source): &(&str, &'static str)| {
+        let groups: HashMap<String, Text> =
+            toml::from_str(source).unwrap_or_else(|why| panic!("{name}: {why}"));
+        groups.into_iter().map(|(name, text)| (name, (text, *source))).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(parse).collect()
 }
 
-/// The groups that descriptions of a kind can use, and the text that they come from.
-pub(super) fn groups_of(kind: Kind) -> (&'static Groups, &'static str) {
+/// The groups that descriptions of a kind can use.
+pub(super) fn groups_of(kind: Kind) -> &'static Groups {
     match kind {
-        Kind::Model => (&GROUP_TEXTS, GROUPS.1),
-        Kind::Projector => (&PROJECTOR_GROUP_TEXTS, PROJECTOR_GROUPS.1),
+        Kind::Model => &GROUP_TEXTS,
+        Kind::Projector => &PROJECTOR_GROUP_TEXTS,
     }
 }
 
@@ -91,9 +97,9 @@ impl<'a> Part<'a> {
         Self { text, source, origin: None }
     }
 
-    pub(super) fn group(name: &str, text: &'a Text, kind: Kind, line: Option<usize>) -> Self {
+    pub(super) fn group(name: &str, (text, source): &'a (Text, &str), line: Option<usize>) -> Self {
         let origin = Origin { name: format!("group {name:?}"), line };
-        Self { text, source: groups_of(kind).1, origin: Some(origin) }
+        Self { text, source, origin: Some(origin) }
     }
 
     fn base(base: Base<'a>, line: Option<usize>) -> Self {
@@ -168,8 +174,8 @@ impl Reading {
             let groups = names.iter().filter_map(|name| self.group(&description, name)).collect();
             parts.push(Parts { groups, description });
         }
-        let always = &groups_of(self.kind).0[ALWAYS];
-        parts[0].groups.insert(0, Part::group(ALWAYS, always, self.kind, None));
+        let always = &groups_of(self.kind)[ALWAYS];
+        parts[0].groups.insert(0, Part::group(ALWAYS, always, None));
         parts
     }
 
@@ -183,15 +189,16 @@ impl Reading {
                 && text.rename.0.is_empty())
         };
         let place = part.place(&name.span());
-        let (groups, _) = groups_of(self.kind);
+        let groups = groups_of(self.kind);
         let found = groups.get_key_value(name.get_ref());
-        if let Some((name, text)) = found.filter(|(_, text)| adds(text)) {
-            return Some(Part::group(name, text, self.kind, place.line));
+        if let Some((name, group)) = found.filter(|(_, (text, _))| adds(text)) {
+            return Some(Part::group(name, group, place.line));
         }
         let message = match found {
             Some((name, _)) => format!("the group {name:?} is one of metadata: name it there"),
             None => {
-                let known = groups.iter().filter(|(_, text)| adds(text)).map(|(name, _)| &**name);
+                let known =
+                    groups.iter().filter(|(_, (text, _))| adds(text)).map(|(name, _)| &**name);
                 let suggestion = did_you_mean(name.get_ref(), known);
                 format!("there is no group {:?} to use{suggestion}", name.get_ref())
             }

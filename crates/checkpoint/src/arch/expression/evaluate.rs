@@ -10,7 +10,7 @@ use super::definitions::MOST_DEPTH;
 use super::function::{Function, What};
 use super::stored::Stored;
 use super::{Expression, Node, Operator};
-use crate::arch::{Numbers, Rope};
+use crate::arch::{Numbers, Rope, part};
 use crate::json::read_object_if_there;
 use crate::{Error, Folder, Problem};
 
@@ -101,7 +101,7 @@ impl<'a> Scope<'a> {
                 if keys.is_empty() {
                     keys.push(expression.to_string());
                 }
-                Err(Error::in_file(self.path, Problem::MissingKey(keys)))
+                Err(part::lacks(keys, self.folder, self.path))
             }
             value => Ok(value),
         }

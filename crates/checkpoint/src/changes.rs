@@ -18,8 +18,24 @@ pub(crate) struct Changes {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Step {
     pub(crate) what: What,
-    /// Indices in the outermost dimension of the tensor in the file; all of them if `None`.
-    pub(crate) rows: Option<Range<u64>>,
+    /// The values that it concerns; all of them if `None`.
+    pub(crate) rows: Option<Rows>,
+}
+
+/// Indices in the outermost dimension of a tensor in the file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Rows {
+    pub(crate) range: Range<u64>,
+    /// The number of indices after which the range repeats, if it does.
+    pub(crate) every: Option<u64>,
+}
+
+impl Rows {
+    /// Returns whether an index is among them.
+    fn contains(&self, index: u64) -> bool {
+        let index = self.every.map_or(index, |every| index.checked_rem(every).unwrap_or(index));
+        self.range.contains(&index)
+    }
 }
 
 /// What a step does with a value.
@@ -35,6 +51,9 @@ pub(crate) enum What {
     NegativeExponential,
     /// Takes the logarithm of one plus the exponential function.
     Softplus,
+    /// Rounds to one of three values: zero, and the mean magnitude of the tensor with both signs.
+    /// The number is the reciprocal of the mean.
+    Ternary(f32),
     /// Nothing; the steps after it are calculated in single precision.
     SinglePrecision,
 }
@@ -47,6 +66,9 @@ impl What {
             Self::Exponential => exp(value),
             Self::NegativeExponential => -exp(value),
             Self::Softplus => softplus(value),
+            Self::Ternary(reciprocal) => {
+                (value * reciprocal).round_ties_even().clamp(-1.0, 1.0) / reciprocal
+            }
             Self::SinglePrecision => value,
         }
     }
@@ -68,7 +90,7 @@ impl What {
             Self::Exponential => value.ln(),
             Self::NegativeExponential => (-value).ln(),
             Self::Softplus => value.exp_m1().ln(),
-            Self::SinglePrecision => value,
+            Self::SinglePrecision | Self::Ternary(_) => value,
         }
     }
 }
@@ -96,18 +118,24 @@ impl Changes {
         for Step { what, rows } in &self.steps {
             half &= *what != What::SinglePrecision;
             let what = what.in_precision(half);
-            let range = match rows {
-                None => 0..values.len(),
-                Some(rows) => {
-                    let place = |index: u64| {
-                        let place = index.saturating_mul(row).saturating_sub(first);
-                        values.len().min(usize::try_from(place).unwrap_or(usize::MAX))
-                    };
-                    place(rows.start)..place(rows.end)
+            let mut rest = &mut *values;
+            let mut at = first;
+            // The values for one index after the other.
+            while let Some(rows) = rows
+                && !rest.is_empty()
+            {
+                let index = at.checked_div(row).unwrap_or_default();
+                let left = row.saturating_sub(at - index * row).max(1);
+                let left = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
+                let (here, after) = rest.split_at_mut(left);
+                if rows.contains(index) {
+                    here.iter_mut().for_each(|value| *value = rounded(what.of(*value), half));
                 }
-            };
-            for value in values.get_mut(range).into_iter().flatten() {
-                *value = rounded(what.of(*value), half);
+                rest = after;
+                at += left as u64;
+            }
+            if rows.is_none() {
+                values.iter_mut().for_each(|value| *value = rounded(what.of(*value), half));
             }
         }
     }
@@ -123,7 +151,7 @@ impl Changes {
     /// outermost dimension, and `half` says whether the number is one of half precision.
     pub(crate) fn undo(&self, value: f32, index: u64, half: bool) -> f64 {
         let steps = self.steps.iter().rev();
-        let here = steps.filter(|step| step.rows.as_ref().is_none_or(|rows| rows.contains(&index)));
+        let here = steps.filter(|step| step.rows.as_ref().is_none_or(|rows| rows.contains(index)));
         here.fold(f64::from(value), |value, step| step.what.in_precision(half).undo(value))
     }
 }
@@ -137,7 +165,7 @@ impl Hash for Changes {
         self.steps.len().hash(to);
         for Step { what, rows } in &self.steps {
             std::mem::discriminant(what).hash(to);
-            if let What::Add(number) | What::Multiply(number) = what {
+            if let What::Add(number) | What::Multiply(number) | What::Ternary(number) = what {
                 number.to_bits().hash(to);
             }
             rows.hash(to);
@@ -151,8 +179,39 @@ mod tests {
 
     fn steps(steps: &[(What, Option<Range<u64>>)]) -> Changes {
         let step =
-            |(what, rows): &(What, Option<Range<u64>>)| Step { what: *what, rows: rows.clone() };
+            |(what, rows): &(What, Option<Range<u64>>)| Step { what: *what, rows: rows_of(rows) };
         Changes::new(steps.iter().map(step).collect())
+    }
+
+    fn rows_of(range: &Option<Range<u64>>) -> Option<Rows> {
+        Some(Rows { range: range.clone()?, every: None })
+    }
+
+    #[test]
+    fn rows_can_repeat() {
+        let rows = Some(Rows { range: 1..2, every: Some(3) });
+        let changes = Changes::new(vec![Step { what: What::Multiply(-1.0), rows }]);
+        for first in 0..14_usize {
+            for end in first..=14 {
+                let mut values = [1.0_f32; 14];
+                changes.apply(&mut values[first..end], (first as u64, 2), false);
+                for (place, value) in values.iter().enumerate() {
+                    let negative = (first..end).contains(&place) && place / 2 % 3 == 1;
+                    assert_eq!(*value, if negative { -1.0 } else { 1.0 }, "{first}..{end}");
+                }
+            }
+        }
+        assert_eq!(changes.undo(-5.0, 7, false), 5.0);
+        assert_eq!(changes.undo(-5.0, 6, false), -5.0);
+    }
+
+    #[test]
+    fn three_values_are_left() {
+        let changes = steps(&[(What::Ternary(4.0), None)]);
+        let mut values = [0.0, -0.125, 0.126, 0.3, -0.9, f32::NAN];
+        changes.apply(&mut values, (0, 6), false);
+        assert_eq!(values[..5], [0.0, 0.0, 0.25, 0.25, -0.25]);
+        assert!(values[5].is_nan());
     }
 
     #[test]

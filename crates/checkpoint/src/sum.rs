@@ -1,68 +1,106 @@
 //! Sums in the order of PyTorch, to the last bit.
+//!
+//! The order is that of torch 2.11.0 on x86-64 with one thread. With several threads, torch adds
+//! the sums of as many parts of a large tensor; then the last bits differ from machine to machine.
 
-/// Sums that its vectors of 8 numbers keep side by side.
+/// Values in a vector.
 const LANES: usize = 8;
-
-/// Vectors that it adds side by side.
-const ROWS: usize = 4;
-
-/// Levels of sums: each adds some sums of the level before it.
+/// Vectors that are summed side by side.
+const GROUPS: usize = 4;
+/// Values that are taken together.
+const STEP: usize = LANES * GROUPS;
+/// Levels of partial sums.
 const LEVELS: usize = 4;
-
-/// One vector of sums.
-type Lanes = [f32; LANES];
 
 /// Returns the mean of some values, in single precision. That of none is not a number.
 pub(crate) fn mean(values: &[f32]) -> f32 {
-    sum(values) / values.len() as f32
+    let mut sum = Sum::of(values.len() as u64);
+    sum.add(values);
+    sum.mean()
 }
 
-/// Returns the sum, in single precision and on one thread.
-///
-/// Vectors of eight values are added to four vectors of sums in turn. These are added in levels, so
-/// that no sum gets much larger than what is added to it. In the end come the values that fill no
-/// vector, and then the eight sums.
-pub(crate) fn sum(values: &[f32]) -> f32 {
-    let (vectors, rest) = values.as_chunks::<LANES>();
-    let (rows, last) = vectors.as_chunks::<ROWS>();
-    let mut sums = in_levels(rows);
-    for vector in last {
-        add(&mut sums[0], vector);
+/// A sum of values that arrive in pieces.
+pub(crate) struct Sum {
+    values: u64,
+    /// The number of steps after which the sums of a level move to the next one, as a power of two.
+    power: u32,
+    steps: u64,
+    sums: [[f32; STEP]; LEVELS],
+    /// Values that make no whole step yet.
+    rest: Vec<f32>,
+}
+
+impl Sum {
+    /// Begins the sum of `values` values.
+    pub(crate) fn of(values: u64) -> Self {
+        let steps = values / STEP as u64;
+        let power = match steps {
+            0..=2 => 1,
+            _ => u64::BITS - (steps - 1).leading_zeros(),
+        };
+        let power = (power / LEVELS as u32).max(4);
+        Self { values, power, steps: 0, sums: [[0.0; STEP]; LEVELS], rest: Vec::new() }
     }
-    let [mut all, others @ ..] = sums;
-    others.iter().for_each(|other| add(&mut all, other));
-    rest.iter().chain(&all).fold(0.0, |sum, value| sum + value)
-}
 
-/// Adds rows of vectors in levels.
-fn in_levels(rows: &[[Lanes; ROWS]]) -> [Lanes; ROWS] {
-    let mut levels = [[[0.0; LANES]; ROWS]; LEVELS];
-    let bits = rows.len().max(1).next_power_of_two().ilog2();
-    let power = (bits / LEVELS as u32).max(4);
-    let whole = rows.len() >> power << power;
-    for (done, row) in (1..).zip(&rows[..whole]) {
-        add_rows(&mut levels[0], row);
-        // A level is full after as many of the one before it.
+    /// Adds the next values. All pieces but the last one have a multiple of 32 values.
+    pub(crate) fn add(&mut self, values: &[f32]) {
+        let (steps, rest) = values.as_chunks::<STEP>();
+        for step in steps {
+            add(&mut self.sums[0], *step);
+            self.steps += 1;
+            if self.steps.is_multiple_of(1 << self.power) {
+                self.carry();
+            }
+        }
+        self.rest.extend_from_slice(rest);
+    }
+
+    /// Moves full partial sums to the next level.
+    fn carry(&mut self) {
         for level in 1..LEVELS {
-            if done & ((1_usize << (power * level as u32)) - 1) != 0 {
+            let below = std::mem::replace(&mut self.sums[level - 1], [0.0; STEP]);
+            add(&mut self.sums[level], below);
+            let full = ((1_u64 << self.power) - 1).unbounded_shl(level as u32 * self.power);
+            if self.steps & full != 0 {
                 break;
             }
-            let full = std::mem::replace(&mut levels[level - 1], [[0.0; LANES]; ROWS]);
-            add_rows(&mut levels[level], &full);
         }
     }
-    rows[whole..].iter().for_each(|row| add_rows(&mut levels[0], row));
-    let [mut all, others @ ..] = levels;
-    others.iter().for_each(|level| add_rows(&mut all, level));
-    all
+
+    /// Returns the sum of all values.
+    pub(crate) fn total(mut self) -> f32 {
+        if self.values < LANES as u64 { self.few() } else { self.many() }
+    }
+
+    /// Returns the mean of all values. That of none is not a number.
+    pub(crate) fn mean(self) -> f32 {
+        let values = self.values as f32;
+        self.total() / values
+    }
+
+    /// The sum of less than a vector.
+    fn few(&self) -> f32 {
+        let (groups, rest) = self.rest.as_chunks::<GROUPS>();
+        let mut sums = groups.first().copied().unwrap_or_default();
+        rest.iter().for_each(|value| sums[0] += value);
+        sums[1..].iter().fold(sums[0], |sum, value| sum + value)
+    }
+
+    fn many(&mut self) -> f32 {
+        let [mut sums, levels @ ..] = self.sums;
+        levels.into_iter().for_each(|level| add(&mut sums, level));
+        let (groups, _) = sums.as_chunks::<LANES>();
+        let mut lanes = groups[0];
+        let (vectors, last) = self.rest.as_chunks::<LANES>();
+        vectors.iter().chain(&groups[1..]).for_each(|vector| add(&mut lanes, *vector));
+        last.iter().chain(&lanes).fold(0.0, |sum, value| sum + value)
+    }
 }
 
-fn add_rows(to: &mut [Lanes; ROWS], rows: &[Lanes; ROWS]) {
-    to.iter_mut().zip(rows).for_each(|(to, row)| add(to, row));
-}
-
-fn add(to: &mut Lanes, values: &Lanes) {
-    to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
+fn add<const N: usize>(sums: &mut [f32; N], values: [f32; N]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += value;
+    }
 }
 
 #[cfg(test)]
@@ -74,15 +112,21 @@ mod tests {
     fn sums_have_the_bits_of_torch() {
         let value = |i: u32| f32::from_bits(0x3f80_0000 | (i.wrapping_mul(2_654_435_761) >> 9));
         for (count, expected) in [
+            (5, 0x3f6e2abc),
             (7, 0x3f9d467b),
             (8, 0x3fa708a4),
             (100, 0x41c22555),
             (384, 0x42bf7e95),
             (1000, 0x4379f9f2),
             (70001, 0x4688b70e),
+            (2_000_003, 0x48f423fd),
         ] {
             let values: Vec<f32> = (0..count).map(|i| value(i) - 1.25).collect();
-            assert_eq!(sum(&values).to_bits(), expected, "{count}");
+            for piece in [32, 4096, 1 << 30] {
+                let mut sum = Sum::of(values.len() as u64);
+                values.chunks(piece).for_each(|values| sum.add(values));
+                assert_eq!(sum.total().to_bits(), expected, "{count} values by {piece}");
+            }
         }
     }
 }

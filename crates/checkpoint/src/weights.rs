@@ -13,6 +13,7 @@ use super::quantized::{self, Fault};
 use super::safetensors;
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
+use super::sum::Sum;
 use super::torch;
 use super::weight_files::{self, Files};
 use super::wrapper;
@@ -323,6 +324,22 @@ impl Weights {
             }
         }
         Ok(zeros)
+    }
+
+    /// Returns the mean magnitude of the values of a tensor, at least 1e-5. All values are read.
+    pub(crate) fn mean_magnitude(&self, index: usize) -> Result<f32, Error> {
+        let tensor = &self.tensors[index];
+        let all = tensor.values() / tensor.ty.values() * tensor.ty.bytes();
+        let chunk = COMPARED * tensor.ty.bytes();
+        let mut sum = Sum::of(tensor.values());
+        let mut bytes = Vec::new();
+        for start in (0..all).step_by(chunk as usize) {
+            bytes.clear();
+            self.read(tensor, start, chunk.min(all - start) as usize, &mut bytes)?;
+            let magnitudes: Vec<_> = tensor.ty.widen(&bytes).into_iter().map(f32::abs).collect();
+            sum.add(&magnitudes);
+        }
+        Ok(sum.mean().max(1e-5))
     }
 
     /// Returns whether all values of a tensor are zero.

@@ -2,7 +2,7 @@
 
 use super::{Expression, Scope};
 use crate::Error;
-use crate::changes::{Changes, Step, What};
+use crate::changes::{Changes, Rows, Step, What};
 
 /// Steps by which values are changed, in this order.
 #[derive(Clone, Debug, Default)]
@@ -14,8 +14,16 @@ pub struct Change {
 #[derive(Clone, Debug)]
 pub(super) struct ChangeStep {
     pub(super) kind: ChangeKind,
-    /// Start and end in the outermost dimension of the tensor in the file.
-    pub(super) rows: Option<[Option<Expression>; 2]>,
+    pub(super) rows: Option<RowsOf>,
+}
+
+/// Indices in the outermost dimension of the tensor in the file.
+#[derive(Clone, Debug)]
+pub(super) struct RowsOf {
+    /// Start and end.
+    pub(super) range: [Option<Expression>; 2],
+    /// The number of indices after which the range repeats.
+    pub(super) every: Option<Expression>,
 }
 
 /// What a step does with a value. It is calculated in half precision for F16, and in single
@@ -31,6 +39,8 @@ pub(super) enum ChangeKind {
     NegativeExponential,
     /// Takes the logarithm of one plus the exponential function.
     Softplus,
+    /// Rounds to zero or the mean magnitude of the tensor with a sign.
+    Ternary,
     /// Nothing; the steps after it are calculated in single precision.
     SinglePrecision,
 }
@@ -41,6 +51,7 @@ const NAMED: &[(&str, ChangeKind)] = &[
     ("negative-exponential", ChangeKind::NegativeExponential),
     ("single-precision", ChangeKind::SinglePrecision),
     ("softplus", ChangeKind::Softplus),
+    ("ternary", ChangeKind::Ternary),
 ];
 
 impl ChangeStep {
@@ -67,7 +78,10 @@ impl ChangeStep {
             ChangeKind::Add(number) | ChangeKind::Multiply(number) => Some(number),
             _ => None,
         };
-        number.into_iter().chain(self.rows.iter().flatten().flatten())
+        let rows = self.rows.iter();
+        number.into_iter().chain(rows.flat_map(|rows| {
+            rows.range.iter().flatten().chain(rows.every.as_ref())
+        }))
     }
 }
 
@@ -77,8 +91,14 @@ impl Change {
         self.steps.is_empty()
     }
 
-    /// The steps with their numbers.
-    pub(crate) fn resolve<'a>(&'a self, scope: &Scope<'a>) -> Result<Changes, Error> {
+    /// Whether a step depends on all values of a tensor, and loses what they were.
+    pub(crate) fn rounds(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.kind, ChangeKind::Ternary))
+    }
+
+    /// The steps with their numbers. `mean` is the mean magnitude of the tensor; it matters only if
+    /// the change [`rounds`](Self::rounds).
+    pub(crate) fn resolve<'a>(&'a self, scope: &Scope<'a>, mean: f32) -> Result<Changes, Error> {
         let step = |step: &'a ChangeStep| {
             let what = match &step.kind {
                 ChangeKind::Add(number) => What::Add(scope.float(number)? as f32),
@@ -87,15 +107,17 @@ impl Change {
                 ChangeKind::NegativeExponential => What::NegativeExponential,
                 ChangeKind::SinglePrecision => What::SinglePrecision,
                 ChangeKind::Softplus => What::Softplus,
+                ChangeKind::Ternary => What::Ternary(1.0 / mean),
             };
             let rows = match &step.rows {
                 None => None,
-                Some([start, end]) => {
+                Some(RowsOf { range: [start, end], every }) => {
                     let place = |place: &'a Option<Expression>, else_: u64| match place {
                         Some(place) => scope.unsigned(place),
                         None => Ok(else_),
                     };
-                    Some(place(start, 0)?..place(end, u64::MAX)?)
+                    let every = every.as_ref().map(|every| scope.unsigned(every)).transpose()?;
+                    Some(Rows { range: place(start, 0)?..place(end, u64::MAX)?, every })
                 }
             };
             Ok(Step { what, rows })

@@ -150,6 +150,9 @@ pub enum Quirk {
     Tiktoken(Tiktoken),
     /// What the Python code of the model adds to its SentencePiece model.
     Pieces(Pieces),
+    /// Added tokens keep their texts, and are control tokens only if the tokenizer calls them
+    /// special, whatever they look like.
+    StatedKinds,
     /// Makes this added token a control token, whatever the files say, so that programs do not
     /// print it.
     Control(Cow<'static, str>),

@@ -109,6 +109,8 @@ pub enum RuleType {
     F16OrF32,
     /// 32-bit integers.
     I32,
+    /// That of the file, although others of the name are F32.
+    File,
 }
 
 /// A replacement in names.

@@ -27,7 +27,7 @@ impl Mapper<'_> {
         let last = parts.iter().max().copied().unwrap_or_default();
         let base = name.strip_suffix(".weight").unwrap_or(&name).to_owned();
         let tensor = SourceTensor { name, shape, ty: BlockType::NVFP4.into() };
-        let changes = rule.change.resolve(&self.scope)?;
+        let changes = self.changes(rule, None, parts)?;
         self.first.push((last, (tensor, Assembled::Stored { pieces, changes, zeros })));
         let count = if stacked { factors.len() } else { 1 };
         // The reference's tolerances: that of numpy for lists of factors, another for a single one.

@@ -165,6 +165,7 @@ impl Writable {
             (_, Some(RuleType::I32)) => BlockType::I32,
             (_, Some(RuleType::F16)) if matrix => BlockType::F16,
             (_, Some(RuleType::F16OrF32)) if matrix => self.over_patches(),
+            (_, Some(RuleType::File)) if matrix => self.of_matrix(name, shape),
             _ if matrix && (weights.is_q8(stored) || kept && stored.is_float8()) => {
                 let fits = BlockType::Q8_0.row_bytes(shape.row()).is_some();
                 if fits { BlockType::Q8_0 } else { BlockType::F16 }
@@ -188,6 +189,11 @@ impl Writable {
         if needs_full_precision(name, shape) {
             return BlockType::F32;
         }
+        self.of_matrix(name, shape)
+    }
+
+    /// Returns the type of a matrix that no program needs in full precision.
+    fn of_matrix(self, name: &str, shape: &Shape) -> BlockType {
         let ty = match self.0.embedding {
             Some(ty) if ends_with(name, EMBEDDING) => ty,
             _ => self.0.ty,

@@ -200,6 +200,9 @@ impl<'a> Inverter<'a> {
             None if rule.joined => {
                 Some((&rule.outputs[0], "the file does not say how long its parts were"))
             }
+            None if rule.change.rounds() => {
+                Some((&rule.outputs[0], "the values before they were rounded to three are lost"))
+            }
             None => None,
         };
         if let Some((output, why)) = lost {
@@ -220,7 +223,7 @@ impl<'a> Inverter<'a> {
         let shape = shape.collect::<Result<Vec<u64>, _>>()?;
         let group = active.batch + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);
         let instance = number + self.rules.len() * layer.map_or(0, |layer| layer as usize + 1);
-        let changes = rule.change.resolve(&scope)?;
+        let changes = rule.change.resolve(&scope, 0.0)?;
         let mut saved = Vec::new();
         for expert in numbers(active.experts(layer)) {
             for source in &rule.sources {

@@ -30,6 +30,10 @@ pub(super) fn tokens(library: &Library, input: &Input<'_>) -> Result<(Tokens, Ve
         match (texts.get(&id), added_tokens.get(&id)) {
             (None, _) => tokens.push(format!("[PAD{id}]"), TokenType::Unused),
             (Some(text), None) => tokens.push(text.as_str(), TokenType::Normal),
+            (Some(text), Some(token)) if input.has(&Quirk::StatedKinds) => {
+                let ty = if token.special { TokenType::Control } else { TokenType::UserDefined };
+                tokens.push(text.as_str(), ty);
+            }
             (Some(text), Some(token)) => {
                 // Programs match control and user-defined tokens before they normalize text.
                 let text =

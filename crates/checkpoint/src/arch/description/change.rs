@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::arch::change::RowsOf;
 use crate::arch::{ChangeKind, ChangeStep, Expression};
 
 /// Changes of values: a name, a table with a number, or a list of both.
@@ -18,6 +19,7 @@ struct Table {
     add: Option<Expression>,
     multiply: Option<Expression>,
     rows: Option<String>,
+    every: Option<Expression>,
 }
 
 impl Table {
@@ -36,7 +38,11 @@ impl Table {
             };
             Ok::<_, String>([place(start)?, place(end)?])
         });
-        Ok(ChangeStep { kind, rows: rows.transpose()? })
+        let rows = match (rows.transpose()?, self.every) {
+            (None, Some(_)) => return Err("\"every\" says where \"rows\" repeat".to_owned()),
+            (rows, every) => rows.map(|range| RowsOf { range, every }),
+        };
+        Ok(ChangeStep { kind, rows })
     }
 }
 

@@ -239,6 +239,12 @@ fn rules_of(
     if rule.joined && rule.sources[0].experts.is_none() {
         return Err(fail("what is joined has numbers, for which {expert:..} stands".into()));
     }
+    if let Some(change) = text.change.as_ref().filter(|_| rule.change.rounds())
+        && (rule.sources.len() > 1 || rule.stack().is_some())
+    {
+        let why = "only whole tensors are rounded to three values".to_owned();
+        return Err(Wrong { at: change.span(), why });
+    }
     let always = rule.needed.to_string() != "false";
     if rule.sources.iter().any(NamePattern::has_number) && always {
         return Err(fail("what has a {number} that is not counted cannot be needed".to_owned()));

@@ -360,7 +360,7 @@ fn values_change_in_steps() {
     let scope = config.bare_scope(&arch.numbers);
     let changed = |rule: usize, half| {
         let mut values = [1.0, 1.0, 1.0, 1.0];
-        let changes = arch.tensors[rule].change.resolve(&scope).unwrap();
+        let changes = arch.tensors[rule].change.resolve(&scope, 0.0).unwrap();
         changes.apply(&mut values, (0, 1), half);
         values
     };

@@ -89,8 +89,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "integers", arguments: 1..=1, what: What::Integers },
     // `sorted_values(x)`: the values of an object in the order of its keys, as numbers if all are.
     Function { name: "sorted_values", arguments: 1..=1, what: What::SortedValues },
-    // `each_layer(x)`: a list of `x` for each layer; `layer` is its number in there.
-    Function { name: "each_layer", arguments: 1..=1, what: What::EachLayer },
+    // `each_layer(x)`, `each_layer(x, n)`: a list of `x` for each layer, or for the first `n`;
+    // `layer` is its number in there.
+    Function { name: "each_layer", arguments: 1..=2, what: What::EachLayer },
     // `stored_layers(prefix)`: the number of layers whose tensors have this prefix.
     Function { name: "stored_layers", arguments: 1..=1, what: What::StoredLayers },
     // `first_layer(x)`: `x` for the first layer for which it is not null.

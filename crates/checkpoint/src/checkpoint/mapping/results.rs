@@ -5,6 +5,7 @@ use granule_reader::SourceTensor;
 
 use super::{Assembled, Mapper, Piece, ids};
 use crate::arch::{Output, Place, Target, TensorRule};
+use crate::changes::Changes;
 use crate::data_type::DataType;
 use crate::transform::View;
 use crate::weights::StoredTensor;
@@ -167,7 +168,7 @@ impl<'a> Mapper<'a> {
         }
         let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
         let tensor = SourceTensor { name, shape, ty: ty.into() };
-        let changes = rule.change.resolve(&self.scope.at(place.layer))?;
+        let changes = self.changes(rule, place.layer, parts)?;
         let mapped = (tensor, Assembled::Stored { pieces, changes, zeros });
         if rule.early {
             let active = &self.rules[number];
@@ -184,6 +185,20 @@ impl<'a> Mapper<'a> {
     fn mixes(&self, parts: &[usize]) -> bool {
         let tensors = || parts.iter().map(|part| &self.weights.tensors()[*part]);
         tensors().any(StoredTensor::is_merged) && tensors().all(|tensor| tensor.ty.values() == 1)
+    }
+
+    /// Returns how the values of a tensor change, given its parts in the checkpoint.
+    pub(in crate::checkpoint) fn changes(
+        &self,
+        rule: &'a TensorRule,
+        layer: Option<u64>,
+        parts: &[usize],
+    ) -> Result<Changes, Error> {
+        let mean = match rule.change.rounds() {
+            true => self.weights.mean_magnitude(parts[0])?,
+            false => 0.0,
+        };
+        rule.change.resolve(&self.scope.at(layer), mean)
     }
 
     /// Returns what an output uses of a tensor: dimensions (outermost first) and values.

@@ -130,10 +130,22 @@ impl<'a> Scope<'a> {
                 _ => Value::Null,
             },
             What::EachLayer | What::FirstLayer => {
-                let Some((_, layers)) = self.numbers.iter().find(|(key, _)| key == "blocks") else {
-                    return Ok(Value::Null);
+                let layers = match arguments.get(1) {
+                    Some(_) => match argument(1)? {
+                        Value::Null => return Ok(Value::Null),
+                        count => match count.as_u64() {
+                            Some(layers) if layers <= MOST_ITEMS => layers,
+                            _ => {
+                                let what = "a number of layers";
+                                return Err(self.wrong(what, &count, "at most 2^20").into());
+                            }
+                        },
+                    },
+                    None => match self.numbers.iter().find(|(key, _)| key == "blocks") {
+                        Some((_, layers)) => self.count(layers)?,
+                        None => return Ok(Value::Null),
+                    },
                 };
-                let layers = self.count(layers)?;
                 let mut items = (0..layers).map(|layer| self.at(Some(layer)).node(&arguments[0]));
                 match function.what {
                     What::EachLayer => Value::Array(items.collect::<Result<_, _>>()?),

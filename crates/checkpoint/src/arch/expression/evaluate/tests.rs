@@ -42,6 +42,8 @@ fn values_follow_from_the_config() {
         ("if(yes and not none, 'text', skip)", json!("text")),
         ("has(none) and not has(absent)", json!(true)),
         ("each_layer(if(layer < 2, list[layer], 0))", json!([3, 4, 0])),
+        ("each_layer(layer * 2, 2)", json!([0, 2])),
+        ("each_layer(layer, absent)", Value::Null),
         ("each_layer(layer == 1)", json!([false, true, false])),
         ("each(list, item + a)", json!([17, 18])),
         ("each(none, item)", json!(null)),

@@ -1,7 +1,8 @@
 //! `block_count` says that there are more blocks than have tensors.
 //!
 //! Blocks that predict further tokens (`nextn_predict_layers`) may be missing, and so may blocks
-//! for which the metadata says 0 heads and a feed-forward network of size 0.
+//! for which the metadata says 0 heads and a feed-forward network of size 0. A model that uses two
+//! stacks of blocks again and again (`hrm.layers_per_stack`) has the tensors of these stacks only.
 //!
 //! **Why it is bad.** Readers look for the tensors of each block and refuse the file.
 //!
@@ -45,7 +46,9 @@ fn missing(
     stack: &Stack<'_>,
     count: u64,
 ) -> (u64, u64, Option<u64>) {
-    let needed = count.min(whole.predictors);
+    let stacked = view.hyper(PER_STACK).and_then(|(_, value)| value.as_integer());
+    let stacked = stacked.and_then(|count| u64::try_from(count).ok()?.checked_mul(2));
+    let needed = count.min(whole.predictors).min(stacked.unwrap_or(count));
     let sizes: Vec<_> = SIZES.iter().filter_map(|key| Numbers::of(view.hyper(key)?.1)).collect();
     let (mut present, mut missing, mut first, mut next) = (0, 0, None, 0);
     for number in stack.numbers().chain([needed]) {
@@ -66,6 +69,9 @@ fn missing(
 
 /// Numbers for each block: where they are all 0, the block has no tensors.
 const SIZES: &[&str] = &["attention.head_count", "feed_forward_length"];
+
+/// The number of blocks in each of two stacks.
+const PER_STACK: &str = "hrm.layers_per_stack";
 
 #[cfg(test)]
 mod tests {
@@ -114,6 +120,12 @@ mod tests {
         };
         empty(0).gives(&[]);
         empty(4).gives(&["S024"]);
+        let stacks = |count: u32| {
+            model(12, &[0, 1, 2, 3]).key("test.hrm.layers_per_stack", count)
+        };
+        stacks(2).gives(&[]);
+        stacks(3).gives(&["S024"]);
+        stacks(u32::MAX).gives(&["S024"]);
         model(3, &[0]).key("general.type", "adapter").gives(&[]);
         model(3, &[0]).key("split.no", 0_u16).key("split.count", 2_u16).gives(&[]);
     }

@@ -33,6 +33,7 @@ TOKENIZERS = {
     "dscoder": "descriptions/tokenizers/bpe",
     "dscoder_bos": "descriptions/tokenizers/bpe-bos",
     "dscoder_glm": "descriptions/tokenizers/bpe-glm",
+    "dscoder_dots": "descriptions/tokenizers/bpe-dots",
     "gpt2": "descriptions/tokenizers/bpe",
     "starcoder": "descriptions/tokenizers/bpe",
     "bert": "tokenizers/bert-json",
@@ -125,6 +126,7 @@ def write_weights(path, tensors):
 def make(row, work):
     """The checkpoint's folder, and what is to be stored of it."""
     name, architecture, tokenizer, dtype, config = row
+    config = {**config, **config.get("case", {})}
     source = ROOT / "fixtures" / TOKENIZERS[tokenizer]
     own, tokenizer = tokenizer is None, tokenizer or "none"
     tokenizers = work / "tokenizers"

@@ -41,6 +41,7 @@ def make(row, tokenizers, folder):
     tensors = config.pop("tensors", None)
     modules = config.pop("modules", {})
     config.pop("options", None)
+    config.pop("case", None)
     target = config.pop("target", None)
     if target:
         make_target(tokenizer, target, tokenizers, target_of(folder))

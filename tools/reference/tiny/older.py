@@ -177,6 +177,35 @@ DBRX = dict(d_model=64, n_heads=4, n_layers=2, max_seq_len=128, attn_config=dict
 MOE = dict(RAW, num_local_experts=4, num_experts_per_tok=2)
 GROK = dict(MOE, embedding_multiplier_scale=78.38, output_multiplier_scale=0.577)
 
+def bitnet(c):
+    """The names of the first models; the sizes of Llama."""
+    shapes = layers(c, attention, lambda c, layer: gated(f"model.layers.{layer}.mlp.", c["hidden_size"], c["intermediate_size"]))
+    for layer in range(c["num_hidden_layers"]):
+        shapes.update({f"model.layers.{layer}.self_attn.inner_attn_ln.weight": (c["hidden_size"],),
+                       f"model.layers.{layer}.mlp.ffn_layernorm.weight": (c["intermediate_size"],)})
+    return shapes
+
+
+def jais(c):
+    """The names of GPT-2 with a gate, transposed; the mask is saved too."""
+    width, inner = c["n_embd"], c["n_inner"]
+    shapes = gpt(c, 3 * width, inner)
+    for layer in range(c["n_layer"]):
+        at = f"transformer.h.{layer}."
+        shapes.update({f"{at}mlp.c_fc2.weight": (inner, width), f"{at}mlp.c_fc2.bias": (inner,),
+                       f"{at}attn.bias": (1, 1, c["n_positions"], c["n_positions"])})
+    ends = (".c_attn.weight", ".c_proj.weight", ".c_fc.weight", ".c_fc2.weight")
+    shapes = {name: shape[::-1] if name.endswith(ends) else shape for name, shape in shapes.items()}
+    if c.get("slopes"):
+        shapes["transformer.relative_pe.slopes"] = (c["n_head"],)
+    if not c["tie_word_embeddings"]:
+        shapes["lm_head.weight"] = (c["vocab_size"], width)
+    return shapes
+
+
+JAIS = dict(n_embd=64, n_layer=2, n_head=4, n_positions=32, n_inner=96, layer_norm_epsilon=1e-5, activation_function="swiglu",
+            position_embedding_type="alibi", tie_word_embeddings=True)
+
 MODELS = [
     ("starcoder", "GPTBigCodeForCausalLM", "starcoder", "bfloat16", BIGCODE),
     ("starcoder-untied", "GPTBigCodeForCausalLM", "starcoder", "float16", dict(BIGCODE, tie_word_embeddings=False)),
@@ -239,4 +268,14 @@ MODELS = [
     ("stablelm-llava-biases", "LlavaStableLMEpochForCausalLM", "dscoder", "float16",
      raw("LlavaStableLMEpochForCausalLM", "llava_stablelm_epoch", stablelm, dict(SIZES), norm_eps=1e-5, rope_pct=0.5,
          rope_theta=10000, use_qkv_bias=True)),
+    ("bitnet", "BitnetForCausalLM", "spm", "bfloat16",
+     raw("BitnetForCausalLM", "llama", bitnet, weight_bits=1, input_bits=8, tie_word_embeddings=True)),
+    ("bitnet-library", "BitNetForCausalLM", "spm", "float16",
+     raw("BitNetForCausalLM", "bitnet", bitnet, dict(SIZES, num_attention_heads=4, hidden_size=72), rope_theta=500000.0,
+         tie_word_embeddings=True)),
+    ("jais", "JAISLMHeadModel", "gpt2", "bfloat16",
+     raw("JAISLMHeadModel", "jais", jais, JAIS, embeddings_scale=14.6, width_scale=0.11)),
+    ("jais-slopes", "JAISLMHeadModel", "gpt2", "float16",
+     raw("JAISLMHeadModel", "jais", jais, {**JAIS, "tie_word_embeddings": False}, mup_embeddings_scale=9.1, mup_output_alpha=2.2,
+         mup_width_scale=0.125, slopes=True, options=["--no-lazy"])),
 ]

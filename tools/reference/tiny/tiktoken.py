@@ -46,9 +46,16 @@ class TinyTokenizer(PreTrainedTokenizer):
 '''
 
 
-def files(name, hash, specials, **config):
+def more(count):
+    """As many tokens, the further ones of two or three bytes."""
+    pairs = (bytes([128 + n // 256, n % 256]) for n in range(32_768))
+    threes = (bytes([128 + n // 65_536, n // 256 % 256, n % 256]) for n in range(count))
+    return list(dict.fromkeys([*TOKENS, *pairs, *threes]))[:count]
+
+
+def files(name, hash, specials, tokens=TOKENS, **config):
     """The files of a folder: ranks under a name, code that reads them, and the tokenizer's config."""
-    ranks = "".join(f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(TOKENS))
+    ranks = "".join(f"{base64.b64encode(token).decode()} {rank}\n" for rank, token in enumerate(tokens))
     code = CODE.replace("HASH", hash).replace("FILE", name).replace("SPECIALS", repr(specials))
     auto_map = {"AutoTokenizer": ["tokenization_tiny.TinyTokenizer", None]}
     return {name: ranks, "tokenization_tiny.py": code,

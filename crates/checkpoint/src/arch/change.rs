@@ -79,9 +79,9 @@ impl ChangeStep {
             _ => None,
         };
         let rows = self.rows.iter();
-        number.into_iter().chain(rows.flat_map(|rows| {
-            rows.range.iter().flatten().chain(rows.every.as_ref())
-        }))
+        number
+            .into_iter()
+            .chain(rows.flat_map(|rows| rows.range.iter().flatten().chain(rows.every.as_ref())))
     }
 }
 

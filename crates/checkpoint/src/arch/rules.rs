@@ -370,6 +370,29 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::Config;
+
+    #[test]
+    fn parts_are_rearranged_one_by_one() {
+        let patterns = ["row[1::2] -> row", "row[::2] -> row"];
+        let patterns = patterns.map(|text| Pattern::parse(text).unwrap()).to_vec();
+        let mut output = Output::new("a".to_owned(), patterns).unwrap();
+        output.parts = Some(Expression::parse("heads").unwrap());
+        let sources = |heads: u64, rows: u64| {
+            let config = Config::of(serde_json::json!({"heads": heads}));
+            let numbers = Vec::new();
+            let views = output.views(&config.bare_scope(&numbers), &[rows]).unwrap().ok()?;
+            let sources = views.iter().flat_map(|(_, view)| {
+                (0..view.values()).map(|value| view.source(value)).collect::<Vec<_>>()
+            });
+            Some(sources.collect::<Vec<_>>())
+        };
+        assert_eq!(sources(1, 4).unwrap(), [1, 3, 0, 2]);
+        assert_eq!(sources(2, 8).unwrap(), [1, 3, 0, 2, 5, 7, 4, 6]);
+        assert_eq!(sources(0, 8), None);
+        assert_eq!(sources(3, 8), None);
+        assert_eq!(sources(8, 8), None); // the parts have no second row
+    }
 
     #[test]
     fn names_fit_patterns_as_a_whole() {

@@ -56,7 +56,9 @@ fn numbers() -> Map<String, Value> {
         "num_kv_shared_layers": 0, "altup_num_inputs": 4, "global_head_dim": 16,
         "backbone_hidden_size": 16, "projection_head_dim": null, "num_adapters": 1,
         "max_lora_rank": 4, "num_attention_groups": 2, "share_expert_dim": 16,
-        "shared_intermediate_size": 16, "qk_scale_factor": 2.0,
+        "shared_intermediate_size": 16, "qk_scale_factor": 2.0, "num_shared_expert": 1,
+        "swa_kv_lora_rank": 8, "swa_num_attention_heads": 4, "swa_qk_nope_head_dim": 4,
+        "swa_v_head_dim": 4, "expert_intermediate_size": 16,
         "rope_parameters": {"full_attention": {"partial_rotary_factor": 0.5}}
     }"#,
     )

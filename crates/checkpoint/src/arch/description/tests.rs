@@ -354,30 +354,39 @@ fn values_change_in_steps() {
             { multiply = 2, rows = "1:2" },
             { add = 1, rows = "3:" },
         ] }
+        "d -> d" = { shape = "4", change = { multiply = "0 - 1", rows = "1:", every = "2" } }
+        "e -> e" = { shape = "4", change = "ternary" }
     "#;
     let arch = parse(&format!("{HEAD}{text}")).unwrap_or_else(|why| panic!("{why:#?}"));
     let config = Config::of(serde_json::json!({"factor": 3}));
     let scope = config.bare_scope(&arch.numbers);
     let changed = |rule: usize, half| {
         let mut values = [1.0, 1.0, 1.0, 1.0];
-        let changes = arch.tensors[rule].change.resolve(&scope, 0.0).unwrap();
+        let changes = arch.tensors[rule].change.resolve(&scope, 4.0).unwrap();
         changes.apply(&mut values, (0, 1), half);
         values
     };
     assert_eq!(changed(0, true), [2.0; 4]);
     assert_eq!(changed(1, true), [1.25; 4]);
     assert_eq!(changed(2, false), [3.0, 6.0, 3.0, 4.0]);
+    assert_eq!(changed(3, false), [1.0, -1.0, 1.0, -1.0]);
+    assert_eq!(changed(4, false), [0.0; 4]);
+    assert!(arch.tensors[4].change.rounds() && !arch.tensors[3].change.rounds());
     for (change, why) in [
         ("'add-two'", "unknown change `add-two`, expected one of `add-one`"),
         ("{ add = 1, multiply = 2 }", "a change either adds or multiplies"),
         ("{ rows = '1:2' }", "a change either adds or multiplies"),
         ("{ add = 1, rows = '1' }", "no range"),
+        ("{ add = 1, every = '2' }", "says where"),
         ("{ add = 'fctor' }", "\"fctor\" is unknown"),
     ] {
         let text = format!("{HEAD}[tensors.'']\n'a -> a' = {{ shape = '1', change = {change} }}");
         let mistakes = format!("{:?}", read(&text).1);
         assert!(mistakes.contains(&why.replace('"', "\\\"")), "{change}: {mistakes}");
     }
+    let text = format!("{HEAD}[tensors.'']\n'a + b -> a' = {{ shape = '1', change = 'ternary' }}");
+    let mistakes = format!("{:?}", read(&text).1);
+    assert!(mistakes.contains("only whole tensors are rounded to three values"), "{mistakes}");
 }
 
 /// What may be meant so, but probably is not.

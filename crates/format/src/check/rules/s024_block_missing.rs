@@ -120,9 +120,7 @@ mod tests {
         };
         empty(0).gives(&[]);
         empty(4).gives(&["S024"]);
-        let stacks = |count: u32| {
-            model(12, &[0, 1, 2, 3]).key("test.hrm.layers_per_stack", count)
-        };
+        let stacks = |count: u32| model(12, &[0, 1, 2, 3]).key("test.hrm.layers_per_stack", count);
         stacks(2).gives(&[]);
         stacks(3).gives(&["S024"]);
         stacks(u32::MAX).gives(&["S024"]);

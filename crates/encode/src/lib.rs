@@ -19,7 +19,8 @@
 //! the order of the scalar form, so both forms give the same bytes.
 //!
 //! [`encode_rows`] encodes into a buffer and checks everything that an [`Encoder`] assumes.
-//! [`Importance`] reads, builds and writes importance matrices.
+//! [`Importance`] reads, builds and writes importance matrices, [`ImportanceSums`] the sums that
+//! they are made of.
 
 #![forbid(unsafe_code)]
 #![allow(non_camel_case_types, reason = "encoders have the names of their types")]
@@ -88,7 +89,10 @@ pub use finite::first_not_finite;
 pub use front::{EncodeOptions, encode};
 pub use granule_format as format;
 pub use granule_reader as reader;
-pub use importance::{Importance, ImportanceError, ImportanceFileError, matrix_weights};
+pub use importance::{
+    ColumnStatistics, ColumnSums, Importance, ImportanceError, ImportanceFileError, ImportanceSums,
+    matrix_weights,
+};
 
 use with_weights::Both;
 

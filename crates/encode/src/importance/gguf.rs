@@ -7,16 +7,64 @@ use granule_format::{
     WriteError, Writer,
 };
 
-use super::{Importance, ImportanceError};
+use super::{ColumnSums, Importance, ImportanceError, ImportanceSums};
 
 const DATASETS: &str = "imatrix.datasets";
 const CHUNKS: &str = "imatrix.chunk_count";
 const CHUNK_TOKENS: &str = "imatrix.chunk_size";
-const SUMS: &str = ".in_sum2";
+const SQUARES: &str = ".in_sum2";
 const COUNTS: &str = ".counts";
+/// Sums of values, which other programs skip.
+const SUMS: &str = ".in_sum";
 
-/// Parses a pair of tensors for each entry: sums of squares, and how many rows were summed.
+/// The texts of a file and its entries.
+struct Parsed<'a> {
+    datasets: Vec<String>,
+    chunks: u32,
+    chunk_tokens: u32,
+    entries: Vec<(&'a str, Stored)>,
+}
+
+/// The tensors of an entry.
+struct Stored {
+    squares: Vec<f32>,
+    counts: Vec<f32>,
+    sums: Option<Vec<f32>>,
+}
+
+/// Parses two tensors for each entry: sums of squares, and how many rows were summed. A third may
+/// hold the sums of the values.
 pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
+    with_entries(bytes, |Parsed { datasets, chunks, chunk_tokens, entries }| {
+        let entries = entries.into_iter().map(|(name, stored)| {
+            let weights = weights(name, &stored.squares, &stored.counts)?;
+            Ok((name.to_owned(), weights))
+        });
+        let entries = entries.collect::<Result<_, ImportanceError>>()?;
+        Ok(Importance { file: String::new(), datasets, chunks, chunk_tokens, entries })
+    })
+}
+
+/// Parses the sums of each entry.
+pub(super) fn parse_sums(bytes: &[u8]) -> Result<ImportanceSums, ImportanceError> {
+    with_entries(bytes, |Parsed { datasets, chunks, chunk_tokens, entries }| {
+        let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
+        let entries = entries.into_iter().map(|(name, Stored { squares, counts, sums })| {
+            check_counts(name, &squares, &counts)?;
+            // halves round away from zero
+            let rows = counts.iter().map(|count| count.round().max(0.0) as u64).collect();
+            let sums = sums.filter(|sums| sums.len() == squares.len()).map(wide);
+            Ok((name.to_owned(), ColumnSums { squares: wide(squares), sums, rows }))
+        });
+        let entries = entries.collect::<Result<_, ImportanceError>>()?;
+        Ok(ImportanceSums { datasets, chunks, chunk_tokens, entries })
+    })
+}
+
+fn with_entries<T>(
+    bytes: &[u8],
+    build: impl FnOnce(Parsed<'_>) -> Result<T, ImportanceError>,
+) -> Result<T, ImportanceError> {
     // the names are those of a model's tensors plus a suffix
     let limits = Limits::DEFAULT.with_tensor_name_bytes(256);
     let header = Header::parse_prefix(bytes, bytes.len() as u64, &limits)?;
@@ -30,52 +78,96 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Importance, ImportanceError> {
     let chunks = number(CHUNKS)?;
     let chunk_tokens = number(CHUNK_TOKENS)?;
 
-    let mut pairs: BTreeMap<&str, [Option<&TensorInfo>; 2]> = BTreeMap::new();
+    let mut parts: BTreeMap<&str, [Option<&TensorInfo>; 3]> = BTreeMap::new();
     for tensor in header.tensors() {
-        for (part, suffix) in [SUMS, COUNTS].into_iter().enumerate() {
+        for (part, suffix) in [SQUARES, COUNTS, SUMS].into_iter().enumerate() {
             if let Some(name) = tensor.name.strip_suffix(suffix) {
-                pairs.entry(name).or_default()[part] = Some(tensor);
+                parts.entry(name).or_default()[part] = Some(tensor);
             }
         }
     }
-    let mut entries = BTreeMap::new();
-    for (name, pair) in pairs {
-        let (sums, counts) = match pair {
-            [Some(sums), Some(counts)] => (sums, counts),
-            [Some(sums), None] => return Err(alone(sums, name, COUNTS)),
-            [None, Some(counts)] => return Err(alone(counts, name, SUMS)),
-            [None, None] => continue,
+    let mut entries = Vec::new();
+    for (name, parts) in parts {
+        let (squares, counts) = match parts {
+            [Some(squares), Some(counts), _] => (squares, counts),
+            [Some(squares), None, _] => return Err(alone(squares, name, COUNTS)),
+            [None, Some(counts), _] => return Err(alone(counts, name, SQUARES)),
+            [None, None, _] => continue,
         };
-        let sums = read(bytes, &header, sums)?;
-        let counts = read(bytes, &header, counts)?;
-        entries.insert(name.to_owned(), weights(name, &sums, &counts)?);
+        let [squares, counts] = [squares, counts].map(|tensor| read(bytes, &header, tensor));
+        let sums = parts[2].map(|tensor| read(bytes, &header, tensor));
+        // sums of another type are not ours
+        let sums = sums.and_then(Result::ok);
+        entries.push((name, Stored { squares: squares?, counts: counts?, sums }));
     }
     let datasets = datasets.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect();
-    Ok(Importance { file: String::new(), datasets, chunks, chunk_tokens, entries })
+    build(Parsed { datasets, chunks, chunk_tokens, entries })
 }
 
 /// Writes what [`parse`] reads. Every weight is stored as a sum of squares over one row.
 pub(super) fn write(importance: &Importance, out: impl io::Write) -> Result<(), WriteError> {
+    let metadata = metadata(&importance.datasets, importance.chunks, importance.chunk_tokens);
+    let entries = importance.entries.iter();
+    let tensors = entries.flat_map(|(name, weights)| {
+        let length = weights.len() as u64;
+        [
+            (format!("{name}{SQUARES}"), [length, 1], weights.clone()),
+            (format!("{name}{COUNTS}"), [1, 1], vec![1.0]),
+        ]
+    });
+    write_tensors(metadata, tensors, out)
+}
+
+/// Writes what [`parse_sums`] reads.
+pub(super) fn write_sums(sums: &ImportanceSums, out: impl io::Write) -> Result<(), WriteError> {
+    let metadata = metadata(&sums.datasets, sums.chunks, sums.chunk_tokens);
+    let tensors = sums.entries.iter().flat_map(|(name, entry)| {
+        let [squares, counts] = entry.stored();
+        let matrices = counts.len() as u64;
+        let shape = [squares.len() as u64 / matrices.max(1), matrices];
+        let of_values = entry.sums.as_ref().map(|sums| {
+            let sums = sums.iter().map(|sum| *sum as f32).collect();
+            (format!("{name}{SUMS}"), shape, sums)
+        });
+        [
+            Some((format!("{name}{SQUARES}"), shape, squares)),
+            Some((format!("{name}{COUNTS}"), [1, matrices], counts)),
+            of_values,
+        ]
+        .into_iter()
+        .flatten()
+    });
+    write_tensors(metadata, tensors, out)
+}
+
+fn metadata(datasets: &[String], chunks: u32, chunk_tokens: u32) -> Metadata {
     let mut metadata = Metadata::new();
     metadata.set("general.type", "imatrix");
-    metadata.set(DATASETS, Array::String(importance.datasets.iter().collect()));
-    metadata.set(CHUNKS, Value::U32(importance.chunks));
-    metadata.set(CHUNK_TOKENS, Value::U32(importance.chunk_tokens));
+    metadata.set(DATASETS, Array::String(datasets.iter().collect()));
+    metadata.set(CHUNKS, Value::U32(chunks));
+    metadata.set(CHUNK_TOKENS, Value::U32(chunk_tokens));
+    metadata
+}
+
+/// Writes tensors with their names, shapes and values. The iterator is walked twice.
+fn write_tensors(
+    metadata: Metadata,
+    tensors: impl Iterator<Item = (String, [u64; 2], Vec<f32>)> + Clone,
+    out: impl io::Write,
+) -> Result<(), WriteError> {
     let mut draft = Draft::new(metadata, Endian::Little)?;
-    for (name, weights) in &importance.entries {
-        for (suffix, values) in [(SUMS, weights.len() as u64), (COUNTS, 1)] {
-            let shape = Shape::new(&[values]).expect("one dimension");
-            draft.add(&format!("{name}{suffix}"), shape, BlockType::F32.into())?;
-        }
+    for (name, shape, _) in tensors.clone() {
+        // a dimension of one is not stored
+        let dimensions = if shape[1] == 1 { &shape[..1] } else { &shape[..] };
+        let shape = Shape::new(dimensions).expect("two dimensions");
+        draft.add(&name, shape, BlockType::F32.into())?;
     }
     let mut writer = Writer::start(out, draft)?;
-    for (name, weights) in &importance.entries {
-        for (suffix, values) in [(SUMS, &weights[..]), (COUNTS, &[1.0])] {
-            let mut tensor = writer.tensor(&format!("{name}{suffix}"))?;
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            io::Write::write_all(&mut tensor, &bytes)?;
-            tensor.finish()?;
-        }
+    for (name, _, values) in tensors {
+        let mut tensor = writer.tensor(&name)?;
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        io::Write::write_all(&mut tensor, &bytes)?;
+        tensor.finish()?;
     }
     writer.finish()?;
     Ok(())
@@ -102,8 +194,8 @@ fn read(bytes: &[u8], header: &Header, tensor: &TensorInfo) -> Result<Vec<f32>, 
     Ok(data.chunks_exact(4).map(|b| of_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
-/// Returns the mean squares. Each count belongs to a run of sums; all runs have the same length.
-fn weights(name: &str, sums: &[f32], counts: &[f32]) -> Result<Vec<f32>, ImportanceError> {
+/// Each count belongs to a run of sums; all runs have the same length.
+fn check_counts(name: &str, sums: &[f32], counts: &[f32]) -> Result<(), ImportanceError> {
     if counts.is_empty() || sums.is_empty() || !sums.len().is_multiple_of(counts.len()) {
         return Err(ImportanceError::Counts {
             name: name.to_owned(),
@@ -111,6 +203,16 @@ fn weights(name: &str, sums: &[f32], counts: &[f32]) -> Result<Vec<f32>, Importa
             counts: counts.len() as u64,
         });
     }
+    Ok(())
+}
+
+/// Returns the mean squares.
+pub(super) fn weights(
+    name: &str,
+    sums: &[f32],
+    counts: &[f32],
+) -> Result<Vec<f32>, ImportanceError> {
+    check_counts(name, sums, counts)?;
     let run = sums.len() / counts.len();
     let mut weights = Vec::with_capacity(sums.len());
     for (sums, count) in sums.chunks_exact(run).zip(counts) {

@@ -6,6 +6,8 @@
 
 mod dat;
 mod gguf;
+mod statistics;
+mod sums;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,6 +15,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use granule_format::WriteError;
+
+pub use statistics::ColumnStatistics;
+pub use sums::{ColumnSums, ImportanceSums};
 
 /// Importance weights for the tensors of a model.
 ///
@@ -76,6 +81,16 @@ pub enum ImportanceError {
         values: u64,
         /// Number of counts.
         counts: u64,
+    },
+    /// Files that are merged have sums for different numbers of columns or matrices.
+    #[error("{name:?} has {found} sums in one file and {expected} in another")]
+    Merge {
+        /// The entry.
+        name: String,
+        /// Number of sums in the files before.
+        expected: u64,
+        /// Number of sums in the file that is added.
+        found: u64,
     },
     /// A weight is negative, NaN or infinite.
     #[error("weight {index} of {name:?} is negative or not finite")]

@@ -82,6 +82,34 @@ const OPTIONS: &[Row] = &[
         &["--repack", "--repack-pattern", "--slow-iq2ks", "--symmetric-q40", "--partial-requant"],
         Planned("only the types and encoders of llama.cpp are written"),
     ),
+    // llama-imatrix
+    row("imatrix", &["-m", "--model"], Instead("name the model without an option")),
+    row("imatrix", &["-f", "--file", "-p", "--prompt"], Instead("pass --text FILE")),
+    row("imatrix", &["--in-file"], Instead("pass --merge FILE...")),
+    row("imatrix", &["--show-statistics"], Instead("pass --merge FILE --statistics")),
+    row("imatrix", &["--ctx-size"], Instead("pass --chunk-tokens COUNT")),
+    row("imatrix", &["--chunk", "--from-chunk"], Instead("pass --skip-chunks COUNT")),
+    row("imatrix", &["--output-format"], Instead("the name decides: .dat is the older form")),
+    row("imatrix", &["--no-ppl", "--ppl"], Instead("`granule measure` gives the perplexity")),
+    row(
+        "imatrix",
+        &["--output-frequency", "--save-frequency"],
+        Instead("all chunks go through one layer after another, so there is one result"),
+    ),
+    // llama-perplexity
+    row("measure", &["-m", "--model"], Instead("name the model without an option")),
+    row("measure", &["-f", "--file", "-p", "--prompt"], Instead("pass --text FILE")),
+    row("measure", &["--ctx-size"], Instead("pass --chunk-tokens COUNT")),
+    row(
+        "measure",
+        &["--kl-divergence-base", "--save-all-logits", "--kl-divergence"],
+        Instead("pass --save-base FILE to write the original's predictions, --base to read them"),
+    ),
+    row(
+        "measure",
+        &["--hellaswag", "--winogrande", "--multiple-choice", "--ppl-stride"],
+        Planned("perplexity and divergence are measured, choices among answers are not"),
+    ),
     // llama-gguf-split
     row(
         "convert",
@@ -180,9 +208,14 @@ const COMMANDS: &[(&[&str], Answer)] = &[
         &["convert-endian"],
         Instead("`granule convert FILE -t COPY --bigendian -o FILE` turns the byte order"),
     ),
-    (&["imatrix"], Planned("make the matrix with llama-imatrix, and pass it with --imatrix")),
     (
-        &["bench", "chat", "cli", "generate", "perplexity", "run", "serve", "server"],
+        &["perplexity"],
+        Instead(
+            "`granule measure FILE --text FILE` prints the perplexity, and more with --against",
+        ),
+    ),
+    (
+        &["bench", "chat", "cli", "generate", "run", "serve", "server"],
         Planned("Granule makes, reads and checks models, it does not run them"),
     ),
     (

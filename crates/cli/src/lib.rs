@@ -12,10 +12,13 @@ mod args;
 mod cmd;
 mod foreign;
 mod interrupt;
+mod model;
 #[cfg(test)]
 mod models_page;
 mod output;
 mod progress;
+mod source;
+mod texts;
 mod threads;
 mod usage;
 

@@ -48,3 +48,35 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 }
+
+/// Shows which layer of a model is computed.
+#[derive(Debug)]
+pub(crate) struct Steps {
+    bar: ProgressBar,
+}
+
+impl Steps {
+    /// A bar for a number of layers, and the output after them, unless it is not `wanted`.
+    pub(crate) fn new(wanted: bool, layers: usize) -> Self {
+        let target = if wanted && stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let style = ProgressStyle::with_template("{bar:30} layer {pos} of {len}  {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ");
+        let length = Some(layers as u64 + 1);
+        Self { bar: ProgressBar::with_draw_target(length, target).with_style(style) }
+    }
+
+    /// A layer begins.
+    pub(crate) fn on(&self, layer: usize) {
+        self.bar.set_position(layer as u64);
+    }
+
+    /// Remove the bar.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -26,6 +26,15 @@ pub(crate) fn bounded(wanted: Option<usize>, quiet: bool) -> Option<usize> {
     threads
 }
 
+/// A pool of threads, for work that does not make its own.
+///
+/// # Errors
+/// If the system gives no threads.
+pub(crate) fn pool(threads: Option<usize>) -> anyhow::Result<rayon::ThreadPool> {
+    let threads = threads.unwrap_or(0); // one for each core
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)
+}
+
 fn bounded_for(wanted: Option<usize>, cores: usize) -> (Option<usize>, Option<String>) {
     let most = cores.saturating_mul(FOR_EACH_CORE).max(ON_FEW_CORES);
     match wanted {

@@ -8,14 +8,19 @@
 //! | [`run`] | streaming the rows of a source through the encoders into files |
 //! | [`export`] | the reverse: writing a checkpoint that was planned |
 //! | [`verify`] | comparing finished files with their source |
+//! | [`weights`] | the error of a model's weights against the original's |
+//! | [`grid`] | finding out that weights were quantized before |
+//! | [`calibration`] | running a model over sample texts for an importance matrix |
 //!
 //! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance
-//! weights those of [`granule_encode`].
+//! weights those of [`granule_encode`], and models run in [`granule_infer`].
 #![forbid(unsafe_code)]
 
 mod blocks;
+pub mod calibration;
 mod error;
 pub mod export;
+pub mod grid;
 pub mod mixture;
 mod output;
 pub mod plan;
@@ -23,13 +28,16 @@ pub mod recipe;
 pub mod run;
 mod text;
 pub mod verify;
+pub mod weights;
 
 pub use blocks::encode_blocks;
 pub use error::Error;
 pub use granule_checkpoint as checkpoint;
 pub use granule_encode as encode;
 pub use granule_format as format;
+pub use granule_infer as infer;
 pub use granule_reader as reader;
+pub use output::WholeFile;
 pub use plan::{Plan, PlanError, PlannedTensor};
 pub use recipe::{Recipe, RecipeError};
 

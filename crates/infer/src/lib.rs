@@ -21,6 +21,8 @@
 //! | turn text into tokens and back | [`Tokenizer`] |
 //! | continue a text, embed a text | [`Session`], [`Sampler`] |
 //! | run many tokens in the memory of one layer, and see what goes into every product | [`stream`] |
+//! | measure a model, or what it loses against another | [`measure`], [`Chunks`] |
+//! | sum what goes into every product, for an importance matrix | [`statistics`] |
 //!
 //! A model is a graph that is read from the metadata and the names of the tensors; architectures
 //! without a graph are an [`Error::Architecture`].
@@ -29,15 +31,19 @@
 //! among the threads of the rayon pool that the caller runs in.
 #![forbid(unsafe_code)]
 
+mod chunks;
 mod compute;
 mod error;
 mod graph;
+pub mod measure;
 mod model;
 mod sample;
 mod session;
+pub mod statistics;
 pub mod stream;
 mod tokenizer;
 
+pub use chunks::{Chunks, ChunksError};
 pub use compute::Mode;
 pub use error::{Error, TokenizerError};
 pub use model::Model;

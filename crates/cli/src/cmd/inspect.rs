@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use granule_convert::grid::{self, OnGrid};
 use granule_format::container::{Entry, SHARD_COUNT};
 use granule_format::{Limits, TensorInfo, TensorType};
-use granule_reader::{Model, Shard};
+use granule_reader::{GgufSource, Model, Shard};
 use regex::Regex;
 
 use crate::output;
@@ -82,7 +83,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         in_set |= files.len() > 1 || model.metadata().get(SHARD_COUNT).is_some();
         let set = files.iter().filter(|_| files.len() > 1);
         shown.extend(set.filter_map(|file| file.path().map(Path::to_owned)));
-        let view = View::new(args, &model);
+        let mut view = View::new(args, &model);
+        if view.totals.is_some() {
+            // what cannot be read says nothing; `check` finds out why
+            let source = GgufSource::open(path).ok();
+            view.on_grid = source.and_then(|source| grid::survey(&source).ok()).unwrap_or_default();
+        }
         matched |= !view.is_empty();
         if args.json {
             documents.push(json::document(&view));
@@ -138,6 +144,8 @@ struct View<'m> {
     metadata: Option<Vec<&'m Entry>>,
     tensors: Option<Vec<ViewedTensor<'m>>>,
     totals: Option<Totals>,
+    /// Tensors whose weights were quantized before.
+    on_grid: OnGrid,
     /// Whether long texts and arrays are shown whole.
     full: bool,
 }
@@ -182,6 +190,7 @@ impl<'m> View<'m> {
             totals: (all || args.totals).then(|| Totals::of(&tensors)),
             metadata: (all || args.metadata).then(|| metadata.collect()),
             tensors: (all || args.tensors).then_some(tensors),
+            on_grid: OnGrid::default(),
             full: args.full,
         }
     }

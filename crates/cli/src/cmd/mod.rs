@@ -6,7 +6,9 @@ mod completions;
 mod convert;
 mod explain;
 mod export;
+mod imatrix;
 mod inspect;
+mod measure;
 mod types;
 
 use std::process::ExitCode;
@@ -23,7 +25,9 @@ pub(crate) enum Command {
     Convert(Box<convert::Args>),
     Explain(explain::Args),
     Export(export::Args),
+    Imatrix(Box<imatrix::Args>),
     Inspect(inspect::Args),
+    Measure(Box<measure::Args>),
     Types(types::Args),
 }
 
@@ -36,7 +40,9 @@ pub(crate) fn run(command: Command, program: clap::Command) -> anyhow::Result<Ex
         Command::Convert(args) => convert::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Imatrix(args) => imatrix::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Measure(args) => measure::run(&args),
         Command::Types(args) => types::run(&args),
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use granule_format::{Array, BlockType, Draft, Endian, Metadata, Shape, Value, Writer};
+use granule_reader::{GgufSource, Source};
 use tempfile::TempDir;
 
 /// What a run of the program gave.
@@ -279,4 +280,31 @@ pub(crate) fn copy_checkpoint(folder: &Folder, name: &str, to: &str) {
             fs::copy(&path, folder.path(to).join(name)).expect("the file can be copied");
         }
     }
+}
+
+/// Write a changed copy of a GGUF file: other metadata, other bytes of its tensors.
+pub(crate) fn edited(
+    folder: &Folder,
+    from: &str,
+    to: &str,
+    metadata: impl FnOnce(&mut Metadata),
+    mut data: impl FnMut(&str, &mut [u8]),
+) {
+    let source = GgufSource::open(folder.path(from)).expect("a GGUF file");
+    let mut changed = source.metadata().clone();
+    metadata(&mut changed);
+    let mut draft = Draft::new(changed, Endian::Little).expect("a legal alignment");
+    for tensor in source.tensors() {
+        draft.add(&tensor.name, tensor.shape, tensor.ty).expect("a legal tensor");
+    }
+    let mut tensors = source.tensors().iter().enumerate();
+    let file = write_with(draft, |bytes| {
+        let (index, tensor) = tensors.next().expect("as many tensors");
+        let mut rows = Vec::new();
+        let count = tensor.shape.rows().expect("a legal tensor");
+        source.read_rows(index, 0..count, &mut rows).expect("the data");
+        bytes.copy_from_slice(&rows);
+        data(&tensor.name, bytes);
+    });
+    folder.write(to, file);
 }

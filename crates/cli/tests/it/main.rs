@@ -9,7 +9,9 @@ mod common;
 mod completions;
 mod convert;
 mod export;
+mod imatrix;
 mod inspect;
+mod measure;
 mod options;
 #[cfg(unix)]
 mod outputs;

@@ -21,6 +21,8 @@ use Case::{Always, Refused, Warned};
 
 /// Nothing was lost or left undone: what the option keeps from happening did not happen.
 const LIMIT: &str = "a limit or a permission that was not needed is kept";
+const NO_MODEL: &str = "has no effect: no model is named";
+const OF_THE_BASE: &str = "has no effect: without --text the tokens are those of --base";
 const OUTPUT: &str = "decides where or how the result is shown";
 
 /// The table.
@@ -31,6 +33,66 @@ const OPTIONS: &[(&str, &str, Case)] = &[
     ("check", "--quiet", Refused("check model.gguf --quiet --json", "cannot be used with")),
     ("explain", "--json", Always(OUTPUT)),
     ("types", "--json", Always(OUTPUT)),
+    ("imatrix", "--output", Always(OUTPUT)),
+    ("imatrix", "--text", Refused("imatrix --merge all.dat -o a.gguf --text empty.txt", NO_MODEL)),
+    ("imatrix", "--chunk-tokens", Refused("imatrix --merge all.dat -o a.gguf -c 9", NO_MODEL)),
+    ("imatrix", "--chunks", Refused("imatrix --merge all.dat -o a.gguf --chunks 9", NO_MODEL)),
+    (
+        "imatrix",
+        "--skip-chunks",
+        Refused("imatrix --merge all.dat -o a.gguf --skip-chunks 9", NO_MODEL),
+    ),
+    (
+        "imatrix",
+        "--parse-special",
+        Refused("imatrix --merge all.dat -o a.gguf --parse-special", NO_MODEL),
+    ),
+    (
+        "imatrix",
+        "--process-output",
+        Warned("imatrix ck --text text.txt -c 8 --statistics --process-output", "no tensor output"),
+    ),
+    (
+        "imatrix",
+        "--all-experts",
+        Warned("imatrix ck --text text.txt -c 8 --statistics --all-experts", "has no experts"),
+    ),
+    ("imatrix", "--merge", Always("adds what is in files")),
+    ("imatrix", "--statistics", Always(OUTPUT)),
+    (
+        "imatrix",
+        "--threads",
+        Warned("imatrix ck --text text.txt -c 8 --statistics -j 70000", "-j 70000 is cut to"),
+    ),
+    ("imatrix", "--quiet", Always(OUTPUT)),
+    ("imatrix", "--json", Always(OUTPUT)),
+    ("measure", "--against", Refused("measure ck --against ck --base b", "cannot be used with")),
+    ("measure", "--base", Refused("measure ck --base b --save-base c", "cannot be used with")),
+    ("measure", "--save-base", Refused("measure ck ck --save-base c", "of one model")),
+    ("measure", "--base-form", Refused("measure ck --base-form llama", "without --save-base")),
+    ("measure", "--text", Always("decides what is measured")),
+    ("measure", "--chunk-tokens", Refused("measure ck --base model.gguf -c 9", OF_THE_BASE)),
+    ("measure", "--chunks", Refused("measure ck --base model.gguf --chunks 9", OF_THE_BASE)),
+    (
+        "measure",
+        "--skip-chunks",
+        Refused("measure ck --base model.gguf --skip-chunks 9", OF_THE_BASE),
+    ),
+    (
+        "measure",
+        "--parse-special",
+        Refused("measure ck --base model.gguf --parse-special", OF_THE_BASE),
+    ),
+    ("measure", "--weights", Refused("measure ck --weights", "without --against")),
+    ("measure", "--imatrix", Refused("measure ck --imatrix all.dat", "without --weights")),
+    ("measure", "--allow-quantized-original", Always(LIMIT)),
+    (
+        "measure",
+        "--threads",
+        Warned("measure ck --text text.txt -c 8 -j 70000", "-j 70000 is cut to"),
+    ),
+    ("measure", "--quiet", Always(OUTPUT)),
+    ("measure", "--json", Always(OUTPUT)),
     ("inspect", "--json", Always(OUTPUT)),
     ("inspect", "--metadata", Always(OUTPUT)),
     ("inspect", "--tensors", Always(OUTPUT)),
@@ -299,6 +361,7 @@ fn folder() -> Folder {
         names.into_iter().zip([256, 256, 320]).map(|(n, c)| (n, c, 1.0)).collect();
     folder.write("all.dat", matrix(&entries));
     folder.write("empty.txt", " \n");
+    folder.write("text.txt", "a few words of text");
     copy_checkpoint(&folder, "llama2-spm-256", "ck");
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../checkpoint/src/arch/models");
     fs::copy(models.join("gpt2.toml"), folder.path("gpt2.toml")).unwrap();

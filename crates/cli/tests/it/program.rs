@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Folder, assert_golden, model};
+use crate::common::{Folder, assert_golden, matrix, model};
 use granule_format::BlockType;
 use granule_reader::isa::Isa;
 
@@ -115,6 +115,8 @@ fn every_command_has_json_with_a_schema() {
         concat!(env!("CARGO_MANIFEST_DIR"), "/../checkpoint/src/arch/models/llama.toml");
     folder.write("llama.toml", fs::read(description).unwrap());
     folder.write("b.gguf", model());
+    folder.write("a.dat", matrix(&[("a", 4, 1.0)]));
+    // `measure` has tests of its own: it needs a model that can be run
     for (line, schema) in [
         ("arch check llama.toml --json", "/0/schema"),
         ("check a.gguf --json", "/0/schema"),
@@ -125,6 +127,7 @@ fn every_command_has_json_with_a_schema() {
         ("explain D003 --json", "/schema"),
         ("export a.gguf -o d --plain --json", "/schema"),
         ("export a.gguf -o e --plain --json --dry-run", "/schema"),
+        ("imatrix --merge a.dat -o b.dat --json", "/schema"),
         ("inspect a.gguf --json", "/schema"),
         ("inspect a.gguf b.gguf --json", "/1/schema"),
         ("types --json", "/schema"),

@@ -10,6 +10,7 @@ mod part;
 mod permissions;
 mod place;
 mod space;
+mod whole;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -27,6 +28,7 @@ use part::write_all_at;
 pub use place::check_output;
 pub(crate) use place::{Place, check_folder, places};
 pub(crate) use space::check_space;
+pub use whole::WholeFile;
 
 /// A file being written under a temporary name in its final folder.
 ///

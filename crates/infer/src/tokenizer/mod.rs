@@ -86,10 +86,22 @@ impl<'m> Tokenizer<'m> {
     /// If the patterns that cut the text give up on it.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let mut tokens: Vec<u32> = self.begin.into_iter().collect();
+        self.append(text, true, &mut tokens)?;
+        tokens.extend(self.end);
+        Ok(tokens)
+    }
+
+    /// Appends the tokens of a text, without those that begin and end every text. With `special`
+    /// the text may contain special tokens such as `<|im_start|>`; otherwise they are text, but for
+    /// tokens that users have added.
+    ///
+    /// # Errors
+    /// If the patterns that cut the text give up on it.
+    pub fn append(&self, text: &str, special: bool, tokens: &mut Vec<u32>) -> Result<()> {
         let mut first = true;
-        for (text, special) in self.vocabulary.split_at_special(text) {
+        for (text, special) in self.vocabulary.split_at_special(text, special) {
             if !text.is_empty() {
-                self.scheme.encode(&self.vocabulary, text, first, &mut tokens)?;
+                self.scheme.encode(&self.vocabulary, text, first, tokens)?;
                 first = false;
             }
             if let Some(special) = special {
@@ -97,8 +109,12 @@ impl<'m> Tokenizer<'m> {
                 first = true;
             }
         }
-        tokens.extend(self.end);
-        Ok(tokens)
+        Ok(())
+    }
+
+    /// The token that begins every text, if there is one.
+    pub const fn begin(&self) -> Option<u32> {
+        self.begin
     }
 
     /// The bytes that a token stands for, which can be part of a character; none for special

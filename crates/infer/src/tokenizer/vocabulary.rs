@@ -122,11 +122,19 @@ impl<'m> Vocabulary<'m> {
         self.scores.get(id as usize).copied().unwrap_or_default()
     }
 
-    /// The pieces of a text between special tokens, each with the token that follows it.
-    pub(super) fn split_at_special<'t>(&self, text: &'t str) -> Vec<(&'t str, Option<u32>)> {
+    /// The pieces of a text between special tokens, each with the token that follows it. Only with
+    /// `control` these are also tokens that steer the model.
+    pub(super) fn split_at_special<'t>(
+        &self,
+        text: &'t str,
+        control: bool,
+    ) -> Vec<(&'t str, Option<u32>)> {
         let mut pieces = vec![(text, None)];
         // a longer token is looked for in the whole text before a shorter one
         for id in &self.special {
+            if !control && self.kind(*id) != Kind::UserDefined {
+                continue;
+            }
             let Ok(token) = std::str::from_utf8(self.token(*id)) else { continue };
             if !text.contains(token) {
                 continue;
@@ -169,10 +177,12 @@ mod tests {
         metadata.set("tokenizer.ggml.eos_token_id", 9_u32); // there is no such token
         let vocabulary = Vocabulary::of(&metadata).unwrap();
         assert_eq!(
-            vocabulary.split_at_special("a<s>>b<s><s>"),
+            vocabulary.split_at_special("a<s>>b<s><s>", true),
             [("a", Some(2)), ("b", Some(0)), ("", Some(0)), ("", None)]
         );
-        assert_eq!(vocabulary.split_at_special("ab"), [("ab", None)]);
+        assert_eq!(vocabulary.split_at_special("ab", true), [("ab", None)]);
+        let plain = vocabulary.split_at_special("a<s>b<s>>", false);
+        assert_eq!(plain, [("a<s>b", Some(2)), ("", None)]);
         assert_eq!(vocabulary.end, None);
     }
 }

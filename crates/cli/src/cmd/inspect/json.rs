@@ -37,7 +37,11 @@ pub(super) fn document(view: &View<'_>) -> Json {
         document.insert("tensors".to_owned(), tensors.collect());
     }
     if let Some(totals) = &view.totals {
-        document.insert("totals".to_owned(), all_totals(totals));
+        let mut totals = all_totals(totals);
+        let on_grid = view.on_grid.by_type.iter();
+        let on_grid = on_grid.map(|(ty, tensors)| (ty.to_string(), (*tensors).into()));
+        totals["on_grid"] = Json::Object(on_grid.collect());
+        document.insert("totals".to_owned(), totals);
     }
     Json::Object(document)
 }

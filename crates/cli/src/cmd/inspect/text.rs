@@ -4,7 +4,7 @@ use granule_format::container::Entry;
 use granule_format::{Array, Value};
 
 use super::{Sum, Totals, View, ViewedTensor};
-use crate::output::{Align, Table, abridged, count, printable, size};
+use crate::output::{Align, Table, abridged, count, counted, printable, size};
 
 /// Elements of an array that are shown without `--full`.
 const ELEMENTS: usize = 8;
@@ -26,6 +26,11 @@ pub(super) fn render(view: &View<'_>) -> String {
     if let Some(totals) = &view.totals {
         text += "\nTotals\n";
         text += &total_table(totals);
+        for (ty, tensors) in &view.on_grid.by_type {
+            let tensors = counted(*tensors, "tensor");
+            text +=
+                &format!("  Weights of {tensors} lie on the grid of {ty}: they were quantized.\n");
+        }
     }
     text
 }

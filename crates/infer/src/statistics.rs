@@ -1,0 +1,237 @@
+//! Sums over the inputs of products: what importance matrices are made of.
+//!
+//! Every column of a matrix is multiplied with one value of each input row. The mean of the squares
+//! of these values says how much an error in that column costs. Sums are in double precision and in
+//! the order of the rows, so they have the same bits for every number of threads.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use crate::stream::{self, Fault, Observed, Observer, Options, Product};
+use crate::{Chunks, Error, Model, Place};
+
+/// What [`collect`] does.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CollectOptions {
+    /// Also sum what goes into the matrix of the output.
+    pub output: bool,
+    /// Send every token through all experts.
+    pub all_experts: bool,
+}
+
+/// What [`collect`] found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Collected {
+    /// The sums.
+    pub statistics: Statistics,
+    /// The chunks that were left, each where a number first was not finite.
+    pub lost: Vec<Lost>,
+}
+
+/// A chunk that was left before the end of the run. What went into the products before that place
+/// is part of the sums.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "chunk {} was left: {value} at token {} in {}, column {column}",
+    place.chunk,
+    place.position,
+    spot(*layer, tensor.as_deref())
+)]
+pub struct Lost {
+    /// The token.
+    pub place: Place,
+    /// The layer; `None` for the output.
+    pub layer: Option<usize>,
+    /// The tensor that was to be multiplied with the number; `None` if it is what the layer gives.
+    pub tensor: Option<String>,
+    /// The column of the number.
+    pub column: usize,
+    /// The number.
+    pub value: f32,
+}
+
+impl From<&Fault<'_>> for Lost {
+    fn from(fault: &Fault<'_>) -> Self {
+        let Fault { place, layer, tensor, column, value } = *fault;
+        Self { place, layer, tensor: tensor.map(str::to_owned), column, value }
+    }
+}
+
+fn spot(layer: Option<usize>, tensor: Option<&str>) -> String {
+    match (layer, tensor) {
+        (_, Some(tensor)) => format!("the input of {tensor}"),
+        (Some(layer), None) => format!("the result of layer {layer}"),
+        (None, None) => "the logits".to_owned(),
+    }
+}
+
+/// Runs a model over chunks and sums what goes into the matrices of its layers. `progress` is
+/// called with the number of each layer that begins.
+///
+/// Numbers that are not finite end nothing but their chunk.
+///
+/// # Errors
+/// If the weights cannot be read, or a token is not in the vocabulary.
+pub fn collect(
+    model: &Model<'_>,
+    chunks: &Chunks,
+    options: &CollectOptions,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Collected, Error> {
+    let mut collector = Collector { found: Collected::default(), output: options.output, progress };
+    let run = Options {
+        all_experts: options.all_experts,
+        logits_from: options.output.then_some(0),
+        ..Options::default()
+    };
+    stream::run(model, &chunks.texts(), &run, &mut collector)?;
+    Ok(collector.found)
+}
+
+struct Collector<'a> {
+    found: Collected,
+    output: bool,
+    progress: &'a mut dyn FnMut(usize),
+}
+
+impl Observer for Collector<'_> {
+    fn layer(&mut self, layer: usize) -> Observed {
+        (self.progress)(layer);
+        Ok(())
+    }
+
+    fn product(&mut self, product: &Product<'_>) -> Observed {
+        // the embedding may serve as the output; its sums would be taken for the embedding's
+        if product.tensor.starts_with("blk.") || (self.output && product.tensor == "output.weight")
+        {
+            let shape = (product.columns, product.matrices);
+            let matrix = product.expert.unwrap_or(0);
+            self.found.statistics.add(product.tensor, shape, matrix, product.x);
+        }
+        Ok(())
+    }
+
+    fn fault(&mut self, fault: &Fault<'_>) -> Observed {
+        self.found.lost.push(fault.into());
+        Ok(())
+    }
+}
+
+/// The sums of all tensors that have been seen, by their names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statistics {
+    tensors: BTreeMap<String, Sums>,
+}
+
+/// Sums over the input rows of one tensor, which may hold several matrices.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sums {
+    columns: usize,
+    /// Of each column of each matrix, one matrix after another.
+    sums: Vec<f64>,
+    squares: Vec<f64>,
+    /// Input rows of each matrix.
+    rows: Vec<u64>,
+}
+
+/// Columns that one thread sums.
+const SPAN: usize = 256;
+
+impl Statistics {
+    /// Adds input rows of one matrix. `matrices` is the number of matrices of the tensor.
+    ///
+    /// # Panics
+    /// If `x` is not whole rows, there is no such matrix, or the tensor had another shape before.
+    pub fn add(
+        &mut self,
+        tensor: &str,
+        (columns, matrices): (usize, usize),
+        matrix: usize,
+        x: &[f32],
+    ) {
+        // most tensors are known: no name is allocated for them
+        if !self.tensors.contains_key(tensor) {
+            self.tensors.insert(tensor.to_owned(), Sums::new(columns, matrices));
+        }
+        let sums = self.tensors.get_mut(tensor).expect("it is there");
+        assert_eq!((sums.columns, sums.rows.len()), (columns, matrices), "the shape of {tensor}");
+        sums.add(matrix, x);
+    }
+
+    /// The tensors with their sums, sorted by name.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, &Sums)> {
+        self.tensors.iter().map(|(name, sums)| (name.as_str(), sums))
+    }
+}
+
+impl Sums {
+    fn new(columns: usize, matrices: usize) -> Self {
+        let zeros = vec![0.0; columns * matrices];
+        Self { columns, sums: zeros.clone(), squares: zeros, rows: vec![0; matrices] }
+    }
+
+    fn add(&mut self, matrix: usize, x: &[f32]) {
+        let columns = self.columns;
+        assert!(x.len().is_multiple_of(columns.max(1)), "whole rows");
+        let of = matrix * columns..(matrix + 1) * columns;
+        let sums = self.sums[of.clone()].par_chunks_mut(SPAN);
+        let squares = self.squares[of].par_chunks_mut(SPAN);
+        sums.zip(squares).enumerate().for_each(|(span, (sums, squares))| {
+            for row in x.chunks_exact(columns) {
+                let row = &row[span * SPAN..][..sums.len()];
+                for ((sum, square), x) in sums.iter_mut().zip(squares.iter_mut()).zip(row) {
+                    let x = f64::from(*x);
+                    *sum += x;
+                    *square += x * x;
+                }
+            }
+        });
+        self.rows[matrix] += (x.len() / columns.max(1)) as u64;
+    }
+
+    /// Columns of each matrix.
+    pub const fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The sums of the values of each column of each matrix, one matrix after another.
+    pub fn sums(&self) -> &[f64] {
+        &self.sums
+    }
+
+    /// The sums of their squares.
+    pub fn squares(&self) -> &[f64] {
+        &self.squares
+    }
+
+    /// The number of input rows of each matrix. Experts that no token met have none.
+    pub fn rows(&self) -> &[u64] {
+        &self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_summed_in_their_order() {
+        let mut statistics = Statistics::default();
+        let columns = SPAN + 3;
+        let rows: Vec<f32> = (0..4 * columns).map(|i| (i as f32 * 0.37).sin() * 1e3).collect();
+        statistics.add("a", (columns, 2), 1, &rows[..columns]);
+        statistics.add("a", (columns, 2), 1, &rows[columns..]);
+        let mut once = Statistics::default();
+        once.add("a", (columns, 2), 1, &rows);
+        assert_eq!(statistics, once);
+        let (name, sums) = once.tensors().next().unwrap();
+        assert_eq!((name, sums.columns(), sums.rows()), ("a", columns, &[0, 4][..]));
+        assert!(sums.squares()[..columns].iter().all(|square| *square == 0.0));
+        let column: Vec<f64> = (0..4).map(|row| f64::from(rows[row * columns + 258])).collect();
+        let expected = column.iter().fold(0.0, |sum, x| sum + x * x);
+        assert_eq!(sums.squares()[columns + 258], expected);
+        assert_eq!(sums.sums()[columns + 258], column.iter().fold(0.0, |sum, x| sum + x));
+    }
+}

@@ -157,7 +157,9 @@ def make(row, work):
     tensors = tensors_of(folder)
     for path in folder.glob("*.safetensors"):
         path.unlink()
-    write_weights(folder / "model.safetensors", tensors)
+    own_layout = row[4].get("layout") == "mistral"
+    config_file = folder / ("params.json" if own_layout else "config.json")
+    write_weights(folder / ("consolidated.safetensors" if own_layout else "model.safetensors"), tensors)
     modules = {}
     for path in sorted(folder.glob("*/model.safetensors")):
         modules[path.parent.name] = tensors_of(path.parent)
@@ -165,11 +167,11 @@ def make(row, work):
     files = {str(path.relative_to(folder)): json.loads(path.read_text()) if path.suffix == ".json" else path.read_text()
              for path in sorted(folder.rglob("*.*"))
              if path.suffix in (".json", ".tiktoken", ".txt", ".jinja")
-             and (path.name not in TOKENIZER_FILES or path.name in row[4].get("files", ())) and path != folder / "config.json"}
+             and (path.name not in TOKENIZER_FILES or path.name in row[4].get("files", ())) and path != config_file}
     target = tiny.target_of(folder) if "target" in row[4] else None
     found = {"target": json.loads((target / "config.json").read_text())} if target else {}
     return folder, found | {"folder": folder.name, "tokenizer": TOKENIZERS[row[2]],
-                    "config": json.loads((folder / "config.json").read_text()), "files": files, "tensors": tensors,
+                    "config": json.loads(config_file.read_text()), "files": files, "tensors": tensors,
                     **({"modules": modules} if modules else {}),
                     **({"options": row[4]["options"]} if "options" in row[4] else {})}
 

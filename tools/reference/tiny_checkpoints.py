@@ -42,6 +42,7 @@ def make(row, tokenizers, folder):
     modules = config.pop("modules", {})
     config.pop("options", None)
     config.pop("case", None)
+    layout = config.pop("layout", None)
     target = config.pop("target", None)
     if target:
         make_target(tokenizer, target, tokenizers, target_of(folder))
@@ -69,6 +70,9 @@ def make(row, tokenizers, folder):
         quantize_tensors(quantize, folder / "model.safetensors")
     if patch:
         patch_config(folder, patch)
+    if layout == "mistral":
+        (folder / "config.json").rename(folder / "params.json")
+        (folder / "model.safetensors").rename(folder / "consolidated.safetensors")
     for module, shapes in modules.items():
         from safetensors.torch import save_file
         (folder / module).mkdir(exist_ok=True)
@@ -145,6 +149,11 @@ def quantize_tensors(scheme, path):
             rows, columns = value.shape
             tensors[f"{name}_packed"] = torch.randint(256, (rows, columns // 2)).to(torch.uint8)
             tensors[f"{name}_scale"] = torch.randint(110, 130, (rows, columns // 32)).to(torch.uint8)
+        elif scheme == "mistral-fp8" and ".layers." in f".{name}" and value.dim() == 2:
+            scale = value.abs().max().float() / 448.0
+            tensors[name] = (value / scale).to(torch.float8_e4m3fn)
+            base = name.removesuffix("weight")
+            tensors |= {f"{base}qscale_weight": scale, f"{base}qscale_act": torch.rand(())}
         elif scheme == "deepseek4":
             tensors |= as_deepseek4(name, value)
         elif scheme.startswith("nvfp4") and name.endswith("_proj.weight"):
@@ -270,7 +279,7 @@ def compare(row, options):
     name = row[0]
     # The folder's name is part of the input.
     folder = options.work / f"Tiny-{name}"
-    if options.again or not (folder / "config.json").is_file():
+    if options.again or not any((folder / name).is_file() for name in ("config.json", "params.json")):
         import transformers  # once for all rows
 
         def work():

@@ -9,7 +9,7 @@ use granule_format::check::FileKind;
 use super::Problem;
 use super::survey::{adapter, survey};
 use super::weight_files::not_broken;
-use crate::{Directory, Error};
+use crate::{Directory, Error, Layout};
 
 /// The folder of a checkpoint.
 #[derive(Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub(super) struct Located {
 ///
 /// # Errors
 /// If the folder has no config. The error says what the path is and what to do.
-pub(super) fn locate(path: &Path) -> Result<Located, Error> {
+pub(super) fn locate(path: &Path, layout: Layout) -> Result<Located, Error> {
     let about = fs::metadata(path).map_err(Error::io(path))?;
     let (folder, file) = if about.is_dir() {
         (path, None)
@@ -35,14 +35,15 @@ pub(super) fn locate(path: &Path) -> Result<Located, Error> {
         let kind = Some(adapter(folder));
         return Err(Error::in_file(path, Problem::NoWeights { kind }));
     }
-    let config = folder.join("config.json");
-    not_broken(&Directory::new(folder), "config.json")?;
+    let config = folder.join(layout.config());
+    not_broken(&Directory::new(folder), layout.config())?;
     // If anything else is there, reading it reports the problem.
     if !config.is_dir() && config.exists() {
         return Ok(Located { folder: folder.to_owned(), file });
     }
     Err(match checkpoint_file(path) {
         Some(what) => Error::in_file(path, Problem::Alone { what }),
+        None if layout != Layout::HuggingFace => Error::in_file(folder, Problem::NoParams),
         None => Error::in_file(folder, Problem::NoConfig { kind: survey(folder) }),
     })
 }

@@ -191,6 +191,11 @@ pub enum Problem {
         /// The kind of folder, if it was recognised.
         kind: Option<FolderKind>,
     },
+    /// The folder has no `params.json`, as one in the layout of Mistral's own library would.
+    #[error(
+        "no params.json: --mistral-format is for folders in the layout of Mistral's own library"
+    )]
+    NoParams,
     /// A file is a link whose target does not exist.
     #[error(
         "this is a link to {}, which does not exist: download the file again",

@@ -95,7 +95,7 @@ const MARKS: &[Mark] = &[
     Mark {
         names: &["consolidated*", "params.json"],
         what: "a model in Mistral's own layout",
-        remedy: "use the model's checkpoint for the transformers library",
+        remedy: "convert it with `--mistral-format`",
     },
     Mark { names: &["weights.npz", "weights.*.npz"], what: "an MLX model", remedy: SAVE_AGAIN },
     Mark {

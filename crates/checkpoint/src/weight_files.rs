@@ -12,7 +12,7 @@ use super::survey::survey;
 use super::{safetensors, torch};
 use crate::folder::Named;
 use crate::json::read_json;
-use crate::{Error, Folder};
+use crate::{Error, Folder, Layout};
 
 /// A kind of weight file.
 #[derive(Debug)]
@@ -40,6 +40,14 @@ const KINDS: &[Kind] = &[
     torch_kind("model", ".pt", "model.pt.index.json"),
 ];
 
+/// The kind in the layout of Mistral's own library.
+const CONSOLIDATED: &[Kind] = &[Kind {
+    prefix: "consolidated",
+    suffix: ".safetensors",
+    index: "consolidated.safetensors.index.json",
+    read: safetensors::read,
+}];
+
 const fn torch_kind(prefix: &'static str, suffix: &'static str, index: &'static str) -> Kind {
     Kind { prefix, suffix, index, read: torch::read }
 }
@@ -55,18 +63,26 @@ pub(super) struct Files {
 }
 
 /// Finds the weight files. Adds a warning for each other file with weights that is not read.
-pub(super) fn find(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Files, Error> {
+pub(super) fn find(
+    folder: &dyn Folder,
+    layout: Layout,
+    warnings: &mut Vec<String>,
+) -> Result<Files, Error> {
+    let kinds = match layout {
+        Layout::HuggingFace => KINDS,
+        Layout::Mistral { .. } => CONSOLIDATED,
+    };
     let fail = |problem| Error::in_file(folder.path(), problem);
     let present: BTreeSet<String> =
         folder.list("").map_err(Error::io(folder.path()))?.into_iter().collect();
     let is_index = |kind: &Kind| folder.exists(kind.index);
     let Some(place) =
-        KINDS.iter().position(|kind| kind.names(&present).next().is_some() || is_index(kind))
+        kinds.iter().position(|kind| kind.names(&present).next().is_some() || is_index(kind))
     else {
         return Err(fail(Problem::NoWeights { kind: folder.on_disk().and_then(survey) }));
     };
-    let kind = &KINDS[place];
-    for other in &KINDS[place + 1..] {
+    let kind = &kinds[place];
+    for other in &kinds[place + 1..] {
         if let Some(name) = other.names(&present).next() {
             warnings.push(format!(
                 "{name:?} is not read: {}*{} in the same folder come first",

@@ -17,7 +17,7 @@ use super::sum::Sum;
 use super::torch;
 use super::weight_files::{self, Files};
 use super::wrapper;
-use crate::{Error, Folder};
+use crate::{Error, Folder, Layout};
 
 /// The open files and the descriptions of their tensors. No data has been read yet.
 #[derive(Debug, Default)]
@@ -42,7 +42,19 @@ impl Weights {
     /// If there are no weights, weights of two checkpoints, or files that do not match or are
     /// damaged.
     pub(crate) fn open(folder: &dyn Folder, warnings: &mut Vec<String>) -> Result<Self, Error> {
-        let Files { kind, names, map } = weight_files::find(folder, warnings)?;
+        Self::open_as(folder, Layout::HuggingFace, warnings)
+    }
+
+    /// The same for a folder of any layout.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_as(
+        folder: &dyn Folder,
+        layout: Layout,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, Error> {
+        let Files { kind, names, map } = weight_files::find(folder, layout, warnings)?;
         let mut weights = Self { folder: folder.path().to_owned(), ..Self::default() };
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut overlaid = None;

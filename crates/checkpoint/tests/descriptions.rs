@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use granule_checkpoint::arch::{self, Arch};
-use granule_checkpoint::{Checkpoint, CheckpointOptions, OutType};
+use granule_checkpoint::{Checkpoint, CheckpointOptions, Layout, OutType};
 use granule_format::{Draft, Endian, Writer};
 use granule_reader::Source;
 use half::{bf16, f16};
@@ -111,6 +111,7 @@ fn convert(path: &Path) -> Result<(), String> {
             pre_tokenizer: case.pre.clone(),
             projector: case.has("--mmproj"),
             target: case.target(work.path()),
+            layout: case.layout(),
             ..CheckpointOptions::default()
         };
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
@@ -137,6 +138,7 @@ fn covers_all(cases: &[(String, PathBuf)]) -> Result<(), Failed> {
             pre_tokenizer: case.pre.clone(),
             projector: case.has("--mmproj"),
             target: case.target(work.path()),
+            layout: case.layout(),
             ..CheckpointOptions::default()
         };
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
@@ -179,14 +181,18 @@ impl Case {
             Value::String(text) => text.clone(),
             config => config.to_string(),
         };
-        fs::write(folder.join("config.json"), config).unwrap();
+        let (config_name, weights_name) = match self.layout() {
+            Layout::HuggingFace => ("config.json", "model.safetensors"),
+            _ => ("params.json", "consolidated.safetensors"),
+        };
+        fs::write(folder.join(config_name), config).unwrap();
         for (path, content) in &self.files {
             let path = folder.join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             let text = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
             fs::write(path, text).unwrap();
         }
-        fs::write(folder.join("model.safetensors"), weights(&self.tensors)).unwrap();
+        fs::write(folder.join(weights_name), weights(&self.tensors)).unwrap();
         for (module, tensors) in &self.modules {
             fs::create_dir_all(folder.join(module)).unwrap();
             fs::write(folder.join(module).join("model.safetensors"), weights(tensors)).unwrap();
@@ -197,6 +203,14 @@ impl Case {
     /// Returns whether the conversion has an option.
     fn has(&self, option: &str) -> bool {
         self.options.iter().any(|given| given == option)
+    }
+
+    /// Returns the layout of the folder.
+    fn layout(&self) -> Layout {
+        match self.has("--mistral-format") {
+            true => Layout::Mistral { named_template: true },
+            false => Layout::HuggingFace,
+        }
     }
 
     /// Returns the folder of a draft model's target.

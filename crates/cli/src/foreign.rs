@@ -32,11 +32,6 @@ const OPTIONS: &[Row] = &[
     row("convert", &["--dspark"], Planned("the draft model cannot be taken out alone")),
     row(
         "convert",
-        &["--mistral-format", "--disable-mistral-community-chat-template"],
-        Planned("name a folder with config.json, as Hugging Face's libraries save the model"),
-    ),
-    row(
-        "convert",
         &["--base-model-id", "--lora-base", "--lora-path", "--lora-scaled"],
         Instead("--lora DIR[=SCALE] merges an adapter, --base DIR converts an adapter alone"),
     ),

@@ -1,6 +1,6 @@
 """The tables of tiny_checkpoints.py: one file for each family of models."""
 from . import (bert_relatives, chinese, decoders, diffusion, drafts, encoders, exaone, gemmas, glm, houses,
-               hunyuan, hybrids, latent, linear, llamas, mixed, mmproj, older, omni, quantized, qwen, recent,
+               hunyuan, hybrids, latent, linear, llamas, mistral, mixed, mmproj, older, omni, quantized, qwen, recent,
                sparse, speech)
 
 # Each row: name, class, tokenizer, stored type, config. "vocab_size" is that of the tokenizer unless it is given.
@@ -10,6 +10,6 @@ from . import (bert_relatives, chinese, decoders, diffusion, drafts, encoders, e
 # both programs, "target" is the config of the model that a draft model is for, which has the tokenizer, "case" has
 # smaller values of keys for descriptions.py.
 FAMILIES = [bert_relatives, chinese, decoders, diffusion, drafts, encoders, exaone, gemmas, glm, houses,
-            hunyuan, hybrids, latent, linear, llamas, mixed, mmproj, older, omni, quantized, qwen, recent,
+            hunyuan, hybrids, latent, linear, llamas, mistral, mixed, mmproj, older, omni, quantized, qwen, recent,
             sparse, speech]
 MODELS = [row for family in FAMILIES for row in family.MODELS]

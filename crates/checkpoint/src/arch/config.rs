@@ -7,7 +7,7 @@ use super::expression::{Scope, Stored, path};
 use super::{Arch, Kind, ModelType, Rope, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
-use crate::{Error, Folder, Problem};
+use crate::{Error, Folder, Layout, Problem};
 
 /// `config.json`, as it is and with the defaults of the model's class.
 #[derive(Clone, Debug)]
@@ -43,8 +43,21 @@ const TEXT_TYPE: &str = "text_config.model_type";
 impl Config {
     /// Reads the config of a folder. Defaults in `file` take precedence over built-in ones.
     pub(crate) fn read(folder: &dyn Folder, file: Option<&Arc<Arch>>) -> Result<Self, Error> {
-        let path = folder.at("config.json");
-        let raw = read_object(&path)?;
+        Self::read_as(folder, Layout::HuggingFace, file)
+    }
+
+    /// The same for a folder of any layout. Where the config names no class, the name of its file
+    /// stands for one.
+    pub(crate) fn read_as(
+        folder: &dyn Folder,
+        layout: Layout,
+        file: Option<&Arc<Arch>>,
+    ) -> Result<Self, Error> {
+        let path = folder.at(layout.config());
+        let mut raw = read_object(&path)?;
+        if layout != Layout::HuggingFace {
+            raw.insert("architectures".to_owned(), Value::from(vec![layout.config()]));
+        }
         Self::filled(path.path().to_owned(), raw, file)
     }
 

@@ -96,6 +96,13 @@ pub(super) fn token_id(scope: &Scope<'_>, text: &str) -> Result<Option<u64>, Err
     if added.is_some() {
         return Ok(added);
     }
+    // Mistral's own library lists its special tokens in a file of its own.
+    let tekken = read_object_if_there(&scope.folder.at("tekken.json"))?.unwrap_or_default();
+    let special = tekken.get("special_tokens").and_then(Value::as_array).into_iter().flatten();
+    let is_it = |token: &&Value| token.get("token_str").and_then(Value::as_str) == Some(text);
+    if let Some(token) = special.into_iter().find(is_it) {
+        return Ok(token.get("rank").and_then(Value::as_u64));
+    }
     match json.get("model").and_then(|model| model.get("vocab")) {
         Some(Value::Object(tokens)) => Ok(tokens.get(text).and_then(Value::as_u64)),
         Some(Value::Array(tokens)) => {

@@ -69,9 +69,9 @@ impl<'a> Known<'a> {
                 },
                 None => continue,
             };
-            for key in value.keys(&arch.numbers) {
+            for key in value.paths(&arch.numbers) {
                 keys.insert(key);
-                raw.insert(key.to_owned(), number.clone());
+                insert(&mut raw, key, &number);
             }
         }
         let config = Config::bare(PathBuf::new(), raw);
@@ -110,6 +110,19 @@ impl<'a> Known<'a> {
             name.ends_with(".bias") || DISPENSABLE.iter().any(|end| name.ends_with(end))
         };
         names.filter(move |name| !can_do_without(name))
+    }
+}
+
+/// Puts a value at a path such as `a.b` into an object.
+fn insert(into: &mut Map<String, Value>, path: &str, value: &Value) {
+    match path.split_once('.') {
+        Some((key, rest)) => {
+            let inner = into.entry(key).or_insert_with(|| Map::new().into());
+            if let Some(inner) = inner.as_object_mut() {
+                insert(inner, rest, value);
+            }
+        }
+        None => _ = into.insert(path.to_owned(), value.clone()),
     }
 }
 

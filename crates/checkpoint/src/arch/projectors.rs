@@ -36,6 +36,7 @@ pub(super) const PROJECTORS: &[(&str, &str)] = &[
     ("minimax-m3.toml", include_str!("mmproj/minimax-m3.toml")),
     ("paddleocr.toml", include_str!("mmproj/paddleocr.toml")),
     ("phi4v.toml", include_str!("mmproj/phi4v.toml")),
+    ("params.toml", include_str!("mmproj/params.toml")),
     ("pixtral.toml", include_str!("mmproj/pixtral.toml")),
     ("qwen2-audio.toml", include_str!("mmproj/qwen2-audio.toml")),
     ("qwen25-omni.toml", include_str!("mmproj/qwen25-omni.toml")),

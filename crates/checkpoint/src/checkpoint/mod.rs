@@ -28,7 +28,7 @@ use crate::located::{Located, checkpoint_file, locate};
 use crate::lora::{self, Adapter};
 use crate::metadata::{self, Authorship, Parameters};
 use crate::weights::{StoredTensor, Weights};
-use crate::{Directory, Error, Folder, Problem, ProjectorProblem, tokenizer};
+use crate::{Directory, Error, Folder, Layout, Problem, ProjectorProblem, tokenizer};
 use describing::describing;
 use mapping::{Assembled, Piece};
 use target::Target;
@@ -40,6 +40,8 @@ pub use out_type::OutType;
 /// Options for reading a checkpoint.
 #[derive(Clone, Debug, Default)]
 pub struct CheckpointOptions {
+    /// The layout of the folder.
+    pub layout: Layout,
     /// The type of the tensors. Those that every program needs in full precision stay F32.
     pub out_type: OutType,
     /// `general.name`, replacing the name from the folder.
@@ -116,7 +118,7 @@ impl Checkpoint {
         if let Some(base) = &options.base {
             return adapter::open(&Directory::new(path), base, options);
         }
-        let located = locate(path)?;
+        let located = locate(path, options.layout)?;
         let folder = Directory::new(&located.folder);
         Self::assemble(&folder, path, Some(&located), options)
     }
@@ -137,7 +139,7 @@ impl Checkpoint {
         options: &CheckpointOptions,
     ) -> Result<Self, Error> {
         let file = options.arch_file.as_deref().map(Arch::read).transpose()?.map(Arc::new);
-        let config = Config::read(folder, file.as_ref())?.given_as(path);
+        let config = Config::read_as(folder, options.layout, file.as_ref())?.given_as(path);
         let projector = arch::find_projector(file.as_ref(), &config, folder)?;
         let kind = if options.projector { Kind::Projector } else { Kind::Model };
         let found = match &options.arch_name {
@@ -174,7 +176,7 @@ impl Checkpoint {
             ));
         }
         let exact = options.out_type == OutType::Exact;
-        let mut weights = match Weights::open(folder, &mut warnings) {
+        let mut weights = match Weights::open_as(folder, options.layout, &mut warnings) {
             Err(Error::Invalid { problem, .. })
                 if options.vocabulary_only && matches!(*problem, Problem::NoWeights { .. }) =>
             {

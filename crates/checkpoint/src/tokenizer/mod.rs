@@ -13,7 +13,7 @@
 //! | `special` | ids of special tokens, and which of them surround a text |
 //! | `quirks` | facts that no file states |
 //! | `chat` | chat templates |
-//! | `tekken` | `tekken.json` |
+//! | `tekken`, `mistral` | `tekken.json`, and the files of Mistral's own library |
 
 mod bare;
 mod byte_fallback;
@@ -26,6 +26,7 @@ mod ids;
 mod kind;
 mod library;
 mod listed;
+mod mistral;
 mod plamo;
 mod pre;
 mod pre_names;
@@ -50,7 +51,7 @@ use serde_json::Map;
 
 use crate::arch::{Arch, Config, Quirk, TokenizerKind};
 use crate::json::read_object_if_there;
-use crate::{CheckpointOptions, Error, Folder, Problem, VocabularyProblem};
+use crate::{CheckpointOptions, Error, Folder, Layout, Problem, VocabularyProblem};
 use file::TokenizerFile;
 use special::Special;
 
@@ -143,10 +144,16 @@ pub(crate) fn read(
     rows: Option<u64>,
     warnings: &mut Vec<String>,
 ) -> Result<Metadata, Error> {
+    let size_key = arch.key("vocab_size");
+    if let Layout::Mistral { named_template } = options.layout {
+        return mistral::read(folder, &size_key, named_template, warnings);
+    }
     if arch.quirks.contains(&Quirk::Tekken) && tekken::is_alone(folder) {
-        let template = chat::template(folder, Some(&Map::new()), warnings)?;
-        let template = template.as_str().map(str::to_owned);
-        return tekken::read(folder, &arch.key("vocab_size"), template, warnings);
+        // As in the reference, a template that comes with llama.cpp is used if there is one.
+        let own = chat::template(folder, Some(&Map::new()), warnings)?;
+        let own = own.as_str().map(str::to_owned);
+        let templates = mistral::Templates { own, own_first: false, named: true };
+        return tekken::read(folder, &size_key, templates, warnings);
     }
     let pre = options.pre_tokenizer.as_deref();
     read_kinds((&arch.tokenizers, &arch.quirks), config, folder, pre, rows, warnings)

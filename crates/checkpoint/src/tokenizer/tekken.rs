@@ -9,13 +9,14 @@ use std::collections::HashMap;
 use granule_format::{Array, Metadata, StringArray};
 use serde_json::Value;
 
-use super::{MOST_TOKENS, TEMPLATE, TokenType};
+use super::mistral::Templates;
+use super::{MOST_TOKENS, TokenType};
 use crate::folder::Named;
 use crate::json::read_object;
 use crate::{Error, Folder, Problem};
 
 /// The file's name.
-const FILE: &str = "tekken.json";
+pub(super) const FILE: &str = "tekken.json";
 
 /// The special tokens of files that do not list them, by id.
 const SPECIAL: &[&str] = &[
@@ -62,12 +63,10 @@ pub(super) fn is_alone(folder: &dyn Folder) -> bool {
 }
 
 /// Reads the tokenizer as entries in output order; `size_key` is the key of the vocabulary's size.
-/// As in the reference, a template that comes with llama.cpp is named if there is one for the
-/// version, and otherwise the model's own `template` is used.
 pub(super) fn read(
     folder: &dyn Folder,
     size_key: &str,
-    template: Option<String>,
+    templates: Templates,
     warnings: &mut Vec<String>,
 ) -> Result<Metadata, Error> {
     let file = folder.at(FILE);
@@ -95,21 +94,13 @@ pub(super) fn read(
     let types = types.into_iter().flat_map(|(ty, count)| std::iter::repeat_n(ty as i32, count));
     let count = texts.len();
     out.set("tokenizer.ggml.tokens", Array::String(texts.iter().collect::<StringArray>()));
-    out.set("tokenizer.ggml.scores", Array::F32(vec![0.0; count]));
+    // The scores mean nothing; the reference writes them as integers.
+    out.set("tokenizer.ggml.scores", Array::I32(vec![0; count]));
     out.set("tokenizer.ggml.token_type", Array::I32(types.collect()));
     out.set(size_key, count as u32);
     out.set("tokenizer.ggml.add_bos_token", true);
     out.set("tokenizer.ggml.add_eos_token", false);
-    let named = TEMPLATES.iter().find(|(version, _)| *version == tekken.version);
-    match (named, template) {
-        (Some((_, name)), _) => out.set(TEMPLATE, *name),
-        (None, Some(template)) => out.set(TEMPLATE, template),
-        (None, None) => warnings.push(format!(
-            "tekken.json has version {:?}, and the checkpoint has no chat template, so the output \
-             has none: put the model's into chat_template.jinja",
-            tekken.version
-        )),
-    }
+    templates.write((FILE, &tekken.version), TEMPLATES, &mut out, warnings);
     Ok(out)
 }
 

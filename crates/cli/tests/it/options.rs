@@ -287,6 +287,16 @@ const OPTIONS: &[(&str, &str, Case)] = &[
     ("convert", "--lora", Refused("convert ck --vocab-only --lora ck", "--lora has no effect")),
     (
         "convert",
+        "--mistral-format",
+        Refused("convert model.gguf -t Q4_0 --mistral-format", "--mistral-format is for"),
+    ),
+    (
+        "convert",
+        "--disable-mistral-community-chat-template",
+        Refused("convert ck --disable-mistral-community-chat-template", "is for --mistral-format"),
+    ),
+    (
+        "convert",
         "--target-model-dir",
         Warned("convert ck --dry-run --target-model-dir ck", "--target-model-dir has no effect"),
     ),

@@ -197,7 +197,7 @@ impl Reading {
             self.names.needs(part.place(&key.span()), key.get_ref());
         }
         if let Some(prefix) = &part.text.optional_prefix {
-            arch.optional_prefix = Some(prefix.clone());
+            arch.optional_prefix = Some(prefix.clone()).filter(|prefix| !prefix.is_empty());
         }
         for (name, number) in &numbers.0 {
             let (name, place) = (name.get_ref(), part.place(&name.span()));

@@ -9,6 +9,13 @@ impl Expression {
     /// The keys of the config that the expression hands on unchanged: it has the value of the first
     /// that is there. Empty if the expression calculates.
     pub(crate) fn keys<'a>(&'a self, numbers: &'a Numbers) -> Vec<&'a str> {
+        let mut keys = self.paths(numbers);
+        keys.retain(|key| !key.contains('.'));
+        keys
+    }
+
+    /// The same with keys inside others, such as `a.b`.
+    pub(crate) fn paths<'a>(&'a self, numbers: &'a Numbers) -> Vec<&'a str> {
         let mut keys = Vec::new();
         collect(&self.node, Definitions::new(numbers), &mut keys);
         keys
@@ -83,7 +90,7 @@ fn collect<'a>(node: &'a Node, definitions: Definitions<'a>, keys: &mut Vec<&'a 
             Meaning::Key => {
                 let key = name.strip_prefix("rope.").or(name.strip_prefix("raw."));
                 let key = key.unwrap_or(name);
-                if !key.contains('.') && key != "layer" {
+                if key != "layer" {
                     keys.push(key);
                 }
             }
@@ -131,6 +138,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).keys(&numbers), keys, "{text}");
         }
+        assert_eq!(parse("first(a, b.c) ?? skip").paths(&numbers), ["a", "b.c"]);
         for (text, calculates) in [
             ("a", false),
             ("layers", false),

@@ -63,6 +63,12 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
         ("--pre", Checkpoint, args.pre.is_some()),
         ("--base", CheckpointTensors, args.base.is_some()),
         ("--lora", CheckpointTensors, !args.lora.is_empty()),
+        ("--mistral-format", Checkpoint, args.mistral_format),
+        (
+            "--disable-mistral-community-chat-template",
+            Checkpoint,
+            args.disable_mistral_community_chat_template,
+        ),
         ("--target-model-dir", Checkpoint, args.target_model_dir.is_some()),
         ("--fuse-qkv", CheckpointTensors, args.fuse_qkv),
         ("--fuse-gate-up-exps", CheckpointTensors, args.fuse_gate_up_exps),

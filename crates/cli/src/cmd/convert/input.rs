@@ -1,7 +1,9 @@
 //! The source of a conversion: a checkpoint or a GGUF file.
 
 use anyhow::bail;
-use granule_checkpoint::{Checkpoint, CheckpointOptions, Exactness, FurtherTokens, OutType};
+use granule_checkpoint::{
+    Checkpoint, CheckpointOptions, Exactness, FurtherTokens, Layout, OutType,
+};
 use granule_convert::encode_blocks;
 use granule_format::FileType;
 use granule_reader::GgufSource;
@@ -35,7 +37,16 @@ impl Input {
         let full =
             (args.base.is_some() && args.outtype.is_none()).then(|| OutType::from_name("f32"));
         let out_type = full.flatten().unwrap_or(wanted.out_type);
+        let named_template = !args.disable_mistral_community_chat_template;
+        if !args.mistral_format && !named_template {
+            bail!("--disable-mistral-community-chat-template is for --mistral-format");
+        }
+        let layout = match args.mistral_format {
+            true => Layout::Mistral { named_template },
+            false => Layout::HuggingFace,
+        };
         let options = CheckpointOptions {
+            layout,
             out_type,
             model_name: args.model_name.clone(),
             metadata: args.metadata.clone(),

@@ -159,6 +159,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR[=SCALE]", value_parser = adapter, conflicts_with = "base")]
     #[arg(help_heading = "Checkpoint")]
     pub(crate) lora: Vec<Adapter>,
+    /// Read params.json and consolidated*.safetensors, as Mistral's own library has them
+    #[arg(long, help_heading = "Checkpoint")]
+    pub(crate) mistral_format: bool,
+    /// With --mistral-format: use no chat template but the model's own
+    #[arg(long, help_heading = "Checkpoint")]
+    pub(crate) disable_mistral_community_chat_template: bool,
     /// Take tokenizer and sizes for a draft model from the folder of the model that it is for
     #[arg(long, value_name = "DIR", help_heading = "Checkpoint")]
     pub(crate) target_model_dir: Option<PathBuf>,

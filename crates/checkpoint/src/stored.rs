@@ -131,7 +131,7 @@ impl StoredTensor {
     }
 
     /// Returns the length of a row (the last dimension) in values.
-    pub(super) fn columns(&self) -> u64 {
+    pub(crate) fn columns(&self) -> u64 {
         self.shape.last().copied().unwrap_or(1)
     }
 

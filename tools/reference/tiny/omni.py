@@ -93,6 +93,56 @@ def granite4_vision(deep, spatial, depth=4):
     return {**tensors, **layers("model.layerwise_projectors", deep, block), **layers("model.spatial_projectors", spatial, block)}
 
 
+def muse_glimmer():
+    block = {**norm("norm1", 64), **norm("norm2", 64), **matrix("mlp.fc1", 96, 64), **matrix("mlp.fc2", 64, 96)}
+    for part in ["q_proj", "k_proj", "v_proj", "proj"]:
+        block |= matrix(f"attn.{part}", 64, 64)
+    return {"model.vision_tower.patch_embedder.patch_embedding.weight": [64, 2 * 3 * 14 * 14], **norm("model.vision_tower.ln_pre", 64),
+            **norm("model.vision_tower.ln_post", 64), **layers("model.vision_tower.layers", 2, block),
+            **matrix("model.vision_adapter.fc1", 48, 256, False), **matrix("model.vision_adapter.fc2", 48, 48, False),
+            **matrix("model.vision_projection", 32, 48, False)}
+
+
+def radio(places):
+    """RADIO, with heads of 80 values, and a projector."""
+    block = {**norm("norm1", 160), **norm("norm2", 160), **matrix("attn.qkv", 480, 160), **matrix("attn.proj", 160, 160),
+             **matrix("mlp.fc1", 320, 160), **matrix("mlp.fc2", 160, 320)}
+    tensors = {"patch_generator.embedder.weight": [160, 768], "patch_generator.pos_embed": [1, places, 160],
+               "patch_generator.cls_token.token": [10, 160], "patch_generator.video_embedder.weight": [160, 1536],
+               **layers("blocks", 7, block)}
+    return {**{f"vision_model.radio_model.model.{name}": shape for name, shape in tensors.items()},
+            "vision_model.radio_model.input_conditioner.norm_mean": [3, 1, 1], **norm("mlp1.0", 640, False),
+            **matrix("mlp1.1", 96, 640, False), **matrix("mlp1.3", 32, 96, False)}
+
+
+def parakeet():
+    block = {"conv.pointwise_conv1.weight": [64, 32, 1], "conv.pointwise_conv1.bias": [64], "conv.pointwise_conv2.weight": [32, 32, 1],
+             "conv.depthwise_conv.weight": [32, 1, 9], **norm("conv.norm", 32), "conv.norm.running_mean": [32],
+             "conv.norm.running_var": [32], "self_attn.bias_u": [4, 8], "self_attn.bias_v": [4, 8],
+             **matrix("self_attn.relative_k_proj", 32, 32, False)}
+    for name in ["feed_forward1", "feed_forward2", "self_att", "conv", "out"]:
+        block |= norm(f"norm_{name}", 32)
+    for number in (1, 2):
+        block |= {**matrix(f"feed_forward{number}.linear1", 64, 32, False), **matrix(f"feed_forward{number}.linear2", 32, 64, False)}
+    for name in "qkvo":
+        block |= matrix(f"self_attn.{name}_proj", 32, 32, False)
+    tensors = {"subsampling.layers.0.weight": [8, 1, 3, 3], **matrix("subsampling.linear", 32, 16),
+               "feature_extractor.featurizer.fb": [1, 16, 33], "feature_extractor.featurizer.window": [40]}
+    for number in (2, 3, 5, 6):
+        tensors |= {f"subsampling.layers.{number}.weight": [8, 1, 3, 3] if number in (2, 5) else [8, 8, 1, 1]}
+    tensors |= {f"subsampling.layers.{number}.bias": [8] for number in (0, 2, 3, 5, 6)}
+    tensors |= layers("layers", 2, block)
+    return {**{f"sound_encoder.encoder.{name}": shape for name, shape in tensors.items()}, **norm("sound_projection.norm", 32, False),
+            **matrix("sound_projection.linear1", 48, 32, False), **matrix("sound_projection.linear2", 32, 48, False)}
+
+
+RADIO = {"model_type": "NemotronH_Nano_VL_V2", "llm_config": TEXT, "force_image_size": 64, "downsample_ratio": 0.5,
+         "vision_config": {"patch_size": 16, "architectures": ["RADIOModel"]}}
+SOUND = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_mel_bins": 16,
+         "subsampling_factor": 8, "conv_kernel_size": 9}
+MUSE = {"model_type": "muse_glimmer", "text_config": TEXT, "vision_config": {
+    "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4, "patch_size": 14,
+    "patch_temporal": 2, "merge_size": 2, "pos_emb_height": 4, "layer_norm_eps": 1e-5}}
 OMNI_AUDIO = {**WHISPER, "output_dim": 32, "downsample_hidden_size": 8}
 
 MODELS = [
@@ -126,4 +176,9 @@ MODELS = [
     row("mm-dots3", "Dots3NoteForConditionalGeneration", dots3_config([-1, 2, 3]), dots3([-1, 2, 3]),
         preprocessor={"preprocessor_config.json": {"vision_config": {**PIXELS, "min_pixels": 3136, "max_pixels": 2408448}}}),
     row("mm-dots3-causal", "Dots3NoteForCausalLM", dots3_config([0, 4]), dots3([0, 4]), "float32", preprocessor=LIMITS),
+    row("mm-muse-glimmer", "MuseGlimmerForConditionalGeneration", MUSE, muse_glimmer()),
+    row("mm-muse-glimmer-f16", "MuseGlimmerForConditionalGeneration", MUSE, muse_glimmer(), "float16"),
+    row("mm-nemotron-vl", "NemotronH_Nano_VL_V2", RADIO, radio(49)),
+    row("mm-nemotron-vl-sound", "NemotronH_Nano_VL_V2", {**RADIO, "vision_config": {"patch_size": 16}, "sound_config": SOUND},
+        {**radio(16), **parakeet()}, "float16", preprocessor={"preprocessor_config.json": {}}),
 ]

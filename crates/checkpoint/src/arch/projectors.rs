@@ -34,6 +34,8 @@ pub(super) const PROJECTORS: &[(&str, &str)] = &[
     ("meralion2.toml", include_str!("mmproj/meralion2.toml")),
     ("minicpmv4_6.toml", include_str!("mmproj/minicpmv4_6.toml")),
     ("minimax-m3.toml", include_str!("mmproj/minimax-m3.toml")),
+    ("muse-glimmer.toml", include_str!("mmproj/muse-glimmer.toml")),
+    ("nemotron-vl.toml", include_str!("mmproj/nemotron-vl.toml")),
     ("paddleocr.toml", include_str!("mmproj/paddleocr.toml")),
     ("phi4v.toml", include_str!("mmproj/phi4v.toml")),
     ("params.toml", include_str!("mmproj/params.toml")),

@@ -17,6 +17,10 @@ pub struct TensorRule {
     pub any_shape: bool,
     /// What it becomes: one tensor, or several.
     pub outputs: Vec<Output>,
+    /// Whether the results of the patterns are added, not concatenated.
+    pub sum: bool,
+    /// The places on a side of the square in the file, if the rows are for the places of a square.
+    pub resample: Option<Expression>,
     /// How its values are changed.
     pub change: Change,
     /// The number of ids, if the values are ids less their position: they are written as ids of 64

@@ -14,6 +14,7 @@ use super::further::FurtherTokens;
 use super::ids;
 use super::left_out::{Part, part};
 use super::out_type::Writable;
+use super::resampled::Resampled;
 use crate::Error;
 use crate::Problem;
 use crate::arch::{Active, Arch, LeftOut, Place, RuleType, Scope, TensorRule};
@@ -28,6 +29,10 @@ pub(super) enum Assembled {
     /// Tensors of the checkpoint, concatenated.
     /// `zeros` are the numbers of values before and after theirs, which are zero.
     Stored { pieces: Vec<Piece>, changes: Changes, zeros: [u64; 2] },
+    /// Tensors of the checkpoint with as many values as this one, which are added.
+    Sum(Vec<Piece>),
+    /// A table for the places of a square, brought to another size.
+    Resampled(Resampled),
     /// A table of token ids, by the index of the tensor with their differences from positions.
     Ids(usize),
     /// The config.
@@ -38,7 +43,10 @@ impl Assembled {
     /// Returns whether values come from the tensor of the checkpoint with this index.
     pub(super) fn uses(&self, index: usize) -> bool {
         match self {
-            Self::Stored { pieces, .. } => pieces.iter().any(|piece| piece.tensor == index),
+            Self::Stored { pieces, .. } | Self::Sum(pieces) => {
+                pieces.iter().any(|piece| piece.tensor == index)
+            }
+            Self::Resampled(table) => table.tensor == index,
             Self::Ids(tensor) => *tensor == index,
             Self::Computed(_) => false,
         }

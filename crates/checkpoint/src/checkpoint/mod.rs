@@ -11,6 +11,7 @@ mod left_out;
 mod mapping;
 mod modules;
 mod out_type;
+mod resampled;
 mod rows;
 mod target;
 
@@ -474,6 +475,15 @@ impl Source for Checkpoint {
                 for Piece { tensor, view } in pieces {
                     (&self.weights.tensors()[*tensor], view).hash(&mut into);
                 }
+            }
+            Assembled::Sum(terms) => {
+                ("sum", terms.len()).hash(&mut into);
+                for Piece { tensor, view } in terms {
+                    (&self.weights.tensors()[*tensor], view).hash(&mut into);
+                }
+            }
+            Assembled::Resampled(table) => {
+                (table, &self.weights.tensors()[table.tensor]).hash(&mut into);
             }
             Assembled::Ids(tensor) => self.weights.tensors()[*tensor].hash(&mut into),
             Assembled::Computed(values) => {

@@ -59,6 +59,18 @@ pub(super) fn read(
             ids::write(stored.ty, &bytes, first, out);
             return Ok(());
         }
+        Assembled::Resampled(table) => {
+            let values = table.read(weights, shape.row(), rows)?;
+            narrow(&values, to.ty, out);
+            return Ok(());
+        }
+        Assembled::Sum(terms) => {
+            let stored = &weights.tensors()[terms[0].tensor];
+            let range = rows.start * shape.row()..rows.end * shape.row();
+            let bytes = add(weights, terms, range)?;
+            let stored = (stored, DataType::F32, &Changes::default());
+            return convert(weights, stored, bytes, &shape, to, rows.start, out);
+        }
         Assembled::Stored { pieces, changes, zeros } => (pieces, changes, *zeros),
     };
     let stored = &weights.tensors()[pieces[0].tensor];
@@ -109,6 +121,27 @@ fn gather(
     }
     out.resize(((range.end - range.start) * size) as usize, 0);
     Ok(())
+}
+
+/// Returns the sums of the terms' values in `range`, in single precision and in the order of the
+/// terms. Sums of F16 are rounded to that once.
+fn add(weights: &Weights, terms: &[Piece], range: Range<u64>) -> Result<Vec<u8>, Error> {
+    let ty = weights.tensors()[terms[0].tensor].ty;
+    let mut sums = vec![0.0; (range.end - range.start) as usize];
+    let mut bytes = Vec::new();
+    for (number, term) in terms.iter().enumerate() {
+        bytes.clear();
+        gather(weights, std::slice::from_ref(term), (ty, 0), range.clone(), &mut bytes)?;
+        for (sum, value) in sums.iter_mut().zip(ty.widen(&bytes)) {
+            *sum = if number == 0 { value } else { *sum + value };
+        }
+    }
+    if ty == DataType::F16 {
+        sums.iter_mut().for_each(|sum| *sum = half::f16::from_f32(*sum).to_f32());
+    }
+    bytes.clear();
+    narrow(&sums, BlockType::F32, &mut bytes);
+    Ok(bytes)
 }
 
 fn convert(

@@ -197,6 +197,10 @@ impl<'a> Inverter<'a> {
             .find(|output| !matches!(output.calculation, None | Some(Calculation::Centred)));
         let lost = match calculated {
             Some(output) => Some((output, "the file has only what was calculated from several")),
+            None if rule.resample.is_some() => {
+                Some((&rule.outputs[0], "the file may have it in another size"))
+            }
+            None if rule.sum => Some((&rule.outputs[0], "the file has only the sum")),
             None if rule.joined => {
                 Some((&rule.outputs[0], "the file does not say how long its parts were"))
             }

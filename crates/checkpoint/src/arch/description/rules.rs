@@ -8,7 +8,9 @@ use super::Reading;
 use super::parts::{Part, Parts};
 use super::text::{OutputText, RuleText, Texts};
 use crate::arch::rules::NamePattern;
-use crate::arch::{Arch, Change, ChangeStep, Expression, Output, Pattern, TensorRule, ZeroRows};
+use crate::arch::{
+    Arch, Change, ChangeStep, Expression, Output, Pattern, RuleType, TensorRule, ZeroRows,
+};
 
 /// A mistake in a rule, and its place.
 struct Wrong {
@@ -73,7 +75,7 @@ impl Reading {
         }
         let conditions = text.into.iter().map(|output| &output.when);
         let padding = [&text.rows, &text.zeros_before];
-        let own = [&text.bias, &text.needed, &text.drop, &text.parts];
+        let own = [&text.bias, &text.needed, &text.drop, &text.parts, &text.resample];
         for condition in conditions.chain(own).chain(padding).flatten() {
             self.names.see(part.place(&condition.span()), condition.get_ref(), layered);
         }
@@ -206,6 +208,8 @@ fn rules_of(
         shape,
         any_shape: text.any_shape,
         outputs,
+        sum: text.sum,
+        resample: condition(&text.resample),
         change: Change {
             steps: text.change.as_ref().map(|it| it.get_ref().0.clone()).unwrap_or_default(),
         },
@@ -245,14 +249,25 @@ fn rules_of(
         let why = "only whole tensors are rounded to three values".to_owned();
         return Err(Wrong { at: change.span(), why });
     }
-    let always = rule.needed.to_string() != "false";
-    if rule.sources.iter().any(NamePattern::has_number) && always {
-        return Err(fail("what has a {number} that is not counted cannot be needed".to_owned()));
-    }
     let plain = rule.sources.len() == 1
         && rule.stack().is_none()
         && rule.outputs.len() == 1
         && rule.outputs[0].patterns.is_empty();
+    if let Some(side) = &text.resample
+        && (!plain || !rule.change.is_none() || rule.ty != Some(RuleType::F32))
+    {
+        let why = "only one tensor that does not move or change is resampled, to type f32";
+        return Err(Wrong { at: side.span(), why: why.to_owned() });
+    }
+    let apart = rule.outputs.iter().any(|output| output.patterns.len() < 2);
+    if rule.sum && (apart || rule.stack().is_some() || !rule.change.is_none()) {
+        let why = "only the results of several patterns can be added, and do not change then";
+        return Err(fail(why.to_owned()));
+    }
+    let always = rule.needed.to_string() != "false";
+    if rule.sources.iter().any(NamePattern::has_number) && always {
+        return Err(fail("what has a {number} that is not counted cannot be needed".to_owned()));
+    }
     if rule.ids_below.is_some() && !(plain && rule.shape.len() == 1 && rule.change.is_none()) {
         return Err(fail(
             "\"ids-below\" is for tensors of one dimension that do not change".into(),

@@ -161,6 +161,9 @@ pub(super) struct RuleText {
     #[serde(default)]
     pub(super) rearrange: Texts,
     pub(super) parts: Option<Spanned<Expression>>,
+    #[serde(default)]
+    pub(super) sum: bool,
+    pub(super) resample: Option<Spanned<Expression>>,
     pub(super) change: Option<Spanned<ChangeText>>,
     pub(super) ids_below: Option<Spanned<Expression>>,
     #[serde(default)]
@@ -239,6 +242,8 @@ impl<'de> Deserialize<'de> for RuleForm {
                 any_shape: false,
                 rearrange: Texts::default(),
                 parts: None,
+                sum: false,
+                resample: None,
                 change: None,
                 ids_below: None,
                 into: Vec::new(),

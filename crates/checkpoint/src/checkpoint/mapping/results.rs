@@ -6,6 +6,7 @@ use granule_reader::SourceTensor;
 use super::{Assembled, Mapper, Piece, ids};
 use crate::arch::{Output, Place, Target, TensorRule};
 use crate::changes::Changes;
+use crate::checkpoint::resampled::Resampled;
 use crate::data_type::DataType;
 use crate::transform::View;
 use crate::weights::StoredTensor;
@@ -137,6 +138,8 @@ impl<'a> Mapper<'a> {
                 pieces.push(Piece { tensor: *part, view });
                 match dimensions.split_first_mut() {
                     None => dimensions = shape,
+                    Some((rows, row))
+                        if rule.sum && Some((&*rows, &*row)) == shape.split_first() => {}
                     Some((rows, row)) if Some(&*row) == shape.get(1..) => {
                         // Experts are concatenated; other parts grow the first dimension.
                         let grows = !stacked || index == 0;
@@ -153,6 +156,7 @@ impl<'a> Mapper<'a> {
             dimensions.insert(0, parts.len() as u64);
         }
         let zeros = self.pad(rule, place.layer, &mut dimensions)?;
+        let resampled = self.resampled(rule, place.layer, (parts[0], first), &mut dimensions)?;
         dimensions.reverse();
         let shape = Shape::new(&dimensions)
             .filter(|shape| shape.values().is_some())
@@ -168,8 +172,14 @@ impl<'a> Mapper<'a> {
         }
         let ty = self.out_type.of_rule((self.arch, rule), (self.weights, first), &name, &shape);
         let tensor = SourceTensor { name, shape, ty: ty.into() };
-        let changes = self.changes(rule, place.layer, parts)?;
-        let mapped = (tensor, Assembled::Stored { pieces, changes, zeros });
+        let mapped = match resampled {
+            Some(table) => (tensor, Assembled::Resampled(table)),
+            None if rule.sum => (tensor, Assembled::Sum(pieces)),
+            None => {
+                let changes = self.changes(rule, place.layer, parts)?;
+                (tensor, Assembled::Stored { pieces, changes, zeros })
+            }
+        };
         if rule.early {
             let active = &self.rules[number];
             let order = rule.by_layer.then_some((active.batch, place.layer, number));
@@ -199,6 +209,38 @@ impl<'a> Mapper<'a> {
             false => 0.0,
         };
         rule.change.resolve(&self.scope.at(layer), mean)
+    }
+
+    /// Brings the dimensions of a table to the size of its square in the file. Returns how, if
+    /// it is another one.
+    fn resampled(
+        &self,
+        rule: &'a TensorRule,
+        layer: Option<u64>,
+        (index, tensor): (usize, &StoredTensor),
+        dimensions: &mut [u64],
+    ) -> Result<Option<Resampled>, Error> {
+        let Some(side) = &rule.resample else { return Ok(None) };
+        let to = self.scope.at(layer).unsigned(side)?;
+        let [.., places, _] = dimensions else { return Ok(None) };
+        let from = places.isqrt();
+        if from == to {
+            return Ok(None);
+        }
+        let square = |side: u64| side.checked_mul(side).filter(|_| side > 0);
+        let alone = tensor.values() == places.saturating_mul(tensor.columns());
+        let (Some(old), Some(new), true) = (square(from), square(to), alone) else {
+            let pattern = format!("a square of {to} by {to}");
+            let problem = Problem::Rearrange { pattern, shape: tensor.shape.clone() };
+            return Err(self.fail(tensor, problem));
+        };
+        if old != *places {
+            let pattern = "a square".to_owned();
+            let problem = Problem::Rearrange { pattern, shape: tensor.shape.clone() };
+            return Err(self.fail(tensor, problem));
+        }
+        *places = new;
+        Ok(Some(Resampled { tensor: index, from, to }))
     }
 
     /// Returns what an output uses of a tensor: dimensions (outermost first) and values.

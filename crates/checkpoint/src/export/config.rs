@@ -144,15 +144,18 @@ const TOKENS: &[(&str, &str)] =
 /// Keys with the number of experts.
 const EXPERTS: &[&str] = &["num_local_experts", "num_experts", "n_routed_experts"];
 
-/// Returns the values of the metadata that are this number of the description and nothing else.
+/// Returns the values of the metadata that are this number of the description and nothing else, or
+/// its only value.
 pub(super) fn numbers(arch: &Arch, name: &str, model: &Model) -> Option<Vec<f32>> {
     let is = |entry: &&Entry| {
         let value = entry.value.to_string();
-        value == name || value.strip_suffix(" ?? skip") == Some(name)
+        let value = value.strip_suffix(" ?? skip").unwrap_or(&value);
+        value.strip_suffix("[0]").unwrap_or(value) == name
     };
     let entry = entries(arch).find(is)?;
     match model.metadata().get(&arch.key(&entry.key))? {
         Meta::Array(Array::F32(values)) => Some(values.clone()),
+        Meta::F32(value) => Some(vec![*value]),
         _ => None,
     }
 }

@@ -156,14 +156,14 @@ impl<'a> Inverter<'a> {
     /// Returns the tensors of the checkpoint that a tensor of the file comes from. None of them may
     /// be `done`.
     ///
-    /// If several rules make it, a rule that the config says is needed wins over others, and a
-    /// `spare` rule comes last.
+    /// If several rules make it, a rule that the config says is needed wins over others, a `spare`
+    /// rule comes last, and one with a condition that holds precedes one without.
     fn of(&self, tensor: usize, done: &HashSet<usize>) -> Result<Vec<Saved>, Error> {
         let mut makers = Vec::new();
         for (number, layer) in self.makers.get(&tensor).into_iter().flatten() {
             let rule = self.rules[*number].rule;
             let needed = self.scope.at(*layer).holds(&rule.needed)?;
-            makers.push(((!needed, rule.spare, *number), *layer));
+            makers.push(((!needed, rule.spare, rule.when.is_none(), *number), *layer));
         }
         makers.sort_unstable();
         let mut problem = None;
@@ -247,6 +247,7 @@ impl<'a> Inverter<'a> {
             }
         }
         let first = saved.first().map(|saved| saved.name.clone()).unwrap_or_default();
+        let mut seen = Vec::new();
         let present = |name: &str| self.tensors.get(name).filter(|index| !done.contains(index));
         for target in &active.outputs {
             let (name, output) = (target.name(layer), target.output);
@@ -268,7 +269,10 @@ impl<'a> Inverter<'a> {
                     why,
                 })
             };
-            if output.again {
+            // Of the layers that share a tensor of the checkpoint, the first gives it back.
+            let shared = seen.contains(&std::ptr::from_ref(output));
+            seen.push(std::ptr::from_ref(output));
+            if output.again || shared {
                 saved.iter_mut().for_each(|saved| saved.copies.push(tensor));
                 continue;
             }

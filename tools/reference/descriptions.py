@@ -31,6 +31,7 @@ CASES = ROOT / "fixtures" / "descriptions"
 TOKENIZERS = {
     "spm": "checkpoints/llama2-spm-256",
     "dscoder": "descriptions/tokenizers/bpe",
+    "dscoder_chat": "descriptions/tokenizers/bpe-chat",
     "dscoder_bos": "descriptions/tokenizers/bpe-bos",
     "dscoder_glm": "descriptions/tokenizers/bpe-glm",
     "dscoder_dots": "descriptions/tokenizers/bpe-dots",

@@ -15,6 +15,9 @@ pub enum DraftProblem {
         /// What is wrong.
         why: String,
     },
+    /// The checkpoint holds no draft model.
+    #[error("a checkpoint of {0} holds no draft model for --dspark: leave the option out")]
+    NoDraft(String),
     /// A draft model needs the folder of the model that it is for.
     #[error(
         "a checkpoint of {0} is a draft for another model and needs facts and the tokenizer of \

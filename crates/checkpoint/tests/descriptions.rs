@@ -127,6 +127,7 @@ fn convert(path: &Path) -> Result<(), String> {
             projector: case.has("--mmproj"),
             target: case.target(work.path()),
             layout: case.layout(),
+            draft: case.has("--dspark"),
             ..CheckpointOptions::default()
         };
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
@@ -202,6 +203,7 @@ fn covers_all(cases: &[(String, PathBuf)]) -> Result<(), Failed> {
             projector: case.has("--mmproj"),
             target: case.target(work.path()),
             layout: case.layout(),
+            draft: case.has("--dspark"),
             ..CheckpointOptions::default()
         };
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;

@@ -29,7 +29,6 @@ const fn row(command: &'static str, options: &'static [&'static str], answer: An
 const OPTIONS: &[Row] = &[
     // convert_hf_to_gguf.py
     row("convert", &["--remote"], Planned("download the checkpoint first, and name its folder")),
-    row("convert", &["--dspark"], Planned("the draft model cannot be taken out alone")),
     row(
         "convert",
         &["--base-model-id", "--lora-base", "--lora-path", "--lora-scaled"],

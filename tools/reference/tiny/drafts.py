@@ -1,5 +1,6 @@
 """Draft models, which guess the next tokens of a larger model, their target: EAGLE-3, DFlash, DSpark."""
 from .common import SIZES
+from .latent import V4, deepseek4
 
 TARGET = dict(SIZES, architectures=["Qwen3ForCausalLM"], model_type="qwen3", head_dim=16, num_hidden_layers=8)
 EAGLE = dict(SIZES, num_hidden_layers=1, rms_norm_eps=1e-5, draft_vocab_size=64)
@@ -70,7 +71,25 @@ def dflash_tensors(config):
     return tensors
 
 
+def deepseek4_tensors(config):
+    """Names and shapes of DSpark for DeepSeek 4: two blocks, and tensors of the target."""
+    width, size, read = config["hidden_size"], config["vocab_size"], config["dspark_target_layer_ids"]
+    blocks = deepseek4(config | dict(num_hidden_layers=2, compress_ratios=[0, 0], num_hash_layers=0))
+    tensors = {name.replace("layers.", "mtp.", 1): shape for name, shape in blocks.items() if name.startswith("layers.")}
+    tensors |= {f"mtp.1.{name}": shape for name, shape in blocks.items() if name.startswith(("hc_head", "norm"))}
+    return tensors | {"embed.weight": [size, width], "norm.weight": [width], "mtp.0.main_norm.weight": [width],
+                      "mtp.0.main_proj.weight": [width, len(read) * width], "mtp.1.markov_head.markov_w1.weight": [size, 8],
+                      "mtp.1.markov_head.markov_w2.weight": [size, 8], "mtp.1.confidence_head.proj.weight": [1, width + 8]}
+
+
+DSPARK4 = dict(V4, model_type="deepseek_v4", dspark_block_size=6, dspark_noise_token_id=9, dspark_target_layer_ids=[0, 2],
+               tensors=deepseek4_tensors, quantize="deepseek4",
+               target=dict(TARGET, architectures=["DeepseekV4ForCausalLM"], model_type="deepseek_v4"))
 MODELS = [
+    ("dspark-deepseek4", "DeepseekV4DSparkModel", "dscoder_chat", "bfloat16",
+     dict(DSPARK4, architectures=["DeepseekV4DSparkModel"])),
+    ("dspark-option", "DeepseekV4ForCausalLM", "dscoder_chat", "bfloat16",
+     dict(DSPARK4, architectures=["DeepseekV4ForCausalLM"], options=["--dspark"])),
     ("eagle3", "LlamaForCausalLMEagle3", "dscoder", "bfloat16",
      dict(EAGLE, architectures=["LlamaForCausalLMEagle3"], model_type="llama", tensors=eagle_tensors, target=TARGET)),
     ("eagle3-llama", "LlamaForCausalLM", "spm", "float16",

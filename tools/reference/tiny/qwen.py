@@ -122,6 +122,9 @@ def heard(name, architecture, model_type, text_type, **config):
                                 for name, shape in dense_tensors(config["text_config"]).items()})
 
 
+# The id is that of the first token that is added to the tokenizer.
+IM_END = {"tokenizer_config.json": {"tokenizer_class": "PreTrainedTokenizerFast", "added_tokens_decoder": {
+    "32022": dict(content="<|im_end|>", lstrip=False, normalized=False, rstrip=False, single_word=False, special=True)}}}
 MODELS = [
     hybrid("qwen3-next", "Qwen3NextForCausalLM", "qwen3_next", "bfloat16", rope_theta=10000000.0, **MOE),
     hybrid("qwen3-next-equal-heads", "Qwen3NextForCausalLM", "qwen3_next", "float16",
@@ -140,6 +143,10 @@ MODELS = [
            num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32),
     seeing("qwen3-omni-moe", "Qwen3OmniMoeForConditionalGeneration", "qwen3_omni_old", "bfloat16", head_dim=32,
            num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32),
+    seeing("qwen3-omni-ends", "Qwen3OmniMoeForConditionalGeneration", "qwen3_omni_old", "float16", head_dim=32,
+           num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, files=IM_END, tokens=["<|im_end|>"]),
+    seeing("qwen3-asr", "Qwen3ASRForConditionalGeneration", "qwen3_asr_old", "bfloat16", head_dim=32, files=IM_END,
+           tokens=["<|im_end|>"]),
     heard("qwen2-audio", "Qwen2AudioForConditionalGeneration", "qwen2_audio", "qwen2"),
     heard("audio-flamingo3", "AudioFlamingo3ForConditionalGeneration", "audioflamingo3", "qwen2"),
     heard("dots-ocr", "DotsOCRForCausalLM", "dots_ocr", "qwen2"),

@@ -7,7 +7,7 @@ use super::expression::{Scope, Stored, path};
 use super::{Arch, Kind, ModelType, Rope, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
-use crate::{Error, Folder, Layout, Problem};
+use crate::{DraftProblem, Error, Folder, Layout, Problem};
 
 /// `config.json`, as it is and with the defaults of the model's class.
 #[derive(Clone, Debug)]
@@ -232,6 +232,18 @@ pub(crate) fn find(
         config.path(),
         Problem::UnknownArchitecture { class: class.to_owned(), relative: None },
     ))
+}
+
+/// Finds the description of the draft model that a checkpoint holds next to its target.
+///
+/// # Errors
+/// If there is none for its class.
+pub(crate) fn draft_of(config: &Config) -> Result<Arc<Arch>, Error> {
+    let class = config.class()?;
+    let mut known = built_in::mentioning(Kind::Model, class);
+    let found = known.find(|arch| arch.draft_of.iter().any(|known| known == class));
+    let none = || DraftProblem::NoDraft(class.to_owned());
+    found.cloned().ok_or_else(|| Error::in_file(config.path(), none()))
 }
 
 /// The config of the text part.

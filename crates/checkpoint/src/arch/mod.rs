@@ -47,7 +47,7 @@ pub(crate) use built_in::{by_name, of_name};
 pub use calculation::Calculation;
 pub use change::Change;
 use change::{ChangeKind, ChangeStep};
-pub(crate) use config::{Config, find};
+pub(crate) use config::{Config, draft_of, find};
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
 pub(crate) use expression::{Scope, Stored};
@@ -135,6 +135,8 @@ pub struct Arch {
     /// What it takes from the folder of the model that it is a draft for; `None` if it is not a
     /// draft model.
     pub target: Option<FromTarget>,
+    /// The classes whose checkpoints hold such a draft model next to its target.
+    pub draft_of: Vec<String>,
     /// Kinds of tokenizer, in the order in which they are tried.
     pub tokenizers: Vec<TokenizerKind>,
     /// Facts about the tokenizer that no file states.

@@ -35,6 +35,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("deepseek2.toml", include_str!("models/deepseek2.toml")),
     ("deepseek32.toml", include_str!("models/deepseek32.toml")),
     ("deepseek4.toml", include_str!("models/deepseek4.toml")),
+    ("dflash-deepseek4.toml", include_str!("models/dflash-deepseek4.toml")),
     ("dflash-muse.toml", include_str!("models/dflash-muse.toml")),
     ("dflash.toml", include_str!("models/dflash.toml")),
     ("distilbert.toml", include_str!("models/distilbert.toml")),

@@ -57,6 +57,8 @@ pub struct CheckpointOptions {
     pub pre_tokenizer: Option<String>,
     /// The folder of the model that a draft model is for.
     pub target: Option<PathBuf>,
+    /// Whether to read only the draft model that the checkpoint holds next to its target.
+    pub draft: bool,
     /// The folder of the base model, if the folder to open is that of an adapter (LoRA).
     pub base: Option<PathBuf>,
     /// Adapters to merge into the weights, one after the other.
@@ -152,6 +154,7 @@ impl Checkpoint {
                 let problem = || Error::in_file(config.path(), ProjectorProblem::Unknown(class()));
                 projector.clone().ok_or_else(problem)?
             }
+            None if options.draft => arch::draft_of(&config)?,
             None => arch::find(file.as_ref(), &config, folder)
                 .map_err(|error| with_relative(error, folder))?,
         };

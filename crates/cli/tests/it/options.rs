@@ -295,6 +295,7 @@ const OPTIONS: &[(&str, &str, Case)] = &[
         "--disable-mistral-community-chat-template",
         Refused("convert ck --disable-mistral-community-chat-template", "is for --mistral-format"),
     ),
+    ("convert", "--dspark", Refused("convert ck --dspark", "holds no draft model")),
     (
         "convert",
         "--target-model-dir",

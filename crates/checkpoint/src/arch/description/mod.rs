@@ -147,6 +147,7 @@ impl Reading {
             modules: Vec::new(),
             rope_types: Vec::new(),
             tokenizers: nearest().find_map(|text| text.tokenizers.clone()).unwrap_or_default(),
+            draft_of: text.draft_of.clone(),
             target: nearest().find_map(|text| text.target),
             quirks: nearest().find_map(|text| text.quirks.clone()).unwrap_or_default(),
         };

@@ -50,6 +50,8 @@ pub(super) struct Text {
     pub(super) quirks: Option<Vec<Quirk>>,
     pub(super) target: Option<FromTarget>,
     #[serde(default)]
+    pub(super) draft_of: Vec<String>,
+    #[serde(default)]
     pub(super) defaults: Pairs<Pairs<Spanned<Expression>>>,
     #[serde(default)]
     pub(super) aliases: Pairs<Pairs<Spanned<String>>>,

@@ -69,6 +69,7 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
             Checkpoint,
             args.disable_mistral_community_chat_template,
         ),
+        ("--dspark", Checkpoint, args.dspark),
         ("--target-model-dir", Checkpoint, args.target_model_dir.is_some()),
         ("--fuse-qkv", CheckpointTensors, args.fuse_qkv),
         ("--fuse-gate-up-exps", CheckpointTensors, args.fuse_gate_up_exps),

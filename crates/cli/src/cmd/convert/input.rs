@@ -53,6 +53,7 @@ impl Input {
             pre_tokenizer: args.pre.clone(),
             arch_file,
             arch_name,
+            draft: args.dspark,
             base: args.base.clone(),
             target: args.target_model_dir.clone(),
             adapters: args.lora.clone(),

@@ -165,6 +165,9 @@ pub(crate) struct Args {
     /// With --mistral-format: use no chat template but the model's own
     #[arg(long, help_heading = "Checkpoint")]
     pub(crate) disable_mistral_community_chat_template: bool,
+    /// Convert only the draft model inside the checkpoint (DeepSeek 4)
+    #[arg(long, help_heading = "Checkpoint")]
+    pub(crate) dspark: bool,
     /// Take tokenizer and sizes for a draft model from the folder of the model that it is for
     #[arg(long, value_name = "DIR", help_heading = "Checkpoint")]
     pub(crate) target_model_dir: Option<PathBuf>,

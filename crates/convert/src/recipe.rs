@@ -7,6 +7,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
+use granule_encode::Effort;
 use granule_format::nearest::{did_you_mean, nearest};
 use granule_format::{BlockType, FileType};
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,10 @@ pub struct Recipe {
     /// fallback type.
     #[serde(default)]
     pub no_fallback: bool,
+    /// How much work to spend on each block. More than [`Effort::Reference`] gives other bytes than
+    /// `llama-quantize`, and closer values.
+    #[serde(default, with = "text", skip_serializing_if = "is_reference")]
+    pub effort: Effort,
     /// If not empty, importance is used only for names that contain one of these strings.
     #[serde(default)]
     pub include_weights: Vec<String>,
@@ -97,6 +102,7 @@ impl Recipe {
             allow_requantize: false,
             allow_missing: false,
             no_fallback: false,
+            effort: Effort::Reference,
             include_weights: Vec::new(),
             exclude_weights: Vec::new(),
         }
@@ -108,6 +114,10 @@ impl Recipe {
         (self.include_weights.is_empty() || in_one(&self.include_weights))
             && !in_one(&self.exclude_weights)
     }
+}
+
+fn is_reference(effort: &Effort) -> bool {
+    *effort == Effort::Reference
 }
 
 /// Limits that start a new file of a split set: the options of `convert_hf_to_gguf.py`, with the

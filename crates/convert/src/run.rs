@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use granule_encode::{EncodeError, encode_rows, matrix_weights};
+use granule_encode::{Effort, EncodeError, EncodeOptions, encode_rows, matrix_weights};
 use granule_format::{Draft, Endian, TensorType};
 use granule_reader::isa::Isa;
 use granule_reader::{Source, decode_blocks};
@@ -59,6 +59,8 @@ pub struct Target<'w> {
     /// The importance of each column of each matrix of the third dimension: `row length * matrices`
     /// values.
     pub weights: Option<&'w [f32]>,
+    /// The effort to encode with.
+    pub effort: Effort,
 }
 
 /// Options of a run.
@@ -293,6 +295,7 @@ fn verify_outputs(
             ty: tensor.ty,
             source: target.source,
             weights: target.weights,
+            effort: target.effort,
             cause: cause(output.is_done(target.tensor)),
             read: Box::new(|row, out| output.read_row(target.tensor, row, out)),
         }
@@ -441,7 +444,8 @@ impl Work<'_> {
             let row = step.row as usize;
             out.resize(count / ty.block_values() * ty.block_bytes(), 0);
             let weights = target.weights.map(|weights| matrix_weights(weights, matrix, row));
-            encode_rows(self.isa, ty, values, row, weights.as_deref(), out)
+            let options = EncodeOptions::from(self.isa).with_effort(target.effort);
+            encode_rows(options, ty, values, row, weights.as_deref(), out)
                 .map_err(|error| encode_error(name(), values, rows.start, step.row, error))?;
             out
         };

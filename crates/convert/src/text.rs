@@ -1,5 +1,6 @@
-//! Types, file types and shapes as strings, for saved recipes and plans.
+//! Types, file types and efforts as strings, for saved recipes and plans.
 
+use granule_encode::Effort;
 use granule_format::{BlockType, FileType, TensorType};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, Serializer};
@@ -53,6 +54,18 @@ impl Text for FileType {
 
     fn from_text(text: &str) -> Option<Self> {
         Self::from_name(text)
+    }
+}
+
+impl Text for Effort {
+    const WHAT: &'static str = "effort";
+
+    fn to_text(&self) -> String {
+        self.number().to_string()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::from_number(text.parse().ok()?)
     }
 }
 

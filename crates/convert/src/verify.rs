@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use granule_encode::{Importance, encode_rows, matrix_weights};
+use granule_encode::{Effort, EncodeOptions, Importance, encode_rows, matrix_weights};
 use granule_format::{BlockType, Shape, TensorType};
 use granule_reader::decode_blocks;
 use granule_reader::isa::Isa;
@@ -132,10 +132,10 @@ pub fn verify(
                 return Err(Error::Differs { path, tensor, row: None, cause });
             };
             let (shape, ty) = (tensor.shape, tensor.target);
-            let (source, weights) = (tensor.source, target.weights);
+            let (source, weights, effort) = (tensor.source, target.weights, target.effort);
             let read: Read<'_> =
                 Box::new(move |row, out| Ok(file.read_rows(place, row..row + 1, out)?));
-            Ok(Rows { path, name, shape, ty, source, weights, cause, read })
+            Ok(Rows { path, name, shape, ty, source, weights, effort, cause, read })
         });
         let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
         verified.add(&pool.install(|| compare(source, &rows, None))?);
@@ -155,6 +155,7 @@ pub(crate) struct Rows<'r> {
     /// Index of the tensor in the source.
     pub(crate) source: usize,
     pub(crate) weights: Option<&'r [f32]>,
+    pub(crate) effort: Effort,
     /// The cause to report if they differ.
     pub(crate) cause: Cause,
     pub(crate) read: Read<'r>,
@@ -248,7 +249,8 @@ impl Buffers {
         let weights =
             tensor.weights.map(|weights| matrix_weights(weights, row / rows_of_matrix, columns));
         self.encoded.resize(self.found.len(), 0);
-        encode_rows(isa, target, &self.values, columns, weights.as_deref(), &mut self.encoded)
+        let options = EncodeOptions::from(isa).with_effort(tensor.effort);
+        encode_rows(options, target, &self.values, columns, weights.as_deref(), &mut self.encoded)
             .map_err(|source| Error::Encode { tensor: tensor.name.to_owned(), source })?;
         for (value, decoded) in self.values.iter().zip(&self.decoded) {
             self.loss.squared_error += f64::from(decoded - value).powi(2);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use granule_convert::Error;
 use granule_convert::run::{Event, OutputFile, RunOptions, Summary, Target, run};
-use granule_encode::encode_rows;
+use granule_encode::{Effort, encode_rows};
 use granule_format::{BlockType, Draft, Endian, Metadata};
 use granule_reader::Model;
 use granule_reader::isa::Isa;
@@ -38,7 +38,7 @@ fn convert_to(
 ) -> Result<Summary, Error> {
     let targets: Vec<_> = (0..files.len())
         .flat_map(|file| (0..source.tensors.len()).map(move |i| (file, i)))
-        .map(|(file, i)| Target { source: i, file, tensor: i, weights })
+        .map(|(file, i)| Target { source: i, file, tensor: i, weights, effort: Effort::Reference })
         .collect();
     let options = RunOptions { threads: Some(threads), ..RunOptions::default() };
     run(source, files, &targets, &options, &|_| ())
@@ -84,7 +84,13 @@ fn several_files_are_written_in_one_pass() {
     let reads = AtomicU64::new(0);
     let targets: Vec<_> = (0..3)
         .flat_map(|file| (0..SHAPES.len()).map(move |i| (file, i)))
-        .map(|(file, i)| Target { source: i, file, tensor: i, weights: None })
+        .map(|(file, i)| Target {
+            source: i,
+            file,
+            tensor: i,
+            weights: None,
+            effort: Effort::Reference,
+        })
         .collect();
     let summary = run(&source, files.to_vec(), &targets, &RunOptions::default(), &|event| {
         if let Event::Progress { values } = event {

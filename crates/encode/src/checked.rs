@@ -3,7 +3,7 @@
 use granule_format::{Block, BlockType, Defect, with_block};
 use granule_reader::isa::Isa;
 
-use super::{Encoder, Weighting, encoder, first_not_finite};
+use super::{EncodeOptions, Encoder, Weighting, encoder_at, first_not_finite};
 
 /// The reason why rows cannot be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -84,14 +84,16 @@ pub enum EncodeError {
 /// # Panics
 /// If `rows` is not whole rows, or `out` does not have exactly the bytes of the blocks.
 pub fn encode_rows(
-    isa: Isa,
+    options: impl Into<EncodeOptions>,
     ty: BlockType,
     rows: &[f32],
     columns: usize,
     weights: Option<&[f32]>,
     out: &mut [u8],
 ) -> Result<(), EncodeError> {
-    let encoder = encoder(ty).ok_or(EncodeError::NoEncoder(ty))?;
+    let options = options.into();
+    let isa = options.isa.unwrap_or_else(Isa::detect);
+    let encoder = encoder_at(ty, options.effort).ok_or(EncodeError::NoEncoder(ty))?;
     if columns == 0 || !columns.is_multiple_of(ty.block_values()) {
         return Err(EncodeError::RowLength { ty, columns });
     }

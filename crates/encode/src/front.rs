@@ -1,30 +1,44 @@
 use granule_format::BlockType;
 use granule_reader::isa::Isa;
 
-use crate::{EncodeError, encode_rows};
+use crate::{Effort, EncodeError, encode_rows};
 
 /// Options for [`encode`].
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive] // search efforts will be added here
+#[non_exhaustive]
 pub struct EncodeOptions {
     /// The instruction set; `None` is the best that this processor has. The bytes do not depend on
     /// it.
     pub isa: Option<Isa>,
+    /// How much work to spend on the search.
+    pub effort: Effort,
+}
+
+impl From<Isa> for EncodeOptions {
+    fn from(isa: Isa) -> Self {
+        Self::default().with_isa(isa)
+    }
 }
 
 impl EncodeOptions {
     /// Sets the instruction set.
     #[must_use]
     pub const fn with_isa(self, isa: Isa) -> Self {
-        Self { isa: Some(isa) }
+        Self { isa: Some(isa), effort: self.effort }
+    }
+
+    /// Sets the effort.
+    #[must_use]
+    pub const fn with_effort(self, effort: Effort) -> Self {
+        Self { isa: self.isa, effort }
     }
 }
 
 /// Quantizes rows of `columns` values each, one after another, to blocks of type `ty`.
 ///
 /// `weights` holds an importance for each column. Types without a weighted form ignore it; a few
-/// types require it. The blocks match the reference byte for byte and are stored row after row, as
-/// in a GGUF file.
+/// types require it. The blocks are stored row after row, as in a GGUF file. They match the reference
+/// byte for byte, unless the options ask for more effort.
 ///
 /// To encode into a buffer of your own, or from several threads, call [`encode_rows`] for runs of
 /// rows.
@@ -63,8 +77,7 @@ pub fn encode(
     let whole = columns > 0 && columns.is_multiple_of(ty.block_values());
     let blocks = if whole { rows.len() / ty.block_values() } else { 0 };
     let mut out = vec![0; blocks * ty.block_bytes()];
-    let isa = options.isa.unwrap_or_else(Isa::detect);
-    encode_rows(isa, ty, rows, columns, weights, &mut out)?;
+    encode_rows(*options, ty, rows, columns, weights, &mut out)?;
     Ok(out)
 }
 

@@ -40,7 +40,7 @@ pub(super) fn nearest(value: f32) -> u8 {
 }
 
 /// The midpoints between neighbouring levels; all are exact in `f32`.
-const MIDPOINTS: [f32; 15] = {
+pub(super) const MIDPOINTS: [f32; 15] = {
     let mut midpoints = [0.0; 15];
     let mut i = 0;
     while i < 15 {

@@ -28,6 +28,7 @@
 mod block_weights;
 mod block_wise;
 mod checked;
+mod effort;
 mod extremes;
 mod finite;
 mod fp4;
@@ -85,6 +86,7 @@ use granule_format::BlockType;
 use granule_reader::isa::Isa;
 
 pub use checked::{EncodeError, encode_rows};
+pub use effort::{Effort, encoder_at};
 pub use finite::first_not_finite;
 pub use front::{EncodeOptions, encode};
 pub use granule_format as format;

@@ -166,6 +166,11 @@ const OPTIONS: &[(&str, &str, Case)] = &[
     ),
     (
         "convert",
+        "--effort",
+        Warned("convert model.gguf -t F16 --dry-run --effort 1", "--effort has no effect"),
+    ),
+    (
+        "convert",
         "--pure",
         Warned("convert model.gguf -t F16 --dry-run --pure", "--pure has no effect"),
     ),

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use granule_encode::{Importance, Weighting, encoder};
+use granule_encode::{Effort, Importance, Weighting, encoder_at};
 use granule_format::{BlockType, Endian, FileType, Shape, TensorType, Value};
 use granule_reader::{Source, SourceTensor};
 
@@ -402,7 +402,7 @@ impl<'m> Decider<'m> {
             let found = weights.len() as u64;
             if found == expected {
                 let columns = shape.row().max(1) as usize;
-                if uses_weights(ty)
+                if uses_weights(ty, self.recipe.effort)
                     && weights
                         .chunks(columns)
                         .any(|columns| columns.iter().all(|weight| *weight == 0.0))
@@ -419,7 +419,7 @@ impl<'m> Decider<'m> {
         }
         if needs || cannot_do_without(ty) {
             count(&mut self.needs_entry);
-        } else if weighs && !outside_importance(name) && uses_weights(ty) {
+        } else if weighs && !outside_importance(name) && uses_weights(ty, self.recipe.effort) {
             count(&mut self.lacks_entry);
         }
         false
@@ -464,8 +464,8 @@ impl<'m> Decider<'m> {
 }
 
 /// Returns whether weights change what the encoder does.
-fn uses_weights(ty: BlockType) -> bool {
-    encoder(ty).is_some_and(|encoder| encoder.weighting() != Weighting::Ignored)
+fn uses_weights(ty: BlockType, effort: Effort) -> bool {
+    encoder_at(ty, effort).is_some_and(|encoder| encoder.weighting() != Weighting::Ignored)
 }
 
 fn no_size(name: &str, shape: &Shape, ty: TensorType) -> PlanError {

@@ -220,7 +220,8 @@ impl Plan {
                 let entry = importance.and_then(|matrix| matrix.get(&tensor.source_name));
                 entry.expect("the importance matrix that the plan was made with")
             });
-            Target { source: tensor.source, file: first_file + shard, tensor: place, weights }
+            let (source, effort) = (tensor.source, self.recipe.effort);
+            Target { source, file: first_file + shard, tensor: place, weights, effort }
         };
         self.tensors.iter().map(target).collect()
     }

@@ -19,7 +19,7 @@ const PARTS: [(&str, &str); 6] = [
     ("reading", "the selection, arrangement or transformation of the source data"),
     ("metadata", "the metadata"),
     ("tensors", "the names, shapes, types or byte order of the tensors"),
-    ("weights", "the importance weights"),
+    ("weights", "the importance weights or the effort"),
 ];
 
 /// Indices of the parts in [`PARTS`].
@@ -112,7 +112,7 @@ pub(super) fn identities(
                 weights.iter().for_each(|weight| hash.write(&weight.to_le_bytes()));
                 <[u8; 32]>::from(hash.0.finalize())
             });
-            (target.tensor, weights).hash(&mut parts[WEIGHTS]);
+            (target.tensor, weights, target.effort).hash(&mut parts[WEIGHTS]);
         }
         identities.push(Identity(parts.map(Digester::hex)));
     }

@@ -10,7 +10,7 @@ use anyhow::bail;
 use granule_convert::mixture::Kept;
 use granule_convert::plan::Reason;
 use granule_convert::{Plan, PlannedTensor};
-use granule_encode::{Weighting, encoder};
+use granule_encode::{Effort, Weighting, encoder_at};
 use granule_format::FileType;
 
 use super::input::Input;
@@ -42,6 +42,7 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
         ("--imatrix", Quantizing, args.imatrix.is_some()),
         ("--include-weights", Quantizing, !args.include_weights.is_empty()),
         ("--exclude-weights", Quantizing, !args.exclude_weights.is_empty()),
+        ("--effort", Quantizing, args.effort != Effort::Reference),
         ("--pure", Quantizing, args.pure),
         ("--leave-output-tensor", Quantizing, args.leave_output_tensor),
         ("--output-tensor-type", Quantizing, args.output_tensor_type.is_some()),
@@ -173,8 +174,15 @@ pub(super) fn notes(args: &Args, input: &Input, plans: &[&Plan]) -> Vec<String> 
     let any_tensor = |is: &dyn Fn(&PlannedTensor) -> bool| {
         plans.iter().any(|plan| plan.tensors().iter().any(is))
     };
-    if args.imatrix.is_some() && !any_tensor(&is_weighted) {
+    if args.imatrix.is_some() && !any_tensor(&|tensor| is_weighted(tensor, args.effort)) {
         add("--imatrix", "no tensor gets a type that is encoded with weights");
+    }
+    let is_changed = |tensor: &PlannedTensor| {
+        let ty = tensor.target.known().filter(|ty| Some(*ty) != tensor.stored.known());
+        ty.is_some_and(|ty| args.effort.changes(ty))
+    };
+    if args.effort != Effort::Reference && !any_tensor(&is_changed) {
+        add("--effort", "no tensor gets a type that it changes");
     }
     let output_kept = |tensor: &PlannedTensor| tensor.reason == Reason::Kept(Kept::Output);
     if args.leave_output_tensor && !any_tensor(&output_kept) {
@@ -209,7 +217,7 @@ pub(super) fn notes(args: &Args, input: &Input, plans: &[&Plan]) -> Vec<String> 
 }
 
 /// Whether the importance matrix changes the blocks of a tensor.
-fn is_weighted(tensor: &PlannedTensor) -> bool {
-    let encoder = tensor.target.known().and_then(encoder);
+fn is_weighted(tensor: &PlannedTensor, effort: Effort) -> bool {
+    let encoder = tensor.target.known().and_then(|ty| encoder_at(ty, effort));
     tensor.weighted && encoder.is_some_and(|encoder| encoder.weighting() != Weighting::Ignored)
 }

@@ -11,6 +11,7 @@ use granule_convert::Recipe;
 use granule_convert::recipe::{
     MetadataOverride, Split, parse_layers, parse_size, parse_tensor_type,
 };
+use granule_encode::Effort;
 use granule_format::nearest::{did_you_mean, nearest};
 use granule_format::{BlockType, FileType};
 
@@ -72,6 +73,10 @@ pub(crate) struct Args {
     /// Do not use the importance matrix for tensors whose name contains TEXT
     #[arg(long, value_name = "TEXT", help_heading = "Quantization")]
     pub(super) exclude_weights: Vec<String>,
+    /// Search longer for scales and codes: 1 gives better files of the same size and types
+    #[arg(long, value_name = "NUMBER", value_parser = effort, default_value = "0")]
+    #[arg(hide_default_value = true, help_heading = "Quantization")]
+    pub(super) effort: Effort,
     /// Give every tensor that can be quantized the same type
     #[arg(long, help_heading = "Quantization")]
     pub(super) pure: bool,
@@ -289,6 +294,12 @@ fn adapter(text: &str) -> Result<Adapter, String> {
     }
 }
 
+fn effort(text: &str) -> Result<Effort, String> {
+    text.parse().ok().and_then(Effort::from_number).ok_or_else(|| {
+        format!("{text:?} is not an effort: 0 gives the bytes of llama-quantize, 1 better ones")
+    })
+}
+
 fn count(text: &str) -> Result<NonZeroU64, String> {
     text.parse().map_err(|_| format!("{text:?} is not a number of at least 1"))
 }
@@ -423,6 +434,7 @@ fn recipe(file_type: FileType, args: &Args) -> Recipe {
     recipe.allow_requantize = args.allow_requantize;
     recipe.allow_missing = args.allow_missing;
     recipe.no_fallback = args.no_fallback;
+    recipe.effort = args.effort;
     recipe.include_weights = args.include_weights.clone();
     recipe.exclude_weights = args.exclude_weights.clone();
     recipe

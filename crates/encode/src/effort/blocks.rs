@@ -1,0 +1,207 @@
+//! The encoders: a matrix in tiles, a tile in lanes, a block from its numbers.
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+
+use granule_format::num::F16;
+use granule_format::{Block, BlockType};
+use granule_reader::isa::Isa;
+
+use super::levels::Levels;
+use super::tile::{Plain, Tile, weights_of};
+use super::{scale, scale_and_min};
+use crate::rows::blocks_for;
+use crate::super_block::lanes::lane;
+use crate::{Encoder, Weighting};
+
+/// Makes blocks of `V` values from tiles of them.
+pub(super) trait Search<const V: usize>: Debug + Sync {
+    type Block: Block;
+    /// What counts where there is no importance matrix.
+    const PLAIN: Plain;
+
+    /// Chooses the blocks in the lanes of a tile. Implementations must be `#[inline(always)]`.
+    fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [Self::Block]);
+}
+
+/// The encoder of a search.
+#[derive(Debug)]
+pub(super) struct Searched<S, const V: usize>(PhantomData<S>);
+
+impl<S, const V: usize> Searched<S, V> {
+    pub(super) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<S: Search<V>, const V: usize> Encoder for Searched<S, V> {
+    fn block_type(&self) -> BlockType {
+        S::Block::TYPE
+    }
+
+    fn weighting(&self) -> Weighting {
+        Weighting::Optional
+    }
+
+    fn encode(
+        &self,
+        isa: Isa,
+        rows: &[f32],
+        columns: usize,
+        weights: Option<&[f32]>,
+        out: &mut [u8],
+    ) {
+        let blocks = blocks_for::<S::Block>(rows, columns, weights, out);
+        let weights = weights.map(weights_of);
+        match isa.register_bytes() {
+            64 => isa.run(
+                #[inline(always)]
+                || in_lanes::<S, V, 32>(rows, columns, weights.as_deref(), blocks),
+            ),
+            32 => isa.run(
+                #[inline(always)]
+                || in_lanes::<S, V, 16>(rows, columns, weights.as_deref(), blocks),
+            ),
+            _ => isa.run(
+                #[inline(always)]
+                || in_lanes::<S, V, 8>(rows, columns, weights.as_deref(), blocks),
+            ),
+        }
+    }
+
+    fn encode_by_definition(
+        &self,
+        rows: &[f32],
+        columns: usize,
+        weights: Option<&[f32]>,
+        out: &mut [u8],
+    ) {
+        let blocks = blocks_for::<S::Block>(rows, columns, weights, out);
+        in_lanes::<S, V, 1>(rows, columns, weights.map(weights_of).as_deref(), blocks);
+    }
+}
+
+#[inline(always)]
+fn in_lanes<S: Search<V>, const V: usize, const L: usize>(
+    rows: &[f32],
+    columns: usize,
+    weights: Option<&[f32]>,
+    blocks: &mut [S::Block],
+) {
+    let values: &[[f32; V]] = rows.as_chunks().0;
+    let weights: Option<&[[f32; V]]> = weights.map(|weights| weights.as_chunks().0);
+    let a_row = columns / V;
+    let mut tile = Tile::<V, L>::new();
+    for (t, (values, blocks)) in values.chunks(L).zip(blocks.chunks_mut(L)).enumerate() {
+        let weights = |k: usize| weights.map(|weights| &weights[(t * L + k) % a_row]);
+        tile.load(values, weights, S::PLAIN);
+        S::choose::<L>(&tile, values, blocks);
+    }
+}
+
+/// A type whose sub-blocks have a scale alone.
+pub(super) trait ScaleOnly<const SUBS: usize, const V: usize>: Debug + Sync {
+    type Block: Block;
+    type Levels: Levels;
+    const PLAIN: Plain;
+
+    fn make(scale: F16, numbers: [i8; SUBS], codes: [i8; V]) -> Self::Block;
+}
+
+/// The search for a type whose sub-blocks of `N` values have a scale alone, a whole number from
+/// `LOW` to `HIGH` times that of the block.
+#[derive(Debug)]
+pub(super) struct Scales<T, const N: usize, const SUBS: usize, const LOW: i32, const HIGH: i32>(
+    PhantomData<T>,
+);
+
+impl<
+    T: ScaleOnly<SUBS, V>,
+    const N: usize,
+    const SUBS: usize,
+    const LOW: i32,
+    const HIGH: i32,
+    const V: usize,
+> Search<V> for Scales<T, N, SUBS, LOW, HIGH>
+{
+    type Block = T::Block;
+    const PLAIN: Plain = T::PLAIN;
+
+    #[inline(always)]
+    fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [T::Block]) {
+        let chosen = scale::choose::<T::Levels, N, SUBS, V, LOW, HIGH, L>(tile);
+        for (k, (block, values)) in blocks.iter_mut().zip(values).enumerate() {
+            let numbers = lane(&chosen.numbers, k);
+            let mut codes = [0; V];
+            for (i, (codes, values)) in
+                codes.as_chunks_mut::<N>().0.iter_mut().zip(values.as_chunks::<N>().0).enumerate()
+            {
+                let scale = chosen.scale[k].to_f32() * numbers[i];
+                for (code, value) in codes.iter_mut().zip(values) {
+                    let place = if scale == 0.0 { 0.0 } else { value / scale };
+                    *code = T::Levels::code(T::Levels::nearest::<L>(place));
+                }
+            }
+            *block = T::make(chosen.scale[k], numbers.map(|number| number as i8), codes);
+        }
+    }
+}
+
+/// A type whose sub-blocks have a scale and a minimum.
+pub(super) trait ScaleAndMin<const SUBS: usize, const V: usize>: Debug + Sync {
+    type Block: Block;
+    const PLAIN: Plain;
+
+    fn make(
+        scale: F16,
+        min: F16,
+        scales: [u8; SUBS],
+        mins: [u8; SUBS],
+        codes: [u8; V],
+    ) -> Self::Block;
+}
+
+/// The search for a type whose sub-blocks of `N` values have a scale and a minimum, whole numbers
+/// up to `HIGH` times those of the block, and codes up to `TOP`.
+#[derive(Debug)]
+pub(super) struct ScalesAndMins<
+    T,
+    const TOP: i32,
+    const N: usize,
+    const SUBS: usize,
+    const HIGH: i32,
+>(PhantomData<T>);
+
+impl<
+    T: ScaleAndMin<SUBS, V>,
+    const TOP: i32,
+    const N: usize,
+    const SUBS: usize,
+    const HIGH: i32,
+    const V: usize,
+> Search<V> for ScalesAndMins<T, TOP, N, SUBS, HIGH>
+{
+    type Block = T::Block;
+    const PLAIN: Plain = T::PLAIN;
+
+    #[inline(always)]
+    fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [T::Block]) {
+        let chosen = scale_and_min::choose::<TOP, N, SUBS, V, HIGH, L>(tile);
+        for (k, (block, values)) in blocks.iter_mut().zip(values).enumerate() {
+            let (scales, mins) = (lane(&chosen.scales, k), lane(&chosen.mins, k));
+            let (of_block, min_of_block) = (chosen.scale[k].to_f32(), chosen.min[k].to_f32());
+            let mut codes = [0; V];
+            for (i, (codes, values)) in
+                codes.as_chunks_mut::<N>().0.iter_mut().zip(values.as_chunks::<N>().0).enumerate()
+            {
+                let (scale, min) = (of_block * scales[i], min_of_block * mins[i]);
+                for (code, value) in codes.iter_mut().zip(values) {
+                    let place = if scale == 0.0 { 0.0 } else { (value + min) / scale };
+                    *code = place.clamp(0.0, TOP as f32).round_ties_even() as u8;
+                }
+            }
+            let (scales, mins) = (scales.map(|s| s as u8), mins.map(|m| m as u8));
+            *block = T::make(chosen.scale[k], chosen.min[k], scales, mins, codes);
+        }
+    }
+}

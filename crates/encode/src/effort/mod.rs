@@ -1,0 +1,81 @@
+//! Better searches in the same blocks: what `--effort 1` chooses.
+//!
+//! The encoders of the reference fix the scales of the sub-blocks first, one by one, and then round
+//! them to what the block can hold. These encoders choose all parts of a block together, for the
+//! least weighted squared error of the decoded values:
+//!
+//! 1. [`scale`], [`scale_and_min`]: each sub-block gets the scale (and minimum) that is best for it
+//!    alone: several starts, then least squares and nearest codes in turn until little changes.
+//! 2. The scale of the block follows. For each sub-block the whole numbers next to its scale (and
+//!    minimum) are tried as they will decode.
+//! 3. For the numbers and codes so found, the best scale of the block has a closed form. Steps 2
+//!    and 3 are repeated, at last with the scale as half precision holds it.
+//!
+//! Weights are those of the importance matrix as they are, not multiplied by the size of the value
+//! as in the reference: measured by what the model then computes, that is better. The table in
+//! `spec/encoding.md` says so for each type.
+//!
+//! The same generic code works on many blocks at once, one in each lane, and on a single one: the
+//! definition. No operation crosses lanes, so the bytes are the same.
+
+mod blocks;
+mod levels;
+mod scale;
+mod scale_and_min;
+mod tile;
+mod types;
+
+use granule_format::BlockType;
+
+use super::{Encoder, encoder};
+
+/// How much work to spend on a search.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Effort {
+    /// The searches of the reference: its bytes.
+    #[default]
+    Reference,
+    /// Scales, minimums and codes of a block together, for the least weighted error. Types without
+    /// such a search are encoded as by [`Effort::Reference`].
+    Search,
+}
+
+impl Effort {
+    /// Returns the effort of a number: 0 or 1.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Self::Reference),
+            1 => Some(Self::Search),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the blocks of a type differ from those of [`Effort::Reference`].
+    pub fn changes(self, ty: BlockType) -> bool {
+        self != Self::Reference && searched(ty).is_some()
+    }
+
+    /// Returns its number.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Reference => 0,
+            Self::Search => 1,
+        }
+    }
+}
+
+/// Returns the encoder of a type at an effort, if it has one.
+pub fn encoder_at(ty: BlockType, effort: Effort) -> Option<&'static dyn Encoder> {
+    match effort {
+        Effort::Reference => encoder(ty),
+        Effort::Search => searched(ty).or_else(|| encoder(ty)),
+    }
+}
+
+fn searched(ty: BlockType) -> Option<&'static dyn Encoder> {
+    types::ENCODERS.iter().copied().find(|encoder| encoder.block_type() == ty)
+}
+
+#[cfg(test)]
+mod tests;

@@ -37,8 +37,8 @@ impl EncodeOptions {
 /// Quantizes rows of `columns` values each, one after another, to blocks of type `ty`.
 ///
 /// `weights` holds an importance for each column. Types without a weighted form ignore it; a few
-/// types require it. The blocks are stored row after row, as in a GGUF file. They match the reference
-/// byte for byte, unless the options ask for more effort.
+/// types require it. The blocks are stored row after row, as in a GGUF file. They match the
+/// reference byte for byte, unless the options ask for more effort.
 ///
 /// To encode into a buffer of your own, or from several threads, call [`encode_rows`] for runs of
 /// rows.

@@ -9,7 +9,7 @@ use super::tile::Tile;
 use crate::round::f16;
 use crate::super_block::lanes::{clamp, round, select};
 
-/// Numbers of steps, beside the largest code, into which the search divides the range of the values
+/// Numbers to add to the largest code: the steps into which the search divides the range of the values
 /// where it begins.
 const STARTS: [f32; 8] = [-0.8, -0.5, -0.25, 0.0, 0.2, 0.4, 0.65, 0.9];
 
@@ -101,7 +101,7 @@ impl<const L: usize> Fit<L> {
             let min = (self.codes[k] * self.product[k] - self.square[k] * x) / determinant;
             let alone = self.product[k] / self.square[k];
             let alone = if self.square[k] > 0.0 { alone } else { 0.0 };
-            let is_alone = !ANY && !(min > 0.0);
+            let is_alone = !ANY && min <= 0.0;
             let (scale, min) = (select(is_alone, alone, scale), select(is_alone, 0.0, min));
             // all codes alike: the mean is the minimum, or, where it has the wrong sign, a level
             let is_solved = determinant > 0.0;

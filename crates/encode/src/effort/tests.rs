@@ -1,4 +1,4 @@
-//! The searches beside the definition, the reference, and the best that is possible.
+//! The searches compared with the definition, the reference, and the best that is possible.
 
 #![allow(clippy::print_stdout, reason = "figures for the page on encoding")]
 
@@ -116,7 +116,7 @@ fn values_beyond_the_type_are_an_error() {
     }
 }
 
-/// The weighted error beside that of the reference, for values as weights are distributed.
+/// The weighted error compared with that of the reference, for values as weights are distributed.
 #[test]
 fn the_error_is_less_than_the_references() {
     let mut random = Random(3);

@@ -15,7 +15,7 @@ pub(super) enum Plain {
     Square,
 }
 
-/// The weight that a column has at least, beside a mean of 1: text that never reaches a column says
+/// The weight that a column has at least, where the mean is 1: text that never reaches a column says
 /// little about other text, and a block whose weights are all zero would have no best scale.
 const LEAST_WEIGHT: f32 = 1e-4;
 

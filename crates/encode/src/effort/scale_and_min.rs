@@ -9,8 +9,8 @@ use super::tile::Tile;
 use crate::round::f16;
 use crate::super_block::lanes::{clamp, round, select};
 
-/// Numbers to add to the largest code: the steps into which the search divides the range of the values
-/// where it begins.
+/// Numbers to add to the largest code. The sums are the numbers of steps into which the search
+/// divides the range of the values where it begins.
 const STARTS: [f32; 8] = [-0.8, -0.5, -0.25, 0.0, 0.2, 0.4, 0.65, 0.9];
 
 /// How often the best scale and minimum for the codes and the best codes follow each other.

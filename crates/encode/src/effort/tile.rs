@@ -15,8 +15,8 @@ pub(super) enum Plain {
     Square,
 }
 
-/// The weight that a column has at least, where the mean is 1: text that never reaches a column says
-/// little about other text, and a block whose weights are all zero would have no best scale.
+/// The weight that a column has at least, where the mean is 1. Text that never reaches a column
+/// says little about other text, and a block whose weights are all zero would have no best scale.
 const LEAST_WEIGHT: f32 = 1e-4;
 
 /// Blocks whose largest magnitude is below this become zeros: so does anything that half precision

@@ -1,10 +1,14 @@
 //! The progress bar of long work, on standard error.
 
 use std::io::{IsTerminal, stderr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use granule_convert::run::Event;
+use granule_infer::stream::Observed;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::interrupt;
 use crate::output::{count, printable};
 
 /// Shows how far a conversion is. Nothing is shown where standard error is not a terminal.
@@ -49,10 +53,12 @@ impl Progress {
     }
 }
 
-/// Shows which layer of a model is computed.
+/// Shows which layer of a model is computed, and ends the run at the next one when a signal asks
+/// for it.
 #[derive(Debug)]
 pub(crate) struct Steps {
     bar: ProgressBar,
+    stop: Arc<AtomicBool>,
 }
 
 impl Steps {
@@ -67,16 +73,25 @@ impl Steps {
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
         let length = Some(layers as u64 + 1);
-        Self { bar: ProgressBar::with_draw_target(length, target).with_style(style) }
+        let bar = ProgressBar::with_draw_target(length, target).with_style(style);
+        Self { bar, stop: interrupt::flag() }
     }
 
     /// A layer begins.
-    pub(crate) fn on(&self, layer: usize) {
+    pub(crate) fn on(&self, layer: usize) -> Observed {
         self.bar.set_position(layer as u64);
+        if self.stop.load(Ordering::Relaxed) { Err("interrupted".into()) } else { Ok(()) }
     }
 
     /// Remove the bar.
-    pub(crate) fn finish(&self) {
+    ///
+    /// # Errors
+    /// If a signal has ended the run.
+    pub(crate) fn finish(&self) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(granule_convert::Error::Interrupted { kept: false }.into()),
+            false => Ok(()),
+        }
     }
 }

@@ -68,17 +68,17 @@ fn spot(layer: Option<usize>, tensor: Option<&str>) -> String {
 }
 
 /// Runs a model over chunks and sums what goes into the matrices of its layers. `progress` is
-/// called with the number of each layer that begins.
+/// called with the number of each layer that begins; its error ends the run.
 ///
 /// Numbers that are not finite end nothing but their chunk.
 ///
 /// # Errors
-/// If the weights cannot be read, or a token is not in the vocabulary.
+/// If the weights cannot be read, a token is not in the vocabulary, or `progress` returns an error.
 pub fn collect(
     model: &Model<'_>,
     chunks: &Chunks,
     options: &CollectOptions,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> Observed,
 ) -> Result<Collected, Error> {
     let mut collector = Collector { found: Collected::default(), output: options.output, progress };
     let run = Options {
@@ -93,13 +93,12 @@ pub fn collect(
 struct Collector<'a> {
     found: Collected,
     output: bool,
-    progress: &'a mut dyn FnMut(usize),
+    progress: &'a mut dyn FnMut(usize) -> Observed,
 }
 
 impl Observer for Collector<'_> {
     fn layer(&mut self, layer: usize) -> Observed {
-        (self.progress)(layer);
-        Ok(())
+        (self.progress)(layer)
     }
 
     fn product(&mut self, product: &Product<'_>) -> Observed {

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use granule_convert::WholeFile;
 use granule_convert::calibration::{self, Collected};
-use granule_convert::run::check_output;
 use granule_encode::ImportanceSums;
 use granule_infer::statistics::CollectOptions;
 
@@ -66,8 +65,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    let model: Vec<&Path> = args.source.as_deref().filter(|it| it.is_file()).into_iter().collect();
     if let Some(output) = &args.output {
-        check_output(output)?;
+        // before anything is computed: a file can be written there
+        drop(WholeFile::create(output, &model)?);
     }
     let merged: Vec<ImportanceSums> =
         args.merge.iter().map(|path| ImportanceSums::read(path)).collect::<Result<_, _>>()?;
@@ -75,16 +76,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(path) => collect(args, path)?,
         None => Collected::default(),
     };
-    let mut inputs: Vec<&Path> = args.merge.iter().map(PathBuf::as_path).collect();
-    for (path, sums) in inputs.iter().zip(&merged) {
+    for (path, sums) in args.merge.iter().zip(&merged) {
         found.sums.merge(sums).with_context(|| format!("cannot add {}", path.display()))?;
     }
-    inputs.extend(args.source.as_deref().filter(|path| path.is_file()));
     if let Some(output) = &args.output {
-        // what is only added may be replaced
-        let inputs: Vec<&Path> =
-            args.source.as_deref().filter(|path| path.is_file()).into_iter().collect();
-        write(&found.sums, output, &inputs)?;
+        // a matrix that is only added may be replaced
+        write(&found.sums, output, &model)?;
     }
     if !args.quiet {
         report::warnings(args, &found).iter().for_each(|warning| output::warn(warning));
@@ -114,7 +111,7 @@ fn collect(args: &Args, path: &Path) -> anyhow::Result<Collected> {
     let found = threads::pool(threads)?.install(|| {
         calibration::collect(&model, &chunks, texts.names(), &options, &mut |layer| steps.on(layer))
     });
-    steps.finish();
+    steps.finish()?;
     let found = found.with_context(|| format!("cannot run {}", path.display()))?;
     if found.lost.len() == chunks.len() {
         let lost = found.lost.into_iter().next().expect("there is at least one chunk");

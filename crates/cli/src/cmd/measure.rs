@@ -208,7 +208,7 @@ impl Session<'_> {
         let steps = Steps::new(!(self.args.quiet || self.args.json), model.layers());
         let measured =
             self.pool.install(|| measure(model, chunks, base, save, &mut |layer| steps.on(layer)));
-        steps.finish();
+        steps.finish()?;
         let measured = measured.with_context(|| path.display().to_string())?;
         if measured.scores.is_empty() {
             let lost = measured.lost.into_iter().next().expect("a chunk without scores");

@@ -5,6 +5,7 @@
 
 use granule_encode::{ColumnSums, ImportanceSums};
 use granule_infer::statistics::{self, CollectOptions, Lost, Sums};
+use granule_infer::stream::Observed;
 use granule_infer::{Chunks, Error, Model};
 
 /// Sample texts: prose, code, dialogue and several languages. `text/README.md` says where they
@@ -34,16 +35,16 @@ impl Collected {
 }
 
 /// Runs a model over chunks of sample texts with these names. `progress` is called with the number
-/// of each layer that begins.
+/// of each layer that begins; its error ends the run.
 ///
 /// # Errors
-/// If the weights cannot be read.
+/// If the weights cannot be read, or `progress` returns an error.
 pub fn collect(
     model: &Model<'_>,
     chunks: &Chunks,
     datasets: Vec<String>,
     options: &CollectOptions,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> Observed,
 ) -> Result<Collected, Error> {
     let found = statistics::collect(model, chunks, options, progress)?;
     let entry = |(name, sums): (&str, &Sums)| (name.to_owned(), columns(sums));

@@ -68,7 +68,7 @@ pub enum MeasureError {
 
 /// Runs a model over chunks and scores its predictions, against `base` if there is one. With
 /// `save` its distributions are written. `progress` is called with the number of each layer that
-/// begins.
+/// begins; its error ends the run.
 ///
 /// # Errors
 /// If the model cannot be run, or the base is for other tokens or damaged.
@@ -77,7 +77,7 @@ pub fn measure<R: Read, W: Write>(
     chunks: &Chunks,
     base: Option<&mut BaseReader<R>>,
     save: Option<&mut BaseWriter<W>>,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> Observed,
 ) -> Result<Measured, MeasureError> {
     if let Some(base) = &base {
         let heading = base.heading();
@@ -122,7 +122,7 @@ struct Scorer<'a, R, W> {
     found: Measured,
     /// Why the run was ended.
     error: Option<MeasureError>,
-    progress: &'a mut dyn FnMut(usize),
+    progress: &'a mut dyn FnMut(usize) -> Observed,
 }
 
 impl<R: Read, W: Write> Scorer<'_, R, W> {
@@ -165,8 +165,7 @@ impl<R: Read, W: Write> Scorer<'_, R, W> {
 
 impl<R: Read, W: Write> Observer for Scorer<'_, R, W> {
     fn layer(&mut self, layer: usize) -> Observed {
-        (self.progress)(layer);
-        Ok(())
+        (self.progress)(layer)
     }
 
     fn fault(&mut self, fault: &Fault<'_>) -> Observed {

@@ -75,14 +75,45 @@ def deepseek4_tensors(config):
     """Names and shapes of DSpark for DeepSeek 4: two blocks, and tensors of the target."""
     width, size, read = config["hidden_size"], config["vocab_size"], config["dspark_target_layer_ids"]
     blocks = deepseek4(config | dict(num_hidden_layers=2, compress_ratios=[0, 0], num_hash_layers=0))
-    tensors = {name.replace("layers.", "mtp.", 1): shape for name, shape in blocks.items() if name.startswith("layers.")}
+    tensors = {name.replace("layers.", "mtp.", 1): shape for name,
+               shape in blocks.items() if name.startswith("layers.")}
     tensors |= {f"mtp.1.{name}": shape for name, shape in blocks.items() if name.startswith(("hc_head", "norm"))}
     return tensors | {"embed.weight": [size, width], "norm.weight": [width], "mtp.0.main_norm.weight": [width],
-                      "mtp.0.main_proj.weight": [width, len(read) * width], "mtp.1.markov_head.markov_w1.weight": [size, 8],
-                      "mtp.1.markov_head.markov_w2.weight": [size, 8], "mtp.1.confidence_head.proj.weight": [1, width + 8]}
+                      "mtp.0.main_proj.weight": [width,
+                                                 len(read) * width], "mtp.1.markov_head.markov_w1.weight": [size, 8],
+                      "mtp.1.markov_head.markov_w2.weight": [size, 8], "mtp.1.confidence_head.proj.weight": [1,
+                                                                                                             width + 8]}
 
 
-DSPARK4 = dict(V4, model_type="deepseek_v4", dspark_block_size=6, dspark_noise_token_id=9, dspark_target_layer_ids=[0, 2],
+def gemma4_tensors(config):
+    """Names and shapes of DSpark for Gemma 4."""
+    width, inner, size, head = (config[key] for key in ("hidden_size", "intermediate_size", "vocab_size",
+                                                        "global_head_dim"))
+    queries, keys = config["num_attention_heads"] * head, config["num_global_key_value_heads"] * head
+    read = config.get("target_layer_ids") or config["dflash_config"]["target_layer_ids"]
+    tensors = {"fc.weight": [width, len(read) * width], "hidden_norm.weight": [width], "norm.weight": [width],
+               "embed_tokens.weight": [size, width], "markov_head.markov_w1.weight": [size, 8],
+               "markov_head.markov_w2.weight": [size, 8]}
+    if not config.get("tie_word_embeddings"):
+        tensors |= {"lm_head.weight": [size, width], "confidence_proj.weight": [1, width + 8]}
+    for layer in range(config["num_hidden_layers"]):
+        layers = {**{f"{norm}_layernorm": [width] for norm in ("input", "post_attention", "pre_feedforward",
+                                                               "post_feedforward")},
+                  "self_attn.q_proj": [queries, width], "self_attn.k_proj": [keys, width],
+                  "self_attn.o_proj": [width, queries], "self_attn.q_norm": [head], "self_attn.k_norm": [head],
+                  "mlp.gate_proj": [inner, width], "mlp.up_proj": [inner, width], "mlp.down_proj": [width, inner]}
+        tensors |= {f"layers.{layer}.{name}.weight": shape for name, shape in layers.items()}
+        tensors[f"layers.{layer}.layer_scalar"] = [1]
+    return tensors
+
+
+GEMMA4 = dict(SIZES, architectures=["Gemma4DSparkModel"], model_type="gemma4_text", attention_k_eq_v=True,
+              global_head_dim=32,
+              num_global_key_value_heads=1, layer_types=["full_attention"] * 2, rms_norm_eps=1e-6,
+              tensors=gemma4_tensors,
+              target=dict(TARGET, architectures=["Gemma3ForCausalLM"], model_type="gemma3_text"))
+DSPARK4 = dict(V4, model_type="deepseek_v4", dspark_block_size=6, dspark_noise_token_id=9,
+               dspark_target_layer_ids=[0, 2],
                tensors=deepseek4_tensors, quantize="deepseek4",
                target=dict(TARGET, architectures=["DeepseekV4ForCausalLM"], model_type="deepseek_v4"))
 MODELS = [
@@ -90,6 +121,14 @@ MODELS = [
      dict(DSPARK4, architectures=["DeepseekV4DSparkModel"])),
     ("dspark-option", "DeepseekV4ForCausalLM", "dscoder_chat", "bfloat16",
      dict(DSPARK4, architectures=["DeepseekV4ForCausalLM"], options=["--dspark"])),
+    ("dspark-gemma4", "Gemma4DSparkModel", "spm_gemma", "bfloat16",
+     dict(GEMMA4, target_layer_ids=[1, 4], mask_token_id=5)),
+    ("dspark-gemma4-tied", "Gemma4DSparkModel", "dscoder", "float16",
+     dict(GEMMA4, dflash_config=dict(mask_token_id=7, target_layer_ids=[0, 2, 5], block_size=8),
+          tie_word_embeddings=True,
+          rope_parameters=dict(full_attention=dict(rope_type="proportional", partial_rotary_factor=0.5,
+                                                   rope_theta=1e6)),
+          target=TARGET)),
     ("eagle3", "LlamaForCausalLMEagle3", "dscoder", "bfloat16",
      dict(EAGLE, architectures=["LlamaForCausalLMEagle3"], model_type="llama", tensors=eagle_tensors, target=TARGET)),
     ("eagle3-llama", "LlamaForCausalLM", "spm", "float16",
@@ -113,7 +152,8 @@ MODELS = [
           target=dict(TARGET, architectures=["Gemma3ForCausalLM"], model_type="gemma3_text"))),
     ("dflash2", "DFlash2DraftModel", "dscoder", "float32",
      dict(DFLASH, architectures=["DFlash2DraftModel"], model_type="dflash2", target_layer_ids=[2, 4],
-          layer_types=["sliding_attention", "full_attention"], use_sliding_window=True, sliding_window=64, is_causal=False,
+          layer_types=["sliding_attention",
+                       "full_attention"], use_sliding_window=True, sliding_window=64, is_causal=False,
           dflash_config=dict(mask_token_id=3, block_size=8, conv_kernel_size=3, conv_group_size=16, selector_rank=8,
                              selector_top_k=4), _sinks="attention_sink_bias", tensors=dflash_tensors,
           target=dict(TARGET, rope_scaling=dict(type="mrope", mrope_section=[4, 2, 2])))),
@@ -129,14 +169,18 @@ MODELS = [
           transformer_layer_config=dict(DFLASH, vocab_size=32032), tensors=dflash_tensors,
           target=dict(TARGET, vocab_size=32032))),
     ("dspark-lfm2", "Lfm2DSparkDraftModel", "dscoder", "float16",
-     dict(DFLASH, architectures=["Lfm2DSparkDraftModel"], model_type="lfm2_dspark", target_layer_ids=[1], mask_token_id=5,
-          _markov=4, tensors=dflash_tensors, target=dict(TARGET, architectures=["Lfm2ForCausalLM"], model_type="lfm2"))),
+     dict(DFLASH, architectures=["Lfm2DSparkDraftModel"], model_type="lfm2_dspark", target_layer_ids=[1],
+          mask_token_id=5,
+          _markov=4, tensors=dflash_tensors, target=dict(TARGET, architectures=["Lfm2ForCausalLM"],
+                                                         model_type="lfm2"))),
     ("dspark-ling", "LingDSparkModel", "dscoder", "float16",
      dict(DFLASH, architectures=["LingDSparkModel"], model_type="ling_dspark", partial_rotary_factor=0.5,
-          dflash_config=dict(target_layer_ids=[1, 2], mask_token_id=6), _markov=4, _sinks="sinks", tensors=dflash_tensors,
+          dflash_config=dict(target_layer_ids=[1, 2],
+                             mask_token_id=6), _markov=4, _sinks="sinks", tensors=dflash_tensors,
           target=TARGET)),
     ("dflash-muse", "MuseGlimmerAssistantModel", "dscoder", "bfloat16",
      dict(DFLASH, architectures=["MuseGlimmerAssistantModel"], model_type="muse_glimmer_assistant", mask_token_id=4,
-          target_layer_ids=[0, 3], sliding_window=32, layer_types=["sliding_attention", "full_attention"], _encoder=True,
+          target_layer_ids=[0, 3], sliding_window=32, layer_types=["sliding_attention",
+                                                                   "full_attention"], _encoder=True,
           tensors=dflash_tensors, target=dict(TARGET, architectures=["Qwen2ForCausalLM"], model_type="qwen2"))),
 ]

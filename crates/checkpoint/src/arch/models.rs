@@ -36,6 +36,7 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ("deepseek32.toml", include_str!("models/deepseek32.toml")),
     ("deepseek4.toml", include_str!("models/deepseek4.toml")),
     ("dflash-deepseek4.toml", include_str!("models/dflash-deepseek4.toml")),
+    ("dflash-gemma4.toml", include_str!("models/dflash-gemma4.toml")),
     ("dflash-muse.toml", include_str!("models/dflash-muse.toml")),
     ("dflash.toml", include_str!("models/dflash.toml")),
     ("distilbert.toml", include_str!("models/distilbert.toml")),

@@ -122,7 +122,7 @@ def save_model(architecture, config, dtype, folder):
 
 def quantize_tensors(scheme, path):
     """Store the matrices of layers as FP8 with a scale for each 16 rows and 32 columns, experts as MXFP4, or matrices
-    as NVFP4 in the manner of ModelOpt or compressed-tensors."""
+    as NVFP4 in the manner of ModelOpt or compressed-tensors, or as two bits in that of BitNet."""
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -156,6 +156,10 @@ def quantize_tensors(scheme, path):
             tensors |= {f"{base}qscale_weight": scale, f"{base}qscale_act": torch.rand(())}
         elif scheme == "deepseek4":
             tensors |= as_deepseek4(name, value)
+        elif scheme == "bitnet" and name.endswith("_proj.weight"):
+            codes = torch.randint(3, (4, value.shape[0] // 4, value.shape[1])).to(torch.uint8)
+            tensors[name] = codes[0] | codes[1] << 2 | codes[2] << 4 | codes[3] << 6
+            tensors[f"{name}_scale"] = (torch.rand(1) * 20 + 5).to(value.dtype)
         elif scheme.startswith("nvfp4") and name.endswith("_proj.weight"):
             rows, columns = value.shape
             codes = torch.randint(256, (rows, columns // 2)).to(torch.uint8)

@@ -25,7 +25,8 @@ def moe_tensors(config):
                 "self_attn.v_proj.weight": [keys, width], "self_attn.o_proj.weight": [width, queries],
                 "input_layernorm.weight": [width], "post_attention_layernorm.weight": [width]}
         if config.get("attention_bias"):
-            here |= {"self_attn.q_proj.bias": [queries], "self_attn.k_proj.bias": [keys], "self_attn.v_proj.bias": [keys]}
+            here |= {"self_attn.q_proj.bias": [queries], "self_attn.k_proj.bias": [keys],
+                     "self_attn.v_proj.bias": [keys]}
         if config.get("use_qk_norm"):
             here |= {"self_attn.q_norm.weight": [head], "self_attn.k_norm.weight": [head]}
         if number < config["first_k_dense_replace"]:
@@ -59,7 +60,8 @@ def vision_tensors(config):
                 "mlp.gate_up_proj.weight": [2 * inner, width], "mlp.down_proj.weight": [width, inner]}
         if text.get("attention_bias"):
             here |= {f"self_attn.{part}_proj.bias": [queries if part == "q" else keys] for part in "qkv"}
-        here |= {f"{norm}layernorm.weight": [width] for norm in ("input_", "post_attention_", "post_self_attn_", "post_mlp_")}
+        here |= {f"{norm}layernorm.weight": [width] for norm in ("input_", "post_attention_", "post_self_attn_",
+                                                                 "post_mlp_")}
         if number >= text["num_hidden_layers"]:
             here |= {"eh_proj.weight": [width, 2 * width], "enorm.weight": [width], "hnorm.weight": [width],
                      "shared_head.norm.weight": [width]}

@@ -4,7 +4,8 @@ from .shapes import attention, embedding, experts, gated
 from .tiktoken import TOKENS, files, more
 
 HASH = "7e57df22b1fe23a7b1e1c7f3dc4e3f96d43a4eb0836d0c6bdc3436d7b2f1c664"
-SPECIALS = ["<|endoftext|>", "<|startoftext|>", "<|bos|>", "<|eos|>", "<|pad|>", *(f"<|extra_{n}|>" for n in range(205))]
+SPECIALS = ["<|endoftext|>", "<|startoftext|>", "<|bos|>", "<|eos|>", "<|pad|>",
+            *(f"<|extra_{n}|>" for n in range(205))]
 MOE = dict(SIZES, rms_norm_eps=1e-5, rope_theta=10000.0, num_experts=4, moe_topk=[2, 2], moe_intermediate_size=[32, 32],
            num_shared_expert=[1, 1], vocab_size=128_167, attention_bias=False, eos_token_id=127_960,
            files=files("hy.tiktoken", HASH, SPECIALS, more(127_957)),
@@ -39,7 +40,8 @@ def third(c):
             shapes.update(gated(f"{at}mlp.", width, c["intermediate_size"]))
         else:
             shapes.update({f"{at}mlp.router.gate.weight": (count, width), f"{at}mlp.expert_bias": (count,)})
-            shapes.update(gated(f"{at}mlp.shared_mlp.", width, c["moe_intermediate_size"] * c.get("num_shared_experts", 1)))
+            shapes.update(gated(f"{at}mlp.shared_mlp.", width,
+                                c["moe_intermediate_size"] * c.get("num_shared_experts", 1)))
             shapes.update(experts(f"{at}mlp.experts.", count, width, c["moe_intermediate_size"]))
         if layer >= trunk:
             shapes.update({f"{at}eh_proj.weight": (width, 2 * width), f"{at}enorm.weight": (width,),
@@ -56,7 +58,8 @@ MODELS = [
      dict(MOE, architectures=["HunYuanMoEV1ForCausalLM"], model_type="hunyuan", tensors=moe, use_qk_norm=True,
           tie_word_embeddings=True)),
     ("hunyuan-moe-long", "HunYuanMoEV1ForCausalLM", None, "float16",
-     {**MOE, "architectures": ["HunYuanMoEV1ForCausalLM"], "model_type": "hunyuan", "tensors": moe, "use_qk_norm": False,
+     {**MOE, "architectures": ["HunYuanMoEV1ForCausalLM"], "model_type": "hunyuan", "tensors": moe,
+      "use_qk_norm": False,
       "hidden_size": 256, "num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 32768,
       "num_shared_expert": [2, 2], "rope_scaling": dict(type="dynamic", alpha=1000.0, factor=1.0),
       "tie_word_embeddings": False}),

@@ -9,7 +9,8 @@ COHERE = dict(SIZES, num_hidden_layers=3, head_dim=16, layer_norm_eps=1e-5, rope
               sliding_window=64, layer_types=SLIDING, num_experts=4, num_experts_per_tok=2, intermediate_size=32,
               prefix_dense_intermediate_size=96, expert_selection_fn="sigmoid", tie_word_embeddings=True)
 DOTS = {**LATENT, "layer_types": SLIDING, "scoring_func": "sigmoid", "topk_method": "noaux_tc", "norm_topk_prob": True,
-        "routed_scaling_factor": 2.5, "sliding_window_size": 64, "swa_kv_lora_rank": 24, "swa_q_lora_rank": 48, "q_lora_rank": 48,
+        "routed_scaling_factor": 2.5, "sliding_window_size": 64, "swa_kv_lora_rank": 24, "swa_q_lora_rank": 48,
+        "q_lora_rank": 48,
         "swa_num_attention_heads": 2, "swa_qk_nope_head_dim": 24, "swa_v_head_dim": 20, "swa_rope_theta": 20000.0,
         "head_dim": 64, **INDEX}
 
@@ -51,11 +52,14 @@ def dots(c):
         slides = layer >= trunk or c["layer_types"][layer] == "sliding_attention"
         kind = "swa_" if slides else ""
         width, count, rank = c["hidden_size"], c[f"{kind}num_attention_heads"], c[f"{kind}kv_lora_rank"]
-        fixed, turning, value, queries = c[f"{kind}qk_nope_head_dim"], c["qk_rope_head_dim"], c[f"{kind}v_head_dim"], c["q_lora_rank"]
+        fixed, turning, value = c[f"{kind}qk_nope_head_dim"], c["qk_rope_head_dim"], c[f"{kind}v_head_dim"]
+        queries = c["q_lora_rank"]
         here = {"q_a_proj.weight": (queries, width), "q_a_layernorm.weight": (queries,),
-                "q_b_proj.weight": (count * (fixed + turning), queries), "kv_a_proj_with_mqa.weight": (rank + turning, width),
+                "q_b_proj.weight": (count * (fixed + turning), queries),
+                "kv_a_proj_with_mqa.weight": (rank + turning, width),
                 "kv_a_layernorm.weight": (rank,), "kv_b_proj.weight": (count * (fixed + value), rank),
-                "o_proj.weight": (width, count * value), "g_proj.weight": (count, width), "k_rope_only_layernorm.weight": (turning,)}
+                "o_proj.weight": (width, count * value), "g_proj.weight": (count, width),
+                "k_rope_only_layernorm.weight": (turning,)}
         if not slides:
             head = c["index_head_dim"]
             here |= {"indexer.wq_b.weight": (c["index_n_heads"] * head, queries), "indexer.wk.weight": (head, width),
@@ -64,7 +68,8 @@ def dots(c):
         return {f"{at}self_attn.{name}": shape for name, shape in here.items()}
 
     shapes = deepseek(dict(c, num_nextn_predict_layers=further), heads)
-    shapes = {name: shape for name, shape in shapes.items() if f".{trunk}.embed_tokens" not in name and "shared_head.head" not in name}
+    absent = (f".{trunk}.embed_tokens", "shared_head.head")
+    shapes = {name: shape for name, shape in shapes.items() if not any(part in name for part in absent)}
     if further:
         shapes["model.mtp.embed_tokens.weight"] = (c["vocab_size"], c["hidden_size"])
     return shapes | {"vision_encoder.blocks.0.norm_1.weight": (8,), "audio_encoder.audio_adapter.proj.0.weight": (8,)}
@@ -83,8 +88,10 @@ def hrm(c):
     for stack in "LH":
         for layer in range(c.get("num_layers_per_stack", c["num_hidden_layers"])):
             at = f"model.{stack}_module.layers.{layer}."
-            shapes.update({f"{at}attn.gqkv_proj.weight": (4 * queries, width), f"{at}attn.o_proj.weight": (width, queries),
-                           f"{at}mlp.gate_up_proj.weight": (2 * inner, width), f"{at}mlp.down_proj.weight": (width, inner)})
+            shapes.update({f"{at}attn.gqkv_proj.weight": (4 * queries, width),
+                           f"{at}attn.o_proj.weight": (width, queries),
+                           f"{at}mlp.gate_up_proj.weight": (2 * inner, width),
+                           f"{at}mlp.down_proj.weight": (width, inner)})
     return shapes
 
 
@@ -100,7 +107,8 @@ def kormo(c):
 def talkie(c):
     width, inner, heads = c["hidden_size"], c["intermediate_size"], c["num_attention_heads"]
     queries = heads * c["head_dim"]
-    shapes = {"model.embed.weight": (c["vocab_size"], width), "lm_head": (c["vocab_size"], width), "lm_head_gain.w_g": (1,)}
+    shapes = {"model.embed.weight": (c["vocab_size"], width), "lm_head": (c["vocab_size"], width),
+              "lm_head_gain.w_g": (1,)}
     for layer in range(c["num_hidden_layers"]):
         at = f"model.blocks.{layer}."
         shapes.update({f"{at}attn.attn_{part}.weight": (queries, width) for part in ("query", "key", "value")})
@@ -124,7 +132,8 @@ MODELS = [
      raw("Dots3NoteTextForCausalLM", "dots3_note", dots, DOTS,
          swa_qk_rope_head_dim=LATENT["qk_rope_head_dim"], swa_head_dim=24 + LATENT["qk_rope_head_dim"])),
     ("hrm-text", "HrmTextForCausalLM", "dscoder", "bfloat16",
-     raw("HrmTextForCausalLM", "hrm_text", hrm, num_layers_per_stack=2, num_hidden_layers=12, H_cycles=2, L_cycles=2, embedding_scale=8.0,
+     raw("HrmTextForCausalLM", "hrm_text", hrm, num_layers_per_stack=2, num_hidden_layers=12, H_cycles=2, L_cycles=2,
+         embedding_scale=8.0,
          prefix_lm=True, tie_word_embeddings=True)),
     ("hrm-text-heads", "HrmTextForCausalLM", "dscoder", "float16",
      raw("HrmTextForCausalLM", "hrm_text", hrm, H_cycles=1, L_cycles=3, head_dim=32, embedding_scale=1.5)),

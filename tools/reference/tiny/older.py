@@ -26,10 +26,12 @@ def gpt(c, c_attn, inner, positions=False, prefix="transformer."):
         shapes[f"{prefix}wpe.weight"] = (c["n_positions"], width)
     for layer in range(c["n_layer"]):
         at = f"{prefix}h.{layer}."
-        shapes.update({f"{at}ln_1.weight": (width,), f"{at}ln_2.weight": (width,), f"{at}attn.c_attn.weight": (c_attn, width),
+        shapes.update({f"{at}ln_1.weight": (width,), f"{at}ln_2.weight": (width,),
+                       f"{at}attn.c_attn.weight": (c_attn, width),
                        f"{at}attn.c_proj.weight": (width, width), f"{at}mlp.c_fc.weight": (inner, width),
                        f"{at}mlp.c_proj.weight": (width, inner)})
-    shapes.update(biases(shapes, ("ln_f.weight", "ln_1.weight", "ln_2.weight", "c_attn.weight", "c_proj.weight", "c_fc.weight")))
+    shapes.update(biases(shapes, ("ln_f.weight", "ln_1.weight", "ln_2.weight", "c_attn.weight", "c_proj.weight",
+                                  "c_fc.weight")))
     return shapes
 
 
@@ -71,10 +73,12 @@ def openelm(c):
         at = f"transformer.layers.{layer}."
         queries, keys, inner = c["num_query_heads"][layer], c["num_kv_heads"][layer], c["inner"][layer]
         shapes.update({f"{at}attn_norm.weight": (width,), f"{at}ffn_norm.weight": (width,),
-                       f"{at}attn.qkv_proj.weight": ((queries + 2 * keys) * head, width), f"{at}attn.q_norm.weight": (head,),
+                       f"{at}attn.qkv_proj.weight": ((queries + 2 * keys) * head, width),
+                       f"{at}attn.q_norm.weight": (head,),
                        f"{at}attn.k_norm.weight": (head,), f"{at}attn.out_proj.weight": (width, queries * head),
                        f"{at}ffn.proj_1.weight": (2 * inner, width), f"{at}ffn.proj_2.weight": (width, inner)})
-    shapes.update({"transformer.token_embeddings.weight": (c["vocab_size"], width), "transformer.norm.weight": (width,)})
+    shapes.update({"transformer.token_embeddings.weight": (c["vocab_size"], width),
+                   "transformer.norm.weight": (width,)})
     return shapes
 
 
@@ -87,7 +91,8 @@ def deci(c):
             shapes.update(attention(dict(c, num_key_value_heads=c["num_attention_heads"] // group), layer))
             del shapes[f"{at}post_attention_layernorm.weight"]
         elif block["attention"]["replace_with_linear"]:
-            shapes.update({f"{at}input_layernorm.weight": (hidden,), f"{at}self_attn.linear_attn.weight": (hidden, hidden)})
+            shapes.update({f"{at}input_layernorm.weight": (hidden,),
+                           f"{at}self_attn.linear_attn.weight": (hidden, hidden)})
         if factor:
             inner = (int(2 * factor * hidden / 3) + 255) // 256 * 256
             shapes.update({f"{at}post_attention_layernorm.weight": (hidden,), **gated(f"{at}mlp.", hidden, inner)})
@@ -123,9 +128,11 @@ def grok(c):
     for layer in range(c["num_hidden_layers"]):
         at = f"model.layers.{layer}."
         of_layer = {name: shape for name, shape in attention(c, layer).items() if "layernorm" not in name}
-        of_layer.update({f"{at}{norm}_norm.weight": (hidden,) for norm in ("pre_attn", "post_attn", "pre_moe", "post_moe")})
+        of_layer.update({f"{at}{norm}_norm.weight": (hidden,) for norm in ("pre_attn", "post_attn", "pre_moe",
+                                                                           "post_moe")})
         of_layer[f"{at}block_sparse_moe.gate.weight"] = (c["num_local_experts"], hidden)
-        of_layer.update(experts(f"{at}block_sparse_moe.experts.", c["num_local_experts"], hidden, c["moe_intermediate_size"],
+        of_layer.update(experts(f"{at}block_sparse_moe.experts.", c["num_local_experts"], hidden,
+                                c["moe_intermediate_size"],
                                 ("w1", "w3", "w2")))
         if c["residual_moe"]:
             of_layer.update(gated(f"{at}mlp.", hidden, c["intermediate_size"]))
@@ -167,19 +174,23 @@ OPENELM = dict(model_dim=64, head_dim=16, num_transformer_layers=2, num_query_he
                ffn_multipliers=[1.0, 2.3], ffn_dim_divisor=32, inner=[64, 160], max_context_length=256,
                rope_freq_constant=10000, bos_token_id=1, eos_token_id=2)
 DECI = dict(hidden_size=64, num_hidden_layers=4, num_attention_heads=4, max_position_embeddings=256, rms_norm_eps=1e-5,
-            rope_theta=500000.0, block_configs=[block(2, 5.25), block(None, 1.0, True), block(4, None), block(None, 0.5)])
-DECILM = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=256,
+            rope_theta=500000.0, block_configs=[block(2, 5.25), block(None, 1.0, True), block(4, None),
+                                                block(None, 0.5)])
+DECILM = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+              max_position_embeddings=256,
               rms_norm_eps=1e-5, rope_theta=10000.0)
 LLAMA3_ROPE = dict(rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                    original_max_position_embeddings=64)
-DBRX = dict(d_model=64, n_heads=4, n_layers=2, max_seq_len=128, attn_config=dict(kv_n_heads=2, clip_qkv=8.0, rope_theta=500000.0),
+DBRX = dict(d_model=64, n_heads=4, n_layers=2, max_seq_len=128,
+            attn_config=dict(kv_n_heads=2, clip_qkv=8.0, rope_theta=500000.0),
             ffn_config=dict(ffn_hidden_size=32, moe_num_experts=4, moe_top_k=2))
 MOE = dict(RAW, num_local_experts=4, num_experts_per_tok=2)
 GROK = dict(MOE, embedding_multiplier_scale=78.38, output_multiplier_scale=0.577)
 
 def bitnet(c):
     """The names of the first models; the sizes of Llama."""
-    shapes = layers(c, attention, lambda c, layer: gated(f"model.layers.{layer}.mlp.", c["hidden_size"], c["intermediate_size"]))
+    shapes = layers(c, attention, lambda c, layer: gated(f"model.layers.{layer}.mlp.", c["hidden_size"],
+                                                         c["intermediate_size"]))
     for layer in range(c["num_hidden_layers"]):
         shapes.update({f"model.layers.{layer}.self_attn.inner_attn_ln.weight": (c["hidden_size"],),
                        f"model.layers.{layer}.mlp.ffn_layernorm.weight": (c["intermediate_size"],)})
@@ -203,7 +214,8 @@ def jais(c):
     return shapes
 
 
-JAIS = dict(n_embd=64, n_layer=2, n_head=4, n_positions=32, n_inner=96, layer_norm_epsilon=1e-5, activation_function="swiglu",
+JAIS = dict(n_embd=64, n_layer=2, n_head=4, n_positions=32, n_inner=96, layer_norm_epsilon=1e-5,
+            activation_function="swiglu",
             position_embedding_type="alibi", tie_word_embeddings=True)
 
 MODELS = [
@@ -258,9 +270,11 @@ MODELS = [
          rope_type="original", scaling_factor=16.0, original_max_position_embeddings=64, extrapolation_factor=1.0,
          attn_factor=1.0, beta_fast=8, beta_slow=1, attn_temperature_len=1024, final_logit_softcapping=50)),
     ("grok1", "GrokForCausalLM", "spm", "float16", raw("GrokForCausalLM", "grok-1", grok1, GROK)),
-    ("chameleon", "ChameleonForConditionalGeneration", "dscoder", "bfloat16", dict(SIZES, num_key_value_heads=4, vq_config=VQ, vocabulary_map={"<image>": 5})),
+    ("chameleon", "ChameleonForConditionalGeneration", "dscoder", "bfloat16",
+     dict(SIZES, num_key_value_heads=4, vq_config=VQ, vocabulary_map={"<image>": 5})),
     ("chameleon-biases", "ChameleonForConditionalGeneration", "dscoder", "float16",
-     dict(SIZES, num_key_value_heads=4, vq_config=VQ, vocabulary_map={"<image>": 5}, attention_bias=True, mlp_bias=True, swin_norm=True, tie_word_embeddings=True,
+     dict(SIZES, num_key_value_heads=4, vq_config=VQ, vocabulary_map={"<image>": 5}, attention_bias=True, mlp_bias=True,
+          swin_norm=True, tie_word_embeddings=True,
           patch=dict(architectures=["ChameleonForCausalLM"]))),
     ("stablelm-llava", "LlavaStableLMEpochForCausalLM", "dscoder", "bfloat16",
      raw("LlavaStableLMEpochForCausalLM", "llava_stablelm_epoch", stablelm, dict(SIZES), norm_eps=1e-5, rope_pct=0.25,
@@ -273,9 +287,13 @@ MODELS = [
     ("bitnet-library", "BitNetForCausalLM", "spm", "float16",
      raw("BitNetForCausalLM", "bitnet", bitnet, dict(SIZES, num_attention_heads=4, hidden_size=72), rope_theta=500000.0,
          tie_word_embeddings=True)),
+    ("bitnet-packed", "BitNetForCausalLM", "spm", "bfloat16",
+     raw("BitNetForCausalLM", "bitnet", bitnet, rope_theta=500000.0, tie_word_embeddings=True, quantize="bitnet",
+         options=["--no-lazy"], quantization_config=dict(quant_method="bitnet", quantization_mode="offline"))),
     ("jais", "JAISLMHeadModel", "gpt2", "bfloat16",
      raw("JAISLMHeadModel", "jais", jais, JAIS, embeddings_scale=14.6, width_scale=0.11)),
     ("jais-slopes", "JAISLMHeadModel", "gpt2", "float16",
-     raw("JAISLMHeadModel", "jais", jais, {**JAIS, "tie_word_embeddings": False}, mup_embeddings_scale=9.1, mup_output_alpha=2.2,
+     raw("JAISLMHeadModel", "jais", jais, {**JAIS, "tie_word_embeddings": False}, mup_embeddings_scale=9.1,
+         mup_output_alpha=2.2,
          mup_width_scale=0.125, slopes=True, options=["--no-lazy"])),
 ]

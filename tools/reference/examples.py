@@ -7,8 +7,8 @@ Models of the architecture `llama` continue five prompts by 32 tokens, greedily,
 without its flash attention, which sums in half precision. With one of the two the tokens must be the same up to a
 near tie: where they part, both programs must find their own choice less than TIE ahead of the other's. How near
 depends on the weights: quantized ones are multiplied with activations of 8 bits, and a last bit in half precision
-that differs decides how those are rounded; llama.cpp's own logits differ by as much between its two forms. With packed
-weights the tokens must be those without, or one of llama.cpp's two forms, likewise. Models of the architecture `bert`
+that differs decides how those are rounded; llama.cpp's own logits differ by as much between its two forms. With exact
+products the tokens must be those without, or one of llama.cpp's two forms, likewise. Models of the architecture `bert`
 embed texts; the cosine of both vectors must be at least COSINE. The tokens of TEXTS must be the same. A file with a vocabulary alone, such as those in the folder `models` of llama.cpp's sources, has texts and
 their tokens beside it (`.inp`, `.out`, without the tokens that begin and end every text): they must be the same.
 
@@ -115,10 +115,10 @@ def compare_generate(program, path):
         compare_steps("llama.cpp with itself", flash[i][1], plain[i][1], tie)
         theirs = [("with flash attention", flash[i][1]), ("without", plain[i][1])]
         wrong += not compare_with_each(theirs, found[i], tie)
-        lines = run(program, path, "--pack", "--prompt", prompt, "--tokens", str(TOKENS), "--logits", "10").splitlines()[1:]
-        packed = [parse(line) for line in lines]
-        here = [("packed, beside the order of the file", found[i])]
-        wrong += not compare_with_each(here + [("packed, " + label, steps) for label, steps in theirs], packed, tie)
+        lines = run(program, path, "--exact", "--prompt", prompt, "--tokens", str(TOKENS), "--logits", "10").splitlines()[1:]
+        exact = [parse(line) for line in lines]
+        here = [("exact, beside packed weights", found[i])]
+        wrong += not compare_with_each(here + [("exact, " + label, steps) for label, steps in theirs], exact, tie)
         same = [(text, steps) for text, steps in (flash[i], plain[i]) if ids(steps) == ids(found[i])]
         if same and len(found[i]) == TOKENS and run(program, path, "--prompt", prompt, "--tokens", str(TOKENS)) != same[0][0] + "\n":
             wrong += 1

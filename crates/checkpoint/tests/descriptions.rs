@@ -8,6 +8,8 @@
 
 #[path = "common/encoding.rs"]
 mod encoding;
+#[path = "common/logits.rs"]
+mod logits;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -95,6 +97,7 @@ fn main() {
         };
         trials.push(Trial::test(format!("{name}_is_lost"), lost));
     }
+    trials.extend(logits::trials());
     trials.push(Trial::test("every_description_has_a_case", move || covers_all(&cases)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -119,17 +122,7 @@ fn convert(path: &Path) -> Result<(), String> {
     let folder = case.make(work.path());
     let mut wrong = Vec::new();
     for (ty, expected) in &case.expected {
-        let options = CheckpointOptions {
-            out_type: OutType::from_name(ty).unwrap(),
-            encoder: Some(encoding::encode),
-            dense_modules: case.has("--sentence-transformers-dense-modules"),
-            pre_tokenizer: case.pre.clone(),
-            projector: case.has("--mmproj"),
-            target: case.target(work.path()),
-            layout: case.layout(),
-            draft: case.has("--dspark"),
-            ..CheckpointOptions::default()
-        };
+        let options = options(&case, work.path(), ty);
         let checkpoint = Checkpoint::open(&folder, &options).map_err(|error| error.to_string())?;
         if hash(&checkpoint) != *expected {
             wrong.push(ty.as_str());
@@ -184,6 +177,21 @@ fn comes_back(path: &Path) -> Result<(), String> {
         return Ok(());
     }
     Err("another file comes back".to_owned())
+}
+
+/// The options of a case for a type.
+fn options(case: &Case, work: &Path, ty: &str) -> CheckpointOptions {
+    CheckpointOptions {
+        out_type: OutType::from_name(ty).unwrap(),
+        encoder: Some(encoding::encode),
+        dense_modules: case.has("--sentence-transformers-dense-modules"),
+        pre_tokenizer: case.pre.clone(),
+        projector: case.has("--mmproj"),
+        target: case.target(work),
+        layout: case.layout(),
+        draft: case.has("--dspark"),
+        ..CheckpointOptions::default()
+    }
 }
 
 /// Descriptions without a case, by a class: the reference converts only models of one size, and

@@ -208,9 +208,10 @@ const COMMANDS: &[(&[&str], Answer)] = &[
             "`granule measure FILE --text FILE` prints the perplexity, and more with --against",
         ),
     ),
+    (&["chat", "cli", "run"], Instead("`granule generate FILE --prompt TEXT` continues a text")),
     (
-        &["bench", "chat", "cli", "generate", "run", "serve", "server"],
-        Planned("Granule makes, reads and checks models, it does not run them"),
+        &["bench", "serve", "server"],
+        Planned("Granule continues a text (`granule generate`) and measures; it serves nobody"),
     ),
     (
         &["export-lora", "lora", "merge-lora"],

@@ -31,6 +31,9 @@ struct Arguments {
     /// Number of threads [default: one per core]
     #[arg(long)]
     threads: Option<usize>,
+    /// Compute with decoded weights: the same on every machine, but slow
+    #[arg(long)]
+    exact: bool,
     /// Print the prompt's tokens, then the N likeliest tokens with their logits at each step
     #[arg(long, value_name = "N")]
     logits: Option<usize>,
@@ -46,7 +49,8 @@ fn generate(arguments: &Arguments) -> Result<()> {
     let source = GgufSource::open(&arguments.model)?;
     let model = Model::open(&source)?;
     let tokenizer = model.tokenizer()?;
-    let mut session = Session::new(&model, Mode::Exact)?;
+    let mode = if arguments.exact { Mode::Exact } else { Mode::Fast };
+    let mut session = Session::new(&model, mode)?;
     let mut sampler = Sampler::new(arguments.temperature, arguments.seed);
 
     let prompt = tokenizer.encode(&arguments.prompt)?;

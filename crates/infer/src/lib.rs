@@ -8,7 +8,7 @@
 //! let source = GgufSource::open("model.gguf")?;
 //! let model = Model::open(&source)?;
 //! let tokenizer = model.tokenizer()?;
-//! let mut session = Session::new(&model, Mode::Exact)?;
+//! let mut session = Session::new(&model, Mode::Fast)?;
 //! let logits = session.forward(&tokenizer.encode("Once upon a time")?)?;
 //! let (token, _) = granule_infer::best(&logits, 1)[0];
 //! println!("{}", String::from_utf8_lossy(&tokenizer.decode(token)));
@@ -27,8 +27,9 @@
 //! A model is a graph that is read from the metadata and the names of the tensors; architectures
 //! without a graph are an [`Error::Architecture`].
 //!
-//! Results have the same bits on every machine and for every number of threads. Work is shared
-//! among the threads of the rayon pool that the caller runs in.
+//! With [`Mode::Exact`], and in [`stream`], results have the same bits on every machine and for
+//! every number of threads. Work is shared among the threads of the rayon pool that the caller runs
+//! in.
 #![forbid(unsafe_code)]
 
 mod chunks;

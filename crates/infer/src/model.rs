@@ -2,8 +2,8 @@ use std::fmt;
 
 use granule_reader::{Source, decode_blocks, isa::Isa};
 
-use crate::compute::{Weights, block_type, normalize};
-use crate::graph::{Graph, TensorRef, build};
+use crate::compute::{Mode, Weights, block_type, normalize};
+use crate::graph::{Graph, TensorRef, Use, build};
 use crate::{Error, Tokenizer};
 
 /// A model that can be run: its graph, and the source of its weights, which stay there.
@@ -25,7 +25,8 @@ impl<'s> Model<'s> {
         let embedding = &graph.embedding;
         let norms = [&embedding.norm, &graph.output.norm];
         let norms = norms.into_iter().flatten().flat_map(|norm| [norm.weight, norm.bias]);
-        let weights = Weights::load(source, norms.flatten().map(|tensor| tensor.index))?;
+        let norms = norms.flatten().map(|tensor| (tensor.index, Use::Values));
+        let weights = Weights::load(source, norms, Mode::Exact)?;
         Ok(Self { source, graph, weights })
     }
 

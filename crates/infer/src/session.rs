@@ -20,14 +20,12 @@ impl<'m, 's> Session<'m, 's> {
     /// # Errors
     /// If they cannot be read.
     pub fn new(model: &'m Model<'s>, mode: Mode) -> Result<Self, Error> {
-        // the only mode so far
-        let Mode::Exact = mode;
         let graph = model.graph();
         let mut weights = Weights::default();
         for layer in &graph.layers {
-            weights.add(model.source(), layer.tensors.iter().copied())?;
+            weights.add(model.source(), layer.tensors.iter().copied(), mode)?;
         }
-        weights.add(model.source(), graph.output.tensors())?;
+        weights.add(model.source(), graph.output.tensors(), mode)?;
         let states = vec![State::default(); graph.layers.len()];
         Ok(Self { model, weights, states, positions: 0 })
     }

@@ -31,7 +31,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::compute::{Pass, Segment, State, Tap, Weights};
+use crate::compute::{Mode, Pass, Segment, State, Tap, Weights};
 use crate::graph::TensorRef;
 use crate::{Error, Model};
 
@@ -164,9 +164,9 @@ pub fn run(
         chunks.iter().map(|tokens| model.embed(tokens, 0)).collect::<Result<_, _>>()?;
     let graph = model.graph();
     let load = |layer: usize| match graph.layers.get(layer) {
-        Some(layer) => Weights::load(model.source(), layer.tensors.iter().copied()),
+        Some(layer) => Weights::load(model.source(), layer.tensors.iter().copied(), Mode::Exact),
         None if options.logits_from.is_some() => {
-            Weights::load(model.source(), graph.output.tensors())
+            Weights::load(model.source(), graph.output.tensors(), Mode::Exact)
         }
         None => Ok(Weights::default()),
     };

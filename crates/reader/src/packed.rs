@@ -1,6 +1,7 @@
 //! Weights packed for products, for programs that multiply them often.
 
 use std::convert::Infallible;
+use std::ops::Range;
 
 use granule_format::BlockType;
 
@@ -84,26 +85,53 @@ impl Tensor<'_> {
     /// # Errors
     /// As [`pack`](Self::pack).
     pub fn pack_for(self, isa: Isa) -> Result<PackedMatrix, Error> {
-        let Weights { name, ty, columns, rows } = self.weights()?;
         let step = self.rows_in(CHUNK_BYTES).next_multiple_of(PANEL_ROWS);
+        PackedMatrix::pack(self.weights()?, step, isa, |rows| {
+            let mut blocks = Vec::new();
+            self.read_rows_into(rows, &mut blocks)?;
+            Ok(blocks)
+        })
+    }
+}
+
+impl PackedMatrix {
+    /// Packs rows of `columns` values that are in memory, as [`Tensor::pack`] does those of a
+    /// file.
+    ///
+    /// # Panics
+    /// If `blocks` is not whole rows, or `columns` not whole blocks.
+    pub fn from_blocks(name: &str, ty: BlockType, columns: usize, blocks: &[u8]) -> Self {
+        assert!(columns.is_multiple_of(ty.block_values()), "rows of {columns} values of {ty}");
+        let row_bytes = columns / ty.block_values() * ty.block_bytes();
+        let rows = blocks.len().checked_div(row_bytes).unwrap_or(0);
+        assert!(rows * row_bytes == blocks.len(), "{} bytes in rows of {row_bytes}", blocks.len());
+        let step = (CHUNK_BYTES / row_bytes.max(1)).max(1).next_multiple_of(PANEL_ROWS);
+        let weights = Weights { name, ty, columns, rows };
+        let Ok(packed) = Self::pack::<Infallible>(weights, step, Isa::detect(), |rows| {
+            Ok(blocks[rows.start * row_bytes..rows.end * row_bytes].to_vec())
+        });
+        packed
+    }
+
+    /// Packs the rows that `read` returns, `step` at a time.
+    fn pack<E: Send>(
+        weights: Weights<'_>,
+        step: usize,
+        isa: Isa,
+        read: impl Fn(Range<usize>) -> Result<Vec<u8>, E> + Sync + Send,
+    ) -> Result<Self, E> {
+        let Weights { name, ty, columns, rows } = weights;
         // there can be any number of rows without values
         let count = if columns > 0 { rows.div_ceil(step) } else { 0 };
-        let read = |chunk: usize| {
-            let start = chunk * step;
-            let mut blocks = Vec::new();
-            self.read_rows_into(start..rows.min(start + step), &mut blocks)?;
-            Ok::<_, Error>(blocks)
-        };
+        let read = |chunk: usize| read(chunk * step..rows.min((chunk + 1) * step));
         let chunks = if packs(isa, ty) {
             Chunks::Packed(collect(count, |chunk| Ok(pack(isa, ty, &read(chunk)?, columns)))?)
         } else {
             Chunks::Blocks(collect(count, read)?)
         };
-        Ok(PackedMatrix { name: name.to_owned(), ty, columns, rows, step, chunks, isa })
+        Ok(Self { name: name.to_owned(), ty, columns, rows, step, chunks, isa })
     }
-}
 
-impl PackedMatrix {
     /// The name of the tensor.
     pub fn name(&self) -> &str {
         &self.name
@@ -237,6 +265,12 @@ mod tests {
             let tensor = model.tensor("weights").unwrap();
             for isa in Isa::available() {
                 let packed = tensor.pack_for(isa).unwrap();
+                let blocks = tensor.read_rows(..).unwrap();
+                let from_blocks =
+                    PackedMatrix::from_blocks("weights", ty, columns as usize, &blocks);
+                if isa == Isa::detect() {
+                    assert_eq!(from_blocks.bytes(), packed.bytes(), "{ty}");
+                }
                 let listed = BITS.iter().find(|(types, _)| types.contains(&ty));
                 let expected = match listed {
                     Some((_, bits)) if isa.has_lanes() => bits * (rows * columns) as f64 / 8.0,

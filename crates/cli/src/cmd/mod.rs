@@ -6,6 +6,7 @@ mod completions;
 mod convert;
 mod explain;
 mod export;
+mod generate;
 mod imatrix;
 mod inspect;
 mod measure;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Convert(Box<convert::Args>),
     Explain(explain::Args),
     Export(export::Args),
+    Generate(generate::Args),
     Imatrix(Box<imatrix::Args>),
     Inspect(inspect::Args),
     Measure(Box<measure::Args>),
@@ -40,6 +42,7 @@ pub(crate) fn run(command: Command, program: clap::Command) -> anyhow::Result<Ex
         Command::Convert(args) => convert::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Generate(args) => generate::run(&args),
         Command::Imatrix(args) => imatrix::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Measure(args) => measure::run(&args),

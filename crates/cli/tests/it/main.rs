@@ -9,6 +9,7 @@ mod common;
 mod completions;
 mod convert;
 mod export;
+mod generate;
 mod imatrix;
 mod inspect;
 mod measure;

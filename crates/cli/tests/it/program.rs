@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Folder, assert_golden, matrix, model};
+use crate::common::{Folder, assert_golden, copy_checkpoint, matrix, model};
 use granule_format::BlockType;
 use granule_reader::isa::Isa;
 
@@ -116,7 +116,8 @@ fn every_command_has_json_with_a_schema() {
     folder.write("llama.toml", fs::read(description).unwrap());
     folder.write("b.gguf", model());
     folder.write("a.dat", matrix(&[("a", 4, 1.0)]));
-    // `measure` has tests of its own: it needs a model that can be run
+    copy_checkpoint(&folder, "llama2-spm-256", "ck");
+    // `measure` has tests of its own
     for (line, schema) in [
         ("arch check llama.toml --json", "/0/schema"),
         ("check a.gguf --json", "/0/schema"),
@@ -125,6 +126,7 @@ fn every_command_has_json_with_a_schema() {
         ("convert --print-supported-models --json", "/schema"),
         ("explain --json", "/schema"),
         ("explain D003 --json", "/schema"),
+        ("generate ck --prompt a -n 2 --json", "/schema"),
         ("export a.gguf -o d --plain --json", "/schema"),
         ("export a.gguf -o e --plain --json --dry-run", "/schema"),
         ("imatrix --merge a.dat -o b.dat --json", "/schema"),

@@ -1,14 +1,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use granule_reader::Source;
 use granule_reader::decode_blocks;
 use granule_reader::format::{BlockType, TensorType};
 use granule_reader::isa::Isa;
+use granule_reader::{PackedMatrix, Source, SourceTensor};
 
 use super::product;
 use crate::Error;
-use crate::graph::TensorRef;
+use crate::graph::{TensorRef, Use};
 
 /// How products are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,9 @@ pub enum Mode {
     /// the same bits on every machine and for every number of threads.
     #[default]
     Exact,
+    /// Weights stay as they are, packed for products, and what is multiplied with quantized ones
+    /// is rounded to 8 bits, as applications do. Faster; bits depend on the instruction set.
+    Fast,
 }
 
 /// Tensors in memory, by their places in the source.
@@ -27,19 +30,21 @@ pub(crate) struct Weights {
 }
 
 #[derive(Debug)]
-struct Loaded {
-    ty: BlockType,
-    blocks: Vec<u8>,
+enum Loaded {
+    Blocks(BlockType, Vec<u8>),
+    /// A matrix, or one for each expert.
+    Packed(Vec<PackedMatrix>),
 }
 
 impl Weights {
     /// Reads whole tensors.
     pub(crate) fn load(
         source: &dyn Source,
-        tensors: impl IntoIterator<Item = usize>,
+        tensors: impl IntoIterator<Item = (usize, Use)>,
+        mode: Mode,
     ) -> Result<Self, Error> {
         let mut weights = Self::default();
-        weights.add(source, tensors)?;
+        weights.add(source, tensors, mode)?;
         Ok(weights)
     }
 
@@ -47,15 +52,20 @@ impl Weights {
     pub(crate) fn add(
         &mut self,
         source: &dyn Source,
-        tensors: impl IntoIterator<Item = usize>,
+        tensors: impl IntoIterator<Item = (usize, Use)>,
+        mode: Mode,
     ) -> Result<(), Error> {
-        for index in tensors {
+        for (index, used) in tensors {
             let tensor = &source.tensors()[index];
             let ty = block_type(tensor.ty, &tensor.name)?;
             let rows = tensor.shape.rows().unwrap_or(0);
             let mut blocks = Vec::new();
             source.read_rows(index, 0..rows, &mut blocks)?;
-            self.tensors.insert(index, Loaded { ty, blocks });
+            let loaded = match (mode, used) {
+                (Mode::Fast, Use::Products) => Loaded::Packed(pack(tensor, ty, &blocks)),
+                _ => Loaded::Blocks(ty, blocks),
+            };
+            self.tensors.insert(index, loaded);
         }
         Ok(())
     }
@@ -66,7 +76,9 @@ impl Weights {
 
     /// The values of a small tensor.
     pub(crate) fn vector(&self, tensor: TensorRef) -> Cow<'_, [f32]> {
-        let Loaded { ty, blocks } = self.get(tensor);
+        let Loaded::Blocks(ty, blocks) = self.get(tensor) else {
+            unreachable!("only matrices are packed");
+        };
         let mut values = vec![0.0; tensor.columns * tensor.rows * tensor.matrices];
         decode_blocks(Isa::detect(), *ty, blocks, &mut values);
         Cow::Owned(values)
@@ -74,11 +86,24 @@ impl Weights {
 
     /// The products of one matrix of a tensor with the vectors in `x`.
     pub(crate) fn multiply(&self, tensor: TensorRef, matrix: usize, x: &[f32], y: &mut [f32]) {
-        let Loaded { ty, blocks } = self.get(tensor);
-        let bytes = blocks.len() / tensor.matrices.max(1);
-        let blocks = &blocks[matrix * bytes..][..bytes];
-        product::multiply(*ty, blocks, tensor.columns, tensor.rows, x, y);
+        match self.get(tensor) {
+            Loaded::Packed(packed) => packed[matrix].matmul(x, y),
+            Loaded::Blocks(ty, blocks) => {
+                let bytes = blocks.len() / tensor.matrices.max(1);
+                let blocks = &blocks[matrix * bytes..][..bytes];
+                product::multiply(*ty, blocks, tensor.columns, tensor.rows, x, y);
+            }
+        }
     }
+}
+
+/// Packs every matrix of a tensor.
+fn pack(tensor: &SourceTensor, ty: BlockType, blocks: &[u8]) -> Vec<PackedMatrix> {
+    let columns = usize::try_from(tensor.shape.row()).unwrap_or(0);
+    let matrices: u64 = tensor.shape.dimensions().iter().skip(2).product();
+    let bytes = blocks.len() / usize::try_from(matrices).unwrap_or(1).max(1);
+    let matrices = blocks.chunks_exact(bytes.max(1));
+    matrices.map(|blocks| PackedMatrix::from_blocks(&tensor.name, ty, columns, blocks)).collect()
 }
 
 /// The type of a tensor, if it is known.

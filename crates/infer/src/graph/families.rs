@@ -167,7 +167,6 @@ const FAMILIES: &[Family] = &[
         normalized: false,
         ..PLAIN
     },
-    Family { name: "gpt2", rope: None, activation: Activation::GeluTanh, ..LAYER },
     Family {
         name: "gpt-oss",
         activation: Activation::Limited,
@@ -177,6 +176,7 @@ const FAMILIES: &[Family] = &[
         normalized: false,
         ..PLAIN
     },
+    Family { name: "gpt2", rope: None, activation: Activation::GeluTanh, ..LAYER },
     Family { name: "gptneox", activation: Activation::Gelu, parallel: Parallel::Setting, ..LAYER },
     Family {
         name: "granite",
@@ -201,6 +201,8 @@ const FAMILIES: &[Family] = &[
     Family { name: "llama", rope: Some(Style::Pairs), ..PLAIN },
     Family { name: "mamba", rope: None, ..PLAIN },
     Family { name: "mamba2", rope: None, ..PLAIN },
+    Family { name: "minicpm", rope: Some(Style::Pairs), divided_logits: true, ..PLAIN },
+    Family { name: "mistral3", rope: Some(Style::Pairs), ..PLAIN },
     Family { name: "nemotron", activation: Activation::ReluSquared, ..LAYER },
     Family { name: "nomic-bert", encoder: true, ..LAYER },
     Family { name: "olmo", rope: Some(Style::Pairs), plain_norms: true, ..LAYER },
@@ -215,8 +217,11 @@ const FAMILIES: &[Family] = &[
     Family { name: "phimoe", norm: NormKind::Layer, ..PLAIN },
     Family { name: "qwen2", ..PLAIN },
     Family { name: "qwen2moe", normalized: false, ..PLAIN },
+    Family { name: "qwen2vl", ..PLAIN },
     Family { name: "qwen3", ..PLAIN },
     Family { name: "qwen3moe", ..PLAIN },
+    Family { name: "qwen3vl", ..PLAIN },
+    Family { name: "qwen3vlmoe", ..PLAIN },
     Family { name: "seed_oss", feed_forward_norm: "post_attention_norm", ..PLAIN },
     Family { name: "smollm3", rope: Some(Style::Pairs), turned: Turned::ThreeOfFour, ..PLAIN },
     Family { name: "stablelm", parallel: Parallel::WithoutNorm, ..LAYER },
@@ -242,4 +247,15 @@ pub(crate) fn family(name: &str) -> Option<&'static Family> {
 /// All architectures that can be run.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     FAMILIES.iter().map(|family| family.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_and_unique() {
+        let names: Vec<&str> = names().collect();
+        assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) use families::names;
 pub(crate) use feed_forward::{Activation, Experts, FeedForward, Gating};
 pub(crate) use recurrent::{Convolution, Mamba, MambaForm, ShortConvolution};
 pub(crate) use rope::{Rope, Style};
-pub(crate) use tensors::{Linear, Norm, NormKind, TensorRef};
+pub(crate) use tensors::{Linear, Norm, NormKind, TensorRef, Use};
 
 /// A whole model.
 #[derive(Debug)]
@@ -66,10 +66,12 @@ pub(crate) struct Output {
 
 impl Output {
     /// The tensors that logits need, by their places in the source.
-    pub(crate) fn tensors(&self) -> Vec<usize> {
-        let linear = self.linear.iter();
-        let tensors = linear.flat_map(|l| [Some(l.weight), l.bias, l.scale]);
-        tensors.flatten().map(|tensor| tensor.index).collect()
+    pub(crate) fn tensors(&self) -> Vec<(usize, Use)> {
+        let Some(linear) = &self.linear else { return Vec::new() };
+        let values = [linear.bias, linear.scale].into_iter().flatten();
+        let mut tensors = vec![(linear.weight.index, Use::Products)];
+        tensors.extend(values.map(|tensor| (tensor.index, Use::Values)));
+        tensors
     }
 }
 
@@ -80,7 +82,7 @@ pub(crate) struct Layer {
     /// Whether all steps read what the layer reads.
     pub(crate) parallel: bool,
     /// The tensors that its steps need, by their places in the source.
-    pub(crate) tensors: Vec<usize>,
+    pub(crate) tensors: Vec<(usize, Use)>,
 }
 
 /// A part of a layer: `x + scale * after(part(before(x)))`, then the norm of the sum.

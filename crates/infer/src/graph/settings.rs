@@ -4,6 +4,9 @@ use granule_reader::format::{Array, Metadata, Value};
 
 use crate::Error;
 
+/// The largest size: products of two fit.
+const LARGEST: usize = 1 << 28;
+
 /// Reads the settings of one model.
 pub(crate) struct Settings<'s> {
     metadata: &'s Metadata,
@@ -31,8 +34,8 @@ impl<'s> Settings<'s> {
     /// An integer that must be there and not zero.
     pub(crate) fn count(&self, name: &str) -> Result<usize, Error> {
         let found: usize = self.metadata.require(&self.key(name))?;
-        if found == 0 || found > 1 << 32 {
-            return Err(self.contradiction(name, found, "a number from 1 to 2^32"));
+        if found == 0 || found > LARGEST {
+            return Err(self.contradiction(name, found, format!("a number from 1 to {LARGEST}")));
         }
         Ok(found)
     }
@@ -41,7 +44,11 @@ impl<'s> Settings<'s> {
     pub(crate) fn per_layer(&self, name: &str, layers: usize) -> Result<Option<Vec<usize>>, Error> {
         let key = self.key(name);
         let Some(Value::Array(array)) = self.metadata.get(&key) else {
-            return Ok(self.integer(name)?.map(|number| vec![number; layers]));
+            let number = self.integer(name)?;
+            if let Some(number) = number.filter(|number| *number > LARGEST) {
+                return Err(self.contradiction(name, number, format!("at most {LARGEST}")));
+            }
+            return Ok(number.map(|number| vec![number; layers]));
         };
         let numbers: Option<Vec<usize>> = match array {
             Array::I32(numbers) => numbers.iter().map(|n| usize::try_from(*n).ok()).collect(),
@@ -53,7 +60,9 @@ impl<'s> Settings<'s> {
         };
         match numbers {
             // files may have entries for layers that predict further tokens
-            Some(mut numbers) if numbers.len() >= layers => {
+            Some(mut numbers)
+                if numbers.len() >= layers && numbers.iter().all(|n| *n <= LARGEST) =>
+            {
                 numbers.truncate(layers);
                 Ok(Some(numbers))
             }

@@ -1,6 +1,6 @@
 //! Tensors of the source by their places, with the shapes that the graph asked for.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use granule_reader::format::TensorType;
 use granule_reader::{Source, SourceTensor};
@@ -45,19 +45,28 @@ pub(crate) enum NormKind {
     Layer,
 }
 
+/// What a part does with a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It multiplies with its matrices.
+    Products,
+    /// It looks at its values.
+    Values,
+}
+
 /// Finds tensors, checks their shapes, and notes which ones a layer needs.
 pub(crate) struct Tensors<'s> {
     tensors: &'s [SourceTensor],
     by_name: HashMap<&'s str, usize>,
     architecture: &'static str,
-    used: BTreeSet<usize>,
+    used: BTreeMap<usize, Use>,
 }
 
 impl<'s> Tensors<'s> {
     pub(crate) fn new(source: &'s dyn Source, architecture: &'static str) -> Self {
         let tensors = source.tensors();
         let by_name = tensors.iter().zip(0..).map(|(tensor, i)| (tensor.name.as_str(), i));
-        Self { tensors, by_name: by_name.collect(), architecture, used: BTreeSet::new() }
+        Self { tensors, by_name: by_name.collect(), architecture, used: BTreeMap::new() }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -65,7 +74,7 @@ impl<'s> Tensors<'s> {
     }
 
     /// The tensors that were asked for since the last call.
-    pub(crate) fn take_used(&mut self) -> Vec<usize> {
+    pub(crate) fn take_used(&mut self) -> Vec<(usize, Use)> {
         std::mem::take(&mut self.used).into_iter().collect()
     }
 
@@ -90,7 +99,14 @@ impl<'s> Tensors<'s> {
         if let TensorType::Unknown(id) = self.tensors[index].ty {
             return Err(Error::Type { name: name.to_owned(), id });
         }
-        self.used.insert(index);
+        if columns == 0 || rows == 0 || matrices == 0 {
+            return Err(Error::Shape {
+                name: name.to_owned(),
+                found: self.tensors[index].shape.to_string(),
+                expected: "no dimension of 0".to_owned(),
+            });
+        }
+        self.used.entry(index).or_insert(Use::Values);
         Ok(Some(TensorRef { index, columns, rows, matrices }))
     }
 
@@ -153,6 +169,7 @@ impl<'s> Tensors<'s> {
         matrices: usize,
     ) -> Result<Linear, Error> {
         let weight = self.need(&format!("{name}.weight"), [columns, rows, matrices])?;
+        self.used.insert(weight.index, Use::Products);
         let bias = self.find(&format!("{name}.bias"), [rows, matrices, 1])?;
         let scale = format!("{name}.scale");
         let factors = self.shape(&scale).map_or(1, |shape| shape[0]);

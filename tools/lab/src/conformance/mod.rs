@@ -7,6 +7,7 @@ mod errors;
 mod examples;
 mod field;
 mod files;
+mod logits;
 mod matrices;
 pub(crate) mod reference;
 mod unusable;
@@ -28,6 +29,7 @@ const COMPARISONS: &[(&str, crate::Task, &str)] = &[
         "situations that people meet: run commands, look at what comes of them",
     ),
     ("files", files::compare, "quantize whole files with both, compare the bytes"),
+    ("logits", logits::compare, "run models, compare logits with llama.cpp and transformers"),
     ("errors", errors::compare, "the error of each type on real weights, for both"),
 ];
 

@@ -46,6 +46,7 @@ impl Builder<'_> {
                 self.tensors.linear(&name("attn_v"), width, values)?,
             ]))
         };
+        self.no_temperature()?;
         let window = self.window(layer)?;
         let output =
             if self.tensors.has(&name("attn_o.weight")) { "attn_o" } else { "attn_output" };
@@ -84,9 +85,22 @@ impl Builder<'_> {
         })
     }
 
+    /// Refuses what no part computes.
+    fn no_temperature(&self) -> Result<(), Error> {
+        let key = "attention.temperature_scale";
+        match self.settings.float(key)?.filter(|scale| *scale != 0.0) {
+            None => Ok(()),
+            Some(scale) => {
+                let expected = "none: scores that depend on the position are not supported";
+                Err(self.settings.contradiction(key, scale, expected))
+            }
+        }
+    }
+
     /// A tensor that may be missing, with a row of any number of buckets.
     fn distances(&mut self, name: &str, heads: usize) -> Result<Option<TensorRef>, Error> {
-        let buckets = self.tensors.shape(name).map_or(0, |shape| shape[1]);
+        // half of the buckets are for later tokens, half of these for single distances
+        let buckets = self.tensors.shape(name).map_or(0, |shape| shape[1].max(4));
         self.tensors.find(name, [heads, buckets, 1])
     }
 
@@ -101,15 +115,13 @@ impl Builder<'_> {
         let turned = self.settings.count("rope.dimension_count")?;
         let length = self.settings.count("attention.key_length_mla")?;
         let value_length = self.settings.count("attention.value_length_mla")?;
-        let key = "attention.temperature_scale";
-        if let Some(scale) = self.settings.float(key)?.filter(|scale| *scale != 0.0) {
-            let expected = "none: scores that depend on the position are not supported";
-            return Err(self.settings.contradiction(key, scale, expected));
-        }
+        self.no_temperature()?;
         let Some(plain) = length.checked_sub(turned).filter(|plain| *plain > 0) else {
             let expected = format!("more than the {turned} values that are turned");
             return Err(self.settings.contradiction("attention.key_length_mla", length, expected));
         };
+        // its shape bounds the sizes that follow
+        let short_linear = self.tensors.linear(&name("attn_kv_a_mqa"), width, short + turned)?;
         let Some(rope) = self.rope(layer, short + turned, false)? else {
             let key = "rope.dimension_count";
             return Err(self.settings.contradiction(key, turned, "values that are turned"));
@@ -147,7 +159,7 @@ impl Builder<'_> {
             },
             query_short,
             query: self.tensors.linear(&name(query), inputs, heads * length)?,
-            short: self.tensors.linear(&name("attn_kv_a_mqa"), width, short + turned)?,
+            short: short_linear,
             short_norm: self.needed_norm(&name("attn_kv_a_norm"), short)?,
             key: self.tensors.linears(&name("attn_k_b"), plain, short, heads)?,
             value: self.tensors.linears(&name("attn_v_b"), short, value_length, heads)?,

@@ -15,21 +15,19 @@ impl Builder<'_> {
         if recurrent && !self.tensors.has(&name("ffn_up.weight")) {
             return Ok(None);
         }
-        let hidden = self.settings.per_layer("feed_forward_length", self.layers)?;
-        let hidden = hidden.map_or(0, |hidden| hidden[layer]);
-        Ok(Some(Part::FeedForward(Box::new(self.dense(hidden, "", name)?))))
+        Ok(Some(Part::FeedForward(Box::new(self.dense("", name)?))))
     }
 
     /// The tensors `ffn_up`, `ffn_down` and, if it is there, `ffn_gate`, with a suffix.
-    fn dense(
-        &mut self,
-        hidden: usize,
-        suffix: &str,
-        name: &dyn Fn(&str) -> String,
-    ) -> Result<FeedForward, Error> {
+    fn dense(&mut self, suffix: &str, name: &dyn Fn(&str) -> String) -> Result<FeedForward, Error> {
         let width = self.width;
         let [up, gate, down] =
             ["up", "gate", "down"].map(|part| name(&format!("ffn_{part}{suffix}")));
+        // the converter's `feed_forward_length` is not always that of the tensors
+        let down_name = format!("{down}.weight");
+        let Some([hidden, ..]) = self.tensors.shape(&down_name) else {
+            return Err(self.tensors.missing(&down_name));
+        };
         // without a gate of its own, a matrix that is twice as high has both
         let rows = self.tensors.shape(&format!("{up}.weight")).map_or(0, |shape| shape[1]);
         let gate = self.tensors.find_linear(&gate, width, hidden)?;
@@ -127,10 +125,10 @@ impl Builder<'_> {
         &mut self,
         name: &dyn Fn(&str) -> String,
     ) -> Result<Option<(FeedForward, Option<Linear>)>, Error> {
-        let up = name("ffn_up_shexp.weight");
-        // its length is not always in the metadata
-        let Some([_, hidden, _]) = self.tensors.shape(&up) else { return Ok(None) };
-        let part = self.dense(hidden, "_shexp", name)?;
+        if !self.tensors.has(&name("ffn_up_shexp.weight")) {
+            return Ok(None);
+        }
+        let part = self.dense("_shexp", name)?;
         let gate = self.tensors.find_linear(&name("ffn_gate_inp_shexp"), self.width, 1)?;
         Ok(Some((part, gate)))
     }

@@ -21,16 +21,27 @@ pub(crate) fn build(source: &dyn Source) -> Result<Graph, Error> {
     })?;
     let settings = Settings::new(source.metadata(), family.name);
     let layers = settings.count("block_count")?;
+    if layers > source.tensors().len() {
+        let expected = format!("fewer, as there are {} tensors", source.tensors().len());
+        return Err(settings.contradiction("block_count", layers, expected));
+    }
     // the last layers of some models only predict further tokens
     let extra = settings.integer("nextn_predict_layers")?.unwrap_or(0);
     let layers = layers.checked_sub(extra).filter(|layers| *layers > 0).ok_or_else(|| {
         settings.contradiction("nextn_predict_layers", extra, "fewer than block_count")
     })?;
-    let key = match family.norm {
-        NormKind::Rms => "attention.layer_norm_rms_epsilon",
-        NormKind::Layer => "attention.layer_norm_epsilon",
+    // a few models have layer norms, and their epsilon under the other key
+    let mut keys = ["attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon"];
+    if family.norm == NormKind::Layer {
+        keys.reverse();
+    }
+    let epsilon = match settings.float(keys[0])? {
+        Some(epsilon) => epsilon,
+        None => match settings.float(keys[1])? {
+            Some(epsilon) => epsilon,
+            None => source.metadata().require(&settings.key(keys[0]))?,
+        },
     };
-    let epsilon = source.metadata().require(&settings.key(key))?;
     let tensors = Tensors::new(source, family.name);
     let width = settings.count("embedding_length")?;
     Builder { family, settings, tensors, layers, width, epsilon }.graph()

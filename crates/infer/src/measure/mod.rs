@@ -2,10 +2,11 @@
 //! predictions, and how often both predict the same token.
 //!
 //! A text is cut into chunks. In each chunk the positions from the middle on are scored: there the
-//! model has seen at least half a chunk. [`measure`] runs a model over them. [`score`] compares the logits of one position with the
-//! token that follows, and with the [`Base`]: the distribution that the other model gave. [`Scores`]
-//! collects them and gives the statistics, [`Paired`] the difference of two candidates. The base
-//! can be kept in a file ([`base`]), so that it is computed once.
+//! model has seen at least half a chunk. [`measure()`] runs a model over them. [`score()`] compares
+//! the logits of one position with the token that follows, and with the [`Base`]: the distribution
+//! that the other model gave. [`Scores`] collects them and gives the statistics, [`Paired`] the
+//! difference of two candidates. The base can be kept in a file ([`base`]), so that it is computed
+//! once.
 //!
 //! The statistics are those that `llama-perplexity` prints, but for their errors: neighbouring
 //! tokens are not independent, so errors are estimated from the differences between chunks.

@@ -1,4 +1,4 @@
-//! `docs/models.md` lists what the code knows.
+//! `docs/models.md` lists what the code knows, and the README counts it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,6 +23,25 @@ fn architectures() -> String {
     table
 }
 
+/// How much is known: the README's table.
+fn counts() -> String {
+    let texts = arch::all().iter();
+    let architectures: BTreeSet<&str> = texts.clone().map(|arch| &*arch.name).collect();
+    let texts: BTreeSet<&str> = texts.flat_map(|arch| &arch.classes).map(String::as_str).collect();
+    let projectors = arch::projectors().iter().flat_map(|arch| &arch.classes);
+    let projectors: BTreeSet<&str> = projectors.map(String::as_str).collect();
+    let missing: usize = foreign::planned().map(|(names, _)| names.len()).sum();
+    format!(
+        "| what | known |\n|---|---|\n\
+         | classes of text models, in architectures of llama.cpp | {} in {} |\n\
+         | classes with a part for images or sound (`--mmproj`) | {} |\n\
+         | options and commands of other tools that are not there yet | {missing} |\n",
+        texts.len(),
+        architectures.len(),
+        projectors.len(),
+    )
+}
+
 /// The table of what other tools can do and Granule cannot.
 fn missing() -> String {
     let mut table = "| option or command | until then |\n|---|---|\n".to_owned();
@@ -41,15 +60,26 @@ fn with_table(page: &str, name: &str, table: &str) -> String {
     format!("{before}{begin}\n{table}\n<!-- end -->{after}")
 }
 
-#[test]
-fn the_page_lists_what_the_code_knows() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/models.md");
+/// Compare a page with the page that the tables make of it, or write it.
+fn hold(name: &str, tables: &[(&str, String)]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
     let page = fs::read_to_string(&path).expect("the page");
-    let expected = with_table(&page, "architectures", &architectures());
-    let expected = with_table(&expected, "missing", &missing());
+    let expected =
+        tables.iter().fold(page.clone(), |page, (name, table)| with_table(&page, name, table));
     if env::var_os("GRANULE_UPDATE").is_some() {
         fs::write(&path, expected).expect("the page can be written");
     } else {
-        assert!(page == expected, "docs/models.md is out of date: run with GRANULE_UPDATE=1");
+        assert!(page == expected, "{name} is out of date: run with GRANULE_UPDATE=1");
     }
+}
+
+#[test]
+fn the_page_lists_what_the_code_knows() {
+    let tables = [("architectures", architectures()), ("missing", missing())];
+    hold("docs/models.md", &tables);
+}
+
+#[test]
+fn the_readme_counts_what_the_code_knows() {
+    hold("README.md", &[("counts", counts())]);
 }

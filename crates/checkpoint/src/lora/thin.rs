@@ -178,11 +178,8 @@ fn add_four(sums: &mut [f64], factors: [f64; 4], lines: [&[f32]; 4]) {
     let [one, two, three, four] = lines;
     let lines = one.iter().zip(two).zip(three.iter().zip(four));
     for (sum, ((one, two), (three, four))) in sums.iter_mut().zip(lines) {
-        let mut new = *sum;
-        for (factor, a) in factors.iter().zip([one, two, three, four]) {
-            new += factor * f64::from(*a);
-        }
-        *sum = new;
+        let new = *sum + factors[0] * f64::from(*one) + factors[1] * f64::from(*two);
+        *sum = new + factors[2] * f64::from(*three) + factors[3] * f64::from(*four);
     }
 }
 

@@ -12,7 +12,7 @@ use granule_checkpoint::{Checkpoint, CheckpointOptions, OutType};
 use granule_convert::plan::run_all;
 use granule_convert::run::{Event, RunOptions};
 use granule_convert::{Error, Plan, Recipe};
-use granule_encode::Importance;
+use granule_encode::{Effort, Importance};
 
 /// A copy of a checkpoint with a few layers, a description of its architecture, and the folder for
 /// the results.
@@ -178,6 +178,9 @@ fn importance_weights_decide_the_bytes() {
     let mut changed = command.clone();
     changed.importance = Some(entry(name, 0.25));
     assert_eq!(place.refused(&changed), ["the importance weights"]);
+    let mut changed = command.clone();
+    changed.recipe = Some(Recipe { effort: Effort::Search, ..recipe.clone() });
+    assert_eq!(place.refused(&changed), ["the effort"]);
     let mut changed = command.clone();
     recipe.exclude_weights = vec!["attn_q".to_owned()];
     changed.recipe = Some(recipe);

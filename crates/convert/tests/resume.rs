@@ -260,7 +260,7 @@ fn what_another_run_left_is_not_continued() {
         ("the names, shapes, types or byte order", |run| run.ty = BlockType::Q4_1),
         ("the names, shapes, types or byte order", |run| run.endian = Endian::Big),
         ("the importance weights", |run| run.weights = Some(vec![1.0; 64])),
-        ("the importance weights or the effort", |run| run.effort = Effort::Search),
+        ("the effort", |run| run.effort = Effort::Search),
         ("the source files", |run| {
             let path = run.source.files[0].clone();
             let changed = fs::metadata(&path).unwrap().modified().unwrap();

@@ -13,13 +13,14 @@ use super::{OutputFile, Target};
 use crate::Error;
 
 /// The inputs that determine the bytes of an output: the name of each in journals, and in messages.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     ("build", "the version or build of this program"),
     ("files", "the source files (their names, sizes or times of change)"),
     ("reading", "the selection, arrangement or transformation of the source data"),
     ("metadata", "the metadata"),
     ("tensors", "the names, shapes, types or byte order of the tensors"),
-    ("weights", "the importance weights or the effort"),
+    ("weights", "the importance weights"),
+    ("effort", "the effort"),
 ];
 
 /// Indices of the parts in [`PARTS`].
@@ -29,6 +30,7 @@ const READING: usize = 2;
 const METADATA: usize = 3;
 const TENSORS: usize = 4;
 const WEIGHTS: usize = 5;
+const EFFORT: usize = 6;
 
 /// A hash of each of the parts that determine the bytes of an output.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,7 +114,8 @@ pub(super) fn identities(
                 weights.iter().for_each(|weight| hash.write(&weight.to_le_bytes()));
                 <[u8; 32]>::from(hash.0.finalize())
             });
-            (target.tensor, weights, target.effort).hash(&mut parts[WEIGHTS]);
+            (target.tensor, weights).hash(&mut parts[WEIGHTS]);
+            (target.tensor, target.effort).hash(&mut parts[EFFORT]);
         }
         identities.push(Identity(parts.map(Digester::hex)));
     }

@@ -12,13 +12,14 @@ use super::tile::{Plain, Tile, weights_of};
 use super::{scale, scale_and_min};
 use crate::rows::blocks_for;
 use crate::super_block::lanes::lane;
-use crate::{Encoder, Weighting};
+use crate::{Encoder, Weighting, encoder};
 
 /// Makes blocks of `V` values from tiles of them.
 pub(super) trait Search<const V: usize>: Debug + Sync {
     type Block: Block;
-    /// What counts where there is no importance matrix.
-    const PLAIN: Plain;
+    /// What counts where there is no importance matrix; `None` if no choice was better than the
+    /// reference's search.
+    const PLAIN: Option<Plain>;
 
     /// Chooses the blocks in the lanes of a tile. Implementations must be `#[inline(always)]`.
     fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [Self::Block]);
@@ -29,8 +30,20 @@ pub(super) trait Search<const V: usize>: Debug + Sync {
 pub(super) struct Searched<S, const V: usize>(PhantomData<S>);
 
 impl<S, const V: usize> Searched<S, V> {
-    pub(super) const fn new() -> Self {
-        Self(PhantomData)
+    const ENCODER: Self = Self(PhantomData);
+}
+
+/// A row of the table of searches.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) encoder: &'static dyn Encoder,
+    /// Whether it gives other blocks than the reference without an importance matrix too.
+    pub(super) is_plain: bool,
+}
+
+impl<S: Search<V> + 'static, const V: usize> Searched<S, V> {
+    pub(super) const fn row() -> Row {
+        Row { encoder: &Self::ENCODER, is_plain: S::PLAIN.is_some() }
     }
 }
 
@@ -51,6 +64,9 @@ impl<S: Search<V>, const V: usize> Encoder for Searched<S, V> {
         weights: Option<&[f32]>,
         out: &mut [u8],
     ) {
+        if let Some(reference) = reference::<S, V>(weights) {
+            return reference.encode(isa, rows, columns, None, out);
+        }
         let blocks = blocks_for::<S::Block>(rows, columns, weights, out);
         let weights = weights.map(weights_of);
         match isa.register_bytes() {
@@ -76,9 +92,20 @@ impl<S: Search<V>, const V: usize> Encoder for Searched<S, V> {
         weights: Option<&[f32]>,
         out: &mut [u8],
     ) {
+        if let Some(reference) = reference::<S, V>(weights) {
+            return reference.encode_by_definition(rows, columns, None, out);
+        }
         let blocks = blocks_for::<S::Block>(rows, columns, weights, out);
         in_lanes::<S, V, 1>(rows, columns, weights.map(weights_of).as_deref(), blocks);
     }
+}
+
+/// Returns the encoder of the reference if there is nothing better without weights.
+fn reference<S: Search<V>, const V: usize>(
+    weights: Option<&[f32]>,
+) -> Option<&'static dyn Encoder> {
+    let is_worse = weights.is_none() && S::PLAIN.is_none();
+    is_worse.then(|| encoder(S::Block::TYPE)).flatten()
 }
 
 #[inline(always)]
@@ -94,7 +121,7 @@ fn in_lanes<S: Search<V>, const V: usize, const L: usize>(
     let mut tile = Tile::<V, L>::new();
     for (t, (values, blocks)) in values.chunks(L).zip(blocks.chunks_mut(L)).enumerate() {
         let weights = |k: usize| weights.map(|weights| &weights[(t * L + k) % a_row]);
-        tile.load(values, weights, S::PLAIN);
+        tile.load(values, weights, S::PLAIN.unwrap_or(Plain::Square));
         S::choose::<L>(&tile, values, blocks);
     }
 }
@@ -103,7 +130,7 @@ fn in_lanes<S: Search<V>, const V: usize, const L: usize>(
 pub(super) trait ScaleOnly<const SUBS: usize, const V: usize>: Debug + Sync {
     type Block: Block;
     type Levels: Levels;
-    const PLAIN: Plain;
+    const PLAIN: Option<Plain>;
 
     fn make(scale: F16, numbers: [i8; SUBS], codes: [i8; V]) -> Self::Block;
 }
@@ -125,7 +152,7 @@ impl<
 > Search<V> for Scales<T, N, SUBS, LOW, HIGH>
 {
     type Block = T::Block;
-    const PLAIN: Plain = T::PLAIN;
+    const PLAIN: Option<Plain> = T::PLAIN;
 
     #[inline(always)]
     fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [T::Block]) {
@@ -150,7 +177,7 @@ impl<
 /// A type whose sub-blocks have a scale and a minimum.
 pub(super) trait ScaleAndMin<const SUBS: usize, const V: usize>: Debug + Sync {
     type Block: Block;
-    const PLAIN: Plain;
+    const PLAIN: Option<Plain>;
 
     fn make(
         scale: F16,
@@ -182,7 +209,7 @@ impl<
 > Search<V> for ScalesAndMins<T, TOP, N, SUBS, HIGH>
 {
     type Block = T::Block;
-    const PLAIN: Plain = T::PLAIN;
+    const PLAIN: Option<Plain> = T::PLAIN;
 
     #[inline(always)]
     fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [T::Block]) {

@@ -28,6 +28,7 @@ mod types;
 use granule_format::BlockType;
 
 use super::{Encoder, encoder};
+use blocks::Row;
 
 /// How much work to spend on a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,9 +52,10 @@ impl Effort {
         }
     }
 
-    /// Returns whether the blocks of a type differ from those of [`Effort::Reference`].
-    pub fn changes(self, ty: BlockType) -> bool {
-        self != Self::Reference && searched(ty).is_some()
+    /// Returns whether the blocks of a type differ from those of [`Effort::Reference`], with
+    /// importance weights or without.
+    pub fn changes(self, ty: BlockType, weighted: bool) -> bool {
+        self != Self::Reference && row(ty).is_some_and(|row| weighted || row.is_plain)
     }
 
     /// Returns its number.
@@ -69,12 +71,12 @@ impl Effort {
 pub fn encoder_at(ty: BlockType, effort: Effort) -> Option<&'static dyn Encoder> {
     match effort {
         Effort::Reference => encoder(ty),
-        Effort::Search => searched(ty).or_else(|| encoder(ty)),
+        Effort::Search => row(ty).map_or_else(|| encoder(ty), |row| Some(row.encoder)),
     }
 }
 
-fn searched(ty: BlockType) -> Option<&'static dyn Encoder> {
-    types::ENCODERS.iter().copied().find(|encoder| encoder.block_type() == ty)
+fn row(ty: BlockType) -> Option<&'static Row> {
+    types::ENCODERS.iter().find(|row| row.encoder.block_type() == ty)
 }
 
 #[cfg(test)]

@@ -7,8 +7,6 @@ use crate::super_block::lanes::Rows;
 /// `mean_square` that of its block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plain {
-    /// All values alike.
-    Equal,
     /// The root of the mean square, and the magnitude.
     Magnitude,
     /// The square.
@@ -99,7 +97,6 @@ impl<const V: usize, const L: usize> Tile<V, L> {
         for (weights, values) in self.weights.0.iter_mut().zip(&self.values.0) {
             for k in 0..L {
                 weights[k] = match plain {
-                    Plain::Equal => 1.0,
                     Plain::Magnitude => root[k] + values[k].abs(),
                     Plain::Square => values[k] * values[k] + LEAST_WEIGHT,
                 };

@@ -179,10 +179,10 @@ pub(super) fn notes(args: &Args, input: &Input, plans: &[&Plan]) -> Vec<String> 
     }
     let is_changed = |tensor: &PlannedTensor| {
         let ty = tensor.target.known().filter(|ty| Some(*ty) != tensor.stored.known());
-        ty.is_some_and(|ty| args.effort.changes(ty))
+        ty.is_some_and(|ty| args.effort.changes(ty, tensor.weighted))
     };
     if args.effort != Effort::Reference && !any_tensor(&is_changed) {
-        add("--effort", "no tensor gets a type that it changes");
+        add("--effort", "it changes no type of these tensors, or only with --imatrix");
     }
     let output_kept = |tensor: &PlannedTensor| tensor.reason == Reason::Kept(Kept::Output);
     if args.leave_output_tensor && !any_tensor(&output_kept) {

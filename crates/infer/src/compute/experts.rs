@@ -1,4 +1,4 @@
-use super::feed_forward::halves;
+use super::feed_forward::hidden;
 use super::math::{sigmoid, softmax};
 use super::{Pass, add};
 use crate::Error;
@@ -64,23 +64,9 @@ impl Pass<'_> {
         x: &[f32],
     ) -> Result<Vec<f32>, Error> {
         let up = self.linear_of(&part.up, Some(expert), rows, x)?;
-        let hidden = match &part.gate {
-            Some(gate) => {
-                let mut gate = self.linear_of(gate, Some(expert), rows, x)?;
-                part.activation.gate(&mut gate, &up);
-                gate
-            }
-            None if part.joined => {
-                let (mut gate, up) = halves(&up, part.up.weight.rows / 2);
-                part.activation.gate(&mut gate, &up);
-                gate
-            }
-            None => {
-                let mut hidden = up;
-                part.activation.apply(&mut hidden);
-                hidden
-            }
-        };
+        let gate = part.gate.as_ref().map(|gate| self.linear_of(gate, Some(expert), rows, x));
+        let half = part.joined.then_some(part.up.weight.rows / 2);
+        let hidden = hidden(part.activation, gate.transpose()?, up, half);
         self.linear_of(&part.down, Some(expert), rows, &hidden)
     }
 }

@@ -1,6 +1,6 @@
 use super::{Pass, normalize};
 use crate::Error;
-use crate::graph::FeedForward;
+use crate::graph::{Activation, FeedForward};
 
 impl Pass<'_> {
     pub(super) fn feed_forward(
@@ -10,22 +10,8 @@ impl Pass<'_> {
     ) -> Result<Vec<f32>, Error> {
         let up = self.linear(&part.up, x)?;
         let gate = part.gate.as_ref().map(|gate| self.linear(gate, x)).transpose()?;
-        let mut hidden = match gate {
-            Some(mut gate) => {
-                part.activation.gate(&mut gate, &up);
-                gate
-            }
-            None if part.joined => {
-                let (mut gate, up) = halves(&up, part.up.weight.rows / 2);
-                part.activation.gate(&mut gate, &up);
-                gate
-            }
-            None => {
-                let mut hidden = up;
-                part.activation.apply(&mut hidden);
-                hidden
-            }
-        };
+        let half = part.joined.then_some(part.up.weight.rows / 2);
+        let mut hidden = hidden(part.activation, gate, up, half);
         if let Some(norm) = &part.norm {
             normalize(self.weights, norm, &mut hidden);
         }
@@ -33,8 +19,31 @@ impl Pass<'_> {
     }
 }
 
+/// What comes between the products: `up` with its gate, which may be the first `half` of each of its
+/// vectors, or with the activation alone.
+pub(super) fn hidden(
+    activation: Activation,
+    gate: Option<Vec<f32>>,
+    up: Vec<f32>,
+    half: Option<usize>,
+) -> Vec<f32> {
+    let (gate, mut up) = match half {
+        Some(half) if gate.is_none() => {
+            let (gate, up) = halves(&up, half);
+            (Some(gate), up)
+        }
+        _ => (gate, up),
+    };
+    let Some(mut gate) = gate else {
+        activation.apply(&mut up);
+        return up;
+    };
+    activation.gate(&mut gate, &up);
+    gate
+}
+
 /// The first and second halves of vectors of twice `length` values.
-pub(super) fn halves(x: &[f32], length: usize) -> (Vec<f32>, Vec<f32>) {
+fn halves(x: &[f32], length: usize) -> (Vec<f32>, Vec<f32>) {
     let both = x.chunks_exact(2 * length);
     let first = both.clone().flat_map(|x| &x[..length]).copied().collect();
     (first, both.flat_map(|x| &x[length..]).copied().collect())

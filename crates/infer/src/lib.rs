@@ -20,7 +20,7 @@
 //! | open a model | [`Model`] |
 //! | turn text into tokens and back | [`Tokenizer`] |
 //! | continue a text, embed a text | [`Session`], [`Sampler`] |
-//! | run many tokens in the memory of one layer, and see what goes into every product | [`stream`] |
+//! | run many tokens in the memory of one layer, and see the input of every product | [`stream`] |
 //! | measure a model, or what it loses against another | [`measure`], [`Chunks`] |
 //! | sum what goes into every product, for an importance matrix | [`statistics`] |
 //!

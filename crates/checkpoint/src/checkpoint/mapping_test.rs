@@ -256,10 +256,12 @@ fn parts_are_joined_and_vectors_calculated() {
         metadata = [{ key = "a", u32 = "zeros" }]
         [tensors.""]
         "part.{expert:3} -> joined.weight" = { shape = "null, 2", joined = true }
-        "embedding -> token_embd.weight" = { shape = "3, 1", zero-rows = { number = "zeros", from = "0" } }
         "left + right" = { shape = "2", any-shape = true, into = [
             { to = "product.weight", calculation = "product" },
         ] }
+        [tensors."".'embedding -> token_embd.weight']
+        shape = "3, 1"
+        zero-rows = { number = "zeros", from = "0" }
         "#,
     );
     let config = Config::of(json!({}));

@@ -19,8 +19,8 @@ impl Pass<'_> {
     }
 }
 
-/// What comes between the products: `up` with its gate, which may be the first `half` of each of its
-/// vectors, or with the activation alone.
+/// What comes between the products: `up` with its gate, which may be the first `half` of each of
+/// its vectors, or with the activation alone.
 pub(super) fn hidden(
     activation: Activation,
     gate: Option<Vec<f32>>,

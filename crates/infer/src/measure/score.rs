@@ -188,7 +188,7 @@ mod tests {
         let mut base = exact.clone();
         base.rest = base.listed[1..3].iter().map(|(_, log)| log.exp()).sum();
         base.listed.drain(1..3);
-        // the unlisted two share their mass as in the base, so nothing is lost by counting them once
+        // the unlisted two share their mass as in the base, so counting them once loses nothing
         let logits = [1.5, 0.2, 0.2, 1.1];
         let [a, b] = [exact, base].map(|base| score(&logits, 0, Some(&base)).unwrap());
         let [a, b] = [a, b].map(|score| score.versus.unwrap().divergence);

@@ -1,7 +1,8 @@
 //! The tokens of each position whose probability is at least 2^-24, and the sum of the others.
 //!
-//! An error of a logarithm counts in proportion to its probability. So probable tokens have codes of
-//! 16 bits, whose square is proportional to the negative logarithm; those below 2^-14 have 8 bits.
+//! An error of a logarithm counts in proportion to its probability. So probable tokens have codes
+//! of 16 bits, whose square is proportional to the negative logarithm; those below 2^-14 have 8
+//! bits.
 
 use std::io::{self, Write};
 

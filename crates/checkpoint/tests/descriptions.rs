@@ -6,9 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its fixture has failed")]
 
-#[path = "common/encoding.rs"]
+#[path = "it/common/encoding.rs"]
 mod encoding;
-#[path = "common/logits.rs"]
+#[path = "it/common/logits.rs"]
 mod logits;
 
 use std::collections::BTreeMap;

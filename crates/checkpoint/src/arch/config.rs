@@ -4,7 +4,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::expression::{Scope, Stored, path};
-use super::{Arch, Kind, ModelType, Rope, built_in};
+use super::{Arch, Kind, ModelType, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
 use crate::{DraftProblem, Error, Folder, Layout, Problem};
@@ -130,7 +130,7 @@ impl Config {
         &'a self,
         folder: &'a dyn Folder,
         arch: &'a Arch,
-        rope: Option<&'a Rope<'a>>,
+        rope: Option<&'a Map<String, Value>>,
     ) -> Scope<'a> {
         Scope {
             folder,

@@ -80,17 +80,17 @@ impl<'c> Rope<'c> {
 
     /// The value of a key for layers with full attention.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.full().get(key)
+        self.keys().get(key)
     }
 
     /// The keys for layers with full attention.
-    fn full(&self) -> &Map<String, Value> {
+    pub(crate) fn keys(&self) -> &Map<String, Value> {
         self.all.get("full_attention").and_then(Value::as_object).unwrap_or(&self.all)
     }
 
     /// The type of scaling.
     pub(super) fn kind(&self) -> Option<&str> {
-        self.full().get("rope_type").and_then(Value::as_str)
+        self.keys().get("rope_type").and_then(Value::as_str)
     }
 
     /// The key of the config that describes the scaling.
@@ -120,7 +120,7 @@ impl<'c> Rope<'c> {
     }
 
     fn float(&self, key: &str) -> Result<Option<f64>, Error> {
-        let value = self.full().get(key).filter(|value| !value.is_null());
+        let value = self.keys().get(key).filter(|value| !value.is_null());
         value.map(|value| self.config.float(key, value)).transpose()
     }
 
@@ -180,7 +180,7 @@ impl<'c> Rope<'c> {
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let key = "original_max_position_embeddings";
-        let original = match self.full().get(key).filter(|value| !value.is_null()) {
+        let original = match self.keys().get(key).filter(|value| !value.is_null()) {
             Some(original) => config.unsigned_32(key, original)?,
             // What the model's library does.
             None => {
@@ -199,7 +199,7 @@ impl<'c> Rope<'c> {
         };
         out.set(&name("rope.scaling.original_context_length"), original);
         let attention = match self.float("attention_factor")? {
-            None if !self.full().contains_key("attention_factor") => self.float("attn_factor")?,
+            None if !self.keys().contains_key("attention_factor") => self.float("attn_factor")?,
             factor => factor,
         };
         for (key, value) in [

@@ -186,7 +186,7 @@ impl Checkpoint {
             weights.tensors().iter().map(|tensor| arch.rule_name(&tensor.name)).collect();
         let without = options.further_tokens == FurtherTokens::LeaveOut;
         let stored = Stored { names: &names, tensors: weights.tensors(), further: None, without };
-        let scope = config.scope(folder, arch, Some(&rope)).with_stored(stored);
+        let scope = config.scope(folder, arch, Some(rope.keys())).with_stored(stored);
         let kept = match &arch.mxfp4_experts {
             Some(experts) => scope.holds(experts)?,
             None => arch.stored_types,

@@ -10,7 +10,7 @@ use super::definitions::MOST_DEPTH;
 use super::function::{Function, What};
 use super::stored::Stored;
 use super::{Expression, Node, Operator};
-use crate::arch::{Numbers, Rope, part};
+use crate::arch::{Numbers, part};
 use crate::json::read_object_if_there;
 use crate::{Error, Folder, Problem};
 
@@ -31,7 +31,8 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) numbers: &'a Numbers,
     /// Numbers that are values of tensors.
     pub(in crate::arch) of_tensors: Option<&'a Map<String, Value>>,
-    pub(in crate::arch) rope: Option<&'a Rope<'a>>,
+    /// The keys of the rotary embedding.
+    pub(in crate::arch) rope: Option<&'a Map<String, Value>>,
     pub(in crate::arch) layer: Option<u64>,
     /// The number of tokens, if not to be counted in the tokenizer's files.
     pub(in crate::arch) tokens: Option<u64>,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::expression::{Scope, Stored, path};
+use super::expression::{Rotary, Scope, Stored, path};
 use super::{Arch, Kind, ModelType, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
@@ -130,7 +130,7 @@ impl Config {
         &'a self,
         folder: &'a dyn Folder,
         arch: &'a Arch,
-        rope: Option<&'a Map<String, Value>>,
+        rope: Option<&'a dyn Rotary>,
     ) -> Scope<'a> {
         Scope {
             folder,

@@ -190,7 +190,7 @@ mod tests {
         let arch = description::parse(text).unwrap();
         let config = Config::of(json!({}));
         let rope = Rope::new(&config);
-        let scope = config.scope(&Nowhere, &arch, Some(rope.keys()));
+        let scope = config.scope(&Nowhere, &arch, Some(&rope));
         let mut out = Metadata::new();
         let context = (&scope, &rope);
         let at = (&arch, Position::Main);

@@ -50,7 +50,7 @@ use change::{ChangeKind, ChangeStep};
 pub(crate) use config::{Config, draft_of, find};
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
-pub(crate) use expression::{Scope, Stored};
+pub(crate) use expression::{Rotary, Scope, Stored};
 pub use mistake::{Mistake, Severity};
 use models::{DEFAULTS, FILES, GROUPS};
 pub use needed::needed;

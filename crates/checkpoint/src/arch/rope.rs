@@ -4,6 +4,7 @@ use granule_format::{Array, Metadata};
 use serde_json::{Map, Value};
 
 use super::Config;
+use super::expression::Rotary;
 use crate::Error;
 use crate::Problem;
 
@@ -78,19 +79,14 @@ impl<'c> Rope<'c> {
         Self { config, all }
     }
 
-    /// The value of a key for layers with full attention.
-    pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.keys().get(key)
-    }
-
     /// The keys for layers with full attention.
-    pub(crate) fn keys(&self) -> &Map<String, Value> {
+    fn full(&self) -> &Map<String, Value> {
         self.all.get("full_attention").and_then(Value::as_object).unwrap_or(&self.all)
     }
 
     /// The type of scaling.
     pub(super) fn kind(&self) -> Option<&str> {
-        self.keys().get("rope_type").and_then(Value::as_str)
+        self.full().get("rope_type").and_then(Value::as_str)
     }
 
     /// The key of the config that describes the scaling.
@@ -120,7 +116,7 @@ impl<'c> Rope<'c> {
     }
 
     fn float(&self, key: &str) -> Result<Option<f64>, Error> {
-        let value = self.keys().get(key).filter(|value| !value.is_null());
+        let value = self.full().get(key).filter(|value| !value.is_null());
         value.map(|value| self.config.float(key, value)).transpose()
     }
 
@@ -180,7 +176,7 @@ impl<'c> Rope<'c> {
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let key = "original_max_position_embeddings";
-        let original = match self.keys().get(key).filter(|value| !value.is_null()) {
+        let original = match self.full().get(key).filter(|value| !value.is_null()) {
             Some(original) => config.unsigned_32(key, original)?,
             // What the model's library does.
             None => {
@@ -199,7 +195,7 @@ impl<'c> Rope<'c> {
         };
         out.set(&name("rope.scaling.original_context_length"), original);
         let attention = match self.float("attention_factor")? {
-            None if !self.keys().contains_key("attention_factor") => self.float("attn_factor")?,
+            None if !self.full().contains_key("attention_factor") => self.float("attn_factor")?,
             factor => factor,
         };
         for (key, value) in [
@@ -231,6 +227,12 @@ impl<'c> Rope<'c> {
         }
         Ok(())
     }
+}
+
+impl Rotary for Rope<'_> {
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.full().get(key)
+    }
 
     /// The divisors of the frequencies for heads of `head` values; `None` unless the type is
     /// `llama3`.
@@ -240,11 +242,7 @@ impl<'c> Rope<'c> {
     /// which divides a number by a tensor as a multiplication by the reciprocal. Its power function
     /// is not always correctly rounded; this one is.
     /// With `precise`, what follows the frequencies is calculated in double precision.
-    pub(crate) fn llama3_factors(
-        &self,
-        head: u64,
-        precise: bool,
-    ) -> Result<Option<Vec<f32>>, Error> {
+    fn llama3_factors(&self, head: u64, precise: bool) -> Result<Option<Vec<f32>>, Error> {
         if !self.kind().is_some_and(|kind| kind.eq_ignore_ascii_case("llama3")) {
             return Ok(None);
         }

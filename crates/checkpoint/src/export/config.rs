@@ -12,7 +12,7 @@ use granule_reader::Model;
 use serde_json::{Map, Value, json};
 
 use crate::Error;
-use crate::arch::{Arch, Config, Entry, EntryKind, Item, ModelType, Rope};
+use crate::arch::{Arch, Config, Entry, EntryKind, Item, ModelType, Rope, Rotary};
 use crate::folder::Nowhere;
 
 /// Rebuilds the config as far as the file determines it.
@@ -50,7 +50,7 @@ pub(super) fn rebuild(
         let Some(value) = value(entry) else { continue };
         let full = Config::filled(path.to_owned(), config.clone(), file)?;
         let rope = Rope::new(&full);
-        let found = full.scope(&Nowhere, arch, Some(rope.keys())).value(&entry.value).ok().flatten();
+        let found = full.scope(&Nowhere, arch, Some(&rope)).value(&entry.value).ok().flatten();
         if found.is_some_and(|found| found.as_f64() == value.as_f64() && !found.is_null()) {
             continue;
         }

@@ -356,7 +356,7 @@ fn inverted(
     let key = format!("{}.nextn_predict_layers", arch.name);
     let further = Some(model.metadata().integer(&key).ok().flatten().unwrap_or(0_u64));
     let stored = Stored { further, ..Stored::default() };
-    let scope = config.scope(&folder, arch, Some(rope.keys())).with_tokens(tokens).with_stored(stored);
+    let scope = config.scope(&folder, arch, Some(&rope)).with_tokens(tokens).with_stored(stored);
     let inverse = invert::invert(arch, &class, scope, model)?;
     for name in inverse.computed {
         notes.push(format!("{name} is omitted: a conversion computes it from the model's config"));

@@ -2,6 +2,7 @@
 
 mod call;
 
+use std::fmt::Debug;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -31,8 +32,7 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) numbers: &'a Numbers,
     /// Numbers that are values of tensors.
     pub(in crate::arch) of_tensors: Option<&'a Map<String, Value>>,
-    /// The keys of the rotary embedding.
-    pub(in crate::arch) rope: Option<&'a Map<String, Value>>,
+    pub(in crate::arch) rope: Option<&'a dyn Rotary>,
     pub(in crate::arch) layer: Option<u64>,
     /// The number of tokens, if not to be counted in the tokenizer's files.
     pub(in crate::arch) tokens: Option<u64>,
@@ -43,6 +43,18 @@ pub(crate) struct Scope<'a> {
     pub(in crate::arch) depth: u32,
     /// The definition that is being evaluated. Its own name is that of a key there.
     pub(in crate::arch) inside: Option<&'a str>,
+}
+
+/// What expressions ask of the config's rotary embedding.
+pub(crate) trait Rotary: Debug {
+    /// The value of a key for layers with full attention.
+    fn get(&self, key: &str) -> Option<&Value>;
+
+    /// The factors of rope type `llama3` for a head of this size; `None` for other types.
+    ///
+    /// # Errors
+    /// If the config has no number where one is needed.
+    fn llama3_factors(&self, head: u64, precise: bool) -> Result<Option<Vec<f32>>, Error>;
 }
 
 /// Why there is no value.

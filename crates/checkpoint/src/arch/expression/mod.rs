@@ -36,8 +36,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 
-pub(crate) use evaluate::Scope;
 pub(super) use evaluate::path;
+pub(crate) use evaluate::{Rotary, Scope};
 pub(crate) use stored::Stored;
 
 /// An expression, with the text that it was parsed from.

@@ -77,7 +77,7 @@ pub(super) fn open(
     let arch = &*found;
     let config = if arch.raw_config { config.without_defaults() } else { config };
     let rope = Rope::new(&config);
-    let scope = config.scope(&base, arch, Some(rope.keys()));
+    let scope = config.scope(&base, arch, Some(&rope));
     let weights = lora::open_weights(folder)?;
     let out_type = options.out_type.resolve(&weights);
     if let (Some(ty), None) = (out_type.quantized(), options.encoder) {

@@ -163,7 +163,7 @@ fn every_architecture_knows_tensors_without_their_prefix() {
         let config = Config::of(config.into());
         let rope = Rope::new(&config);
         let scope = config
-            .scope(&Nowhere, arch, Some(rope.keys()))
+            .scope(&Nowhere, arch, Some(&rope))
             .with_stored(Stored { tensors: &stored, ..Stored::default() });
         let tensors = needed(arch, scope);
         let bare: BTreeMap<_, _> = tensors

@@ -108,14 +108,19 @@ const OPTIONS: &[Row] = &[
     row(
         "convert",
         &["--split"],
-        Instead("pass --split-max-size SIZE or --split-max-tensors COUNT, -t COPY to only split"),
+        Instead("pass --split-max-size SIZE; `granule split FILE` splits a file as it is"),
     ),
     row(
         "convert",
         &["--merge"],
-        Instead("name one file of the set: with -t COPY -o FILE the result is one file"),
+        Instead("name one file of the set; `granule join FILE` joins a set as it is"),
     ),
-    row("convert", &["--delete-splits"], Instead("delete the source's files afterwards")),
+    row("convert", &["--delete-splits"], Instead("`granule join FILE --consume` does this")),
+    row("split", &["--split"], Instead("leave it out")),
+    row("split", &["--merge", "--delete-splits"], Instead("`granule join FILE` joins a set")),
+    row("join", &["--merge"], Instead("leave it out")),
+    row("join", &["--split"], Instead("`granule split FILE` splits a file")),
+    row("join", &["--delete-splits"], Instead("pass --consume, which can be continued")),
     // gguf_set_metadata, gguf_new_metadata
     row(
         "convert",
@@ -131,14 +136,26 @@ const OPTIONS: &[Row] = &[
     row(
         "convert",
         &["--chat-template", "--chat-template-config", "--chat-template-file"],
-        Planned("put the template into the checkpoint's folder, and convert that"),
+        Instead("`granule edit FILE --chat-template TEMPLATE` changes the result"),
     ),
     row(
         "convert",
         &["--pre-tokenizer"],
         Instead("pass --pre NAME, or --override-kv tokenizer.ggml.pre=str:NAME for a GGUF file"),
     ),
-    row("convert", &["--remove-metadata"], Planned("metadata can be set, not removed")),
+    row("convert", &["--remove-metadata"], Instead("`granule edit FILE --remove KEY` does this")),
+    row(
+        "edit",
+        &["--force"],
+        Instead("leave it out: what would be invalid is refused, the rest is done without asking"),
+    ),
+    row(
+        "edit",
+        &["--special-token-by-id"],
+        Instead("pass its key, such as --set tokenizer.ggml.eos_token_id=u32:ID"),
+    ),
+    row("edit", &["--override-kv"], Instead("pass --set KEY=TYPE:VALUE")),
+    row("edit", &["--verbose"], Instead("every change is shown unless --quiet is given")),
     row(
         "convert",
         &["--special-token", "--special-token-by-id"],
@@ -158,8 +175,14 @@ const OPTIONS: &[Row] = &[
     row("check", &["--verbose"], Instead("every finding is shown; `granule explain` says more")),
     row("check", &["--check-tensors"], Instead("it is done unless --structure-only is given")),
     // llama-gguf-hash
-    row("inspect", HASHES, Planned("a program such as sha256sum gives the hash of the file")),
-    row("check", HASHES, Planned("a program such as sha256sum gives the hash of the file")),
+    row("inspect", HASHES, Instead("`granule hash FILE` has this option")),
+    row("check", HASHES, Instead("`granule hash FILE` has this option")),
+    row("hash", &["--manifest"], Instead("pass --check MANIFEST, or -o MANIFEST to write one")),
+    row(
+        "hash",
+        &["--progressbar", "--verbose"],
+        Instead("the bar is shown unless --quiet is given"),
+    ),
     // the converter's names, on the way back
     row("export", &["--outfile"], Instead("pass the folder to write to with -o DIR")),
     row("export", &["--outtype"], Instead("pass F32, F16 or BF16 with -t TYPE")),
@@ -182,21 +205,17 @@ const HASHES: &[&str] = &[
 /// The table of commands.
 const COMMANDS: &[(&[&str], Answer)] = &[
     (
-        &["split", "gguf-split"],
-        Instead("`granule convert FILE -t COPY --split-max-size SIZE -o FILE` splits a file"),
+        &["gguf-split"],
+        Instead("`granule split FILE` splits a file, `granule join FILE` joins a set"),
     ),
-    (
-        &["merge", "join"],
-        Instead("`granule convert FILE -t COPY -o FILE` joins the split set of FILE"),
-    ),
+    (&["merge"], Instead("`granule join FILE` joins the split set of FILE")),
     (&["dump", "info", "list", "ls", "show"], Instead("`granule inspect FILE` shows a file")),
     (&["lint", "validate", "verify"], Instead("`granule check FILE` checks a file")),
-    (&["hash"], Planned("a program such as sha256sum gives the hash of a file")),
+    (&["gguf-hash", "manifest"], Instead("`granule hash FILE` prints the hashes of tensors")),
+    (&["compare", "cmp"], Instead("`granule diff A B` compares two models")),
     (
-        &["edit", "new-metadata", "set-metadata"],
-        Instead(
-            "`granule convert FILE -t COPY --override-kv KEY=TYPE:VALUE -o FILE` sets metadata",
-        ),
+        &["new-metadata", "set-metadata", "set"],
+        Instead("`granule edit FILE --set KEY=VALUE` sets metadata"),
     ),
     (
         &["convert-endian"],

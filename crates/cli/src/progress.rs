@@ -9,7 +9,7 @@ use granule_infer::stream::Observed;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::interrupt;
-use crate::output::{count, printable};
+use crate::output::{count, printable, size};
 
 /// Shows how far a conversion is. Nothing is shown where standard error is not a terminal.
 #[derive(Debug)]
@@ -34,6 +34,25 @@ impl Progress {
                     let _ = write!(out, "{} weights/s", count(state.per_sec() as u64));
                 });
         Self { bar: ProgressBar::with_draw_target(Some(0), target).with_style(style) }
+    }
+
+    /// A bar for a number of bytes, unless it is not `wanted`.
+    pub(crate) fn of_bytes(wanted: bool, bytes: u64) -> Self {
+        let Self { bar } = Self::new(wanted);
+        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {rate}  {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .progress_chars("=> ")
+            .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                // the bar has no way to report a failure to draw
+                let _ = write!(out, "{}/s", size(state.per_sec() as u64));
+            });
+        bar.set_length(bytes);
+        Self { bar: bar.with_style(style) }
+    }
+
+    /// So many of the bytes are done; called from all threads.
+    pub(crate) fn at(&self, bytes: u64) {
+        self.bar.set_position(bytes);
     }
 
     /// Take note of an event; called from all threads.

@@ -6,8 +6,10 @@ use granule_encode::{EncodeError, ImportanceFileError};
 use granule_format::{BlockType, Defect};
 use granule_reader::file::SpecialFile;
 
+use crate::edit::EditError;
 use crate::plan::PlanError;
 use crate::recipe::RecipeError;
+use crate::split::SplitError;
 use crate::verify::Cause;
 
 /// The reason why something cannot be converted.
@@ -136,6 +138,36 @@ pub enum Error {
         /// The inputs that affect the bytes and differ.
         differs: Vec<&'static str>,
     },
+    /// An interrupted join has deleted parts, whose bytes are in a hidden file.
+    #[error(
+        "{}: an interrupted join has left {}, which may hold the only copy of some parts; \
+         repeat it with --consume to continue",
+        path.display(), file.display()
+    )]
+    JoinUnfinished {
+        /// The output.
+        path: PathBuf,
+        /// The hidden file.
+        file: PathBuf,
+    },
+    /// What an interrupted join has recorded does not fit the files that are there.
+    #[error(
+        "{}: an interrupted join has recorded that it was moving parts to {}, which is missing or \
+         was changed; put the parts back in place, remove its journal, and begin again",
+        path.display(), file.display()
+    )]
+    JoinLost {
+        /// The output.
+        path: PathBuf,
+        /// The hidden file.
+        file: PathBuf,
+    },
+    /// A file cannot be edited.
+    #[error(transparent)]
+    Edit(#[from] EditError),
+    /// Something cannot be split or joined.
+    #[error(transparent)]
+    Split(#[from] SplitError),
     /// The run was told to stop.
     #[error("interrupted; {}", if *kept {
         "run the same command again to continue after the completed tensors"

@@ -9,6 +9,10 @@
 //! | [`export`] | the reverse: writing a checkpoint that was planned |
 //! | [`verify`] | comparing finished files with their source |
 //! | [`weights`] | the error of a model's weights against the original's |
+//! | [`hash`](mod@hash) | hashes of tensor data, and manifests of them |
+//! | [`edit`] | changing the metadata of a file, in place where it fits |
+//! | [`diff`] | differences between two models |
+//! | [`split`], [`join`] | one file to several, several to one |
 //! | [`grid`] | finding out that weights were quantized before |
 //! | [`calibration`] | running a model over sample texts for an importance matrix |
 //!
@@ -18,14 +22,19 @@
 
 mod blocks;
 pub mod calibration;
+pub mod diff;
+pub mod edit;
 mod error;
 pub mod export;
 pub mod grid;
+pub mod hash;
+pub mod join;
 pub mod mixture;
 mod output;
 pub mod plan;
 pub mod recipe;
 pub mod run;
+pub mod split;
 mod text;
 pub mod verify;
 pub mod weights;

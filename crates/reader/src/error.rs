@@ -13,6 +13,7 @@ use granule_format::MetadataError;
 /// |---|---|
 /// | [`Io`](Self::Io) | the operating system, or the [storage](crate::ReadAt) |
 /// | [`Format`](Self::Format), [`Metadata`](Self::Metadata), [`Set`](Self::Set) | the file |
+/// | [`UnfinishedEdit`](Self::UnfinishedEdit) | who interrupted it |
 /// | [`Unsupported`](Self::Unsupported) | this version or platform |
 ///
 /// A message says what failed and with which file. The cause is the
@@ -53,6 +54,15 @@ pub enum Error {
         path: Option<PathBuf>,
         /// What does not fit.
         fault: SetFault,
+    },
+    /// An edit of the file is going on or was interrupted, so its header may be half old, half new.
+    #[error(
+        "{}: an edit of this file was interrupted, or is going on; \
+         `granule edit {}` puts it right", path.display(), path.display()
+    )]
+    UnfinishedEdit {
+        /// The file.
+        path: PathBuf,
     },
     /// A [`Source`](crate::Source) that is not a GGUF file cannot be read; the error is its own.
     #[error(transparent)]

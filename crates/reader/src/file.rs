@@ -7,6 +7,9 @@ use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::path::Path;
 
+/// Extension of the file (`.NAME.undo`, next to NAME) that an edit in place has until it is complete.
+pub const UNDO: &str = "undo";
+
 /// A kind of file that is not a regular file.
 // systems have more kinds of files
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +103,27 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open(path)?.read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Returns whether an edit in place of a file is going on or was interrupted: the file may then have
+/// a part of the new header and a part of the old one.
+pub fn has_unfinished_edit(path: &Path) -> bool {
+    // the undo file lies next to the file that links lead to
+    let Ok(file) = fs::canonicalize(path) else { return false };
+    let Some(name) = file.file_name() else { return false };
+    let mut undo = std::ffi::OsString::from(".");
+    undo.push(name);
+    undo.push(".");
+    undo.push(UNDO);
+    fs::symlink_metadata(file.with_file_name(undo)).is_ok()
+}
+
+/// Refuses a file whose edit is not complete.
+pub(crate) fn check_edited(path: &Path) -> Result<(), crate::Error> {
+    match has_unfinished_edit(path) {
+        true => Err(crate::Error::UnfinishedEdit { path: path.to_owned() }),
+        false => Ok(()),
+    }
 }
 
 fn check(about: &fs::Metadata) -> io::Result<()> {

@@ -25,6 +25,7 @@ impl FileMap {
     #[allow(unsafe_code, reason = "the caller promises what the map needs")]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
+        crate::file::check_edited(path)?;
         let io = Error::io(Some(path));
         let file = crate::file::open(path).map_err(&io)?;
         // SAFETY: the caller of this function promises that the file stays as it is.

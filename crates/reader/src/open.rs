@@ -141,6 +141,7 @@ impl OpenOptions {
         store: &dyn Fn(&Path) -> std::io::Result<Storage>,
     ) -> Result<Model, Error> {
         let open = |path: &Path| {
+            crate::file::check_edited(path)?;
             let storage = store(path).map_err(Error::io(Some(path)))?;
             self.shard(Some(path), storage)
         };

@@ -15,6 +15,9 @@ use regex::Regex;
 
 use crate::output;
 
+pub(in crate::cmd) use json::entry as json_entry;
+pub(in crate::cmd) use text::short as short_value;
+
 /// Show header, metadata, tensors and totals of GGUF files
 ///
 /// Name any file of a split set: its metadata are those of the first file, its tensors those of
@@ -126,7 +129,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn filter(pattern: &str) -> Result<Regex, String> {
+/// Parse a regular expression.
+pub(in crate::cmd) fn filter(pattern: &str) -> Result<Regex, String> {
     // the last line says what is wrong, the lines before it point at the place
     Regex::new(pattern).map_err(|error| {
         let problem = error.to_string();

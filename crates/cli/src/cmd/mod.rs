@@ -4,12 +4,17 @@ mod arch;
 mod check;
 mod completions;
 mod convert;
+mod diff;
+mod edit;
 mod explain;
 mod export;
 mod generate;
+mod hash;
 mod imatrix;
 mod inspect;
+mod join;
 mod measure;
+mod split;
 mod types;
 
 use std::process::ExitCode;
@@ -24,12 +29,17 @@ pub(crate) enum Command {
     Completions(completions::Args),
     #[command(visible_alias = "quantize")]
     Convert(Box<convert::Args>),
+    Diff(diff::Args),
+    Edit(Box<edit::Args>),
     Explain(explain::Args),
     Export(export::Args),
     Generate(generate::Args),
+    Hash(hash::Args),
     Imatrix(Box<imatrix::Args>),
     Inspect(inspect::Args),
+    Join(join::Args),
     Measure(Box<measure::Args>),
+    Split(split::Args),
     Types(types::Args),
 }
 
@@ -40,12 +50,17 @@ pub(crate) fn run(command: Command, program: clap::Command) -> anyhow::Result<Ex
         Command::Check(args) => check::run(&args),
         Command::Completions(args) => completions::run(&args, program),
         Command::Convert(args) => convert::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Edit(args) => edit::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Generate(args) => generate::run(&args),
+        Command::Hash(args) => hash::run(&args),
         Command::Imatrix(args) => imatrix::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Join(args) => join::run(&args),
         Command::Measure(args) => measure::run(&args),
+        Command::Split(args) => split::run(&args),
         Command::Types(args) => types::run(&args),
     }
 }

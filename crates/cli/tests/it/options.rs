@@ -2,6 +2,7 @@
 //! effect.
 
 mod table;
+mod tools;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,7 +37,7 @@ fn folder() -> Folder {
 fn an_option_without_effect_says_so() {
     let folder = folder();
     let before = folder.names();
-    for (command, option, case) in OPTIONS {
+    for (command, option, case) in OPTIONS.iter().chain(tools::OPTIONS) {
         match case {
             Refused(line, part) => {
                 let message = folder.run(line).failure();
@@ -82,6 +83,7 @@ fn the_table_is_complete() {
         }
         let listed: BTreeSet<&str> = OPTIONS
             .iter()
+            .chain(tools::OPTIONS)
             .filter(|(of, ..)| *of == command)
             .map(|(_, option, _)| *option)
             .collect();

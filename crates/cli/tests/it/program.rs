@@ -124,11 +124,16 @@ fn every_command_has_json_with_a_schema() {
         ("convert a.gguf -t Q8_0 -o c.gguf --json", "/schema"),
         ("convert a.gguf -t Q8_0 --dry-run --json", "/granule_plan"),
         ("convert --print-supported-models --json", "/schema"),
+        ("diff a.gguf b.gguf --json", "/schema"),
+        ("edit a.gguf --general-name N -o f.gguf --json", "/schema"),
         ("explain --json", "/schema"),
         ("explain D003 --json", "/schema"),
         ("generate ck --prompt a -n 2 --json", "/schema"),
         ("export a.gguf -o d --plain --json", "/schema"),
         ("export a.gguf -o e --plain --json --dry-run", "/schema"),
+        ("hash a.gguf --json", "/schema"),
+        ("split a.gguf part --max-tensors 3 --json", "/schema"),
+        ("join part-00001-of-00002.gguf --json", "/schema"),
         ("imatrix --merge a.dat -o b.dat --json", "/schema"),
         ("inspect a.gguf --json", "/schema"),
         ("inspect a.gguf b.gguf --json", "/1/schema"),
@@ -177,6 +182,22 @@ fn options_of_the_reference_are_known_or_answered() {
             "--no-tensors --json --json-array --data-offset --data-alignment --markdown --xxh64 --sha1 \
              --sha256 --uuid --all --no-layer -c --verbose",
         ),
+        (
+            "edit",
+            "--dry-run --force --general-name --general-description --chat-template \
+             --chat-template-config --chat-template-file --pre-tokenizer --remove-metadata \
+             --special-token --special-token-by-id --verbose",
+        ),
+        (
+            "hash",
+            "--xxh64 --sha1 --sha256 --uuid --all --no-layer -c --check --manifest --progressbar",
+        ),
+        (
+            "split",
+            "--split --merge --split-max-tensors --split-max-size --no-tensor-first-split --dry-run \
+             --delete-splits",
+        ),
+        ("join", "--merge --split --delete-splits --dry-run"),
     ] {
         for option in options.split_whitespace() {
             let ran = folder.run(&format!("{command} none.gguf {option}"));

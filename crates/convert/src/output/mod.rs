@@ -5,6 +5,9 @@
 //! remains, with a journal `.model.gguf.resume` next to it, and the next run for the same output
 //! continues it.
 
+mod copy;
+mod in_place;
+mod joining;
 mod journal;
 mod part;
 mod permissions;
@@ -23,6 +26,9 @@ use crate::Error;
 use crate::run::Identity;
 use journal::{Entries, Found, Journal, remove_if_there};
 
+pub(crate) use copy::Copying;
+pub(crate) use in_place::InPlace;
+pub(crate) use joining::{Joining, PartRecord, Record};
 pub(crate) use part::Part;
 use part::write_all_at;
 pub use place::check_output;

@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use super::journal::remove_if_there;
 use super::{Place, lock_leftover, sync_folder, try_lock};
@@ -44,6 +45,16 @@ impl Part {
     /// Like [`write`](Self::write), but returns the system's error.
     pub(crate) fn write_at(&self, start: u64, bytes: &[u8]) -> io::Result<()> {
         write_all_at(&self.file, bytes, start)
+    }
+
+    /// Returns the file, to copy ranges of others to it.
+    pub(crate) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Returns the path that the file gets when it is complete, as it was given.
+    pub(crate) fn path(&self) -> &Path {
+        &self.place.path
     }
 
     /// Flushes everything to the disk.

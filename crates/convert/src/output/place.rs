@@ -4,8 +4,9 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use granule_reader::file::SpecialFile;
+use granule_reader::file::{SpecialFile, UNDO};
 
+use super::journal::remove_if_there;
 use super::{beside, folder, not_in_the_way, permissions};
 use crate::Error;
 
@@ -15,6 +16,9 @@ const MOST_LINKS: usize = 40;
 /// Extensions of the temporary file and of the journal.
 const PART: &str = "part";
 const JOURNAL: &str = "resume";
+
+/// Extensions of all files that a run can have beside its output.
+const HIDDEN: [&str; 5] = [PART, JOURNAL, "joining", "join", UNDO];
 
 /// The place of an output: an unused path, a regular file, or the end of symbolic links to either.
 #[derive(Clone, Debug)]
@@ -64,6 +68,11 @@ impl Place {
         Err(Error::LinkLoop { path: path.to_owned() })
     }
 
+    /// Returns the path as it was given.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns the folder of the file.
     pub(crate) fn folder(&self) -> &Path {
         folder(&self.file)
@@ -97,6 +106,11 @@ impl Place {
 
     /// Gives the temporary file the permissions of the file that it replaces, and its final name.
     pub(super) fn publish(&self, part: &File) -> Result<(), Error> {
+        self.publish_from(&self.part(), part)
+    }
+
+    /// Does the same for a file with another temporary name.
+    pub(super) fn publish_from(&self, name: &Path, part: &File) -> Result<(), Error> {
         // the target of the path may have changed since
         let now = Self::of(&self.path)?;
         if now.file != self.file {
@@ -105,7 +119,9 @@ impl Place {
         if let Some(old) = &now.old {
             permissions::keep(part, old).map_err(|source| self.io(source))?;
         }
-        fs::rename(self.part(), &self.file).map_err(|source| self.io(source))
+        fs::rename(name, &self.file).map_err(|source| self.io(source))?;
+        // it was of the file that is gone
+        remove_if_there(&beside(&self.file, UNDO)).map_err(|source| self.io(source))
     }
 
     /// Wraps an operating system error about this output.
@@ -185,7 +201,7 @@ impl Known {
 
     /// Returns whether the other has a name that a run for this one writes to.
     fn hides(&self, other: &Self) -> bool {
-        [PART, JOURNAL].iter().any(|end| beside(&self.path, end) == other.path)
+        HIDDEN.iter().any(|end| beside(&self.path, end) == other.path)
     }
 }
 

@@ -15,6 +15,7 @@ pub use error::PlanError;
 pub use execute::run_all;
 pub use metadata::{Edit, Scalar};
 pub use validity::Invalid;
+pub(crate) use validity::new_faults;
 
 use granule_encode::Importance;
 use granule_format::{BlockType, Draft, Endian, FileType, Metadata, Shape, TensorType};

@@ -62,6 +62,17 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     by_rule(&new).into_iter().map(PlanError::Invalid).collect()
 }
 
+/// Returns the errors that a new header has and the old one had not; `old` is `None` for a file that
+/// cannot be laid out as it is.
+pub(crate) fn new_faults(old: Option<Draft>, new: Draft) -> Vec<Invalid> {
+    let key = |finding: &Finding| (finding.rule.id, finding.field.to_string());
+    let own = old.map(|old| findings(&[old])).unwrap_or_default();
+    let own: HashSet<_> = own.iter().map(key).collect();
+    let mut new = findings(&[new]);
+    new.retain(|finding| finding.rule.severity == Severity::Error && !own.contains(&key(finding)));
+    by_rule(&new)
+}
+
 /// Returns errors, and warnings that tensors are missing.
 fn findings(drafts: &[Draft]) -> Vec<Finding> {
     let options = Options::default().with_needed(arch::needed);

@@ -68,12 +68,19 @@ fn files(view: &View<'_>) -> Json {
 }
 
 fn metadata(key: &str, value: &Value, full: bool) -> Json {
+    let mut object = Map::new();
+    object.insert("key".to_owned(), key.into());
+    object.extend(entry(value, full));
+    Json::Object(object)
+}
+
+/// Type and value, or the first elements of a long array.
+pub(in crate::cmd) fn entry(value: &Value, full: bool) -> Map<String, Json> {
     let mut entry = Map::new();
-    entry.insert("key".to_owned(), key.into());
     entry.insert("type".to_owned(), value.value_type().name().into());
     let Value::Array(array) = value else {
         entry.insert("value".to_owned(), scalar(value));
-        return Json::Object(entry);
+        return entry;
     };
     entry.insert("element_type".to_owned(), array.element_type().name().into());
     entry.insert("length".to_owned(), array.len().into());
@@ -82,7 +89,7 @@ fn metadata(key: &str, value: &Value, full: bool) -> Json {
     } else {
         entry.insert("first".to_owned(), elements(array, FIRST));
     }
-    Json::Object(entry)
+    entry
 }
 
 fn elements(array: &Array, count: usize) -> Json {

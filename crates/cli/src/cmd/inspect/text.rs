@@ -65,6 +65,14 @@ fn metadata(entries: &[&Entry], full: bool) -> String {
     table.render()
 }
 
+/// A value, cut if it is long.
+pub(in crate::cmd) fn short(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("\"{}\"", abridged(text, CHARACTERS)),
+        other => self::value(other, false),
+    }
+}
+
 fn value(value: &Value, full: bool) -> String {
     match value {
         Value::U8(n) => n.to_string(),

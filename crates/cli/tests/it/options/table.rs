@@ -12,10 +12,10 @@ pub(super) enum Case {
 use Case::{Always, Refused, Warned};
 
 /// Nothing was lost or left undone: what the option keeps from happening did not happen.
-const LIMIT: &str = "a limit or a permission that was not needed is kept";
+pub(super) const LIMIT: &str = "a limit or a permission that was not needed is kept";
 const NO_MODEL: &str = "has no effect: no model is named";
 const OF_THE_BASE: &str = "has no effect: without --text the tokens are those of --base";
-const OUTPUT: &str = "decides where or how the result is shown";
+pub(super) const OUTPUT: &str = "decides where or how the result is shown";
 
 /// The table.
 pub(super) const OPTIONS: &[(&str, &str, Case)] = &[

@@ -1,0 +1,132 @@
+//! The new header, and where the data of the tensors goes.
+
+use std::ops::Range;
+
+use granule_format::{Draft, Header, Limits, Metadata};
+
+use crate::Error;
+
+/// The key whose string of blanks is the room for later edits.
+///
+/// Twelve letters and no more: with them an empty string takes 32 bytes, the usual alignment, so
+/// that a header can be made longer by any multiple of it.
+pub const ROOM: &str = "granule.room";
+
+/// Bytes of an entry with this key and an empty string: lengths of key and string, the type.
+const EMPTY_ROOM: u64 = 8 + ROOM.len() as u64 + 4 + 8;
+
+/// File systems share blocks of this many bytes between files.
+const BLOCK: u64 = 4096;
+
+/// The new header.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) draft: Draft,
+    /// The bytes of the header.
+    pub(super) header: Vec<u8>,
+    /// Whether it has the length of the old one, and no tensor moves.
+    pub(super) fits: bool,
+    /// Whether all data can be copied in one piece.
+    in_order: bool,
+}
+
+impl Layout {
+    /// Lays out the header for this metadata. With `compact`, room that was left by earlier edits
+    /// is given up, unless it is asked for with `reserve`.
+    pub(super) fn new(
+        old: &Header,
+        mut metadata: Metadata,
+        draft: impl Fn(&Metadata) -> Result<Draft, Error>,
+        reserve: Option<u64>,
+        compact: bool,
+    ) -> Result<Self, Error> {
+        metadata.remove(ROOM);
+        let bare = draft(&metadata)?;
+        let bare_bytes = unpadded(&bare)?;
+        // the place of each tensor, and where the first lies
+        let tensors = bare.tensors().iter().zip(old.tensors());
+        let same_offsets = tensors.clone().all(|(new, old)| new.offset == old.offset);
+        let in_order = same_offsets && bare.alignment() == u64::from(old.alignment());
+        let available = old.data_offset().min(old.file_bytes());
+        let with_room = |room: u64| {
+            let mut metadata = metadata.clone();
+            metadata.set_last(ROOM, " ".repeat(room as usize));
+            draft(&metadata)
+        };
+        let least = EMPTY_ROOM;
+        let left = available.checked_sub(bare_bytes);
+        let fitting = match left {
+            _ if compact || !in_order => None,
+            // the padding of the header is room enough
+            Some(_) if bare.header().len() as u64 == available && reserve.unwrap_or(0) == 0 => {
+                Some(bare.clone())
+            }
+            Some(left) if left >= least && left - least >= reserve.unwrap_or(0) => {
+                Some(with_room(left - least)?)
+            }
+            _ => None,
+        };
+        let fits = fitting.as_ref().is_some_and(|it| it.header().len() as u64 == available);
+        let draft = match (fitting.filter(|_| fits), reserve) {
+            (Some(draft), _) => draft,
+            (None, None | Some(0)) => bare,
+            (None, Some(room)) => {
+                // data moves by whole blocks, which a file system may then share with the old file
+                let end = bare_bytes + least + room;
+                let moved = (available % BLOCK + BLOCK - end % BLOCK) % BLOCK;
+                with_room(room + moved)?
+            }
+        };
+        let header = draft.header();
+        Ok(Self { draft, header, fits, in_order })
+    }
+
+    /// Where the header differs from the old one, which has the same length.
+    pub(super) fn differing(&self, old: &[u8]) -> Option<Range<usize>> {
+        if old.len() != self.header.len() {
+            return Some(0..self.header.len());
+        }
+        let mut pairs = old.iter().zip(&self.header);
+        let start = pairs.position(|(old, new)| old != new)?;
+        let mut pairs = old.iter().zip(&self.header);
+        let last = pairs.rposition(|(old, new)| old != new)?;
+        Some(start..last + 1)
+    }
+
+    /// Length of the new file.
+    pub(super) fn file_bytes(&self, old: &Header) -> u64 {
+        let header = self.header.len() as u64;
+        match self.in_order {
+            true => header + old.file_bytes().saturating_sub(old.data_offset()),
+            false => header + self.draft.data_bytes(),
+        }
+    }
+
+    /// What is copied to a new file: first byte in the old file and in the new one, and length.
+    pub(super) fn ranges(&self, old: &Header) -> Vec<(u64, u64, u64)> {
+        let (from, to) = (old.data_offset(), self.header.len() as u64);
+        if self.in_order {
+            return vec![(from, to, old.file_bytes().saturating_sub(from))];
+        }
+        let tensors = old.tensors().iter().zip(self.draft.tensors());
+        let range = |(old, new): (&granule_format::TensorInfo, &granule_format::TensorInfo)| {
+            (from + old.offset, to + new.offset, new.bytes().unwrap_or(0))
+        };
+        tensors.map(range).collect()
+    }
+}
+
+/// The room that this metadata leaves for later edits.
+pub(super) fn room(metadata: &Metadata) -> u64 {
+    metadata.text(ROOM).ok().flatten().map_or(0, |room| room.len() as u64)
+}
+
+/// Bytes of a header without the padding behind it.
+fn unpadded(draft: &Draft) -> Result<u64, Error> {
+    let header = draft.header();
+    let bytes = header.len() as u64 + draft.data_bytes();
+    let parsed = Header::parse_prefix(&header, bytes, &Limits::DEFAULT);
+    let parsed = parsed
+        .map_err(|source| granule_reader::Error::Format { path: None, source: Box::new(source) })?;
+    Ok(parsed.table_end())
+}

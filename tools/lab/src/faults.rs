@@ -1,5 +1,7 @@
 //! Conversions whose every system call fails in turn.
 
+mod files;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -107,7 +109,10 @@ pub(crate) fn faults(arguments: &[String]) -> anyhow::Result<()> {
     };
     let result = make_model(&granule, &folder).and_then(|()| {
         let mut all = SITUATIONS.iter().filter(wanted);
-        all.try_for_each(|situation| Bench { granule: &granule, folder: &folder, situation }.run())
+        all.try_for_each(|situation| {
+            Bench { granule: &granule, folder: &folder, situation }.run()
+        })?;
+        files::faults(&granule, &folder, arguments.first().map(String::as_str))
     });
     fs::remove_dir_all(&folder)?;
     result

@@ -1,5 +1,7 @@
 //! Conversions that are killed at random moments, while other commands write to the same file.
 
+mod files;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -35,19 +37,33 @@ const OLD: &[u8] = b"old";
 /// The mode of the file, which every run keeps.
 const MODE: u32 = 0o640;
 
-/// Kill runs of changing commands for one output: `kills [COUNT [SEED]]`. After each the file is
-/// what it was before, or the whole file that the command makes; a run without `--restart`
-/// continues only what the same command has left.
+/// Kill runs at random moments: `kills [convert|edit|join] [COUNT [SEED]]`.
+///
+/// Conversions have changing commands for one output. After each the file is what it was before, or
+/// the whole file that the command makes; a run without `--restart` continues only what the same
+/// command has left. Edits and joins: see [`files`].
 pub(crate) fn kills(arguments: &[String]) -> anyhow::Result<()> {
+    let what = arguments.first().map_or("convert", String::as_str);
+    let is_named = ["convert", "edit", "join"].contains(&what);
+    let arguments = &arguments[usize::from(is_named)..];
     let number = |index: usize| arguments.get(index).map(|text| text.parse::<u64>()).transpose();
     let kills = number(0)?.map_or(KILLS, |kills| kills as usize);
     fastrand::seed(number(1)?.unwrap_or_else(|| fastrand::u64(..)));
     println!("seed {}", fastrand::get_seed());
     cargo(&["build", "--release", "-p", "granule"], &[])?;
     let folder = std::env::temp_dir().join(format!("granule-kills-{}", std::process::id()));
-    fs::create_dir_all(folder.join("disk"))?;
-    let result = make_inputs(&folder)
-        .and_then(|()| Bench { granule: program_of_release(), folder: folder.clone() }.run(kills));
+    let granule = program_of_release();
+    let result = match what {
+        "edit" | "join" => {
+            fs::create_dir_all(&folder)?;
+            let run = if what == "edit" { files::edits } else { files::joins };
+            run(&granule, &folder, kills)
+        }
+        _ => {
+            fs::create_dir_all(folder.join("disk"))?;
+            make_inputs(&folder).and_then(|()| Bench { granule, folder: folder.clone() }.run(kills))
+        }
+    };
     fs::remove_dir_all(&folder)?;
     result
 }

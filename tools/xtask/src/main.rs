@@ -28,7 +28,7 @@ const TASKS: &[(&str, Task, &str)] = &[
     ("faults", Lab, "let every system call of a conversion fail (Unix; needs strace)"),
     ("fuzz", Lab, "the fuzz targets, with libFuzzer (needs cargo-fuzz)"),
     ("gen", Lab, "write files that are made from code and records: the chart, manual pages"),
-    ("kills", Lab, "kill conversions while commands change (Unix)"),
+    ("kills", Lab, "kill conversions, edits and joins (Unix)"),
 ];
 
 fn main() -> ExitCode {

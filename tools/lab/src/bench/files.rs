@@ -73,11 +73,11 @@ struct Bench {
 
 /// The cost of a run of a program, as `tools/reference/measure.py` prints it.
 #[derive(Deserialize)]
-struct Run {
+pub(super) struct Run {
     code: i32,
-    seconds: f64,
+    pub(super) seconds: f64,
     cpu_seconds: f64,
-    peak_bytes: f64,
+    pub(super) peak_bytes: f64,
     output: String,
     errors: String,
 }
@@ -179,12 +179,12 @@ impl Bench {
     }
 }
 
-fn python(variable: &str) -> OsString {
+pub(super) fn python(variable: &str) -> OsString {
     std::env::var_os(variable).unwrap_or_else(|| "python3".into())
 }
 
 /// Run a program under `tools/reference/measure.py`.
-fn run(line: &[OsString], input: &str) -> anyhow::Result<Run> {
+pub(super) fn run(line: &[OsString], input: &str) -> anyhow::Result<Run> {
     let mut process = Command::new(python("PYTHON"))
         .arg(root().join("tools/reference/measure.py"))
         .args(line)
@@ -202,7 +202,7 @@ fn run(line: &[OsString], input: &str) -> anyhow::Result<Run> {
 }
 
 /// Read a file, or all files of a folder, so that the page cache has them.
-fn warm(path: &Path) -> anyhow::Result<()> {
+pub(super) fn warm(path: &Path) -> anyhow::Result<()> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
             let path = entry?.path();

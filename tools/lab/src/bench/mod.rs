@@ -9,6 +9,7 @@ mod files;
 mod opening;
 mod peer;
 mod reader;
+mod tools;
 
 use anyhow::bail;
 
@@ -22,6 +23,7 @@ const BENCHES: &[(&str, Measure, &str)] = &[
     ("check", check::measure, "opening and checking headers, scanning blocks (needs no reference)"),
     ("encode", encode::measure, "every encoder on real weights, for each instruction set"),
     ("files", files::measure, "whole conversions: time and peak memory"),
+    ("tools", tools::measure, "hash, split, join and edit, against the tools they replace"),
     ("reader", reader::measure, "decoding, products and opening files, against candle too"),
 ];
 

@@ -115,9 +115,12 @@ impl Edit {
             }
             Ok(draft)
         };
-        let stored: Vec<String> =
-            header.tensors().iter().map(|tensor| tensor.name.clone()).collect();
-        let faults = new_faults(draft(header.metadata(), &stored).ok(), draft(&metadata, &names)?);
+        let stored = || {
+            let names: Vec<String> =
+                header.tensors().iter().map(|tensor| tensor.name.clone()).collect();
+            draft(header.metadata(), &names).ok()
+        };
+        let faults = new_faults(stored, draft(&metadata, &names)?);
         if !faults.is_empty() {
             return Err(EditError::Invalid(faults).into());
         }

@@ -62,14 +62,17 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     by_rule(&new).into_iter().map(PlanError::Invalid).collect()
 }
 
-/// Returns the errors that a new header has and the old one had not; `old` is `None` for a file that
-/// cannot be laid out as it is.
-pub(crate) fn new_faults(old: Option<Draft>, new: Draft) -> Vec<Invalid> {
-    let key = |finding: &Finding| (finding.rule.id, finding.field.to_string());
-    let own = old.map(|old| findings(&[old])).unwrap_or_default();
-    let own: HashSet<_> = own.iter().map(key).collect();
+/// Returns the errors that a new header has and the old one had not. The old one is asked for only if
+/// the new one has any; `None` stands for one that cannot be laid out as it is.
+pub(crate) fn new_faults(old: impl FnOnce() -> Option<Draft>, new: Draft) -> Vec<Invalid> {
     let mut new = findings(&[new]);
-    new.retain(|finding| finding.rule.severity == Severity::Error && !own.contains(&key(finding)));
+    new.retain(|finding| finding.rule.severity == Severity::Error);
+    if !new.is_empty() {
+        let key = |finding: &Finding| (finding.rule.id, finding.field.to_string());
+        let own = old().map(|old| findings(&[old])).unwrap_or_default();
+        let own: HashSet<_> = own.iter().map(key).collect();
+        new.retain(|finding| !own.contains(&key(finding)));
+    }
     by_rule(&new)
 }
 

@@ -75,7 +75,7 @@ impl Bench<'_> {
         while killed < kills {
             fs::write(self.path("x.gguf"), &old)?;
             let mut child = self.command("edit", options).stderr(Stdio::null()).spawn()?;
-            sleep(time.mul_f64(fastrand::f64() * 1.1));
+            self.wait(time);
             let ended = child.try_wait()?.is_some();
             end(&mut child)?;
             let status = child.wait()?;
@@ -108,6 +108,21 @@ impl Bench<'_> {
              and put right {torn} times, never another"
         );
         Ok(())
+    }
+
+    /// Waits for a random moment: of the whole run, or, every second time, of the few milliseconds
+    /// after it has begun to write.
+    fn wait(&self, time: Duration) {
+        if fastrand::bool() {
+            return sleep(time.mul_f64(fastrand::f64() * 1.1));
+        }
+        let hidden = [".x.gguf.undo-part", ".x.gguf.undo", ".x.gguf.part"];
+        let awaited = self.path(hidden[fastrand::usize(..hidden.len())]);
+        let until = Instant::now() + time;
+        while !awaited.exists() && Instant::now() < until {
+            sleep(Duration::from_micros(50));
+        }
+        sleep(Duration::from_micros(fastrand::u64(..10_000)));
     }
 
     fn join(&self, model: &[u8], kills: usize) -> anyhow::Result<()> {

@@ -1,6 +1,6 @@
 //! `granule join`: the files of a split set to one.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -53,6 +53,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Some(output) => output.clone(),
         None => join::default_output(&args.part)?,
     };
+    let is_terminal = to_stream && !args.dry_run && io::stdout().is_terminal();
+    anyhow::ensure!(!is_terminal, "-o -: standard output is a terminal; pipe it, or name a file");
     anyhow::ensure!(!(to_stream && args.json), "--json would be in the middle of the file");
     let show = !(args.quiet || args.json);
     if args.consume {

@@ -24,7 +24,7 @@ const TENSORS: NonZeroU64 = NonZeroU64::new(128).expect("not zero");
 pub(crate) struct Args {
     /// The GGUF file
     source: PathBuf,
-    /// Begin the names with PREFIX: PREFIX-00001-of-00003.gguf [default: SOURCE without .gguf]
+    /// Begin the names with PREFIX: PREFIX-00001-of-00003.gguf [default: that of SOURCE]
     #[arg(value_name = "PREFIX")]
     prefix: Option<PathBuf>,
     /// The same as PREFIX

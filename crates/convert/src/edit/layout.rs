@@ -81,16 +81,18 @@ impl Layout {
         Ok(Self { draft, header, fits, in_order })
     }
 
-    /// Where the header differs from the old one, which has the same length.
-    pub(super) fn differing(&self, old: &[u8]) -> Option<Range<usize>> {
-        if old.len() != self.header.len() {
-            return Some(0..self.header.len());
+    /// Where the header differs from the old one, which has the same length: ranges of bytes with
+    /// at least a block between them.
+    pub(super) fn differing(&self, old: &[u8]) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        let pairs = old.iter().zip(&self.header).enumerate();
+        for (index, _) in pairs.filter(|(_, (old, new))| old != new) {
+            match ranges.last_mut() {
+                Some(range) if index - range.end < BLOCK as usize => range.end = index + 1,
+                _ => ranges.push(index..index + 1),
+            }
         }
-        let mut pairs = old.iter().zip(&self.header);
-        let start = pairs.position(|(old, new)| old != new)?;
-        let mut pairs = old.iter().zip(&self.header);
-        let last = pairs.rposition(|(old, new)| old != new)?;
-        Some(start..last + 1)
+        ranges
     }
 
     /// Length of the new file.

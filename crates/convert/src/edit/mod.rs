@@ -17,7 +17,7 @@ use granule_format::{Draft, Header, Metadata};
 use granule_reader::{Model, file};
 
 use crate::Error;
-use crate::output::{Copying, InPlace, Part, Place, check_space, places};
+use crate::output::{Copying, InPlace, Part, Place, Replaced, check_space, places};
 use crate::plan::new_faults;
 
 pub use change::{Change, Target};
@@ -42,9 +42,9 @@ pub struct EditOptions {
 pub enum Way {
     /// It is what it is to become.
     Nothing,
-    /// A part of the header is written over.
+    /// Parts of the header are written over.
     InPlace {
-        /// The bytes of that part.
+        /// The bytes of these parts.
         bytes: u64,
     },
     /// A new file is written.
@@ -134,10 +134,13 @@ impl Edit {
             new_file,
         )?;
         let old = first_bytes(path, header)?;
-        let way = match layout.differing(&old) {
-            _ if new_file || !layout.fits => Way::Copy { bytes: layout.file_bytes(header) },
-            None => Way::Nothing,
-            Some(range) => Way::InPlace { bytes: (range.end - range.start) as u64 },
+        let way = if new_file || !layout.fits {
+            Way::Copy { bytes: layout.file_bytes(header) }
+        } else {
+            match layout.differing(&old).iter().map(|range| range.len() as u64).sum() {
+                0 => Way::Nothing,
+                bytes => Way::InPlace { bytes },
+            }
         };
         Ok(Self { path: path.to_owned(), model, old, layout, output: options.output.clone(), way })
     }
@@ -201,14 +204,15 @@ impl Edit {
         if file.bytes() != self.model.header().file_bytes() || !file.begins_with(&self.old)? {
             return Err(EditError::Changed { path: self.path.clone() }.into());
         }
-        match (self.way, self.layout.differing(&self.old)) {
-            (Way::InPlace { .. }, Some(range)) => {
-                let start = range.start as u64;
-                file.replace(start, &self.old[range.clone()], &self.layout.header[range])
-            }
-            (Way::Copy { .. }, _) => self.copy(file.place().clone(), stop, progress),
-            _ => Ok(()),
+        if let Way::Copy { .. } = self.way {
+            return self.copy(file.place().clone(), stop, progress);
         }
+        let replaced = self.layout.differing(&self.old).into_iter().map(|range| Replaced {
+            start: range.start as u64,
+            old: &self.old[range.clone()],
+            new: &self.layout.header[range],
+        });
+        file.replace(replaced.collect())
     }
 
     /// Writes a new file.

@@ -144,15 +144,15 @@ impl Reader<'_> {
                 break;
             }
             let count = left.min(fitting.max(1));
-            if count > 0 {
-                let rows = self.row..self.row + count;
+            let (known, rows) = (bytes.len(), self.row..self.row + count);
+            if count > 0 && known == 0 {
+                self.source.read_rows(self.tensor, rows, bytes)?;
+            } else if count > 0 {
                 self.source.read_rows(self.tensor, rows, &mut rows_read)?;
                 bytes.extend_from_slice(&rows_read);
-            } else {
-                rows_read.clear();
             }
             *values += count * tensor.shape.row();
-            parts.push((rows_read.len(), count == left));
+            parts.push((bytes.len() - known, count == left));
             if count < left {
                 self.row += count;
                 break;

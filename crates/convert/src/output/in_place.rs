@@ -1,4 +1,4 @@
-//! Changing a part of a file in place, so that an interruption loses nothing.
+//! Changing parts of a file in place, so that an interruption loses nothing.
 //!
 //! No disk writes several sectors at once, and a process can be killed between two pages of one
 //! write. So the bytes before and after the change are first written to a file beside (`.NAME.undo`)
@@ -29,8 +29,7 @@ use crate::edit::{EditError, Recovered};
 /// The first bytes of an undo file.
 const HEAD: &[u8] = b"granule-undo-1\n";
 
-/// Bytes of the three numbers behind the head, and of the hash at the end.
-const NUMBERS: usize = 24;
+/// Bytes of the hash at the end.
 const HASH: usize = 32;
 
 /// An existing file, locked against other edits.
@@ -41,15 +40,21 @@ pub(crate) struct InPlace {
     bytes: u64,
 }
 
+/// Bytes of a file that are replaced by as many others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replaced<'b> {
+    /// Where they begin.
+    pub(crate) start: u64,
+    pub(crate) old: &'b [u8],
+    pub(crate) new: &'b [u8],
+}
+
 /// What an undo file records.
 #[derive(Debug, PartialEq, Eq)]
 struct Undo<'b> {
     /// Length of the file.
     bytes: u64,
-    /// Where the change begins.
-    start: u64,
-    old: &'b [u8],
-    new: &'b [u8],
+    replaced: Vec<Replaced<'b>>,
 }
 
 impl InPlace {
@@ -97,23 +102,34 @@ impl InPlace {
     /// # Errors
     /// If the operating system reports an error; the file is then as it was, or the undo file is
     /// there.
-    pub(crate) fn replace(&self, start: u64, old: &[u8], new: &[u8]) -> Result<(), Error> {
+    pub(crate) fn replace(&self, replaced: Vec<Replaced<'_>>) -> Result<(), Error> {
         let io = |source| self.place.io(source);
-        let undo = Undo { bytes: self.bytes, start, old, new };
+        let undo = Undo { bytes: self.bytes, replaced };
         self.write_undo(&undo).map_err(|source| {
             // ignored: an error is already being reported
             let _ = remove_if_there(&unfinished(&self.place));
             io(source)
         })?;
-        let written = write_all_at(&self.file, new, start).and_then(|()| self.file.sync_data());
-        if let Err(source) = written {
+        if let Err(source) = self.write(&undo, |replaced| replaced.new) {
             // if this fails too, the undo file stays
-            if write_all_at(&self.file, old, start).and_then(|()| self.file.sync_data()).is_ok() {
+            if self.write(&undo, |replaced| replaced.old).is_ok() {
                 let _ = self.forget();
             }
             return Err(io(source));
         }
         self.forget().map_err(io)
+    }
+
+    /// Writes the old or the new bytes, and flushes them to the disk.
+    fn write<'b>(
+        &self,
+        undo: &Undo<'b>,
+        which: impl Fn(&Replaced<'b>) -> &'b [u8],
+    ) -> io::Result<()> {
+        for replaced in &undo.replaced {
+            write_all_at(&self.file, which(replaced), replaced.start)?;
+        }
+        self.file.sync_data()
     }
 
     /// Puts the old bytes back if an edit was interrupted.
@@ -131,20 +147,21 @@ impl InPlace {
         let Some(undo) = Undo::parse(&record) else {
             return Err(EditError::BadUndo { path: of, undo: path }.into());
         };
-        let mut found = vec![0; undo.old.len()];
-        let readable =
-            undo.bytes == self.bytes && self.file.read_exact_at(&mut found, undo.start).is_ok();
-        let mut bytes = found.iter().zip(undo.old.iter().zip(undo.new));
-        if !readable || !bytes.all(|(found, (old, new))| found == old || found == new) {
+        let (mut known, mut is_new) = (undo.bytes == self.bytes, true);
+        for Replaced { start, old, new } in undo.replaced.iter().copied() {
+            let mut found = vec![0; old.len()];
+            known &= self.file.read_exact_at(&mut found, start).is_ok();
+            let mut bytes = found.iter().zip(old.iter().zip(new));
+            known &= bytes.all(|(found, (old, new))| found == old || found == new);
+            is_new &= found == new;
+        }
+        if !known {
             return Err(EditError::StaleUndo { path: of, undo: path }.into());
         }
-        let recovered = match found == undo.new {
-            true => Recovered::New,
-            false => {
-                write_all_at(&self.file, undo.old, undo.start).map_err(io)?;
-                Recovered::Old
-            }
-        };
+        let recovered = if is_new { Recovered::New } else { Recovered::Old };
+        if recovered == Recovered::Old {
+            self.write(&undo, |replaced| replaced.old).map_err(io)?;
+        }
         self.file.sync_data().and_then(|()| self.forget()).map_err(io)?;
         Ok(recovered)
     }
@@ -172,11 +189,13 @@ impl InPlace {
 impl<'b> Undo<'b> {
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = HEAD.to_vec();
-        for number in [self.bytes, self.start, self.old.len() as u64] {
-            bytes.extend(number.to_le_bytes());
+        bytes.extend(self.bytes.to_le_bytes());
+        for Replaced { start, old, new } in self.replaced.iter().copied() {
+            bytes.extend(start.to_le_bytes());
+            bytes.extend((old.len() as u64).to_le_bytes());
+            bytes.extend(old);
+            bytes.extend(new);
         }
-        bytes.extend(self.old);
-        bytes.extend(self.new);
         let hash = Sha256::digest(&bytes);
         bytes.extend(hash);
         bytes
@@ -188,14 +207,26 @@ impl<'b> Undo<'b> {
         if Sha256::digest(body).as_slice() != hash {
             return None;
         }
-        let (numbers, changed) = body.strip_prefix(HEAD)?.split_at_checked(NUMBERS)?;
-        let number = |index: usize| -> Option<u64> {
-            Some(u64::from_le_bytes(numbers.get(8 * index..)?.first_chunk().copied()?))
-        };
-        let length = usize::try_from(number(2)?).ok()?;
-        let (old, new) = changed.split_at_checked(length)?;
-        (new.len() == length).then_some(Self { bytes: number(0)?, start: number(1)?, old, new })
+        let mut rest = body.strip_prefix(HEAD)?;
+        let bytes = number(&mut rest)?;
+        let mut replaced = Vec::new();
+        while !rest.is_empty() {
+            let start = number(&mut rest)?;
+            let length = usize::try_from(number(&mut rest)?).ok()?;
+            let (old, behind) = rest.split_at_checked(length)?;
+            let (new, behind) = behind.split_at_checked(length)?;
+            replaced.push(Replaced { start, old, new });
+            rest = behind;
+        }
+        Some(Self { bytes, replaced })
     }
+}
+
+/// Takes a number from the front.
+fn number(rest: &mut &[u8]) -> Option<u64> {
+    let (number, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(u64::from_le_bytes(*number))
 }
 
 /// The undo file.
@@ -222,7 +253,11 @@ mod tests {
 
     #[test]
     fn records_are_read_whole_or_not_at_all() {
-        let undo = Undo { bytes: 9, start: 2, old: b"abc", new: b"xyz" };
+        let replaced = vec![
+            Replaced { start: 2, old: b"abc", new: b"xyz" },
+            Replaced { start: 7, old: b"d", new: b"e" },
+        ];
+        let undo = Undo { bytes: 9, replaced };
         let record = undo.bytes();
         assert_eq!(Undo::parse(&record), Some(undo));
         for length in 0..record.len() {
@@ -243,11 +278,12 @@ mod tests {
             Err(Error::Busy { .. })
         ));
         assert_eq!(file.recover().unwrap(), Recovered::Nothing);
-        file.replace(2, b"old", b"new").unwrap();
+        let replaced = vec![Replaced { start: 2, old: b"old", new: b"new" }];
+        file.replace(replaced.clone()).unwrap();
         assert_eq!(content(&folder), b"..new..");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         // an interruption at any byte, and before and after the write
-        let record = Undo { bytes: 7, start: 2, old: b"old", new: b"new" };
+        let record = Undo { bytes: 7, replaced };
         for torn in [b"..old..", b"..nld..", b"..oew..", b"..new.."] {
             fs::write(folder.path().join("a"), torn).unwrap();
             file.write_undo(&record).unwrap();

@@ -27,7 +27,7 @@ use crate::run::Identity;
 use journal::{Entries, Found, Journal, remove_if_there};
 
 pub(crate) use copy::Copying;
-pub(crate) use in_place::InPlace;
+pub(crate) use in_place::{InPlace, Replaced};
 pub(crate) use joining::{Joining, PartRecord, Record};
 pub(crate) use part::Part;
 use part::write_all_at;

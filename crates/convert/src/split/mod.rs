@@ -183,5 +183,9 @@ fn with_keys(mut metadata: Metadata, number: u16, tensors: i32, count: u16) -> M
 fn stem(prefix: &Path) -> Result<String, Error> {
     let name = prefix.file_name().ok_or(Error::NoPath)?;
     let name = name.to_str().ok_or_else(|| SplitError::Name { path: prefix.to_owned() })?;
-    Ok(name.strip_suffix(".gguf").unwrap_or(name).to_owned())
+    Ok(match ShardName::parse(name) {
+        // a set is split anew
+        Some(set) => set.stem,
+        None => name.strip_suffix(".gguf").unwrap_or(name).to_owned(),
+    })
 }

@@ -109,7 +109,9 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
 /// a part of the new header and a part of the old one.
 pub fn has_unfinished_edit(path: &Path) -> bool {
     // the undo file lies next to the file that links lead to
-    let Ok(file) = fs::canonicalize(path) else { return false };
+    let is_link = fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink());
+    let file = if is_link { fs::canonicalize(path) } else { Ok(path.to_owned()) };
+    let Ok(file) = file else { return false };
     let Some(name) = file.file_name() else { return false };
     let mut undo = std::ffi::OsString::from(".");
     undo.push(name);
@@ -155,6 +157,21 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn edits_that_are_not_complete_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("disk")).unwrap();
+        fs::write(path("disk/file"), "text").unwrap();
+        symlink("disk/file", path("link")).unwrap();
+        symlink("nowhere", path("nothing")).unwrap();
+        for name in ["disk/file", "link", "nothing", "absent"] {
+            assert!(!has_unfinished_edit(&path(name)), "{name}");
+        }
+        fs::write(path("disk/.file.undo"), "").unwrap();
+        assert!(has_unfinished_edit(&path("disk/file")) && has_unfinished_edit(&path("link")));
+    }
 
     #[test]
     fn only_regular_files_are_opened() {

@@ -93,6 +93,14 @@ pub enum EditError {
     /// A configuration has no chat template.
     #[error("there is no \"chat_template\" in it, as a string or a list of named ones")]
     NoTemplate,
+    /// More room is asked for than any header needs.
+    #[error("{bytes} bytes of room are too many: at most {most}")]
+    Reserve {
+        /// What is asked for.
+        bytes: u64,
+        /// What can be.
+        most: u64,
+    },
     /// The new file would break rules of the validator that the old one does not.
     #[error("the file would be invalid: {}", list(.0))]
     Invalid(Vec<Invalid>),

@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
-use granule_format::{Draft, Header, Limits, Metadata};
+use granule_format::{Draft, Header, Metadata};
 
+use super::EditError;
+use super::length::table_end;
 use crate::Error;
 
 /// The key whose string of blanks is the room for later edits.
@@ -14,6 +16,9 @@ pub const ROOM: &str = "granule.room";
 
 /// Bytes of an entry with this key and an empty string: lengths of key and string, the type.
 const EMPTY_ROOM: u64 = 8 + ROOM.len() as u64 + 4 + 8;
+
+/// The most room that can be asked for: more than any header has.
+const MOST_ROOM: u64 = 256 << 20;
 
 /// File systems share blocks of this many bytes between files.
 const BLOCK: u64 = 4096;
@@ -42,42 +47,41 @@ impl Layout {
     ) -> Result<Self, Error> {
         metadata.remove(ROOM);
         let bare = draft(&metadata)?;
-        let bare_bytes = unpadded(&bare)?;
+        let bare_bytes = table_end(&bare);
         // the place of each tensor, and where the first lies
         let tensors = bare.tensors().iter().zip(old.tensors());
         let same_offsets = tensors.clone().all(|(new, old)| new.offset == old.offset);
         let in_order = same_offsets && bare.alignment() == u64::from(old.alignment());
         let available = old.data_offset().min(old.file_bytes());
-        let with_room = |room: u64| {
-            let mut metadata = metadata.clone();
-            metadata.set_last(ROOM, " ".repeat(room as usize));
-            draft(&metadata)
-        };
-        let least = EMPTY_ROOM;
-        let left = available.checked_sub(bare_bytes);
-        let fitting = match left {
-            _ if compact || !in_order => None,
+        let reserve = reserve.unwrap_or(0);
+        if reserve > MOST_ROOM {
+            return Err(EditError::Reserve { bytes: reserve, most: MOST_ROOM }.into());
+        }
+        // a file without tensors has no padding
+        let padded = bare_bytes.next_multiple_of(bare.alignment());
+        let bare_header = if bare.tensors().is_empty() { bare_bytes } else { padded };
+        let left = available.checked_sub(bare_bytes + EMPTY_ROOM);
+        // what is between the metadata and the tensor data, with the room in it
+        let (in_place, room) = match left {
             // the padding of the header is room enough
-            Some(_) if bare.header().len() as u64 == available && reserve.unwrap_or(0) == 0 => {
-                Some(bare.clone())
-            }
-            Some(left) if left >= least && left - least >= reserve.unwrap_or(0) => {
-                Some(with_room(left - least)?)
-            }
-            _ => None,
-        };
-        let fits = fitting.as_ref().is_some_and(|it| it.header().len() as u64 == available);
-        let draft = match (fitting.filter(|_| fits), reserve) {
-            (Some(draft), _) => draft,
-            (None, None | Some(0)) => bare,
-            (None, Some(room)) => {
+            _ if !compact && in_order && bare_header == available && reserve == 0 => (true, None),
+            Some(left) if !compact && in_order && left >= reserve => (true, Some(left)),
+            _ if reserve == 0 => (false, None),
+            _ => {
                 // data moves by whole blocks, which a file system may then share with the old file
-                let end = bare_bytes + least + room;
-                let moved = (available % BLOCK + BLOCK - end % BLOCK) % BLOCK;
-                with_room(room + moved)?
+                let end = bare_bytes + EMPTY_ROOM + reserve;
+                (false, Some(reserve + (available % BLOCK + BLOCK - end % BLOCK) % BLOCK))
+            }
+        };
+        let draft = match room {
+            None => bare,
+            Some(room) => {
+                metadata.set_last(ROOM, " ".repeat(room as usize));
+                draft(&metadata)?
             }
         };
         let header = draft.header();
+        let fits = in_place && header.len() as u64 == available;
         Ok(Self { draft, header, fits, in_order })
     }
 
@@ -121,14 +125,4 @@ impl Layout {
 /// The room that this metadata leaves for later edits.
 pub(super) fn room(metadata: &Metadata) -> u64 {
     metadata.text(ROOM).ok().flatten().map_or(0, |room| room.len() as u64)
-}
-
-/// Bytes of a header without the padding behind it.
-fn unpadded(draft: &Draft) -> Result<u64, Error> {
-    let header = draft.header();
-    let bytes = header.len() as u64 + draft.data_bytes();
-    let parsed = Header::parse_prefix(&header, bytes, &Limits::DEFAULT);
-    let parsed = parsed
-        .map_err(|source| granule_reader::Error::Format { path: None, source: Box::new(source) })?;
-    Ok(parsed.table_end())
 }

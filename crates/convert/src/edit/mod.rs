@@ -8,6 +8,7 @@
 mod change;
 mod error;
 mod layout;
+mod length;
 mod value;
 
 use std::path::{Path, PathBuf};

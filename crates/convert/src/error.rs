@@ -9,6 +9,7 @@ use granule_reader::file::SpecialFile;
 use crate::edit::EditError;
 use crate::plan::PlanError;
 use crate::recipe::RecipeError;
+use crate::run::Part;
 use crate::split::SplitError;
 use crate::verify::Cause;
 
@@ -206,6 +207,18 @@ pub enum Error {
         row: Option<u64>,
         /// The likely cause.
         cause: Cause,
+    },
+    /// A part of the result has no files.
+    #[error(
+        "part {part}: the result has {files} file{}, so there are no more parts than that; \
+         --split-max-size makes more files",
+        if *files == 1 { "" } else { "s" }
+    )]
+    EmptyPart {
+        /// The part.
+        part: Part,
+        /// The number of files of the whole result.
+        files: usize,
     },
     /// The threads cannot be started.
     #[error("cannot start the threads: {0}")]

@@ -8,6 +8,7 @@
 //! and in the output's type, so memory use does not depend on the size of the model.
 
 mod identity;
+mod part;
 mod progress;
 mod step;
 
@@ -31,6 +32,7 @@ use step::{Step, steps};
 
 pub(crate) use identity::Identity;
 pub use output::check_output;
+pub use part::{Part, PartError};
 
 /// Number of values that a thread processes at a time, unless one row is longer.
 pub const CHUNK_VALUES: u64 = 1 << 17;
@@ -70,6 +72,9 @@ pub struct RunOptions {
     pub threads: Option<usize>,
     /// The instruction set; `None` is the best available. The bytes do not depend on it.
     pub isa: Option<Isa>,
+    /// The part of the files to write; `None` is all of them. The bytes of a file do not depend on
+    /// it, so several machines can write the parts of one result.
+    pub part: Option<Part>,
     /// Whether to discard the files of an interrupted run. Otherwise, a run continues an
     /// interrupted one with the same source, files and targets: completed tensors are not encoded
     /// again. Files of a different run are then an error.
@@ -154,8 +159,9 @@ pub struct Summary {
 ///
 /// # Errors
 /// If an output cannot be written, a source cannot be read, a tensor has values that cannot be
-/// encoded, a file does not match the source ([`RunOptions::verify`]), or the run is stopped. None
-/// of the new files exists then; existing files of the same names are unchanged.
+/// encoded, a file does not match the source ([`RunOptions::verify`]), its part has no files, or
+/// the run is stopped. None of the new files exists then; existing files of the same names are
+/// unchanged.
 ///
 /// # Panics
 /// If a target names a tensor or file that does not exist, or one with another shape.
@@ -167,6 +173,15 @@ pub fn run(
     on: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<Summary, Error> {
     let begin = Instant::now();
+    let own;
+    let (files, targets) = match options.part {
+        Some(part) => {
+            let (files, only) = part.only(files, targets)?;
+            own = only;
+            (files, own.as_slice())
+        }
+        None => (files, targets),
+    };
     let stamps = Stamps::of(source.files())?;
     let mut outputs = open(source, &stamps, files, targets, options, on)?;
     output::check_space(outputs.iter().map(|output| (output.place(), output.missing_bytes())))?;

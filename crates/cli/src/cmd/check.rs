@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, bail};
 use granule_format::check::{Checker, FileKind, Options, Report, Sibling, is_sibling};
 use granule_reader::{FileMap, Model};
 use rayon::prelude::*;
@@ -14,11 +15,12 @@ use crate::output::{self, counted};
 /// Check files; exit status 1 if one is invalid
 ///
 /// Reports every fault, not just the first one; `granule explain RULE` explains a rule. Each file
-/// of a split set is checked by itself, together with the names and headers of the others.
+/// of a split set is checked by itself, together with the names and headers of the others. Of a
+/// folder, all GGUF files are checked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The files must not be cut short while they are checked.")]
 pub(crate) struct Args {
-    /// GGUF files
+    /// GGUF files, or folders of them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Count warnings as errors
@@ -39,27 +41,57 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut valid = true;
     let mut failed = false;
     let mut documents = Vec::new();
+    // a failure does not end the run: the other files are checked
+    let mut fail = |error: &anyhow::Error| {
+        output::report_failure(error, "check");
+        failed = true;
+    };
+    let mut paths = Vec::new();
     for path in &args.files {
-        let report = match check(path, args.structure_only) {
+        match files(path) {
+            Ok(found) => paths.extend(found),
+            Err(error) => fail(&error),
+        }
+    }
+    for path in paths {
+        let report = match check(&path, args.structure_only) {
             Ok(report) => report,
-            // continue with the other files
             Err(error) => {
-                output::report_failure(&error, "check");
-                failed = true;
+                fail(&error);
                 continue;
             }
         };
         valid &= report.is_valid(args.strict);
         if args.json {
-            documents.push(document(path, &report, args.strict)?);
+            documents.push(document(&path, &report, args.strict)?);
         } else if !args.quiet {
-            output::print(&text(path, &report))?;
+            output::print(&text(&path, &report))?;
         }
     }
     if args.json {
         output::print_json(&documents)?;
     }
     Ok(status(failed, valid))
+}
+
+/// The file, or the GGUF files in the folder.
+fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let read = || path.display().to_string();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).with_context(read)? {
+        let file = entry.with_context(read)?.path();
+        if file.extension().is_some_and(|extension| extension == "gguf") && !file.is_dir() {
+            found.push(file);
+        }
+    }
+    if found.is_empty() {
+        bail!("{}: this folder has no GGUF files", path.display());
+    }
+    found.sort(); // the order of a folder is arbitrary
+    Ok(found)
 }
 
 /// The exit status of commands that look at several files.

@@ -5,6 +5,7 @@ mod idle;
 mod input;
 mod name;
 mod options;
+mod parts;
 mod report;
 mod tensor_types;
 
@@ -26,6 +27,7 @@ use crate::progress::Progress;
 use input::Input;
 pub(crate) use options::Args;
 use options::Wanted;
+use parts::Parts;
 
 /// A plan and the path of its result.
 #[derive(Debug)]
@@ -63,9 +65,26 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         report::warn(&input, &jobs, &notes);
     }
 
+    if let Some(wanted) = args.part {
+        parts::refuse(wanted, &jobs)?;
+    }
+    let part = match args.part {
+        Some(Parts::List) => {
+            parts::list(&jobs[0], args.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Parts::One(part)) => {
+            if !args.quiet {
+                parts::note(part, &jobs[0]);
+            }
+            Some(part)
+        }
+        None => None,
+    };
     let progress = Progress::new(!(args.quiet || args.json));
     let options = RunOptions {
         threads: wanted.threads,
+        part,
         restart: args.restart,
         verify: args.verify,
         inputs: args.inputs(),

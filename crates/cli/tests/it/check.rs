@@ -72,7 +72,7 @@ fn a_file_that_cannot_be_read_is_a_failure_and_the_others_are_checked() {
     let folder = Folder::new();
     folder.write("good.gguf", good());
     fs::create_dir(folder.path("folder")).unwrap();
-    for (name, part) in [("missing.gguf", "No such file"), ("folder", "is a directory")] {
+    for (name, part) in [("missing.gguf", "No such file"), ("folder", "no GGUF files")] {
         let ran = folder.run(&format!("check {name} good.gguf"));
         assert_eq!((ran.status, ran.stdout.as_str()), (2, "good.gguf: valid\n"), "{ran:?}");
         assert!(ran.stderr.contains(name) && ran.stderr.contains(part), "{ran:?}");

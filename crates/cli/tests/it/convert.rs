@@ -269,6 +269,68 @@ fn results_are_split_on_the_way() {
 }
 
 #[test]
+fn parts_are_the_files_of_one_run() {
+    let folder = folder();
+    for part in ["whole", "parts"] {
+        fs::create_dir(folder.path(part)).unwrap();
+    }
+    let line =
+        |to: &str| format!("convert model-F32.gguf -t Q4_K_M --split-max-tensors 1 -o {to}/s.gguf");
+    folder.run(&format!("{} --quiet", line("whole"))).ok();
+    let list = folder.run(&format!("{} --part list --json", line("parts"))).json();
+    let list = list["parts"].as_array().unwrap();
+    assert_eq!(list.len(), 6);
+    assert_eq!(folder.run(&format!("{} --part list", line("parts"))).ok().lines().count(), 8);
+    // any order
+    for part in ["3/4", "1/4", "4/4", "2/4"] {
+        let whole = folder.run("check parts --strict --quiet").status;
+        assert_ne!(whole, 0, "before part {part}");
+        let ran = folder.run(&format!("{} --part {part} --verify", line("parts")));
+        assert_eq!(ran.status, 0, "{ran:?}");
+        assert!(ran.stderr.contains(&format!("part {part}: file")), "{ran:?}");
+    }
+    assert_eq!(folder.run("check parts --strict --quiet").status, 0);
+    for part in list {
+        let path = part["path"].as_str().unwrap();
+        let bytes = fs::read(folder.path(path)).unwrap();
+        let expected = fs::read(folder.path(&path.replace("parts/", "whole/"))).unwrap();
+        assert!(bytes == expected, "{path}");
+        assert_eq!(part["bytes"].as_u64(), Some(bytes.len() as u64));
+    }
+    let refused = |options: &str| folder.run(&format!("{} {options}", line("parts"))).failure();
+    assert!(refused("--part 1/7").contains("at most as many parts"));
+    assert!(refused("--part 0/2").contains("NUMBER/COUNT"));
+    let two = "convert model-F32.gguf -t F16 -t Q8_0 --split-max-tensors 1 -o parts --part 1/2";
+    assert!(folder.run(two).failure().contains("one type"));
+    assert!(folder.run("check whole/none --quiet").status == 2);
+}
+
+/// The line of docs/scale.md, with this program and model.
+#[cfg(unix)]
+#[test]
+fn xargs_writes_the_parts() {
+    let page = include_str!("../../../../docs/scale.md");
+    let line = page.lines().find(|line| line.contains("xargs -P")).unwrap().trim();
+    let folder = folder();
+    folder.run("convert model-F32.gguf -t Q8_0 -o whole.gguf -q").ok();
+    let plan = "convert model-F32.gguf -t Q8_0 --split-max-tensors 2 --dry-run --json";
+    folder.write("plan.json", folder.run(plan).ok().into_bytes());
+    fs::create_dir(folder.path("out")).unwrap();
+    let line = line
+        .replace("seq 16", "seq 3")
+        .replace("/16", "/3")
+        .replace("MODEL", "model-F32.gguf")
+        .replace("granule", env!("CARGO_BIN_EXE_granule"));
+    let mut shell = std::process::Command::new("sh");
+    let status = shell.args(["-c", &line]).current_dir(folder.path("")).status().unwrap();
+    assert!(status.success(), "{line}");
+    folder.run("check out --strict").ok();
+    folder.run("convert out/model-00001-of-00003.gguf -t COPY -o joined.gguf -q").ok();
+    let read = |name: &str| fs::read(folder.path(name)).unwrap();
+    assert!(read("joined.gguf") == read("whole.gguf"));
+}
+
+#[test]
 fn a_split_set_stays_one_if_wanted() {
     let folder = Folder::new();
     write_split_set(&folder, "set", 3);

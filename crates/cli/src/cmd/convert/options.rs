@@ -15,6 +15,7 @@ use granule_encode::Effort;
 use granule_format::nearest::{did_you_mean, nearest};
 use granule_format::{BlockType, FileType};
 
+use super::parts::Parts;
 use super::tensor_types::TensorTypes;
 use crate::threads;
 
@@ -137,6 +138,13 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Model", conflicts_with = "keep_split")]
     pub(super) no_tensor_first_split: bool,
 
+    /// Write only a part of the files: the first of 16 is 1/16, `list` shows what there is
+    ///
+    /// Each part can be written by a machine of its own, in any order: the files are those of a run
+    /// that writes all. There are as many parts as files, or fewer.
+    #[arg(long, value_name = "NUMBER/COUNT|list", conflicts_with = "dry_run")]
+    #[arg(help_heading = "Model")]
+    pub(super) part: Option<Parts>,
     /// Write numbers with their most significant byte first, for big-endian machines
     #[arg(long, help_heading = "Model")]
     pub(crate) bigendian: bool,

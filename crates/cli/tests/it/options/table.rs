@@ -273,6 +273,11 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
         "--no-tensor-first-split",
         Refused("convert model.gguf --plan p.json --no-tensor-first-split", "decided by the plan"),
     ),
+    (
+        "convert",
+        "--part",
+        Refused("convert model.gguf -t Q4_0 --part 1/2", "the result is one file"),
+    ),
     ("convert", "--bigendian", Always("decides every number of the result")),
     (
         "convert",

@@ -50,7 +50,7 @@ impl Progress {
         Self { bar: bar.with_style(style) }
     }
 
-    /// So many of the bytes are done; called from all threads.
+    /// This number of bytes is done; called from all threads.
     pub(crate) fn at(&self, bytes: u64) {
         self.bar.set_position(bytes);
     }

@@ -7,7 +7,8 @@ use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Extension of the file (`.NAME.undo`, next to NAME) that an edit in place has until it is complete.
+/// Extension of the file (`.NAME.undo`, next to NAME) that an edit in place has until it is
+/// complete.
 pub const UNDO: &str = "undo";
 
 /// A kind of file that is not a regular file.
@@ -105,8 +106,8 @@ pub fn read_to_string(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Returns whether an edit in place of a file is going on or was interrupted: the file may then have
-/// a part of the new header and a part of the old one.
+/// Returns whether an edit in place of a file is going on or was interrupted: the file may then
+/// have a part of the new header and a part of the old one.
 pub fn has_unfinished_edit(path: &Path) -> bool {
     // the undo file lies next to the file that links lead to
     let is_link = fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink());

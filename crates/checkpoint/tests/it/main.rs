@@ -1,4 +1,5 @@
-//! Tests of checkpoints, as modules of one binary: linking each on its own takes longer than running it.
+//! Tests of checkpoints, as modules of one binary: linking each on its own takes longer than
+//! running it.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -21,9 +21,9 @@ use crate::{interrupt, source, threads};
 
 /// Compare two models: metadata, tensors and values; exit status 1 if they differ
 ///
-/// Each is a GGUF file, any file of a split set, or the folder of a checkpoint, which is compared as
-/// the file that `granule convert DIR` would make of it. Errors are those of B's values if A's are
-/// taken for the true ones.
+/// Each is a GGUF file, any file of a split set, or the folder of a checkpoint, which is compared
+/// as the file that `granule convert DIR` would make of it. Errors are those of B's values if A's
+/// are taken for the true ones.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Without --metadata and --tensors both are compared.")]
 pub(crate) struct Args {

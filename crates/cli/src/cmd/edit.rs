@@ -20,8 +20,8 @@ use crate::progress::Progress;
 ///
 /// The header is written over if the new one fits in front of the tensors; otherwise a new file
 /// replaces the old one. If the program is killed, the file is the old or the new one: the next
-/// command that opens it says if `granule edit FILE` has to put it right first. What `granule check`
-/// would then call invalid is refused.
+/// command that opens it says if `granule edit FILE` has to put it right first. What `granule
+/// check` would then call invalid is refused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Changes are made in this order: removals, renamings, settings. TYPE is u8, i8, u16, i16, u32, i32,

@@ -118,8 +118,8 @@ fn named(choice: &serde_json::Value) -> Option<(String, String)> {
 }
 
 impl Target {
-    /// Parses what is before and behind the first `=`, and the type in front of the rest if there is
-    /// one. Returns the rest.
+    /// Parses what is before and after the first `=`, and the type in front of the rest if there
+    /// is one. Returns the rest.
     ///
     /// # Errors
     /// If there is no `=` or no key, or the index is no number.

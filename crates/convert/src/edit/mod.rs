@@ -1,8 +1,8 @@
 //! Changing the metadata and the names of tensors of a GGUF file.
 //!
 //! The data of the tensors stays where it is if the new header fits in front of it: the header is
-//! then changed [in place](Way::InPlace). Otherwise a new file is written beside and replaces the
-//! old one. Either way an interruption leaves the old or the new file: `docs/program.md` says what
+//! then changed [in place](Way::InPlace). Otherwise a new file is written next to it and replaces
+//! it. Either way an interruption leaves the old or the new file: `docs/program.md` says what
 //! is promised and why it holds.
 
 mod change;

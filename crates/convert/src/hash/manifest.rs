@@ -46,7 +46,7 @@ pub enum ManifestError {
          uuid), the hash and a name"
     )]
     Empty,
-    /// The lines are about several models, none of which has this name.
+    /// The lines are about several models, and none has this name.
     #[error("the manifest has no line for {name:?}, but for {}", .others.join(", "))]
     OtherNames {
         /// The name of the model.
@@ -126,7 +126,7 @@ impl Manifest {
     /// that had another name then.
     ///
     /// # Errors
-    /// If the lines are about several models, none of which is called `name`.
+    /// If the lines are about several models, and none is called `name`.
     pub fn compare(
         &self,
         name: &str,

@@ -248,7 +248,7 @@ mod tests {
             Join::plan(&parts[1], &options).unwrap().write(&path("y"), None, &|_| {}).unwrap();
             fs::read(path("y")).unwrap()
         };
-        // stopped after so many bytes: in the first part, after it, in the second, at the end
+        // stopped after `limit` bytes: in the first part, after it, in the second, at the end
         for (limit, left, kept) in [(64, 3, false), (128, 2, true), (192, 2, true), (384, 0, true)]
         {
             let parts = parts(folder.path());

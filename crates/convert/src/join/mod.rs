@@ -134,8 +134,8 @@ impl Join {
     /// Writes the result. It gets its name when it is complete.
     ///
     /// # Errors
-    /// If it would replace a part, an interrupted [`consume`] has left something there, the disk has
-    /// too little space, reading or writing fails, or the caller stops the work.
+    /// If it would replace a part, an interrupted [`consume`] has left something there, the disk
+    /// has too little space, reading or writing fails, or the caller stops the work.
     pub fn write(
         &self,
         output: &Path,

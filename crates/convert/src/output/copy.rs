@@ -10,8 +10,9 @@ const STEP: u64 = 16 << 20;
 
 /// Copies ranges of files, counts the bytes, and stops when it is told to.
 ///
-/// Where the system can copy between files itself (Linux: `copy_file_range`), no byte passes through
-/// this process, and a file system that shares blocks shares them where both offsets allow it.
+/// Where the system can copy between files itself (Linux: `copy_file_range`), no byte passes
+/// through this process, and a file system that shares blocks shares them where both offsets allow
+/// it.
 pub(crate) struct Copying<'a> {
     done: AtomicU64,
     stop: Option<&'a AtomicBool>,

@@ -1,13 +1,14 @@
 //! Changing parts of a file in place, so that an interruption loses nothing.
 //!
 //! No disk writes several sectors at once, and a process can be killed between two pages of one
-//! write. So the bytes before and after the change are first written to a file beside (`.NAME.undo`)
-//! and flushed to the disk; then the change is written and flushed; then the file beside is removed.
+//! write. So the bytes before and after the change are first written to an undo file
+//! (`.NAME.undo`) and flushed to the disk; then the change is written and flushed; then the undo
+//! file is removed.
 //! At every moment one of these holds:
 //!
 //! - there is no undo file, and the file is the old or the new one;
-//! - there is an undo file that is complete (it gets its name only then), and every byte of the file
-//!   is the old or the new one, so the old bytes can be put back.
+//! - there is an undo file that is complete (it gets its name only then), and every byte of the
+//!   file is the old or the new one, so the old bytes can be put back.
 //!
 //! Everything that opens GGUF files looks for an undo file and refuses a file that has one;
 //! [`InPlace::recover`] puts the old bytes back.

@@ -17,7 +17,7 @@ const MOST_LINKS: usize = 40;
 const PART: &str = "part";
 const JOURNAL: &str = "resume";
 
-/// Extensions of all files that a run can have beside its output.
+/// Extensions of all files that a run can have next to its output.
 const HIDDEN: [&str; 5] = [PART, JOURNAL, "joining", "join", UNDO];
 
 /// The place of an output: an unused path, a regular file, or the end of symbolic links to either.

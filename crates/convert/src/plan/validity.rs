@@ -62,8 +62,8 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     by_rule(&new).into_iter().map(PlanError::Invalid).collect()
 }
 
-/// Returns the errors that a new header has and the old one had not. The old one is asked for only if
-/// the new one has any; `None` stands for one that cannot be laid out as it is.
+/// Returns the errors that a new header has and the old one had not. The old one is asked for only
+/// if the new one has any; `None` stands for one that cannot be laid out as it is.
 pub(crate) fn new_faults(old: impl FnOnce() -> Option<Draft>, new: Draft) -> Vec<Invalid> {
     let mut new = findings(&[new]);
     new.retain(|finding| finding.rule.severity == Severity::Error);

@@ -1,7 +1,7 @@
 //! Splitting a file into several, as `llama-gguf-split` does.
 //!
-//! The first file has the metadata; the others only say which part of the set they are. Tensors keep
-//! their order and their bytes.
+//! The first file has the metadata; the others only say which part of the set they are. Tensors
+//! keep their order and their bytes.
 
 mod assign;
 mod error;

@@ -42,6 +42,7 @@
 //! | multiply with vectors and batches | [`Tensor::matvec`], [`Tensor::matmul`], [`Activations`] |
 //! | multiply often with the same weights | [`Tensor::pack`], [`PackedMatrix`] |
 //! | accept a tensor or packed weights | [`Matrix`] |
+//! | multiply with the same bits on every CPU | [`exact`] |
 //! | compute with bytes that you hold yourself | [`decode_blocks`], [`dot_rows`] |
 //! | accept anything that has tensors | [`Source`], [`GgufSource`] |
 //! | choose or detect an instruction set | [`isa`] |
@@ -67,6 +68,7 @@
 
 mod activations;
 mod error;
+pub mod exact;
 pub mod file;
 #[allow(unsafe_code, reason = "entering code that is compiled for a detected instruction set")]
 pub mod isa;

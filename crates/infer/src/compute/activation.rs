@@ -1,4 +1,5 @@
 use super::math::{exp64, sigmoid};
+use super::{each_pair, each_part};
 use crate::graph::Activation;
 
 /// The limit and the slope of [`Activation::Limited`].
@@ -11,44 +12,77 @@ pub(super) fn silu(x: f32) -> f32 {
     x * sigmoid(x)
 }
 
-impl Activation {
-    /// The function of one number.
-    #[inline(always)]
-    fn of(self, x: f32) -> f32 {
-        match self {
-            Self::Silu => silu(x),
-            Self::GeluTanh => {
-                // (1 + tanh u) / 2 is 1 / (1 + exp(-2 u))
-                let x = f64::from(x);
-                let u = 0.797_884_560_802_865_4 * x * (1.0 + 0.044_715 * x * x);
-                (x / (1.0 + exp64(-2.0 * u))) as f32
-            }
-            Self::Gelu => {
-                let x = f64::from(x);
-                (0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))) as f32
-            }
-            Self::Relu => x.max(0.0),
-            Self::ReluSquared => x.max(0.0) * x.max(0.0),
-            Self::Limited => {
-                let x = x.min(LIMIT);
-                x * sigmoid(SLOPE * x)
-            }
-        }
-    }
+#[inline(always)]
+fn gelu_tanh(x: f32) -> f32 {
+    // (1 + tanh u) / 2 is 1 / (1 + exp(-2 u))
+    let x = f64::from(x);
+    let u = 0.797_884_560_802_865_4 * x * (1.0 + 0.044_715 * x * x);
+    (x / (1.0 + exp64(-2.0 * u))) as f32
+}
 
+fn gelu(x: f32) -> f32 {
+    let x = f64::from(x);
+    (0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))) as f32
+}
+
+#[inline(always)]
+fn relu(x: f32) -> f32 {
+    x.max(0.0)
+}
+
+#[inline(always)]
+fn limited(x: f32) -> f32 {
+    let x = x.min(LIMIT);
+    x * sigmoid(SLOPE * x)
+}
+
+/// Replaces each number by a function of it.
+#[inline(always)]
+fn each(x: &mut [f32], of: impl Fn(f32) -> f32 + Sync) {
+    each_part(
+        x,
+        1,
+        #[inline(always)]
+        |x| x.iter_mut().for_each(|x| *x = of(*x)),
+    );
+}
+
+/// Replaces each number by a function of it and of what stands at its place in `up`.
+#[inline(always)]
+fn each_gate(x: &mut [f32], up: &[f32], of: impl Fn(f32, f32) -> f32 + Sync) {
+    each_pair(
+        x,
+        up,
+        #[inline(always)]
+        |x, up| x.iter_mut().zip(up).for_each(|(x, up)| *x = of(*x, *up)),
+    );
+}
+
+// every function has a loop of its own, so that it becomes vector code
+impl Activation {
     /// Replaces hidden values.
     pub(crate) fn apply(self, x: &mut [f32]) {
-        x.iter_mut().for_each(|x| *x = self.of(*x));
+        match self {
+            Self::Silu => each(x, silu),
+            Self::GeluTanh => each(x, gelu_tanh),
+            Self::Gelu => each(x, gelu),
+            Self::Relu => each(x, relu),
+            Self::ReluSquared => each(x, |x| relu(x) * relu(x)),
+            Self::Limited => each(x, limited),
+        }
     }
 
     /// Replaces the gate by its function times the hidden values.
     pub(crate) fn gate(self, gate: &mut [f32], up: &[f32]) {
-        for (gate, up) in gate.iter_mut().zip(up) {
-            let up = match self {
-                Self::Limited => up.clamp(-LIMIT, LIMIT) + 1.0,
-                _ => *up,
-            };
-            *gate = self.of(*gate) * up;
+        match self {
+            Self::Silu => each_gate(gate, up, |x, up| silu(x) * up),
+            Self::GeluTanh => each_gate(gate, up, |x, up| gelu_tanh(x) * up),
+            Self::Gelu => each_gate(gate, up, |x, up| gelu(x) * up),
+            Self::Relu => each_gate(gate, up, |x, up| relu(x) * up),
+            Self::ReluSquared => each_gate(gate, up, |x, up| relu(x) * relu(x) * up),
+            Self::Limited => {
+                each_gate(gate, up, |x, up| limited(x) * (up.clamp(-LIMIT, LIMIT) + 1.0));
+            }
         }
     }
 }

@@ -51,18 +51,18 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
     (1.0 / (1.0 + exp64(-f64::from(x)))) as f32
 }
 
-/// The dot product of two vectors of one length, in sixteen sums.
+/// The sum of a function of all numbers, in sixteen sums.
 #[inline(always)]
-pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; 16];
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<16>(), y.as_chunks::<16>());
-    for (x, y) in x.iter().zip(y) {
+pub(crate) fn sum64(x: &[f32], of: impl Fn(f64) -> f64) -> f64 {
+    let mut sums = [0.0_f64; 16];
+    let (parts, rest) = x.as_chunks::<16>();
+    for x in parts {
         for lane in 0..16 {
-            sums[lane] += x[lane] * y[lane];
+            sums[lane] += of(f64::from(x[lane]));
         }
     }
-    for (lane, (x, y)) in x_rest.iter().zip(y_rest).enumerate() {
-        sums[lane] += x * y;
+    for (sum, x) in sums.iter_mut().zip(rest) {
+        *sum += of(f64::from(*x));
     }
     for half in [8, 4, 2, 1] {
         for lane in 0..half {
@@ -72,16 +72,29 @@ pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
     sums[0]
 }
 
+/// The largest number that is one.
+#[inline(always)]
+fn largest(x: &[f32]) -> f32 {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (parts, rest) = x.as_chunks::<16>();
+    for x in parts {
+        for lane in 0..16 {
+            lanes[lane] = larger(lanes[lane], x[lane]);
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::NEG_INFINITY, larger)
+}
+
 /// Replaces numbers by their exponentials, scaled to a sum of one; `extra` takes part in the sum.
 #[inline(always)]
 pub(crate) fn softmax(x: &mut [f32], extra: Option<f32>) {
-    let largest = x.iter().copied().fold(extra.unwrap_or(f32::NEG_INFINITY), f32::max);
+    let largest = largest(x).max(extra.unwrap_or(f32::NEG_INFINITY));
     for x in x.iter_mut() {
         *x = exp(*x - largest);
     }
     let extra = extra.map_or(0.0, |extra| exp64(f64::from(extra - largest)));
-    let sum = x.iter().map(|x| f64::from(*x)).sum::<f64>() + extra;
-    let scale = (1.0 / sum) as f32;
+    let scale = (1.0 / (sum64(x, |x| x) + extra)) as f32;
     for x in x.iter_mut() {
         *x *= scale;
     }
@@ -120,11 +133,15 @@ mod tests {
     }
 
     #[test]
-    fn dots_of_all_lengths() {
-        for length in 0..40 {
-            let x: Vec<f32> = (0..length).map(|i| i as f32).collect();
-            assert_eq!(dot(&x, &x), x.iter().map(|x| x * x).sum(), "{length} values");
+    fn sums_and_maxima_of_all_lengths() {
+        for length in 0..40_u8 {
+            let x: Vec<f32> = (0..length).map(f32::from).collect();
+            let squares: u32 = (0..u32::from(length)).map(|x| x * x).sum();
+            assert_eq!(sum64(&x, |x| x * x), f64::from(squares), "{length} values");
+            let expected = x.last().copied().unwrap_or(f32::NEG_INFINITY);
+            assert_eq!(largest(&x), expected, "{length} values");
         }
+        assert_eq!(largest(&[f32::NAN, -3.0]), -3.0);
     }
 
     #[test]

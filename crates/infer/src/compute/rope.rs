@@ -1,16 +1,52 @@
-use super::{Segment, Weights};
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::{ALONE, Segment, Weights};
 use crate::graph::{Rope, Style};
 
 /// Sine and cosine of every pair, for some positions one after another.
+#[derive(Debug)]
 pub(crate) struct Turns {
     style: Style,
-    pairs: usize,
-    turns: Vec<(f32, f32)>,
+    magnitude: f32,
+    /// The angle between two positions, for each pair.
+    steps: Vec<f64>,
+    positions: Range<usize>,
+    sines: Vec<f32>,
+    cosines: Vec<f32>,
+}
+
+/// The turns of the layers before: most layers turn alike.
+#[derive(Debug, Default)]
+pub(crate) struct KnownTurns(Vec<Arc<Turns>>);
+
+impl KnownTurns {
+    /// For the rows of a text.
+    pub(crate) fn of(
+        &mut self,
+        weights: &Weights,
+        rope: &Rope,
+        segment: &Segment<'_>,
+    ) -> Arc<Turns> {
+        let steps = Turns::steps(weights, rope, segment);
+        let positions = segment.first..segment.first + segment.rows.len();
+        self.0.retain(|turns| turns.positions == positions);
+        let alike = |turns: &&Arc<Turns>| {
+            (turns.style, turns.magnitude) == (rope.style, rope.magnitude) && turns.steps == steps
+        };
+        if let Some(turns) = self.0.iter().find(alike) {
+            return Arc::clone(turns);
+        }
+        let turns = Arc::new(Turns::new(rope, steps, positions));
+        self.0.push(Arc::clone(&turns));
+        turns
+    }
 }
 
 impl Turns {
-    /// For the rows of a text.
-    pub(crate) fn of(weights: &Weights, rope: &Rope, segment: &Segment<'_>) -> Self {
+    fn steps(weights: &Weights, rope: &Rope, segment: &Segment<'_>) -> Vec<f64> {
         let factors = match rope.long {
             Some((short, long)) if segment.length > short => Some(long),
             _ => rope.factors,
@@ -20,30 +56,51 @@ impl Turns {
             let factors = weights.vector(factors);
             steps.iter_mut().zip(factors.iter()).for_each(|(s, factor)| *s /= f64::from(*factor));
         }
+        steps
+    }
+
+    fn new(rope: &Rope, steps: Vec<f64>, positions: Range<usize>) -> Self {
         let magnitude = f64::from(rope.magnitude);
-        let positions = segment.first..segment.first + segment.rows.len();
-        let turns = positions.flat_map(|position| {
+        let turns = positions.clone().into_par_iter().with_min_len(16).flat_map_iter(|position| {
             let position = position as f64;
             steps.iter().map(move |step| {
                 let (sine, cosine) = libm::sincos(position * step);
                 ((sine * magnitude) as f32, (cosine * magnitude) as f32)
             })
         });
-        Self { style: rope.style, pairs: rope.steps.len(), turns: turns.collect() }
+        let (sines, cosines) = turns.unzip();
+        Self { style: rope.style, magnitude: rope.magnitude, steps, positions, sines, cosines }
+    }
+
+    /// Turns all heads of `length` values of all rows of the text, each of `row_values` values.
+    pub(crate) fn apply_all(&self, x: &mut [f32], row_values: usize, length: usize) {
+        if x.len() < ALONE {
+            let rows = x.chunks_exact_mut(row_values).enumerate();
+            return rows.for_each(|(row, x)| self.apply(row, x, length));
+        }
+        let rows = x.par_chunks_exact_mut(row_values).with_min_len(16).enumerate();
+        rows.for_each(|(row, x)| self.apply(row, x, length));
     }
 
     /// Turns the heads of `length` values of the row at `row` of the text.
     pub(crate) fn apply(&self, row: usize, x: &mut [f32], length: usize) {
-        let turns = &self.turns[row * self.pairs..][..self.pairs];
+        let pairs = self.steps.len();
+        let sines = &self.sines[row * pairs..][..pairs];
+        let cosines = &self.cosines[row * pairs..][..pairs];
+        let turn = |a: &mut f32, b: &mut f32, pair: usize| {
+            let (sine, cosine) = (sines[pair], cosines[pair]);
+            (*a, *b) = (*a * cosine - *b * sine, *a * sine + *b * cosine);
+        };
         for head in x.chunks_exact_mut(length) {
-            for (pair, (sine, cosine)) in turns.iter().enumerate() {
-                let (i, j) = match self.style {
-                    Style::Pairs => (2 * pair, 2 * pair + 1),
-                    Style::Halves => (pair, pair + self.pairs),
-                };
-                let (a, b) = (head[i], head[j]);
-                head[i] = a * cosine - b * sine;
-                head[j] = a * sine + b * cosine;
+            match self.style {
+                Style::Pairs => {
+                    let head = head.as_chunks_mut().0;
+                    (0..pairs).zip(head).for_each(|(pair, [a, b])| turn(a, b, pair));
+                }
+                Style::Halves => {
+                    let (a, b) = head.split_at_mut(pairs);
+                    (0..pairs).zip(a.iter_mut().zip(b)).for_each(|(i, (a, b))| turn(a, b, i));
+                }
             }
         }
     }
@@ -64,7 +121,7 @@ mod tests {
             let rope = Rope { style, steps, factors: None, long: None, magnitude: 1.0 };
             let mut state = State::default();
             let segment = Segment { rows: 0..2, first: 1, length: 3, state: &mut state };
-            let turns = Turns::of(&Weights::default(), &rope, &segment);
+            let turns = KnownTurns::default().of(&Weights::default(), &rope, &segment);
             let expected = match style {
                 Style::Pairs => [[-2.0, 1.0, 3.0, 4.0], [-1.0, -2.0, 3.0, 4.0]],
                 Style::Halves => [[-3.0, 2.0, 1.0, 4.0], [-1.0, 2.0, -3.0, 4.0]],

@@ -1,5 +1,9 @@
 //! One position: its logits against the token that follows and against another distribution.
 
+use granule_reader::isa::Isa;
+
+use crate::compute::math::{exp64, sum64};
+
 /// What a position shows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Score {
@@ -95,14 +99,10 @@ pub fn score(logits: &[f32], target: u32, base: Option<&Base>) -> Result<Score, 
     if base.vocabulary != logits.len() {
         return Err(LogitError::Vocabulary { base: base.vocabulary, model: logits.len() });
     }
-    let (mut divergence, mut seen) = (0.0, 0.0);
-    for (token, of_base) in &base.listed {
-        let ours = f64::from(logits[*token as usize]) - row.total;
-        divergence += libm::exp(*of_base) * (of_base - ours);
-        if base.rest > 0.0 {
-            seen += libm::exp(ours);
-        }
-    }
+    let (mut divergence, seen) = Isa::detect().run(
+        #[inline(always)]
+        || compare(&base.listed, logits, row.total),
+    );
     if base.rest > 0.0 {
         // the logarithm stays finite where rounding leaves nothing
         let rest = (1.0 - seen).max(f64::from(f32::MIN_POSITIVE));
@@ -115,6 +115,28 @@ pub fn score(logits: &[f32], target: u32, base: Option<&Base>) -> Result<Score, 
         change: libm::exp(own) - libm::exp(base.target),
     };
     Ok(Score { surprise: -own, versus: Some(versus) })
+}
+
+/// The divergence of the listed tokens, and the sum of the candidate's probabilities of them.
+#[inline(always)]
+fn compare(listed: &[(u32, f64)], logits: &[f32], total: f64) -> (f64, f64) {
+    const TOGETHER: usize = 64;
+    let (mut divergence, mut seen) = (0.0, 0.0);
+    for listed in listed.chunks(TOGETHER) {
+        let (mut base, mut ours) = ([0.0; TOGETHER], [0.0; TOGETHER]);
+        for ((base, ours), (token, of_base)) in base.iter_mut().zip(&mut ours).zip(listed) {
+            (*base, *ours) = (*of_base, f64::from(logits[*token as usize]) - total);
+        }
+        let mut terms = [(0.0, 0.0); TOGETHER];
+        for i in 0..TOGETHER {
+            terms[i] = (exp64(base[i]) * (base[i] - ours[i]), exp64(ours[i]));
+        }
+        for (term, probability) in &terms[..listed.len()] {
+            divergence += term;
+            seen += probability;
+        }
+    }
+    (divergence, seen)
 }
 
 /// What normalizes a row of logits.
@@ -141,8 +163,10 @@ impl Row {
             }
             least = least.min(*logit);
         }
-        let sum: f64 =
-            logits.iter().map(|logit| libm::exp(f64::from(*logit) - f64::from(most))).sum();
+        let sum = Isa::detect().run(
+            #[inline(always)]
+            || sum64(logits, |logit| exp64(logit - f64::from(most))),
+        );
         Ok(Self { top, most, least, total: f64::from(most) + libm::log(sum) })
     }
 

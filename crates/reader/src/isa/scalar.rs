@@ -366,6 +366,11 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    fn fused_multiply_add(self, sum: [f32; 16], a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|i| a[i].mul_add(b[i], sum[i]))
+    }
+
+    #[inline(always)]
     fn total_floats(self, values: [f32; 16]) -> f32 {
         sum(values)
     }

@@ -272,6 +272,17 @@ pub(crate) trait Simd: Copy + Send + Sync + std::fmt::Debug + 'static {
         a: Self::Floats,
         b: Self::Floats,
     ) -> Self::Floats;
+    /// `sum + a * b`, rounded once. The default is for instruction sets whose
+    /// [`multiply_add_floats`](Self::multiply_add_floats) rounds once.
+    #[inline(always)]
+    fn fused_multiply_add(
+        self,
+        sum: Self::Floats,
+        a: Self::Floats,
+        b: Self::Floats,
+    ) -> Self::Floats {
+        self.multiply_add_floats(sum, a, b)
+    }
     /// The sum of all lanes, in any order.
     fn total_floats(self, values: Self::Floats) -> f32;
 }

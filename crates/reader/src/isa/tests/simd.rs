@@ -414,6 +414,12 @@ table! { Simd:
         let found = v.multiply_add_floats(vector(sum), vector(a), vector(b));
         case.rounded(lanes(found), sum, a, b);
     }
+    fused_multiply_add => |v, case| {
+        let (sum, a, b) = (case.floats::<16>(), case.floats::<16>(), case.floats::<16>());
+        let found = v.fused_multiply_add(vector(sum), vector(a), vector(b));
+        let expected = std::array::from_fn(|lane| a[lane].mul_add(b[lane], sum[lane]));
+        case.same(lanes(found), expected);
+    }
     total_floats => |v, case| {
         let values = case.plain_floats::<16>();
         case.summed(values, |values| v.total_floats(vector(values)));

@@ -16,10 +16,12 @@ const FOLDERS: &[&str] = &[
     "../reader/src",
     "../encode/src",
     "../checkpoint/src",
+    "../infer/src",
     "../granule-format/src",
     "../granule-reader/src",
     "../granule-encode/src",
     "../granule-checkpoint/src",
+    "../granule-infer/src",
 ];
 
 fn main() -> io::Result<()> {

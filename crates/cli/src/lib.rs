@@ -17,6 +17,7 @@ mod model;
 mod models_page;
 mod output;
 mod progress;
+mod running;
 mod source;
 mod texts;
 mod threads;

@@ -102,14 +102,14 @@ impl Steps {
         if self.stop.load(Ordering::Relaxed) { Err("interrupted".into()) } else { Ok(()) }
     }
 
-    /// Remove the bar.
+    /// Remove the bar. `kept` says whether the run can be continued.
     ///
     /// # Errors
     /// If a signal has ended the run.
-    pub(crate) fn finish(&self) -> anyhow::Result<()> {
+    pub(crate) fn finish(&self, kept: bool) -> anyhow::Result<()> {
         self.bar.finish_and_clear();
         match self.stop.load(Ordering::Relaxed) {
-            true => Err(granule_convert::Error::Interrupted { kept: false }.into()),
+            true => Err(granule_convert::Error::Interrupted { kept }.into()),
             false => Ok(()),
         }
     }

@@ -31,6 +31,7 @@ use progress::Progress;
 use step::{Step, steps};
 
 pub(crate) use identity::Identity;
+pub use identity::of_chunks;
 pub use output::check_output;
 pub use part::{Part, PartError};
 

@@ -87,6 +87,12 @@ pub enum Error {
         /// What they cannot do.
         reason: &'static str,
     },
+    /// The rows between layers cannot be kept.
+    #[error("the file of the rows between layers")]
+    Rows(#[source] std::io::Error),
+    /// A run cannot be continued.
+    #[error(transparent)]
+    Journal(#[from] crate::stream::JournalError),
     /// An observer ended a run.
     #[error(transparent)]
     Observer(Box<dyn std::error::Error + Send + Sync>),

@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use crate::compute::{Mode, NoTap, Pass, Segment, State, Weights};
+use crate::compute::{KnownTurns, Mode, NoTap, Pass, Segment, State, Weights};
 use crate::graph::{Graph, Pooling};
 use crate::{Error, Model, Place};
 
@@ -11,6 +11,7 @@ pub struct Session<'m, 's> {
     model: &'m Model<'s>,
     weights: Weights,
     states: Vec<State>,
+    turns: KnownTurns,
     positions: usize,
 }
 
@@ -27,7 +28,7 @@ impl<'m, 's> Session<'m, 's> {
         }
         weights.add(model.source(), graph.output.tensors(), mode)?;
         let states = vec![State::default(); graph.layers.len()];
-        Ok(Self { model, weights, states, positions: 0 })
+        Ok(Self { model, weights, states, turns: KnownTurns::default(), positions: 0 })
     }
 
     /// Number of tokens so far.
@@ -61,6 +62,7 @@ impl<'m, 's> Session<'m, 's> {
             rows: &places,
             causal: graph.causal,
             all_experts: false,
+            turns: &mut self.turns,
             tap: &mut NoTap,
         };
         pass.output(&graph.output, &x)
@@ -92,6 +94,7 @@ impl<'m, 's> Session<'m, 's> {
             rows: &places,
             causal: graph.causal,
             all_experts: false,
+            turns: &mut self.turns,
             tap: &mut NoTap,
         };
         for (layer, state) in graph.layers.iter().zip(&mut self.states) {

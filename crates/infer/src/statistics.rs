@@ -4,8 +4,11 @@
 //! of these values says how much an error in that column costs. Sums are in double precision and in
 //! the order of the rows, so they have the same bits for every number of threads.
 
-use std::collections::BTreeMap;
+mod saved;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
 use crate::stream::{self, Fault, Observed, Observer, Options, Product};
@@ -19,6 +22,8 @@ pub struct CollectOptions {
     pub output: bool,
     /// Send every token through all experts.
     pub all_experts: bool,
+    /// How the model is run. [`Options::logits_from`] and [`Options::all_experts`] are set.
+    pub run: Options,
 }
 
 /// What [`collect`] found.
@@ -30,8 +35,7 @@ pub struct Collected {
     pub lost: Vec<Lost>,
 }
 
-/// A chunk that was left before the end of the run. What went into the products before that place
-/// is part of the sums.
+/// A chunk that was left before the end of the run. It is no part of the sums.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "chunk {} was left: {value} at token {} in {}, column {column}",
@@ -70,7 +74,8 @@ fn spot(layer: Option<usize>, tensor: Option<&str>) -> String {
 /// Runs a model over chunks and sums what goes into the matrices of its layers. `progress` is
 /// called with the number of each layer that begins; its error ends the run.
 ///
-/// Numbers that are not finite end nothing but their chunk.
+/// Numbers that are not finite end nothing but their chunk. What the layers before have summed of
+/// it is then computed again without it.
 ///
 /// # Errors
 /// If the weights cannot be read, a token is not in the vocabulary, or `progress` returns an error.
@@ -80,14 +85,30 @@ pub fn collect(
     options: &CollectOptions,
     progress: &mut dyn FnMut(usize) -> Observed,
 ) -> Result<Collected, Error> {
-    let mut collector = Collector { found: Collected::default(), output: options.output, progress };
-    let run = Options {
+    let found = Collected::default();
+    let mut collector = Collector { found, output: options.output, progress };
+    let mut run = Options {
         all_experts: options.all_experts,
         logits_from: options.output.then_some(0),
-        ..Options::default()
+        ..options.run.clone()
     };
-    stream::run(model, &chunks.texts(), &run, &mut collector)?;
-    Ok(collector.found)
+    let texts = chunks.texts();
+    stream::run(model, &texts, &run, &mut collector)?;
+    let Collector { mut found, .. } = collector;
+    let left: BTreeSet<usize> = found.lost.iter().map(|lost| lost.place.chunk).collect();
+    let last = found.lost.iter().map(|lost| lost.layer.unwrap_or(usize::MAX)).max();
+    if let Some(last) = last.filter(|_| left.len() < texts.len()) {
+        // up to the last layer with a fault, sums have parts of chunks that were left
+        let texts: Vec<Vec<u32>> =
+            (0..).zip(texts).filter(|(i, _)| !left.contains(i)).map(|(_, text)| text).collect();
+        run.journal = None;
+        run.layers = last.saturating_add(1);
+        let again = Collected::default();
+        let mut collector = Collector { found: again, output: options.output, progress };
+        stream::run(model, &texts, &run, &mut collector)?;
+        found.statistics.tensors.extend(collector.found.statistics.tensors);
+    }
+    Ok(found)
 }
 
 struct Collector<'a> {
@@ -114,6 +135,15 @@ impl Observer for Collector<'_> {
 
     fn fault(&mut self, fault: &Fault<'_>) -> Observed {
         self.found.lost.push(fault.into());
+        Ok(())
+    }
+
+    fn save(&self, into: &mut Vec<u8>) {
+        saved::write(&self.found, into);
+    }
+
+    fn restore(&mut self, from: &[u8]) -> Observed {
+        self.found = saved::read(from).ok_or("the sums in the journal are damaged")?;
         Ok(())
     }
 }
@@ -177,15 +207,21 @@ impl Sums {
         let of = matrix * columns..(matrix + 1) * columns;
         let sums = self.sums[of.clone()].par_chunks_mut(SPAN);
         let squares = self.squares[of].par_chunks_mut(SPAN);
+        let isa = Isa::detect();
         sums.zip(squares).enumerate().for_each(|(span, (sums, squares))| {
-            for row in x.chunks_exact(columns) {
-                let row = &row[span * SPAN..][..sums.len()];
-                for ((sum, square), x) in sums.iter_mut().zip(squares.iter_mut()).zip(row) {
-                    let x = f64::from(*x);
-                    *sum += x;
-                    *square += x * x;
-                }
-            }
+            isa.run(
+                #[inline(always)]
+                || {
+                    for row in x.chunks_exact(columns) {
+                        let row = &row[span * SPAN..][..sums.len()];
+                        for ((sum, square), x) in sums.iter_mut().zip(squares.iter_mut()).zip(row) {
+                            let x = f64::from(*x);
+                            *sum += x;
+                            *square += x * x;
+                        }
+                    }
+                },
+            );
         });
         self.rows[matrix] += (x.len() / columns.max(1)) as u64;
     }

@@ -28,10 +28,16 @@
 //! # }
 //! ```
 
+mod hidden;
+mod journal;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::compute::{Mode, Pass, Segment, State, Tap, Weights};
+use hidden::Hidden;
+pub use journal::{Journal, JournalError};
+
+use crate::compute::{KnownTurns, Mode, Pass, Segment, State, Tap, Weights};
 use crate::graph::TensorRef;
 use crate::{Error, Model};
 
@@ -56,11 +62,25 @@ pub struct Options {
     /// Tokens that are computed together, at least those of one chunk. Results are the same; more
     /// tokens need more memory and decode weights less often.
     pub batch: usize,
+    /// Bytes of the rows between layers that are kept in memory. More are kept in a temporary file.
+    pub memory: usize,
+    /// Keeps what is needed to continue the run after an interruption, and continues one. Then all
+    /// rows between layers are in its files.
+    pub journal: Option<Journal>,
+    /// The run ends after this many layers.
+    pub layers: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { logits_from: None, all_experts: false, batch: 2048 }
+        Self {
+            logits_from: None,
+            all_experts: false,
+            batch: 2048,
+            memory: 1 << 30,
+            journal: None,
+            layers: usize::MAX,
+        }
     }
 }
 
@@ -86,6 +106,14 @@ pub trait Observer {
     /// A number is not finite. The chunk takes no further part in the run; what was observed of it
     /// in earlier products stands.
     fn fault(&mut self, _fault: &Fault<'_>) -> Observed {
+        Ok(())
+    }
+
+    /// Writes what was gathered so far, for a run with [`Options::journal`].
+    fn save(&self, _into: &mut Vec<u8>) {}
+
+    /// Continues with what [`save`](Self::save) wrote when the run was interrupted.
+    fn restore(&mut self, _from: &[u8]) -> Observed {
         Ok(())
     }
 
@@ -141,7 +169,8 @@ pub struct Fault<'a> {
     pub value: f32,
 }
 
-/// Rows whose logits are computed together.
+/// Logits that are computed together, and the least number of their rows.
+const LOGITS: usize = 1 << 24;
 const LOGIT_ROWS: usize = 64;
 
 /// Runs a model over chunks of tokens, each a text of its own that begins at position 0.
@@ -159,10 +188,14 @@ pub fn run(
     for tokens in chunks {
         model.check(tokens, tokens.len())?;
     }
-    let mut run = Run { model, options, observer, layer: None, faults: BTreeSet::new() };
-    let mut hidden: Vec<Vec<f32>> =
-        chunks.iter().map(|tokens| model.embed(tokens, 0)).collect::<Result<_, _>>()?;
     let graph = model.graph();
+    let rows = chunks.iter().map(Vec::len).collect();
+    let mut hidden = Hidden::new(graph.width, rows, options.memory, options.journal.as_ref())
+        .map_err(Error::Rows)?;
+    let turns = KnownTurns::default();
+    let mut run = Run { model, options, observer, layer: None, turns, faults: BTreeSet::new() };
+    let start = run.begin(chunks, &mut hidden)?;
+    let end = graph.layers.len().min(options.layers);
     let load = |layer: usize| match graph.layers.get(layer) {
         Some(layer) => Weights::load(model.source(), layer.tensors.iter().copied(), Mode::Exact),
         None if options.logits_from.is_some() => {
@@ -170,15 +203,19 @@ pub fn run(
         }
         None => Ok(Weights::default()),
     };
-    let mut weights = load(0)?;
-    for layer in 0..graph.layers.len() {
+    let last = end == graph.layers.len();
+    let mut weights = load(start)?;
+    for layer in start..end {
         weights = std::thread::scope(|scope| {
-            let next = scope.spawn(|| load(layer + 1));
+            let next = scope.spawn(|| match layer + 1 < end || last {
+                true => load(layer + 1),
+                false => Ok(Weights::default()),
+            });
             run.layer(layer, &weights, &mut hidden)?;
             next.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;
     }
-    run.output(&weights, &mut hidden)
+    if last { run.output(&weights, &mut hidden) } else { Ok(()) }
 }
 
 struct Run<'a, 's> {
@@ -186,27 +223,48 @@ struct Run<'a, 's> {
     options: &'a Options,
     observer: &'a mut dyn Observer,
     layer: Option<usize>,
+    turns: KnownTurns,
     /// Chunks with a fault.
     faults: BTreeSet<usize>,
 }
 
 impl Run<'_, '_> {
-    fn layer(
-        &mut self,
-        layer: usize,
-        weights: &Weights,
-        hidden: &mut [Vec<f32>],
-    ) -> Result<(), Error> {
+    /// Sets the rows before the first layer that is to be computed; returns its number.
+    fn begin(&mut self, chunks: &[Vec<u32>], hidden: &mut Hidden) -> Result<usize, Error> {
+        if let Some(journal) = &self.options.journal
+            && let Some(state) = journal.read()?
+        {
+            if state.layers > self.model.layers() || state.left.iter().any(|i| *i >= chunks.len()) {
+                let path = journal.folder().to_owned();
+                return Err(JournalError::Damaged { path }.into());
+            }
+            // layers read one file and write the other
+            if !state.layers.is_multiple_of(2) {
+                hidden.swap();
+            }
+            state.left.iter().for_each(|chunk| hidden.leave(*chunk));
+            self.faults.extend(state.left);
+            self.observer.restore(&state.observer).map_err(Error::Observer)?;
+            return Ok(state.layers);
+        }
+        for (chunk, tokens) in chunks.iter().enumerate() {
+            hidden.begin(chunk, self.model.embed(tokens, 0)?).map_err(Error::Rows)?;
+        }
+        Ok(0)
+    }
+
+    fn layer(&mut self, layer: usize, weights: &Weights, hidden: &mut Hidden) -> Result<(), Error> {
         self.layer = Some(layer);
         self.observer.layer(layer).map_err(Error::Observer)?;
         let graph = self.model.graph();
-        for batch in batches(hidden, graph.width, self.options.batch) {
-            let mut x: Vec<f32> = hidden[batch.clone()].concat();
+        let mut turns = std::mem::take(&mut self.turns);
+        for batch in batches(hidden, self.options.batch) {
+            let mut x = hidden.read(batch.clone()).map_err(Error::Rows)?;
             let mut places = Vec::new();
             let mut states = vec![State::default(); batch.len()];
             let mut segments = Vec::new();
             for (chunk, state) in batch.clone().zip(&mut states) {
-                let (start, length) = (places.len(), hidden[chunk].len() / graph.width);
+                let (start, length) = (places.len(), hidden.rows(chunk));
                 places.extend((0..length).map(|position| Place { chunk, position }));
                 segments.push(Segment { rows: start..start + length, first: 0, length, state });
             }
@@ -215,57 +273,73 @@ impl Run<'_, '_> {
                 rows: &places,
                 causal: graph.causal,
                 all_experts: self.options.all_experts,
+                turns: &mut turns,
                 tap: self,
             };
             pass.layer(&graph.layers[layer], &mut segments, &mut x)?;
             self.look(None, &places, &x)?;
-            let mut rest = &x[..];
-            for chunk in batch {
-                let (own, others) = rest.split_at(hidden[chunk].len());
-                rest = others;
-                hidden[chunk].copy_from_slice(own);
-                if self.faults.contains(&chunk) {
-                    hidden[chunk] = Vec::new();
-                }
+            hidden.write(batch.clone(), &x).map_err(Error::Rows)?;
+            batch.filter(|chunk| self.faults.contains(chunk)).for_each(|i| hidden.leave(i));
+        }
+        self.turns = turns;
+        hidden.end_layer().map_err(Error::Rows)?;
+        if let Some(journal) = &self.options.journal {
+            let mut state = journal::State { layers: layer + 1, ..Default::default() };
+            state.left.extend(&self.faults);
+            self.observer.save(&mut state.observer);
+            journal.write(&state).map_err(Error::Rows)?;
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, weights: &Weights, hidden: &mut Hidden) -> Result<(), Error> {
+        self.layer = None;
+        self.observer.layer(self.model.layers()).map_err(Error::Observer)?;
+        for chunk in 0..hidden.chunks() {
+            let mut x = hidden.read(chunk..chunk + 1).map_err(Error::Rows)?;
+            self.model.normalize(&mut x);
+            for (position, x) in x.chunks_exact(self.model.width()).enumerate() {
+                let place = Place { chunk, position };
+                self.observer.hidden(place, x).map_err(Error::Observer)?;
+            }
+            if let Some(first) = self.options.logits_from {
+                self.logits(weights, chunk, first, &x)?;
             }
         }
         Ok(())
     }
 
-    fn output(&mut self, weights: &Weights, hidden: &mut [Vec<f32>]) -> Result<(), Error> {
-        self.layer = None;
+    /// The logits of a chunk from a position on.
+    fn logits(
+        &mut self,
+        weights: &Weights,
+        chunk: usize,
+        first: usize,
+        x: &[f32],
+    ) -> Result<(), Error> {
         let graph = self.model.graph();
-        self.observer.layer(graph.layers.len()).map_err(Error::Observer)?;
-        for (chunk, x) in hidden.iter_mut().enumerate() {
-            self.model.normalize(x);
-            for (position, x) in x.chunks_exact(graph.width).enumerate() {
-                let place = Place { chunk, position };
-                self.observer.hidden(place, x).map_err(Error::Observer)?;
+        let rows = x.len() / graph.width;
+        let together = (LOGITS / graph.vocabulary.max(1)).max(LOGIT_ROWS);
+        for start in (first..rows).step_by(together) {
+            let end = rows.min(start + together);
+            let places: Vec<Place> =
+                (start..end).map(|position| Place { chunk, position }).collect();
+            let mut pass = Pass {
+                weights,
+                rows: &places,
+                causal: graph.causal,
+                all_experts: false,
+                turns: &mut KnownTurns::default(),
+                tap: self,
+            };
+            let x = &x[start * graph.width..end * graph.width];
+            let logits = pass.output(&graph.output, x)?;
+            self.look(None, &places, &logits)?;
+            if self.faults.contains(&chunk) {
+                break;
             }
-        }
-        let Some(first) = self.options.logits_from else { return Ok(()) };
-        for (chunk, x) in hidden.iter().enumerate() {
-            let rows = x.len() / graph.width;
-            for start in (first..rows).step_by(LOGIT_ROWS) {
-                let end = rows.min(start + LOGIT_ROWS);
-                let places: Vec<Place> =
-                    (start..end).map(|position| Place { chunk, position }).collect();
-                let mut pass = Pass {
-                    weights,
-                    rows: &places,
-                    causal: graph.causal,
-                    all_experts: false,
-                    tap: self,
-                };
-                let x = &x[start * graph.width..end * graph.width];
-                let logits = pass.output(&graph.output, x)?;
-                self.look(None, &places, &logits)?;
-                if self.faults.contains(&chunk) {
-                    break;
-                }
-                for (place, logits) in places.iter().zip(logits.chunks_exact(graph.vocabulary)) {
-                    self.observer.logits(*place, logits).map_err(Error::Observer)?;
-                }
+            for (place, logits) in places.iter().zip(logits.chunks_exact(graph.vocabulary)) {
+                self.observer.logits(*place, logits).map_err(Error::Observer)?;
             }
         }
         Ok(())
@@ -331,11 +405,11 @@ impl Tap for Run<'_, '_> {
 }
 
 /// Neighbouring chunks that are computed together.
-fn batches(hidden: &[Vec<f32>], width: usize, tokens: usize) -> Vec<Range<usize>> {
+fn batches(hidden: &Hidden, tokens: usize) -> Vec<Range<usize>> {
     let mut batches: Vec<Range<usize>> = Vec::new();
     let mut sum = 0;
-    for (chunk, x) in hidden.iter().enumerate() {
-        let length = x.len() / width;
+    for chunk in 0..hidden.chunks() {
+        let length = hidden.rows(chunk);
         if length == 0 {
             continue; // it had a fault
         }

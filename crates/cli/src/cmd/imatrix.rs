@@ -12,6 +12,7 @@ use granule_encode::ImportanceSums;
 use granule_infer::statistics::CollectOptions;
 
 use crate::progress::Steps;
+use crate::running::RunArgs;
 use crate::texts::TextArgs;
 use crate::{model, output, source, threads};
 
@@ -30,6 +31,8 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
     #[command(flatten)]
     texts: TextArgs,
+    #[command(flatten)]
+    running: RunArgs,
     /// Also sum what goes into output.weight
     #[arg(long)]
     process_output: bool,
@@ -57,6 +60,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.source.is_none() {
         let why = "no model is named that could be run over a text";
         args.texts.refuse(why)?;
+        args.running.refuse(why)?;
         for (option, given) in
             [("--process-output", args.process_output), ("--all-experts", args.all_experts)]
         {
@@ -83,6 +87,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // a matrix that is only added may be replaced
         write(&found.sums, output, &model)?;
     }
+    args.running.done(RUN)?;
     if !args.quiet {
         report::warnings(args, &found).iter().for_each(|warning| output::warn(warning));
     }
@@ -99,6 +104,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The name of the run in what --resume keeps.
+const RUN: &str = "sums";
+
 fn collect(args: &Args, path: &Path) -> anyhow::Result<Collected> {
     let texts = args.texts.read()?;
     let threads = threads::bounded(args.threads, args.quiet);
@@ -107,11 +115,13 @@ fn collect(args: &Args, path: &Path) -> anyhow::Result<Collected> {
     let chunks = args.texts.cut(&model::tokenizer(path, &model)?, &texts)?;
     let mut options = CollectOptions::default();
     (options.output, options.all_experts) = (args.process_output, args.all_experts);
+    let settings = format!("{} {}", args.process_output, args.all_experts);
+    options.run = args.running.options(RUN, source.as_ref(), &chunks, &settings)?;
     let steps = Steps::new(!(args.quiet || args.json), model.layers());
     let found = threads::pool(threads)?.install(|| {
         calibration::collect(&model, &chunks, texts.names(), &options, &mut |layer| steps.on(layer))
     });
-    steps.finish()?;
+    steps.finish(args.running.is_kept())?;
     let found = found.with_context(|| format!("cannot run {}", path.display()))?;
     if found.lost.len() == chunks.len() {
         let lost = found.lost.into_iter().next().expect("there is at least one chunk");

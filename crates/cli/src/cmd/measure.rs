@@ -15,11 +15,13 @@ use granule_convert::weights::{self, TensorError};
 use granule_encode::Importance;
 use granule_infer::measure::base::{BaseReader, BaseWriter, Form, Heading};
 use granule_infer::measure::{Measured, measure};
+use granule_infer::stream::Options;
 use granule_infer::{Chunks, Model};
 use granule_reader::Source;
 use rayon::ThreadPool;
 
 use crate::progress::Steps;
+use crate::running::RunArgs;
 use crate::texts::{TextArgs, Texts};
 use crate::{model, output, source, threads};
 use base::{Base, NewBase};
@@ -51,6 +53,8 @@ pub(crate) struct Args {
     base_form: Option<BaseForm>,
     #[command(flatten)]
     texts: TextArgs,
+    #[command(flatten)]
+    running: RunArgs,
     /// Also show the error of every tensor against --against
     #[arg(long)]
     weights: bool,
@@ -112,15 +116,17 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let original = if args.against.is_some() { first.take() } else { None };
     let mut candidates = Vec::new();
-    for path in &args.models {
+    for (number, path) in args.models.iter().enumerate() {
         let measured = match first.take() {
             Some(measured) => measured,
-            None => session.candidate(path, base.as_ref())?,
+            None => session.candidate(number, path, base.as_ref())?,
         };
         let against = args.against.as_ref().filter(|_| args.weights);
         let weights = against.map(|against| session.weights(path, against, importance.as_ref()));
         candidates.push(Candidate { path, measured, weights: weights.transpose()? });
     }
+    let runs = (0..args.models.len()).map(name).chain([ORIGINAL.to_owned()]);
+    runs.into_iter().try_for_each(|run| args.running.done(&run))?;
     if !args.quiet {
         for Candidate { path, measured, .. } in &candidates {
             let warn = |lost| output::warn(&format!("{}: {lost}", path.display()));
@@ -165,18 +171,25 @@ impl Session<'_> {
             tokens: chunks.tokens().to_vec(),
         };
         let mut writer = file.writer(form, heading)?;
-        let measured = self.measure(path, &model, &chunks, NO_READER, Some(&mut writer))?;
+        let run = self.args.running.options(ORIGINAL, source.as_ref(), &chunks, "")?;
+        let measured = self.measure(path, &model, &chunks, &run, NO_READER, Some(&mut writer))?;
         writer.finish()?;
         Ok((measured, file.finish(save)?))
     }
 
     /// Measure a model, against the base if there is one.
-    fn candidate(&self, path: &Path, base: Option<&Base>) -> anyhow::Result<Measured> {
+    fn candidate(
+        &self,
+        number: usize,
+        path: &Path,
+        base: Option<&Base>,
+    ) -> anyhow::Result<Measured> {
         let source = source::open(path)?;
         let model = model::open(path, source.as_ref())?;
         let mut reader = base.map(Base::reader).transpose()?;
         let chunks = self.chunks(path, &model, reader.as_ref().map(BaseReader::heading))?;
-        self.measure(path, &model, &chunks, reader.as_mut(), NO_WRITER)
+        let run = self.args.running.options(&name(number), source.as_ref(), &chunks, "")?;
+        self.measure(path, &model, &chunks, &run, reader.as_mut(), NO_WRITER)
     }
 
     /// The chunks of the texts, or those that a base was made with.
@@ -202,13 +215,14 @@ impl Session<'_> {
         path: &Path,
         model: &Model<'_>,
         chunks: &Chunks,
+        run: &Options,
         base: Option<&mut BaseReader<R>>,
         save: Option<&mut BaseWriter<W>>,
     ) -> anyhow::Result<Measured> {
         let steps = Steps::new(!(self.args.quiet || self.args.json), model.layers());
-        let measured =
-            self.pool.install(|| measure(model, chunks, base, save, &mut |layer| steps.on(layer)));
-        steps.finish()?;
+        let progress = &mut |layer| steps.on(layer);
+        let measured = self.pool.install(|| measure(model, chunks, run, base, save, progress));
+        steps.finish(self.args.running.is_kept())?;
         let measured = measured.with_context(|| path.display().to_string())?;
         if measured.scores.is_empty() {
             let lost = measured.lost.into_iter().next().expect("a chunk without scores");
@@ -228,6 +242,13 @@ impl Session<'_> {
         let compare = || weights::compare(model.as_ref(), against.as_ref(), importance);
         self.pool.install(compare).with_context(|| path.display().to_string())
     }
+}
+
+/// The names of the runs in what --resume keeps.
+const ORIGINAL: &str = "original";
+
+fn name(number: usize) -> String {
+    format!("model{}", number + 1)
 }
 
 const NO_READER: Option<&mut BaseReader<io::Empty>> = None;

@@ -3,6 +3,10 @@
 use std::fs;
 
 use granule_encode::{Importance, ImportanceSums};
+use granule_infer::statistics::{CollectOptions, collect};
+use granule_infer::stream::Journal;
+use granule_infer::{Chunks, Model};
+use granule_reader::GgufSource;
 
 use crate::common::{Folder, copy_checkpoint, edited, matrix};
 
@@ -120,6 +124,93 @@ fn not_a_number_ends_no_run() {
         );
     }
     assert!(!folder.path("b.gguf").exists());
+}
+
+/// Chunks that are left in a later layer are not part of the sums of earlier ones.
+#[test]
+fn lost_chunks_leave_nothing() {
+    let folder = folder();
+    folder.run("convert ck --outtype f32 -o m.gguf --quiet").ok();
+    // some tokens make a sum that single precision does not hold
+    edited(
+        &folder,
+        "m.gguf",
+        "some.gguf",
+        |_| {},
+        |name, data| {
+            if name == "blk.0.ffn_down.weight" {
+                for number in data.as_chunks_mut::<4>().0.iter_mut().take(64) {
+                    *number = (f32::from_le_bytes(*number) * 3e38).to_le_bytes();
+                }
+            }
+        },
+    );
+    let line = "imatrix some.gguf --text text.txt -c 8";
+    let json = folder.run(&format!("{line} -o all.gguf --json")).json();
+    let lost = json["lost_chunks"].as_array().unwrap().len();
+    let whole = sums(&folder, "all.gguf");
+    assert!(lost > 0 && whole.chunks > 0, "{json}");
+    let mut parts: Option<ImportanceSums> = None;
+    for chunk in 0..lost + whole.chunks as usize {
+        let one = format!("{line} --skip-chunks {chunk} --chunks 1 -o one.gguf --quiet");
+        if folder.run(&one).status == 0 {
+            let one = sums(&folder, "one.gguf");
+            match &mut parts {
+                Some(parts) => parts.merge(&one).unwrap(),
+                None => parts = Some(one),
+            }
+        }
+    }
+    let parts = parts.unwrap();
+    assert_eq!(parts.chunks, whole.chunks);
+    for (name, entry) in &whole.entries {
+        assert_eq!(entry.rows, parts.entries[name].rows, "{name}");
+        for (a, b) in entry.squares.iter().zip(&parts.entries[name].squares) {
+            assert!((a - b).abs() <= 1e-5 * b, "{name}: {a} {b}");
+        }
+    }
+}
+
+/// A run that ended at any layer continues there, and gives the same sums.
+#[test]
+fn interrupted_runs_continue_at_a_layer() {
+    let folder = folder();
+    folder.run("convert ck --outtype bf16 -o m.gguf --quiet").ok();
+    let source = GgufSource::open(folder.path("m.gguf")).unwrap();
+    let model = Model::open(&source).unwrap();
+    let tokens = (0..96).map(|i| i * 7 % 200).collect();
+    let chunks = Chunks::of_tokens(tokens, 32, None).unwrap();
+    let whole = collect(&model, &chunks, &CollectOptions::default(), &mut |_| Ok(())).unwrap();
+    let mut options = CollectOptions::default();
+    options.run.memory = 0;
+    let spilled = collect(&model, &chunks, &options, &mut |_| Ok(())).unwrap();
+    assert_eq!(spilled, whole);
+    let journal = Journal::new(folder.path("run"), "this".to_owned());
+    options.run.journal = Some(journal.clone());
+    for end in [0, 1, 1, 2] {
+        let mut first = usize::MAX;
+        let interrupted = collect(&model, &chunks, &options, &mut |layer| {
+            first = first.min(layer);
+            if layer == end { Err("enough".into()) } else { Ok(()) }
+        });
+        assert!(interrupted.is_err() && first <= end, "{first}");
+        if end == 2 {
+            assert_eq!(first, 1, "layer 0 is not computed again");
+        }
+    }
+    assert_eq!(collect(&model, &chunks, &options, &mut |_| Ok(())).unwrap(), whole);
+    options.run.journal = Some(Journal::new(folder.path("run"), "that".to_owned()));
+    let error = collect(&model, &chunks, &options, &mut |_| Ok(())).unwrap_err();
+    assert!(error.to_string().contains("another model, other texts"), "{error}");
+    journal.remove().unwrap();
+    let line = "--text text.txt -c 32 --chunks 2";
+    folder.run(&format!("imatrix m.gguf {line} -o a.gguf --quiet --resume run")).ok();
+    folder.run(&format!("imatrix m.gguf {line} -o b.gguf --quiet --memory 0")).ok();
+    assert_eq!(fs::read(folder.path("a.gguf")).unwrap(), fs::read(folder.path("b.gguf")).unwrap());
+    assert!(!folder.path("run").exists());
+    let found = folder.run(&format!("measure m.gguf {line} --json --resume run")).json();
+    assert_eq!(found, folder.run(&format!("measure m.gguf {line} --json")).json());
+    assert!(!folder.path("run").exists());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use granule_format::{Draft, Endian};
+use granule_infer::Chunks;
 use granule_reader::Source;
 use sha2::{Digest, Sha256};
 
@@ -120,6 +121,27 @@ pub(super) fn identities(
         identities.push(Identity(parts.map(Digester::hex)));
     }
     identities
+}
+
+/// Returns what decides the result of running a model over chunks of text, besides `settings`.
+///
+/// # Errors
+/// If the attributes of a source file cannot be read.
+pub fn of_chunks(source: &dyn Source, chunks: &Chunks, settings: &str) -> Result<String, Error> {
+    let mut all = Digester::default();
+    let versions = [granule_format::VERSION, granule_reader::VERSION];
+    (crate::BUILD, versions, settings).hash(&mut all);
+    let Stamps(stamps) = Stamps::of(source.files())?;
+    stamps.iter().for_each(|(path, stamp)| (path.file_name(), stamp).hash(&mut all));
+    for (index, tensor) in source.tensors().iter().enumerate() {
+        (&tensor.name, tensor.shape.dimensions(), tensor.ty.id()).hash(&mut all);
+        source.fingerprint(index, &mut all);
+    }
+    if let Ok(metadata) = Draft::new(source.metadata().clone(), Endian::Little) {
+        all.write(&metadata.header());
+    }
+    (chunks.chunk_tokens(), chunks.texts(), chunks.tokens()).hash(&mut all);
+    Ok(all.hex())
 }
 
 /// The source files of a run, with attributes that change when the files change.

@@ -1,6 +1,6 @@
 use super::feed_forward::hidden;
 use super::math::{sigmoid, softmax};
-use super::{Pass, add};
+use super::{Inputs, Pass, add};
 use crate::Error;
 use crate::Place;
 use crate::graph::{Experts, Gating};
@@ -31,8 +31,17 @@ impl Pass<'_> {
             if rows.is_empty() {
                 continue;
             }
-            let input: Vec<f32> =
+            let mut input: Vec<f32> =
                 rows.iter().flat_map(|(row, _)| &x[row * width..][..width]).copied().collect();
+            let mut rows = rows;
+            if part.weighs_inputs {
+                for ((_, weight), x) in rows.iter_mut().zip(input.chunks_exact_mut(width)) {
+                    if *weight != 0.0 {
+                        x.iter_mut().for_each(|x| *x *= *weight);
+                        *weight = 1.0;
+                    }
+                }
+            }
             let places: Vec<Place> = rows.iter().map(|(row, _)| self.rows[*row]).collect();
             let result = self.expert(part, expert, &places, &input)?;
             for ((row, weight), result) in rows.iter().zip(result.chunks_exact(width)) {
@@ -63,11 +72,12 @@ impl Pass<'_> {
         rows: &[Place],
         x: &[f32],
     ) -> Result<Vec<f32>, Error> {
+        let x = &mut Inputs::new(x);
         let up = self.linear_of(&part.up, Some(expert), rows, x)?;
         let gate = part.gate.as_ref().map(|gate| self.linear_of(gate, Some(expert), rows, x));
         let half = part.joined.then_some(part.up.weight.rows / 2);
         let hidden = hidden(part.activation, gate.transpose()?, up, half);
-        self.linear_of(&part.down, Some(expert), rows, &hidden)
+        self.linear_of(&part.down, Some(expert), rows, &mut Inputs::new(&hidden))
     }
 }
 

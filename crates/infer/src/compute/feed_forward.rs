@@ -1,4 +1,4 @@
-use super::{Pass, normalize};
+use super::{Inputs, Pass, normalize};
 use crate::Error;
 use crate::graph::{Activation, FeedForward};
 
@@ -8,8 +8,9 @@ impl Pass<'_> {
         part: &FeedForward,
         x: &[f32],
     ) -> Result<Vec<f32>, Error> {
-        let up = self.linear(&part.up, x)?;
-        let gate = part.gate.as_ref().map(|gate| self.linear(gate, x)).transpose()?;
+        let x = &mut Inputs::new(x);
+        let up = self.linear_with(&part.up, x)?;
+        let gate = part.gate.as_ref().map(|gate| self.linear_with(gate, x)).transpose()?;
         let half = part.joined.then_some(part.up.weight.rows / 2);
         let mut hidden = hidden(part.activation, gate, up, half);
         if let Some(norm) = &part.norm {

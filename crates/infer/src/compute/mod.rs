@@ -6,25 +6,29 @@
 
 mod activation;
 mod attention;
+pub(crate) mod delta;
 mod experts;
 mod feed_forward;
 pub(crate) mod math;
+mod mix;
 mod norm;
-mod product;
 mod recurrent;
 mod rope;
 mod weights;
 
 use std::ops::Range;
 
+use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
 use crate::graph::{Layer, Linear, Output, Part, Step, TensorRef};
 use crate::{Error, Place};
 
+pub(crate) use mix::Seen;
 pub(crate) use norm::normalize;
+pub(crate) use rope::KnownTurns;
 pub use weights::Mode;
-pub(crate) use weights::{Weights, block_type};
+pub(crate) use weights::{Inputs, Weights, block_type};
 
 /// Receives the inputs of every product.
 pub(crate) trait Tap {
@@ -57,8 +61,7 @@ impl Tap for NoTap {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     /// Keys and values of all positions.
-    pub(crate) keys: Vec<f32>,
-    pub(crate) values: Vec<f32>,
+    pub(crate) seen: Seen,
     /// The last rows before a convolution.
     pub(crate) convolution: Vec<f32>,
     /// States of all channels of a recurrent part.
@@ -84,8 +87,12 @@ pub(crate) struct Pass<'a> {
     pub(crate) causal: bool,
     /// Whether every row goes through all experts.
     pub(crate) all_experts: bool,
+    pub(crate) turns: &'a mut KnownTurns,
     pub(crate) tap: &'a mut dyn Tap,
 }
+
+/// Numbers that a thread works on at a time; fewer are not shared among threads.
+const ALONE: usize = 1 << 14;
 
 impl Pass<'_> {
     /// Replaces the rows in `x` by what the layer makes of them.
@@ -100,7 +107,7 @@ impl Pass<'_> {
             let from = input.as_ref().unwrap_or(x);
             let mut out = self.step(step, segments, from)?;
             if step.scale != 1.0 {
-                out.iter_mut().for_each(|out| *out *= step.scale);
+                multiply(&mut out, step.scale);
             }
             add(x, &out);
             if let Some(norm) = &step.sum {
@@ -125,6 +132,7 @@ impl Pass<'_> {
         let mut out = match &step.part {
             Part::Attention(part) => self.attention(part, segments, x)?,
             Part::Latent(part) => self.latent(part, segments, x)?,
+            Part::DeltaNet(part) => self.delta_net(part, segments, x)?,
             Part::Mamba(part) => self.mamba(part, segments, x)?,
             Part::ShortConvolution(part) => self.short_convolution(part, segments, x)?,
             Part::FeedForward(part) => self.feed_forward(part, x)?,
@@ -141,7 +149,7 @@ impl Pass<'_> {
         let Some(linear) = &output.linear else { return Ok(Vec::new()) };
         let mut logits = self.linear(linear, x)?;
         if output.scale != 1.0 {
-            logits.iter_mut().for_each(|logit| *logit *= output.scale);
+            multiply(&mut logits, output.scale);
         }
         if output.cap > 0.0 {
             logits.par_iter_mut().for_each(|logit| *logit = math::soft_cap(*logit, output.cap));
@@ -151,6 +159,15 @@ impl Pass<'_> {
 
     /// The products of all rows of the batch.
     pub(crate) fn linear(&mut self, linear: &Linear, x: &[f32]) -> Result<Vec<f32>, Error> {
+        self.linear_with(linear, &mut Inputs::new(x))
+    }
+
+    /// The same with vectors that several matrices are multiplied with.
+    pub(crate) fn linear_with(
+        &mut self,
+        linear: &Linear,
+        x: &mut Inputs<'_>,
+    ) -> Result<Vec<f32>, Error> {
         let rows = self.rows;
         self.linear_of(linear, None, rows, x)
     }
@@ -161,10 +178,10 @@ impl Pass<'_> {
         linear: &Linear,
         expert: Option<usize>,
         rows: &[Place],
-        x: &[f32],
+        x: &mut Inputs<'_>,
     ) -> Result<Vec<f32>, Error> {
         let weight = linear.weight;
-        self.tap.product(weight, expert, rows, x)?;
+        self.tap.product(weight, expert, rows, x.values)?;
         let mut y = vec![0.0; rows.len() * weight.rows];
         let matrix = expert.unwrap_or(0);
         self.weights.multiply(weight, matrix, x, &mut y);
@@ -172,7 +189,7 @@ impl Pass<'_> {
             let scale = self.weights.vector(scale);
             // one for all, or one for each expert
             let scale = scale.get(matrix).or(scale.first()).copied().unwrap_or(1.0);
-            y.iter_mut().for_each(|y| *y *= scale);
+            multiply(&mut y, scale);
         }
         if let Some(bias) = linear.bias {
             let bias = self.weights.vector(bias);
@@ -183,7 +200,55 @@ impl Pass<'_> {
     }
 }
 
+/// Multiplies all numbers with a factor.
+fn multiply(x: &mut [f32], factor: f32) {
+    each_part(
+        x,
+        1,
+        #[inline(always)]
+        |x| x.iter_mut().for_each(|x| *x *= factor),
+    );
+}
+
 /// Adds a vector of the same length.
 pub(crate) fn add(x: &mut [f32], y: &[f32]) {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+    each_pair(
+        x,
+        y,
+        #[inline(always)]
+        |x, y| x.iter_mut().zip(y).for_each(|(x, y)| *x += y),
+    );
+}
+
+/// Calls `work` for parts of `x` of whole units, compiled for the instruction set at hand and
+/// shared among threads. Mark it `#[inline(always)]`.
+#[inline(always)]
+pub(crate) fn each_part(x: &mut [f32], unit: usize, work: impl Fn(&mut [f32]) + Sync) {
+    let isa = Isa::detect();
+    let work = |x: &mut [f32]| {
+        isa.run(
+            #[inline(always)]
+            || work(x),
+        );
+    };
+    if x.len() <= ALONE {
+        return work(x);
+    }
+    x.par_chunks_mut((ALONE / unit.max(1)).max(1) * unit.max(1)).for_each(work);
+}
+
+/// As [`each_part`], with the parts of `y` at the same places.
+#[inline(always)]
+pub(crate) fn each_pair(x: &mut [f32], y: &[f32], work: impl Fn(&mut [f32], &[f32]) + Sync) {
+    let isa = Isa::detect();
+    let work = |x: &mut [f32], y: &[f32]| {
+        isa.run(
+            #[inline(always)]
+            || work(x, y),
+        );
+    };
+    if x.len() <= ALONE {
+        return work(x, y);
+    }
+    x.par_chunks_mut(ALONE).zip(y.par_chunks(ALONE)).for_each(|(x, y)| work(x, y));
 }

@@ -1,12 +1,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use granule_reader::decode_blocks;
 use granule_reader::format::{BlockType, TensorType};
 use granule_reader::isa::Isa;
-use granule_reader::{PackedMatrix, Source, SourceTensor};
+use granule_reader::{Activations, Form, PackedMatrix, Source, SourceTensor, decode_blocks, exact};
 
-use super::product;
 use crate::Error;
 use crate::graph::{TensorRef, Use};
 
@@ -58,9 +56,7 @@ impl Weights {
         for (index, used) in tensors {
             let tensor = &source.tensors()[index];
             let ty = block_type(tensor.ty, &tensor.name)?;
-            let rows = tensor.shape.rows().unwrap_or(0);
-            let mut blocks = Vec::new();
-            source.read_rows(index, 0..rows, &mut blocks)?;
+            let (ty, blocks) = read(source, index, ty)?;
             let loaded = match (mode, used) {
                 (Mode::Fast, Use::Products) => Loaded::Packed(pack(tensor, ty, &blocks)),
                 _ => Loaded::Blocks(ty, blocks),
@@ -85,15 +81,79 @@ impl Weights {
     }
 
     /// The products of one matrix of a tensor with the vectors in `x`.
-    pub(crate) fn multiply(&self, tensor: TensorRef, matrix: usize, x: &[f32], y: &mut [f32]) {
+    pub(crate) fn multiply(
+        &self,
+        tensor: TensorRef,
+        matrix: usize,
+        x: &mut Inputs<'_>,
+        y: &mut [f32],
+    ) {
         match self.get(tensor) {
-            Loaded::Packed(packed) => packed[matrix].matmul(x, y),
+            Loaded::Packed(packed) => packed[matrix].matmul_with(x.prepared(&packed[matrix]), y),
             Loaded::Blocks(ty, blocks) => {
+                let x = x.values;
                 let bytes = blocks.len() / tensor.matrices.max(1);
                 let blocks = &blocks[matrix * bytes..][..bytes];
-                product::multiply(*ty, blocks, tensor.columns, tensor.rows, x, y);
+                exact::multiply(Isa::detect(), *ty, blocks, tensor.columns, x, y);
             }
         }
+    }
+}
+
+/// Bytes of a tensor that are read at a time.
+const TOGETHER: u64 = 16 << 20;
+
+/// The blocks of a tensor. Numbers of 32 bits whose lower half is zero, as those of checkpoints
+/// often are, take half the memory.
+fn read(source: &dyn Source, index: usize, ty: BlockType) -> Result<(BlockType, Vec<u8>), Error> {
+    let tensor = &source.tensors()[index];
+    let rows = tensor.shape.rows().unwrap_or(0);
+    let mut blocks = Vec::new();
+    if ty != BlockType::F32 {
+        source.read_rows(index, 0..rows, &mut blocks)?;
+        return Ok((ty, blocks));
+    }
+    let step = (TOGETHER / (4 * tensor.shape.row()).max(1)).max(1);
+    let (mut ty, mut part) = (BlockType::BF16, Vec::new());
+    let mut start = 0;
+    while start < rows {
+        let end = rows.min(start + step);
+        source.read_rows(index, start..end, &mut part)?;
+        let numbers = part.as_chunks::<4>().0;
+        if ty == BlockType::BF16 && !numbers.iter().all(|number| number[..2] == [0, 0]) {
+            let wide = |half: &[u8; 2]| [0, 0, half[0], half[1]];
+            blocks = blocks.as_chunks().0.iter().flat_map(wide).collect();
+            ty = BlockType::F32;
+        }
+        match ty {
+            BlockType::BF16 => blocks.extend(numbers.iter().flat_map(|number| &number[2..])),
+            _ => blocks.extend_from_slice(&part),
+        }
+        start = end;
+    }
+    Ok((ty, blocks))
+}
+
+/// Vectors that several matrices are multiplied with.
+pub(crate) struct Inputs<'a> {
+    pub(crate) values: &'a [f32],
+    /// In the forms that packed matrices need, as far as some have needed them.
+    prepared: Vec<Activations>,
+}
+
+impl<'a> Inputs<'a> {
+    pub(crate) fn new(values: &'a [f32]) -> Self {
+        Self { values, prepared: Vec::new() }
+    }
+
+    fn prepared(&mut self, matrix: &PackedMatrix) -> &Activations {
+        let form = Form::of(matrix.ty());
+        let known = self.prepared.iter().position(|known| known.form() == form);
+        let index = known.unwrap_or_else(|| {
+            self.prepared.push(matrix.prepare(self.values));
+            self.prepared.len() - 1
+        });
+        &self.prepared[index]
     }
 }
 

@@ -67,7 +67,7 @@ pub enum MeasureError {
 }
 
 /// Runs a model over chunks and scores its predictions, against `base` if there is one. With
-/// `save` its distributions are written. `progress` is called with the number of each layer that
+/// `save` its distributions are written. [`Options::logits_from`] is set. `progress` is called with the number of each layer that
 /// begins; its error ends the run.
 ///
 /// # Errors
@@ -75,6 +75,7 @@ pub enum MeasureError {
 pub fn measure<R: Read, W: Write>(
     model: &Model<'_>,
     chunks: &Chunks,
+    options: &Options,
     base: Option<&mut BaseReader<R>>,
     save: Option<&mut BaseWriter<W>>,
     progress: &mut dyn FnMut(usize) -> Observed,
@@ -102,7 +103,7 @@ pub fn measure<R: Read, W: Write>(
         progress,
     };
     let first = first_scored(chunks.chunk_tokens());
-    let options = Options { logits_from: Some(first), ..Options::default() };
+    let options = Options { logits_from: Some(first), ..options.clone() };
     let done = stream::run(model, &chunks.texts(), &options, &mut scorer);
     if let Some(error) = scorer.error {
         return Err(error);

@@ -39,6 +39,8 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
         "--parse-special",
         Refused("imatrix --merge all.dat -o a.gguf --parse-special", NO_MODEL),
     ),
+    ("imatrix", "--resume", Refused("imatrix --merge all.dat -o a.gguf --resume r", NO_MODEL)),
+    ("imatrix", "--memory", Refused("imatrix --merge all.dat -o a.gguf --memory 9", NO_MODEL)),
     (
         "imatrix",
         "--process-output",
@@ -75,6 +77,8 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
         "--parse-special",
         Refused("measure ck --base model.gguf --parse-special", OF_THE_BASE),
     ),
+    ("measure", "--resume", Always(LIMIT)),
+    ("measure", "--memory", Refused("measure ck --memory 9 --resume r", "cannot be used with")),
     ("measure", "--weights", Refused("measure ck --weights", "without --against")),
     ("measure", "--imatrix", Refused("measure ck --imatrix all.dat", "without --weights")),
     ("measure", "--allow-quantized-original", Always(LIMIT)),

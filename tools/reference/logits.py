@@ -37,12 +37,12 @@ LLAMA_CPP, TRANSFORMERS = 2e-5, 1e-9
 
 # The cases that have a fixture.
 NAMES = [
-    "arcee", "bert", "cohere2", "command-r", "deepseek-v3", "distilbert", "dots1", "ernie",
-    "ernie-moe", "falcon-40b", "falcon-7b", "falcon-mamba", "gemma", "gemma2", "gemma3", "glm", "glm4", "glm4-moe",
-    "gpt-oss", "gpt2", "gptneox", "granite", "granite-hybrid", "granite-moe", "granite-shared", "hunyuan", "jamba", "lfm2",
-    "llama", "mamba", "mamba2", "mistral", "mixtral", "nemotron", "olmo", "olmo2", "olmo3", "olmoe", "phi2",
-    "phi3", "phi3-long", "qwen2", "qwen2-moe", "qwen3", "qwen3-moe", "roberta", "seed-oss", "smollm3",
-    "stablelm", "starcoder", "starcoder2", "t5-encoder",
+    "arcee", "bert", "bloom", "cohere2", "command-r", "deepseek-v3", "distilbert", "dots1", "ernie", "ernie-moe",
+    "falcon-40b", "falcon-7b", "falcon-mamba", "gemma", "gemma2", "gemma3", "glm", "glm4", "glm4-moe", "gpt-oss",
+    "gpt2", "gptneox", "granite", "granite-hybrid", "granite-moe", "granite-shared", "hunyuan", "jamba", "lfm2",
+    "llama", "llama4", "mamba", "mamba2", "mistral", "mixtral", "mpt", "nemotron", "olmo", "olmo2", "olmo3",
+    "olmoe", "phi2", "phi3", "phi3-long", "qwen2", "qwen2-moe", "qwen3", "qwen3-moe", "qwen3-next", "roberta",
+    "seed-oss", "smollm3", "stablelm", "starcoder", "starcoder2", "t5-encoder",
 ]
 # The largest difference that the test allows, in units of the largest logit. Some routers of transformers only compute
 # in single precision; and for Gemma in half precision, the converter adds 1 to the weights of norms in that precision.
@@ -57,6 +57,9 @@ ASSUMED = {
     "glm": {"rms_norm_eps": 1e-5},
     "qwen3-moe": {"norm_topk_prob": True},
 }
+
+# Classes with other names in transformers.
+CLASSES = {"MPTForCausalLM": "MptForCausalLM"}
 
 LENGTH = 24  # tokens of a fixture
 POSITIONS, COLUMNS = [0, 11, 23], 8  # what a fixture keeps
@@ -77,7 +80,8 @@ def with_transformers(folder, tokens=None, count=TOKENS):
     transformers.logging.set_verbosity_error()
     warnings.filterwarnings("ignore")
     config = transformers.AutoConfig.from_pretrained(folder)
-    model_class = getattr(transformers, (config.architectures or [""])[0])
+    name = (config.architectures or [""])[0]
+    model_class = getattr(transformers, CLASSES.get(name, name))
     if config.model_type == "t5":
         model_class = transformers.T5EncoderModel
     options = {"dtype": torch.float64, "attn_implementation": "eager"}

@@ -90,25 +90,25 @@ impl Pass<'_> {
 }
 
 /// ln(1 + exp(x)).
-fn softplus(x: f32) -> f32 {
+pub(super) fn softplus(x: f32) -> f32 {
     if x > LARGE_STEP { x } else { libm::log1p(exp64(f64::from(x))) as f32 }
 }
 
 /// Rows of a matrix of which some columns are looked at.
-struct Columns<'a> {
-    all: &'a [f32],
-    row: usize,
+pub(super) struct Columns<'a> {
+    pub(super) all: &'a [f32],
+    pub(super) row: usize,
 }
 
 impl Columns<'_> {
-    fn take(&self, start: usize, length: usize) -> Vec<f32> {
+    pub(super) fn take(&self, start: usize, length: usize) -> Vec<f32> {
         let rows = self.all.chunks_exact(self.row);
         rows.flat_map(|row| &row[start..][..length]).copied().collect()
     }
 }
 
 /// The convolution of every row with those before it.
-fn convolve(
+pub(super) fn convolve(
     weights: &Weights,
     part: &Convolution,
     segments: &mut [Segment<'_>],

@@ -13,6 +13,9 @@ pub(crate) struct Attention {
     /// Whether queries and keys are normalized after they are turned.
     pub(crate) norm_after_rope: bool,
     pub(crate) rope: Option<Rope>,
+    pub(crate) growth: Option<Growth>,
+    /// Whether each head of the queries is followed by a gate of its result.
+    pub(crate) gated: bool,
     pub(crate) output: Linear,
 }
 
@@ -34,6 +37,8 @@ pub(crate) struct Heads {
     pub(crate) cap: f32,
     /// A score for each head that goes to no token.
     pub(crate) sinks: Option<TensorRef>,
+    /// What the score of each head loses for every position between two tokens.
+    pub(crate) slopes: Option<Vec<f32>>,
     /// Scores that depend on how far two tokens are apart: a row for each bucket of distances.
     pub(crate) distances: Option<TensorRef>,
 }
@@ -64,9 +69,24 @@ pub(crate) enum Projections {
     Separate(Box<[Linear; 3]>),
 }
 
-/// A token sees only those that are fewer positions away.
+/// What a token sees of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Window(pub(crate) usize);
+pub(crate) enum Window {
+    /// Tokens that are fewer positions away.
+    Near(usize),
+    /// Tokens in the same part of this length.
+    Part(usize),
+}
+
+/// Queries grow with the logarithm of their position: by `scale * ln(1 + n)` at the `n`th multiple
+/// of `every`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Growth {
+    pub(crate) every: usize,
+    /// Added to the position.
+    pub(crate) offset: usize,
+    pub(crate) scale: f32,
+}
 
 /// Latent attention: keys and values of all heads come from one short vector of a token, and only
 /// that vector is remembered.

@@ -4,6 +4,7 @@
 //! are, whether queries, keys and values are joined, whether there are experts, all sizes, scales
 //! and limits. A row here says the rest.
 
+use super::attention::Growth;
 use super::feed_forward::{Activation, Gating};
 use super::rope::Style;
 use super::tensors::NormKind;
@@ -37,6 +38,12 @@ pub(crate) struct Family {
     pub(crate) without_gate: Option<Activation>,
     /// Whether queries and keys are normalized after they are turned.
     pub(crate) norm_after_rope: bool,
+    /// Whether queries and keys that are turned have norms without weights.
+    pub(crate) plain_head_norms: bool,
+    /// How queries that are not turned grow with their position.
+    pub(crate) growth: Option<Growth>,
+    /// Whether the weight of an expert scales what goes into it, not its result.
+    pub(crate) weighs_inputs: bool,
     pub(crate) gating: Gating,
     /// Whether the weights of the chosen experts are brought to a sum of one if the metadata do
     /// not say.
@@ -44,6 +51,8 @@ pub(crate) struct Family {
     pub(crate) encoder: bool,
     /// Whether scores are not divided by the square root of a head's length.
     pub(crate) unscaled: bool,
+    /// The exponent of what scores lose with the distance, if the metadata have none.
+    pub(crate) most_slope: Option<f32>,
 }
 
 /// Which layers turn queries and keys.
@@ -81,6 +90,8 @@ pub(crate) struct Windows {
     pub(crate) base: Option<f32>,
     /// Whether the scaling of the rotary embedding holds for these layers.
     pub(crate) scaled: bool,
+    /// Whether the window is the part of the text that a token is in.
+    pub(crate) parts: bool,
 }
 
 /// Most architectures, in most points.
@@ -100,16 +111,21 @@ const PLAIN: Family = Family {
     output_norm: "output_norm",
     without_gate: None,
     norm_after_rope: false,
+    plain_head_norms: false,
+    growth: None,
+    weighs_inputs: false,
     gating: Gating::Softmax,
     normalized: true,
     encoder: false,
     unscaled: false,
+    most_slope: None,
 };
 
 /// Those with the norms of GPT.
 const LAYER: Family = Family { norm: NormKind::Layer, ..PLAIN };
 
-const WINDOWS: Windows = Windows { full_every: 2, length: None, base: None, scaled: true };
+const WINDOWS: Windows =
+    Windows { full_every: 2, length: None, base: None, scaled: true, parts: false };
 
 /// All architectures that can be run, sorted by name.
 const FAMILIES: &[Family] = &[
@@ -120,6 +136,13 @@ const FAMILIES: &[Family] = &[
         ..PLAIN
     },
     Family { name: "bert", rope: None, activation: Activation::Gelu, encoder: true, ..LAYER },
+    Family {
+        name: "bloom",
+        rope: None,
+        activation: Activation::GeluTanh,
+        most_slope: Some(8.0),
+        ..LAYER
+    },
     Family { name: "chatglm", rope: Some(Style::Pairs), ..PLAIN },
     Family {
         name: "cohere2",
@@ -129,7 +152,9 @@ const FAMILIES: &[Family] = &[
         windows: Some(Windows { full_every: 4, ..WINDOWS }),
         ..LAYER
     },
+    Family { name: "codeshell", activation: Activation::GeluTanh, ..LAYER },
     Family { name: "command-r", rope: Some(Style::Pairs), parallel: Parallel::Always, ..LAYER },
+    Family { name: "deepseek", rope: Some(Style::Pairs), normalized: false, ..PLAIN },
     Family { name: "deepseek2", rope: Some(Style::Pairs), normalized: false, ..PLAIN },
     Family { name: "dots1", normalized: false, ..PLAIN },
     Family { name: "ernie4_5", rope: Some(Style::Pairs), ..PLAIN },
@@ -199,10 +224,24 @@ const FAMILIES: &[Family] = &[
     Family { name: "lfm2", output_norm: "token_embd_norm", ..PLAIN },
     Family { name: "lfm2moe", output_norm: "token_embd_norm", gating: Gating::Sigmoid, ..PLAIN },
     Family { name: "llama", rope: Some(Style::Pairs), ..PLAIN },
+    Family {
+        name: "llama4",
+        rope: Some(Style::Pairs),
+        turned: Turned::ThreeOfFour,
+        windows: Some(Windows { full_every: 4, length: Some(8192), parts: true, ..WINDOWS }),
+        norm_after_rope: true,
+        plain_head_norms: true,
+        growth: Some(Growth { every: 8192, offset: 1, scale: 0.1 }),
+        gating: Gating::Sigmoid,
+        normalized: false,
+        weighs_inputs: true,
+        ..PLAIN
+    },
     Family { name: "mamba", rope: None, ..PLAIN },
     Family { name: "mamba2", rope: None, ..PLAIN },
     Family { name: "minicpm", rope: Some(Style::Pairs), divided_logits: true, ..PLAIN },
     Family { name: "mistral3", rope: Some(Style::Pairs), ..PLAIN },
+    Family { name: "mpt", rope: None, activation: Activation::Gelu, ..LAYER },
     Family { name: "nemotron", activation: Activation::ReluSquared, ..LAYER },
     Family { name: "nomic-bert", encoder: true, ..LAYER },
     Family { name: "olmo", rope: Some(Style::Pairs), plain_norms: true, ..LAYER },
@@ -212,16 +251,22 @@ const FAMILIES: &[Family] = &[
         ..PLAIN
     },
     Family { name: "olmoe", normalized: false, ..PLAIN },
+    Family { name: "orion", ..LAYER },
     Family { name: "phi2", activation: Activation::GeluTanh, parallel: Parallel::Always, ..LAYER },
     Family { name: "phi3", windows: Some(Windows { full_every: 0, ..WINDOWS }), ..PLAIN },
     Family { name: "phimoe", norm: NormKind::Layer, ..PLAIN },
+    Family { name: "qwen", ..PLAIN },
     Family { name: "qwen2", ..PLAIN },
     Family { name: "qwen2moe", normalized: false, ..PLAIN },
     Family { name: "qwen2vl", ..PLAIN },
     Family { name: "qwen3", ..PLAIN },
     Family { name: "qwen3moe", ..PLAIN },
+    Family { name: "qwen3next", feed_forward_norm: "post_attention_norm", ..PLAIN },
     Family { name: "qwen3vl", ..PLAIN },
     Family { name: "qwen3vlmoe", ..PLAIN },
+    Family { name: "qwen35", feed_forward_norm: "post_attention_norm", ..PLAIN },
+    Family { name: "qwen35moe", feed_forward_norm: "post_attention_norm", ..PLAIN },
+    Family { name: "refact", rope: None, most_slope: Some(8.0), ..PLAIN },
     Family { name: "seed_oss", feed_forward_norm: "post_attention_norm", ..PLAIN },
     Family { name: "smollm3", rope: Some(Style::Pairs), turned: Turned::ThreeOfFour, ..PLAIN },
     Family { name: "stablelm", parallel: Parallel::WithoutNorm, ..LAYER },
@@ -237,6 +282,7 @@ const FAMILIES: &[Family] = &[
         unscaled: true,
         ..PLAIN
     },
+    Family { name: "xverse", rope: Some(Style::Pairs), ..PLAIN },
 ];
 
 /// The row of an architecture.

@@ -41,6 +41,8 @@ pub(crate) struct Experts {
     pub(crate) groups: Option<(usize, usize)>,
     /// Whether the weights of the chosen experts are brought to a sum of one.
     pub(crate) normalized: bool,
+    /// Whether the weight of an expert scales what goes into it, not its result.
+    pub(crate) weighs_inputs: bool,
     /// A factor for the weights.
     pub(crate) scale: f32,
     pub(crate) gate: Option<Linear>,

@@ -14,11 +14,11 @@ mod rope;
 mod settings;
 mod tensors;
 
-pub(crate) use attention::{Attention, Heads, Latent, Projections, Window};
+pub(crate) use attention::{Attention, Growth, Heads, Latent, Projections, Window};
 pub(crate) use build::build;
 pub(crate) use families::names;
 pub(crate) use feed_forward::{Activation, Experts, FeedForward, Gating};
-pub(crate) use recurrent::{Convolution, Mamba, MambaForm, ShortConvolution};
+pub(crate) use recurrent::{Convolution, DeltaNet, Mamba, MambaForm, ShortConvolution};
 pub(crate) use rope::{Rope, Style};
 pub(crate) use tensors::{Linear, Norm, NormKind, TensorRef, Use};
 
@@ -100,6 +100,7 @@ pub(crate) struct Step {
 pub(crate) enum Part {
     Attention(Box<Attention>),
     Latent(Box<Latent>),
+    DeltaNet(Box<DeltaNet>),
     Mamba(Box<Mamba>),
     ShortConvolution(Box<ShortConvolution>),
     FeedForward(Box<FeedForward>),

@@ -44,6 +44,31 @@ pub(crate) enum MambaForm {
     Second { heads: usize, groups: usize, step_bias: TensorRef, norm: Option<Norm> },
 }
 
+/// A gated delta rule (Qwen3-Next): a matrix for each head that maps keys to values.
+#[derive(Debug)]
+pub(crate) struct DeltaNet {
+    pub(crate) heads: usize,
+    /// Heads of the queries and keys: several heads share one.
+    pub(crate) groups: usize,
+    /// Whether neighbouring heads use different groups.
+    pub(crate) alternating: bool,
+    pub(crate) key_length: usize,
+    pub(crate) value_length: usize,
+    /// To queries, keys and values, all of which the convolution sees.
+    pub(crate) input: Linear,
+    pub(crate) gate: Linear,
+    pub(crate) convolution: Convolution,
+    /// To the weights of corrections and to the steps, together or apart.
+    pub(crate) rates: Vec<Linear>,
+    pub(crate) step_bias: TensorRef,
+    /// A negative rate at which each state decays.
+    pub(crate) decay: TensorRef,
+    /// What is added to the squared lengths of queries and keys.
+    pub(crate) epsilon: f32,
+    pub(crate) norm: Norm,
+    pub(crate) output: Linear,
+}
+
 /// A short convolution between two gates (LFM2).
 #[derive(Debug)]
 pub(crate) struct ShortConvolution {

@@ -36,12 +36,15 @@ impl Builder<'_> {
         let [queries, keys, values] =
             [heads * key_length, groups * key_length, groups * value_length];
         let joined = self.tensors.has(&name("attn_qkv.weight"));
+        let rows = self.tensors.shape(&name("attn_q.weight")).map_or(0, |shape| shape[1]);
+        let gated = rows == 2 * queries && key_length == value_length;
         let projections = if joined {
             let outputs = queries + keys + values;
             Projections::Joined(self.tensors.linear(&name("attn_qkv"), width, outputs)?)
         } else {
+            let outputs = if gated { 2 * queries } else { queries };
             Projections::Separate(Box::new([
-                self.tensors.linear(&name("attn_q"), width, queries)?,
+                self.tensors.linear(&name("attn_q"), width, outputs)?,
                 self.tensors.linear(&name("attn_k"), width, keys)?,
                 self.tensors.linear(&name("attn_v"), width, values)?,
             ]))
@@ -55,8 +58,15 @@ impl Builder<'_> {
             _ if family.unscaled => 1.0,
             _ => self.scale(key_length, heads),
         };
-        let query_norm = self.head_norm(&name("attn_q_norm"), key_length, heads)?;
-        let key_norm = self.head_norm(&name("attn_k_norm"), key_length, groups)?;
+        let rope = self.rope(layer, key_length, window.is_some())?;
+        let mut query_norm = self.head_norm(&name("attn_q_norm"), key_length, heads)?;
+        let mut key_norm = self.head_norm(&name("attn_k_norm"), key_length, groups)?;
+        // the largest models do without
+        let largest = self.settings.integer("expert_count")?.is_some_and(|count| count >= 128);
+        if family.plain_head_norms && rope.is_some() && !largest {
+            query_norm = Some(self.plain_norm(key_length));
+            key_norm = Some(self.plain_norm(key_length));
+        }
         let mut distances = self.distances(&name("attn_rel_b.weight"), heads)?;
         if distances.is_none() {
             // those of the first layer are for all
@@ -73,6 +83,7 @@ impl Builder<'_> {
                 window,
                 cap: self.settings.float("attn_logit_softcapping")?.unwrap_or(0.0),
                 sinks: self.tensors.vector(&name("attn_sinks.weight"), heads)?,
+                slopes: self.slopes(heads)?,
                 distances,
             },
             projections,
@@ -80,7 +91,9 @@ impl Builder<'_> {
             query_norm,
             key_norm,
             norm_after_rope: family.norm_after_rope,
-            rope: self.rope(layer, key_length, window.is_some())?,
+            growth: family.growth.filter(|_| rope.is_none()),
+            rope,
+            gated,
             output: self.tensors.linear(&name(output), heads * value_length, width)?,
         })
     }
@@ -95,6 +108,20 @@ impl Builder<'_> {
                 Err(self.settings.contradiction(key, scale, expected))
             }
         }
+    }
+
+    /// What scores lose with the distance (ALiBi): a geometric series over the heads.
+    fn slopes(&self, heads: usize) -> Result<Option<Vec<f32>>, Error> {
+        let most = self.settings.float("attention.max_alibi_bias")?.or(self.family.most_slope);
+        let Some(most) = most.filter(|most| *most > 0.0) else { return Ok(None) };
+        let most = f64::from(most);
+        // heads beyond a power of two have those of twice as many heads that are missing
+        let whole = 1_usize << heads.ilog2();
+        let slope = |head: usize| match head.checked_sub(whole) {
+            None => libm::exp2(-most * (head + 1) as f64 / whole as f64),
+            Some(head) => libm::exp2(-most * (2 * head + 1) as f64 / (2 * whole) as f64),
+        };
+        Ok(Some((0..heads).map(|head| slope(head) as f32).collect()))
     }
 
     /// A tensor that may be missing, with a row of any number of buckets.
@@ -155,6 +182,7 @@ impl Builder<'_> {
                 window: None,
                 cap: 0.0,
                 sinks: None,
+                slopes: None,
                 distances: None,
             },
             query_short,
@@ -193,7 +221,8 @@ impl Builder<'_> {
             let every = self.settings.integer(key)?.unwrap_or(windows.full_every);
             every == 0 || layer % every + 1 < every
         };
-        Ok(windowed.then_some(Window(length)))
+        let window = if windows.parts { Window::Part(length) } else { Window::Near(length) };
+        Ok(windowed.then_some(window))
     }
 
     fn rope(

@@ -110,6 +110,7 @@ impl Builder<'_> {
             correction: self.tensors.vector(&name("exp_probs_b.bias"), count)?,
             groups,
             normalized: self.settings.flag("expert_weights_norm")?.unwrap_or(family.normalized),
+            weighs_inputs: family.weighs_inputs,
             scale,
             gate,
             up,

@@ -200,6 +200,9 @@ impl Builder<'_> {
     fn mixer(&mut self, layer: usize, name: &dyn Fn(&str) -> String) -> Result<Part, Error> {
         Ok(if self.tensors.has(&name("attn_kv_a_mqa.weight")) {
             Part::Latent(Box::new(self.latent(layer, name)?))
+        } else if ["ssm_ba.weight", "ssm_beta.weight"].iter().any(|of| self.tensors.has(&name(of)))
+        {
+            Part::DeltaNet(Box::new(self.delta_net(name)?))
         } else if self.tensors.has(&name("ssm_in.weight")) {
             Part::Mamba(Box::new(self.mamba(name)?))
         } else if self.tensors.has(&name("shortconv.in_proj.weight")) {

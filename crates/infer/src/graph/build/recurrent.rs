@@ -1,6 +1,7 @@
 use super::Builder;
 use crate::Error;
-use crate::graph::{Convolution, Mamba, MambaForm, Norm, NormKind, ShortConvolution};
+use crate::compute::delta::LONGEST;
+use crate::graph::{Convolution, DeltaNet, Mamba, MambaForm, Norm, NormKind, ShortConvolution};
 
 impl Builder<'_> {
     pub(super) fn short_convolution(
@@ -25,6 +26,46 @@ impl Builder<'_> {
         let weight = self.tensors.need(&format!("{name}.weight"), [length, channels, 1])?;
         let bias = self.tensors.vector(&format!("{name}.bias"), channels)?;
         Ok(Convolution { length, channels, weight, bias })
+    }
+
+    pub(super) fn delta_net(&mut self, name: &dyn Fn(&str) -> String) -> Result<DeltaNet, Error> {
+        let width = self.width;
+        let inner = self.settings.count("ssm.inner_size")?;
+        let key_length = self.settings.count("ssm.state_size")?;
+        let length = self.settings.count("ssm.conv_kernel")?;
+        let heads = self.settings.count("ssm.time_step_rank")?;
+        let groups = self.settings.count("ssm.group_count")?;
+        let value_length = inner / heads;
+        let fits = inner.is_multiple_of(heads) && heads.is_multiple_of(groups);
+        if !fits || value_length > LONGEST {
+            let expected = format!("a divisor of {inner}, and a multiple of the {groups} groups");
+            return Err(self.settings.contradiction("ssm.time_step_rank", heads, expected));
+        }
+        let channels = groups.saturating_mul(2 * key_length).saturating_add(inner);
+        let joined = self.tensors.has(&name("ssm_ba.weight"));
+        let rates = match joined {
+            true => vec![self.tensors.linear(&name("ssm_ba"), width, 2 * heads)?],
+            false => vec![
+                self.tensors.linear(&name("ssm_beta"), width, heads)?,
+                self.tensors.linear(&name("ssm_alpha"), width, heads)?,
+            ],
+        };
+        Ok(DeltaNet {
+            heads,
+            groups,
+            alternating: !joined,
+            key_length,
+            value_length,
+            input: self.tensors.linear(&name("attn_qkv"), width, channels)?,
+            gate: self.tensors.linear(&name("attn_gate"), width, inner)?,
+            convolution: self.convolution(&name("ssm_conv1d"), length, channels)?,
+            rates,
+            step_bias: self.tensors.need(&name("ssm_dt.bias"), [heads, 1, 1])?,
+            decay: self.tensors.need(&name("ssm_a"), [heads, 1, 1])?,
+            epsilon: self.epsilon,
+            norm: self.needed_norm(&name("ssm_norm"), value_length)?,
+            output: self.tensors.linear(&name("ssm_out"), inner, width)?,
+        })
     }
 
     pub(super) fn mamba(&mut self, name: &dyn Fn(&str) -> String) -> Result<Mamba, Error> {

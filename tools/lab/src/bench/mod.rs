@@ -6,6 +6,7 @@ mod check;
 mod clock;
 mod encode;
 mod files;
+mod infer;
 mod opening;
 mod peer;
 mod reader;
@@ -23,6 +24,7 @@ const BENCHES: &[(&str, Measure, &str)] = &[
     ("check", check::measure, "opening and checking headers, scanning blocks (needs no reference)"),
     ("encode", encode::measure, "every encoder on real weights, for each instruction set"),
     ("files", files::measure, "whole conversions: time and peak memory"),
+    ("infer", infer::measure, "whole models: tokens a second of prompts and of generation"),
     ("tools", tools::measure, "hash, split, join and edit, against the tools they replace"),
     ("reader", reader::measure, "decoding, products and opening files, against candle too"),
 ];

@@ -67,9 +67,7 @@ pub fn multiply_panel(
         multiply_span(isa, panel, tile, vectors, out);
         add(isa, &mut totals[..vectors], out);
     }
-    for (out, total) in out.iter_mut().zip(&totals[..vectors]) {
-        *out = total.map(|total| total as f32);
-    }
+    round(isa, &totals[..vectors], out);
 }
 
 /// As [`multiply_panel`], for up to [`SPAN`] columns.
@@ -81,6 +79,20 @@ fn multiply_span(
     out: &mut Products,
 ) {
     isa.with_simd(PanelProduct { panel, tile, vectors, out });
+}
+
+/// Rounds totals to single precision.
+fn round(isa: Isa, totals: &[[f64; ROWS]], out: &mut [[f32; ROWS]]) {
+    isa.run(
+        #[inline(always)]
+        || {
+            for (out, totals) in out.iter_mut().zip(totals) {
+                for row in 0..ROWS {
+                    out[row] = totals[row] as f32;
+                }
+            }
+        },
+    );
 }
 
 /// Adds the sums of a span to the totals of the same vectors.
@@ -173,7 +185,9 @@ pub fn tiles_of(x: &[f32], columns: usize) -> Vec<TileColumn> {
                 }
             } else {
                 for (column, tile) in tile.iter_mut().enumerate() {
-                    *tile = rows.map(|row| row[column]);
+                    for vector in 0..VECTORS {
+                        tile[vector] = rows[vector][column];
+                    }
                 }
             }
             Ok(())
@@ -218,8 +232,13 @@ pub fn multiply(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize, x: &[f32
     let Ok(()) = each_chunk::<_, std::convert::Infallible>(y, rows * VECTORS, |i, y| {
         for (vector, y) in y.chunks_exact_mut(rows).enumerate() {
             let vector = i * VECTORS + vector;
-            for (y, panel) in y.chunks_mut(ROWS).zip(products.chunks_exact(count)) {
-                y.copy_from_slice(&panel[vector][..y.len()]);
+            let mut panels = products.chunks_exact(count);
+            let (whole, rest) = y.as_chunks_mut::<ROWS>();
+            for (y, panel) in whole.iter_mut().zip(&mut panels) {
+                *y = panel[vector];
+            }
+            if let Some(panel) = panels.next() {
+                rest.copy_from_slice(&panel[vector][..rest.len()]);
             }
         }
         Ok(())
@@ -272,9 +291,7 @@ impl Matrix<'_> {
                 }
             }
         }
-        for (out, total) in out.iter_mut().zip(&totals) {
-            *out = total.map(|total| total as f32);
-        }
+        round(isa, &totals, out);
     }
 }
 

@@ -146,7 +146,7 @@ fn lost_chunks_leave_nothing() {
         },
     );
     let line = "imatrix some.gguf --text text.txt -c 8";
-    let json = folder.run(&format!("{line} -o all.gguf --json")).json();
+    let json = folder.run(&format!("{line} -o all.gguf --json --quiet")).json();
     let lost = json["lost_chunks"].as_array().unwrap().len();
     let whole = sums(&folder, "all.gguf");
     assert!(lost > 0 && whole.chunks > 0, "{json}");

@@ -417,7 +417,7 @@ table! { Simd:
     fused_multiply_add => |v, case| {
         let (sum, a, b) = (case.floats::<16>(), case.floats::<16>(), case.floats::<16>());
         let found = v.fused_multiply_add(vector(sum), vector(a), vector(b));
-        let expected = std::array::from_fn(|lane| a[lane].mul_add(b[lane], sum[lane]));
+        let expected: [f32; 16] = std::array::from_fn(|lane| a[lane].mul_add(b[lane], sum[lane]));
         case.same(lanes(found), expected);
     }
     total_floats => |v, case| {

@@ -144,6 +144,7 @@ const FAMILIES: &[Family] = &[
         ..LAYER
     },
     Family { name: "chatglm", rope: Some(Style::Pairs), ..PLAIN },
+    Family { name: "codeshell", activation: Activation::GeluTanh, ..LAYER },
     Family {
         name: "cohere2",
         rope: Some(Style::Pairs),
@@ -152,7 +153,6 @@ const FAMILIES: &[Family] = &[
         windows: Some(Windows { full_every: 4, ..WINDOWS }),
         ..LAYER
     },
-    Family { name: "codeshell", activation: Activation::GeluTanh, ..LAYER },
     Family { name: "command-r", rope: Some(Style::Pairs), parallel: Parallel::Always, ..LAYER },
     Family { name: "deepseek", rope: Some(Style::Pairs), normalized: false, ..PLAIN },
     Family { name: "deepseek2", rope: Some(Style::Pairs), normalized: false, ..PLAIN },
@@ -260,12 +260,12 @@ const FAMILIES: &[Family] = &[
     Family { name: "qwen2moe", normalized: false, ..PLAIN },
     Family { name: "qwen2vl", ..PLAIN },
     Family { name: "qwen3", ..PLAIN },
+    Family { name: "qwen35", feed_forward_norm: "post_attention_norm", ..PLAIN },
+    Family { name: "qwen35moe", feed_forward_norm: "post_attention_norm", ..PLAIN },
     Family { name: "qwen3moe", ..PLAIN },
     Family { name: "qwen3next", feed_forward_norm: "post_attention_norm", ..PLAIN },
     Family { name: "qwen3vl", ..PLAIN },
     Family { name: "qwen3vlmoe", ..PLAIN },
-    Family { name: "qwen35", feed_forward_norm: "post_attention_norm", ..PLAIN },
-    Family { name: "qwen35moe", feed_forward_norm: "post_attention_norm", ..PLAIN },
     Family { name: "refact", rope: None, most_slope: Some(8.0), ..PLAIN },
     Family { name: "seed_oss", feed_forward_norm: "post_attention_norm", ..PLAIN },
     Family { name: "smollm3", rope: Some(Style::Pairs), turned: Turned::ThreeOfFour, ..PLAIN },

@@ -11,12 +11,12 @@ use granule_format::{Array, BlockType, Draft, Endian, Metadata, Shape};
 
 use super::end;
 
-/// Tokens of the vocabulary: a header of about 10 MB, so that writing it takes a while.
-const TOKENS: usize = 400_000;
+/// Tokens of the vocabulary: a header of about 3 MB, so that writing it takes a while.
+const TOKENS: usize = 150_000;
 
 /// Tensors, and values of each.
 const TENSORS: u64 = 24;
-const VALUES: u64 = 512 << 10;
+const VALUES: u64 = 128 << 10;
 
 /// Ways to change a file: the name, what is done before, and the options. The first key is changed,
 /// so that in place the whole header is written.

@@ -14,7 +14,7 @@ mod value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use granule_format::{Draft, Header, Metadata};
+use granule_format::{Array, Draft, Header, Metadata};
 use granule_reader::{Model, file};
 
 use crate::Error;
@@ -116,12 +116,22 @@ impl Edit {
             }
             Ok(draft)
         };
+        // looking for the parts of every merge takes longer than all else: only if they may be others
+        let same_merges =
+            VOCABULARY.iter().all(|key| header.metadata().get(key) == metadata.get(key));
+        let checked = |metadata: &Metadata| {
+            let mut metadata = metadata.clone();
+            if let Some(first) = same_merges.then(|| first_merge(&metadata)).flatten() {
+                metadata.set(MERGES, Array::String([first].iter().collect()));
+            }
+            metadata
+        };
         let stored = || {
             let names: Vec<String> =
                 header.tensors().iter().map(|tensor| tensor.name.clone()).collect();
-            draft(header.metadata(), &names).ok()
+            draft(&checked(header.metadata()), &names).ok()
         };
-        let faults = new_faults(stored, draft(&metadata, &names)?);
+        let faults = new_faults(stored, draft(&checked(&metadata), &names)?);
         if !faults.is_empty() {
             return Err(EditError::Invalid(faults).into());
         }
@@ -238,6 +248,17 @@ impl Edit {
         part.flush()?;
         part.publish()
     }
+}
+
+/// The merges of a vocabulary.
+const MERGES: &str = "tokenizer.ggml.merges";
+
+/// The keys that the rules about merges look at.
+const VOCABULARY: &[&str] = &["tokenizer.ggml.model", "tokenizer.ggml.tokens", MERGES];
+
+/// The first of the merges, if there are any.
+fn first_merge(metadata: &Metadata) -> Option<Vec<u8>> {
+    Some(metadata.strings(MERGES).ok()??.get(0)?.to_vec())
 }
 
 /// The bytes of a file in front of its tensor data.

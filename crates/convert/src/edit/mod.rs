@@ -116,9 +116,9 @@ impl Edit {
             }
             Ok(draft)
         };
-        // looking for the parts of every merge takes longer than all else: only if they may be others
-        let same_merges =
-            VOCABULARY.iter().all(|key| header.metadata().get(key) == metadata.get(key));
+        // looking for the parts of every merge takes longer than all else: only if these may differ
+        let unchanged = |key: &&str| header.metadata().get(key) == metadata.get(key);
+        let same_merges = VOCABULARY.iter().all(unchanged);
         let checked = |metadata: &Metadata| {
             let mut metadata = metadata.clone();
             if let Some(first) = same_merges.then(|| first_merge(&metadata)).flatten() {

@@ -36,6 +36,12 @@ pub(crate) struct TextArgs {
 pub(crate) struct Texts(Vec<(String, String)>);
 
 impl TextArgs {
+    /// Options that name these files, or none, and leave the rest as it is.
+    pub(crate) const fn of_files(text: Vec<PathBuf>) -> Self {
+        let (chunk_tokens, chunks, skip_chunks) = (None, None, None);
+        Self { text, chunk_tokens, chunks, skip_chunks, parse_special: false }
+    }
+
     /// Whether files are named.
     pub(crate) fn are_given(&self) -> bool {
         !self.text.is_empty()

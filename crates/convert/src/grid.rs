@@ -99,6 +99,11 @@ pub fn survey(source: &dyn Source) -> Result<OnGrid, granule_reader::Error> {
     Ok(found)
 }
 
+/// The type on whose grid rows of values lie that were stored in `ty`, the coarsest of several.
+pub(crate) fn type_of_rows(values: &[f32], columns: usize, ty: BlockType) -> Option<BlockType> {
+    of_rows(values, columns, precision(ty)?)
+}
+
 /// The type on whose grid rows of values lie, the coarsest of several. `precision` is half the
 /// distance of neighbouring numbers, as a part of their size.
 fn of_rows(values: &[f32], columns: usize, precision: f32) -> Option<BlockType> {

@@ -14,6 +14,8 @@
 //! | [`diff`] | differences between two models |
 //! | [`split`], [`join`] | one file to several, several to one |
 //! | [`grid`] | finding out that weights were quantized before |
+//! | [`tune`] | what is decided by running the model: the types for a size |
+//! | [`report`] | what is in a file, and what it needs in memory, as a value and as a page |
 //! | [`calibration`] | running a model over sample texts for an importance matrix |
 //!
 //! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance
@@ -33,9 +35,11 @@ pub mod mixture;
 mod output;
 pub mod plan;
 pub mod recipe;
+pub mod report;
 pub mod run;
 pub mod split;
 mod text;
+pub mod tune;
 pub mod verify;
 pub mod weights;
 

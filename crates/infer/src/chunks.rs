@@ -97,6 +97,26 @@ impl Chunks {
         Ok(())
     }
 
+    /// Keeps at most this many chunks, at least one, spread evenly over all.
+    pub fn spread(&mut self, most: usize) {
+        let (found, most) = (self.len(), most.max(1));
+        if most < found {
+            let kept: Vec<usize> = (0..most).map(|i| i * found / most).collect();
+            self.keep(|chunk| kept.binary_search(&chunk).is_ok());
+        }
+    }
+
+    /// Keeps the chunks with these numbers, which must be at least one.
+    ///
+    /// # Panics
+    /// If none is kept.
+    pub fn keep(&mut self, is_kept: impl Fn(usize) -> bool) {
+        let chunks = self.tokens.chunks_exact(self.chunk_tokens).enumerate();
+        let kept = chunks.filter(|(chunk, _)| is_kept(*chunk));
+        self.tokens = kept.flat_map(|(_, tokens)| tokens).copied().collect();
+        assert!(!self.tokens.is_empty(), "a chunk is kept");
+    }
+
     /// The tokens of all chunks, before the first of each is replaced.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
@@ -138,6 +158,12 @@ mod tests {
         assert_eq!(chunks.tokens(), [4, 5, 6, 7]);
         let error = chunks.select(1, 1).unwrap_err();
         assert!(matches!(error, ChunksError::Short { found: 4, chunk_tokens: 8 }));
+        let mut chunks = Chunks::of_tokens((0..40).collect(), 4, None).unwrap();
+        chunks.spread(3);
+        assert_eq!(chunks.tokens(), [0, 1, 2, 3, 12, 13, 14, 15, 24, 25, 26, 27]);
+        chunks.spread(9);
+        chunks.keep(|chunk| chunk == 1);
+        assert_eq!(chunks.tokens(), [12, 13, 14, 15]);
         let error = Chunks::of_tokens(vec![1; 3], 4, None).unwrap_err();
         assert!(error.to_string().contains("3 tokens"), "{error}");
         assert!(Chunks::of_tokens(vec![1; 3], 3, None).is_err());

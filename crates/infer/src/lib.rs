@@ -23,6 +23,7 @@
 //! | run many tokens in the memory of one layer, and see the input of every product | [`stream`] |
 //! | measure a model, or what it loses against another | [`measure`], [`Chunks`] |
 //! | sum what goes into every product, for an importance matrix | [`statistics`] |
+//! | see what a tensor with other values changes in its layer | [`sensitivity`] |
 //!
 //! A model is a graph that is read from the metadata and the names of the tensors; architectures
 //! without a graph are an [`Error::Architecture`].
@@ -39,7 +40,9 @@ mod graph;
 pub mod measure;
 mod model;
 mod sample;
+pub mod sensitivity;
 mod session;
+mod state;
 pub mod statistics;
 pub mod stream;
 mod tokenizer;
@@ -50,6 +53,7 @@ pub use error::{Error, TokenizerError};
 pub use model::Model;
 pub use sample::{Sampler, best};
 pub use session::Session;
+pub use state::LayerState;
 pub use stream::Place;
 pub use tokenizer::Tokenizer;
 

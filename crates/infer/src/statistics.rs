@@ -196,12 +196,12 @@ impl Statistics {
 }
 
 impl Sums {
-    fn new(columns: usize, matrices: usize) -> Self {
+    pub(crate) fn new(columns: usize, matrices: usize) -> Self {
         let zeros = vec![0.0; columns * matrices];
         Self { columns, sums: zeros.clone(), squares: zeros, rows: vec![0; matrices] }
     }
 
-    fn add(&mut self, matrix: usize, x: &[f32]) {
+    pub(crate) fn add(&mut self, matrix: usize, x: &[f32]) {
         let columns = self.columns;
         assert!(x.len().is_multiple_of(columns.max(1)), "whole rows");
         let of = matrix * columns..(matrix + 1) * columns;

@@ -103,7 +103,7 @@ pub(super) fn status(failed: bool, valid: bool) -> ExitCode {
     }
 }
 
-fn check(path: &Path, structure_only: bool) -> anyhow::Result<Report> {
+pub(super) fn check(path: &Path, structure_only: bool) -> anyhow::Result<Report> {
     // SAFETY: the help asks that the file is not cut short meanwhile. Nothing is kept of what was
     // read, so a change of bytes changes only what is reported.
     #[allow(unsafe_code, reason = "files larger than the memory are checked too")]

@@ -5,8 +5,10 @@ mod idle;
 mod input;
 mod name;
 mod options;
+mod page;
 mod parts;
 mod report;
+mod size;
 mod tensor_types;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +30,7 @@ use input::Input;
 pub(crate) use options::Args;
 use options::Wanted;
 use parts::Parts;
+use size::Chosen;
 
 /// A plan and the path of its result.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ struct Job {
     path: PathBuf,
     /// The reasons why the plan cannot run.
     problems: Vec<PlanError>,
+    /// How the types were chosen, if it is for a size.
+    chosen: Option<Chosen>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -54,13 +59,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;
     let jobs = jobs(args, &wanted, &input, importance.as_ref())?;
     let plans: Vec<&Plan> = jobs.iter().map(|job| &job.plan).collect();
-    let notes = idle::notes(args, &input, &plans);
+    let mut notes = idle::notes(args, &input, &plans);
+    notes.extend(jobs.iter().filter_map(|job| job.chosen.as_ref()).flat_map(Chosen::notes));
     if args.dry_run {
         return dry_run(args, &input, &jobs, &notes);
     }
     if let Some(problem) = jobs.iter().find_map(|job| job.problems.first()) {
         return Err(problem.clone().into());
     }
+    page::check(args.report.as_deref(), &jobs, &input.source().inputs())?;
     if !args.quiet {
         report::warn(&input, &jobs, &notes);
     }
@@ -105,6 +112,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.resume && !args.quiet && !continued.into_inner() {
         output::warn("--resume has no effect: no interrupted run has left anything");
     }
+    if let Some(page) = &args.report {
+        let notes = (wanted.threads, page::notes(&input, &jobs, &notes));
+        page::page(page, &input, &jobs, &summary, importance.as_ref(), notes)?;
+    }
     if args.json {
         let warnings = report::warnings(&input, &jobs, &notes);
         output::print_json(&report::json(warnings, &input, &jobs, &summary))?;
@@ -137,9 +148,13 @@ fn jobs(
     importance: Option<&Importance>,
 ) -> anyhow::Result<Vec<Job>> {
     let mut jobs = Vec::new();
+    let chosen = size::choose(args, wanted, input.source(), importance)?;
     if let Some(path) = &args.plan {
         let plan = saved_plan(path, input, importance)?;
         jobs.push((plan, Vec::new()));
+    }
+    if let Some(Chosen { sized, .. }) = &chosen {
+        jobs.push((sized.plan.clone(), sized.problems.clone()));
     }
     for recipe in wanted.recipes(args) {
         jobs.push(Plan::preview(input.source(), &recipe, importance)?);
@@ -157,16 +172,23 @@ fn jobs(
         );
     }
     let model = input.model(args);
+    let quantized = args.plan.is_some() || !wanted.file_types.is_empty();
+    let mut chosen = chosen;
     let with_path = |(plan, problems): (Plan, _)| {
-        let quantized = args.plan.is_some() || !wanted.file_types.is_empty();
         let file_type = quantized.then(|| plan.file_type());
+        let chosen = chosen.take();
+        let label = match &chosen {
+            Some(chosen) => chosen.label.clone(),
+            None => input.type_name(file_type).to_owned(),
+        };
         let filled = match &wanted.output {
-            Some(path) if !path.is_dir() => Some(fill::fill(path, input.type_name(file_type))?),
+            Some(path) if !path.is_dir() => Some(fill::fill(path, &label)?),
             other => other.clone(),
         };
-        let path = name::output(filled.as_deref(), &args.source, &model, file_type);
+        let named = (quantized || chosen.is_some()).then_some(label.as_str());
+        let path = name::output(filled.as_deref(), &args.source, &model, named);
         let plan = if args.bigendian { plan.with_endian(Endian::Big) } else { plan };
-        Ok(Job { plan, path, problems })
+        Ok(Job { plan, path, problems, chosen })
     };
     jobs.into_iter().map(with_path).collect()
 }
@@ -185,7 +207,10 @@ fn dry_run(args: &Args, input: &Input, jobs: &[Job], notes: &[String]) -> anyhow
     for job in jobs {
         let text = match args.json {
             true => job.plan.to_json() + "\n",
-            false => report::plan(&job.plan) + &report::exactness(input, usize::MAX),
+            false => {
+                let chosen = job.chosen.as_ref().map(Chosen::text).unwrap_or_default();
+                report::plan(&job.plan) + &chosen + &report::exactness(input, usize::MAX)
+            }
         };
         output::print(&text)?;
     }

@@ -14,6 +14,8 @@ mod imatrix;
 mod inspect;
 mod join;
 mod measure;
+mod report;
+mod size;
 mod split;
 mod types;
 
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Inspect(inspect::Args),
     Join(join::Args),
     Measure(Box<measure::Args>),
+    Report(report::Args),
+    Size(size::Args),
     Split(split::Args),
     Types(types::Args),
 }
@@ -60,6 +64,8 @@ pub(crate) fn run(command: Command, program: clap::Command) -> anyhow::Result<Ex
         Command::Inspect(args) => inspect::run(&args),
         Command::Join(args) => join::run(&args),
         Command::Measure(args) => measure::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Size(args) => size::run(&args),
         Command::Split(args) => split::run(&args),
         Command::Types(args) => types::run(&args),
     }

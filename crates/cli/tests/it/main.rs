@@ -21,5 +21,6 @@ mod options;
 mod outputs;
 mod program;
 mod refused;
+mod size;
 mod sources;
 mod split;

@@ -137,6 +137,8 @@ fn every_command_has_json_with_a_schema() {
         ("imatrix --merge a.dat -o b.dat --json", "/schema"),
         ("inspect a.gguf --json", "/schema"),
         ("inspect a.gguf b.gguf --json", "/1/schema"),
+        ("report a.gguf --json", "/schema"),
+        ("size a.gguf --json", "/schema"),
         ("types --json", "/schema"),
     ] {
         let json = folder.run(line).json();

@@ -5,7 +5,7 @@ use granule_format::BlockType;
 
 use super::metadata::{Edit, SPLIT_KEYS, shard_edits};
 use super::saved::check_weights;
-use super::{Plan, PlanError, Reason, importance_values, split, tensor_bytes};
+use super::{Plan, PlanError, PlannedTensor, Reason, importance_values, split, tensor_bytes};
 use crate::mixture::fallback::can_be_chosen;
 
 impl Plan {
@@ -30,32 +30,21 @@ impl Plan {
     ) -> Result<(), PlanError> {
         let index = self.tensors.iter().position(|tensor| tensor.name == name);
         let index = index.ok_or_else(|| PlanError::NoSuchTensor { tensor: name.to_owned() })?;
+        self.set_types([(index, ty, reason.into())], importance)
+    }
+
+    /// Gives other types to several tensors, by their places in the plan.
+    ///
+    /// # Errors
+    /// As [`set_type`](Self::set_type).
+    pub(crate) fn set_types(
+        &mut self,
+        changes: impl IntoIterator<Item = (usize, BlockType, String)>,
+        importance: Option<&Importance>,
+    ) -> Result<(), PlanError> {
         let mut tensors = self.tensors.clone();
-        let tensor = &mut tensors[index];
-        let owned = || name.to_owned();
-        let (shape, target) = (tensor.shape, ty.into());
-        let size = PlanError::Size { tensor: owned(), shape, ty: target };
-        tensor.target_bytes = tensor_bytes(&shape, target).ok_or(size)?;
-        (tensor.target, tensor.wanted) = (target, None);
-        tensor.reason = Reason::Edited(reason.into());
-        tensor.weighted = false;
-        if !tensor.is_copied() {
-            if !can_be_chosen(ty) {
-                return Err(PlanError::NoEncoder { tensor: owned(), ty });
-            }
-            if let Some(stored) = tensor.stored.known()
-                && stored.is_quantized()
-                && !self.recipe.allow_requantize
-            {
-                return Err(PlanError::Requantize { tensor: owned(), stored, target: ty });
-            }
-            tensor.weighted = ty.is_quantized()
-                && self.recipe.weighs(&tensor.source_name)
-                && importance.is_some_and(|matrix| {
-                    let entry = matrix.get(&tensor.source_name);
-                    entry.is_some_and(|entry| entry.len() as u64 == importance_values(&shape))
-                });
-            check_weights(tensor, importance)?;
+        for (index, ty, reason) in changes {
+            self.change(&mut tensors[index], ty, reason, importance)?;
         }
         let mut shards = self.shards;
         if !self.recipe.keep_split {
@@ -64,6 +53,48 @@ impl Plan {
         self.tensors = tensors;
         self.set_shards(shards);
         Ok(())
+    }
+
+    fn change(
+        &self,
+        tensor: &mut PlannedTensor,
+        ty: BlockType,
+        reason: String,
+        importance: Option<&Importance>,
+    ) -> Result<(), PlanError> {
+        let owned = || tensor.name.clone();
+        let (shape, target) = (tensor.shape, ty.into());
+        let size = PlanError::Size { tensor: owned(), shape, ty: target };
+        tensor.target_bytes = tensor_bytes(&shape, target).ok_or(size)?;
+        (tensor.target, tensor.wanted) = (target, None);
+        tensor.reason = Reason::Edited(reason);
+        tensor.weighted = false;
+        if tensor.is_copied() {
+            return Ok(());
+        }
+        let owned = || tensor.name.clone();
+        if !can_be_chosen(ty) {
+            return Err(PlanError::NoEncoder { tensor: owned(), ty });
+        }
+        if let Some(stored) = tensor.stored.known()
+            && stored.is_quantized()
+            && !self.recipe.allow_requantize
+        {
+            return Err(PlanError::Requantize { tensor: owned(), stored, target: ty });
+        }
+        tensor.weighted = ty.is_quantized()
+            && self.recipe.weighs(&tensor.source_name)
+            && importance.is_some_and(|matrix| {
+                let entry = matrix.get(&tensor.source_name);
+                entry.is_some_and(|entry| entry.len() as u64 == importance_values(&shape))
+            });
+        check_weights(tensor, importance)
+    }
+
+    /// Sets whether tensors that are quantized may be converted. Those that keep their types are
+    /// not concerned.
+    pub(crate) const fn allow_requantize(&mut self, allowed: bool) {
+        self.recipe.allow_requantize = allowed;
     }
 
     /// Sets the number of files in the metadata.

@@ -252,6 +252,16 @@ impl Plan {
         self.tensors.iter().fold(0, |sum, tensor| sum.saturating_add(tensor.target_bytes))
     }
 
+    /// Returns the bytes of all files of the result, headers and padding included.
+    ///
+    /// # Errors
+    /// If a header cannot be laid out.
+    pub fn file_bytes(&self) -> Result<u64, Error> {
+        let drafts = self.drafts()?;
+        let bytes = drafts.iter().map(|draft| draft.header().len() as u64 + draft.data_bytes());
+        Ok(bytes.sum())
+    }
+
     /// Returns the tensors whose rows do not fit the chosen type, with the extra bytes that the
     /// fallback type costs (negative if it saves some).
     pub fn fallbacks(&self) -> impl Iterator<Item = (&PlannedTensor, i64)> {

@@ -66,6 +66,14 @@ impl Weights {
         Ok(())
     }
 
+    /// Exchanges one tensor, which both must have.
+    pub(crate) fn exchange(&mut self, other: &mut Self, index: usize) {
+        let both = (self.tensors.get_mut(&index), other.tensors.get_mut(&index));
+        if let (Some(own), Some(others)) = both {
+            std::mem::swap(own, others);
+        }
+    }
+
     fn get(&self, tensor: TensorRef) -> &Loaded {
         self.tensors.get(&tensor.index).expect("the layer names all tensors of its steps")
     }

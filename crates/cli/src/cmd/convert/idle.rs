@@ -102,6 +102,11 @@ pub(super) fn for_checkpoints(args: &Args) -> Option<&'static str> {
 
 /// Refuse options that have no meaning on this command line.
 pub(super) fn refuse(args: &Args, wanted: &Wanted) -> anyhow::Result<()> {
+    let mut idle = args.size.idle_without_size().into_iter();
+    if let Some((option, _)) = idle.find(|(_, given)| *given && !args.size.is_given()) {
+        bail!("{option} has no effect without --target-size or --like");
+    }
+    let decided = args.plan.is_some() || args.size.is_given();
     for (option, about) in given(args) {
         if let Some(plan) = &args.plan
             && matches!(about, About::Quantizing | About::Files)
@@ -115,7 +120,7 @@ pub(super) fn refuse(args: &Args, wanted: &Wanted) -> anyhow::Result<()> {
         if args.vocab_only && matches!(about, About::Quantizing | About::CheckpointTensors) {
             bail!("{option} has no effect with --vocab-only: there are no tensors");
         }
-        if about == About::Quantizing && wanted.file_types.is_empty() && args.plan.is_none() {
+        if about == About::Quantizing && wanted.file_types.is_empty() && !decided {
             bail!("{option} needs a file type: pass -t TYPE (-t COPY keeps the types)");
         }
     }

@@ -13,7 +13,7 @@ pub(super) fn output(
     wanted: Option<&Path>,
     source: &Path,
     model: &str,
-    file_type: Option<FileType>,
+    file_type: Option<&str>,
 ) -> PathBuf {
     let name = || match file_type {
         Some(file_type) => format!("{}-{file_type}.gguf", without_type(model)),
@@ -101,7 +101,7 @@ mod tests {
             ("model", "model-Q4_K_M.gguf"),
         ] {
             let source = Path::new(source);
-            let found = output(None, source, &model_of(source), Some(FileType::Q4_K_M));
+            let found = output(None, source, &model_of(source), Some("Q4_K_M"));
             assert_eq!(found, Path::new(name));
         }
     }
@@ -112,10 +112,10 @@ mod tests {
         let (folder, file) = (folder.path(), Path::new("x.gguf"));
         let of = |wanted, source, ty| output(wanted, source, "Model-1B-BF16", ty);
         let quantized = folder.join("Model-1B-Q8_0.gguf");
-        assert_eq!(of(Some(folder), file, Some(FileType::Q8_0)), quantized);
-        assert_eq!(of(None, folder, Some(FileType::Q8_0)), quantized);
+        assert_eq!(of(Some(folder), file, Some("Q8_0")), quantized);
+        assert_eq!(of(None, folder, Some("Q8_0")), quantized);
         assert_eq!(of(None, folder, None), folder.join("Model-1B-BF16.gguf"));
-        assert_eq!(of(Some(file), folder, Some(FileType::Q8_0)), file);
+        assert_eq!(of(Some(file), folder, Some("Q8_0")), file);
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
             let source = path(&source);
             let hub = Hub::holds(&source).unwrap();
             assert_eq!((hub.model.as_deref(), hub.is_blob), (model, is_blob), "{source:?}");
-            let found = output(None, &source, "Model-1B-BF16", Some(FileType::Q8_0));
+            let found = output(None, &source, "Model-1B-BF16", Some("Q8_0"));
             assert_eq!(found, Path::new("Model-1B-Q8_0.gguf"));
             let found = output(Some(folder.path()), &source, "Model-1B-BF16", None);
             assert_eq!(found, path("Model-1B-BF16.gguf"));

@@ -16,6 +16,7 @@ use granule_format::nearest::{did_you_mean, nearest};
 use granule_format::{BlockType, FileType};
 
 use super::parts::Parts;
+use super::size::SizeArgs;
 use super::tensor_types::TensorTypes;
 use crate::threads;
 
@@ -94,6 +95,8 @@ pub(crate) struct Args {
     pub(super) token_embedding_type: Option<BlockType>,
     #[command(flatten)]
     pub(super) tensor_types: TensorTypes,
+    #[command(flatten)]
+    pub(super) size: SizeArgs,
     /// Quantize tensors that are quantized already (the losses add up)
     #[arg(long, help_heading = "Quantization")]
     pub(super) allow_requantize: bool,
@@ -229,6 +232,9 @@ pub(crate) struct Args {
     /// Compare rows of every tensor with the source before the files get their names
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) verify: bool,
+    /// Write a page about the result: types, errors, choices, memory (HTML)
+    #[arg(long, value_name = "PAGE", conflicts_with = "dry_run")]
+    pub(super) report: Option<PathBuf>,
     /// Run a plan that --dry-run --json has printed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file_types", "vocab_only"])]
     pub(crate) plan: Option<PathBuf>,
@@ -254,7 +260,8 @@ impl Args {
     pub(crate) fn inputs(&self) -> Vec<PathBuf> {
         let arch = self.arch.as_ref().filter(|path| built_in_arch(path).is_none());
         let files = [self.imatrix.as_ref(), self.plan.as_ref(), arch, self.metadata.as_ref()];
-        files.into_iter().flatten().chain(&self.tensor_types.files).cloned().collect()
+        let more = self.tensor_types.files.iter().chain(&self.size.calibrate);
+        files.into_iter().flatten().chain(more).cloned().collect()
     }
 }
 
@@ -345,7 +352,8 @@ impl Wanted {
         };
         let words = args.rest.iter().map(OsString::as_os_str);
         let converts = args.outtype.is_some() || args.vocab_only || args.source.is_dir();
-        wanted.take_positions(words, args.plan.is_some(), converts)?;
+        let decided = args.plan.is_some() || args.size.is_given();
+        wanted.take_positions(words, decided, converts)?;
         // a result of 32 or 16 bits needs no detour through another 16-bit type
         if let (None, [only]) = (args.outtype, wanted.file_types.as_slice())
             && let Some(BlockType::F32 | BlockType::F16 | BlockType::BF16) = only.default_type()
@@ -398,7 +406,7 @@ impl Wanted {
             })?;
             match self.file_types.first() {
                 Some(first) => bail!("two file types: {first} and {ty}; pass each with -t"),
-                None if plan => bail!("two file types: that of the plan, and {ty}"),
+                None if plan => bail!("two file types: that of the plan or size, and {ty}"),
                 None => self.file_types.push(ty),
             }
         }
@@ -426,6 +434,11 @@ fn is_path(word: &OsStr) -> bool {
     let path = Path::new(word);
     let ending = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gguf"));
     ending || path.components().count() > 1 || path.is_dir()
+}
+
+/// The recipe whose file type a size decides.
+pub(super) fn template(args: &Args) -> Recipe {
+    recipe(FileType::Q4_K_M, args)
 }
 
 fn recipe(file_type: FileType, args: &Args) -> Recipe {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Job;
 use super::input::Input;
+use super::size::Chosen;
 use crate::output::{self, Align, Table, count, counted, printable, size, warn as show_warning};
 
 /// Tensors that a summary names for one reason; the others are counted.
@@ -196,6 +197,7 @@ pub(super) fn text(jobs: &[Job], summary: &Summary) -> String {
         );
         text += &types(plan);
         text += &fallbacks(plan);
+        text += &job.chosen.as_ref().map(Chosen::text).unwrap_or_default();
     }
     if summary.resumed > 0 {
         let tensors = counted(summary.resumed, "tensor");
@@ -232,8 +234,7 @@ pub(super) fn json(warnings: Vec<String>, input: &Input, jobs: &[Job], summary: 
         .exactness()
         .iter()
         .map(|one| json!({ "tensor": one.tensor, "type": one.ty.name(), "reason": one.why_plain }));
-    let results: Vec<Json> =
-        by_job(jobs, summary).map(|(job, files)| result(&job.plan, files)).collect();
+    let results: Vec<Json> = by_job(jobs, summary).map(|(job, files)| result(job, files)).collect();
     json!({
         "schema": output::SCHEMA,
         "results": results,
@@ -255,7 +256,8 @@ pub(super) fn json(warnings: Vec<String>, input: &Input, jobs: &[Job], summary: 
     })
 }
 
-fn result(plan: &Plan, files: &[(PathBuf, u64)]) -> Json {
+fn result(job: &Job, files: &[(PathBuf, u64)]) -> Json {
+    let plan = &job.plan;
     let files: Vec<Json> = files
         .iter()
         .map(|(path, bytes)| json!({ "path": path.display().to_string(), "bytes": bytes }))
@@ -277,7 +279,7 @@ fn result(plan: &Plan, files: &[(PathBuf, u64)]) -> Json {
         .collect();
     let (weights, bytes) = (weights(plan), plan.target_bytes());
     let bits = (weights > 0).then(|| bytes as f64 * 8.0 / weights as f64);
-    json!({
+    let mut document = json!({
         "type": plan.file_type().name(),
         "files": files,
         "weights": weights,
@@ -285,7 +287,11 @@ fn result(plan: &Plan, files: &[(PathBuf, u64)]) -> Json {
         "bits_per_weight": bits,
         "tensors_by_type": types,
         "fallbacks": fallbacks,
-    })
+    });
+    if let Some(chosen) = &job.chosen {
+        document["size"] = chosen.json();
+    }
+    document
 }
 
 /// The files that each plan produced.

@@ -16,6 +16,7 @@ pub(super) const LIMIT: &str = "a limit or a permission that was not needed is k
 const NO_MODEL: &str = "has no effect: no model is named";
 const OF_THE_BASE: &str = "has no effect: without --text the tokens are those of --base";
 pub(super) const OUTPUT: &str = "decides where or how the result is shown";
+const WITHOUT_SIZE: &str = "has no effect without --target-size or --like";
 
 /// The table.
 pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
@@ -373,8 +374,43 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
         "--plan",
         Refused("convert model.gguf --plan p.json --pure", "decided by the plan"),
     ),
+    (
+        "convert",
+        "--target-size",
+        Refused("convert model.gguf -t Q4_0 --target-size 4bpw", "cannot be used with"),
+    ),
+    (
+        "convert",
+        "--like",
+        Refused("convert model.gguf --target-size 4bpw --like one.gguf", "cannot be used with"),
+    ),
+    ("convert", "--min-type", Refused("convert ck --min-type Q4_K", WITHOUT_SIZE)),
+    ("convert", "--max-type", Refused("convert ck --max-type Q4_K", WITHOUT_SIZE)),
+    ("convert", "--calibrate", Refused("convert ck --calibrate text.txt", WITHOUT_SIZE)),
+    ("convert", "--calibration-chunks", Refused("convert ck --calibration-chunks 2", WITHOUT_SIZE)),
+    ("convert", "--no-calibrate", Refused("convert ck --no-calibrate", WITHOUT_SIZE)),
+    (
+        "convert",
+        "--report",
+        Refused("convert model.gguf -t Q4_0 --dry-run --report a.html", "cannot be used with"),
+    ),
     ("convert", "--quiet", Always(OUTPUT)),
     ("convert", "--json", Always(OUTPUT)),
+    (
+        "report",
+        "--output",
+        Refused("report model.gguf --json --output a.html", "cannot be used with"),
+    ),
+    ("report", "--context", Always("more is shown")),
+    ("report", "--structure-only", Always("less is done")),
+    ("report", "--json", Refused("report model.gguf --json --output a.html", "cannot be used")),
+    ("size", "--context", Always("the length of the text")),
+    ("size", "--batch", Always("what is computed together")),
+    ("size", "--sequences", Always("texts at the same time")),
+    ("size", "--cache-type-k", Always("the type of the keys")),
+    ("size", "--cache-type-v", Always("the type of the values")),
+    ("size", "--swa-full", Always("a warning of a table of its own: it has no --quiet")),
+    ("size", "--json", Always(OUTPUT)),
 ];
 
 /// Options that the help does not show.

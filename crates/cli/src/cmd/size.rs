@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// Length of the text in tokens; several are compared [default: 4096]
     #[arg(short, long, value_name = "TOKENS", num_args = 1.., value_parser = count)]
     context: Vec<u64>,
-    /// Tokens that are computed together, as --ubatch-size of llama.cpp
+    /// Tokens that are computed together: the physical batch of llama.cpp
     #[arg(short, long, value_name = "TOKENS", default_value = "512", value_parser = count)]
     batch: u64,
     /// Texts at the same time, which share the context

@@ -3,45 +3,28 @@
 use std::fs;
 
 use crate::common::{Folder, model};
-use crate::imatrix;
-
-const RUN: &str = "--calibrate text.txt --calibration-chunks 2";
-
-/// A checkpoint and a text of two chunks.
-fn folder() -> Folder {
-    let folder = imatrix::folder();
-    folder.write("text.txt", imatrix::TEXT.repeat(6));
-    folder
-}
+use crate::imatrix::folder;
 
 fn size_of(folder: &Folder, name: &str) -> u64 {
     fs::metadata(folder.path(name)).unwrap().len()
 }
 
 #[test]
-fn a_size_is_reached_and_never_exceeded_and_its_plan_gives_the_same_bytes() {
+fn a_size_is_reached_and_its_plan_gives_the_same_bytes() {
     let folder = folder();
-    folder.run("convert ck -t Q4_K_M -o named.gguf --quiet").ok();
-    let line = format!("convert ck --like named.gguf {RUN}");
-    let json = folder.run(&format!("{line} -o a.gguf --json")).json();
+    folder.run("convert ck -t Q4_K_S -o named.gguf --quiet").ok();
+    let line = "convert ck --like named.gguf --no-calibrate --quiet";
+    folder.run(&format!("{line} -o a.gguf")).ok();
     let (found, limit) = (size_of(&folder, "a.gguf"), size_of(&folder, "named.gguf"));
     assert!(found <= limit && found as f64 > 0.9 * limit as f64, "{found} {limit}");
-    let trials = json["results"][0]["size"]["trials"].as_array().unwrap();
-    assert!(trials.len() > 5, "{json}");
-    let divergence = |trial: &serde_json::Value| trial["divergence"].as_f64().unwrap();
-    assert_eq!(trials[0]["choice"], "rules of the named mixtures");
-    let best = trials.iter().map(divergence).fold(f64::INFINITY, f64::min);
-    assert!(best <= divergence(&trials[0]));
-    // with one thread, and from the plan, the same
-    folder.write("p.json", folder.run(&format!("{line} --dry-run --json -j 1")).ok());
+    folder.write("p.json", folder.run(&format!("{line} --dry-run --json")).ok());
     folder.run("convert ck --plan p.json -o b.gguf --quiet").ok();
     assert!(fs::read(folder.path("a.gguf")).unwrap() == fs::read(folder.path("b.gguf")).unwrap());
-    folder.run("check a.gguf --strict").ok();
-    let measured =
-        folder.run("measure a.gguf named.gguf --against ck --text text.txt -c 32 --json");
-    let measured = measured.json();
-    let of = |model: usize| measured["models"][model]["divergence"]["value"].as_f64().unwrap();
-    assert!(of(0) < of(1), "{} {}", of(0), of(1));
+    // a name of its own says the size
+    folder.run("convert ck --target-size 6bpw --no-calibrate --quiet").ok();
+    let named = fs::read_dir(folder.path("ck")).unwrap().map(|entry| entry.unwrap().file_name());
+    let named = named.filter(|name| name.to_string_lossy().ends_with("-6bpw.gguf")).count();
+    assert_eq!(named, 1);
 }
 
 #[test]
@@ -66,8 +49,10 @@ fn bounds_patterns_and_sizes_that_are_impossible() {
     let message =
         folder.run("convert ck --target-size 5bpw --min-type Q8_0 --max-type Q4_0").failure();
     assert!(message.contains("no type is between them"), "{message}");
-    let message = folder.run(&format!("convert ck --target-size 5bpw --min-type Q8_0 {RUN}"));
+    let message = folder.run("convert ck --target-size 5bpw --min-type Q8_0 --no-calibrate");
     assert!(message.failure().contains("a lower --min-type allows for less"));
+    let message = folder.run("convert ck --target-size 5bpw --calibrate text.txt").failure();
+    assert!(message.contains("a chunk 512: give a longer text"), "{message}");
     let message = folder.run("convert ck --target-size huge").failure();
     assert!(message.contains("is not a size such as 4.2GB"), "{message}");
 }

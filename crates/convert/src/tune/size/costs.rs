@@ -10,7 +10,7 @@ use granule_infer::{Chunks, Model, sensitivity};
 use rayon::prelude::*;
 
 use super::errors::Sample;
-use super::frame::{Frame, bits};
+use super::frame::{Frame, Item};
 use super::{Progress, SizeError};
 use crate::tune::Quantized;
 
@@ -99,7 +99,7 @@ pub(super) fn costs(
         changes.push(errors.iter().map(|error| factor * error).collect());
     }
 
-    let scale = Scale::new(frame, model, chunks)?;
+    let scale = Scale::new(model, chunks)?;
     let names: Vec<String> = roles.keys().cloned().collect();
     for (number, name) in names.iter().enumerate() {
         on(Progress::Role { name, number, roles: names.len() })
@@ -126,7 +126,7 @@ pub(super) fn costs(
 fn perturbations(frame: &Frame<'_>) -> Vec<Option<BlockType>> {
     let few = frame.mean_bits() < FEW_BITS;
     let wanted = if few { BlockType::Q3_K } else { BlockType::Q4_K };
-    let of = |item: &super::frame::Item| {
+    let of = |item: &Item| {
         let row = frame.source.tensors()[item.source].shape.row();
         let stored = frame.stored(item);
         let fits =
@@ -161,18 +161,13 @@ pub(super) struct Scale<'c> {
 }
 
 impl<'c> Scale<'c> {
-    pub(super) fn new(
-        frame: &Frame<'_>,
-        model: &Model<'_>,
-        chunks: &'c Chunks,
-    ) -> Result<Self, SizeError> {
+    pub(super) fn new(model: &Model<'_>, chunks: &'c Chunks) -> Result<Self, SizeError> {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let heading = Heading {
             chunk_tokens: number(chunks.chunk_tokens()),
             vocabulary: number(model.vocabulary()),
             tokens: chunks.tokens().to_vec(),
         };
-        debug_assert!(bits(BlockType::Q4_K) > bits(BlockType::Q3_K) && !frame.items.is_empty());
         let fail = granule_infer::measure::MeasureError::from;
         let mut writer = BaseWriter::start(Vec::new(), Form::Sparse, heading).map_err(fail)?;
         let reader = None::<&mut BaseReader<std::io::Empty>>;

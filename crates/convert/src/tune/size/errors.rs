@@ -10,8 +10,8 @@ use super::frame::{Candidate, Frame, Item};
 use crate::grid;
 
 /// Values of a tensor that are looked at, and the fewest rows.
-const VALUES: u64 = 1 << 16;
-const ROWS: u64 = 16;
+const VALUES: u64 = 1 << 14;
+const ROWS: u64 = 24;
 
 /// A relative error below this is none: what is left is the rounding of a scale.
 const NOTHING: f64 = 1e-5;

@@ -131,3 +131,44 @@ fn bounds_and_patterns_win() {
     let nothing = by_rules(&source, &recipe, None, request(TargetSize::BitsPerWeight(9.0)));
     assert!(matches!(nothing, Err(SizeError::NothingToChoose)));
 }
+
+/// Choices by running a model: within the size, no worse than the rules, the same for any number of
+/// threads.
+#[test]
+fn a_model_is_run_for_the_choice() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/checkpoints/llama2-spm-256");
+    let options = granule_checkpoint::CheckpointOptions {
+        out_type: granule_checkpoint::OutType::from_name("f32").unwrap(),
+        ..granule_checkpoint::CheckpointOptions::default()
+    };
+    let source = granule_checkpoint::Checkpoint::open(path.as_ref(), &options).unwrap();
+    let model = Model::open(&source).unwrap();
+    let tokens = (0..24).map(|token| token * 7 % 200 + 3).collect();
+    let chunks = Chunks::of_tokens(tokens, 8, None).unwrap();
+    let recipe = Recipe::new(FileType::Q4_K_M);
+    let wanted = request(TargetSize::BitsPerWeight(4.75));
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut steps = 0;
+        let found = pool.install(|| {
+            by_runs(&model, &chunks, &recipe, None, wanted, &mut |_| {
+                steps += 1;
+                Ok(())
+            })
+        });
+        (found.unwrap(), steps)
+    };
+    let (found, steps) = run(1);
+    assert!(found.bits_per_weight <= 4.75 && found.bits_per_weight > 4.5, "{found:?}");
+    assert_eq!(found.trials.len(), 8);
+    let divergence = |trial: &Trial| trial.divergence;
+    let best = found.trials.iter().map(divergence).fold(f64::INFINITY, f64::min);
+    assert!(best > 0.0 && best <= found.trials[0].divergence, "{:?}", found.trials);
+    assert!(found.roles.iter().any(|role| role.name == "ffn_down" && role.change > Some(0.0)));
+    assert!(steps > 30, "{steps}");
+    let (again, _) = run(3);
+    assert_eq!((&found.plan, &found.trials), (&again.plan, &again.trials));
+    // an error of the caller ends the run
+    let stopped = by_runs(&model, &chunks, &recipe, None, wanted, &mut |_| Err("stop".into()));
+    assert!(matches!(stopped, Err(SizeError::Run(granule_infer::Error::Observer(_)))));
+}

@@ -36,8 +36,8 @@ pub(super) fn best(
         ("costs of roles alike", &alike),
         ("costs of roles between both", &between),
     ];
-    let scale = Scale::new(frame, model, chunks)?;
-    let mut trials = Trials { frame, costs, scale, model, tried: Vec::new(), best: None, on };
+    let scale = Scale::new(model, chunks)?;
+    let mut trials = Trials { frame, costs, scale, tried: Vec::new(), best: None, on };
     if let Ok(plan) = frame.scaled() {
         trials.run("rules of the named mixtures", plan)?;
     }
@@ -98,7 +98,6 @@ struct Trials<'t, 'f> {
     frame: &'t Frame<'f>,
     costs: &'t Costs,
     scale: Scale<'t>,
-    model: &'t Model<'t>,
     tried: Vec<Trial>,
     best: Option<(Plan, f64)>,
     on: &'t mut dyn FnMut(Progress<'_>) -> Observed,
@@ -115,16 +114,19 @@ impl Trials<'_, '_> {
     /// Why an item has this type, as far as a number can say it.
     fn reason(&self, item: usize, option: usize) -> String {
         let (of, changes) = (&self.frame.items[item], &self.costs.changes[item]);
-        let percent = |option: usize| 100.0 * changes[option];
         let own = of.options[option].bytes;
         let smaller = (0..of.options.len()).filter(|other| of.options[*other].bytes < own);
         let next = smaller.max_by_key(|other| of.options[*other].bytes);
-        let what = if self.costs.roles[&of.role].is_layered { "of its layer" } else { "of Q4" };
-        let mut text = format!("changes {:.2} % {what}", percent(option));
-        if let Some(next) = next {
-            text += &format!(", {} {:.2} %", of.options[next].ty, percent(next));
+        let amount = |option: usize| match self.costs.roles[&of.role].is_layered {
+            true => format!("{:.3} %", 100.0 * changes[option]),
+            false => format!("{:.2}", changes[option]),
+        };
+        let next = next
+            .map_or(String::new(), |next| format!(" ({}: {})", of.options[next].ty, amount(next)));
+        match self.costs.roles[&of.role].is_layered {
+            true => format!("changes its layer by {}{next}", amount(option)),
+            false => format!("error by that of the reference type {}{next}", amount(option)),
         }
-        text
     }
 
     fn run(&mut self, name: &str, plan: Plan) -> Result<(), SizeError> {
@@ -141,7 +143,6 @@ impl Trials<'_, '_> {
         }
         (self.on)(Progress::Trial { name, number: self.tried.len() })
             .map_err(granule_infer::Error::Observer)?;
-        debug_assert_eq!(self.model.source().tensors().len(), self.frame.source.tensors().len());
         let quantized = Quantized::of_plan(&plan, self.frame.source, self.frame.importance);
         let divergence = match self.scale.divergence(&quantized, self.on) {
             // a model that is too coarse to compute with loses against any other

@@ -13,8 +13,8 @@ use crate::grid;
 const VALUES: u64 = 1 << 14;
 const ROWS: u64 = 24;
 
-/// A relative error below this is none: what is left is the rounding of a scale.
-const NOTHING: f64 = 1e-5;
+/// A relative error up to this is none: what is left is the rounding of scales to half precision.
+const NOTHING: f64 = 0.5 / 1024.0;
 
 /// The rows of an item that are looked at.
 pub(super) struct Sample<'a> {

@@ -7,11 +7,7 @@ use super::*;
 
 /// A model whose weights are random numbers, but for one tensor on the grid of Q4_0.
 fn source(folder: &tempfile::TempDir) -> GgufSource {
-    let mut metadata = Metadata::new();
-    metadata.set("general.architecture", "llama");
-    metadata.set("llama.block_count", 2_u32);
-    let mut draft = Draft::new(metadata, Endian::Little).unwrap();
-    for (name, dimensions) in [
+    let tensors = [
         ("token_embd.weight", &[256, 16][..]),
         ("output.weight", &[256, 16]),
         ("output_norm.weight", &[256]),
@@ -19,7 +15,58 @@ fn source(folder: &tempfile::TempDir) -> GgufSource {
         ("blk.0.ffn_down.weight", &[288, 16]),
         ("blk.1.attn_v.weight", &[256, 8]),
         ("blk.1.ffn_down.weight", &[288, 16]),
+    ];
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    metadata.set("llama.block_count", 2_u32);
+    write(folder, metadata, &tensors.map(|(name, shape)| (name.to_owned(), shape.to_vec())))
+}
+
+/// A model that runs.
+fn small_model(folder: &tempfile::TempDir) -> GgufSource {
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    for (key, value) in [
+        ("block_count", 2_u32),
+        ("context_length", 64),
+        ("embedding_length", 32),
+        ("feed_forward_length", 64),
+        ("attention.head_count", 2),
+        ("attention.head_count_kv", 2),
+        ("rope.dimension_count", 16),
     ] {
+        metadata.set(&format!("llama.{key}"), value);
+    }
+    metadata.set("llama.attention.layer_norm_rms_epsilon", 1e-5_f32);
+    let whole = [("token_embd", &[32, 48][..]), ("output_norm", &[32]), ("output", &[32, 48])];
+    let layer = [
+        ("attn_norm", &[32][..]),
+        ("attn_q", &[32, 32]),
+        ("attn_k", &[32, 32]),
+        ("attn_v", &[32, 32]),
+        ("attn_output", &[32, 32]),
+        ("ffn_norm", &[32]),
+        ("ffn_gate", &[32, 64]),
+        ("ffn_up", &[32, 64]),
+        ("ffn_down", &[64, 32]),
+    ];
+    let mut tensors: Vec<(String, Vec<u64>)> =
+        whole.map(|(name, shape)| (format!("{name}.weight"), shape.to_vec())).to_vec();
+    for number in 0..2 {
+        tensors.extend(
+            layer.map(|(name, shape)| (format!("blk.{number}.{name}.weight"), shape.to_vec())),
+        );
+    }
+    write(folder, metadata, &tensors)
+}
+
+fn write(
+    folder: &tempfile::TempDir,
+    metadata: Metadata,
+    tensors: &[(String, Vec<u64>)],
+) -> GgufSource {
+    let mut draft = Draft::new(metadata, Endian::Little).unwrap();
+    for (name, dimensions) in tensors {
         draft.add(name, Shape::new(dimensions).unwrap(), BlockType::F32.into()).unwrap();
     }
     let mut bytes = Vec::new();
@@ -31,7 +78,8 @@ fn source(folder: &tempfile::TempDir) -> GgufSource {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let number = (state >> 40) as f32 / (1 << 23) as f32 - 1.0;
             let code = if i % 32 == 0 { -8.0 } else { (number * 7.9).trunc() };
-            let value = if tensor.name == "blk.0.attn_v.weight" { code * 0.01 } else { number };
+            let is_on_grid = tensor.name == "blk.0.attn_v.weight" && tensor.shape.row() == 256;
+            let value = if is_on_grid { code * 0.01 } else { number };
             out.write_all(&value.to_le_bytes()).unwrap();
         }
         out.finish().unwrap();
@@ -136,17 +184,13 @@ fn bounds_and_patterns_win() {
 /// threads.
 #[test]
 fn a_model_is_run_for_the_choice() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/checkpoints/llama2-spm-256");
-    let options = granule_checkpoint::CheckpointOptions {
-        out_type: granule_checkpoint::OutType::from_name("f32").unwrap(),
-        ..granule_checkpoint::CheckpointOptions::default()
-    };
-    let source = granule_checkpoint::Checkpoint::open(path.as_ref(), &options).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let source = small_model(&folder);
     let model = Model::open(&source).unwrap();
-    let tokens = (0..24).map(|token| token * 7 % 200 + 3).collect();
+    let tokens = (0..24).map(|token| token * 7 % 48).collect();
     let chunks = Chunks::of_tokens(tokens, 8, None).unwrap();
     let recipe = Recipe::new(FileType::Q4_K_M);
-    let wanted = request(TargetSize::BitsPerWeight(4.75));
+    let wanted = request(TargetSize::BitsPerWeight(6.0));
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let mut steps = 0;
@@ -159,7 +203,7 @@ fn a_model_is_run_for_the_choice() {
         (found.unwrap(), steps)
     };
     let (found, steps) = run(1);
-    assert!(found.bits_per_weight <= 4.75 && found.bits_per_weight > 4.5, "{found:?}");
+    assert!(found.bits_per_weight <= 6.0 && found.bits_per_weight > 5.7, "{found:?}");
     assert_eq!(found.trials.len(), 8);
     let divergence = |trial: &Trial| trial.divergence;
     let best = found.trials.iter().map(divergence).fold(f64::INFINITY, f64::min);

@@ -233,7 +233,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) verify: bool,
     /// Write a page about the result: types, errors, choices, memory (HTML)
-    #[arg(long, value_name = "PAGE", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "PAGE", conflicts_with_all = ["dry_run", "part"])]
     pub(super) report: Option<PathBuf>,
     /// Run a plan that --dry-run --json has printed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file_types", "vocab_only"])]

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use granule_reader::Source;
 use rayon::prelude::*;
 
-use crate::compute::{Mode, NoTap, Pass, Segment, State, Tap, Weights};
+use crate::compute::{KnownTurns, Mode, NoTap, Pass, Segment, State, Tap, Weights};
 use crate::graph::{TensorRef, Use};
 use crate::statistics::Sums;
 use crate::stream::Observed;
@@ -55,7 +55,7 @@ pub fn measure(
     }
     let mut hidden: Vec<Vec<f32>> =
         chunks.iter().map(|tokens| model.embed(tokens, 0)).collect::<Result<_, _>>()?;
-    let mut found = Vec::new();
+    let (mut found, mut turns) = (Vec::new(), KnownTurns::default());
     for (layer, about) in model.graph().layers.iter().enumerate() {
         progress(layer).map_err(Error::Observer)?;
         let tensors = about.tensors.iter().copied();
@@ -63,7 +63,7 @@ pub fn measure(
         let mut inputs = Inputs::default();
         let results: Vec<Vec<f32>> = hidden
             .iter()
-            .map(|x| through(model, layer, &weights, x, &mut inputs))
+            .map(|x| through((model, layer), &weights, x, &mut turns, &mut inputs))
             .collect::<Result<_, _>>()?;
         let matrices = tensors.filter(|(index, used)| *used == Use::Products && wanted(*index));
         for (index, used) in matrices {
@@ -72,7 +72,7 @@ pub fn measure(
             weights.exchange(&mut replaced, index);
             let mut change = Change::default();
             for (x, result) in hidden.iter().zip(&results) {
-                let changed = through(model, layer, &weights, x, &mut NoTap)?;
+                let changed = through((model, layer), &weights, x, &mut turns, &mut NoTap)?;
                 change.add(result, &changed, model.width());
             }
             weights.exchange(&mut replaced, index);
@@ -85,10 +85,10 @@ pub fn measure(
 
 /// What a layer makes of the rows of one chunk.
 fn through(
-    model: &Model<'_>,
-    layer: usize,
+    (model, layer): (&Model<'_>, usize),
     weights: &Weights,
     x: &[f32],
+    turns: &mut KnownTurns,
     tap: &mut dyn Tap,
 ) -> Result<Vec<f32>, Error> {
     let graph = model.graph();
@@ -96,7 +96,8 @@ fn through(
     let places: Vec<Place> = (0..rows).map(|position| Place { chunk: 0, position }).collect();
     let mut state = State::default();
     let segment = Segment { rows: 0..rows, first: 0, length: rows, state: &mut state };
-    let mut pass = Pass { weights, rows: &places, causal: graph.causal, all_experts: false, tap };
+    let (rows, causal) = (&places, graph.causal);
+    let mut pass = Pass { weights, rows, causal, all_experts: false, turns, tap };
     let mut x = x.to_vec();
     pass.layer(&graph.layers[layer], &mut [segment], &mut x)?;
     Ok(x)

@@ -29,6 +29,11 @@ impl Model<'_> {
                 match &step.part {
                     Part::Attention(part) => state.add(&part.heads, part.heads.value_row()),
                     Part::Latent(part) => state.add(&part.heads, 0),
+                    Part::DeltaNet(part) => {
+                        let channels = part.convolution.channels;
+                        state.convolution += (part.convolution.length - 1) * channels;
+                        state.recurrent += part.heads * part.key_length * part.value_length;
+                    }
                     Part::Mamba(part) => {
                         let channels = part.convolution.channels;
                         state.convolution += (part.convolution.length - 1) * channels;

@@ -94,7 +94,7 @@ fn a_page_shows_what_a_file_says_and_does_nothing_of_it() {
     let blocks: u64 =
         report.scales.iter().filter(|it| it.ty == "Q4_0").flat_map(|it| &it.counts).sum();
     assert_eq!(blocks, 12);
-    // so many layers are none
+    // a number of layers that cannot be
     assert!(report.memory.is_empty() && report.no_memory.unwrap().contains("llama.block_count"));
 }
 

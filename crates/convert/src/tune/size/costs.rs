@@ -6,7 +6,7 @@ use granule_format::BlockType;
 use granule_infer::measure::base::{BaseReader, BaseWriter, Form, Heading};
 use granule_infer::measure::measure;
 use granule_infer::stream::Observed;
-use granule_infer::{Chunks, Model, sensitivity};
+use granule_infer::{Chunks, Model, sensitivity, stream};
 use rayon::prelude::*;
 
 use super::errors::Sample;
@@ -171,7 +171,8 @@ impl<'c> Scale<'c> {
         let fail = granule_infer::measure::MeasureError::from;
         let mut writer = BaseWriter::start(Vec::new(), Form::Sparse, heading).map_err(fail)?;
         let reader = None::<&mut BaseReader<std::io::Empty>>;
-        measure(model, chunks, reader, Some(&mut writer), &mut |_| Ok(()))?;
+        let options = stream::Options::default();
+        measure(model, chunks, &options, reader, Some(&mut writer), &mut |_| Ok(()))?;
         let base = writer.finish().map_err(fail)?;
         Ok(Self { chunks, base })
     }
@@ -187,7 +188,8 @@ impl<'c> Scale<'c> {
         let mut reader = BaseReader::open(&self.base[..], self.base.len() as u64).map_err(fail)?;
         let writer = None::<&mut BaseWriter<std::io::Sink>>;
         let step = &mut |_| on(Progress::Run);
-        let found = measure(&model, self.chunks, Some(&mut reader), writer, step)?;
+        let options = stream::Options::default();
+        let found = measure(&model, self.chunks, &options, Some(&mut reader), writer, step)?;
         let divergence = found.scores.divergence().filter(|_| found.lost.is_empty());
         divergence.map(|found| found.value).filter(|it| it.is_finite()).ok_or(SizeError::NotFinite)
     }

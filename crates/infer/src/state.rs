@@ -1,7 +1,7 @@
 //! What a model remembers of a text.
 
 use crate::Model;
-use crate::graph::{Heads, Part};
+use crate::graph::{Heads, Part, Window};
 
 /// What a layer remembers of a text: vectors of every token, and states of fixed size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +56,8 @@ impl LayerState {
     fn add(&mut self, heads: &Heads, values: usize) {
         self.keys += heads.key_row();
         self.values += values;
-        self.window = heads.window.map(|window| window.0);
+        self.window = heads.window.map(|window| match window {
+            Window::Near(length) | Window::Part(length) => length,
+        });
     }
 }

@@ -7,22 +7,37 @@ use granule_format::num::F16;
 use granule_format::{Block, BlockType};
 use granule_reader::isa::Isa;
 
-use super::levels::Levels;
+use super::feedback::WithFeedback;
+use super::levels::{Levels, Whole};
 use super::tile::{Plain, Tile, weights_of};
 use super::{scale, scale_and_min};
 use crate::rows::blocks_for;
 use crate::super_block::lanes::lane;
 use crate::{Encoder, Weighting, encoder};
 
-/// Makes blocks of `V` values from tiles of them.
+/// Makes blocks of `V` values from tiles of them. Values are about `scale * level - min`.
+///
+/// Functions on lanes must be `#[inline(always)]`.
 pub(super) trait Search<const V: usize>: Debug + Sync {
     type Block: Block;
+    /// The levels that codes stand for.
+    type Levels: Levels;
+    /// The scales and minimums of the blocks in the lanes.
+    type Chosen<const L: usize>;
+    /// Values of a sub-block.
+    const SUB: usize;
     /// What counts where there is no importance matrix; `None` if no choice was better than the
     /// reference's search.
     const PLAIN: Option<Plain>;
 
-    /// Chooses the blocks in the lanes of a tile. Implementations must be `#[inline(always)]`.
-    fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [Self::Block]);
+    /// Chooses the scales and minimums of a tile.
+    fn choose<const L: usize>(tile: &Tile<V, L>) -> Self::Chosen<L>;
+
+    /// Returns the scale and the minimum of a sub-block as they decode, in each lane.
+    fn decoded<const L: usize>(chosen: &Self::Chosen<L>, sub: usize) -> ([f32; L], [f32; L]);
+
+    /// Makes the block of a lane from the codes of its values.
+    fn block<const L: usize>(chosen: &Self::Chosen<L>, lane: usize, codes: [i8; V]) -> Self::Block;
 }
 
 /// The encoder of a search.
@@ -37,13 +52,15 @@ impl<S, const V: usize> Searched<S, V> {
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) encoder: &'static dyn Encoder,
+    pub(super) feedback: &'static dyn WithFeedback,
     /// Whether it gives other blocks than the reference without an importance matrix too.
     pub(super) is_plain: bool,
 }
 
 impl<S: Search<V> + 'static, const V: usize> Searched<S, V> {
     pub(super) const fn row() -> Row {
-        Row { encoder: &Self::ENCODER, is_plain: S::PLAIN.is_some() }
+        let is_plain = S::PLAIN.is_some();
+        Row { encoder: &Self::ENCODER, feedback: &Self::ENCODER, is_plain }
     }
 }
 
@@ -122,8 +139,32 @@ fn in_lanes<S: Search<V>, const V: usize, const L: usize>(
     for (t, (values, blocks)) in values.chunks(L).zip(blocks.chunks_mut(L)).enumerate() {
         let weights = |k: usize| weights.map(|weights| &weights[(t * L + k) % a_row]);
         tile.load(values, weights, S::PLAIN.unwrap_or(Plain::Square));
-        S::choose::<L>(&tile, values, blocks);
+        let chosen = S::choose::<L>(&tile);
+        for (k, (block, values)) in blocks.iter_mut().zip(values).enumerate() {
+            *block = S::block(&chosen, k, nearest::<S, V, L>(&chosen, k, values));
+        }
     }
+}
+
+/// Returns the codes nearest to the values of a block.
+#[inline(always)]
+fn nearest<S: Search<V>, const V: usize, const L: usize>(
+    chosen: &S::Chosen<L>,
+    lane: usize,
+    values: &[f32; V],
+) -> [i8; V] {
+    let mut codes = [0; V];
+    for (sub, (codes, values)) in
+        codes.chunks_exact_mut(S::SUB).zip(values.chunks_exact(S::SUB)).enumerate()
+    {
+        let (scale, min) = S::decoded(chosen, sub);
+        let (scale, min) = (scale[lane], min[lane]);
+        for (code, value) in codes.iter_mut().zip(values) {
+            let place = if scale == 0.0 { 0.0 } else { (value + min) / scale };
+            *code = S::Levels::code(S::Levels::nearest::<L>(place));
+        }
+    }
+    codes
 }
 
 /// A type whose sub-blocks have a scale alone.
@@ -152,25 +193,28 @@ impl<
 > Search<V> for Scales<T, N, SUBS, LOW, HIGH>
 {
     type Block = T::Block;
+    type Levels = T::Levels;
+    type Chosen<const L: usize> = scale::Scales<SUBS, L>;
+    const SUB: usize = N;
     const PLAIN: Option<Plain> = T::PLAIN;
 
     #[inline(always)]
-    fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [T::Block]) {
-        let chosen = scale::choose::<T::Levels, N, SUBS, V, LOW, HIGH, L>(tile);
-        for (k, (block, values)) in blocks.iter_mut().zip(values).enumerate() {
-            let numbers = lane(&chosen.numbers, k);
-            let mut codes = [0; V];
-            for (i, (codes, values)) in
-                codes.as_chunks_mut::<N>().0.iter_mut().zip(values.as_chunks::<N>().0).enumerate()
-            {
-                let scale = chosen.scale[k].to_f32() * numbers[i];
-                for (code, value) in codes.iter_mut().zip(values) {
-                    let place = if scale == 0.0 { 0.0 } else { value / scale };
-                    *code = T::Levels::code(T::Levels::nearest::<L>(place));
-                }
-            }
-            *block = T::make(chosen.scale[k], numbers.map(|number| number as i8), codes);
+    fn choose<const L: usize>(tile: &Tile<V, L>) -> Self::Chosen<L> {
+        scale::choose::<T::Levels, N, SUBS, V, LOW, HIGH, L>(tile)
+    }
+
+    #[inline(always)]
+    fn decoded<const L: usize>(chosen: &Self::Chosen<L>, sub: usize) -> ([f32; L], [f32; L]) {
+        let mut scale = [0.0; L];
+        for k in 0..L {
+            scale[k] = chosen.scale[k].to_f32() * chosen.numbers[sub][k];
         }
+        (scale, [0.0; L])
+    }
+
+    #[inline(always)]
+    fn block<const L: usize>(chosen: &Self::Chosen<L>, k: usize, codes: [i8; V]) -> T::Block {
+        T::make(chosen.scale[k], lane(&chosen.numbers, k).map(|number| number as i8), codes)
     }
 }
 
@@ -209,26 +253,31 @@ impl<
 > Search<V> for ScalesAndMins<T, TOP, N, SUBS, HIGH>
 {
     type Block = T::Block;
+    type Levels = Whole<0, TOP, 0>;
+    type Chosen<const L: usize> = scale_and_min::Scales<SUBS, L>;
+    const SUB: usize = N;
     const PLAIN: Option<Plain> = T::PLAIN;
 
     #[inline(always)]
-    fn choose<const L: usize>(tile: &Tile<V, L>, values: &[[f32; V]], blocks: &mut [T::Block]) {
-        let chosen = scale_and_min::choose::<TOP, N, SUBS, V, HIGH, L>(tile);
-        for (k, (block, values)) in blocks.iter_mut().zip(values).enumerate() {
-            let (scales, mins) = (lane(&chosen.scales, k), lane(&chosen.mins, k));
-            let (of_block, min_of_block) = (chosen.scale[k].to_f32(), chosen.min[k].to_f32());
-            let mut codes = [0; V];
-            for (i, (codes, values)) in
-                codes.as_chunks_mut::<N>().0.iter_mut().zip(values.as_chunks::<N>().0).enumerate()
-            {
-                let (scale, min) = (of_block * scales[i], min_of_block * mins[i]);
-                for (code, value) in codes.iter_mut().zip(values) {
-                    let place = if scale == 0.0 { 0.0 } else { (value + min) / scale };
-                    *code = place.clamp(0.0, TOP as f32).round_ties_even() as u8;
-                }
-            }
-            let (scales, mins) = (scales.map(|s| s as u8), mins.map(|m| m as u8));
-            *block = T::make(chosen.scale[k], chosen.min[k], scales, mins, codes);
+    fn choose<const L: usize>(tile: &Tile<V, L>) -> Self::Chosen<L> {
+        scale_and_min::choose::<TOP, N, SUBS, V, HIGH, L>(tile)
+    }
+
+    #[inline(always)]
+    fn decoded<const L: usize>(chosen: &Self::Chosen<L>, sub: usize) -> ([f32; L], [f32; L]) {
+        let (mut scale, mut min) = ([0.0; L], [0.0; L]);
+        for k in 0..L {
+            scale[k] = chosen.scale[k].to_f32() * chosen.scales[sub][k];
+            min[k] = chosen.min[k].to_f32() * chosen.mins[sub][k];
         }
+        (scale, min)
+    }
+
+    #[inline(always)]
+    fn block<const L: usize>(chosen: &Self::Chosen<L>, k: usize, codes: [i8; V]) -> T::Block {
+        let scales = lane(&chosen.scales, k).map(|scale| scale as u8);
+        let mins = lane(&chosen.mins, k).map(|min| min as u8);
+        let codes = codes.map(i8::cast_unsigned);
+        T::make(chosen.scale[k], chosen.min[k], scales, mins, codes)
     }
 }

@@ -19,6 +19,8 @@
 //! definition. No operation crosses lanes, so the bytes are the same.
 
 mod blocks;
+mod factor;
+mod feedback;
 mod levels;
 mod scale;
 mod scale_and_min;
@@ -29,6 +31,7 @@ use granule_format::BlockType;
 
 use super::{Encoder, encoder};
 use blocks::Row;
+pub use feedback::{Feedback, encode_with_feedback, takes_feedback};
 
 /// How much work to spend on a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,14 +43,18 @@ pub enum Effort {
     /// Scales, minimums and codes of a block together, for the least weighted error. Types without
     /// such a search are encoded as by [`Effort::Reference`].
     Search,
+    /// Codes that make up for each other's errors in the products with inputs that are known
+    /// ([`encode_with_feedback`]). Where they are not known, as [`Effort::Search`].
+    Feedback,
 }
 
 impl Effort {
-    /// Returns the effort of a number: 0 or 1.
+    /// Returns the effort of a number: 0, 1 or 2.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             0 => Some(Self::Reference),
             1 => Some(Self::Search),
+            2 => Some(Self::Feedback),
             _ => None,
         }
     }
@@ -63,6 +70,7 @@ impl Effort {
         match self {
             Self::Reference => 0,
             Self::Search => 1,
+            Self::Feedback => 2,
         }
     }
 }
@@ -71,7 +79,9 @@ impl Effort {
 pub fn encoder_at(ty: BlockType, effort: Effort) -> Option<&'static dyn Encoder> {
     match effort {
         Effort::Reference => encoder(ty),
-        Effort::Search => row(ty).map_or_else(|| encoder(ty), |row| Some(row.encoder)),
+        Effort::Search | Effort::Feedback => {
+            row(ty).map_or_else(|| encoder(ty), |row| Some(row.encoder))
+        }
     }
 }
 

@@ -10,21 +10,21 @@ use super::types::ENCODERS;
 use crate::{Effort, EncodeOptions, encode, encode_rows};
 
 /// Numbers that depend on a seed alone.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     /// From -1 to 1.
-    fn signed(&mut self) -> f32 {
+    pub(super) fn signed(&mut self) -> f32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (self.0 >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 
     /// About normal, with a deviation of 1.
-    fn normal(&mut self) -> f32 {
+    pub(super) fn normal(&mut self) -> f32 {
         (0..6).map(|_| self.signed()).sum::<f32>() * 0.707
     }
 
-    fn weights(&mut self, columns: usize) -> Vec<f32> {
+    pub(super) fn weights(&mut self, columns: usize) -> Vec<f32> {
         (0..columns).map(|_| (self.normal() * 1.5).exp()).collect()
     }
 }
@@ -39,7 +39,7 @@ fn error(ty: BlockType, rows: &[f32], weights: Option<&[f32]>, blocks: &[u8]) ->
 }
 
 /// Rows with values of every size, zeros, and runs of equal values.
-fn awkward(random: &mut Random, round: usize, values: usize) -> Vec<f32> {
+pub(super) fn awkward(random: &mut Random, round: usize, values: usize) -> Vec<f32> {
     let value = |i: usize| match round {
         0 => random.normal() * 0.02,
         1 => random.signed() * 10.0_f32.powi((i / 16 % 43) as i32 - 40),

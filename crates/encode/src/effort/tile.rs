@@ -54,6 +54,31 @@ impl<const V: usize, const L: usize> Tile<V, L> {
         plain: Plain,
     ) {
         transpose(blocks, &mut self.values.0);
+        self.normalize();
+        if weights(0).is_some() {
+            let mut all = [[0.0; V]; L];
+            for (k, all) in all[..blocks.len()].iter_mut().enumerate() {
+                *all = *weights(k).unwrap_or(&[0.0; V]);
+            }
+            transpose(&all[..blocks.len()], &mut self.weights.0);
+        } else {
+            self.weigh(plain);
+        }
+    }
+
+    /// Loads blocks that are in lanes already, with the same weights for all.
+    #[inline(always)]
+    pub(super) fn load_lanes(&mut self, values: &[[f32; L]; V], weights: &[f32]) {
+        self.values.0 = *values;
+        self.normalize();
+        for (lanes, weight) in self.weights.0.iter_mut().zip(weights) {
+            *lanes = [*weight; L];
+        }
+    }
+
+    /// Divides the values by their units.
+    #[inline(always)]
+    fn normalize(&mut self) {
         let mut largest = [0.0_f32; L];
         for values in &self.values.0 {
             for k in 0..L {
@@ -71,15 +96,6 @@ impl<const V: usize, const L: usize> Tile<V, L> {
             for k in 0..L {
                 values[k] *= inverse[k];
             }
-        }
-        if weights(0).is_some() {
-            let mut all = [[0.0; V]; L];
-            for (k, all) in all[..blocks.len()].iter_mut().enumerate() {
-                *all = *weights(k).unwrap_or(&[0.0; V]);
-            }
-            transpose(&all[..blocks.len()], &mut self.weights.0);
-        } else {
-            self.weigh(plain);
         }
     }
 

@@ -1,0 +1,303 @@
+//! Codes with feedback: what is fixed later makes up for the errors of what is fixed.
+//!
+//! Columns are fixed one after the other ([`factor`](super::factor)). When the turn of a block
+//! comes, its scales are chosen by the searches of `--effort 1` for the values that its columns
+//! should have by then, with the weights `D`; then each column gets the level nearest to what it
+//! should be, given all before it. Rows are independent: they are the lanes.
+
+#![allow(clippy::needless_range_loop, reason = "loops over lanes index several arrays alike")]
+
+mod codebooks;
+
+use std::fmt::Debug;
+
+use granule_format::{Block, BlockType, with_block};
+use granule_reader::isa::Isa;
+
+use super::blocks::{Search, Searched};
+use super::factor::Factor;
+use super::levels::Levels;
+use super::row;
+use super::tile::{Tile, weights_of};
+use crate::rows::blocks_for;
+use crate::{Effort, EncodeError, EncodeOptions, encode_rows, first_not_finite};
+
+/// Columns that are fixed together before others take their errors into account.
+const GROUP: usize = 8;
+
+/// Rows that are encoded side by side.
+const LANES: usize = 16;
+
+/// Runs of columns in which the order may be changed: no more than a super-block, whose scales are
+/// chosen together.
+const RUN: usize = 256;
+
+/// The second moments of the inputs of a matrix, prepared for
+/// [`encode_with_feedback`].
+#[derive(Clone, Debug)]
+pub struct Feedback {
+    spans: Vec<Factor>,
+    /// For [`Tile`]s: what the error of a column costs when later ones make up for it.
+    weights: Vec<f32>,
+}
+
+impl Feedback {
+    /// Returns whether the columns of a type are fixed in their order, and not those with the
+    /// largest moments first. What is prepared for a type serves all types of its kind.
+    pub fn is_ordered(ty: BlockType) -> bool {
+        ty.block_values() < RUN || codebooks::of(ty).is_some()
+    }
+
+    /// Prepares second moments: `moments` has a square matrix for each span of `width` columns, row
+    /// by row, one after another. The last span may be shorter. A number is the mean, over inputs,
+    /// of the product of two columns. `damping` times the mean of a matrix's diagonal is added to
+    /// the diagonal; 0.01 is usual.
+    ///
+    /// # Panics
+    /// If `width` is no multiple of 256, or `moments` has another length.
+    pub fn new(columns: usize, width: usize, moments: &[f32], damping: f64, ty: BlockType) -> Self {
+        assert!(width > 0 && width.is_multiple_of(RUN), "spans of whole super-blocks");
+        let run = if Self::is_ordered(ty) { 1 } else { RUN };
+        let (mut spans, mut weights) = (Vec::new(), Vec::new());
+        let mut rest = moments;
+        for start in (0..columns).step_by(width) {
+            let columns = width.min(columns - start);
+            let (own, others) = rest.split_at(columns * columns);
+            rest = others;
+            let factor = Factor::new(own, columns, damping, run);
+            weights.extend(factor.weights.iter().map(|weight| *weight as f32));
+            spans.push(factor);
+        }
+        assert!(rest.is_empty(), "a matrix for each span");
+        Self { spans, weights: weights_of(&weights) }
+    }
+}
+
+/// Encoders that choose codes with feedback.
+pub(super) trait WithFeedback: Debug + Sync {
+    fn encode(
+        &self,
+        isa: Option<Isa>,
+        rows: &[f32],
+        columns: usize,
+        feedback: &Feedback,
+        out: &mut [u8],
+    );
+}
+
+/// Returns whether [`encode_with_feedback`] can make blocks of a type.
+pub fn takes_feedback(ty: BlockType) -> bool {
+    with_feedback(ty).is_some()
+}
+
+fn with_feedback(ty: BlockType) -> Option<&'static dyn WithFeedback> {
+    row(ty).map(|row| row.feedback).or_else(|| codebooks::of(ty))
+}
+
+/// Encodes whole rows of `columns` values each to blocks of type `ty`, such that the products with
+/// inputs of the given moments change little. The bytes depend on no other rows, nor on the
+/// instruction set.
+///
+/// # Errors
+/// If the type takes no feedback, rows are not whole blocks, or a value is not finite or beyond the
+/// range of the type. The content of `out` is then unspecified.
+///
+/// # Panics
+/// If `rows` is not whole rows, `feedback` is for another number of columns, or `out` does not have
+/// exactly the bytes of the blocks.
+pub fn encode_with_feedback(
+    options: impl Into<EncodeOptions>,
+    ty: BlockType,
+    rows: &[f32],
+    columns: usize,
+    feedback: &Feedback,
+    out: &mut [u8],
+) -> Result<(), EncodeError> {
+    let isa = options.into().isa.unwrap_or_else(Isa::detect);
+    let encoder = with_feedback(ty).ok_or(EncodeError::NoEncoder(ty))?;
+    if columns == 0 || !columns.is_multiple_of(ty.block_values()) {
+        return Err(EncodeError::RowLength { ty, columns });
+    }
+    assert_eq!(feedback.weights.len(), columns, "moments of all columns");
+    if let Some(index) = first_not_finite(isa, rows) {
+        return Err(EncodeError::NotFinite { index, value: rows[index] });
+    }
+    encoder.encode(Some(isa), rows, columns, feedback, out);
+    if with_block!(ty, B => has_defect::<B>(out)) {
+        // values at the end of the range: there each block is alone
+        let options = EncodeOptions::from(isa).with_effort(Effort::Search);
+        return encode_rows(options, ty, rows, columns, Some(&feedback.weights), out);
+    }
+    Ok(())
+}
+
+fn has_defect<B: Block>(blocks: &[u8]) -> bool {
+    granule_format::block::blocks_of::<B>(blocks).iter().any(|block| block.defect().is_some())
+}
+
+impl<S: Search<V>, const V: usize> WithFeedback for Searched<S, V> {
+    fn encode(
+        &self,
+        isa: Option<Isa>,
+        rows: &[f32],
+        columns: usize,
+        feedback: &Feedback,
+        out: &mut [u8],
+    ) {
+        let blocks = blocks_for::<S::Block>(rows, columns, None, out);
+        let Some(isa) = isa else {
+            return in_lanes::<S, V, 1>(rows, columns, feedback, blocks);
+        };
+        // for one number of lanes: the searches are much to compile
+        isa.run(
+            #[inline(always)]
+            || in_lanes::<S, V, LANES>(rows, columns, feedback, blocks),
+        );
+    }
+}
+
+#[inline(always)]
+fn in_lanes<S: Search<V>, const V: usize, const L: usize>(
+    rows: &[f32],
+    columns: usize,
+    feedback: &Feedback,
+    blocks: &mut [S::Block],
+) {
+    let mut values = vec![[0.0; L]; columns];
+    let mut state = State::<V, L>::new();
+    let in_row = columns / V;
+    for (rows, blocks) in rows.chunks(L * columns).zip(blocks.chunks_mut(L * in_row)) {
+        transpose(rows, columns, &mut values);
+        let mut start = 0;
+        for factor in &feedback.spans {
+            state.errors.clear();
+            for first in (0..factor.columns()).step_by(V) {
+                let place = start + first;
+                let weights = &feedback.weights[place..][..V];
+                let chosen = state.fix::<S>(&values[start..], factor, first, weights);
+                for (k, row) in blocks.chunks_mut(in_row).enumerate() {
+                    row[place / V] = S::block(&chosen, k, codes::<S, V, L>(&state.levels, k));
+                }
+            }
+            start += factor.columns();
+        }
+    }
+}
+
+/// Not compiled for the instruction set of the lanes: it would become scatters.
+#[inline(never)]
+fn transpose<const L: usize>(rows: &[f32], columns: usize, to: &mut [[f32; L]]) {
+    to.fill([0.0; L]);
+    for (k, row) in rows.chunks_exact(columns).enumerate() {
+        for (to, value) in to.iter_mut().zip(row) {
+            to[k] = *value;
+        }
+    }
+}
+
+#[inline(never)]
+fn codes<S: Search<V>, const V: usize, const L: usize>(
+    levels: &[[f32; L]; V],
+    lane: usize,
+) -> [i8; V] {
+    std::array::from_fn(|i| S::Levels::code(levels[i][lane]))
+}
+
+/// What has been fixed of a span of columns.
+struct State<const V: usize, const L: usize> {
+    /// The errors of fixed columns, in the order in which they were fixed.
+    errors: Vec<[f32; L]>,
+    /// The values that the columns of the block should have, in the same order.
+    wanted: Box<[[f32; L]; V]>,
+    /// Its levels by column.
+    levels: Box<[[f32; L]; V]>,
+    tile: Tile<V, L>,
+}
+
+impl<const V: usize, const L: usize> State<V, L> {
+    fn new() -> Self {
+        let zeros = || Box::new([[0.0; L]; V]);
+        Self { errors: Vec::new(), wanted: zeros(), levels: zeros(), tile: Tile::new() }
+    }
+
+    /// Fixes the block whose columns begin at `first` of the span.
+    #[inline(always)]
+    fn fix<S: Search<V>>(
+        &mut self,
+        values: &[[f32; L]],
+        factor: &Factor,
+        first: usize,
+        weights: &[f32],
+    ) -> S::Chosen<L> {
+        let (count, order) = (factor.columns(), &factor.order[first..][..V]);
+        for (group, wanted) in self.wanted.chunks_exact_mut(GROUP).enumerate() {
+            let place = first + group * GROUP;
+            let mut sums = gather(values, &factor.order[place..]);
+            add_errors(&mut sums, &self.errors, &factor.upper[place..], count);
+            wanted.copy_from_slice(&sums);
+        }
+        let mut by_column = Box::new([[0.0; L]; V]);
+        for (wanted, column) in self.wanted.iter().zip(order) {
+            by_column[column - first] = *wanted;
+        }
+        self.tile.load_lanes(&by_column, weights);
+        let chosen = S::choose::<L>(&self.tile);
+
+        for group in 0..V / GROUP {
+            let place = first + group * GROUP;
+            let mut sums: [[f32; L]; GROUP] =
+                std::array::from_fn(|g| self.wanted[group * GROUP + g]);
+            let upper = &factor.upper[first * count + place..];
+            add_errors(&mut sums, &self.errors[first..], upper, count);
+            for g in 0..GROUP {
+                let column = order[group * GROUP + g];
+                let (scale, min) = S::decoded(&chosen, (column - first) / S::SUB);
+                let mut error = [0.0; L];
+                for k in 0..L {
+                    let inverse = 1.0 / scale[k];
+                    let inverse = if scale[k] == 0.0 { 0.0 } else { inverse };
+                    let level = S::Levels::nearest::<L>((sums[g][k] + min[k]) * inverse);
+                    error[k] = values[column][k] - (scale[k] * level - min[k]);
+                    self.levels[column - first][k] = level;
+                }
+                let upper = &factor.upper[(place + g) * count + place..][..GROUP];
+                for h in g + 1..GROUP {
+                    for k in 0..L {
+                        sums[h][k] += error[k] * upper[h];
+                    }
+                }
+                self.errors.push(error);
+            }
+        }
+        chosen
+    }
+}
+
+#[inline(always)]
+fn gather<const L: usize>(values: &[[f32; L]], order: &[usize]) -> [[f32; L]; GROUP] {
+    std::array::from_fn(|g| values[order[g]])
+}
+
+/// Adds what the errors of fixed columns ask of a group: row `j` of `upper` has the factors of
+/// error `j`.
+#[inline(always)]
+fn add_errors<const L: usize>(
+    sums: &mut [[f32; L]; GROUP],
+    errors: &[[f32; L]],
+    upper: &[f32],
+    count: usize,
+) {
+    let mut local = *sums;
+    for (error, upper) in errors.iter().zip(upper.chunks(count)) {
+        for g in 0..GROUP {
+            let factor = upper[g];
+            for k in 0..L {
+                local[g][k] += error[k] * factor;
+            }
+        }
+    }
+    *sums = local;
+}
+
+#[cfg(test)]
+mod tests;

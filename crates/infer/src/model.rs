@@ -3,7 +3,7 @@ use std::fmt;
 use granule_reader::{Source, decode_blocks, isa::Isa};
 
 use crate::compute::{Mode, Weights, block_type, normalize};
-use crate::graph::{Graph, TensorRef, Use, build};
+use crate::graph::{Graph, Layer, TensorRef, Use, build};
 use crate::{Error, Tokenizer};
 
 /// A model that can be run: its graph, and the source of its weights, which stay there.
@@ -58,6 +58,16 @@ impl<'s> Model<'s> {
     /// Whether the model predicts tokens. Otherwise it only has vectors for texts.
     pub fn predicts(&self) -> bool {
         self.graph.output.linear.is_some()
+    }
+
+    /// The tensors whose matrices the layers multiply with: for each layer their places in the
+    /// source.
+    pub fn products(&self) -> Vec<Vec<usize>> {
+        let of_layer = |layer: &Layer| {
+            let products = layer.tensors.iter().filter(|(_, used)| *used == Use::Products);
+            products.map(|(index, _)| *index).collect()
+        };
+        self.graph.layers.iter().map(of_layer).collect()
     }
 
     /// Where the weights are.

@@ -148,6 +148,10 @@ impl Observer for Collector<'_> {
     }
 }
 
+mod moments;
+
+pub use moments::Moments;
+
 /// The sums of all tensors that have been seen, by their names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics {

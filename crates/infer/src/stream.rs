@@ -34,6 +34,7 @@ mod journal;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use granule_reader::format::BlockType;
 use hidden::Hidden;
 pub use journal::{Journal, JournalError};
 
@@ -101,6 +102,13 @@ pub trait Observer {
     /// come batch by batch, within a batch expert by expert, and rows in the order of the chunks.
     fn product(&mut self, _product: &Product<'_>) -> Observed {
         Ok(())
+    }
+
+    /// The blocks to multiply with instead of those of the source, for one matrix of the tensor
+    /// whose product was announced last: an observer that changes weights runs the changed model.
+    /// They must be those of all rows of the matrix.
+    fn instead(&self, _index: usize, _matrix: usize) -> Option<(BlockType, &[u8])> {
+        None
     }
 
     /// A number is not finite. The chunk takes no further part in the run; what was observed of it
@@ -401,6 +409,10 @@ impl Tap for Run<'_, '_> {
             return Ok(());
         }
         self.observer.product(&product).map_err(Error::Observer)
+    }
+
+    fn instead(&self, tensor: TensorRef, matrix: usize) -> Option<(BlockType, &[u8])> {
+        self.observer.instead(tensor.index, matrix)
     }
 }
 

@@ -18,6 +18,8 @@ mod weights;
 
 use std::ops::Range;
 
+use granule_reader::exact;
+use granule_reader::format::BlockType;
 use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
@@ -40,6 +42,12 @@ pub(crate) trait Tap {
         rows: &[Place],
         x: &[f32],
     ) -> Result<(), Error>;
+
+    /// The blocks of a matrix of the tensor that was named last, if other than its own are to be
+    /// multiplied with.
+    fn instead(&self, _tensor: TensorRef, _matrix: usize) -> Option<(BlockType, &[u8])> {
+        None
+    }
 }
 
 /// Receives nothing.
@@ -184,7 +192,12 @@ impl Pass<'_> {
         self.tap.product(weight, expert, rows, x.values)?;
         let mut y = vec![0.0; rows.len() * weight.rows];
         let matrix = expert.unwrap_or(0);
-        self.weights.multiply(weight, matrix, x, &mut y);
+        match self.tap.instead(weight, matrix) {
+            Some((ty, blocks)) => {
+                exact::multiply(Isa::detect(), ty, blocks, weight.columns, x.values, &mut y);
+            }
+            None => self.weights.multiply(weight, matrix, x, &mut y),
+        }
         if let Some(scale) = linear.scale {
             let scale = self.weights.vector(scale);
             // one for all, or one for each expert

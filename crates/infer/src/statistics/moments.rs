@@ -1,0 +1,207 @@
+//! Second moments of the inputs of a product: what the columns of its matrix have to do with each
+//! other.
+
+use granule_reader::isa::Isa;
+use rayon::prelude::*;
+
+/// Sums over input rows of the products of two columns, for columns of the same span.
+///
+/// Products are summed in single precision over [`ROWS`] rows and then in double precision, in the
+/// order of the rows: the same bits for every number of threads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moments {
+    columns: usize,
+    width: usize,
+    /// A matrix for each span, row by row; what is below its diagonal is not used.
+    sums: Vec<f64>,
+    rows: u64,
+}
+
+/// Rows that are summed in single precision.
+const ROWS: usize = 256;
+
+/// Columns of a matrix that are summed side by side, and rows of it.
+const LANES: usize = 32;
+const STRIP: usize = 8;
+
+/// Rows of a matrix that a thread sums.
+const TASK: usize = 64;
+
+impl Moments {
+    /// Returns sums of no rows. `width` is the number of columns of a span; the last may have
+    /// fewer.
+    ///
+    /// # Panics
+    /// If it is 0.
+    pub fn new(columns: usize, width: usize) -> Self {
+        assert!(width > 0, "columns of a span");
+        Self { columns, width, sums: vec![0.0; Self::values(columns, width)], rows: 0 }
+    }
+
+    /// Adds input rows.
+    ///
+    /// # Panics
+    /// If `x` is not whole rows.
+    pub fn add(&mut self, x: &[f32]) {
+        let columns = self.columns;
+        assert!(x.len().is_multiple_of(columns.max(1)), "whole rows");
+        self.rows += (x.len() / columns.max(1)) as u64;
+        let mut tasks = Vec::new();
+        let mut rest = &mut self.sums[..];
+        for start in (0..columns).step_by(self.width) {
+            let count = self.width.min(columns - start);
+            let (own, others) = rest.split_at_mut(count * count);
+            rest = others;
+            for (task, sums) in own.chunks_mut(TASK * count).enumerate() {
+                tasks.push((start, count, task * TASK, sums));
+            }
+        }
+        let isa = Isa::detect();
+        tasks.into_par_iter().for_each(|(start, count, first, sums)| {
+            let width = (count - first).next_multiple_of(LANES);
+            let mut panel = vec![0.0; ROWS * width];
+            for x in x.chunks(ROWS * columns) {
+                panel.fill(0.0);
+                for (to, row) in panel.chunks_exact_mut(width).zip(x.chunks_exact(columns)) {
+                    let row = &row[start + first..start + count];
+                    to[..row.len()].copy_from_slice(row);
+                }
+                let rows = x.len() / columns;
+                isa.run(
+                    #[inline(always)]
+                    || strips(&panel[..rows * width], width, count, first, sums),
+                );
+            }
+        });
+    }
+
+    /// Returns the number of values of the moments of so many columns.
+    pub fn values(columns: usize, width: usize) -> usize {
+        let spans = (0..columns).step_by(width).map(|start| width.min(columns - start));
+        spans.map(|columns| columns * columns).sum()
+    }
+
+    /// Returns the means over the rows: a matrix for each span, row by row.
+    pub fn means(&self) -> Vec<f32> {
+        let mut means = Vec::with_capacity(self.sums.len());
+        let rows = self.rows.max(1) as f64;
+        let mut rest = &self.sums[..];
+        for start in (0..self.columns).step_by(self.width) {
+            let count = self.width.min(self.columns - start);
+            let (own, others) = rest.split_at(count * count);
+            rest = others;
+            let sum = |i: usize, j: usize| own[i.min(j) * count + i.max(j)];
+            means.extend(
+                (0..count)
+                    .flat_map(|i| (0..count).map(move |j| (i, j)))
+                    .map(|(i, j)| (sum(i, j) / rows) as f32),
+            );
+        }
+        means
+    }
+
+    /// Returns moments with these [`means`](Self::means) over so many rows.
+    ///
+    /// # Panics
+    /// If there are not as many as [`values`](Self::values) says.
+    pub fn of_means(columns: usize, width: usize, means: &[f32], rows: u64) -> Self {
+        assert_eq!(means.len(), Self::values(columns, width), "the means of all spans");
+        let sums = means.iter().map(|mean| f64::from(*mean) * rows as f64).collect();
+        Self { columns, width, sums, rows }
+    }
+
+    /// Returns moments whose means are single precision.
+    #[must_use]
+    pub fn rounded(self) -> Self {
+        Self::of_means(self.columns, self.width, &self.means(), self.rows)
+    }
+
+    /// Returns the mean square of each column.
+    pub fn mean_squares(&self) -> Vec<f32> {
+        let mut squares = Vec::with_capacity(self.columns);
+        let mut rest = &self.sums[..];
+        for start in (0..self.columns).step_by(self.width) {
+            let count = self.width.min(self.columns - start);
+            let (own, others) = rest.split_at(count * count);
+            rest = others;
+            let rows = self.rows.max(1) as f64;
+            squares.extend(own.iter().step_by(count + 1).map(|sum| (sum / rows) as f32));
+        }
+        squares
+    }
+
+    /// Returns the number of input rows.
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Adds a part of other sums, of the same shape.
+    ///
+    /// # Panics
+    /// If they have another shape.
+    pub fn add_part(&mut self, other: &Self, part: f64) {
+        assert_eq!((self.columns, self.width), (other.columns, other.width), "the same shape");
+        for (sum, other) in self.sums.iter_mut().zip(&other.sums) {
+            *sum += part * other;
+        }
+    }
+}
+
+/// Adds the products of the first columns of a panel, at most [`TASK`], with those from themselves
+/// on. The panel begins with column `first` of `count`.
+#[inline(always)]
+fn strips(panel: &[f32], width: usize, count: usize, first: usize, sums: &mut [f64]) {
+    let height = sums.len() / count;
+    for strip in (0..height).step_by(STRIP) {
+        let strip_rows = STRIP.min(height - strip);
+        for lanes in (strip / LANES * LANES..width).step_by(LANES) {
+            let mut tile = [[0.0_f32; LANES]; STRIP];
+            for row in panel.chunks_exact(width) {
+                let values: &[f32; LANES] = row[lanes..].first_chunk().expect("whole lanes");
+                let factors: &[f32] = &row[strip..][..STRIP];
+                for i in 0..STRIP {
+                    for k in 0..LANES {
+                        tile[i][k] += factors[i] * values[k];
+                    }
+                }
+            }
+            let columns = LANES.min(count - first - lanes);
+            for (i, tile) in tile[..strip_rows].iter().enumerate() {
+                let sums = &mut sums[(strip + i) * count + first + lanes..][..columns];
+                for (sum, value) in sums.iter_mut().zip(tile) {
+                    *sum += f64::from(*value);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_sums_of_products() {
+        let (columns, width, rows) = (200, 96, 300);
+        let x: Vec<f32> = (0..rows * columns).map(|i| (i as f32 * 0.37).sin()).collect();
+        let mut moments = Moments::new(columns, width);
+        moments.add(&x);
+        assert_eq!(moments.rows(), 300);
+        let means = moments.means();
+        assert_eq!(moments.clone().rounded().means(), means);
+        let mut place = 0;
+        for start in [0, 96, 192] {
+            let count = width.min(columns - start);
+            for i in start..start + count {
+                for j in start..start + count {
+                    let product = |row: &[f32]| f64::from(row[i]) * f64::from(row[j]);
+                    let expected: f64 = x.chunks_exact(columns).map(product).sum();
+                    let expected = (expected / 300.0) as f32;
+                    assert!((means[place] - expected).abs() < 1e-6, "{i} {j}");
+                    place += 1;
+                }
+            }
+        }
+        assert_eq!(place, means.len());
+    }
+}

@@ -61,6 +61,9 @@ impl Progress {
             Event::Started { values, .. } => self.bar.set_length(*values),
             Event::Tensor { name } => self.bar.set_message(printable(name)),
             Event::Progress { values } => self.bar.set_position(*values),
+            Event::Layer { layer, layers } => {
+                self.bar.set_message(format!("layer {} of {layers}", layer + 1));
+            }
             Event::Finishing => self.bar.set_message("flushing to the disk"),
             _ => {}
         }

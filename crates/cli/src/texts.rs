@@ -36,12 +36,6 @@ pub(crate) struct TextArgs {
 pub(crate) struct Texts(Vec<(String, String)>);
 
 impl TextArgs {
-    /// Options that name these files, or none, and leave the rest as it is.
-    pub(crate) const fn of_files(text: Vec<PathBuf>) -> Self {
-        let (chunk_tokens, chunks, skip_chunks) = (None, None, None);
-        Self { text, chunk_tokens, chunks, skip_chunks, parse_special: false }
-    }
-
     /// Whether files are named.
     pub(crate) fn are_given(&self) -> bool {
         !self.text.is_empty()
@@ -70,32 +64,7 @@ impl TextArgs {
     /// # Errors
     /// If a file cannot be read, is not in UTF-8 or is empty.
     pub(crate) fn read(&self) -> anyhow::Result<Texts> {
-        if self.text.is_empty() {
-            let own = calibration::TEXTS.iter();
-            return Ok(Texts(
-                own.map(|(name, text)| (name.to_string(), text.to_string())).collect(),
-            ));
-        }
-        let mut texts = Vec::new();
-        for path in &self.text {
-            let name = path.display().to_string();
-            let bytes = granule_reader::file::read(path)
-                .with_context(|| format!("cannot read the text {name}"))?;
-            let text = match String::from_utf8(bytes) {
-                Ok(text) => text,
-                Err(error) => bail!(
-                    "{name}: the text is not in UTF-8 (byte {} cannot be decoded); convert it, for \
-                     example with iconv",
-                    error.utf8_error().valid_up_to()
-                ),
-            };
-            let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
-            if text.trim().is_empty() {
-                bail!("{name}: the text is empty");
-            }
-            texts.push((name, text));
-        }
-        Ok(Texts(texts))
+        Texts::read(&self.text)
     }
 
     /// Cut texts into chunks.
@@ -113,6 +82,50 @@ impl TextArgs {
 }
 
 impl Texts {
+    /// Read texts; without any, those of the program.
+    ///
+    /// # Errors
+    /// If a file cannot be read, is not in UTF-8 or is empty.
+    pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Self> {
+        if files.is_empty() {
+            let own = calibration::TEXTS.iter();
+            return Ok(Self(
+                own.map(|(name, text)| (name.to_string(), text.to_string())).collect(),
+            ));
+        }
+        let mut texts = Vec::new();
+        for path in files {
+            let name = path.display().to_string();
+            let bytes = granule_reader::file::read(path)
+                .with_context(|| format!("cannot read the text {name}"))?;
+            let text = match String::from_utf8(bytes) {
+                Ok(text) => text,
+                Err(error) => bail!(
+                    "{name}: the text is not in UTF-8 (byte {} cannot be decoded); convert it, for \
+                     example with iconv",
+                    error.utf8_error().valid_up_to()
+                ),
+            };
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
+            if text.trim().is_empty() {
+                bail!("{name}: the text is empty");
+            }
+            texts.push((name, text));
+        }
+        Ok(Self(texts))
+    }
+
+    /// Cut the texts into chunks of the usual length, and leave out all after the `most` first.
+    ///
+    /// # Errors
+    /// If they are too short.
+    pub(crate) fn chunks(&self, tokenizer: &Tokenizer<'_>, most: usize) -> anyhow::Result<Chunks> {
+        let parts = self.0.iter().map(|(_, text)| text.as_str());
+        let mut chunks = Chunks::of(tokenizer, parts, CHUNK_TOKENS, false)?;
+        chunks.select(0, most)?;
+        Ok(chunks)
+    }
+
     /// The names of the texts.
     pub(crate) fn names(&self) -> Vec<String> {
         self.0.iter().map(|(name, _)| name.clone()).collect()

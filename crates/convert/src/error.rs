@@ -223,6 +223,35 @@ pub enum Error {
     /// The threads cannot be started.
     #[error("cannot start the threads: {0}")]
     Threads(rayon::ThreadPoolBuildError),
+    /// The model cannot be run.
+    #[error("cannot run the model over the calibration text")]
+    Run(#[source] granule_infer::Error),
+    /// Targets are calibrated, but nothing says with what.
+    #[error("effort 2 needs a text to run the model over: pass --calibrate")]
+    NoCalibration,
+    /// A file of moments cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Saved {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: crate::tune::feedback::SavedError,
+    },
+    /// The text is too short to choose codes by.
+    #[error(
+        "the calibration text has {found} tokens, so every matrix sees {found} inputs; codes that \
+         are chosen by fewer than {least} suit that text alone: give a longer text, or accept it \
+         with --allow-missing"
+    )]
+    FewTokens {
+        /// Tokens of the text.
+        found: usize,
+        /// The least number.
+        least: usize,
+    },
+    /// Every chunk of the text was left.
+    #[error("no chunk of the calibration text is left")]
+    NoChunk(#[source] granule_infer::statistics::Lost),
     /// A tensor has an unknown type, so not even its size in bytes is known.
     #[error("tensor {tensor:?} has type {id}, which this version does not know")]
     UnknownType {

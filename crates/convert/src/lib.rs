@@ -14,7 +14,7 @@
 //! | [`diff`] | differences between two models |
 //! | [`split`], [`join`] | one file to several, several to one |
 //! | [`grid`] | finding out that weights were quantized before |
-//! | [`tune`] | what is decided by running the model: the types for a size |
+//! | [`tune`] | what is decided by running the model: codes, and the types for a size |
 //! | [`report`] | what is in a file, and what it needs in memory, as a value and as a page |
 //! | [`calibration`] | running a model over sample texts for an importance matrix |
 //!

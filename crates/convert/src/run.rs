@@ -7,6 +7,7 @@
 //! idle. A thread holds one chunk (or one row, if that is longer) in the source's type, in `f32`
 //! and in the output's type, so memory use does not depend on the size of the model.
 
+mod event;
 mod identity;
 mod part;
 mod progress;
@@ -25,7 +26,9 @@ use granule_reader::{Source, decode_blocks};
 
 use crate::Error;
 use crate::output::{self, Leftover, Output};
+use crate::tune::feedback::{self, Calibration, Setting};
 use crate::verify::{self, Cause, Rows, Verified};
+pub use event::Event;
 use identity::Stamps;
 use progress::Progress;
 use step::{Step, steps};
@@ -64,6 +67,8 @@ pub struct Target<'w> {
     pub weights: Option<&'w [f32]>,
     /// The effort to encode with.
     pub effort: Effort,
+    /// Whether the model is run for it: [`RunOptions::calibration`].
+    pub calibrated: bool,
 }
 
 /// Options of a run.
@@ -92,48 +97,8 @@ pub struct RunOptions {
     /// A flag that stops the run soon after it is set, with [`Error::Interrupted`]. Complete
     /// tensors are kept for another run.
     pub stop: Option<Arc<AtomicBool>>,
-}
-
-/// An event of a run. Events come from all threads.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Event<'a> {
-    /// The files of an interrupted run for this output were removed, because they cannot be
-    /// continued or were to be discarded.
-    LeftoverRemoved {
-        /// The output.
-        path: &'a Path,
-    },
-    /// The run continues an interrupted one.
-    Continued {
-        /// Number of complete tensors of all outputs.
-        complete: usize,
-        /// Number of tensors of all outputs.
-        tensors: usize,
-    },
-    /// The outputs exist under temporary names, and encoding begins.
-    Started {
-        /// Number of values to read.
-        values: u64,
-        /// Number of tensors to read.
-        tensors: usize,
-        /// Number of tensors of the outputs that an interrupted run has completed.
-        resumed: usize,
-    },
-    /// The first rows of a tensor are about to be read.
-    Tensor {
-        /// Its name in the source.
-        name: &'a str,
-    },
-    /// Rows were written.
-    Progress {
-        /// Number of values written so far, over all tensors.
-        values: u64,
-    },
-    /// All rows are written; the files are flushed, perhaps verified, and renamed.
-    Finishing,
-    /// Rows of the files, which still have their temporary names, are compared with the source.
-    Verifying,
+    /// What to choose the codes of [`calibrated`](Target::calibrated) targets with.
+    pub calibration: Option<Arc<Calibration>>,
 }
 
 /// The result of a run.
@@ -193,30 +158,41 @@ pub fn run(
         .build()
         .map_err(Error::Threads)?;
     let is_done = |target: &Target<'_>| outputs[target.file].is_done(target.tensor);
-    let steps = steps(source, targets.iter().filter(|target| !is_done(target)))?;
+    let is_left = |target: &&Target<'_>| !(target.calibrated || is_done(target));
+    let steps = steps(source, targets.iter().filter(is_left))?;
     let resumed = targets.iter().filter(|target| is_done(target)).count();
     if outputs.iter().any(Output::is_continued) {
         on(Event::Continued { complete: resumed, tensors: targets.len() });
     }
+    let isa = options.isa.unwrap_or_else(Isa::detect);
+    let values_of =
+        |target: &&Target<'_>| source.tensors()[target.source].shape.values().unwrap_or(0);
+    let to_tune = targets.iter().filter(|target| target.calibrated && !is_done(target));
+    on(Event::Started {
+        values: to_tune.clone().map(|target| values_of(&target)).sum::<u64>()
+            + steps.iter().map(|step| step.rows() * step.row).sum::<u64>(),
+        tensors: to_tune.count() + steps.len(),
+        resumed,
+    });
+    let tuned = match tune(source, &outputs, targets, options, isa, &pool, on) {
+        Ok(tuned) => tuned,
+        Err(Error::Interrupted { .. }) => return Err(interrupted(&mut outputs)),
+        Err(error) => return Err(error),
+    };
     let work = Work {
         source,
         outputs: outputs.iter().collect(),
         chunks: steps.last().map_or(0, |step| step.first_chunk + step.chunks),
         progress: Progress::new(&steps, options.note_every),
         steps,
-        isa: options.isa.unwrap_or_else(Isa::detect),
+        isa,
         next: AtomicU64::new(0),
-        values: AtomicU64::new(0),
+        values: AtomicU64::new(tuned),
         failed: Mutex::new(None),
         stop: options.stop.as_deref(),
         stopped: AtomicBool::new(false),
         on,
     };
-    on(Event::Started {
-        values: work.steps.iter().map(|step| step.rows() * step.row).sum(),
-        tensors: work.steps.len(),
-        resumed,
-    });
     pool.broadcast(|_| work.work());
     let values = work.values.load(Ordering::Relaxed);
     let source_bytes = work.steps.iter().map(|step| step.rows() * step.source_row_bytes).sum();
@@ -266,7 +242,7 @@ fn open(
     let inputs: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
     let paths: Vec<_> = files.iter().map(|file| file.path.as_path()).collect();
     let places = output::places(&paths, &inputs)?;
-    let identities = identity::identities(source, stamps, &files, targets);
+    let identities = identity::identities(source, stamps, &files, targets, options);
     let leftovers = places.into_iter().zip(identities);
     let leftovers: Vec<_> = leftovers
         .map(|(place, identity)| Leftover::find(place, identity, options.restart))
@@ -280,6 +256,25 @@ fn open(
         outputs.push(output);
     }
     Ok(outputs)
+}
+
+/// Writes the targets for which the model is run.
+fn tune(
+    source: &dyn Source,
+    outputs: &[Output],
+    targets: &[Target<'_>],
+    options: &RunOptions,
+    isa: Isa,
+    pool: &rayon::ThreadPool,
+    on: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<u64, Error> {
+    if !targets.iter().any(|target| target.calibrated) {
+        return Ok(0);
+    }
+    let calibration = options.calibration.as_deref().ok_or(Error::NoCalibration)?;
+    let stop = options.stop.as_deref();
+    let setting = Setting { source, outputs, calibration, isa, stop, on };
+    pool.install(|| feedback::run(&setting, targets))
 }
 
 /// Keeps the complete tensors for another run.
@@ -312,6 +307,7 @@ fn verify_outputs(
             source: target.source,
             weights: target.weights,
             effort: target.effort,
+            calibrated: target.calibrated,
             cause: cause(output.is_done(target.tensor)),
             read: Box::new(|row, out| output.read_row(target.tensor, row, out)),
         }
@@ -476,7 +472,7 @@ impl Work<'_> {
 }
 
 /// Converts the error to positions in the tensor instead of in the rows that were encoded together.
-fn encode_error(
+pub(crate) fn encode_error(
     tensor: String,
     values: &[f32],
     first_row: u64,

@@ -133,9 +133,10 @@ pub fn verify(
             };
             let (shape, ty) = (tensor.shape, tensor.target);
             let (source, weights, effort) = (tensor.source, target.weights, target.effort);
+            let calibrated = target.calibrated;
             let read: Read<'_> =
                 Box::new(move |row, out| Ok(file.read_rows(place, row..row + 1, out)?));
-            Ok(Rows { path, name, shape, ty, source, weights, effort, cause, read })
+            Ok(Rows { path, name, shape, ty, source, weights, effort, calibrated, cause, read })
         });
         let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
         verified.add(&pool.install(|| compare(source, &rows, None))?);
@@ -156,6 +157,8 @@ pub(crate) struct Rows<'r> {
     pub(crate) source: usize,
     pub(crate) weights: Option<&'r [f32]>,
     pub(crate) effort: Effort,
+    /// Whether the codes were chosen by running the model: rows are then only decoded.
+    pub(crate) calibrated: bool,
     /// The cause to report if they differ.
     pub(crate) cause: Cause,
     pub(crate) read: Read<'r>,
@@ -245,6 +248,13 @@ impl Buffers {
         self.decoded.resize(columns, 0.0);
         decode_blocks(isa, stored, &self.source, &mut self.values);
         decode_blocks(isa, target, &self.found, &mut self.decoded);
+        for (value, decoded) in self.values.iter().zip(&self.decoded) {
+            self.loss.squared_error += f64::from(decoded - value).powi(2);
+            self.loss.squared_values += f64::from(*value).powi(2);
+        }
+        if tensor.calibrated {
+            return Ok(target.first_defect(&self.found).is_none());
+        }
         let rows_of_matrix = tensor.shape.dimensions().get(1).copied().unwrap_or(1).max(1);
         let weights =
             tensor.weights.map(|weights| matrix_weights(weights, row / rows_of_matrix, columns));
@@ -252,10 +262,6 @@ impl Buffers {
         let options = EncodeOptions::from(isa).with_effort(tensor.effort);
         encode_rows(options, target, &self.values, columns, weights.as_deref(), &mut self.encoded)
             .map_err(|source| Error::Encode { tensor: tensor.name.to_owned(), source })?;
-        for (value, decoded) in self.values.iter().zip(&self.decoded) {
-            self.loss.squared_error += f64::from(decoded - value).powi(2);
-            self.loss.squared_values += f64::from(*value).powi(2);
-        }
         Ok(self.encoded == self.found)
     }
 }

@@ -1,5 +1,6 @@
 //! `granule convert`, also called `granule quantize`: checkpoints and GGUF files to GGUF files.
 
+mod calibrate;
 mod fill;
 mod idle;
 mod input;
@@ -13,6 +14,7 @@ mod tensor_types;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
@@ -89,7 +91,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let progress = Progress::new(!(args.quiet || args.json));
+    let calibration = calibrate::calibration(args, &input, &plans)?;
     let options = RunOptions {
+        calibration: calibration.map(Arc::new),
         threads: wanted.threads,
         part,
         restart: args.restart,
@@ -137,6 +141,12 @@ fn say(event: &Event<'_>) {
             let tensors = output::counted(*tensors, "tensor");
             output::note(&format!("continuing: {complete} of {tensors} are complete"));
         }
+        Event::FewInputs { tensor, expert, inputs, matrices } => output::warn(&format!(
+            "{tensor}: expert {expert} met {} of the calibration text; matrices of experts that met \
+             few ({matrices} in all) are encoded with the mean of all experts",
+            output::counted(*inputs as usize, "token"),
+        )),
+        Event::ChunkLost { lost } => output::warn(&lost.to_string()),
         _ => {}
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod arch;
+mod calibrate;
 mod check;
 mod checkpoint;
 mod common;

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use granule_encode::{Effort, Importance, Weighting, encoder_at};
 use granule_format::{BlockType, Endian, FileType, Shape, TensorType, Value};
@@ -40,15 +41,17 @@ pub(super) fn decide(
         .iter()
         .map(|wanted| (wanted.key.as_str(), Value::from(&wanted.value)))
         .collect();
+    let products = products(source, recipe)?;
     let (model, assumed) = Model::new(
         source.metadata(),
         &overrides,
         tensors.iter().map(|tensor| tensor.name.as_ref()),
-        importance.is_some(),
+        importance.is_some() || !products.is_empty(),
     );
 
     let mut decider = Decider::new(recipe, &model, importance.map(|(matrix, _)| matrix))?;
     decider.unknown = assumed.unknown_architecture;
+    decider.products = products;
     let mut planned = Vec::with_capacity(tensors.len());
     for tensor in &tensors {
         planned.push(decider.decide(tensor)?);
@@ -91,6 +94,19 @@ pub(super) fn decide(
     Ok((plan, problems))
 }
 
+/// Returns the tensors for which the model is run.
+fn products(source: &dyn Source, recipe: &Recipe) -> Result<HashSet<usize>, PlanError> {
+    if recipe.effort != Effort::Feedback || recipe.file_type == FileType::COPY {
+        return Ok(HashSet::new());
+    }
+    if !recipe.prune_layers.is_empty() {
+        return Err(PlanError::PrunedRun);
+    }
+    let model = granule_infer::Model::open(source);
+    let model = model.map_err(|error| PlanError::NoRun { problem: error.to_string() })?;
+    Ok(model.products().into_iter().flatten().collect())
+}
+
 /// Decides for [`Plan::as_is`].
 pub(super) fn as_is(source: &dyn Source, split: &Split) -> Result<Plan, Error> {
     let mut tensors = Vec::with_capacity(source.tensors().len());
@@ -107,6 +123,7 @@ pub(super) fn as_is(source: &dyn Source, split: &Split) -> Result<Plan, Error> {
             reason: Reason::Copied,
             wanted: None,
             weighted: false,
+            calibrated: false,
             stored_bytes: bytes,
             target_bytes: bytes,
             shard: 0,
@@ -170,6 +187,8 @@ struct Decider<'m> {
     model: &'m Model,
     /// Whether the architecture is not known.
     unknown: bool,
+    /// The tensors whose inputs a run of the model tells, by their places in the source.
+    products: HashSet<usize>,
     importance: Option<&'m Importance>,
     mixture: Option<Mixture<'m>>,
     patterns: Vec<Pattern<'m>>,
@@ -205,6 +224,7 @@ impl<'m> Decider<'m> {
             recipe,
             model,
             unknown: false,
+            products: HashSet::new(),
             importance,
             mixture: default.map(|default| Mixture::new(model, recipe.file_type, default)),
             patterns,
@@ -248,7 +268,11 @@ impl<'m> Decider<'m> {
         if !copied {
             self.check_requantizing(name, stored, target);
         }
-        let weighted = !copied && self.weigh(&tensor.source.name, name, &shape, target);
+        let calibrated = !copied
+            && self.products.contains(&tensor.index)
+            && target.known().is_some_and(BlockType::is_quantized);
+        let weighted =
+            !(copied || calibrated) && self.weigh(&tensor.source.name, name, &shape, target);
         let bytes =
             |shape: &Shape, ty| tensor_bytes(shape, ty).ok_or_else(|| no_size(name, shape, ty));
         let stored_bytes = bytes(&tensor.source.shape, stored)?;
@@ -265,6 +289,7 @@ impl<'m> Decider<'m> {
             reason,
             wanted,
             weighted,
+            calibrated,
             stored_bytes,
             target_bytes,
             shard: 0,

@@ -195,6 +195,17 @@ pub enum PlanError {
         /// The largest possible number.
         most: u32,
     },
+    /// The model cannot be run.
+    #[error(
+        "effort 2 runs the model, and this one cannot be run: {problem}; efforts 0 and 1 need no run"
+    )]
+    NoRun {
+        /// Why not.
+        problem: String,
+    },
+    /// Layers are to be dropped from a model that is to be run.
+    #[error("effort 2 runs the whole model: drop layers first (-t COPY), then convert that file")]
+    PrunedRun,
     /// The input is not a saved plan.
     #[error("not a saved plan: {0}")]
     Format(String),

@@ -68,6 +68,9 @@ pub struct PlannedTensor {
     pub wanted: Option<BlockType>,
     /// Whether it is encoded with the importance weights of its name in the source.
     pub weighted: bool,
+    /// Whether the model is run to choose its codes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calibrated: bool,
     /// Bytes in the source.
     pub stored_bytes: u64,
     /// Bytes in the result, without padding.
@@ -221,8 +224,14 @@ impl Plan {
                 let entry = importance.and_then(|matrix| matrix.get(&tensor.source_name));
                 entry.expect("the importance matrix that the plan was made with")
             });
-            let (source, effort) = (tensor.source, self.recipe.effort);
-            Target { source, file: first_file + shard, tensor: place, weights, effort }
+            Target {
+                source: tensor.source,
+                file: first_file + shard,
+                tensor: place,
+                weights,
+                effort: self.recipe.effort,
+                calibrated: tensor.calibrated,
+            }
         };
         self.tensors.iter().map(target).collect()
     }

@@ -50,6 +50,7 @@ mod tests {
             reason: Reason::Default,
             wanted: None,
             weighted: false,
+            calibrated: false,
             stored_bytes: 4,
             target_bytes,
             shard: 0,

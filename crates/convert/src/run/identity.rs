@@ -10,11 +10,11 @@ use granule_infer::Chunks;
 use granule_reader::Source;
 use sha2::{Digest, Sha256};
 
-use super::{OutputFile, Target};
+use super::{OutputFile, RunOptions, Target};
 use crate::Error;
 
 /// The inputs that determine the bytes of an output: the name of each in journals, and in messages.
-const PARTS: [(&str, &str); 7] = [
+const PARTS: [(&str, &str); 8] = [
     ("build", "the version or build of this program"),
     ("files", "the source files (their names, sizes or times of change)"),
     ("reading", "the selection, arrangement or transformation of the source data"),
@@ -22,6 +22,7 @@ const PARTS: [(&str, &str); 7] = [
     ("tensors", "the names, shapes, types or byte order of the tensors"),
     ("weights", "the importance weights"),
     ("effort", "the effort"),
+    ("calibration", "the calibration text or its options"),
 ];
 
 /// Indices of the parts in [`PARTS`].
@@ -32,6 +33,7 @@ const METADATA: usize = 3;
 const TENSORS: usize = 4;
 const WEIGHTS: usize = 5;
 const EFFORT: usize = 6;
+const CALIBRATION: usize = 7;
 
 /// A hash of each of the parts that determine the bytes of an output.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +88,7 @@ pub(super) fn identities(
     stamps: &Stamps,
     files: &[OutputFile],
     targets: &[Target<'_>],
+    options: &RunOptions,
 ) -> Vec<Identity> {
     let mut inputs = Digester::default();
     stamps.0.iter().for_each(|(path, stamp)| (path.file_name(), stamp).hash(&mut inputs));
@@ -117,6 +120,9 @@ pub(super) fn identities(
             });
             (target.tensor, weights).hash(&mut parts[WEIGHTS]);
             (target.tensor, target.effort).hash(&mut parts[EFFORT]);
+            if let Some(calibration) = options.calibration.as_ref().filter(|_| target.calibrated) {
+                (target.tensor, calibration).hash(&mut parts[CALIBRATION]);
+            }
         }
         identities.push(Identity(parts.map(Digester::hex)));
     }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use granule_checkpoint::{Checkpoint, CheckpointOptions, OutType};
 use granule_convert::plan::run_all;
 use granule_convert::run::{Event, RunOptions};
+use granule_convert::tune::feedback::Calibration;
 use granule_convert::{Error, Plan, Recipe};
 use granule_encode::{Effort, Importance};
+use granule_infer::Chunks;
 
 /// A copy of a checkpoint with a few layers, a description of its architecture, and the folder for
 /// the results.
@@ -190,4 +192,54 @@ fn importance_weights_decide_the_bytes() {
     assert!(
         fs::read(place.path("out.gguf")).unwrap() == fs::read(place.path("alone.gguf")).unwrap()
     );
+}
+
+/// A run that chooses codes by running the model goes on where it was, layer by layer.
+#[test]
+fn calibrated_layers_are_not_encoded_again() {
+    let place = Place::new();
+    let source = Checkpoint::open(&place.path("model"), &CheckpointOptions::default()).unwrap();
+    let mut recipe = Recipe::new("Q4_K_M".parse().unwrap());
+    recipe.effort = Effort::Feedback;
+    let plan = Plan::new(&source, &recipe, None).unwrap();
+    let run = |name: &str, tokens: usize, stop_at: usize| {
+        let tokens = (0..tokens as u32).map(|i| 3 + i * i % 250).collect();
+        let mut calibration = Calibration::new(Chunks::of_tokens(tokens, 64, None).unwrap());
+        calibration.allow_few = true;
+        let flag = Arc::new(AtomicBool::new(false));
+        let options = RunOptions {
+            threads: Some(1),
+            stop: Some(Arc::clone(&flag)),
+            calibration: Some(Arc::new(calibration)),
+            ..RunOptions::default()
+        };
+        let path = place.path(name);
+        run_all(&source, &[(&plan, path.as_path())], None, &options, &|event| {
+            if matches!(event, Event::Layer { layer, .. } if layer == stop_at) {
+                flag.store(true, Ordering::Relaxed);
+            }
+        })
+    };
+    let stopped = run("out.gguf", 128, 1);
+    assert!(matches!(stopped, Err(Error::Interrupted { kept: true })), "{stopped:?}");
+    match run("out.gguf", 192, 9) {
+        Err(Error::OtherRun { differs, .. }) => {
+            assert_eq!(differs, ["the calibration text or its options"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    // the seven matrices of the first layer
+    assert_eq!(run("out.gguf", 128, 9).unwrap().resumed, 7);
+    run("alone.gguf", 128, 9).unwrap();
+    assert!(
+        fs::read(place.path("out.gguf")).unwrap() == fs::read(place.path("alone.gguf")).unwrap()
+    );
+    let none = run_all(
+        &source,
+        &[(&plan, place.path("none.gguf").as_path())],
+        None,
+        &RunOptions::default(),
+        &|_| {},
+    );
+    assert!(matches!(none, Err(Error::NoCalibration)), "{none:?}");
 }

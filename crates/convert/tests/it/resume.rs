@@ -45,6 +45,7 @@ fn convert(
             tensor: i,
             weights: None,
             effort: Effort::Reference,
+            calibrated: false,
         })
         .collect();
     run(source, files(source, paths, BlockType::Q4_0), &targets, options, on)
@@ -205,6 +206,7 @@ impl Changed {
             tensor: i,
             weights: self.weights.as_deref(),
             effort: self.effort,
+            calibrated: false,
         };
         let targets: Vec<_> = (0..self.source.tensors.len()).map(target).collect();
         let count = AtomicU64::new(0);

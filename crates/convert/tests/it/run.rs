@@ -33,7 +33,14 @@ fn convert_to(
 ) -> Result<Summary, Error> {
     let targets: Vec<_> = (0..files.len())
         .flat_map(|file| (0..source.tensors.len()).map(move |i| (file, i)))
-        .map(|(file, i)| Target { source: i, file, tensor: i, weights, effort: Effort::Reference })
+        .map(|(file, i)| Target {
+            source: i,
+            file,
+            tensor: i,
+            weights,
+            effort: Effort::Reference,
+            calibrated: false,
+        })
         .collect();
     let options = RunOptions { threads: Some(threads), ..RunOptions::default() };
     run(source, files, &targets, &options, &|_| ())
@@ -85,6 +92,7 @@ fn several_files_are_written_in_one_pass() {
             tensor: i,
             weights: None,
             effort: Effort::Reference,
+            calibrated: false,
         })
         .collect();
     let summary = run(&source, files.to_vec(), &targets, &RunOptions::default(), &|event| {

@@ -21,6 +21,12 @@ use super::options::{Args, NO_SOURCE, Wanted};
 enum About {
     /// Quantizing: has no meaning without a file type, and a plan decides it.
     Quantizing,
+    /// Running the model, for `--effort 2` or a size.
+    Texts,
+    /// Choosing codes with `--effort 2`.
+    Calibrating,
+    /// Running the model for `--effort 2`.
+    Running,
     /// The files of the result: a plan decides it.
     Files,
     /// Reading a checkpoint.
@@ -43,6 +49,12 @@ fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> {
         ("--include-weights", Quantizing, !args.include_weights.is_empty()),
         ("--exclude-weights", Quantizing, !args.exclude_weights.is_empty()),
         ("--effort", Quantizing, args.effort != Effort::Reference),
+        ("--calibrate", Texts, args.calibrate.is_given()),
+        ("--statistics", Calibrating, args.calibrate.has_statistics()),
+        ("--save-statistics", Running, args.calibrate.save_statistics.is_some()),
+        ("--calibration-chunks", Texts, args.calibrate.calibration_chunks.is_some()),
+        ("--calibration-width", Running, args.calibrate.calibration_width.is_some()),
+        ("--damping", Calibrating, args.calibrate.damping.is_some()),
         ("--pure", Quantizing, args.pure),
         ("--leave-output-tensor", Quantizing, args.leave_output_tensor),
         ("--output-tensor-type", Quantizing, args.output_tensor_type.is_some()),
@@ -124,6 +136,7 @@ pub(super) fn refuse(args: &Args, wanted: &Wanted) -> anyhow::Result<()> {
             bail!("{option} needs a file type: pass -t TYPE (-t COPY keeps the types)");
         }
     }
+    refuse_calibrating(args)?;
     if args.vocab_only && args.verify {
         bail!("--verify has no effect with --vocab-only: there are no tensors");
     }
@@ -133,6 +146,34 @@ pub(super) fn refuse(args: &Args, wanted: &Wanted) -> anyhow::Result<()> {
     let keys: Vec<&str> = args.override_kv.iter().map(|wanted| wanted.key.as_str()).collect();
     if let Some(twice) = repeated(&keys) {
         bail!("--override-kv sets {twice:?} twice");
+    }
+    Ok(())
+}
+
+/// Refuse options about running the model where it is not run, and effort 2 where nothing is known
+/// to choose codes by.
+fn refuse_calibrating(args: &Args) -> anyhow::Result<()> {
+    let find = |wanted: &[About]| given(args).find(|(_, about)| wanted.contains(about));
+    let is_wanted = args.effort == Effort::Feedback || args.plan.is_some();
+    if let (Some((option, _)), false) = (find(&[About::Texts]), is_wanted || args.size.is_given()) {
+        bail!("{option} has no effect without --effort 2, --target-size or --like");
+    }
+    if let (Some((option, _)), false) = (find(&[About::Calibrating, About::Running]), is_wanted) {
+        bail!("{option} has no effect without --effort 2");
+    }
+    let (runs, saved) = (args.calibrate.is_given(), args.calibrate.has_statistics());
+    let idle = match args.size.is_given() {
+        true => find(&[About::Running]),
+        false => find(&[About::Running, About::Texts]),
+    };
+    if let (Some((option, _)), false) = (idle, runs) {
+        bail!("{option} has no effect without --calibrate");
+    }
+    if args.effort == Effort::Feedback && !(runs || saved || args.dry_run) {
+        bail!(
+            "--effort 2 runs the model over a text: pass --calibrate FILE, or --calibrate alone for \
+             texts of the program"
+        );
     }
     Ok(())
 }
@@ -184,7 +225,7 @@ pub(super) fn notes(args: &Args, input: &Input, plans: &[&Plan]) -> Vec<String> 
     }
     let is_changed = |tensor: &PlannedTensor| {
         let ty = tensor.target.known().filter(|ty| Some(*ty) != tensor.stored.known());
-        ty.is_some_and(|ty| args.effort.changes(ty, tensor.weighted))
+        tensor.calibrated || ty.is_some_and(|ty| args.effort.changes(ty, tensor.weighted))
     };
     if args.effort != Effort::Reference && !any_tensor(&is_changed) {
         add("--effort", "it changes no type of these tensors, or only with --imatrix");

@@ -15,6 +15,7 @@ use granule_encode::Effort;
 use granule_format::nearest::{did_you_mean, nearest};
 use granule_format::{BlockType, FileType};
 
+use super::calibrate::CalibrateArgs;
 use super::parts::Parts;
 use super::size::SizeArgs;
 use super::tensor_types::TensorTypes;
@@ -75,10 +76,16 @@ pub(crate) struct Args {
     /// Do not use the importance matrix for tensors whose name contains TEXT
     #[arg(long, value_name = "TEXT", help_heading = "Quantization")]
     pub(super) exclude_weights: Vec<String>,
-    /// Search longer for scales and codes: 1 gives better files of the same size and types
+    /// Search longer for scales and codes (1), or run the model to choose them (2)
+    ///
+    /// 1 gives better files of the same size and types. 2 gives better ones still: the model runs
+    /// over the texts of --calibrate, and the codes of each matrix make up for each other's errors
+    /// in the products with what it computes.
     #[arg(long, value_name = "NUMBER", value_parser = effort, default_value = "0")]
     #[arg(hide_default_value = true, help_heading = "Quantization")]
     pub(super) effort: Effort,
+    #[command(flatten)]
+    pub(super) calibrate: CalibrateArgs,
     /// Give every tensor that can be quantized the same type
     #[arg(long, help_heading = "Quantization")]
     pub(super) pure: bool,
@@ -260,8 +267,8 @@ impl Args {
     pub(crate) fn inputs(&self) -> Vec<PathBuf> {
         let arch = self.arch.as_ref().filter(|path| built_in_arch(path).is_none());
         let files = [self.imatrix.as_ref(), self.plan.as_ref(), arch, self.metadata.as_ref()];
-        let more = self.tensor_types.files.iter().chain(&self.size.calibrate);
-        files.into_iter().flatten().chain(more).cloned().collect()
+        let files = files.into_iter().flatten().chain(&self.tensor_types.files);
+        files.chain(self.calibrate.files()).cloned().collect()
     }
 }
 
@@ -311,7 +318,7 @@ fn adapter(text: &str) -> Result<Adapter, String> {
 
 fn effort(text: &str) -> Result<Effort, String> {
     text.parse().ok().and_then(Effort::from_number).ok_or_else(|| {
-        format!("{text:?} is not an effort: 0 gives the bytes of llama-quantize, 1 better ones")
+        format!("{text:?} is not an effort: 0 gives the bytes of llama-quantize, 1 better ones, 2 the best, with --calibrate")
     })
 }
 

@@ -164,6 +164,10 @@ fn why(tensor: &PlannedTensor) -> String {
         Reason::Edited(reason) => printable(reason).to_string(),
         other => format!("{other:?}"),
     };
+    let reason = match tensor.calibrated {
+        true => format!("{reason}; by the model's inputs"),
+        false => reason,
+    };
     match tensor.wanted {
         Some(wanted) => format!("{reason}; {wanted} does not fit the rows"),
         None => reason,

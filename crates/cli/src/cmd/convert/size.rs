@@ -19,7 +19,7 @@ use serde_json::{Value as Json, json};
 
 use super::options::{Args, Wanted, template};
 use crate::output::{self, Align, Table, size};
-use crate::texts::TextArgs;
+use crate::texts::Texts;
 use crate::{interrupt, threads};
 
 /// Chunks of text that the model is run over, unless another number is given.
@@ -45,15 +45,8 @@ pub(crate) struct SizeArgs {
     /// Give no tensor a type with more bits than this
     #[arg(long, value_name = "TYPE", value_parser = parse_tensor_type, help_heading = "Size")]
     pub(super) max_type: Option<BlockType>,
-    /// Run the model over these texts [default: texts of the program]
-    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Size")]
-    #[arg(conflicts_with = "no_calibrate")]
-    pub(super) calibrate: Vec<PathBuf>,
-    /// Use this many chunks of 512 tokens, spread over the texts [default: 9]
-    #[arg(long, value_name = "COUNT", help_heading = "Size", conflicts_with = "no_calibrate")]
-    pub(super) calibration_chunks: Option<usize>,
     /// Do not run the model: scale the rules of the named mixtures
-    #[arg(long, help_heading = "Size")]
+    #[arg(long, help_heading = "Size", conflicts_with_all = ["calibrate", "calibration_chunks"])]
     pub(super) no_calibrate: bool,
 }
 
@@ -64,12 +57,10 @@ impl SizeArgs {
     }
 
     /// Options that need a size, with whether they were given.
-    pub(super) fn idle_without_size(&self) -> [(&'static str, bool); 5] {
+    pub(super) const fn idle_without_size(&self) -> [(&'static str, bool); 3] {
         [
             ("--min-type", self.min_type.is_some()),
             ("--max-type", self.max_type.is_some()),
-            ("--calibrate", !self.calibrate.is_empty()),
-            ("--calibration-chunks", self.calibration_chunks.is_some()),
             ("--no-calibrate", self.no_calibrate),
         ]
     }
@@ -164,8 +155,7 @@ fn prepare<'s>(
     args: &Args,
     source: &'s dyn Source,
 ) -> anyhow::Result<Result<(Model<'s>, Chunks), String>> {
-    let texts = TextArgs::of_files(args.size.calibrate.clone());
-    let files = texts.read()?;
+    let texts = Texts::read(args.calibrate.texts())?;
     let model = match Model::open(source) {
         Ok(model) if model.predicts() => model,
         Ok(model) => return Ok(Err(format!("{:?} predicts no tokens", model.architecture()))),
@@ -176,8 +166,8 @@ fn prepare<'s>(
         Ok(_) => return Ok(Err("the tokenizer is of another model".to_owned())),
         Err(error) => return Ok(Err(chain(&error))),
     };
-    let mut chunks = texts.cut(&tokenizer, &files)?;
-    chunks.spread(args.size.calibration_chunks.unwrap_or(CHUNKS));
+    let mut chunks = texts.chunks(&tokenizer, usize::MAX)?;
+    chunks.spread(args.calibrate.calibration_chunks.unwrap_or(CHUNKS));
     Ok(Ok((model, chunks)))
 }
 

@@ -182,6 +182,39 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
     ),
     (
         "convert",
+        "--calibrate",
+        Refused("convert model.gguf -t Q4_0 --calibrate text.txt", "without --effort 2"),
+    ),
+    (
+        "convert",
+        "--statistics",
+        Refused("convert model.gguf -t Q4_0 --statistics all.dat", "without --effort 2"),
+    ),
+    (
+        "convert",
+        "--save-statistics",
+        Refused("convert model.gguf -t Q4_0 --save-statistics s.gguf", "without --effort 2"),
+    ),
+    (
+        "convert",
+        "--calibration-chunks",
+        Refused("convert model.gguf -t Q4_0 --calibration-chunks 3", "without --effort 2"),
+    ),
+    (
+        "convert",
+        "--calibration-width",
+        Refused(
+            "convert model.gguf -t Q4_0 --effort 2 --calibration-width full",
+            "without --calibrate",
+        ),
+    ),
+    (
+        "convert",
+        "--damping",
+        Refused("convert model.gguf -t Q4_0 --effort 1 --damping 0.1", "without --effort 2"),
+    ),
+    (
+        "convert",
         "--pure",
         Warned("convert model.gguf -t F16 --dry-run --pure", "--pure has no effect"),
     ),
@@ -386,8 +419,6 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
     ),
     ("convert", "--min-type", Refused("convert ck --min-type Q4_K", WITHOUT_SIZE)),
     ("convert", "--max-type", Refused("convert ck --max-type Q4_K", WITHOUT_SIZE)),
-    ("convert", "--calibrate", Refused("convert ck --calibrate text.txt", WITHOUT_SIZE)),
-    ("convert", "--calibration-chunks", Refused("convert ck --calibration-chunks 2", WITHOUT_SIZE)),
     ("convert", "--no-calibrate", Refused("convert ck --no-calibrate", WITHOUT_SIZE)),
     (
         "convert",

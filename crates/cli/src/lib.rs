@@ -24,6 +24,7 @@ mod threads;
 mod usage;
 
 use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -32,7 +33,13 @@ use granule_reader::isa;
 
 /// Runs the program with the arguments of this process, and returns its exit status.
 pub fn main() -> ExitCode {
-    let usage::Parsed { command, name } = match usage::parse(&env::args_os().collect::<Vec<_>>()) {
+    run(env::args_os())
+}
+
+/// Runs the program with these arguments, the program's name first, and returns its exit status.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let usage::Parsed { command, name } = match usage::parse(&arguments) {
         Ok(parsed) => parsed,
         Err(status) => return status,
     };

@@ -16,6 +16,7 @@
 //! | [`grid`] | finding out that weights were quantized before |
 //! | [`tune`] | what is decided by running the model: codes, and the types for a size |
 //! | [`report`] | what is in a file, and what it needs in memory, as a value and as a page |
+//! | [`mod@check`] | checking a file together with its split set and its architecture |
 //! | [`calibration`] | running a model over sample texts for an importance matrix |
 //!
 //! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance
@@ -24,6 +25,7 @@
 
 mod blocks;
 pub mod calibration;
+pub mod check;
 pub mod diff;
 pub mod edit;
 mod error;

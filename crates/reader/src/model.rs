@@ -122,6 +122,12 @@ impl Model {
         self.by_name.get(name).map(|index| self.tensor_at(*index))
     }
 
+    /// The index of the tensor with this name in the order of the files, for
+    /// [`tensor_at`](Self::tensor_at).
+    pub fn tensor_index(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
     /// The tensors in the order of the files.
     pub fn tensors(&self) -> Tensors<'_> {
         Tensors { model: self, left: 0..self.tensors.len() }

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use granule_format::check::{Checker, FileKind, Options, Report, Sibling, is_sibling};
-use granule_reader::{FileMap, Model};
-use rayon::prelude::*;
+use granule_format::check::{FileKind, Report};
+use granule_reader::FileMap;
 use serde_json::Value as Json;
 
 use crate::output::{self, counted};
@@ -108,42 +107,8 @@ pub(super) fn check(path: &Path, structure_only: bool) -> anyhow::Result<Report>
     // read, so a change of bytes changes only what is reported.
     #[allow(unsafe_code, reason = "files larger than the memory are checked too")]
     let file = unsafe { FileMap::open(path) }?;
-    let name = path.file_name().and_then(|name| name.to_str());
-    let others = name.map(|name| siblings(path, name)).unwrap_or_default();
-    let siblings: Vec<Sibling<'_>> = others
-        .iter()
-        .map(|(name, model)| Sibling { name, header: model.as_ref().map(Model::header) })
-        .collect();
-    let options = Options::default()
-        .with_structure_only(structure_only)
-        .with_siblings(&siblings)
-        .with_needed(granule_checkpoint::arch::needed);
-    let options = name.map_or(options, |name| options.with_name(name));
-
-    let mut checker = Checker::new(&file, &options);
-    let found: Vec<_> = checker.pieces().par_iter().map(|piece| piece.scan()).collect();
-    found.into_iter().for_each(|findings| checker.add(findings));
-    Ok(checker.finish())
-}
-
-/// The other files of the split set in the same folder, each opened if it can be.
-fn siblings(path: &Path, name: &str) -> Vec<(String, Option<Model>)> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if let Ok(other) = entry.file_name().into_string()
-            && is_sibling(name, &other)
-        {
-            let model = Model::open_alone(entry.path()).ok();
-            found.push((other, model));
-        }
-    }
-    // the order of a folder is arbitrary
-    found.sort_by(|(one, _), (other, _)| one.cmp(other));
-    found
+    let report = granule_convert::check::check_file(path, &file, structure_only, None);
+    Ok(report.expect("nothing stops it"))
 }
 
 fn text(path: &Path, report: &Report) -> String {

@@ -17,6 +17,8 @@ pub use metadata::{Edit, Scalar};
 pub use validity::Invalid;
 pub(crate) use validity::new_faults;
 
+use std::fmt;
+
 use granule_encode::Importance;
 use granule_format::{BlockType, Draft, Endian, FileType, Metadata, Shape, TensorType};
 use granule_reader::Source;
@@ -117,6 +119,26 @@ pub enum Warning {
     /// The source is not a valid file, so the result is not valid either; or it lacks tensors. The
     /// text says why.
     SourceInvalid(String),
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownArchitecture(name) => write!(
+                f,
+                "the architecture {name:?} is unknown; types are chosen by names and shapes"
+            ),
+            Self::CountedBlocks(blocks) => write!(
+                f,
+                "the metadata do not say how many blocks the model has; by the tensors it has \
+                 {blocks}"
+            ),
+            Self::Allowed(what) => f.write_str(what),
+            Self::SourceInvalid(what) => {
+                write!(f, "the source has a fault, and so has the result: {what}")
+            }
+        }
+    }
 }
 
 impl Plan {

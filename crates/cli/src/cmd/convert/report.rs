@@ -29,28 +29,12 @@ pub(super) fn warn(input: &Input, jobs: &[Job], notes: &[String]) {
 /// Each warning once, even if several plans have it; `notes` are about the command line.
 pub(super) fn warnings(input: &Input, jobs: &[Job], notes: &[String]) -> Vec<String> {
     let mut all: Vec<String> = [notes, input.warnings()].concat();
-    for warning in jobs.iter().flat_map(|job| job.plan.warnings()).map(in_words) {
+    for warning in jobs.iter().flat_map(|job| job.plan.warnings()).map(Warning::to_string) {
         if !all.contains(&warning) {
             all.push(warning);
         }
     }
     all
-}
-
-fn in_words(warning: &Warning) -> String {
-    match warning {
-        Warning::UnknownArchitecture(name) => {
-            format!("the architecture {name:?} is unknown; types are chosen by names and shapes")
-        }
-        Warning::CountedBlocks(blocks) => format!(
-            "the metadata do not say how many blocks the model has; by the tensors it has {blocks}"
-        ),
-        Warning::Allowed(what) => what.clone(),
-        Warning::SourceInvalid(what) => {
-            format!("the source has a fault, and so has the result: {what}")
-        }
-        other => format!("{other:?}"),
-    }
 }
 
 /// Show the classes of checkpoints that can be converted, and what they become.

@@ -4,6 +4,7 @@ mod cost;
 mod links;
 mod markdown;
 mod prose;
+mod python;
 mod toolchain;
 
 use anyhow::bail;
@@ -45,6 +46,11 @@ const STEPS: &[Step] = &[
     ),
     step("test", "unit, integration and documentation tests; examples build", test),
     step("benches", "every benchmark runs once", benches),
+    step(
+        "python",
+        "the Python package: wheel and tests (Python 3.9 or newer with pip)",
+        python::python,
+    ),
     step("docs", "the documentation builds without warnings", docs),
     step("deny", "licences, advisories and sources of dependencies", deny),
 ];

@@ -4,6 +4,7 @@
 
 mod bench;
 mod conformance;
+mod dist;
 #[cfg(unix)]
 mod faults;
 mod fuzz;
@@ -21,6 +22,7 @@ type Task = fn(&[String]) -> anyhow::Result<()>;
 const EXPERIMENTS: &[(&str, Task)] = &[
     ("bench", bench::bench),
     ("conformance", conformance::conformance),
+    ("dist", dist::dist),
     #[cfg(unix)]
     ("faults", faults::faults),
     ("fuzz", fuzz::fuzz),

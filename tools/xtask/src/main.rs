@@ -25,6 +25,7 @@ const TASKS: &[(&str, Task, &str)] = &[
     ("neon", Here(neon::neon), "the reader's tests on AArch64, under qemu"),
     ("bench", Lab, "measure speed, most of it against the live reference"),
     ("conformance", Lab, "compare results with the live reference"),
+    ("dist", Lab, "archives of the program for a release"),
     ("faults", Lab, "let every system call of a conversion fail (Unix; needs strace)"),
     ("fuzz", Lab, "the fuzz targets, with libFuzzer (needs cargo-fuzz)"),
     ("gen", Lab, "write files that are made from code and records: the chart, manual pages"),

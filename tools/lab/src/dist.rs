@@ -1,0 +1,200 @@
+//! Archives of the program for a release: `cargo xtask dist [TARGET ...]`.
+//!
+//! An archive holds the program, its manual pages, the completions for shells, the licences and the
+//! texts for readers. The same sources give the same archive: names, times and owners are fixed.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+use clap_complete::Shell;
+use sha2::{Digest, Sha256};
+use xtask::run::{cargo, root, target};
+
+/// Where programs are built that need nothing of the system that runs them.
+const TARGETS: &[&str] = &["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
+
+/// Files of the repository that go along.
+const TEXTS: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md"];
+
+/// Shells, and the names under which they look for completions.
+const SHELLS: &[(Shell, &str)] = &[
+    (Shell::Bash, "granule.bash"),
+    (Shell::Fish, "granule.fish"),
+    (Shell::Zsh, "_granule"),
+    (Shell::PowerShell, "_granule.ps1"),
+];
+
+/// What the library for C consists of, as cargo builds it for this machine.
+const LIBRARIES: &[&str] = &["libgranule_c.a", "libgranule_c.so", "libgranule_c.dylib"];
+
+/// Builds the program for some targets and packs it. `--no-build` packs what is built already.
+/// `--capi PREFIX` lays out the library for C in its place, to be copied to PREFIX.
+pub(super) fn dist(arguments: &[String]) -> anyhow::Result<()> {
+    if let [option, prefix] = arguments
+        && option == "--capi"
+    {
+        return capi(prefix);
+    }
+    let (options, named): (Vec<_>, Vec<_>) =
+        arguments.iter().partition(|argument| argument.starts_with('-'));
+    if let Some(unknown) = options.iter().find(|option| **option != "--no-build") {
+        bail!("{unknown} is no option: cargo xtask dist [--no-build] [TARGET ...] | --capi PREFIX");
+    }
+    let mut targets: Vec<&str> = named.iter().map(|name| name.as_str()).collect();
+    if targets.is_empty() {
+        targets = TARGETS.to_vec();
+    }
+    let folder = target().join("dist");
+    fs::create_dir_all(&folder)?;
+    let mut sums = String::new();
+    for triple in targets {
+        if options.is_empty() {
+            build(triple)?;
+        }
+        let program = target().join(triple).join("release").join(program(triple));
+        ensure!(program.is_file(), "{} is not built", program.display());
+        let archive = pack(triple, &program, &folder)?;
+        let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let bytes = fs::read(&archive)?;
+        println!("{}: {:.1} MB", archive.display(), bytes.len() as f64 / 1e6);
+        let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        sums += &format!("{sum}  {name}\n");
+    }
+    fs::write(folder.join("SHA256SUMS"), &sums)?;
+    print!("{sums}");
+    Ok(())
+}
+
+/// The file name of the program.
+fn program(triple: &str) -> &'static str {
+    if triple.contains("windows") { "granule.exe" } else { "granule" }
+}
+
+fn build(triple: &str) -> anyhow::Result<()> {
+    let line = ["build", "--release", "--package", "granule", "--target", triple];
+    // there is no C in the program, so Rust's own linker and the C library that comes with the
+    // target are enough
+    let linker = format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase().replace('-', "_"));
+    let variables: &[(&str, &str)] = match triple.ends_with("-musl") {
+        true => &[(&linker, "rust-lld")],
+        false => &[],
+    };
+    let context = || format!("rustup target add {triple} installs the target's library");
+    cargo(&line, variables).with_context(context)
+}
+
+/// Makes the archive of a program and returns its path.
+fn pack(triple: &str, program: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    let name = format!("granule-{}-{triple}", granule_format::VERSION);
+    let inside = folder.join(&name);
+    if inside.exists() {
+        fs::remove_dir_all(&inside)?;
+    }
+    fs::create_dir_all(&inside)?;
+    fill(program, &inside)?;
+    let archive = folder.join(format!("{name}.tar.gz"));
+    let mut tar = Command::new("tar")
+        .args([
+            "--sort=name",
+            "--mtime=@0",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+            "-cf",
+            "-",
+        ])
+        .arg(&name)
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("tar cannot be started")?;
+    let packed = Command::new("gzip")
+        .args(["-9", "-n"])
+        .stdin(tar.stdout.take().context("the output of tar")?)
+        .output()
+        .context("gzip cannot be started")?;
+    ensure!(tar.wait()?.success() && packed.status.success(), "tar or gzip has failed");
+    fs::File::create(&archive)?.write_all(&packed.stdout)?;
+    fs::remove_dir_all(&inside)?;
+    Ok(archive)
+}
+
+/// Builds the library for C and puts it, its header and its file for pkg-config into a folder.
+fn capi(prefix: &str) -> anyhow::Result<()> {
+    cargo(&["build", "--release", "--package", "granule-capi"], &[])?;
+    let folder = target().join("dist/capi");
+    let (lib, include) = (folder.join("lib"), folder.join("include"));
+    fs::create_dir_all(lib.join("pkgconfig"))?;
+    fs::create_dir_all(&include)?;
+    let source = root().join("crates/capi");
+    fs::copy(source.join("include/granule.h"), include.join("granule.h"))?;
+    let mut found = false;
+    for name in LIBRARIES {
+        let library = target().join("release").join(name);
+        if library.is_file() {
+            fs::copy(&library, lib.join(name))?;
+            found = true;
+        }
+    }
+    ensure!(found, "no library is in {}", target().join("release").display());
+    let page = fs::read_to_string(source.join("granule.pc.in"))?;
+    fs::write(lib.join("pkgconfig/granule.pc"), description(&page, prefix))?;
+    println!("copy what is in {} to {prefix}", folder.display());
+    Ok(())
+}
+
+/// The file for pkg-config of an installation in `prefix`.
+fn description(page: &str, prefix: &str) -> String {
+    page.replace("@prefix@", prefix).replace("@version@", granule_format::VERSION)
+}
+
+/// Copies and writes what an archive holds.
+fn fill(program: &Path, folder: &Path) -> anyhow::Result<()> {
+    let name = program.file_name().context("the program has no name")?;
+    fs::copy(program, folder.join(name)).with_context(|| program.display().to_string())?;
+    for text in TEXTS {
+        fs::copy(root().join(text), folder.join(text)).with_context(|| (*text).to_owned())?;
+    }
+    let (pages, completions) = (folder.join("man"), folder.join("completions"));
+    fs::create_dir_all(&pages)?;
+    fs::create_dir_all(&completions)?;
+    clap_mangen::generate_to(granule_cli::command(), &pages)?;
+    for (shell, name) in SHELLS {
+        let mut file = fs::File::create(completions.join(name))?;
+        clap_complete::generate(*shell, &mut granule_cli::command(), "granule", &mut file);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn pkg_config_gets_prefix_and_version() {
+        let page = include_str!("../../../crates/capi/granule.pc.in");
+        let text = description(page, "/usr/local");
+        assert!(text.starts_with("prefix=/usr/local\n") && !text.contains('@'), "{text}");
+        assert!(text.contains(&format!("Version: {}\n", granule_format::VERSION)));
+    }
+
+    #[test]
+    fn an_archive_has_everything() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("granule");
+        fs::write(&program, "a program").unwrap();
+        let inside = folder.path().join("inside");
+        fs::create_dir(&inside).unwrap();
+        fill(&program, &inside).unwrap();
+        let has = |name: &str| assert!(inside.join(name).metadata().unwrap().len() > 0, "{name}");
+        has("granule");
+        TEXTS.iter().for_each(|text| has(text));
+        SHELLS.iter().for_each(|(_, name)| has(&format!("completions/{name}")));
+        has("man/granule-convert.1");
+    }
+}

@@ -57,11 +57,13 @@ fn all() -> impl Iterator<Item = (BlockType, &'static dyn WithFeedback)> {
 #[test]
 fn every_instruction_set_gives_the_blocks_of_the_definition() {
     let mut random = Random(11);
-    let (rows, columns, width) = (19, 768, 512);
+    let (columns, width) = (768, 512);
     let moments = moments(&mut random, columns, width);
-    for round in 0..4 {
-        let values = awkward(&mut random, round, rows * columns);
+    for round in [0, 3] {
         for (ty, encoder) in all() {
+            // more rows than lanes for one type; the definitions of others are slow
+            let rows = if ty == BlockType::Q4_K { 17 } else { 2 };
+            let values = awkward(&mut random, round, rows * columns);
             let feedback = Feedback::new(columns, width, &moments, 0.01, ty);
             let mut expected = vec![0; values.len() / ty.block_values() * ty.block_bytes()];
             let mut found = expected.clone();

@@ -80,7 +80,10 @@ fn positions_that_make_no_sense() {
         ("quantize model-F32.gguf best", "\"best\" is not a file type; `granule convert --help`"),
         ("convert model-F32.gguf -t Q4_0 Q8_0", "two file types: Q4_0 and Q8_0"),
         ("convert model-F32.gguf -t Q4_0 out.gguf Q8_0", "two file types: Q4_0 and Q8_0"),
-        ("convert model-F32.gguf --plan p.json Q8_0", "two file types: that of the plan, and Q8_0"),
+        (
+            "convert model-F32.gguf --plan p.json Q8_0",
+            "two file types: that of the plan or size, and Q8_0",
+        ),
         ("quantize model-F32.gguf Q4_0 many", "\"many\" is not a number of threads"),
         ("quantize model-F32.gguf out.gguf -o x.gguf -t Q4_0", "two outputs"),
         ("quantize model-F32.gguf Q4_0 2 -j 3", "given twice"),

@@ -25,10 +25,11 @@ fn the_header_is_that_of_the_sources() {
     assert!(found == expected, "GRANULE_UPDATE=1 cargo test -p granule-capi writes {path:?}");
 }
 
-/// Where cargo has put the libraries: the folder above that of this test.
+/// Where cargo has put the library that it built for this test: next to the test. The folder above
+/// has those that `cargo build` made, if any.
 fn libraries() -> PathBuf {
     let test = env::current_exe().unwrap();
-    test.ancestors().nth(2).unwrap().to_owned()
+    test.parent().unwrap().to_owned()
 }
 
 #[test]

@@ -80,7 +80,11 @@ pub(crate) fn encode<'py>(
 }
 
 pub(crate) fn effort(number: u8) -> PyResult<Effort> {
-    Effort::from_number(number).ok_or_else(|| PyValueError::new_err("effort can be 0 or 1"))
+    // effort 2 needs inputs of the model, which only the program collects
+    let known = Effort::from_number(number).filter(|effort| *effort != Effort::Feedback);
+    known.ok_or_else(|| {
+        PyValueError::new_err("effort can be 0 or 1; the program `granule convert` has effort 2")
+    })
 }
 
 /// Rows that the same weights are for, and the number of weights for all columns.

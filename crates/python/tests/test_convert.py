@@ -198,6 +198,8 @@ def test_ctrl_c_ends_a_conversion(tmp_path):
     script = """
         import os, signal, sys
         import granule_gguf as granule
+        # a shell that starts the tests in its background has it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         def hit(progress):
             if progress.stage == "encoding":
                 os.kill(os.getpid(), signal.SIGINT)

@@ -54,6 +54,7 @@ def test_signals_end_the_program(tmp_path):
     """A reader of a pipe that nobody writes to waits for ever; Ctrl-C ends it."""
     script = (
         "import signal, sys, time; from granule_gguf.__main__ import main; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # perhaps ignored by a shell
         "sys.argv = ['granule', '--version']; main(); sys.stdout.flush(); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 /// Sums over input rows of the products of two columns, for columns of the same span.
 ///
-/// Products are summed in single precision over [`ROWS`] rows and then in double precision, in the
+/// Products are summed in single precision over `ROWS` rows and then in double precision, in the
 /// order of the rows: the same bits for every number of threads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Moments {

@@ -1,5 +1,7 @@
-//! Search documents by meaning, with their vectors in a GGUF file:
-//! `cargo run --release -p granule-infer --example search -- index MODEL.gguf DOCUMENTS.txt OUT.gguf`.
+//! Search documents by meaning, with their vectors in a GGUF file. To make that file:
+//!
+//!     cargo run --release -p granule-infer --example search -- \
+//!         index MODEL.gguf DOCUMENTS.txt OUT.gguf
 //!
 //! Queries are multiplied as they are, in `f32`, with the stored vectors: only the documents are
 //! quantized.

@@ -142,8 +142,8 @@ fn say(event: &Event<'_>) {
             output::note(&format!("continuing: {complete} of {tensors} are complete"));
         }
         Event::FewInputs { tensor, expert, inputs, matrices } => output::warn(&format!(
-            "{tensor}: expert {expert} met {} of the calibration text; matrices of experts that met \
-             few ({matrices} in all) are encoded with the mean of all experts",
+            "{tensor}: expert {expert} met {} of the calibration text; matrices of experts that \
+             met few ({matrices} in all) are encoded with the mean of all experts",
             output::counted(*inputs as usize, "token"),
         )),
         Event::ChunkLost { lost } => output::warn(&lost.to_string()),

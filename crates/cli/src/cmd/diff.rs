@@ -200,9 +200,12 @@ fn difference(difference: &Difference) -> Json {
         Difference::Added { name, described: is } => {
             json!({ "kind": "added", "name": name, "after": described(is) })
         }
-        Difference::Renamed { before, after, described: is } => {
-            json!({ "kind": "renamed", "name": before, "after_name": after, "before": described(is) })
-        }
+        Difference::Renamed { before, after, described: is } => json!({
+            "kind": "renamed",
+            "name": before,
+            "after_name": after,
+            "before": described(is),
+        }),
         Difference::Shape { name, before, after } => json!({
             "kind": "shape",
             "name": name,

@@ -89,7 +89,8 @@ fn types_names_and_shapes() {
     let ran = folder.run("diff a.gguf r.gguf --filter output|other");
     assert_eq!(
         ran.stdout,
-        "metadata: no difference\ntensors: 1 differ, 0 are the same\n  output.weight -> other.weight\n"
+        "metadata: no difference\n\
+         tensors: 1 differ, 0 are the same\n  output.weight -> other.weight\n"
     );
     let said = folder.run("diff a.gguf r.gguf --filter attn").ok();
     assert_eq!(said, "metadata: no difference\ntensors: no difference, 3 are the same\n");

@@ -196,8 +196,8 @@ fn options_of_the_reference_are_known_or_answered() {
         ),
         (
             "split",
-            "--split --merge --split-max-tensors --split-max-size --no-tensor-first-split --dry-run \
-             --delete-splits",
+            "--split --merge --split-max-tensors --split-max-size --no-tensor-first-split \
+             --dry-run --delete-splits",
         ),
         ("join", "--merge --split --delete-splits --dry-run"),
     ] {

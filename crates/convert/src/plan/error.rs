@@ -197,7 +197,8 @@ pub enum PlanError {
     },
     /// The model cannot be run.
     #[error(
-        "effort 2 runs the model, and this one cannot be run: {problem}; efforts 0 and 1 need no run"
+        "effort 2 runs the model, and this one cannot be run: {problem}; efforts 0 and 1 need no \
+         run"
     )]
     NoRun {
         /// Why not.

@@ -66,9 +66,9 @@ pub enum MeasureError {
     },
 }
 
-/// Runs a model over chunks and scores its predictions, against `base` if there is one. With
-/// `save` its distributions are written. [`Options::logits_from`] is set. `progress` is called with the number of each layer that
-/// begins; its error ends the run.
+/// Runs a model over chunks and scores its predictions, against `base` if there is one. With `save`
+/// its distributions are written. [`Options::logits_from`] is set here. `progress` is called with
+/// the number of each layer that begins; its error ends the run.
 ///
 /// # Errors
 /// If the model cannot be run, or the base is for other tokens or damaged.

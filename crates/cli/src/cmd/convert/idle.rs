@@ -171,8 +171,8 @@ fn refuse_calibrating(args: &Args) -> anyhow::Result<()> {
     }
     if args.effort == Effort::Feedback && !(runs || saved || args.dry_run) {
         bail!(
-            "--effort 2 runs the model over a text: pass --calibrate FILE, or --calibrate alone for \
-             texts of the program"
+            "--effort 2 runs the model over a text: pass --calibrate FILE, or --calibrate alone \
+             for texts of the program"
         );
     }
     Ok(())

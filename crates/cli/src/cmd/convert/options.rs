@@ -318,7 +318,10 @@ fn adapter(text: &str) -> Result<Adapter, String> {
 
 fn effort(text: &str) -> Result<Effort, String> {
     text.parse().ok().and_then(Effort::from_number).ok_or_else(|| {
-        format!("{text:?} is not an effort: 0 gives the bytes of llama-quantize, 1 better ones, 2 the best, with --calibrate")
+        format!(
+            "{text:?} is not an effort: 0 gives the bytes of llama-quantize, 1 better ones, 2 the \
+             best, with --calibrate"
+        )
     })
 }
 

@@ -10,7 +10,8 @@ use crate::cmd::Command;
     name = "granule",
     version,
     arg_required_else_help = true,
-    after_help = "Exit status: 0 done; 1 findings (check) or no match (inspect --filter); 2 failure; \
+    after_help = "Exit status: 0 done; 1 findings (check) or no match (inspect --filter); 2 \
+        failure; \
                   130 interrupted (143 by SIGTERM, 129 by SIGHUP). \
                   Sizes are decimal: 1 MB is 1,000,000 bytes."
 )]

@@ -84,7 +84,7 @@ impl Chunks {
     /// remains.
     ///
     /// # Errors
-    /// If there are not so many chunks to leave out.
+    /// If there are fewer chunks than are to be left out.
     pub fn select(&mut self, first: usize, most: usize) -> Result<(), ChunksError> {
         let (found, chunk_tokens) = (self.tokens.len(), self.chunk_tokens);
         let start = first.saturating_mul(chunk_tokens);

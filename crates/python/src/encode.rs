@@ -110,7 +110,7 @@ struct Job<'a> {
     ty: BlockType,
     columns: usize,
     row_bytes: usize,
-    /// Rows of a matrix, all of which have the same weights.
+    /// Rows of a matrix: they have the same weights.
     per_matrix: usize,
     matrices: usize,
     weights: Option<&'a [f32]>,

@@ -252,19 +252,26 @@ fn renamed(file: &[u8]) -> Vec<u8> {
 }
 
 fn configs() -> Vec<Vec<u8>> {
-    let config = br#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
-"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 4, "vocab_size": 4,
+    let config = br#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama",
+"hidden_size": 8,
+"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+"intermediate_size": 4, "vocab_size": 4,
 "rope_theta": 1e4, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
 "high_freq_factor": 4.0, "original_max_position_embeddings": 64}, "torch_dtype": "bfloat16"}"#;
     let nested =
         br#"{"architectures": ["MixtralForCausalLM"], "text_config": {"model_type": "mixtral",
 "num_local_experts": 2, "num_experts_per_tok": 1, "bos_token_id": 1, "eos_token_id": [2, 3]}}"#;
-    let bytes = br#"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]},
-"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true}, "decoder": {"type": "ByteLevel"},
+    let bytes = br#"{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2},
+"merges": ["a b"]},
+"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+"decoder": {"type": "ByteLevel"},
 "added_tokens": [{"id": 3, "content": "</s>", "special": true}]}"#;
-    let fallback = br#"{"model": {"type": "BPE", "byte_fallback": true, "vocab": {"<unk>": 0, "<0x41>": 1,
-"a": 2}, "merges": []}, "normalizer": {"type": "Sequence", "normalizers": []}, "post_processor": {"type":
-"TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A"}}]}}"#;
+    let fallback = br#"{"model": {"type": "BPE", "byte_fallback": true, "vocab": {"<unk>": 0,
+"<0x41>": 1,
+"a": 2}, "merges": []}, "normalizer": {"type": "Sequence", "normalizers": []},
+"post_processor": {"type":
+"TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
+{"Sequence": {"id": "A"}}]}}"#;
     let settings = br#"{"tokenizer_class": "LlamaTokenizerFast", "bos_token": {"content": "<s>"},
 "add_bos_token": true, "eos_token": "</s>", "chat_template": [{"name": "default", "template": "x"}],
 "added_tokens_decoder": {"3": {"content": "</s>", "special": true}}}"#;

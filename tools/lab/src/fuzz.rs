@@ -55,7 +55,8 @@ pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<()> {
         rows.push(row);
     }
     println!(
-        "\n| target | sanitizer | executions | seconds | inputs that cover something new | findings |"
+        "\n| target | sanitizer | executions | seconds | inputs that cover something new | \
+         findings |"
     );
     println!("|---|---|---|---|---|---|");
     rows.iter().for_each(|row| println!("{row}"));

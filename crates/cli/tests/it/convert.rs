@@ -213,7 +213,10 @@ fn options_choose_the_types() {
 fn options_change_metadata_and_blocks() {
     let folder = folder();
     folder
-        .run("convert model-F32.gguf -o out.gguf -t Q8_0 --override-kv a.b=int:7 --override-kv general.name=str:New")
+        .run(
+            "convert model-F32.gguf -o out.gguf -t Q8_0 --override-kv a.b=int:7 --override-kv \
+             general.name=str:New",
+        )
         .ok();
     let json = folder.run("inspect out.gguf --json --metadata").json();
     let value = |key: &str| {

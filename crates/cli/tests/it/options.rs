@@ -121,7 +121,10 @@ fn what_matches_nothing_can_be_allowed() {
     }
     // all of them are used
     folder
-        .run("convert model.gguf -t Q4_0 -o out.gguf --imatrix all.dat --exclude-weights ffn --quiet")
+        .run(
+            "convert model.gguf -t Q4_0 -o out.gguf --imatrix all.dat --exclude-weights ffn \
+             --quiet",
+        )
         .ok();
 }
 
@@ -130,7 +133,12 @@ fn what_matches_nothing_can_be_allowed() {
 fn an_option_for_one_of_several_types() {
     let folder = folder();
     folder.run("convert model.gguf -t F16 -t Q4_0 --pure --dry-run").ok();
-    folder.run("convert model.gguf -t COPY -t Q8_0 --no-fallback --tensor-type ffn=q8_0 --allow-missing --dry-run --quiet").ok();
+    folder
+        .run(
+            "convert model.gguf -t COPY -t Q8_0 --no-fallback --tensor-type ffn=q8_0 \
+             --allow-missing --dry-run --quiet",
+        )
+        .ok();
     folder.run("convert model.gguf -t Q8_0 -t Q4_K_M --imatrix all.dat --dry-run").ok();
 }
 

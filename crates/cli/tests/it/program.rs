@@ -165,7 +165,8 @@ fn options_of_the_reference_are_known_or_answered() {
             "convert",
             "--vocab-only --outfile --outtype --bigendian --use-temp-file --no-lazy --model-name \
              --metadata --split-max-tensors --split-max-size --no-tensor-first-split --dry-run \
-             --print-supported-models --verbose --remote --mmproj --mtp --no-mtp --no-nextn --dspark \
+             --print-supported-models --verbose --remote --mmproj --mtp --no-mtp --no-nextn \
+             --dspark \
              --mistral-format --disable-mistral-community-chat-template \
              --sentence-transformers-dense-modules --fuse-gate-up-exps --fuse-qkv --fp8-as-q8 \
              --target-model-dir --allow-requantize --leave-output-tensor --pure --imatrix \
@@ -175,13 +176,15 @@ fn options_of_the_reference_are_known_or_answered() {
              --per-layer-token-embedding-type --extra-output-tensor --ffn-gate-inp-type --custom-q \
              --repack --repack-pattern --symmetric-q40 --slow-iq2ks --attn-q-type --attn-k-type \
              --attn-v-type --attn-qkv-type --attn-output-type --ffn-gate-type --ffn-down-type \
-             --ffn-up-type --partial-requant --split --merge --delete-splits --force --general-name \
+             --ffn-up-type --partial-requant --split --merge --delete-splits --force \
+             --general-name \
              --general-description --chat-template --chat-template-config --chat-template-file \
              --pre-tokenizer --remove-metadata --special-token --special-token-by-id",
         ),
         (
             "inspect",
-            "--no-tensors --json --json-array --data-offset --data-alignment --markdown --xxh64 --sha1 \
+            "--no-tensors --json --json-array --data-offset --data-alignment --markdown --xxh64 \
+             --sha1 \
              --sha256 --uuid --all --no-layer -c --verbose",
         ),
         (

@@ -111,7 +111,7 @@ impl Sight<'_> {
         let Heads { count, groups, value_length, .. } = *self.heads;
         let shared = count / groups;
         let mixed_row = count * value_length;
-        // so many rows that their heads of a group fill tiles
+        // the number of rows whose heads of a group fill tiles
         let together = VECTORS / divisor(VECTORS, shared);
         let rows = mixed.len() / mixed_row.max(1);
         let means = |task: usize| {

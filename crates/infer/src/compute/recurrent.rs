@@ -94,7 +94,7 @@ pub(super) fn softplus(x: f32) -> f32 {
     if x > LARGE_STEP { x } else { libm::log1p(exp64(f64::from(x))) as f32 }
 }
 
-/// Rows of a matrix of which some columns are looked at.
+/// Some columns of the rows of a matrix.
 pub(super) struct Columns<'a> {
     pub(super) all: &'a [f32],
     pub(super) row: usize,

@@ -27,7 +27,7 @@ pub(crate) enum Activation {
     Limited,
 }
 
-/// Feed-forward parts of which a router chooses a few for each token.
+/// Feed-forward parts; a router chooses a few for each token.
 #[derive(Debug)]
 pub(crate) struct Experts {
     pub(crate) count: usize,

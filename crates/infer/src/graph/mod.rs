@@ -48,7 +48,7 @@ pub(crate) struct Embedding {
     pub(crate) scale: f32,
     /// A vector for each position, from this row on.
     pub(crate) positions: Option<TensorRef>,
-    /// Rows of which the first is added to every token.
+    /// Rows; the first is added to every token.
     pub(crate) kinds: Option<TensorRef>,
     pub(crate) norm: Option<Norm>,
 }

@@ -54,7 +54,7 @@ pub(crate) struct DeltaNet {
     pub(crate) alternating: bool,
     pub(crate) key_length: usize,
     pub(crate) value_length: usize,
-    /// To queries, keys and values, all of which the convolution sees.
+    /// To queries, keys and values; the convolution sees all three.
     pub(crate) input: Linear,
     pub(crate) gate: Linear,
     pub(crate) convolution: Convolution,

@@ -92,7 +92,7 @@ impl Rope {
             "yarn" => {
                 let fast = settings.float("rope.scaling.yarn_beta_fast")?.unwrap_or(YARN_TURNS.0);
                 let slow = settings.float("rope.scaling.yarn_beta_slow")?.unwrap_or(YARN_TURNS.1);
-                // the pair that turns so many times in the original context
+                // the pair that turns this number of times in the original context
                 let pair = |turns: f32| {
                     let length = context as f64 / (f64::from(turns) * TAU);
                     dimensions as f64 * libm::log(length) / (2.0 * libm::log(f64::from(base)))

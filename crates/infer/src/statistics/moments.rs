@@ -75,7 +75,7 @@ impl Moments {
         });
     }
 
-    /// Returns the number of values of the moments of so many columns.
+    /// Returns the number of values of the moments of this number of columns.
     pub fn values(columns: usize, width: usize) -> usize {
         let spans = (0..columns).step_by(width).map(|start| width.min(columns - start));
         spans.map(|columns| columns * columns).sum()
@@ -100,7 +100,7 @@ impl Moments {
         means
     }
 
-    /// Returns moments with these [`means`](Self::means) over so many rows.
+    /// Returns moments with these [`means`](Self::means) over this number of rows.
     ///
     /// # Panics
     /// If there are not as many as [`values`](Self::values) says.

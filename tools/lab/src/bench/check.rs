@@ -57,7 +57,8 @@ pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Resu
 /// the committed files.
 fn structure(rounds: usize, record: &mut Record) -> anyhow::Result<()> {
     println!(
-        "| header with many | bytes | opening, ns a byte | twice as many | checking | twice as many |"
+        "| header with many | bytes | opening, ns a byte | twice as many | checking | twice as \
+         many |"
     );
     println!("|---|---|---|---|---|---|");
     for (name, header) in SHAPES {

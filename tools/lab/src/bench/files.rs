@@ -14,11 +14,13 @@ use crate::conformance::flag;
 use crate::record::Record;
 use xtask::run::root;
 
-const HELP: &str = "bench files [--model F16.gguf] [--memory F16.gguf] [--checkpoint FOLDER --converter convert_hf_to_gguf.py]
+const HELP: &str = "bench files [--model F16.gguf] [--memory F16.gguf]
+            [--checkpoint FOLDER --converter convert_hf_to_gguf.py]
     --model FILE              to Q4_K_M, IQ3_S and IQ4_XS, against the reference's quantizer
     --memory FILE             to Q4_K_M, against the reference's quantizer: peak memory
     --checkpoint FOLDER       to BF16, against the reference's converter
-    --converter FILE          the converter; CONVERTER_PYTHON names its Python, PYTHON that of the quantizer
+    --converter FILE          the converter; CONVERTER_PYTHON names its Python, PYTHON that of the
+                              quantizer
     --granule FILE            the program (default: target/release/granule)
     --folder FOLDER           where results are written (default: that for temporary files)
     --threads N --rounds N    (default: 2, 5)";
@@ -47,7 +49,8 @@ pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Resu
 
     println!("medians of {} rounds, {} threads", bench.rounds, bench.threads);
     println!(
-        "| from, to | reference, s | Granule, s | ratio | CPU s | CPU s | reference, MB | Granule, MB |"
+        "| from, to | reference, s | Granule, s | ratio | CPU s | CPU s | reference, MB \
+         | Granule, MB |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     if let Some(model) = model {
@@ -91,7 +94,10 @@ impl Bench {
         let theirs = |output: &Path| {
             let script = root().join("tools/reference/quantize.py");
             let request = json!({
-                "input": model, "output": output, "file_type": file_type.number(), "threads": self.threads,
+                "input": model,
+                "output": output,
+                "file_type": file_type.number(),
+                "threads": self.threads,
             });
             let mut run = run(&[python("PYTHON"), script.into()], &request.to_string())?;
             let answer: serde_json::Value = serde_json::from_str(&run.output)?;

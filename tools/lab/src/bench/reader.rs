@@ -103,11 +103,13 @@ type Contestant<'a> = &'a mut dyn FnMut(u32) -> anyhow::Result<Option<f64>>;
 impl Bench {
     fn decoding(&self, types: &[BlockType], record: &mut Record) -> anyhow::Result<()> {
         println!(
-            "GB/s of `f32`. \"Row\": a row at a time into the same buffer. \"Whole\": all rows into {:.0} MB; filling is `slice::fill`.\n",
+            "GB/s of `f32`. \"Row\": a row at a time into the same buffer. \"Whole\": all rows \
+             into {:.0} MB; filling is `slice::fill`.\n",
             (self.rows * self.columns) as f64 * 4e-6
         );
         println!(
-            "| type | row: ggml | Granule | ratio | aim | whole: ggml | filling | Granule | of filling | aim | 2 threads: ggml | filling | Granule | of filling |"
+            "| type | row: ggml | Granule | ratio | aim | whole: ggml | filling | Granule \
+             | of filling | aim | 2 threads: ggml | filling | Granule | of filling |"
         );
         println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         let mut reference = Peer::reference()?;
@@ -211,7 +213,8 @@ impl Bench {
     ) -> anyhow::Result<()> {
         println!("Billions of weights, and of multiply-adds, a second; {threads} threads.\n");
         println!(
-            "| type | matvec: ggml | candle | Granule | packed | ratio | aim | {BATCH} vectors: ggml | candle | Granule | packed | ratio | aim |"
+            "| type | matvec: ggml | candle | Granule | packed | ratio | aim | {BATCH} vectors: \
+             ggml | candle | Granule | packed | ratio | aim |"
         );
         println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
         let mut reference = Peer::reference()?;
@@ -347,7 +350,8 @@ impl Bench {
 
     fn request(&self, work: &str, ty: BlockType, threads: usize, times: u32) -> Value {
         json!({
-            "work": work, "type": ty.id(), "name": ty.name(), "rows": self.rows, "columns": self.columns,
+            "work": work, "type": ty.id(), "name": ty.name(),
+            "rows": self.rows, "columns": self.columns,
             "weights": self.folder.join(ty.name()), "threads": threads, "times": times,
         })
     }

@@ -1,4 +1,4 @@
-//! Spelling, words and width of documents and comments.
+//! Spelling and words of documents and comments, and the width of all lines.
 //!
 //! A checker of its own, because it needs no download: it finds a slip that it has in its table and
 //! nothing else, so it is never wrong about a name.
@@ -25,7 +25,11 @@ pub(super) fn check() -> anyhow::Result<Outcome> {
             let text = fs::read_to_string(&path)?;
             let name = path.strip_prefix(root()).unwrap_or(&path);
             let lines = if extension == "md" { text_lines(&text) } else { comments(&text) };
-            for problem in problems(name, &text, &lines) {
+            let mut all = problems(name, &text, &lines);
+            if extension == "rs" {
+                all.extend(wide_code(&text));
+            }
+            for problem in all {
                 println!("{}{problem}", name.display());
                 found += 1;
             }
@@ -74,6 +78,16 @@ fn problems(name: &Path, text: &str, lines: &[(usize, String)]) -> Vec<String> {
     found
 }
 
+/// Lines of code that are too wide: the formatter leaves those with long strings as they are.
+fn wide_code(source: &str) -> Vec<String> {
+    let lines = (1..).zip(source.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
+    let columns = lines.map(|(number, line)| (number, line.chars().count()));
+    columns
+        .filter(|(_, columns)| *columns > WIDTH)
+        .map(|(number, columns)| format!(":{number}: {columns} columns, more than {WIDTH}"))
+        .collect()
+}
+
 /// Whether words stand in a line, as a whole; both in lower case.
 fn has_word(line: &str, words: &str) -> bool {
     let part_of_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -106,6 +120,8 @@ mod tests {
         let long = format!("# A\n\n{}\n\n| {} |\n", "word ".repeat(21), "cell ".repeat(30));
         let found = problems(Path::new("tools/xtask/README.md"), &long, &text_lines(&long));
         assert_eq!(found, [":3: 105 columns, more than 100"]);
+        let code = format!("fn f() {{\n    g(\"{}\")\n}}\n", "word ".repeat(19));
+        assert_eq!(wide_code(&code), [":2: 104 columns, more than 100"]);
     }
 
     #[test]

@@ -125,7 +125,8 @@ pub(super) fn refuse(args: &Args, wanted: &Wanted) -> anyhow::Result<()> {
             && option != "--imatrix"
         {
             bail!(
-                "{option} is decided by the plan of --plan {}: change it there, or make the plan anew",
+                "{option} is decided by the plan of --plan {}: change it there, or make the plan \
+                 anew",
                 plan.display()
             );
         }
@@ -253,7 +254,8 @@ pub(super) fn notes(args: &Args, input: &Input, plans: &[&Plan]) -> Vec<String> 
             "--keep-split",
             match input {
                 Input::Checkpoint(_) => {
-                    "the files of a checkpoint are not kept apart; --split-max-size splits the result"
+                    "the files of a checkpoint are not kept apart; --split-max-size splits the \
+                     result"
                 }
                 Input::Gguf(_) => "the source is one file",
             },

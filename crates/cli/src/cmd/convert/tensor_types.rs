@@ -30,7 +30,10 @@ impl clap::Args for TensorTypes {
                 Arg::new(ONE)
                     .long(ONE)
                     .value_name("REGEX=TYPE")
-                    .help("Set the type of tensors whose name matches (e.g. ffn_down=Q6_K); the first match wins")
+                    .help(
+                        "Set the type of tensors whose name matches (e.g. ffn_down=Q6_K); the \
+                         first match wins",
+                    )
                     .action(ArgAction::Append)
                     .value_parser(str::parse::<TensorTypeOverride>)
                     .help_heading("Quantization"),
@@ -39,7 +42,10 @@ impl clap::Args for TensorTypes {
                 Arg::new(FILE)
                     .long(FILE)
                     .value_name("FILE")
-                    .help("Read entries for --tensor-type from a file, separated by blanks or line breaks")
+                    .help(
+                        "Read entries for --tensor-type from a file, separated by blanks or \
+                         line breaks",
+                    )
                     .action(ArgAction::Append)
                     .value_parser(PathBufValueParser::new().try_map(read))
                     .help_heading("Quantization"),

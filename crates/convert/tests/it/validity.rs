@@ -1,15 +1,10 @@
 //! Plans are checked by the validator's rules before anything is written.
 
-use std::hash::Hasher;
-use std::ops::Range;
-use std::path::Path;
-
 use crate::common::Paper;
 use granule_convert::plan::Warning;
 use granule_convert::recipe::{Recipe, Split};
 use granule_convert::{Error, Plan, PlanError};
-use granule_format::{Array, BlockType, FileType, Metadata};
-use granule_reader::{Source, SourceTensor};
+use granule_format::{Array, BlockType, FileType};
 
 /// Returns a complete llama of two blocks.
 fn llama() -> Paper {
@@ -52,38 +47,6 @@ fn llama_of(blocks: u32) -> Paper {
         }
     }
     paper
-}
-
-/// A source that is not a file yet.
-struct New(Paper);
-
-impl Source for New {
-    fn metadata(&self) -> &Metadata {
-        self.0.metadata()
-    }
-
-    fn tensors(&self) -> &[SourceTensor] {
-        self.0.tensors()
-    }
-
-    fn files(&self) -> Vec<&Path> {
-        Vec::new()
-    }
-
-    fn fingerprint(&self, _: usize, _: &mut dyn Hasher) {}
-
-    fn read_rows(
-        &self,
-        _: usize,
-        _: Range<u64>,
-        _: &mut Vec<u8>,
-    ) -> Result<(), granule_reader::Error> {
-        panic!("a plan reads no data")
-    }
-
-    fn is_new(&self) -> bool {
-        true
-    }
 }
 
 /// Returns faulty sources, and the rule that each violates.
@@ -139,16 +102,16 @@ fn recipes() -> [Recipe; 3] {
 #[test]
 fn a_good_model_is_planned_without_a_word() {
     for recipe in recipes() {
-        assert_eq!(Plan::new(&New(llama()), &recipe, None).unwrap().warnings(), []);
+        assert_eq!(Plan::new(&llama().unwritten(), &recipe, None).unwrap().warnings(), []);
         assert_eq!(Plan::new(&llama(), &recipe, None).unwrap().warnings(), []);
     }
-    Plan::as_is(&New(llama()), &Split::NONE).unwrap();
+    Plan::as_is(&llama().unwritten(), &Split::NONE).unwrap();
 }
 
 #[test]
 fn a_new_file_must_be_valid() {
     for (rule, paper) in faults() {
-        let source = New(paper);
+        let source = paper.unwritten();
         for recipe in recipes() {
             let problem = problem(Plan::new(&source, &recipe, None));
             assert!(problem.contains(rule) && problem.contains("expected"), "{rule}: {problem}");
@@ -195,7 +158,9 @@ fn a_file_may_have_more_faults_than_are_listed() {
     let plan = Plan::new(&paper, &Recipe::new(FileType::Q8_0), None).unwrap();
     let [Warning::SourceInvalid(what)] = plan.warnings() else { panic!("{:?}", plan.warnings()) };
     assert!(what.contains("S025"), "{what}");
-    assert!(problem(Plan::new(&New(paper), &Recipe::new(FileType::Q8_0), None)).contains("S025"));
+    assert!(
+        problem(Plan::new(&paper.unwritten(), &Recipe::new(FileType::Q8_0), None)).contains("S025")
+    );
 }
 
 #[test]
@@ -216,7 +181,7 @@ fn what_an_option_breaks_is_an_error_of_the_plan() {
 fn faults_are_counted_not_listed() {
     let mut paper = llama();
     paper.tensors.retain(|tensor| !tensor.name.ends_with("ffn_up.weight"));
-    let text = problem(Plan::new(&New(paper), &Recipe::new(FileType::Q8_0), None));
+    let text = problem(Plan::new(&paper.unwritten(), &Recipe::new(FileType::Q8_0), None));
     assert!(text.contains("blk.0.ffn_up.weight") && text.contains("and 1 more"), "{text}");
 }
 
@@ -224,7 +189,7 @@ fn faults_are_counted_not_listed() {
 fn pruned_blocks_are_not_missed() {
     let mut recipe = Recipe::new(FileType::Q8_0);
     recipe.prune_layers = [0].into();
-    assert_eq!(Plan::new(&New(llama()), &recipe, None).unwrap().warnings(), []);
+    assert_eq!(Plan::new(&llama().unwritten(), &recipe, None).unwrap().warnings(), []);
     let mut paper = llama();
     paper.tensors.retain(|tensor| tensor.name != "blk.1.ffn_up.weight");
     // the missing tensor now has another name, which is not a new fault

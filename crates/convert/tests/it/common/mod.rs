@@ -20,6 +20,8 @@ pub(crate) struct Paper {
     pub(crate) tensors: Vec<SourceTensor>,
     /// Number of files that the tensors are spread over evenly; 0 means one.
     pub(crate) shards: u32,
+    /// Whether this is no file yet.
+    pub(crate) new: bool,
 }
 
 impl Paper {
@@ -55,6 +57,11 @@ impl Paper {
         self.tensors.push(SourceTensor { name: name.to_owned(), shape, ty: ty.into() });
         self
     }
+
+    /// The same, as a source that is no file yet.
+    pub(crate) fn unwritten(self) -> Self {
+        Self { new: true, ..self }
+    }
 }
 
 impl Source for Paper {
@@ -79,6 +86,10 @@ impl Source for Paper {
         _: &mut Vec<u8>,
     ) -> Result<(), granule_reader::Error> {
         panic!("a plan reads no data")
+    }
+
+    fn is_new(&self) -> bool {
+        self.new
     }
 
     fn shards(&self) -> u32 {

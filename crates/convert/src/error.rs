@@ -220,6 +220,16 @@ pub enum Error {
         /// The number of files of the whole result.
         files: usize,
     },
+    /// A part of a result whose codes are chosen while the model runs.
+    #[error(
+        "part {part}: with --effort 2 the codes of a tensor depend on those of all before it, so a \
+         part has no run of its own; run once with --save-statistics, then pass --statistics to \
+         every part"
+    )]
+    PartOfRun {
+        /// The part.
+        part: Part,
+    },
     /// The threads cannot be started.
     #[error("cannot start the threads: {0}")]
     Threads(rayon::ThreadPoolBuildError),

@@ -79,7 +79,8 @@ pub struct RunOptions {
     /// The instruction set; `None` is the best available. The bytes do not depend on it.
     pub isa: Option<Isa>,
     /// The part of the files to write; `None` is all of them. The bytes of a file do not depend on
-    /// it, so several machines can write the parts of one result.
+    /// it, so several machines can write the parts of one result. Codes that are chosen while the
+    /// model runs depend on all tensors: a part of them is an error.
     pub part: Option<Part>,
     /// Whether to discard the files of an interrupted run. Otherwise, a run continues an
     /// interrupted one with the same source, files and targets: completed tensors are not encoded
@@ -142,7 +143,7 @@ pub fn run(
     let own;
     let (files, targets) = match options.part {
         Some(part) => {
-            let (files, only) = part.only(files, targets)?;
+            let (files, only) = part.only(files, targets, options)?;
             own = only;
             (files, own.as_slice())
         }

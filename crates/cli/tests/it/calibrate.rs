@@ -53,6 +53,17 @@ fn statistics_of_experts_serve_other_runs() {
     folder.run(&format!("convert ck -t Q8_0 -t Q4_0 {with} -o {{ftype}}.gguf")).ok();
     let [a, b] = ["a.gguf", "q4_0.gguf"].map(|name| fs::read(folder.path(name)).unwrap());
     assert!(a == b, "the same bytes without a run");
+    // so a part of the files has the same bytes, too
+    for (to, part) in [("whole", ""), ("parts", "--part 2/2")] {
+        fs::create_dir(folder.path(to)).unwrap();
+        let split = format!("--split-max-tensors 9 {part} -o {to}/a.gguf");
+        folder.run(&format!("convert ck -t Q4_0 {with} {split}")).ok();
+    }
+    for entry in fs::read_dir(folder.path("parts")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let [one, other] = ["whole", "parts"].map(|to| folder.path(&format!("{to}/{name}")));
+        assert!(fs::read(one).unwrap() == fs::read(other).unwrap(), "{name}");
+    }
     assert_eq!(folder.run("check a.gguf --strict -q").status, 0);
     let line = "convert ck -t Q8_0 --effort 2 --statistics a.gguf --allow-missing -o d.gguf";
     let message = folder.run(line).failure();
@@ -78,6 +89,9 @@ fn what_cannot_be_calibrated_is_an_error() {
     fails("convert ck -t Q4_0 --effort 2 --calibrate short.txt -o a.gguf", "give a longer text");
     let line = "convert ck -t Q4_0 --effort 2 --prune-layers 1 --calibrate text.txt -o a.gguf";
     fails(line, "drop layers first");
+    let line = "convert ck -t Q4_0 --effort 2 --calibrate text.txt --split-max-tensors 9 \
+                --part 1/2 --allow-missing -q -o a.gguf";
+    fails(line, "pass --statistics to every part");
     folder.run("convert ck --outtype f32 -o m.gguf -q").ok();
     let rename = |metadata: &mut Metadata| {
         metadata.set("general.architecture", "nosuch");

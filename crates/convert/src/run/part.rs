@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use super::{OutputFile, Target};
+use super::{OutputFile, RunOptions, Target};
 use crate::Error;
+use crate::tune::feedback::Inputs;
 
 /// A share of the files of a result: one of `count` parts.
 ///
@@ -48,7 +49,13 @@ impl Part {
         self,
         mut files: Vec<OutputFile>,
         targets: &[Target<'w>],
+        options: &RunOptions,
     ) -> Result<(Vec<OutputFile>, Vec<Target<'w>>), Error> {
+        let inputs = options.calibration.as_ref().map(|calibration| &calibration.inputs);
+        let runs = matches!(inputs, Some(Inputs::Text(_)));
+        if runs && targets.iter().any(|target| target.calibrated) {
+            return Err(Error::PartOfRun { part: self });
+        }
         let own = self.files(files.len());
         if own.is_empty() {
             return Err(Error::EmptyPart { part: self, files: files.len() });

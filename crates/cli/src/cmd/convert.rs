@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod fill;
+mod given;
 mod idle;
 mod input;
 mod name;

@@ -9,7 +9,7 @@ use granule_format::FileType;
 use granule_reader::GgufSource;
 use granule_reader::Source;
 
-use super::idle;
+use super::given;
 use super::name::{self, Hub};
 use super::options::{Args, Wanted, built_in_arch};
 
@@ -24,7 +24,7 @@ impl Input {
     /// Open a folder, or a file of a checkpoint, as a checkpoint, anything else as a GGUF file.
     pub(super) fn open(args: &Args, wanted: &Wanted) -> anyhow::Result<Self> {
         if !args.source.is_dir() && !Checkpoint::has_file(&args.source) {
-            if let Some(option) = idle::for_checkpoints(args) {
+            if let Some(option) = given::for_checkpoints(args) {
                 bail!("{}: {option} is for the folder of a checkpoint", args.source.display());
             }
             return Ok(Self::Gguf(Box::new(GgufSource::open(&args.source)?)));

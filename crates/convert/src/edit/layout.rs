@@ -23,6 +23,9 @@ const MOST_ROOM: u64 = 256 << 20;
 /// File systems share blocks of this many bytes between files.
 const BLOCK: u64 = 4096;
 
+/// Bytes of the header that are compared at once.
+const PIECE: usize = 256;
+
 /// The new header.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -85,18 +88,9 @@ impl Layout {
         Ok(Self { draft, header, fits, in_order })
     }
 
-    /// Where the header differs from the old one, which has the same length: ranges of bytes with
-    /// at least a block between them.
+    /// Where the header differs from the old one, which has the same length.
     pub(super) fn differing(&self, old: &[u8]) -> Vec<Range<usize>> {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        let pairs = old.iter().zip(&self.header).enumerate();
-        for (index, _) in pairs.filter(|(_, (old, new))| old != new) {
-            match ranges.last_mut() {
-                Some(range) if index - range.end < BLOCK as usize => range.end = index + 1,
-                _ => ranges.push(index..index + 1),
-            }
-        }
-        ranges
+        differing(old, &self.header)
     }
 
     /// Length of the new file.
@@ -125,4 +119,39 @@ impl Layout {
 /// The room that this metadata leaves for later edits.
 pub(super) fn room(metadata: &Metadata) -> u64 {
     metadata.text(ROOM).ok().flatten().map_or(0, |room| room.len() as u64)
+}
+
+/// Where two pieces of the same length differ: ranges with at least a block between them.
+fn differing(old: &[u8], new: &[u8]) -> Vec<Range<usize>> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    // most of a header stays as it is: pieces are compared first, then bytes
+    let pieces = old.chunks(PIECE).zip(new.chunks(PIECE)).enumerate();
+    for (piece, (old, new)) in pieces.filter(|(_, (old, new))| old != new) {
+        let pairs = old.iter().zip(new).enumerate();
+        for (at, _) in pairs.filter(|(_, (old, new))| old != new) {
+            let index = piece * PIECE + at;
+            match ranges.last_mut() {
+                Some(range) if index - range.end < BLOCK as usize => range.end = index + 1,
+                _ => ranges.push(index..index + 1),
+            }
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_all_that_differs() {
+        let old = vec![0_u8; 20_000];
+        let mut new = old.clone();
+        assert!(differing(&old, &new).is_empty());
+        for at in [0, PIECE - 1, PIECE, 4000, 19_999] {
+            new[at] = 1;
+        }
+        // 4000 is less than a block after what is in front of it
+        assert_eq!(differing(&old, &new), [0..4001, 19_999..20_000]);
+    }
 }

@@ -14,7 +14,7 @@ mod value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use granule_format::{Array, Draft, Header, Metadata};
+use granule_format::{Draft, Header, Metadata};
 use granule_reader::{Model, file};
 
 use crate::Error;
@@ -116,22 +116,15 @@ impl Edit {
             }
             Ok(draft)
         };
-        // looking for the parts of every merge takes longer than all else: only if these may differ
+        // searching the strings of a vocabulary takes longer than all else: only if they may differ
         let unchanged = |key: &&str| header.metadata().get(key) == metadata.get(key);
-        let same_merges = VOCABULARY.iter().all(unchanged);
-        let checked = |metadata: &Metadata| {
-            let mut metadata = metadata.clone();
-            if let Some(first) = same_merges.then(|| first_merge(&metadata)).flatten() {
-                metadata.set(MERGES, Array::String([first].iter().collect()));
-            }
-            metadata
-        };
+        let known_vocabulary = VOCABULARY.iter().all(unchanged);
         let stored = || {
             let names: Vec<String> =
                 header.tensors().iter().map(|tensor| tensor.name.clone()).collect();
-            draft(&checked(header.metadata()), &names).ok()
+            draft(header.metadata(), &names).ok()
         };
-        let faults = new_faults(stored, draft(&checked(&metadata), &names)?);
+        let faults = new_faults(stored, draft(&metadata, &names)?, known_vocabulary);
         if !faults.is_empty() {
             return Err(EditError::Invalid(faults).into());
         }
@@ -250,16 +243,9 @@ impl Edit {
     }
 }
 
-/// The merges of a vocabulary.
-const MERGES: &str = "tokenizer.ggml.merges";
-
-/// The keys that the rules about merges look at.
-const VOCABULARY: &[&str] = &["tokenizer.ggml.model", "tokenizer.ggml.tokens", MERGES];
-
-/// The first of the merges, if there are any.
-fn first_merge(metadata: &Metadata) -> Option<Vec<u8>> {
-    Some(metadata.strings(MERGES).ok()??.get(0)?.to_vec())
-}
+/// The keys that decide what the rules about the strings of tokens and merges find.
+const VOCABULARY: &[&str] =
+    &["tokenizer.ggml.model", "tokenizer.ggml.tokens", "tokenizer.ggml.merges"];
 
 /// The bytes of a file in front of its tensor data.
 fn first_bytes(path: &Path, header: &Header) -> Result<Vec<u8>, Error> {

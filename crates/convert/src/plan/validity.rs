@@ -34,7 +34,7 @@ const LOST: &[&str] = &["S022"];
 pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     // headers that cannot be laid out are reported when the plan is run
     let Ok(drafts) = plan.drafts() else { return Vec::new() };
-    let findings = findings(&drafts);
+    let findings = findings(&drafts, &options());
     if findings.is_empty() {
         return Vec::new();
     }
@@ -63,13 +63,19 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
 }
 
 /// Returns the errors that a new header has and the old one had not. The old one is asked for only
-/// if the new one has any; `None` stands for one that cannot be laid out as it is.
-pub(crate) fn new_faults(old: impl FnOnce() -> Option<Draft>, new: Draft) -> Vec<Invalid> {
-    let mut new = findings(&[new]);
+/// if the new one has any; `None` stands for one that cannot be laid out as it is. With a known
+/// vocabulary, its strings are the same in both.
+pub(crate) fn new_faults(
+    old: impl FnOnce() -> Option<Draft>,
+    new: Draft,
+    known_vocabulary: bool,
+) -> Vec<Invalid> {
+    let options = options().with_known_vocabulary(known_vocabulary);
+    let mut new = findings(&[new], &options);
     new.retain(|finding| finding.rule.severity == Severity::Error);
     if !new.is_empty() {
         let key = |finding: &Finding| (finding.rule.id, finding.field.to_string());
-        let own = old().map(|old| findings(&[old])).unwrap_or_default();
+        let own = old().map(|old| findings(&[old], &options)).unwrap_or_default();
         let own: HashSet<_> = own.iter().map(key).collect();
         new.retain(|finding| !own.contains(&key(finding)));
     }
@@ -77,13 +83,17 @@ pub(crate) fn new_faults(old: impl FnOnce() -> Option<Draft>, new: Draft) -> Vec
 }
 
 /// Returns errors, and warnings that tensors are missing.
-fn findings(drafts: &[Draft]) -> Vec<Finding> {
-    let options = Options::default().with_needed(arch::needed);
-    let mut findings = check_drafts(drafts, &options);
+fn findings(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
+    let mut findings = check_drafts(drafts, options);
     findings.retain(|finding| {
         finding.rule.severity == Severity::Error || LOST.contains(&finding.rule.id)
     });
     findings
+}
+
+/// Every rule.
+fn options() -> Options<'static> {
+    Options::default().with_needed(arch::needed)
 }
 
 /// Returns the findings for the source, as one file.
@@ -95,7 +105,8 @@ fn own_findings(source: &dyn Source) -> Vec<Finding> {
     }
     let mut own = Vec::new();
     for metadata in [as_stored, &joined] {
-        own.extend(draft(source, metadata).map(|draft| findings(&[draft])).unwrap_or_default());
+        let found = draft(source, metadata).map(|draft| findings(&[draft], &options()));
+        own.extend(found.unwrap_or_default());
     }
     own
 }

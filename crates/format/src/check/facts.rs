@@ -21,6 +21,8 @@ pub(crate) struct Facts<'v> {
     pub(crate) all_tensors: bool,
     /// Names the tensors that architectures need.
     pub(crate) needed: Option<Needed>,
+    /// Whether the strings of the vocabulary need no check.
+    pub(crate) known_vocabulary: bool,
 }
 
 /// A tensor and where its data lies, in bytes from the start of the data section.
@@ -63,6 +65,7 @@ impl<'v> Facts<'v> {
             file_name: options.name,
             all_tensors,
             needed: options.needed,
+            known_vocabulary: options.known_vocabulary,
         }
     }
 

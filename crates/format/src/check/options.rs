@@ -15,6 +15,9 @@ use crate::{Limits, Metadata};
 pub struct Options<'a> {
     /// Skip the contents of blocks.
     pub structure_only: bool,
+    /// Skip the rules that search the strings of tokens and merges, which take longer than all
+    /// others: for a vocabulary that was checked before.
+    pub known_vocabulary: bool,
     /// Limits on what the file may ask for.
     pub limits: Limits,
     /// The file's name without folders.
@@ -31,6 +34,12 @@ impl<'a> Options<'a> {
     #[must_use]
     pub const fn with_structure_only(self, structure_only: bool) -> Self {
         Self { structure_only, ..self }
+    }
+
+    /// Sets whether to skip the rules that search the strings of tokens and merges.
+    #[must_use]
+    pub const fn with_known_vocabulary(self, known_vocabulary: bool) -> Self {
+        Self { known_vocabulary, ..self }
     }
 
     /// Sets the limits on what the file may ask for.

@@ -54,9 +54,12 @@ impl<'v> View<'v> {
         *self.has_most.get_or_init(find)
     }
 
-    /// The tokens by their strings.
+    /// The tokens by their strings, unless they are known to be right.
     pub(crate) fn vocabulary(&self) -> Option<&Vocabulary<'v>> {
-        let vocabulary = || self.header.metadata().strings(TOKENS).ok()?.map(Vocabulary::new);
+        let vocabulary = || {
+            let wanted = !self.facts.known_vocabulary;
+            wanted.then(|| self.header.metadata().strings(TOKENS).ok())??.map(Vocabulary::new)
+        };
         self.vocabulary.get_or_init(vocabulary).as_ref()
     }
 }

@@ -30,6 +30,7 @@ pub(super) const CHECK: Check = Check::Header(|view, out| {
 
 #[cfg(test)]
 mod tests {
+    use crate::check::Options;
     use crate::check::testing::{Forge, strings};
 
     #[test]
@@ -44,5 +45,7 @@ mod tests {
         tokens(&["a", "A", " a", ""]).gives(&[]);
         tokens(&["a", "", ""]).gives(&[]);
         tokens(&["a", "a"]).key("tokenizer.ggml.model", "none").gives(&[]);
+        let known = Options::default().with_known_vocabulary(true);
+        assert!(crate::check(&tokens(&["a", "a"]).bytes(), &known).findings.is_empty());
     }
 }

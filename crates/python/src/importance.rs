@@ -17,6 +17,10 @@ use crate::error::Raise;
 pub(crate) struct PyImportance(Importance);
 
 impl PyImportance {
+    pub(crate) fn of(matrix: Importance) -> Self {
+        Self(matrix)
+    }
+
     pub(crate) fn matrix(&self) -> &Importance {
         &self.0
     }

@@ -12,6 +12,7 @@ mod error;
 mod importance;
 mod json;
 mod model;
+mod run;
 mod source;
 mod tensor;
 mod types;
@@ -50,6 +51,8 @@ mod _granule {
     use super::importance::PyImportance;
     #[pymodule_export]
     use super::model::{PyMetadata, PyModel, open, open_bytes};
+    #[pymodule_export]
+    use super::run::{imatrix, measure_model};
     #[pymodule_export]
     use super::run_program;
     #[pymodule_export]

@@ -338,4 +338,21 @@ def convert(
     progress: Callable[[Progress], object] | None = None,
     **options: Any,
 ) -> Summary: ...
+def imatrix(
+    model: _Source,
+    texts: Sequence[str] | None = None,
+    *,
+    chunk_tokens: int | None = None,
+    chunks: int | None = None,
+    threads: int | None = None,
+) -> Importance: ...
+def measure(
+    model: _Source,
+    texts: Sequence[str] | None = None,
+    *,
+    against: _Source | None = None,
+    chunk_tokens: int | None = None,
+    chunks: int | None = None,
+    threads: int | None = None,
+) -> dict[str, Any]: ...
 def run_program(arguments: Sequence[str]) -> int: ...

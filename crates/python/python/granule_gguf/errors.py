@@ -13,6 +13,7 @@ Failures of the operating system are the ``OSError`` that Python itself raises, 
     +-- EncodeError          values that no block can hold, or rows that are not whole blocks
     +-- ImportanceError      not an importance matrix
     +-- CheckpointError      a checkpoint that cannot be read
+    +-- ModelError           a model that cannot be run, or texts that cannot be cut
     +-- PlanError            options that cannot be carried out on this model
     +-- OutputError          a file that cannot be written there
     +-- WriteError           a header that cannot be laid out
@@ -30,6 +31,7 @@ __all__ = [
     "GranuleError",
     "ImportanceError",
     "MetadataError",
+    "ModelError",
     "OutputError",
     "PlanError",
     "SplitError",
@@ -94,6 +96,10 @@ class ImportanceError(GranuleError, ValueError):
 
 class CheckpointError(GranuleError, ValueError):
     """A checkpoint that cannot be read."""
+
+
+class ModelError(GranuleError, ValueError):
+    """A model that cannot be run, or texts that cannot be cut into chunks."""
 
 
 class PlanError(GranuleError, ValueError):

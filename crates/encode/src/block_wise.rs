@@ -99,7 +99,7 @@ pub(super) fn each_group<B: Block>(
     encode: impl Fn(&[f32], &mut [B; GROUP]),
 ) {
     let blocks = blocks_for::<B>(rows, columns, None, out);
-    isa.up_to_32_bytes().run(
+    isa.run_up_to_32_bytes(
         #[inline(always)]
         || {
             let (whole, rest) = blocks.as_chunks_mut::<GROUP>();

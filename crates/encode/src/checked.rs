@@ -161,7 +161,7 @@ fn check_weights(weights: &[f32], columns: usize) -> Result<&[f32], EncodeError>
 /// Returns whether any block is invalid. It has no early exit, so that it vectorizes for small
 /// blocks.
 fn any_defect<B: Block>(isa: Isa, blocks: &[u8]) -> bool {
-    isa.up_to_32_bytes().run(
+    isa.run_up_to_32_bytes(
         #[inline(always)]
         || {
             let blocks = granule_format::block::blocks_of::<B>(blocks);

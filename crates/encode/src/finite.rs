@@ -7,7 +7,7 @@ const CHUNK: usize = 1024;
 
 /// Returns the index of the first NaN or infinity.
 pub fn first_not_finite(isa: Isa, values: &[f32]) -> Option<usize> {
-    let chunk = isa.up_to_32_bytes().run(
+    let chunk = isa.run_up_to_32_bytes(
         #[inline(always)]
         || values.chunks(CHUNK).position(any_not_finite),
     )?;

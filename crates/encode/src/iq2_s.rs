@@ -47,7 +47,7 @@ impl Encoder for IQ2_S {
         let codebook = &*CODEBOOK;
         // the most expensive part, the choice among neighbours, does not benefit from wider
         // registers
-        isa.up_to_32_bytes().run(
+        isa.run_up_to_32_bytes(
             #[inline(always)]
             || {
                 for ((values, weights), block) in super_blocks(rows, columns, weights, out) {

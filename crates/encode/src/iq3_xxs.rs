@@ -46,16 +46,15 @@ impl Encoder for IQ3_XXS {
         out: &mut [u8],
     ) {
         let blocks = blocks_for(rows, columns, weights, out);
-        match isa.register_bytes() {
-            64 => isa.run(
-                #[inline(always)]
-                || in_lanes::<32, 16>(rows, columns, weights, blocks),
-            ),
-            _ => isa.run(
-                #[inline(always)]
-                || in_lanes::<32, 8>(rows, columns, weights, blocks),
-            ),
-        }
+        isa.run_for_registers(
+            blocks,
+            #[inline(always)]
+            |blocks| in_lanes::<32, 16>(rows, columns, weights, blocks),
+            #[inline(always)]
+            |blocks| in_lanes::<32, 8>(rows, columns, weights, blocks),
+            #[inline(always)]
+            |blocks| in_lanes::<32, 8>(rows, columns, weights, blocks),
+        )
     }
 
     fn encode_by_definition(

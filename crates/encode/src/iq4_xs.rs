@@ -36,16 +36,15 @@ impl Encoder for IQ4_XS {
         out: &mut [u8],
     ) {
         let blocks = blocks_for(rows, columns, weights, out);
-        match isa.register_bytes() {
-            32.. => isa.run(
-                #[inline(always)]
-                || in_lanes::<16>(rows, columns, weights, blocks),
-            ),
-            _ => isa.run(
-                #[inline(always)]
-                || in_lanes::<8>(rows, columns, weights, blocks),
-            ),
-        }
+        isa.run_for_registers(
+            blocks,
+            #[inline(always)]
+            |blocks| in_lanes::<16>(rows, columns, weights, blocks),
+            #[inline(always)]
+            |blocks| in_lanes::<16>(rows, columns, weights, blocks),
+            #[inline(always)]
+            |blocks| in_lanes::<8>(rows, columns, weights, blocks),
+        )
     }
 
     fn encode_by_definition(

@@ -67,20 +67,15 @@ impl<T: WithWeights> Encoder for Both<T> {
             );
         };
         let blocks = blocks_for::<T::Block>(rows, columns, Some(weights), out);
-        match isa.register_bytes() {
-            64 => isa.run(
-                #[inline(always)]
-                || in_lanes::<T, 32>(&Weighted::new(rows, columns, weights), blocks),
-            ),
-            32 => isa.run(
-                #[inline(always)]
-                || in_lanes::<T, 16>(&Weighted::new(rows, columns, weights), blocks),
-            ),
-            _ => isa.run(
-                #[inline(always)]
-                || in_lanes::<T, 8>(&Weighted::new(rows, columns, weights), blocks),
-            ),
-        }
+        isa.run_for_registers(
+            blocks,
+            #[inline(always)]
+            |blocks| in_lanes::<T, 32>(&Weighted::new(rows, columns, weights), blocks),
+            #[inline(always)]
+            |blocks| in_lanes::<T, 16>(&Weighted::new(rows, columns, weights), blocks),
+            #[inline(always)]
+            |blocks| in_lanes::<T, 8>(&Weighted::new(rows, columns, weights), blocks),
+        )
     }
 
     fn encode_by_definition(

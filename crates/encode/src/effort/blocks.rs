@@ -86,20 +86,15 @@ impl<S: Search<V>, const V: usize> Encoder for Searched<S, V> {
         }
         let blocks = blocks_for::<S::Block>(rows, columns, weights, out);
         let weights = weights.map(weights_of);
-        match isa.register_bytes() {
-            64 => isa.run(
-                #[inline(always)]
-                || in_lanes::<S, V, 32>(rows, columns, weights.as_deref(), blocks),
-            ),
-            32 => isa.run(
-                #[inline(always)]
-                || in_lanes::<S, V, 16>(rows, columns, weights.as_deref(), blocks),
-            ),
-            _ => isa.run(
-                #[inline(always)]
-                || in_lanes::<S, V, 8>(rows, columns, weights.as_deref(), blocks),
-            ),
-        }
+        isa.run_for_registers(
+            blocks,
+            #[inline(always)]
+            |blocks| in_lanes::<S, V, 32>(rows, columns, weights.as_deref(), blocks),
+            #[inline(always)]
+            |blocks| in_lanes::<S, V, 16>(rows, columns, weights.as_deref(), blocks),
+            #[inline(always)]
+            |blocks| in_lanes::<S, V, 8>(rows, columns, weights.as_deref(), blocks),
+        )
     }
 
     fn encode_by_definition(

@@ -171,20 +171,15 @@ pub(crate) fn encode<F: Family<N, SUBS>, const N: usize, const SUBS: usize>(
 ) {
     let blocks = blocks_for::<F::Block>(rows, columns, weights, out);
     let matrix = Matrix::new(rows, columns, weights);
-    match isa.register_bytes() {
-        64 => isa.run(
-            #[inline(always)]
-            || in_lanes::<F, N, SUBS, 32>(&matrix, blocks),
-        ),
-        32 => isa.run(
-            #[inline(always)]
-            || in_lanes::<F, N, SUBS, 16>(&matrix, blocks),
-        ),
-        _ => isa.run(
-            #[inline(always)]
-            || in_lanes::<F, N, SUBS, 8>(&matrix, blocks),
-        ),
-    }
+    isa.run_for_registers(
+        blocks,
+        #[inline(always)]
+        |blocks| in_lanes::<F, N, SUBS, 32>(&matrix, blocks),
+        #[inline(always)]
+        |blocks| in_lanes::<F, N, SUBS, 16>(&matrix, blocks),
+        #[inline(always)]
+        |blocks| in_lanes::<F, N, SUBS, 8>(&matrix, blocks),
+    )
 }
 
 #[inline(always)]

@@ -72,20 +72,15 @@ pub(crate) fn encode<F: Family>(
 ) {
     let blocks = blocks_for::<F::Block>(rows, columns, weights, out);
     let matrix = Matrix::new(rows, columns, weights);
-    match isa.register_bytes() {
-        64 => isa.run(
-            #[inline(always)]
-            || in_lanes::<F, 32>(&matrix, blocks),
-        ),
-        32 => isa.run(
-            #[inline(always)]
-            || in_lanes::<F, 16>(&matrix, blocks),
-        ),
-        _ => isa.run(
-            #[inline(always)]
-            || in_lanes::<F, 8>(&matrix, blocks),
-        ),
-    }
+    isa.run_for_registers(
+        blocks,
+        #[inline(always)]
+        |blocks| in_lanes::<F, 32>(&matrix, blocks),
+        #[inline(always)]
+        |blocks| in_lanes::<F, 16>(&matrix, blocks),
+        #[inline(always)]
+        |blocks| in_lanes::<F, 8>(&matrix, blocks),
+    )
 }
 
 #[inline(always)]

@@ -130,32 +130,6 @@ impl Isa {
         }
     }
 
-    /// Bytes of a vector register.
-    pub const fn register_bytes(self) -> usize {
-        match self.0 {
-            Level::Scalar => 16,
-            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
-            Level::Neon => 16,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => 32,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Full => 64,
-        }
-    }
-
-    /// The best instruction set of this CPU with registers of 32 bytes, if its own are longer.
-    ///
-    /// For short loops, which compile to slower code for registers of 64 bytes.
-    #[inline]
-    pub const fn up_to_32_bytes(self) -> Self {
-        match self.0 {
-            // what has AVX-512 was found to have AVX2
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 | Level::Avx512Full => Self(Level::Avx2),
-            _ => self,
-        }
-    }
-
     /// Calls `work`, compiled for this instruction set. Mark the closure and what it calls
     /// `#[inline(always)]`, otherwise they are compiled for the plain target.
     #[inline]
@@ -171,6 +145,63 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a `Level::Avx512` exists only after detection found these features.
             Level::Avx512 | Level::Avx512Full => unsafe { avx512(work) },
+        }
+    }
+
+    /// [Calls](Self::run) `work` with registers of 32 bytes, if this instruction set has longer ones:
+    /// for short loops, which compile to slower code for registers of 64 bytes.
+    #[inline]
+    pub fn run_up_to_32_bytes<R>(self, work: impl FnOnce() -> R) -> R {
+        match self.0 {
+            // SAFETY: what has AVX-512 was found to have AVX2.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { avx2(work) },
+            Level::Scalar => work(),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: a `Level::Neon` exists only after detection found the feature.
+            Level::Neon => unsafe { neon(work) },
+        }
+    }
+
+    /// Calls one of three forms of the same work with `state`: the one for the length of vector
+    /// registers, compiled for this instruction set. What does not fit is not compiled. Mark the
+    /// closures and what they call `#[inline(always)]`.
+    #[inline]
+    pub fn run_for_registers<S, R>(
+        self,
+        state: S,
+        of_64_bytes: impl FnOnce(S) -> R,
+        of_32_bytes: impl FnOnce(S) -> R,
+        of_16_bytes: impl FnOnce(S) -> R,
+    ) -> R {
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (of_64_bytes, of_32_bytes);
+        match self.0 {
+            Level::Scalar => of_16_bytes(state),
+            #[cfg(all(target_arch = "aarch64", target_endian = "little"))]
+            // SAFETY: a `Level::Neon` exists only after detection found the feature.
+            Level::Neon => unsafe {
+                neon(
+                    #[inline(always)]
+                    || of_16_bytes(state),
+                )
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level::Avx2` exists only after detection found these features.
+            Level::Avx2 => unsafe {
+                avx2(
+                    #[inline(always)]
+                    || of_32_bytes(state),
+                )
+            },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Level::Avx512` exists only after detection found these features.
+            Level::Avx512 | Level::Avx512Full => unsafe {
+                avx512(
+                    #[inline(always)]
+                    || of_64_bytes(state),
+                )
+            },
         }
     }
 

@@ -148,8 +148,8 @@ impl Isa {
         }
     }
 
-    /// [Calls](Self::run) `work` with registers of 32 bytes, if this instruction set has longer ones:
-    /// for short loops, which compile to slower code for registers of 64 bytes.
+    /// [Calls](Self::run) `work` with registers of 32 bytes, if this instruction set has longer
+    /// ones: for short loops, which compile to slower code for registers of 64 bytes.
     #[inline]
     pub fn run_up_to_32_bytes<R>(self, work: impl FnOnce() -> R) -> R {
         match self.0 {

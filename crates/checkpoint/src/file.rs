@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use granule_reader::ReadAt;
@@ -32,6 +33,16 @@ impl DataFile {
     /// Returns the length in bytes at the time of opening.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Returns what tells the content from any other, if the file is on no disk.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.file.version()
+    }
+
+    /// Says that bytes are going to be read soon.
+    pub(crate) fn will_read(&self, bytes: Range<u64>) {
+        self.file.will_read(bytes);
     }
 
     /// Fills `out` with the bytes at `offset`.

@@ -53,6 +53,9 @@ pub(super) trait Joined: Debug + Send + Sync {
     /// blocks.
     fn read(&self, files: &[DataFile], start: u64, out: &mut [u8]) -> Result<(), Error>;
 
+    /// Returns the tensors that are read.
+    fn parts(&self) -> Vec<&StoredTensor>;
+
     /// Returns whether the data are 8-bit floating point numbers with scales.
     fn is_float8(&self) -> bool {
         false
@@ -151,6 +154,15 @@ impl StoredTensor {
         let last = shape.last_mut()?;
         *last = last.checked_mul(self.ty.bytes())?;
         Some(Self { ty: DataType::U8, shape, ..self.clone() })
+    }
+
+    /// Says that the data are going to be read soon.
+    pub(super) fn will_read(&self, files: &[DataFile]) {
+        match &self.data {
+            Data::Range(offset) => files[self.file].will_read(*offset..offset + self.bytes()),
+            Data::View(view) => files[self.file].will_read(view.range()),
+            Data::Joined(joined) => joined.parts().iter().for_each(|part| part.will_read(files)),
+        }
     }
 
     /// Fills `out` with the data at byte `start`. Both ends lie on boundaries of numbers, or of

@@ -1,5 +1,7 @@
 //! Numbers that a file stores in a different order than the one requested.
 
+use std::ops::Range;
+
 use super::file::DataFile;
 use crate::Error;
 
@@ -76,6 +78,15 @@ impl View {
             rest = after;
         }
         Ok(())
+    }
+
+    /// Returns where in the file the numbers are, with the gaps in between.
+    pub(super) fn range(&self) -> Range<u64> {
+        if self.dimensions.iter().any(|(length, _)| *length == 0) {
+            return self.offset..self.offset;
+        }
+        let last: u64 = self.dimensions.iter().map(|(length, stride)| (length - 1) * stride).sum();
+        self.offset..self.offset + (last + 1) * self.size
     }
 
     /// Returns the offset in the file of the number with this index, in bytes.

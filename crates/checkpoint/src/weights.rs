@@ -30,9 +30,19 @@ pub(crate) struct Weights {
 }
 
 impl Weights {
-    /// Returns the paths of the open files.
+    /// Returns the paths of the open files that are on a disk.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(DataFile::path)
+        self.files.iter().filter(|file| file.version().is_none()).map(DataFile::path)
+    }
+
+    /// Returns the others with their versions.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.files.iter().filter_map(|file| Some((file.path(), file.version()?)))
+    }
+
+    /// Says that the data of a tensor are going to be read soon.
+    pub(crate) fn will_read(&self, tensor: &StoredTensor) {
+        tensor.will_read(&self.files);
     }
 
     /// Finds and opens the weight files of a folder. Adds a warning for each other file with

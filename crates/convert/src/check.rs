@@ -23,6 +23,18 @@ pub fn check_file(
 ) -> Option<Report> {
     let name = path.file_name().and_then(|name| name.to_str());
     let others = name.map(|name| siblings(path, name)).unwrap_or_default();
+    check_among(name, &others, bytes, structure_only, stop)
+}
+
+/// Checks the content of a file as [`check_file`] does, if it need not be on a disk: `others` are
+/// the other files of its split set by their names, each with its header if it can be opened.
+pub fn check_among(
+    name: Option<&str>,
+    others: &[(String, Option<Model>)],
+    bytes: &[u8],
+    structure_only: bool,
+    stop: Option<&AtomicBool>,
+) -> Option<Report> {
     let siblings: Vec<Sibling<'_>> = others
         .iter()
         .map(|(name, model)| Sibling { name, header: model.as_ref().map(Model::header) })

@@ -139,6 +139,15 @@ pub enum Error {
         /// The inputs that affect the bytes and differ.
         differs: Vec<&'static str>,
     },
+    /// An upload cannot be read before it is complete, and its bytes have to come in their order.
+    #[error(
+        "{}: a result that is uploaded can be neither verified nor calibrated; write it to a disk, \
+         and copy it", path.display()
+    )]
+    NotOnDisk {
+        /// The output.
+        path: PathBuf,
+    },
     /// An interrupted join has deleted parts, whose bytes are in a hidden file.
     #[error(
         "{}: an interrupted join has left {}, which may hold the only copy of some parts; \

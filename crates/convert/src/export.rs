@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use granule_checkpoint::export::{Export, ExportOptions};
+use granule_reader::Model;
 use rayon::ThreadPoolBuilder;
 
 use crate::Error;
@@ -19,7 +20,19 @@ use crate::output::{Part, Place, check_folder, check_space, places};
 /// replaced.
 pub fn plan(file: &Path, folder: &Path, options: &ExportOptions) -> Result<Export, Error> {
     check_folder(folder)?;
-    let export = Export::plan(file, folder, options)?;
+    finish(Export::plan(file, folder, options)?, folder)
+}
+
+/// Plans the same for a file that is open, which need not be on a disk.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_model(model: Model, folder: &Path, options: &ExportOptions) -> Result<Export, Error> {
+    check_folder(folder)?;
+    finish(Export::plan_model(model, folder, options)?, folder)
+}
+
+fn finish(export: Export, folder: &Path) -> Result<Export, Error> {
     if folder.exists() {
         destinations(&export)?;
     }

@@ -9,6 +9,7 @@
 
 mod event;
 mod identity;
+mod open;
 mod part;
 mod progress;
 mod step;
@@ -25,17 +26,18 @@ use granule_reader::isa::Isa;
 use granule_reader::{Source, decode_blocks};
 
 use crate::Error;
-use crate::output::{self, Leftover, Output};
+use crate::output::{self, Output};
 use crate::tune::feedback::{self, Calibration, Setting};
 use crate::verify::{self, Cause, Rows, Verified};
 pub use event::Event;
 use identity::Stamps;
+use open::open;
 use progress::Progress;
 use step::{Step, steps};
 
 pub(crate) use identity::Identity;
 pub use identity::of_chunks;
-pub use output::check_output;
+pub use output::{Upload, Uploads, check_output};
 pub use part::{Part, PartError};
 
 /// Number of values that a thread processes at a time, unless one row is longer.
@@ -98,6 +100,10 @@ pub struct RunOptions {
     /// A flag that stops the run soon after it is set, with [`Error::Interrupted`]. Complete
     /// tensors are kept for another run.
     pub stop: Option<Arc<AtomicBool>>,
+    /// Where outputs go whose paths are no paths of this machine. They are complete or absent, and
+    /// can be continued. They cannot be [verified](Self::verify), or
+    /// [calibrated](Target::calibrated).
+    pub uploads: Option<Arc<dyn Uploads>>,
     /// What to choose the codes of [`calibrated`](Target::calibrated) targets with.
     pub calibration: Option<Arc<Calibration>>,
 }
@@ -151,7 +157,8 @@ pub fn run(
     };
     let stamps = Stamps::of(source.files())?;
     let mut outputs = open(source, &stamps, files, targets, options, on)?;
-    output::check_space(outputs.iter().map(|output| (output.place(), output.missing_bytes())))?;
+    let on_disk = outputs.iter().filter_map(|it| Some((it.place()?, it.missing_bytes())));
+    output::check_space(on_disk)?;
     outputs.iter().try_for_each(Output::begin)?;
 
     let pool = rayon::ThreadPoolBuilder::new()
@@ -194,6 +201,7 @@ pub fn run(
         stopped: AtomicBool::new(false),
         on,
     };
+    work.steps.iter().for_each(|step| source.will_read(step.source));
     pool.broadcast(|_| work.work());
     let values = work.values.load(Ordering::Relaxed);
     let source_bytes = work.steps.iter().map(|step| step.rows() * step.source_row_bytes).sum();
@@ -227,36 +235,6 @@ pub fn run(
     let files = publish(outputs)?;
     let elapsed = begin.elapsed();
     Ok(Summary { values, source_bytes, files, data_bytes, resumed, verified, elapsed })
-}
-
-/// Opens the outputs and looks for files of earlier runs. Nothing is changed before all have been
-/// checked.
-fn open(
-    source: &dyn Source,
-    stamps: &Stamps,
-    files: Vec<OutputFile>,
-    targets: &[Target<'_>],
-    options: &RunOptions,
-    on: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<Vec<Output>, Error> {
-    let inputs = [source.inputs(), options.inputs.clone()].concat();
-    let inputs: Vec<_> = inputs.iter().map(PathBuf::as_path).collect();
-    let paths: Vec<_> = files.iter().map(|file| file.path.as_path()).collect();
-    let places = output::places(&paths, &inputs)?;
-    let identities = identity::identities(source, stamps, &files, targets, options);
-    let leftovers = places.into_iter().zip(identities);
-    let leftovers: Vec<_> = leftovers
-        .map(|(place, identity)| Leftover::find(place, identity, options.restart))
-        .collect::<Result<_, _>>()?;
-    let mut outputs = Vec::with_capacity(files.len());
-    for (file, leftover) in files.into_iter().zip(leftovers) {
-        let (output, removed) = Output::open(leftover, file.draft)?;
-        if removed {
-            on(Event::LeftoverRemoved { path: output.path() });
-        }
-        outputs.push(output);
-    }
-    Ok(outputs)
 }
 
 /// Writes the targets for which the model is run.

@@ -197,6 +197,12 @@ impl Shard {
         self.path.as_deref()
     }
 
+    /// What tells this content of the file from any other: see [`ReadAt::version`]. `None` for
+    /// files on a disk.
+    pub fn version(&self) -> Option<&str> {
+        self.storage.version()
+    }
+
     /// The file's own header.
     pub fn header(&self) -> &Header {
         &self.header

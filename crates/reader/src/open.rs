@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use granule_format::container::{MAGIC, SHARD_COUNT, SHARD_NUMBER, SHARD_TENSORS, ShardName};
 use granule_format::{ErrorKind, Header, HeaderParser, Limits};
@@ -60,7 +60,47 @@ impl OpenOptions {
     /// # Errors
     /// If a file cannot be read or is not a GGUF file, or the files do not fit together.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Model, Error> {
-        self.open_with(path.as_ref(), &|path| crate::file::open(path).map(Storage::new))
+        self.open_paths(path.as_ref(), &|path| crate::file::open(path).map(Storage::new))
+    }
+
+    /// Opens a file that need not be on a disk, and the others of its split set like
+    /// [`open`](Self::open). `open_file` opens files by their names, next to each other; `path` is
+    /// that of the named file in messages.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use granule_reader::{Model, ReadAt, format::Draft};
+    ///
+    /// let file = Draft::new(Default::default(), Default::default())?.header();
+    /// let store = HashMap::from([("a.gguf", file)]);
+    /// let model = Model::options().open_with("store:a.gguf", "a.gguf", &|name| {
+    ///     let file = store.get(name).ok_or(std::io::ErrorKind::NotFound)?;
+    ///     Ok(Box::new(file.clone()))
+    /// })?;
+    /// # assert_eq!(model.tensors().len(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(
+        self,
+        path: impl AsRef<Path>,
+        name: &str,
+        open_file: &dyn Fn(&str) -> std::io::Result<Box<dyn ReadAt>>,
+    ) -> Result<Model, Error> {
+        let path = path.as_ref();
+        // the path need not be one of this system, so its folder is what stands before the name
+        let folder = path.to_str().and_then(|path| path.strip_suffix(name));
+        let open = |file: &str| {
+            let path = match folder {
+                Some(folder) => PathBuf::from(format!("{folder}{file}")),
+                None => path.with_file_name(file),
+            };
+            let storage = open_file(file).map_err(Error::io(Some(&path)))?;
+            self.shard(Some(&path), Storage::new(storage))
+        };
+        self.with_others(name, &open)
     }
 
     /// Maps a file, and the others of its split set, into memory: tensor data is used where it
@@ -77,7 +117,7 @@ impl OpenOptions {
     #[cfg(feature = "mmap")]
     #[allow(unsafe_code, reason = "the caller promises what the map needs")]
     pub unsafe fn map(self, path: impl AsRef<Path>) -> Result<Model, Error> {
-        self.open_with(path.as_ref(), &|path| {
+        self.open_paths(path.as_ref(), &|path| {
             let file = crate::file::open(path)?;
             // SAFETY: the caller of this function promises that the file stays as it is.
             unsafe { crate::FileMap::of(&file) }.map(Storage::new)
@@ -135,23 +175,33 @@ impl OpenOptions {
     }
 
     /// The file at a path and the others of its set, each turned into its storage by `store`.
-    fn open_with(
+    fn open_paths(
         self,
         path: &Path,
         store: &dyn Fn(&Path) -> std::io::Result<Storage>,
     ) -> Result<Model, Error> {
-        let open = |path: &Path| {
-            crate::file::check_edited(path)?;
-            let storage = store(path).map_err(Error::io(Some(path)))?;
-            self.shard(Some(path), storage)
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let open = |file: &str| {
+            let path = if file == name { path.to_owned() } else { path.with_file_name(file) };
+            crate::file::check_edited(&path)?;
+            let storage = store(&path).map_err(Error::io(Some(&path)))?;
+            self.shard(Some(&path), storage)
         };
-        let named = open(path)?;
+        self.with_others(name, &open)
+    }
+
+    /// The file of this name and the others of its set.
+    fn with_others(
+        self,
+        name: &str,
+        open: &dyn Fn(&str) -> Result<Shard, Error>,
+    ) -> Result<Model, Error> {
+        let named = open(name)?;
         let count = if self.alone { 0 } else { number(&named, SHARD_COUNT)?.unwrap_or(0) };
         if count <= 1 {
             return Model::assemble(vec![named]);
         }
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(ShardName::parse);
-        let Some(name) = name else {
+        let Some(name) = ShardName::parse(name) else {
             return Err(unnamed(&named, count)?);
         };
         let mut named = Some(named);
@@ -160,7 +210,7 @@ impl OpenOptions {
             let is_named = i as u32 + 1 == name.number;
             let shard = match named.take_if(|_| is_named) {
                 Some(shard) => shard,
-                None => open(&path.with_file_name(file))?,
+                None => open(&file)?,
             };
             check_place(&shard, u64::from(name.count), i as u64)?;
             shards.push(shard);

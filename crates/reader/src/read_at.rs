@@ -1,5 +1,6 @@
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes that many threads can read at any position.
@@ -49,6 +50,18 @@ pub trait ReadAt: Send + Sync {
     /// All bytes, if they can be borrowed. Tensors are then used where they lie, without a copy.
     fn bytes(&self) -> Option<&[u8]> {
         None
+    }
+
+    /// What tells this content from any other that the same name had or will have (an ETag, say).
+    /// `None` for files on a disk, whose attributes tell, and for bytes in memory.
+    fn version(&self) -> Option<&str> {
+        None
+    }
+
+    /// Says that bytes are going to be read soon, in the order of such announcements, so that a
+    /// storage that is far away can fetch them. It changes no result.
+    fn will_read(&self, bytes: Range<u64>) {
+        let _ = bytes;
     }
 }
 
@@ -123,6 +136,14 @@ macro_rules! delegate {
 
             fn bytes(&self) -> Option<&[u8]> {
                 (**self).bytes()
+            }
+
+            fn version(&self) -> Option<&str> {
+                (**self).version()
+            }
+
+            fn will_read(&self, bytes: Range<u64>) {
+                (**self).will_read(bytes);
             }
         }
     )* };

@@ -24,8 +24,14 @@ pub trait Source: Sync {
     /// The tensors in the order in which they are written.
     fn tensors(&self) -> &[SourceTensor];
 
-    /// The files that are read: none of them may be written to.
+    /// The files on a disk that are read: none of them may be written to.
     fn files(&self) -> Vec<&Path>;
+
+    /// What else is read, each with its [version](crate::ReadAt::version): files that are on no
+    /// disk of this machine.
+    fn objects(&self) -> Vec<(&Path, &str)> {
+        Vec::new()
+    }
 
     /// Reads whole rows of the tensor at `index` of [`tensors`](Self::tensors) as blocks of its
     /// type, little-endian. Rows are counted over all dimensions but the first. `out` is replaced.
@@ -45,6 +51,15 @@ pub trait Source: Sync {
     /// # Panics
     /// If there is no such tensor.
     fn fingerprint(&self, index: usize, into: &mut dyn Hasher);
+
+    /// Says that the rows of the tensor at `index` are going to be read soon, in the order of such
+    /// announcements. It changes no result.
+    ///
+    /// # Panics
+    /// If there is no such tensor.
+    fn will_read(&self, index: usize) {
+        let _ = index;
+    }
 
     /// Files that no output may replace: [`files`](Self::files), and what else describes the model.
     fn inputs(&self) -> Vec<PathBuf> {

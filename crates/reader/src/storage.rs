@@ -1,6 +1,7 @@
 //! The bytes of one file of a model.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::{fmt, io};
 
 use crate::ReadAt;
@@ -22,6 +23,16 @@ impl Storage {
     /// All bytes, if they can be borrowed.
     pub(crate) fn bytes(&self) -> Option<&[u8]> {
         self.0.bytes()
+    }
+
+    /// What tells this content from others of its name, if it is not on a disk.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.0.version()
+    }
+
+    /// Says that bytes are going to be read soon.
+    pub(crate) fn will_read(&self, bytes: Range<u64>) {
+        self.0.will_read(bytes);
     }
 
     /// `length` bytes from `start` on, borrowed if possible.

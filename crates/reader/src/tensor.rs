@@ -203,6 +203,13 @@ impl<'m> Tensor<'m> {
         self.shard.header().data_offset().saturating_add(self.info.offset)
     }
 
+    /// Says that all blocks are going to be read soon: see [`ReadAt::will_read`](crate::ReadAt).
+    pub fn will_read(self) {
+        if let Ok((_, start, length)) = self.span(0..self.rows()) {
+            self.shard.storage.will_read(start..start + length as u64);
+        }
+    }
+
     pub(crate) fn unsupported(self, reason: Unsupported) -> Error {
         Error::unsupported(self.name(), reason)
     }

@@ -80,6 +80,9 @@ impl Checkpoint {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_folder(folder: &dyn Folder, options: &CheckpointOptions) -> Result<Self, Error> {
+        if let Some(base) = &options.base {
+            return adapter::open(folder, base, options);
+        }
         assemble::assemble(folder, folder.path(), None, options)
     }
 
@@ -133,6 +136,22 @@ impl Source for Checkpoint {
 
     fn files(&self) -> Vec<&Path> {
         self.weights.files().collect()
+    }
+
+    fn objects(&self) -> Vec<(&Path, &str)> {
+        self.weights.objects().collect()
+    }
+
+    fn will_read(&self, index: usize) {
+        let stored = self.weights.tensors();
+        let will_read = |tensor: usize| self.weights.will_read(&stored[tensor]);
+        match &self.assembled[index] {
+            Assembled::Stored { pieces, .. } => pieces.iter().for_each(|it| will_read(it.tensor)),
+            Assembled::Sum(terms) => terms.iter().for_each(|it| will_read(it.tensor)),
+            Assembled::Resampled(table) => will_read(table.tensor),
+            Assembled::Ids(tensor) => will_read(*tensor),
+            Assembled::Computed(_) => {}
+        }
     }
 
     fn read_rows(

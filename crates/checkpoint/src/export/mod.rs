@@ -95,9 +95,17 @@ impl Export {
     /// If the file cannot be read, the config does not match it, a tensor has no inverse, or the
     /// folder already has weights.
     pub fn plan(file: &Path, folder: &Path, options: &ExportOptions) -> Result<Self, Error> {
-        let model = Model::open(file)?;
+        Self::plan_model(Model::open(file)?, folder, options)
+    }
+
+    /// Plans the export of a file that is open, which need not be on a disk.
+    ///
+    /// # Errors
+    /// As [`plan`](Self::plan).
+    pub fn plan_model(model: Model, folder: &Path, options: &ExportOptions) -> Result<Self, Error> {
         if model.tensors().len() == 0 {
-            return Err(ExportError::NoTensors { path: file.to_owned() }.into());
+            let path = model.shards()[0].path().unwrap_or(Path::new("")).to_owned();
+            return Err(ExportError::NoTensors { path }.into());
         }
         for tensor in model.tensors() {
             if tensor.ty().known().is_none() {

@@ -194,6 +194,11 @@ impl Joined for Merged {
         Ok(())
     }
 
+    /// What is added is small, or is read when the first row is.
+    fn parts(&self) -> Vec<&StoredTensor> {
+        vec![&self.base]
+    }
+
     fn is_float8(&self) -> bool {
         self.base.is_float8()
     }

@@ -30,6 +30,10 @@ impl Rows for Ternary {
         [self.codes.shape[0].saturating_mul(4), self.codes.shape[1]]
     }
 
+    fn parts(&self) -> Vec<&StoredTensor> {
+        vec![&self.scale, &self.codes]
+    }
+
     fn decode(&self, files: &[DataFile], rows: Range<u64>) -> Result<Vec<f32>, Error> {
         let (quarter, columns) = (self.codes.shape[0], self.codes.shape[1]);
         let mut bytes = vec![0; self.scale.ty.bytes() as usize];

@@ -192,6 +192,11 @@ impl Joined for Levels {
         Ok(())
     }
 
+    fn parts(&self) -> Vec<&StoredTensor> {
+        let nested = self.nested.iter().map(|nested| &nested.scales);
+        nested.chain([&self.scales, &self.codes]).collect()
+    }
+
     fn fingerprint(&self, mut into: &mut dyn Hasher) {
         ("bitsandbytes", self).hash(&mut into);
     }

@@ -102,6 +102,15 @@ impl Rows for Grouped {
         [self.rows, self.columns]
     }
 
+    fn parts(&self) -> Vec<&StoredTensor> {
+        let zeros = match &self.zeros {
+            Zeros::Same(_) => None,
+            Zeros::Codes(codes, _) => Some(&codes.words),
+            Zeros::Added(factors) => Some(&factors.tensor),
+        };
+        zeros.into_iter().chain([&self.scales.tensor, &self.codes.words]).collect()
+    }
+
     fn decode(&self, files: &[DataFile], rows: Range<u64>) -> Result<Vec<f32>, Error> {
         let (width, groups) = (self.columns as usize, self.scales.groups as usize);
         let codes = self.codes.read(files, rows.clone(), self.columns)?;

@@ -180,6 +180,10 @@ impl Joined for Packed {
         Ok(())
     }
 
+    fn parts(&self) -> Vec<&StoredTensor> {
+        vec![&self.scales, &self.zeros, &self.words]
+    }
+
     fn fingerprint(&self, mut into: &mut dyn Hasher) {
         ("hqq", self).hash(&mut into);
     }

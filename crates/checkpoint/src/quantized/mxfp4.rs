@@ -74,6 +74,10 @@ impl Joined for Blocks {
         Ok(())
     }
 
+    fn parts(&self) -> Vec<&StoredTensor> {
+        vec![&self.scales, &self.codes]
+    }
+
     fn fingerprint(&self, mut into: &mut dyn Hasher) {
         ("mxfp4", self).hash(&mut into);
     }

@@ -95,6 +95,10 @@ impl Joined for Blocks {
         Ok(())
     }
 
+    fn parts(&self) -> Vec<&StoredTensor> {
+        vec![&self.scales, &self.codes]
+    }
+
     fn fingerprint(&self, mut into: &mut dyn Hasher) {
         ("nvfp4", self).hash(&mut into);
     }

@@ -18,6 +18,9 @@ pub(super) trait Rows: Debug + Send + Sync {
     /// Returns the numbers of rows and columns.
     fn size(&self) -> [u64; 2];
 
+    /// Returns the tensors that are read.
+    fn parts(&self) -> Vec<&StoredTensor>;
+
     /// Decodes rows.
     fn decode(&self, files: &[DataFile], rows: Range<u64>) -> Result<Vec<f32>, Error>;
 }
@@ -61,6 +64,10 @@ impl<T: Rows + Hash> Joined for ByRows<T> {
             at += count;
         }
         Ok(())
+    }
+
+    fn parts(&self) -> Vec<&StoredTensor> {
+        self.0.parts()
     }
 
     fn fingerprint(&self, mut into: &mut dyn Hasher) {

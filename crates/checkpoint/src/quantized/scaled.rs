@@ -202,6 +202,11 @@ impl Joined for Scaled {
         matches!(self.numbers.ty, DataType::F8E4M3 | DataType::F8E5M2)
     }
 
+    fn parts(&self) -> Vec<&StoredTensor> {
+        let factors = [&self.scales].into_iter().chain(&self.zeros);
+        factors.chain([&self.numbers]).collect()
+    }
+
     fn fingerprint(&self, mut into: &mut dyn Hasher) {
         ("scaled", self).hash(&mut into);
     }

@@ -72,20 +72,11 @@ impl Journal {
         let text = String::from_utf8_lossy(&bytes);
         // the text after the last line break may be half a number
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let mut lines = whole.split('\n');
-        let first = lines.next().unwrap_or_default();
-        let Some((version, identity)) = first.strip_prefix(HEAD).and_then(|l| l.split_once(' '))
-        else {
-            return Ok(Found::Nothing);
+        let mut entries = match first_line_of(whole, &self.identity) {
+            Found::Entries(entries) => entries,
+            other => return Ok(other),
         };
-        let written = (version == VERSION.to_string()).then_some(identity);
-        let differs = self.identity.differences(written);
-        if !differs.is_empty() {
-            return Ok(Found::OtherRun(differs));
-        }
-        let bytes = self.first_line().len() as u64;
-        let mut entries = Entries { bytes, ..Entries::default() };
-        for line in lines {
+        for line in whole.split('\n').skip(1) {
             match line.parse() {
                 Ok(tensor) => entries.tensors.push(tensor),
                 Err(_) if line == COMPLETE => entries.complete = true,
@@ -140,7 +131,28 @@ impl Journal {
     }
 
     fn first_line(&self) -> String {
-        format!("{HEAD}{VERSION} {}\n", self.identity)
+        first_line(&self.identity)
+    }
+}
+
+/// Returns the first line of the journal of a run.
+pub(super) fn first_line(identity: &Identity) -> String {
+    format!("{HEAD}{VERSION} {identity}\n")
+}
+
+/// Returns whose journal begins like this; of this run's, no more entries than the first line.
+pub(super) fn first_line_of(text: &str, identity: &Identity) -> Found {
+    let first = text.split('\n').next().unwrap_or_default();
+    let Some((version, written)) = first.strip_prefix(HEAD).and_then(|l| l.split_once(' ')) else {
+        return Found::Nothing;
+    };
+    let differs = identity.differences((version == VERSION.to_string()).then_some(written));
+    match differs.is_empty() {
+        true => {
+            let bytes = first_line(identity).len() as u64;
+            Found::Entries(Entries { bytes, ..Entries::default() })
+        }
+        false => Found::OtherRun(differs),
     }
 }
 

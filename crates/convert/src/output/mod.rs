@@ -13,11 +13,13 @@ mod part;
 mod permissions;
 mod place;
 mod space;
+mod upload;
 mod whole;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use granule_format::{Draft, Endian, TensorInfo, TensorType};
 use granule_reader::ReadAt;
@@ -34,19 +36,19 @@ use part::write_all_at;
 pub use place::check_output;
 pub(crate) use place::{Place, check_folder, places};
 pub(crate) use space::check_space;
+use upload::{Left, Remote};
+pub use upload::{Upload, Uploads};
 pub use whole::WholeFile;
 
-/// A file being written under a temporary name in its final folder.
+/// A file being written under a temporary name in its final folder, or to a store.
 ///
-/// Dropping it removes the temporary file, unless that is to be [kept](Self::keep). An existing
-/// file at the path stays unchanged.
+/// Dropping it removes what was written, unless that is to be [kept](Self::keep). An existing file
+/// at the path stays unchanged.
 #[derive(Debug)]
 pub(crate) struct Output {
-    place: Place,
-    file: File,
+    medium: Medium,
     draft: Draft,
     data_offset: u64,
-    journal: std::sync::Mutex<Journal>,
     /// Whether an earlier run has completed each tensor.
     done: Vec<bool>,
     /// Whether this run continues an earlier one.
@@ -57,9 +59,33 @@ pub(crate) struct Output {
     kept: bool,
 }
 
+/// Where the bytes of an output go.
+#[derive(Debug)]
+enum Medium {
+    Disk(Box<Disk>),
+    Remote(Remote),
+}
+
+/// A file on a disk.
+#[derive(Debug)]
+struct Disk {
+    place: Place,
+    file: File,
+    journal: std::sync::Mutex<Journal>,
+}
+
+/// What an earlier run has left for an output.
+#[derive(Debug)]
+pub(crate) enum Leftover {
+    /// Files, locked for this run.
+    Disk(Box<LeftFiles>),
+    /// A part of an upload.
+    Remote(Left),
+}
+
 /// The files that an earlier run has left for an output, locked for this run.
 #[derive(Debug)]
-pub(crate) struct Leftover {
+pub(crate) struct LeftFiles {
     place: Place,
     journal: Journal,
     /// The temporary file.
@@ -89,7 +115,20 @@ impl Leftover {
                 Found::OtherRun(_) | Found::Nothing => {}
             }
         }
-        Ok(Self { place, journal, part, entries })
+        Ok(Self::Disk(Box::new(LeftFiles { place, journal, part, entries })))
+    }
+
+    /// Looks for a part of an upload, in the same way.
+    ///
+    /// # Errors
+    /// If it belongs to another run, or the store reports an error.
+    pub(crate) fn find_upload(
+        path: &Path,
+        store: &Arc<dyn Uploads>,
+        identity: &Identity,
+        restart: bool,
+    ) -> Result<Self, Error> {
+        Left::find(path, store, identity, restart).map(Self::Remote)
     }
 }
 
@@ -98,29 +137,47 @@ impl Output {
     /// whether something was removed.
     ///
     /// # Errors
-    /// If another run has begun to write there, or the operating system reports an error.
+    /// If another run has begun to write there, or the operating system or the store reports an
+    /// error.
     pub(crate) fn open(leftover: Leftover, draft: Draft) -> Result<(Self, bool), Error> {
-        let Leftover { place, mut journal, mut part, entries } = leftover;
         let header = draft.header();
+        match leftover {
+            Leftover::Disk(files) => Self::open_files(*files, draft, &header),
+            Leftover::Remote(left) => {
+                let (remote, continued, removed) = left.open(&draft, &header)?;
+                let data_offset = header.len() as u64;
+                let is_stored = |tensor: &TensorInfo| {
+                    let start = data_offset + tensor.offset;
+                    let end = start + tensor.bytes().unwrap_or(0);
+                    continued && remote.upload.is_stored(start..end)
+                };
+                let done = draft.tensors().iter().map(is_stored).collect();
+                let mut output = Self::new(Medium::Remote(remote), draft, data_offset, done);
+                (output.continued, output.kept) = (continued, continued);
+                Ok((output, removed))
+            }
+        }
+    }
+
+    const fn new(medium: Medium, draft: Draft, data_offset: u64, done: Vec<bool>) -> Self {
+        let (continued, named, kept) = (false, false, false);
+        Self { medium, draft, data_offset, done, continued, named, kept }
+    }
+
+    fn open_files(leftover: LeftFiles, draft: Draft, header: &[u8]) -> Result<(Self, bool), Error> {
+        let LeftFiles { place, mut journal, mut part, entries } = leftover;
         let (data_offset, tensors) = (header.len() as u64, draft.tensors().len());
         let bytes = data_offset + draft.data_bytes();
-        let new = |place, file, journal: Journal, draft, done| Self {
-            place,
-            file,
-            draft,
-            data_offset,
-            journal: journal.into(),
-            done,
-            continued: false,
-            named: false,
-            kept: false,
+        let new = |place, file, journal: Journal, draft, done| {
+            let disk = Disk { place, file, journal: journal.into() };
+            Self::new(Medium::Disk(Box::new(disk)), draft, data_offset, done)
         };
         let removed = part.is_some();
         if let Some(entries) = entries {
             // was the run killed after the file got its name?
             let named = part.is_none() && entries.complete;
             let file = if named { File::open(&place.file).ok() } else { part.take() };
-            if let Some(file) = file.filter(|file| begins_with(file, &header, bytes)) {
+            if let Some(file) = file.filter(|file| begins_with(file, header, bytes)) {
                 if let (Some(old), false) = (&place.old, named) {
                     permissions::narrow_file(&file, old).map_err(|source| place.io(source))?;
                 }
@@ -141,11 +198,11 @@ impl Output {
         let gone = remove_if_there(&place.part()).and_then(|()| journal.remove());
         gone.map_err(|source| place.io(source))?;
         let file = place.create()?;
+        let locked = try_lock(&file);
         let output = new(place, file, journal, draft, vec![false; tensors]);
-        if try_lock(&output.file).map_err(|source| output.io(source))? {
-            Ok((output, removed))
-        } else {
-            Err(Error::Busy { path: output.place.path.clone() })
+        match locked.map_err(|source| output.io(source))? {
+            true => Ok((output, removed)),
+            false => Err(Error::Busy { path: output.path().to_owned() }),
         }
     }
 
@@ -155,18 +212,31 @@ impl Output {
         if self.named {
             return Ok(());
         }
-        write_all_at(&self.file, &self.draft.header(), 0).map_err(|source| self.io(source))?;
-        self.file.set_len(self.bytes()).map_err(|source| self.io(source))
+        let header = self.draft.header();
+        match &self.medium {
+            Medium::Disk(disk) => write_all_at(&disk.file, &header, 0)
+                .and_then(|()| disk.file.set_len(self.bytes()))
+                .map_err(|source| self.io(source)),
+            Medium::Remote(remote) => {
+                remote.upload.write(0, &header).map_err(|source| self.io(source))
+            }
+        }
     }
 
     /// Returns the path that the file gets when it is complete, as it was given.
     pub(crate) fn path(&self) -> &Path {
-        &self.place.path
+        match &self.medium {
+            Medium::Disk(disk) => &disk.place.path,
+            Medium::Remote(remote) => &remote.path,
+        }
     }
 
-    /// Returns the place of the file.
-    pub(crate) const fn place(&self) -> &Place {
-        &self.place
+    /// Returns the place of the file, if it is on a disk.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match &self.medium {
+            Medium::Disk(disk) => Some(&disk.place),
+            Medium::Remote(_) => None,
+        }
     }
 
     /// Returns the tensor at an index of the draft.
@@ -207,17 +277,24 @@ impl Output {
     /// Writes bytes of a tensor's data, starting at byte `start` of the tensor.
     pub(crate) fn write(&self, tensor: usize, start: u64, bytes: &[u8]) -> Result<(), Error> {
         let start = self.data_offset + self.tensor(tensor).offset + start;
-        write_all_at(&self.file, bytes, start).map_err(|source| self.io(source))
+        match &self.medium {
+            Medium::Disk(disk) => write_all_at(&disk.file, bytes, start),
+            Medium::Remote(remote) => remote.upload.write(start, bytes),
+        }
+        .map_err(|source| self.io(source))
     }
 
-    /// Reads a row of a tensor back, in little-endian byte order.
+    /// Reads a row of a tensor back, in little-endian byte order. What is uploaded cannot be read.
     pub(crate) fn read_row(&self, tensor: usize, row: u64, out: &mut Vec<u8>) -> Result<(), Error> {
+        let Medium::Disk(disk) = &self.medium else {
+            return Err(self.io(io::ErrorKind::Unsupported.into()));
+        };
         let info = self.tensor(tensor);
         let TensorType::Known(ty) = info.ty else { unreachable!("a draft has known types") };
         let bytes = ty.row_bytes(info.shape.row()).unwrap_or(0);
         out.resize(bytes as usize, 0);
         let start = self.data_offset + info.offset + row * bytes;
-        ReadAt::read_exact_at(&self.file, out, start).map_err(|source| self.io(source))?;
+        ReadAt::read_exact_at(&disk.file, out, start).map_err(|source| self.io(source))?;
         if self.draft.endian() == Endian::Big {
             ty.swap_bytes(out);
         }
@@ -226,23 +303,41 @@ impl Output {
 
     /// Returns whether the file has the expected header and length.
     pub(crate) fn has_header(&self) -> bool {
-        begins_with(&self.file, &self.draft.header(), self.bytes())
+        match &self.medium {
+            Medium::Disk(disk) => begins_with(&disk.file, &self.draft.header(), self.bytes()),
+            Medium::Remote(_) => true,
+        }
     }
 
-    /// Flushes the data to the disk, then records in the journal that tensors are complete.
+    /// Flushes the data to the disk, then records in the journal that tensors are complete. Of an
+    /// upload, what is stored is recorded.
     pub(crate) fn note(&self, tensors: &[usize]) -> Result<(), Error> {
-        self.file.sync_data().and_then(|()| self.journal().add(tensors)).map_err(|e| self.io(e))
+        match &self.medium {
+            Medium::Disk(disk) => {
+                let flushed = disk.file.sync_data();
+                flushed.and_then(|()| disk.journal().add(tensors)).map_err(|e| self.io(e))
+            }
+            Medium::Remote(remote) => remote.record(false).map(|_| ()),
+        }
     }
 
     /// Flushes the file to the disk.
     pub(crate) fn flush(&self) -> Result<(), Error> {
-        if self.named { Ok(()) } else { self.file.sync_all().map_err(|source| self.io(source)) }
+        match &self.medium {
+            _ if self.named => Ok(()),
+            Medium::Disk(disk) => disk.file.sync_all().map_err(|source| self.io(source)),
+            Medium::Remote(remote) => remote.upload.flush().map_err(|source| self.io(source)),
+        }
     }
 
     /// Records that the file is complete and on the disk. If the run is killed after this, the file
     /// need not be written again, even if it already has its final name.
     pub(crate) fn note_complete(&self) -> Result<(), Error> {
-        if self.named { Ok(()) } else { self.journal().complete().map_err(|e| self.io(e)) }
+        match &self.medium {
+            _ if self.named => Ok(()),
+            Medium::Disk(disk) => disk.journal().complete().map_err(|e| self.io(e)),
+            Medium::Remote(remote) => remote.record(true).map(|_| ()),
+        }
     }
 
     /// Gives the file its final name.
@@ -250,21 +345,39 @@ impl Output {
         if self.named {
             return Ok(());
         }
-        self.place.publish(&self.file)?;
-        self.named = true;
-        sync_folder(self.place.folder()).map_err(|source| self.io(source))
+        match &self.medium {
+            Medium::Disk(disk) => {
+                disk.place.publish(&disk.file)?;
+                self.named = true;
+                sync_folder(disk.place.folder()).map_err(|source| self.io(source))
+            }
+            Medium::Remote(remote) => {
+                remote.record(true)?;
+                let published = remote.upload.publish().map_err(|source| self.io(source));
+                // whether it has its name is not known, so another run has to find out
+                self.kept |= published.is_err();
+                self.named = published.is_ok();
+                published
+            }
+        }
     }
 
     /// Removes the journal of a file that has its final name.
     pub(crate) fn finish(self) -> Result<(), Error> {
-        self.journal().remove().map_err(|source| self.io(source))
+        match &self.medium {
+            Medium::Disk(disk) => disk.journal().remove(),
+            Medium::Remote(remote) => remote.upload.finish(),
+        }
+        .map_err(|source| self.io(source))
     }
 
-    /// Keeps the temporary file for another run if that could continue it. Returns whether it is
-    /// kept.
+    /// Keeps what is written for another run if that could continue it. Returns whether it is kept.
     pub(crate) fn keep(&mut self) -> bool {
-        self.kept = true;
-        !self.journal().is_empty()
+        self.kept = match &self.medium {
+            Medium::Disk(_) => true,
+            Medium::Remote(remote) => remote.record(true).unwrap_or(false),
+        };
+        self.kept && !self.has_nothing()
     }
 
     /// Discards the file, which is known to be wrong.
@@ -272,25 +385,43 @@ impl Output {
         self.kept = false;
     }
 
-    fn journal(&self) -> std::sync::MutexGuard<'_, Journal> {
-        self.journal.lock().unwrap_or_else(|poison| poison.into_inner())
+    /// Whether nothing is recorded that another run could continue.
+    fn has_nothing(&self) -> bool {
+        match &self.medium {
+            Medium::Disk(disk) => disk.journal().is_empty(),
+            Medium::Remote(_) => false,
+        }
     }
 
     fn io(&self, source: io::Error) -> Error {
-        self.place.io(source)
+        match &self.medium {
+            Medium::Disk(disk) => disk.place.io(source),
+            Medium::Remote(remote) => remote.io(source),
+        }
+    }
+}
+
+impl Disk {
+    fn journal(&self) -> std::sync::MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(|poison| poison.into_inner())
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
+        let is_lost = !self.named && (!self.kept || self.has_nothing());
         // ignored: an error is already being reported
-        if self.named {
-            if !self.kept {
-                let _ = self.journal().remove();
+        match &self.medium {
+            Medium::Disk(disk) => {
+                if is_lost {
+                    let _ = remove_if_there(&disk.place.part());
+                }
+                if is_lost || self.named && !self.kept {
+                    let _ = disk.journal().remove();
+                }
             }
-        } else if !self.kept || self.journal().is_empty() {
-            let _ = remove_if_there(&self.place.part());
-            let _ = self.journal().remove();
+            Medium::Remote(remote) if is_lost => remote.upload.discard(),
+            Medium::Remote(_) => {}
         }
     }
 }

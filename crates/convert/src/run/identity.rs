@@ -92,6 +92,7 @@ pub(super) fn identities(
 ) -> Vec<Identity> {
     let mut inputs = Digester::default();
     stamps.0.iter().for_each(|(path, stamp)| (path.file_name(), stamp).hash(&mut inputs));
+    source.objects().iter().for_each(|(path, version)| (path, version).hash(&mut inputs));
     let inputs = inputs.0.finalize();
 
     let mut identities = Vec::new();
@@ -139,6 +140,7 @@ pub fn of_chunks(source: &dyn Source, chunks: &Chunks, settings: &str) -> Result
     (crate::BUILD, versions, settings).hash(&mut all);
     let Stamps(stamps) = Stamps::of(source.files())?;
     stamps.iter().for_each(|(path, stamp)| (path.file_name(), stamp).hash(&mut all));
+    source.objects().iter().for_each(|(path, version)| (path, version).hash(&mut all));
     for (index, tensor) in source.tensors().iter().enumerate() {
         (&tensor.name, tensor.shape.dimensions(), tensor.ty.id()).hash(&mut all);
         source.fingerprint(index, &mut all);

@@ -119,6 +119,14 @@ impl Source for Quantized<'_> {
         self.source.files()
     }
 
+    fn objects(&self) -> Vec<(&Path, &str)> {
+        self.source.objects()
+    }
+
+    fn will_read(&self, index: usize) {
+        self.source.will_read(index);
+    }
+
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {
         if self.tensors[index].ty == self.source.tensors()[index].ty {
             return self.source.read_rows(index, rows, out);

@@ -22,7 +22,18 @@ impl GgufSource {
     /// # Errors
     /// If a file cannot be read or is no GGUF file, or the shards do not fit together.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let model = Model::open(path)?;
+        Model::open(path).map(Self::from)
+    }
+
+    /// The open file.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+/// A file, or a split set, that was opened by other means than a path.
+impl From<Model> for GgufSource {
+    fn from(model: Model) -> Self {
         let tensors = model
             .tensors()
             .map(|tensor| SourceTensor {
@@ -31,12 +42,7 @@ impl GgufSource {
                 ty: tensor.ty(),
             })
             .collect();
-        Ok(Self { model, tensors })
-    }
-
-    /// The open file.
-    pub fn model(&self) -> &Model {
-        &self.model
+        Self { model, tensors }
     }
 }
 
@@ -50,7 +56,22 @@ impl Source for GgufSource {
     }
 
     fn files(&self) -> Vec<&Path> {
-        self.model.shards().iter().filter_map(|shard| shard.path()).collect()
+        let on_disk = self.model.shards().iter().filter(|shard| shard.version().is_none());
+        on_disk.filter_map(|shard| shard.path()).collect()
+    }
+
+    fn objects(&self) -> Vec<(&Path, &str)> {
+        let mut objects = Vec::new();
+        for shard in self.model.shards() {
+            if let Some(version) = shard.version() {
+                objects.push((shard.path().unwrap_or(Path::new("")), version));
+            }
+        }
+        objects
+    }
+
+    fn will_read(&self, index: usize) {
+        self.model.tensor_at(index).will_read();
     }
 
     fn read_rows(&self, index: usize, rows: Range<u64>, out: &mut Vec<u8>) -> Result<(), Error> {

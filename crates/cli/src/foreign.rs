@@ -28,7 +28,7 @@ const fn row(command: &'static str, options: &'static [&'static str], answer: An
 /// The table of options.
 const OPTIONS: &[Row] = &[
     // convert_hf_to_gguf.py
-    row("convert", &["--remote"], Planned("download the checkpoint first, and name its folder")),
+    row("convert", &["--remote"], Instead("name the model as hf://ORG/NAME")),
     row(
         "convert",
         &["--base-model-id", "--lora-base", "--lora-path", "--lora-scaled"],

@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::advice;
+use crate::source::hidden;
 
 /// The number under `schema` in the JSON of every command, as `docs/program.md` describes it. A
 /// document that only gains keys keeps its number.
@@ -54,6 +55,7 @@ pub(crate) fn warn(text: &str) {
 /// terminal, unless `NO_COLOR` is set.
 fn say(word: &str, colour: &str, text: &str) {
     // if standard error cannot be written either, there is nothing left to do
+    let text = hidden(text);
     let _ = writeln!(anstream::stderr().lock(), "granule: {colour}{word}:\x1b[0m {text}");
 }
 
@@ -69,7 +71,7 @@ fn failure_text(error: &anyhow::Error, command: &str) -> String {
 
 /// Say what the program does, on standard error.
 pub(crate) fn note(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "granule: {}", printable(text));
+    let _ = writeln!(io::stderr().lock(), "granule: {}", hidden(&printable(text)));
 }
 
 /// The text with control characters escaped: names and values come from files that anybody may have

@@ -1,27 +1,30 @@
 //! `granule check`: is the file what it says it is?
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use granule_format::check::{FileKind, Report};
-use granule_reader::FileMap;
+use granule_convert::check::check_among;
+use granule_format::check::{FileKind, Report, is_sibling};
+use granule_reader::{FileMap, Model};
 use serde_json::Value as Json;
 
 use crate::output::{self, counted};
+use crate::source::{self, Place};
 
 /// Check files; exit status 1 if one is invalid
 ///
 /// Reports every fault, not just the first one; `granule explain RULE` explains a rule. Each file
 /// of a split set is checked by itself, together with the names and headers of the others. Of a
-/// folder, all GGUF files are checked.
+/// folder, all GGUF files are checked. Of a file at a URL, a copy is checked, in the folder for
+/// temporary files; with --structure-only only its header is fetched.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "The files must not be cut short while they are checked.")]
 pub(crate) struct Args {
     /// GGUF files, or folders of them
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    files: Vec<Place>,
     /// Count warnings as errors
     #[arg(long)]
     strict: bool,
@@ -74,9 +77,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The file, or the GGUF files in the folder.
-fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn files(place: &Place) -> anyhow::Result<Vec<Place>> {
+    if place.is_url() {
+        return source::gguf_files(place);
+    }
+    let path: &Path = place;
     if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
+        return Ok(vec![place.clone()]);
     }
     let read = || path.display().to_string();
     let mut found = Vec::new();
@@ -90,7 +97,7 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
         bail!("{}: this folder has no GGUF files", path.display());
     }
     found.sort(); // the order of a folder is arbitrary
-    Ok(found)
+    Ok(found.into_iter().map(Place::from).collect())
 }
 
 /// The exit status of commands that look at several files.
@@ -102,12 +109,36 @@ pub(super) fn status(failed: bool, valid: bool) -> ExitCode {
     }
 }
 
-pub(super) fn check(path: &Path, structure_only: bool) -> anyhow::Result<Report> {
+pub(super) fn check(place: &Place, structure_only: bool) -> anyhow::Result<Report> {
+    if place.is_url() {
+        return check_url(place, structure_only);
+    }
+    let path: &Path = place;
     // SAFETY: the help asks that the file is not cut short meanwhile. Nothing is kept of what was
     // read, so a change of bytes changes only what is reported.
     #[allow(unsafe_code, reason = "files larger than the memory are checked too")]
     let file = unsafe { FileMap::open(path) }?;
     let report = granule_convert::check::check_file(path, &file, structure_only, None);
+    Ok(report.expect("nothing stops it"))
+}
+
+/// Check a copy, which has the name and the neighbours of the file.
+fn check_url(place: &Place, structure_only: bool) -> anyhow::Result<Report> {
+    let copy = source::spooled(place, structure_only)?;
+    // SAFETY: nobody else knows the file.
+    #[allow(unsafe_code, reason = "files larger than the memory are checked too")]
+    let file = unsafe { FileMap::open(copy.path()) }?;
+    let name = source::file_name(place);
+    let others: Vec<(String, Option<Model>)> = source::names_beside(place)
+        .into_iter()
+        .filter(|other| is_sibling(&name, other))
+        .map(|other| {
+            let options = Model::options().alone(true);
+            let model = source::model(&place.sibling(&other), options).ok();
+            (other, model)
+        })
+        .collect();
+    let report = check_among(Some(&name), &others, &file, structure_only, None);
     Ok(report.expect("nothing stops it"))
 }
 

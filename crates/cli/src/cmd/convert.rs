@@ -28,6 +28,7 @@ use granule_format::Endian;
 use crate::interrupt;
 use crate::output;
 use crate::progress::Progress;
+use crate::source;
 
 use input::Input;
 pub(crate) use options::Args;
@@ -55,8 +56,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let wanted = Wanted::of(args)?;
     idle::refuse(args, &wanted)?;
     // before anything is read: a device is no output
-    if let Some(output) = wanted.output.as_deref().filter(|output| !output.is_dir()) {
-        check_output(output)?;
+    if let Some(output) = wanted.output.as_deref().filter(|output| !source::is_folder(output)) {
+        match source::is_url(output) {
+            true => source::check_result(output)?,
+            false => check_output(output)?,
+        }
     }
     let input = Input::open(args, &wanted)?;
     let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;
@@ -93,6 +97,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let progress = Progress::new(!(args.quiet || args.json));
     let calibration = calibrate::calibration(args, &input, &plans)?;
+    let is_uploaded = jobs.iter().any(|job| source::is_url(&job.path));
+    let uploads = if is_uploaded { Some(source::uploads()?) } else { None };
     let options = RunOptions {
         calibration: calibration.map(Arc::new),
         threads: wanted.threads,
@@ -101,6 +107,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         verify: args.verify,
         inputs: args.inputs(),
         stop: Some(interrupt::flag()),
+        uploads,
         ..RunOptions::default()
     };
     let plans: Vec<_> = jobs.iter().map(|job| (&job.plan, job.path.as_path())).collect();
@@ -175,7 +182,7 @@ fn jobs(
         jobs.push((Plan::as_is(input.source(), &args.split())?, Vec::new()));
     }
     if let (Some(output), 2..) = (&wanted.output, jobs.len())
-        && !(output.is_dir() || fill::is_pattern(output))
+        && !(source::is_folder(output) || fill::is_pattern(output))
     {
         bail!(
             "{}: several types need a folder to be written to, or {{ftype}} in the name",
@@ -193,7 +200,7 @@ fn jobs(
             None => input.type_name(file_type).to_owned(),
         };
         let filled = match &wanted.output {
-            Some(path) if !path.is_dir() => Some(fill::fill(path, &label)?),
+            Some(path) if !source::is_folder(path) => Some(fill::fill(path, &label)?),
             other => other.clone(),
         };
         let named = (quantized || chosen.is_some()).then_some(label.as_str());

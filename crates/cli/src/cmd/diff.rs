@@ -2,7 +2,6 @@
 
 pub(crate) mod values;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -17,7 +16,8 @@ use serde_json::{Value as Json, json};
 use super::inspect::filter;
 use crate::output::{self, Align, Table, counted, printable};
 use crate::progress::Progress;
-use crate::{interrupt, source, threads};
+use crate::source::{self, Place};
+use crate::{interrupt, threads};
 
 /// Compare two models: metadata, tensors and values; exit status 1 if they differ
 ///
@@ -29,10 +29,10 @@ use crate::{interrupt, source, threads};
 pub(crate) struct Args {
     /// The first model
     #[arg(value_name = "A")]
-    before: PathBuf,
+    before: Place,
     /// The second model
     #[arg(value_name = "B")]
-    after: PathBuf,
+    after: Place,
     /// Compare the metadata
     #[arg(long)]
     metadata: bool,

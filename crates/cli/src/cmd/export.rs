@@ -9,10 +9,12 @@ use granule_convert::export;
 use granule_convert::recipe::parse_size;
 use granule_convert::run::Event;
 use granule_format::nearest::{did_you_mean, nearest};
+use granule_reader::Model;
 use serde_json::{Value as Json, json};
 
 use crate::output::{self, printable, size};
 use crate::progress::Progress;
+use crate::source::{self, Place};
 use crate::{interrupt, threads};
 
 /// Write the tensors of a GGUF file as a checkpoint: safetensors files
@@ -24,7 +26,7 @@ use crate::{interrupt, threads};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The GGUF file, or any file of a split set
-    source: PathBuf,
+    source: Place,
     /// Write to this folder; it may exist, without weights in it
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -73,7 +75,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         plain: args.plain,
     };
     let threads = threads::bounded(args.threads, args.quiet);
-    let export = export::plan(&args.source, &args.output, &options)?;
+    let model = source::model(&args.source, Model::options())?;
+    let export = export::plan_model(model, &args.output, &options)?;
     if !args.quiet {
         export.notes().iter().for_each(|note| output::warn(note));
     }

@@ -1,14 +1,14 @@
 //! `granule generate`: continue a text, to look at a model.
 
 use std::io::{self, IsTerminal, Write, stdout};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use granule_infer::{Mode, Sampler, Session};
 use serde_json::json;
 
-use crate::{model, output, source, threads};
+use crate::source::{self, Place};
+use crate::{model, output, threads};
 
 /// Continue a text with a model, for a quick look at a file
 ///
@@ -17,7 +17,7 @@ use crate::{model, output, source, threads};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The model: a GGUF file of any type, or the folder of a checkpoint
-    source: PathBuf,
+    source: Place,
     /// The text to continue; special tokens such as <|im_start|> are recognised
     #[arg(short, long, value_name = "TEXT")]
     prompt: String,

@@ -14,7 +14,8 @@ use serde_json::{Value as Json, json};
 
 use crate::output::{self, printable};
 use crate::progress::Progress;
-use crate::{interrupt, source, threads};
+use crate::source::{self, Place};
+use crate::{interrupt, threads};
 
 /// Hash the tensors of a model, each and all together
 ///
@@ -26,7 +27,7 @@ use crate::{interrupt, source, threads};
                         --sha256; with --check the strongest that the manifest has.")]
 pub(crate) struct Args {
     /// A GGUF file, any file of a split set, or the folder of a checkpoint
-    source: PathBuf,
+    source: Place,
     /// XXH64: fast, finds accidents only
     #[arg(long)]
     xxh64: bool,

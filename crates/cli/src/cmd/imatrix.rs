@@ -13,8 +13,9 @@ use granule_infer::statistics::CollectOptions;
 
 use crate::progress::Steps;
 use crate::running::RunArgs;
+use crate::source::{self, Place};
 use crate::texts::TextArgs;
-use crate::{model, output, source, threads};
+use crate::{model, output, threads};
 
 /// Run a model over sample texts and write an importance matrix
 ///
@@ -25,7 +26,7 @@ use crate::{model, output, source, threads};
 pub(crate) struct Args {
     /// The model: a GGUF file, or the folder of a checkpoint
     #[arg(required_unless_present = "merge")]
-    source: Option<PathBuf>,
+    source: Option<Place>,
     /// Write to this file; .dat is the older form
     #[arg(short, long, value_name = "FILE", required_unless_present = "statistics")]
     output: Option<PathBuf>,
@@ -107,7 +108,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// The name of the run in what --resume keeps.
 const RUN: &str = "sums";
 
-fn collect(args: &Args, path: &Path) -> anyhow::Result<Collected> {
+fn collect(args: &Args, path: &Place) -> anyhow::Result<Collected> {
     let texts = args.texts.read()?;
     let threads = threads::bounded(args.threads, args.quiet);
     let source = source::open(path)?;

@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use granule_convert::grid::{self, OnGrid};
 use granule_format::container::{Entry, SHARD_COUNT};
 use granule_format::{Limits, TensorInfo, TensorType};
-use granule_reader::{GgufSource, Model, Shard};
+use granule_reader::{Model, Shard};
 use regex::Regex;
 
 use crate::output;
+use crate::source::{self, Place};
 
 pub(in crate::cmd) use json::entry as json_entry;
 pub(in crate::cmd) use text::short as short_value;
@@ -28,7 +29,7 @@ pub(in crate::cmd) use text::short as short_value;
 pub(crate) struct Args {
     /// GGUF files, or a file of each split set
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    files: Vec<Place>,
     /// Print JSON: an object for one file, an array of them for several
     #[arg(long)]
     json: bool,
@@ -66,11 +67,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut shown: Vec<PathBuf> = Vec::new();
     for path in &args.files {
         let options = Model::options().limits(Limits::INSPECT).alone(args.alone);
-        let model = match options.open(path) {
+        let model = match source::model(path, options) {
             Ok(model) => model,
             // continue with the other files
             Err(error) => {
-                let error = error.into();
                 output::report_failure(&error, "inspect");
                 failed = true;
                 if args.json {
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 continue;
             }
         };
-        if shown.contains(path) {
+        if shown.iter().any(|it| **it == **path) {
             continue;
         }
         let files = model.shards();
@@ -87,9 +87,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let set = files.iter().filter(|_| files.len() > 1);
         shown.extend(set.filter_map(|file| file.path().map(Path::to_owned)));
         let mut view = View::new(args, &model);
-        if view.totals.is_some() {
+        // of a file that is far away, only the header is read
+        if view.totals.is_some() && !path.is_url() {
             // what cannot be read says nothing; `check` finds out why
-            let source = GgufSource::open(path).ok();
+            let source = source::gguf(path).ok();
             view.on_grid = source.and_then(|source| grid::survey(&source).ok()).unwrap_or_default();
         }
         matched |= !view.is_empty();

@@ -22,8 +22,9 @@ use rayon::ThreadPool;
 
 use crate::progress::Steps;
 use crate::running::RunArgs;
+use crate::source::{self, Place};
 use crate::texts::{TextArgs, Texts};
-use crate::{model, output, source, threads};
+use crate::{model, output, threads};
 use base::{Base, NewBase};
 
 /// Measure the perplexity of models, and what they lose against another
@@ -36,10 +37,10 @@ use base::{Base, NewBase};
 pub(crate) struct Args {
     /// The models: GGUF files, or folders of checkpoints
     #[arg(required = true, value_name = "MODEL")]
-    models: Vec<PathBuf>,
+    models: Vec<Place>,
     /// Compare with this model, the original
     #[arg(long, value_name = "MODEL")]
-    against: Option<PathBuf>,
+    against: Option<Place>,
     /// Compare with the distributions in this file, of --save-base or llama-perplexity
     #[arg(long, value_name = "FILE", conflicts_with = "against")]
     base: Option<PathBuf>,
@@ -150,7 +151,7 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Measure the original, and keep its distributions.
-    fn original(&self, path: &Path) -> anyhow::Result<(Measured, Base)> {
+    fn original(&self, path: &Place) -> anyhow::Result<(Measured, Base)> {
         let save = self.args.save_base.as_deref();
         let form = match self.args.base_form {
             Some(BaseForm::Llama) => Form::Llama,
@@ -181,7 +182,7 @@ impl Session<'_> {
     fn candidate(
         &self,
         number: usize,
-        path: &Path,
+        path: &Place,
         base: Option<&Base>,
     ) -> anyhow::Result<Measured> {
         let source = source::open(path)?;
@@ -234,8 +235,8 @@ impl Session<'_> {
 
     fn weights(
         &self,
-        path: &Path,
-        against: &Path,
+        path: &Place,
+        against: &Place,
         importance: Option<&Importance>,
     ) -> anyhow::Result<Vec<TensorError>> {
         let (model, against) = (source::open(path)?, source::open(against)?);

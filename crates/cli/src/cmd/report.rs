@@ -8,11 +8,12 @@ use anyhow::Context;
 use granule_convert::WholeFile;
 use granule_convert::report::Report;
 use granule_format::check;
-use granule_reader::{GgufSource, Source};
+use granule_reader::Source;
 use serde_json::Value as Json;
 
 use super::size::{check_page, count};
 use crate::output;
+use crate::source::{self, Place};
 
 /// Lengths of texts for which a page tells the memory.
 const CONTEXTS: &[u64] = &[4096, 32_768];
@@ -24,7 +25,7 @@ const CONTEXTS: &[u64] = &[4096, 32_768];
 #[command(after_help = "The file must not be cut short while it is read.")]
 pub(crate) struct Args {
     /// A GGUF file, or any of a split set
-    file: PathBuf,
+    file: Place,
     /// Write the page to this file [default: the name of the file, with .html, here]
     #[arg(short, long, value_name = "PAGE", conflicts_with = "json")]
     output: Option<PathBuf>,
@@ -62,13 +63,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Read and check a file.
 pub(super) fn gather(
-    path: &Path,
+    place: &Place,
     contexts: &[u64],
     structure_only: bool,
 ) -> anyhow::Result<Report> {
-    let source = GgufSource::open(path)?;
-    let files = source.inputs();
-    let checked = files.iter().map(|file| super::check::check(file, structure_only));
+    let source = source::gguf(place)?;
+    let names = source.objects().into_iter().map(|(path, _)| path.to_string_lossy().into_owned());
+    let names = names.map(|path| place.sibling(path.rsplit('/').next().unwrap_or_default()));
+    let files = source.inputs().into_iter().map(Place::from).chain(names);
+    let checked = files.map(|file| super::check::check(&file, structure_only));
     let checked: Vec<check::Report> = checked.collect::<anyhow::Result<_>>()?;
     let contexts = if contexts.is_empty() { CONTEXTS } else { contexts };
     Ok(Report::of(&source, &checked, contexts)?)

@@ -1,15 +1,16 @@
 //! `granule size`: the memory that a model needs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use granule_convert::report::{Memory, MemoryOptions, memory};
 use granule_format::BlockType;
-use granule_reader::{GgufSource, Source};
+use granule_reader::Source;
 use serde_json::{Value as Json, json};
 
 use crate::output::{self, Align, Table, size};
+use crate::source::{self, Place};
 
 /// Tokens of a text, unless another number is given.
 const CONTEXT: u64 = 4096;
@@ -21,7 +22,7 @@ const CONTEXT: u64 = 4096;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A GGUF file, or any of a split set
-    file: PathBuf,
+    file: Place,
     /// Length of the text in tokens; several are compared [default: 4096]
     #[arg(short, long, value_name = "TOKENS", num_args = 1.., value_parser = count)]
     context: Vec<u64>,
@@ -46,7 +47,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let source = GgufSource::open(&args.file)?;
+    let source = source::gguf(&args.file)?;
     let contexts = if args.context.is_empty() { &[CONTEXT][..] } else { &args.context };
     let mut rows = Vec::new();
     for context in contexts {

@@ -22,6 +22,10 @@ mod options;
 mod outputs;
 mod program;
 mod refused;
+#[allow(dead_code, reason = "its faults are for the tests of that crate")]
+#[path = "../../../remote/tests/it/server.rs"]
+mod server;
 mod size;
 mod sources;
 mod split;
+mod urls;

@@ -88,7 +88,7 @@ fn refuse_calibrating(args: &Args) -> anyhow::Result<()> {
 pub(super) fn refuse_besides_models(args: &Args) -> anyhow::Result<()> {
     let mut others: Vec<&str> = given(args).map(|(option, _)| option).collect();
     for (option, given) in [
-        ("a source", args.source != Path::new(NO_SOURCE)),
+        ("a source", *args.source != *Path::new(NO_SOURCE)),
         ("an output", args.output.is_some() || !args.rest.is_empty()),
         ("-t", !args.file_types.is_empty()),
         ("-j", args.threads.is_some()),

@@ -12,6 +12,7 @@ use granule_reader::Source;
 use super::given;
 use super::name::{self, Hub};
 use super::options::{Args, Wanted, built_in_arch};
+use crate::source;
 
 /// An open source.
 #[derive(Debug)]
@@ -23,11 +24,11 @@ pub(super) enum Input {
 impl Input {
     /// Open a folder, or a file of a checkpoint, as a checkpoint, anything else as a GGUF file.
     pub(super) fn open(args: &Args, wanted: &Wanted) -> anyhow::Result<Self> {
-        if !args.source.is_dir() && !Checkpoint::has_file(&args.source) {
+        if !source::is_checkpoint(&args.source)? {
             if let Some(option) = given::for_checkpoints(args) {
                 bail!("{}: {option} is for the folder of a checkpoint", args.source.display());
             }
-            return Ok(Self::Gguf(Box::new(GgufSource::open(&args.source)?)));
+            return Ok(Self::Gguf(Box::new(source::gguf(&args.source)?)));
         }
         let (arch_file, arch_name) = match args.arch.as_deref().and_then(built_in_arch) {
             Some(name) => (None, Some(name)),
@@ -70,7 +71,7 @@ impl Input {
             vocabulary_only: args.vocab_only,
             encoder: Some(encode_blocks),
         };
-        Ok(Self::Checkpoint(Box::new(Checkpoint::open(&args.source, &options)?)))
+        Ok(Self::Checkpoint(Box::new(source::checkpoint(&args.source, &options)?)))
     }
 
     pub(super) fn source(&self) -> &dyn Source {

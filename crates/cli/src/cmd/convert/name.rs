@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use granule_format::FileType;
 use granule_format::container::ShardName;
 
+use crate::source::{Place, is_folder};
+
 /// Where to write: `wanted`; in the folder `wanted`; in the folder `source`; next to the file
-/// `source`. In the [cache of the hub](Hub) only what was asked for is written: the current folder
-/// takes the place of the last two. A name of its own is `model` (what the model is called) with
-/// the file type in place of the one that it ends in; as it is without a file type.
+/// `source`. If that is a URL or in the [cache of the hub](Hub), only what was asked for is written
+/// there: the current folder takes the place of the last two. A name of its own is `model` (what
+/// the model is called) with the file type in place of the one that it ends in; as it is without a
+/// file type.
 pub(super) fn output(
     wanted: Option<&Path>,
-    source: &Path,
+    source: &Place,
     model: &str,
     file_type: Option<&str>,
 ) -> PathBuf {
@@ -20,9 +23,9 @@ pub(super) fn output(
         None => format!("{model}.gguf"),
     };
     match wanted {
-        Some(folder) if folder.is_dir() => folder.join(name()),
+        Some(folder) if is_folder(folder) => folder.join(name()),
         Some(file) => file.to_owned(),
-        None if Hub::holds(source).is_some() => name().into(),
+        None if source.is_url() || Hub::holds(source).is_some() => name().into(),
         None if source.is_dir() => source.join(name()),
         None => source.with_file_name(name()),
     }
@@ -99,9 +102,10 @@ mod tests {
             ("F16.gguf", "F16-Q4_K_M.gguf"),
             ("model-7.gguf", "model-7-Q4_K_M.gguf"),
             ("model", "model-Q4_K_M.gguf"),
+            ("https://example.org/a/model-F16.gguf?key=1", "model-Q4_K_M.gguf"),
         ] {
-            let source = Path::new(source);
-            let found = output(None, source, &model_of(source), Some("Q4_K_M"));
+            let source = Place::from(source);
+            let found = output(None, &source, &model_of(&source), Some("Q4_K_M"));
             assert_eq!(found, Path::new(name));
         }
     }
@@ -110,7 +114,9 @@ mod tests {
     fn folders() {
         let folder = tempfile::tempdir().unwrap();
         let (folder, file) = (folder.path(), Path::new("x.gguf"));
-        let of = |wanted, source, ty| output(wanted, source, "Model-1B-BF16", ty);
+        let of = |wanted, source: &Path, ty| {
+            output(wanted, &source.to_owned().into(), "Model-1B-BF16", ty)
+        };
         let quantized = folder.join("Model-1B-Q8_0.gguf");
         assert_eq!(of(Some(folder), file, Some("Q8_0")), quantized);
         assert_eq!(of(None, folder, Some("Q8_0")), quantized);
@@ -142,6 +148,7 @@ mod tests {
             let source = path(&source);
             let hub = Hub::holds(&source).unwrap();
             assert_eq!((hub.model.as_deref(), hub.is_blob), (model, is_blob), "{source:?}");
+            let source = Place::from(source);
             let found = output(None, &source, "Model-1B-BF16", Some("Q8_0"));
             assert_eq!(found, Path::new("Model-1B-Q8_0.gguf"));
             let found = output(Some(folder.path()), &source, "Model-1B-BF16", None);

@@ -19,6 +19,7 @@ use super::calibrate::CalibrateArgs;
 use super::parts::Parts;
 use super::size::SizeArgs;
 use super::tensor_types::TensorTypes;
+use crate::source::Place;
 use crate::threads;
 
 /// The default source, for runs that need none.
@@ -34,10 +35,10 @@ pub(super) const NO_SOURCE: &str = ".";
 #[command(after_help = file_types())]
 #[command(override_usage = "granule convert [OPTIONS] SOURCE [OUTPUT] [TYPE] [THREADS]")]
 pub(crate) struct Args {
-    /// The folder of a checkpoint, or a GGUF file
+    /// The folder of a checkpoint, or a GGUF file; a path or a URL
     #[arg(required = false, required_unless_present = "print_supported_models")]
     #[arg(default_value_if("print_supported_models", "true", Some(NO_SOURCE)))]
-    pub(crate) source: PathBuf,
+    pub(crate) source: Place,
     /// In the order of llama-quantize: OUTPUT, TYPE, THREADS
     #[arg(value_name = "[OUTPUT] TYPE [THREADS]", num_args = 0..=3, hide = true)]
     pub(super) rest: Vec<OsString>,

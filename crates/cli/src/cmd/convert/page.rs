@@ -42,7 +42,8 @@ pub(super) fn page(
         return Ok(());
     };
     let made: Report = threads::pool(threads)?.install(|| {
-        let mut made = gather(path, &[], false)?.with_plan(&job.plan).with_notes(notes);
+        let mut made =
+            gather(&path.clone().into(), &[], false)?.with_plan(&job.plan).with_notes(notes);
         let result = GgufSource::open(path)?;
         // removed layers change the names of the others
         if job.plan.recipe().prune_layers.is_empty() && !job.plan.tensors().is_empty() {

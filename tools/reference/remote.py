@@ -1,0 +1,298 @@
+#!/usr/bin/env python3
+"""Convert from and to an object store and a web server on this machine, and compare with the disk.
+
+Needs `pip install moto[server]`. Starts moto's S3 server and a web server with ranges, each behind
+a proxy that counts bytes and can let requests fail, and stops them:
+
+    tools/reference/remote.py --granule target/release/granule --work FOLDER [--megabytes 1000]
+
+Prints a line for each run: bytes moved over the bytes of the source, seconds, peak memory, and
+whether the result is the one from the disk. Exits with 1 if one is not.
+"""
+
+import argparse
+import hashlib
+import http.server
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+
+KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "seal-of-this-test", "AWS_REGION": "us-east-1"}
+BUCKET = "models"
+
+
+def checkpoint(folder, megabytes):
+    """A checkpoint of about this size, in files of a quarter: random weights in BF16."""
+    hidden, layers = 1024, max(1, round(megabytes / 25.2))
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden,
+        "intermediate_size": 2816, "num_hidden_layers": layers, "num_attention_heads": 16,
+        "num_key_value_heads": 16, "vocab_size": 256, "rms_norm_eps": 1e-5,
+        "max_position_embeddings": 2048, "rope_theta": 10000.0, "torch_dtype": "bfloat16",
+        "tie_word_embeddings": False, "bos_token_id": 1, "eos_token_id": 2, "hidden_act": "silu",
+    }
+    shapes = {"model.embed_tokens.weight": (256, hidden), "lm_head.weight": (256, hidden), "model.norm.weight": (hidden,)}
+    for layer in range(layers):
+        name = f"model.layers.{layer}."
+        for part in "qkvo":
+            shapes[f"{name}self_attn.{part}_proj.weight"] = (hidden, hidden)
+        for part in ("gate", "up"):
+            shapes[f"{name}mlp.{part}_proj.weight"] = (2816, hidden)
+        shapes[f"{name}mlp.down_proj.weight"] = (hidden, 2816)
+        for part in ("input_layernorm", "post_attention_layernorm"):
+            shapes[f"{name}{part}.weight"] = (hidden,)
+    names = sorted(shapes)
+    count, source = 4, random.Random(1)
+    index, per = {}, -(-len(names) // count)
+    for number in range(count):
+        own = names[number * per:(number + 1) * per]
+        header, at = {}, 0
+        for name in own:
+            size = 2 * shapes[name][0] * (shapes[name][1] if len(shapes[name]) > 1 else 1)
+            header[name] = {"dtype": "BF16", "shape": list(shapes[name]), "data_offsets": [at, at + size]}
+            at += size
+        head = json.dumps(header).encode()
+        head += b" " * (-len(head) % 8)
+        file = f"model-{number + 1:05}-of-{count:05}.safetensors"
+        with open(folder / file, "wb") as out:
+            out.write(struct.pack("<Q", len(head)) + head)
+            while at > 0:
+                piece = bytearray(source.randbytes(min(at, 1 << 22)))
+                # the high byte of small numbers of either sign
+                piece[1::2] = bytes(0x3C | byte & 0x80 for byte in piece[1::2])
+                out.write(piece)
+                at -= len(piece)
+        index.update({name: file for name in own})
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """Passes bytes on, counts those of bodies, and lets a share of requests fail."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 64
+
+    def __init__(self, port):
+        self.port, self.moved, self.sent, self.share, self.seen = port, 0, 0, 0.0, 0
+        self.random = random.Random(7)
+        super().__init__(("127.0.0.1", 0), Passing)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Passing(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_one_request(self):
+        try:
+            super().handle_one_request()
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+    def pass_on(self):
+        server = self.server
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        server.sent += length
+        server.seen += 1
+        fails = server.random.random() < server.share and server.random.choice(["cut", "status", "slow"])
+        if fails == "slow":
+            time.sleep(1)
+        if fails == "status":
+            self.close_connection = True
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            return
+        with socket.create_connection(("127.0.0.1", server.port)) as to:
+            head = f"{self.command} {self.path} HTTP/1.1\r\n"
+            for name, value in self.headers.items():
+                if name.lower() not in ("connection", "content-length", "expect"):
+                    head += f"{name}: {value}\r\n"
+            to.sendall(f"{head}Content-Length: {length}\r\nConnection: close\r\n\r\n".encode() + body)
+            answer = to.makefile("rb")
+            first, left = answer.readline(), None
+            lines = [first]
+            while (line := answer.readline()) not in (b"\r\n", b""):
+                name, _, value = line.partition(b":")
+                if name.lower() == b"content-length":
+                    left = int(value)
+                if name.lower() != b"connection":
+                    lines.append(line)
+            self.close_connection = True
+            self.wfile.write(b"".join(lines) + b"Connection: close\r\n\r\n")
+            if self.command == "HEAD" or left is None:
+                return
+            if fails == "cut":
+                left //= 2
+            while left > 0 and (piece := answer.read(min(left, 1 << 16))):
+                self.wfile.write(piece)
+                server.moved += len(piece)
+                left -= len(piece)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+    """Files with ranges."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            return self.send_error(404)
+        size = path.stat().st_size
+        wanted = self.headers.get("Range", f"bytes=0-{size - 1}").removeprefix("bytes=").split("-")
+        start, end = int(wanted[0]), min(int(wanted[1] or size), size - 1)
+        self.send_response(206 if self.headers.get("Range") else 200)
+        self.send_header("Content-Range", f"bytes {start}-{end}/{size}")
+        self.send_header("Content-Length", str(end - start + 1))
+        self.send_header("ETag", f'"{path.stat().st_mtime_ns}-{size}"')
+        self.end_headers()
+        with open(path, "rb") as file:
+            file.seek(start)
+            left = end - start + 1
+            while left > 0:
+                piece = file.read(min(left, 1 << 18))
+                self.wfile.write(piece)
+                left -= len(piece)
+
+
+def free_port():
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
+
+
+def sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run(arguments, environment, kill_after=None):
+    """Seconds, peak megabytes, exit status and messages of a command."""
+    begin = time.monotonic()
+    child = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        child.send_signal(signal.SIGKILL)
+    text = child.stdout.read().decode()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    if KEYS["AWS_SECRET_ACCESS_KEY"] in text:
+        sys.exit(f"a secret is shown: {text}")
+    return time.monotonic() - begin, usage.ru_maxrss / 1000, os.waitstatus_to_exitcode(status), text
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--granule", required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--moto", default="moto_server", help="the program of moto's server")
+    arguments = parser.parse_args()
+    work = arguments.work
+    model = work / "tiny"
+    if not model.exists():
+        model.mkdir(parents=True)
+        checkpoint(model, arguments.megabytes)
+        for name in ("tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"):
+            file = Path(__file__).parents[2] / "fixtures/checkpoints/llama2-spm-256" / name
+            if file.exists():
+                (model / name).write_bytes(file.read_bytes())
+    bytes_of_source = sum(file.stat().st_size for file in model.iterdir() if file.suffix == ".safetensors")
+
+    moto_port, files_port = free_port(), free_port()
+    moto = subprocess.Popen([arguments.moto, "-H", "127.0.0.1", "-p", str(moto_port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    web = http.server.ThreadingHTTPServer(("127.0.0.1", files_port), lambda *a: Files(*a, directory=str(work)))
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    store, files = Proxy(moto_port), Proxy(files_port)
+    environment = {**KEYS, "AWS_ENDPOINT_URL": store.url, "AWS_ALLOW_HTTP": "true"}
+    put = f"http://127.0.0.1:{moto_port}/{BUCKET}"
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(urllib.request.Request(put, method="PUT")).read()
+            break
+        except OSError:
+            time.sleep(0.2)
+    try:
+        for file in model.iterdir():
+            urllib.request.urlopen(urllib.request.Request(f"{put}/tiny/{file.name}", data=file.read_bytes(), method="PUT")).read()
+        ok = measure(arguments.granule, work, model, bytes_of_source, store, files, environment, put)
+    finally:
+        moto.terminate()
+    sys.exit(0 if ok else 1)
+
+
+def measure(granule, work, model, bytes_of_source, store, files, environment, put):
+    result, ok = work / "disk.gguf", True
+    result.unlink(missing_ok=True)
+    convert = lambda source, to: [granule, "convert", source, "-t", "Q4_K_M", "-o", str(to), "-j", "2", "-q"]
+    seconds, memory, status, text = run(convert(str(model), result), {})
+    assert status == 0, text
+    expected = sha256(result)
+    print(f"{'from':28} {'to':12} {'moved':>7} {'seconds':>8} {'MB':>6}  same")
+    print(f"{'disk':28} {'disk':12} {'':7} {seconds:8.1f} {memory:6.0f}  {bytes_of_source} bytes to {result.stat().st_size}")
+
+    def check(label, to_store, source, proxy, share=0.0, kill_after=None):
+        nonlocal ok
+        target = f"s3://{BUCKET}/out/a.gguf" if to_store else str(work / "remote.gguf")
+        store.moved = files.moved = store.sent = store.seen = 0
+        store.share = files.share = share
+        again = ""
+        if kill_after is not None:
+            *_, status, text = run(convert(source, target), environment, kill_after)
+            again = f", after {proxy.moved / bytes_of_source:.3f} in a run that was killed"
+            proxy.moved = 0
+        seconds, memory, status, text = run(convert(source, target), environment)
+        store.share = files.share = 0.0
+        same = False
+        if status == 0:
+            if to_store:
+                with urllib.request.urlopen(f"{put}/out/a.gguf") as answer:
+                    same = hashlib.sha256(answer.read()).hexdigest() == expected
+                left = urllib.request.urlopen(f"{put}?list-type=2&prefix=out/.").read()
+                same &= b"<Key>" not in left
+            else:
+                same = sha256(target) == expected
+                Path(target).unlink()
+        ok &= same
+        moved = proxy.moved / bytes_of_source
+        to = "s3" if to_store else "disk"
+        print(f"{label:28} {to:12} {moved:7.3f} {seconds:8.1f} {memory:6.0f}  {'yes' if same else 'NO: ' + text.strip()}{again}", flush=True)
+
+    check("http", False, f"{files.url}/tiny", files)
+    check("s3", False, f"s3://{BUCKET}/tiny", store)
+    check("s3", True, f"s3://{BUCKET}/tiny", store)
+    check("disk", True, str(model), store)
+    check("s3, 5 % of requests fail", True, f"s3://{BUCKET}/tiny", store, share=0.05)
+    check("s3, killed", True, f"s3://{BUCKET}/tiny", store, kill_after=seconds * 0.7)
+    check("s3, killed", False, f"s3://{BUCKET}/tiny", store, kill_after=seconds * 0.7)
+    seconds, memory, status, text = run([granule, "inspect", f"{files.url}/disk.gguf", "--totals"], {})
+    return ok and status == 0
+
+
+if __name__ == "__main__":
+    main()

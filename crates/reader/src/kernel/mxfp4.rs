@@ -21,7 +21,7 @@ impl SmallBlock for MXFP4 {
 
     #[inline(always)]
     fn scales<V: Simd>(&self, _: V, _: usize) -> [f32; 2] {
-        [SCALES[usize::from(self.exponent)]; 2]
+        [scale(self); 2]
     }
 
     #[inline(always)]
@@ -42,6 +42,20 @@ impl SmallBlock for MXFP4 {
     }
 }
 
+/// The scale; zero for zeros with a scale so large that what codes are raised by could overflow.
+#[inline(always)]
+fn scale(block: &MXFP4) -> f32 {
+    const LARGE: u8 = 200; // 2^73
+    const NAN: u8 = 255;
+    let exponent = block.exponent;
+    // codes 0 and 8 stand for zeros
+    let is_zero = || block.codes.iter().all(|pair| pair & 0x77 == 0);
+    if exponent > LARGE && exponent < NAN && is_zero() {
+        return 0.0;
+    }
+    SCALES[usize::from(exponent)]
+}
+
 /// The scale for every exponent.
 static SCALES: [f32; 256] = every_byte!(fp4::half_e8m0);
 
@@ -58,3 +72,33 @@ pub(super) static RAISED: [i8; 16] = {
     }
     raised
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+    use crate::{Activations, dot_rows};
+    use granule_format::BlockType;
+
+    #[test]
+    fn zeros_with_a_large_scale_are_zeros() {
+        let block = |exponent, codes| MXFP4 { exponent, codes: [codes; 16] };
+        // exponents next to the largest, and the one that stands for NaN
+        for (exponent, codes, expected) in
+            [(254, 0, 0.0), (254, 0x80, 0.0), (250, 0x08, 0.0), (255, 0, f32::NAN)]
+        {
+            let row = [block(exponent, codes), block(128, 0x22)];
+            let bytes: Vec<u8> =
+                row.iter().flat_map(zerocopy::IntoBytes::as_bytes).copied().collect();
+            let x = [127.0; 64];
+            let activations = Activations::quantize(BlockType::MXFP4, &x);
+            let rest = 2.0 * 127.0 * 32.0;
+            for isa in Isa::available() {
+                let mut y = [0.0];
+                dot_rows(isa, BlockType::MXFP4, &bytes, &activations, &mut y);
+                let expected = expected + rest;
+                assert!(y[0] == expected || y[0].is_nan() && expected.is_nan(), "{isa}: {}", y[0]);
+            }
+        }
+    }
+}

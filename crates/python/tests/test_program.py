@@ -68,6 +68,8 @@ def test_the_example_of_the_readme(tmp_path, model_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copy(model_path, tmp_path / "model-Q4_K_M.gguf")
     shutil.copytree(CHECKPOINT, tmp_path / "Qwen3-8B")
+    for name in ["calibration.txt", "evaluation.txt"]:
+        (tmp_path / name).write_text("The quick brown fox jumps over the lazy dog. " * 30)
     examples = []
     for page in ["README.md", "crates/python/README.md", "docs/from-gguf-py.md"]:
         text = (ROOT / page).read_text(encoding="utf-8")

@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn every_description_is_good() {
         for (name, text) in FILES.iter().chain(PROJECTORS) {
-            let (arch, mistakes) = description::read(text);
+            let (arch, mistakes) = description::read(text, true);
             assert!(arch.is_some() && mistakes.is_empty(), "{name}: {mistakes:#?}");
             let models = arch.map(|arch| arch.models).unwrap_or_default();
             assert!(!models.is_empty(), "{name}: \"models\" says nothing for the lists");

@@ -53,7 +53,7 @@ impl Arch {
     /// If the file cannot be read.
     pub fn check(path: &Path) -> Result<Vec<Mistake>, Error> {
         let text = granule_reader::file::read_to_string(path).map_err(Error::io(path))?;
-        Ok(read(&text).1)
+        Ok(read(&text, true).1)
     }
 }
 
@@ -62,14 +62,14 @@ impl Arch {
 /// # Errors
 /// All mistakes for which it is rejected.
 pub(super) fn parse(text: &str) -> Result<Arch, Vec<Mistake>> {
-    let (arch, mut mistakes) = read(text);
+    let (arch, mut mistakes) = read(text, false);
     mistakes.retain(|mistake| mistake.severity == Severity::Error);
     arch.ok_or(mistakes)
 }
 
 /// Parses a description: the result unless it is rejected, and all mistakes in the order of their
-/// lines.
-pub(super) fn read(text: &str) -> (Option<Arch>, Vec<Mistake>) {
+/// lines. `spelling` says whether to compare its names with those of all other descriptions.
+pub(super) fn read(text: &str, spelling: bool) -> (Option<Arch>, Vec<Mistake>) {
     let file: Text = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => return (None, vec![syntax(text, &error)]),
@@ -79,6 +79,9 @@ pub(super) fn read(text: &str) -> (Option<Arch>, Vec<Mistake>) {
     let arch = reading.whole(&file, text);
     let Reading { mut mistakes, names, .. } = reading;
     names.check(&arch, &mut mistakes);
+    if spelling {
+        names.check_spelling(&arch, &mut mistakes);
+    }
     mistakes.sort_by_key(|mistake| mistake.line);
     mistakes.dedup();
     let refused = mistakes.iter().any(|mistake| mistake.severity == Severity::Error);

@@ -161,6 +161,10 @@ impl Names {
                 )));
             }
         }
+    }
+
+    /// Reports keys and tensors that are probably misspelt.
+    pub(super) fn check_spelling(&self, arch: &Arch, to: &mut Vec<Mistake>) {
         let known = match arch.kind {
             Kind::Model => &KNOWN,
             Kind::Projector => &KNOWN_OF_PROJECTORS,

@@ -15,6 +15,11 @@ fn rules(text: &str) -> Vec<String> {
     arch.tensors.iter().map(rule).collect()
 }
 
+/// Reads a description with all that can be said of it.
+fn read_all(text: &str) -> (Option<Arch>, Vec<Mistake>) {
+    read(text, true)
+}
+
 #[test]
 fn a_line_is_a_rule_or_two() {
     let text = r#"
@@ -137,7 +142,7 @@ fn a_description_is_like_another_but_for_what_it_says() {
 fn defaults_are_generated_or_said() {
     let text = "model-types = ['llama', 'mistral']\n[defaults.llama]\nvocab_size = 5\nnew = 1\n\
                 [defaults.other]\nvocab_size = 6\n[aliases.llama]\nold = 'new'";
-    let (arch, mistakes) = read(&format!("{HEAD}keys = ['new']\n{text}"));
+    let (arch, mistakes) = read_all(&format!("{HEAD}keys = ['new']\n{text}"));
     let arch = arch.unwrap_or_else(|| panic!("{mistakes:#?}"));
     let names: Vec<_> = arch.defaults.iter().map(|ty| ty.name.as_str()).collect();
     assert_eq!(names, ["llama", "mistral", "other"]);
@@ -160,11 +165,11 @@ fn defaults_are_generated_or_said() {
 #[test]
 fn projectors_are_described() {
     let text = "kind = 'projector'\nclasses = ['A']\nuse = ['siglip']\nmetadata = ['vision']\n";
-    let (arch, mistakes) = read(text);
+    let (arch, mistakes) = read_all(text);
     let arch = arch.unwrap_or_else(|| panic!("{mistakes:#?}"));
     assert_eq!((arch.name.as_str(), arch.kind), ("clip", Kind::Projector));
     assert!(arch.parts.iter().any(|(name, path)| name == "vision" && path == "vision_config"));
-    let (arch, mistakes) = read(&format!("{text}like = 'llama'\n"));
+    let (arch, mistakes) = read_all(&format!("{text}like = 'llama'\n"));
     assert!(arch.is_none() && mistakes[0].message.contains("no built-in description"));
 }
 
@@ -381,11 +386,11 @@ fn values_change_in_steps() {
         ("{ add = 'fctor' }", "\"fctor\" is unknown"),
     ] {
         let text = format!("{HEAD}[tensors.'']\n'a -> a' = {{ shape = '1', change = {change} }}");
-        let mistakes = format!("{:?}", read(&text).1);
+        let mistakes = format!("{:?}", read_all(&text).1);
         assert!(mistakes.contains(&why.replace('"', "\\\"")), "{change}: {mistakes}");
     }
     let text = format!("{HEAD}[tensors.'']\n'a + b -> a' = {{ shape = '1', change = 'ternary' }}");
-    let mistakes = format!("{:?}", read(&text).1);
+    let mistakes = format!("{:?}", read_all(&text).1);
     assert!(mistakes.contains("only whole tensors are rounded to three values"), "{mistakes}");
 }
 
@@ -415,7 +420,7 @@ fn what_is_nearly_another_name_is_a_warning() {
         ),
     ] {
         let text = format!("{HEAD}{text}");
-        let (arch, mistakes) = read(&text);
+        let (arch, mistakes) = read_all(&text);
         assert!(arch.is_some(), "{text}: {mistakes:#?}");
         let fits = |mistake: &Mistake| {
             mistake.severity == Severity::Warning
@@ -430,7 +435,7 @@ fn what_is_nearly_another_name_is_a_warning() {
 fn all_mistakes_are_found_at_once_in_the_order_of_lines() {
     let text =
         "use = ['attenton']\nmetadata = [\n  { key = 'a', u32 = 'layrs' },\n  'text-modl',\n]";
-    let (arch, mut mistakes) = read(&format!("{HEAD}{text}"));
+    let (arch, mut mistakes) = read_all(&format!("{HEAD}{text}"));
     mistakes.retain(|mistake| mistake.severity == Severity::Error);
     assert!(arch.is_none());
     let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.line).collect();
@@ -441,6 +446,6 @@ fn all_mistakes_are_found_at_once_in_the_order_of_lines() {
 fn the_example_of_the_specification_is_good() {
     let page = include_str!("../../../../../spec/architectures.md");
     let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
-    let (arch, mistakes) = read(example.expect("there is an example"));
+    let (arch, mistakes) = read_all(example.expect("there is an example"));
     assert!(arch.is_some() && mistakes.is_empty(), "{mistakes:#?}");
 }

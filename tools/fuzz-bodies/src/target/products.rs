@@ -10,7 +10,7 @@ use granule_reader::{Activations, Model, dot_rows};
 use crate::parts::number;
 
 /// Products of single numbers that are formed at most, for one seed in sixteen and for the others.
-const MOST_WORK: [usize; 2] = [1 << 16, 1 << 12];
+const MOST_WORK: [usize; 2] = [1 << 14, 1 << 11];
 
 pub(super) fn run(input: &[u8]) {
     let ([choice, width, height, batch, seed], input) = number(input);

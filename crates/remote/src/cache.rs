@@ -323,7 +323,7 @@ impl State {
         for (number, file) in &self.files {
             for (start, piece) in &file.pieces {
                 let is_read = piece.unread == 0;
-                if matches!(piece.content, Content::Here(_)) && (is_read || any) {
+                if !matches!(piece.content, Content::Coming) && (is_read || any) {
                     here.push((!is_read, piece.used, *number, *start));
                 }
             }

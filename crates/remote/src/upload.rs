@@ -25,7 +25,7 @@ const MOST_RECORD: u64 = 16 << 20;
 const PART: u64 = 8 << 20;
 const MOST_PARTS: u64 = 8000;
 /// Parts of a file on their way.
-const FLYING: usize = 3;
+const FLYING: usize = 6;
 /// The least time between two records.
 const RECORD_EVERY: Duration = Duration::from_secs(2);
 

@@ -1,6 +1,8 @@
 //! The number types of checkpoints.
 
+use byteorder::{ByteOrder, LittleEndian};
 use granule_format::{Block, BlockType};
+use half::slice::HalfFloatSliceExt;
 
 /// Builds the enum and its functions from the table below.
 macro_rules! data_types {
@@ -133,11 +135,14 @@ impl DataType {
     pub(crate) fn widen(self, bytes: &[u8]) -> Vec<f32> {
         let mut out = vec![0.0; bytes.len() / self.bytes() as usize * self.values() as usize];
         match self {
-            // The common types are written out so that the compiler vectorizes them.
-            Self::F32 => widen(bytes, &mut out, f32::from_le_bytes),
-            Self::BF16 => widen(bytes, &mut out, |two| {
-                f32::from_bits(u32::from(u16::from_le_bytes(two)) << 16)
-            }),
+            Self::F32 => LittleEndian::read_f32_into(bytes, &mut out),
+            Self::BF16 => {
+                let mut halves = vec![0; out.len()];
+                LittleEndian::read_u16_into(bytes, &mut halves);
+                // not by the library, which makes signaling NaN quiet
+                let values = out.iter_mut().zip(halves);
+                values.for_each(|(value, half)| *value = f32::from_bits(u32::from(half) << 16));
+            }
             Self::F8E4M3 => widen(bytes, &mut out, |[byte]| E4M3[usize::from(byte)]),
             Self::F8E5M2 => widen(bytes, &mut out, |[byte]| E5M2[usize::from(byte)]),
             Self::F8E8M0 => widen(bytes, &mut out, |[byte]| e8m0(byte)),
@@ -221,17 +226,24 @@ fn e8m0(exponent: u8) -> f32 {
     })
 }
 
-/// Appends `values` as numbers of type `ty`, which must be F32, F16 or BF16.
+/// Appends `values` as numbers of type `ty`, which must be F32, F16 or BF16: the nearest ones, ties
+/// to even. NaN stays NaN and becomes quiet.
 pub(crate) fn narrow(values: &[f32], ty: BlockType, out: &mut Vec<u8>) {
     use granule_format::block::types::{BF16, F16, F32};
-    fn each<const N: usize>(values: &[f32], out: &mut Vec<u8>, bytes: impl Fn(f32) -> [u8; N]) {
-        out.reserve(values.len() * N);
-        values.iter().for_each(|value| out.extend_from_slice(&bytes(*value)));
-    }
+    let start = out.len();
+    out.resize(start + values.len() * ty.block_bytes(), 0);
+    let out = &mut out[start..];
     match ty {
-        F32::TYPE => each(values, out, f32::to_le_bytes),
-        F16::TYPE => each(values, out, |value| half::f16::from_f32(value).to_le_bytes()),
-        BF16::TYPE => each(values, out, |value| to_bf16(value).to_le_bytes()),
+        F32::TYPE => LittleEndian::write_f32_into(values, out),
+        F16::TYPE => {
+            let mut halves = vec![half::f16::ZERO; values.len()];
+            halves.convert_from_f32_slice(values);
+            LittleEndian::write_u16_into(halves.reinterpret_cast(), out);
+        }
+        BF16::TYPE => {
+            let halves: Vec<u16> = values.iter().copied().map(to_bf16).collect();
+            LittleEndian::write_u16_into(&halves, out);
+        }
         _ => unreachable!("only for plain numbers"),
     }
 }

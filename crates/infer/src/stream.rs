@@ -55,6 +55,8 @@ pub struct Place {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
+    /// How products are computed. In other modes than [`Mode::Exact`], bits depend on the machine.
+    pub mode: Mode,
     /// Compute logits of the positions from this one on; `None` for no logits. The matrix of the
     /// output is multiplied only with these.
     pub logits_from: Option<usize>,
@@ -75,6 +77,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            mode: Mode::Exact,
             logits_from: None,
             all_experts: false,
             batch: 2048,
@@ -205,9 +208,9 @@ pub fn run(
     let start = run.begin(chunks, &mut hidden)?;
     let end = graph.layers.len().min(options.layers);
     let load = |layer: usize| match graph.layers.get(layer) {
-        Some(layer) => Weights::load(model.source(), layer.tensors.iter().copied(), Mode::Exact),
+        Some(layer) => Weights::load(model.source(), layer.tensors.iter().copied(), options.mode),
         None if options.logits_from.is_some() => {
-            Weights::load(model.source(), graph.output.tensors(), Mode::Exact)
+            Weights::load(model.source(), graph.output.tensors(), options.mode)
         }
         None => Ok(Weights::default()),
     };

@@ -82,12 +82,14 @@ mod open;
 mod packed;
 mod parallel;
 mod read_at;
+mod rounding;
 mod rows;
 mod source;
 mod storage;
 mod strip;
 mod tensor;
 mod tile;
+mod vector;
 
 pub use activations::{Activations, Form};
 pub use error::{Error, SetFault, Unsupported};

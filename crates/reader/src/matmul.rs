@@ -1,5 +1,6 @@
 //! Products of a matrix of weights with vectors of activations.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use granule_format::BlockType;
@@ -10,6 +11,9 @@ use crate::kernel::{PANEL_ROWS, by_panels, copy_rows, dot_blocks};
 use crate::parallel::{each_chunk, each_chunk_alone};
 use crate::rows::CHUNK_BYTES;
 use crate::{Error, Tensor};
+
+/// Vectors whose products are put in order at a time.
+const VECTORS: usize = 32;
 
 /// Multiplications below which starting threads costs more than it gains.
 const ALONE: u64 = 1 << 18;
@@ -217,6 +221,9 @@ impl Weights<'_> {
         }
         let rows = y.len() / count;
         let work = (self.columns as u64).saturating_mul(y.len() as u64);
+        if by_panels && work >= ALONE {
+            activations.prepare_strips();
+        }
         let all = |out: &mut [f32]| {
             let chunks = step * count;
             if work < ALONE {
@@ -228,22 +235,63 @@ impl Weights<'_> {
         if count == 1 {
             return all(y);
         }
-        let mut products = vec![0.0; y.len()];
-        all(&mut products)?;
-        // a few rows at a time, so that lines of `y` are written whole
-        for (panel, products) in products.chunks(PANEL_ROWS * count).enumerate() {
-            let height = products.len() / count;
-            for (vector, y) in y.chunks_exact_mut(rows).enumerate() {
-                let y = &mut y[PANEL_ROWS * panel..][..height];
-                if by_panels {
-                    copy_rows(&products[vector * height..][..height], y);
-                } else {
-                    for (y, row) in y.iter_mut().zip(products.chunks_exact(count)) {
-                        *y = row[vector];
-                    }
+        with_scratch(y.len(), |products| {
+            all(products)?;
+            let order = |first: usize, y: &mut [f32]| -> Result<(), E> {
+                in_order(products, count, by_panels, first, rows, y);
+                Ok(())
+            };
+            // several vectors at a time for threads
+            let together = rows * VECTORS;
+            if work < ALONE {
+                each_chunk_alone(y, together, |i, y| order(i * VECTORS, y))
+            } else {
+                each_chunk(y, together, |i, y| order(i * VECTORS, y))
+            }
+        })
+    }
+}
+
+/// Writes the products of the vectors from `first` on, as many as `y` has, in the order of `y`.
+fn in_order(
+    products: &[f32],
+    count: usize,
+    by_panels: bool,
+    first: usize,
+    rows: usize,
+    y: &mut [f32],
+) {
+    // a few rows at a time, so that lines of `y` are written whole
+    for (panel, products) in products.chunks(PANEL_ROWS * count).enumerate() {
+        let height = products.len() / count;
+        for (vector, y) in (first..).zip(y.chunks_exact_mut(rows)) {
+            let y = &mut y[PANEL_ROWS * panel..][..height];
+            if by_panels {
+                copy_rows(&products[vector * height..][..height], y);
+            } else {
+                for (y, row) in y.iter_mut().zip(products.chunks_exact(count)) {
+                    *y = row[vector];
                 }
             }
         }
-        Ok(())
     }
+}
+
+/// Calls `work` with any numbers: memory that is kept, because new pages cost more than the numbers
+/// that are written to them.
+fn with_scratch<T>(length: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    thread_local! {
+        static KEPT: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    }
+    /// Numbers that are kept at most.
+    const MOST: usize = 1 << 22;
+    let mut numbers = KEPT.take();
+    if numbers.len() < length {
+        numbers = vec![0.0; length];
+    }
+    let result = work(&mut numbers[..length]);
+    if numbers.len() <= MOST {
+        KEPT.set(numbers);
+    }
+    result
 }

@@ -1,6 +1,6 @@
 //! Strips of a batch of activations: eight vectors in the order in which panels are multiplied.
 
-use crate::activations::Vector;
+use crate::vector::Vector;
 
 /// Vectors of a strip.
 pub(crate) const WIDTH: usize = 8;
@@ -8,72 +8,118 @@ pub(crate) const WIDTH: usize = 8;
 /// Columns of a segment, of a strip and of a panel.
 pub(crate) const COLUMNS: usize = 256;
 
-/// Eight vectors, 256 columns at a time.
+/// What is added to integers up to this in magnitude becomes the bits of this number plus them.
+pub(crate) const RAISED: f32 = 12_582_912.0;
+
+/// 256 columns of all vectors.
 #[derive(Clone, Debug)]
-pub(crate) struct Strip {
-    pub(crate) segments: Vec<StripSegment>,
-}
-
-/// 256 columns of eight vectors, padded with zeros.
-#[derive(Clone, Debug, Default)]
 pub(crate) struct StripSegment {
-    /// Codes of each vector by group of 32, four in a number.
-    pub(crate) codes: [[[u32; WIDTH]; 8]; 8],
-    /// -128 times the sums of 16 codes, and of 32: corrects products with codes raised by 128.
-    pub(crate) offsets: [[i32; WIDTH]; 16],
-    pub(crate) wide_offsets: [[i32; WIDTH]; 8],
-    /// Sums of 16 codes, and of 32, two in a number.
-    pub(crate) sums: [[u32; WIDTH]; 8],
-    pub(crate) wide_sums: [[u32; WIDTH]; 4],
-    /// The scale of each group.
-    pub(crate) scales: [[f32; WIDTH]; 8],
-    /// The sum of each group times its scale, in the form Q8_0.
-    pub(crate) scaled_sums: [[f32; WIDTH]; 8],
+    /// The groups of 32 columns: all of them for their codes, then those with remainders again.
+    numbers: Vec<usize>,
+    /// The groups of all strips, one strip after another: they are read in this order.
+    groups: Vec<StripGroup>,
+    /// The sum of the values of each group and of each half of one.
+    sums: Vec<[[f32; WIDTH]; 8]>,
+    fine_sums: Vec<[[f32; WIDTH]; 16]>,
 }
 
-impl Strip {
-    /// Up to eight vectors of codes.
-    pub(crate) fn new(vectors: &[Vector<'_>]) -> Self {
-        let columns = vectors.first().map_or(0, |vector| vector.codes.len());
-        let mut segments = vec![StripSegment::default(); columns.div_ceil(COLUMNS)];
-        for (index, segment) in segments.iter_mut().enumerate() {
-            for (lane, vector) in vectors.iter().enumerate() {
-                segment.fill(lane, vector, index);
-            }
-        }
-        Self { segments }
-    }
+/// 256 columns of eight vectors; missing vectors are zero.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strip<'a> {
+    pub(crate) numbers: &'a [usize],
+    /// Codes or remainders of each of these groups.
+    pub(crate) groups: &'a [StripGroup],
+    pub(crate) sums: &'a [[f32; WIDTH]; 8],
+    /// In the mixed form.
+    pub(crate) fine_sums: &'a [[f32; WIDTH]; 16],
+}
+
+/// Codes of a group of 32 columns of eight vectors.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(crate) struct StripGroup {
+    /// Codes of each vector, four in a number.
+    pub(crate) codes: [[u32; WIDTH]; 8],
+    /// The bits of [`RAISED`], plus -128 times the sums of 16 codes and of 32: corrects products
+    /// with codes raised by 128.
+    pub(crate) offsets: [[i32; WIDTH]; 2],
+    pub(crate) wide_offsets: [i32; WIDTH],
+    /// The scale, and what remains to be subtracted after multiplying raised integers with it.
+    pub(crate) scales: [f32; WIDTH],
+    pub(crate) raised: [f32; WIDTH],
 }
 
 impl StripSegment {
-    fn fill(&mut self, lane: usize, vector: &Vector<'_>, index: usize) {
-        let groups = vector.codes.as_chunks::<32>().0;
-        let groups = &groups[(8 * index).min(groups.len())..];
-        let sums = vector.sums.as_chunks::<2>().0;
-        let sums = &sums[(8 * index).min(sums.len())..];
-        // one scale for each group, or for all of them
-        let scales = vector.scales;
-        let one = vector.scaled_sums.is_empty();
-        for (group, (codes, sums)) in groups.iter().zip(sums).take(8).enumerate() {
-            for (four, codes) in self.codes[group].iter_mut().zip(codes.as_chunks::<4>().0) {
-                four[lane] = u32::from_le_bytes(codes.map(i8::cast_unsigned));
+    /// Segment `index` of vectors of codes.
+    pub(crate) fn new(vectors: &[Vector<'_>], index: usize) -> Self {
+        let Vector { codes, wide, .. } = vectors.first().copied().unwrap_or(Vector::EMPTY);
+        let count = (codes.len() / 32 - 8 * index).min(8);
+        let remainders = wide.get(index).map_or(0, |wide| *wide);
+        let remainders = (0..8).filter(|group| remainders >> group & 1 == 1);
+        let numbers: Vec<usize> = (0..count).chain(remainders).collect();
+        // parts of 256 columns without remainders have no slot
+        let slot = wide.iter().take(index).filter(|wide| **wide != 0).count();
+        let strips = vectors.len().div_ceil(WIDTH);
+        let mut this = Self {
+            groups: vec![StripGroup::ZERO; strips * numbers.len()],
+            sums: vec![[[0.0; WIDTH]; 8]; strips],
+            fine_sums: vec![[[0.0; WIDTH]; 16]; strips],
+            numbers,
+        };
+        for (strip, vectors) in vectors.chunks(WIDTH).enumerate() {
+            let groups = &mut this.groups[strip * this.numbers.len()..];
+            for (place, (group, out)) in this.numbers.iter().zip(groups).enumerate() {
+                for (lane, vector) in vectors.iter().enumerate() {
+                    if place < count {
+                        out.fill(lane, vector.codes, vector.sums, vector.scales, 8 * index + group);
+                    } else {
+                        let (codes, sums) = (vector.remainders, vector.remainder_sums);
+                        out.fill(lane, codes, sums, vector.remainder_scales, 8 * slot + group);
+                    }
+                }
             }
-            let [first, second] = *sums;
-            let both = first + second;
-            self.offsets[2 * group][lane] = -128 * i32::from(first);
-            self.offsets[2 * group + 1][lane] = -128 * i32::from(second);
-            self.wide_offsets[group][lane] = -128 * i32::from(both);
-            self.sums[group][lane] = pair(first, 0) | pair(second, 1);
-            self.wide_sums[group / 2][lane] |= pair(both, group % 2);
-            self.scales[group][lane] = scales[if one { index } else { 8 * index + group }];
-            if !one {
-                self.scaled_sums[group][lane] = vector.scaled_sums[8 * index + group];
+            for (lane, vector) in vectors.iter().enumerate() {
+                let sums = vector.scaled_sums.iter().skip(8 * index);
+                this.sums[strip].iter_mut().zip(sums).for_each(|(out, sum)| out[lane] = *sum);
+                let sums = vector.fine_sums.iter().skip(16 * index);
+                this.fine_sums[strip].iter_mut().zip(sums).for_each(|(out, sum)| out[lane] = *sum);
             }
         }
+        this
+    }
+
+    /// The strips of the segment.
+    #[inline(always)]
+    pub(crate) fn strips(&self) -> impl Iterator<Item = Strip<'_>> {
+        let Self { numbers, groups, sums, fine_sums } = self;
+        let strips = groups.chunks_exact(numbers.len().max(1)).zip(sums).zip(fine_sums);
+        strips.map(
+            #[inline(always)]
+            |((groups, sums), fine_sums)| Strip { numbers, groups, sums, fine_sums },
+        )
     }
 }
 
-/// A word in the lower (0) or upper (1) half of a number.
-fn pair(word: i16, half: usize) -> u32 {
-    u32::from(word.cast_unsigned()) << (16 * half)
+impl StripGroup {
+    const ZERO: Self = Self {
+        codes: [[0; WIDTH]; 8],
+        offsets: [[RAISED.to_bits().cast_signed(); WIDTH]; 2],
+        wide_offsets: [RAISED.to_bits().cast_signed(); WIDTH],
+        scales: [0.0; WIDTH],
+        raised: [0.0; WIDTH],
+    };
+
+    /// Sets the codes of a vector to those of its group `at`.
+    fn fill(&mut self, lane: usize, codes: &[i8], sums: &[i16], scales: &[f32], at: usize) {
+        let codes = codes.as_chunks::<4>().0[8 * at..8 * at + 8].iter();
+        for (four, codes) in self.codes.iter_mut().zip(codes) {
+            four[lane] = u32::from_le_bytes(codes.map(i8::cast_unsigned));
+        }
+        let sums = [sums[2 * at], sums[2 * at + 1]].map(|sum| -128 * i32::from(sum));
+        self.offsets[0][lane] += sums[0];
+        self.offsets[1][lane] += sums[1];
+        self.wide_offsets[lane] += sums[0] + sums[1];
+        self.scales[lane] = scales[at];
+        self.raised[lane] = -RAISED * scales[at];
+    }
 }

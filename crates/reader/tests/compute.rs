@@ -294,7 +294,7 @@ fn misuse_panics_and_says_what_does_not_fit() {
     }
     let other = Activations::quantize(BlockType::Q4_0, &x[..COLUMNS]);
     let message = panics(|| tensor.matvec_with(&other, &mut y[..rows]).unwrap());
-    assert_eq!(message, "the activations are in the form Q8_0, tensor \"Q4_K\" needs Q8_K");
+    assert_eq!(message, "the activations are in the form Q8_0, tensor \"Q4_K\" needs Mixed");
     let two = Activations::quantize_batch(BlockType::Q4_K, &x, COLUMNS);
     let expected = "one vector is multiplied with tensor \"Q4_K\", the activations have 2";
     assert_eq!(panics(|| tensor.matvec_with(&two, &mut y).unwrap()), expected);

@@ -17,14 +17,20 @@ pub enum Mode {
     #[default]
     Exact,
     /// Weights stay as they are, packed for products, and what is multiplied with quantized ones
-    /// is rounded to 8 bits, as applications do. Faster; bits depend on the instruction set.
+    /// is rounded to 8 bits, as applications do, or where it is largest to 16. Faster; bits depend
+    /// on the instruction set.
     Fast,
+    /// As [`Fast`](Self::Fast), but what is multiplied is rounded as llama.cpp does, always to 8
+    /// bits. As fast, and less exact: for comparisons.
+    FastAsGgml,
 }
 
 /// Tensors in memory, by their places in the source.
 #[derive(Debug, Default)]
 pub(crate) struct Weights {
     tensors: HashMap<usize, Loaded>,
+    /// How they are multiplied.
+    mode: Mode,
 }
 
 #[derive(Debug)]
@@ -53,17 +59,25 @@ impl Weights {
         tensors: impl IntoIterator<Item = (usize, Use)>,
         mode: Mode,
     ) -> Result<(), Error> {
+        self.mode = mode;
         for (index, used) in tensors {
             let tensor = &source.tensors()[index];
             let ty = block_type(tensor.ty, &tensor.name)?;
             let (ty, blocks) = read(source, index, ty)?;
             let loaded = match (mode, used) {
-                (Mode::Fast, Use::Products) => Loaded::Packed(pack(tensor, ty, &blocks)),
+                (Mode::Fast | Mode::FastAsGgml, Use::Products) => {
+                    Loaded::Packed(pack(tensor, ty, &blocks))
+                }
                 _ => Loaded::Blocks(ty, blocks),
             };
             self.tensors.insert(index, loaded);
         }
         Ok(())
+    }
+
+    /// Whether bits may depend on the machine.
+    pub(crate) fn fast(&self) -> bool {
+        self.mode != Mode::Exact
     }
 
     /// Exchanges one tensor, which both must have.
@@ -97,7 +111,10 @@ impl Weights {
         y: &mut [f32],
     ) {
         match self.get(tensor) {
-            Loaded::Packed(packed) => packed[matrix].matmul_with(x.prepared(&packed[matrix]), y),
+            Loaded::Packed(packed) => {
+                let packed = &packed[matrix];
+                packed.matmul_with(x.prepared(packed, self.mode), y);
+            }
             Loaded::Blocks(ty, blocks) => {
                 let x = x.values;
                 let bytes = blocks.len() / tensor.matrices.max(1);
@@ -154,11 +171,15 @@ impl<'a> Inputs<'a> {
         Self { values, prepared: Vec::new() }
     }
 
-    fn prepared(&mut self, matrix: &PackedMatrix) -> &Activations {
+    fn prepared(&mut self, matrix: &PackedMatrix, mode: Mode) -> &Activations {
         let form = Form::of(matrix.ty());
         let known = self.prepared.iter().position(|known| known.form() == form);
         let index = known.unwrap_or_else(|| {
-            self.prepared.push(matrix.prepare(self.values));
+            let prepare = match mode {
+                Mode::FastAsGgml => Activations::as_ggml,
+                _ => Activations::quantize_batch,
+            };
+            self.prepared.push(prepare(matrix.ty(), self.values, matrix.row_values()));
             self.prepared.len() - 1
         });
         &self.prepared[index]

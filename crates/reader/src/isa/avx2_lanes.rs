@@ -66,13 +66,6 @@ impl Lanes for Avx2 {
             let bytes = _mm_loadu_si128(bytes.as_ptr().cast());
             [_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes))]
         }
-        fn words_from_bytes(bytes: &[[i8; 2]; 16]) -> [__m256i; 2] {
-            let bytes = _mm256_loadu_si256(bytes.as_ptr().cast());
-            [
-                _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)),
-                _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(bytes)),
-            ]
-        }
         fn store_lanes(lanes: [__m256i; 2], out: &mut [u8; 64]) {
             let (low, high) = out.split_at_mut(32);
             _mm256_storeu_si256(low.as_mut_ptr().cast(), lanes[0]);
@@ -125,10 +118,6 @@ impl Lanes for Avx2 {
                 _mm256_add_epi32(sum, _mm256_madd_epi16(words, one))
             })
         }
-        fn dot_words(sum: [__m256i; 2], words: [__m256i; 2], pair: u32) -> [__m256i; 2] {
-            let pair = _mm256_set1_epi32(pair.cast_signed());
-            both!(sum, words => _mm256_add_epi32(sum, _mm256_madd_epi16(words, pair)))
-        }
         fn multiply_add_lanes(
             sum: [__m256i; 2], a: [__m256i; 2], b: [__m256i; 2]
         ) -> [__m256i; 2] {
@@ -147,6 +136,9 @@ impl Lanes for Avx2 {
         }
         fn floats_from_lanes(lanes: [__m256i; 2]) -> [__m256; 2] {
             both!(lanes => _mm256_cvtepi32_ps(lanes))
+        }
+        fn floats_of_bits(lanes: [__m256i; 2]) -> [__m256; 2] {
+            both!(lanes => _mm256_castsi256_ps(lanes))
         }
     }
 }

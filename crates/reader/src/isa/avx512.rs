@@ -191,9 +191,6 @@ impl Lanes for Avx512 {
         fn lanes_from_bytes(bytes: &[i8; 16]) -> __m512i {
             _mm512_cvtepi8_epi32(_mm_loadu_si128(bytes.as_ptr().cast()))
         }
-        fn words_from_bytes(bytes: &[[i8; 2]; 16]) -> __m512i {
-            _mm512_cvtepi8_epi16(_mm256_loadu_si256(bytes.as_ptr().cast()))
-        }
         fn store_lanes(lanes: __m512i, out: &mut [u8; 64]) {
             _mm512_storeu_si512(out.as_mut_ptr().cast(), lanes)
         }
@@ -242,14 +239,14 @@ impl Lanes for Avx512 {
         fn dot_codes(sum: __m512i, codes: __m512i, signed: u32) -> __m512i {
             _mm512_dpbusd_epi32(sum, codes, _mm512_set1_epi32(signed.cast_signed()))
         }
-        fn dot_words(sum: __m512i, words: __m512i, pair: u32) -> __m512i {
-            _mm512_dpwssd_epi32(sum, words, _mm512_set1_epi32(pair.cast_signed()))
-        }
         fn store_as_bytes(values: __m512, out: &mut [u8; 64]) {
             _mm512_storeu_ps(out.as_mut_ptr().cast(), values)
         }
         fn floats_from_lanes(lanes: __m512i) -> __m512 {
             _mm512_cvtepi32_ps(lanes)
+        }
+        fn floats_of_bits(lanes: __m512i) -> __m512 {
+            _mm512_castsi512_ps(lanes)
         }
     }
 }

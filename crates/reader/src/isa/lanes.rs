@@ -22,8 +22,6 @@ pub(crate) trait Lanes: Simd {
     fn load_lanes(self, bytes: &[u8; 64]) -> Self::Wide;
     /// Sixteen signed bytes as lanes.
     fn lanes_from_bytes(self, bytes: &[i8; 16]) -> Self::Wide;
-    /// Sixteen pairs of signed bytes as lanes of two words.
-    fn words_from_bytes(self, bytes: &[[i8; 2]; 16]) -> Self::Wide;
     /// Writes sixteen lanes to memory in little-endian order.
     fn store_lanes(self, lanes: Self::Wide, out: &mut [u8; 64]);
     /// Rotates each lane right by `bits`, less than 32. Bits that move to another byte are
@@ -54,8 +52,6 @@ pub(crate) trait Lanes: Simd {
     /// `sum` plus the products of each lane's four unsigned bytes with the four signed bytes of
     /// `signed`: any bytes with [`ALL_UNSIGNED`](Simd::ALL_UNSIGNED), otherwise bytes below 64.
     fn dot_codes(self, sum: Self::Wide, codes: Self::Wide, signed: u32) -> Self::Wide;
-    /// `sum` plus the products of each lane's two words with the two words of `pair`.
-    fn dot_words(self, sum: Self::Wide, words: Self::Wide, pair: u32) -> Self::Wide;
     /// `sum` plus the products of lanes.
     fn multiply_add_lanes(self, sum: Self::Wide, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// As [`multiply_add_lanes`](Self::multiply_add_lanes), for lanes that fit into words; those of
@@ -63,14 +59,14 @@ pub(crate) trait Lanes: Simd {
     fn multiply_add_words(self, sum: Self::Wide, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// Writes 32 bytes to memory.
     fn store_bytes(self, bytes: Self::Bytes, out: &mut [u8; 32]);
-    /// Writes sixteen words to the first half of `out`.
-    fn store_words(self, words: Self::Words, out: &mut [u8; 64]);
     /// Writes eight floats to memory.
     fn store_sums(self, values: Self::Sums, out: &mut [f32; 8]);
     /// Writes sixteen floats to memory in little-endian order.
     fn store_as_bytes(self, values: Self::Floats, out: &mut [u8; 64]);
     /// Integers as floats, rounded.
     fn floats_from_lanes(self, lanes: Self::Wide) -> Self::Floats;
+    /// Floats with the bits of lanes.
+    fn floats_of_bits(self, lanes: Self::Wide) -> Self::Floats;
 }
 
 /// Work that needs lanes, for [`Isa::with_lanes`](super::Isa::with_lanes).

@@ -310,9 +310,6 @@ macro_rules! lane_stores {
             fn store_bytes(bytes: __m256i, out: &mut [u8; 32]) {
                 _mm256_storeu_si256(out.as_mut_ptr().cast(), bytes)
             }
-            fn store_words(words: __m256i, out: &mut [u8; 64]) {
-                _mm256_storeu_si256(out.as_mut_ptr().cast(), words)
-            }
             fn store_sums(values: __m256, out: &mut [f32; 8]) {
                 _mm256_storeu_ps(out.as_mut_ptr(), values)
             }

@@ -11,9 +11,11 @@
 //!
 //! and the sum is one of small integers, which a CPU multiplies and adds 16 to 64 at a time. So
 //! activations are quantized to 8 bits once ([`Activations`]), and weights are never turned into
-//! floats. What differs between the block types is only how codes and scales come out of their
-//! bits. That is all a type's file says; the rest is written once for each [`Family`], against
-//! [`Simd`] and [`Lanes`], and compiled for every instruction set:
+//! floats. Where activations are largest, they have 16 bits: what their codes leave is a second
+//! code, the *remainder*, and the group is multiplied a second time. What differs between the block
+//! types is only how codes and scales come out of their bits. That is all a type's file says; the
+//! rest is written once for each [`Family`], against [`Simd`] and [`Lanes`], and compiled for every
+//! instruction set:
 //!
 //! ```text
 //! dot_each    for row { for block { codes = unpack(block); sum += dot(codes, x) * scales } }
@@ -52,6 +54,8 @@
 //! | code | the integer that stands for a value in a block | 1 to 8 bits | the encoder |
 //! | raised code | code plus a constant, so that none is negative | 8 bits | a type's kernel |
 //! | vector | one vector of activations, quantized | 8 bits a value | [`Activations`] |
+//! | part | values of a vector for a super-block, with their remainders | 256 values | `Part` |
+//! | wide | of a group: its activations have remainders | 32 values | `Rounded` |
 //! | tile | vectors that a row is multiplied with at a time | 16 vectors | [`ActivationTile`] |
 //! | strip | vectors that a panel is multiplied with at a time | 8 vectors | `Strip` |
 //! | segment | columns of a panel or strip that are multiplied at a time | 256 | `COLUMNS` |
@@ -67,9 +71,10 @@
 //! weights a second (`cargo xtask bench reader --products`), unless they say otherwise.
 //! `docs/performance.md` says what was tried without gain.
 //!
-//! 1. **Integers up to the last step.** Sub-scales are integers too, so a super-block is one
-//!    integer sum; only then do floats begin. Keeping what codes are raised by in the integers,
-//!    picking a sub-scale with one shuffle and alternating two sums: 8 to 24 % (Q4_K 40.6 to 46.1).
+//! 1. **Integers up to the last step.** Sub-scales are integers too, so a group is one integer sum;
+//!    only then do floats begin, because each group of activations has a scale of its own. Keeping
+//!    what codes are raised by in the integers, picking a sub-scale with one shuffle and
+//!    alternating two sums: 8 to 24 % (Q4_K 40.6 to 46.1).
 //! 2. **Eight groups at a time** in small blocks: their integers are added up first, so that one
 //!    instruction converts and one scales all eight. Pairing the halves of two blocks drops one
 //!    more step of adding: 11 to 14 % (Q4_0 41 to 45-48).
@@ -95,6 +100,10 @@
 //!    15.0, instead of 11.0 with four rows into the first-level cache.
 //! 10. **Scales through memory when decoding.** Taking them out of a register one by one took as
 //!     long as the values: Q2_K decodes 47 % faster, Q3_K and Q6_K 20 %.
+//!
+//! 11. **Floats without conversion.** In panels, integer sums begin with the bits of a large float,
+//!     so that they are floats already: converting them and multiplying them with the scale of a
+//!     vector is one instruction.
 //!
 //! Everything between a kernel and an operation has `#[inline(always)]`, closures included: without
 //! it, code is compiled for the plain target.
@@ -153,10 +162,11 @@ use packing::Packing;
 use panel::{Panel, Panels, Sums};
 pub(crate) use panel::{ROWS as PANEL_ROWS, copy_rows};
 
-use crate::activations::{Activations, Form, Vector};
+use crate::activations::{Activations, Form};
 use crate::isa::{Isa, Lanes, Simd, WithSimd};
-use crate::strip::StripSegment;
+use crate::strip::Strip;
 use crate::tile::{ActivationTile, TILE};
+use crate::vector::Vector;
 
 /// What a type of block says about computing with it. Nothing has a default: a type that forgets
 /// something does not compile.
@@ -196,7 +206,7 @@ pub(crate) trait Family<B: Kernel> {
     fn fill_panel<V: Lanes>(v: V, rows: &[B], row_blocks: usize, segment: usize, panel: &mut Panel);
 
     /// Adds the dot products of a panel with eight vectors to their sums.
-    fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: &StripSegment, sums: &mut Sums);
+    fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: Strip<'_>, sums: &mut Sums);
 
     /// Appends the scales of one segment of up to sixteen rows.
     fn pack_scales<V: Lanes>(

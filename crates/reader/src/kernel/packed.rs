@@ -8,9 +8,10 @@ use super::codes::eight;
 use super::packing::{CodeLine, PackedCodes, Packing};
 use super::panel::{Panel, ROWS, multiply_panels};
 use super::{Family, Kernel};
-use crate::activations::{Activations, Vector};
+use crate::activations::Activations;
 use crate::isa::{Isa, Lanes, WithLanes};
 use crate::strip::COLUMNS;
+use crate::vector::Vector;
 
 /// Packed weights. Each field holds one kind of data of all panels, panel after panel.
 #[derive(Debug, Default)]
@@ -20,9 +21,9 @@ pub(crate) struct Packed {
     /// Codes of groups, and the fifth bits of them.
     pub(super) codes: Vec<CodeLine>,
     pub(super) fifths: Vec<[u64; 8]>,
-    /// Super-blocks: the sub-scales of each sub-block, the sub-minimums of each two sub-blocks.
+    /// Super-blocks: the sub-scales and sub-minimums of each sub-block.
     pub(super) sub_scales: Vec<[i8; ROWS]>,
-    pub(super) sub_mins: Vec<[[i8; 2]; ROWS]>,
+    pub(super) sub_mins: Vec<[i8; ROWS]>,
     /// Scales and minimums, in single precision or in half precision (little-endian).
     pub(super) scales: Vec<Singles>,
     pub(super) mins: Vec<Singles>,
@@ -40,7 +41,7 @@ pub(crate) struct PackedPanel<'a> {
     pub(super) codes: &'a [CodeLine],
     pub(super) fifths: &'a [[u64; 8]],
     pub(super) sub_scales: &'a [[i8; ROWS]],
-    pub(super) sub_mins: &'a [[[i8; 2]; ROWS]],
+    pub(super) sub_mins: &'a [[i8; ROWS]],
     pub(super) scales: &'a [Singles],
     pub(super) mins: &'a [Singles],
     pub(super) half_scales: &'a [[[u8; 2]; ROWS]],
@@ -155,8 +156,8 @@ pub(crate) struct Prepared<'a> {
     pub(super) vector: Vector<'a>,
     /// The correction for raised weights, for each half of a group.
     pub(super) offsets: &'a [[i32; 2]],
-    /// The sums of 32 codes, two in a number.
-    pub(super) wide_sums: &'a [[u32; 4]],
+    /// The same for the remainders of activations.
+    pub(super) remainder_offsets: &'a [[i32; 2]],
 }
 
 struct Products<'a, B> {
@@ -187,14 +188,15 @@ impl<B: Kernel> WithLanes for Products<'_, B> {
         for number in 0..count {
             let vector = activations.vector(number);
             let raised_by = packing.raised_by::<V>();
-            let offsets: Vec<i32> =
-                vector.sums.iter().map(|sum| raised_by * i32::from(*sum)).collect();
-            let wide_sums: Vec<u32> =
-                vector.sums.as_chunks().0.iter().map(|[a, b, c, d]| pair(a + b, c + d)).collect();
+            let offsets = |sums: &[i16]| -> Vec<i32> {
+                sums.iter().map(|sum| raised_by * i32::from(*sum)).collect()
+            };
+            let remainder_offsets = offsets(vector.remainder_sums);
+            let offsets = offsets(vector.sums);
             let prepared = Prepared {
                 vector,
                 offsets: offsets.as_chunks().0,
-                wide_sums: wide_sums.as_chunks().0,
+                remainder_offsets: remainder_offsets.as_chunks().0,
             };
             for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
                 let mut sums = [0.0; ROWS];
@@ -227,10 +229,4 @@ pub(super) fn unpack_codes<V: Lanes>(
             |i| v.store_lanes(weights[i], &mut out[i]),
         );
     }
-}
-
-/// Two words as one number, the first in the lower half.
-#[inline(always)]
-pub(super) fn pair(low: i16, high: i16) -> u32 {
-    u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16
 }

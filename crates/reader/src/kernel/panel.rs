@@ -5,7 +5,7 @@ use super::codes::{CodeRange, eight, eight_of};
 use crate::activations::Activations;
 use crate::isa::{Lanes, WithLanes};
 use crate::kernel::{Family, Kernel};
-use crate::strip::{COLUMNS, StripSegment, WIDTH};
+use crate::strip::{RAISED, Strip, StripGroup, WIDTH};
 
 /// Rows of a panel.
 pub(crate) const ROWS: usize = 16;
@@ -22,8 +22,6 @@ pub(crate) struct Panel {
     pub(super) codes: [[[u8; 64]; 16]; 4],
     pub(super) scales: [[u8; 64]; 16],
     pub(super) mins: [[u8; 64]; 16],
-    /// The factor of the minimums of super-blocks, which are pairs of words.
-    pub(super) min: [f32; ROWS],
 }
 
 impl Panel {
@@ -34,7 +32,6 @@ impl Panel {
         codes: [[[0; 64]; 16]; 4],
         scales: [[0; 64]; 16],
         mins: [[0; 64]; 16],
-        min: [0.0; ROWS],
     };
 
     #[inline(always)]
@@ -93,16 +90,16 @@ pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     out: &mut [f32],
     mut fill: impl FnMut(usize, usize, &mut Panel),
 ) {
-    let strips = activations.strips();
+    let segments = activations.strips();
     let count = activations.count();
     let mut panel = Panel::EMPTY;
-    let mut sums = vec![Sums::ZERO; strips.len()];
+    let mut sums = vec![Sums::ZERO; count.div_ceil(WIDTH)];
     for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
         sums.fill(Sums::ZERO);
-        for segment in 0..activations.columns().div_ceil(COLUMNS) {
+        for (segment, strips) in segments.iter().enumerate() {
             fill(index, segment, &mut panel);
-            for (strip, sums) in strips.iter().zip(&mut sums) {
-                B::Family::multiply_panel(v, &panel, &strip.segments[segment], sums);
+            for (strip, sums) in strips.strips().zip(&mut sums) {
+                B::Family::multiply_panel(v, &panel, strip, sums);
             }
         }
         let rows = out.len() / count;
@@ -149,43 +146,120 @@ pub(super) fn stage<V: Lanes>(
     );
 }
 
-/// Calls `f` with the integer dot products of each run of codes that share a scale.
+/// The numbers that are added to all values of a group, or to those of each half of it.
+#[derive(Clone, Copy)]
+pub(super) enum Minimums {
+    None,
+    Groups,
+    Halves,
+}
+
+impl Minimums {
+    pub(super) const fn of(fine: bool) -> Self {
+        if fine { Self::Halves } else { Self::Groups }
+    }
+}
+
+/// Adds the products of a panel with eight vectors to their sums. Scales are those of groups, or
+/// where they are `fine` those of halves.
 #[inline(always)]
-pub(super) fn each_integers<V: Lanes>(
+pub(super) fn multiply<V: Lanes>(
+    v: V,
+    fine: bool,
+    minimums: Minimums,
+    panel: &Panel,
+    strip: Strip<'_>,
+    sums: &mut Sums,
+) {
+    let mut totals = eight_of(
+        #[inline(always)]
+        |i| v.load_floats(&sums.0[i]),
+    );
+    each_product(
+        v,
+        fine,
+        panel,
+        strip,
+        #[inline(always)]
+        |index, products: [V::Floats; WIDTH]| {
+            let scales = v.floats_from_bytes(&panel.scales[index]);
+            eight(
+                #[inline(always)]
+                |i| totals[i] = v.multiply_add_floats(totals[i], products[i], scales),
+            );
+        },
+    );
+    let scaled_sums = match minimums {
+        Minimums::None => &[],
+        Minimums::Groups => &strip.sums[..],
+        Minimums::Halves => &strip.fine_sums[..],
+    };
+    for (mins, scaled_sums) in panel.mins.iter().zip(scaled_sums) {
+        let mins = v.floats_from_bytes(mins);
+        eight(
+            #[inline(always)]
+            |i| totals[i] = v.multiply_add_floats(totals[i], mins, v.splat(scaled_sums[i])),
+        );
+    }
+    eight(
+        #[inline(always)]
+        |i| v.store(totals[i], &mut sums.0[i]),
+    );
+}
+
+/// Calls `f` with the products of each run of codes that share a scale, without it.
+///
+/// Converting integers to floats and multiplying them with the scale of a vector is one
+/// instruction: sums begin with the bits of [`RAISED`], so that the bits of a sum are a float, and
+/// `(RAISED + sum) * scale - RAISED * scale` is rounded once.
+#[inline(always)]
+fn each_product<V: Lanes>(
     v: V,
     fine: bool,
     panel: &Panel,
-    strip: &StripSegment,
-    mut f: impl FnMut(usize, [V::Wide; WIDTH]),
+    strip: Strip<'_>,
+    mut f: impl FnMut(usize, [V::Floats; WIDTH]),
 ) {
     let codes = panel.codes.as_flattened().as_chunks::<8>().0;
-    for (group, (codes, vectors)) in codes.iter().zip(&strip.codes).enumerate() {
-        let offsets = if fine { &strip.offsets[2 * group] } else { &strip.wide_offsets[group] };
-        let mut ints = offsets_of(v, offsets);
+    for (group, own) in strip.numbers.iter().zip(strip.groups) {
+        let (group, codes) = (*group, &codes[*group]);
+        let mut ints = offsets_of(v, if fine { &own.offsets[0] } else { &own.wide_offsets });
         eight(
             #[inline(always)]
             |four| {
                 if fine && four == 4 {
-                    f(2 * group, ints);
-                    ints = offsets_of(v, &strip.offsets[2 * group + 1]);
+                    f(2 * group, scaled(v, ints, own));
+                    ints = offsets_of(v, &own.offsets[1]);
                 }
                 let weights = v.load_lanes(&codes[four]);
-                let vectors = &vectors[four];
+                let vectors = &own.codes[four];
                 eight(
                     #[inline(always)]
                     |i| ints[i] = v.dot_values(ints[i], weights, vectors[i]),
                 );
             },
         );
-        f(if fine { 2 * group + 1 } else { group }, ints);
+        f(if fine { 2 * group + 1 } else { group }, scaled(v, ints, own));
     }
 }
 
-/// The correction for raised values, if values are raised.
+/// What sums begin with; the correction for raised values is part of it if values are raised.
 #[inline(always)]
 fn offsets_of<V: Lanes>(v: V, numbers: &[i32; WIDTH]) -> [V::Wide; WIDTH] {
+    let bits = RAISED.to_bits().cast_signed();
     eight_of(
         #[inline(always)]
-        |i| v.splat_lanes(if V::ALL_UNSIGNED { numbers[i] } else { 0 }),
+        |i| v.splat_lanes(if V::ALL_UNSIGNED { numbers[i] } else { bits }),
+    )
+}
+
+#[inline(always)]
+fn scaled<V: Lanes>(v: V, ints: [V::Wide; WIDTH], group: &StripGroup) -> [V::Floats; WIDTH] {
+    eight_of(
+        #[inline(always)]
+        |i| {
+            let raised = v.floats_of_bits(ints[i]);
+            v.fused_multiply_add(v.splat(group.raised[i]), raised, v.splat(group.scales[i]))
+        },
     )
 }

@@ -10,10 +10,11 @@ use super::packed::{Packed, PackedPanel, Prepared};
 use super::packing::Packing;
 use super::panel::{Panel, Sums};
 use super::{Family, Kernel};
-use crate::activations::{Activations, Form, Vector};
+use crate::activations::{Activations, Form};
 use crate::isa::{Lanes, Simd};
-use crate::strip::StripSegment;
+use crate::strip::Strip;
 use crate::tile::QUAD;
+use crate::vector::Vector;
 
 /// A type of single numbers, converted sixteen at a time.
 trait Plain: Kernel {
@@ -113,7 +114,7 @@ impl<B: Plain> Family<B> for PlainNumbers {
         unreachable!("{NO_PANELS}")
     }
 
-    fn multiply_panel<V: Lanes>(_: V, _: &Panel, _: &StripSegment, _: &mut Sums) {
+    fn multiply_panel<V: Lanes>(_: V, _: &Panel, _: Strip<'_>, _: &mut Sums) {
         unreachable!("{NO_PANELS}")
     }
 

@@ -8,13 +8,14 @@ use granule_format::num::F16;
 use super::codes::{CodeRange, eight_of, four, sixteen};
 use super::packed::{Packed, PackedPanel, Prepared};
 use super::packing::Packing;
-use super::panel::{Panel, Sums};
+use super::panel::{Minimums, Panel, Sums, multiply};
 use super::super_block::total;
 use super::{Family, Kernel, by_tiles, row_by_row, small_packed, small_panel};
-use crate::activations::{Activations, Form, Vector};
+use crate::activations::{Activations, Form};
 use crate::isa::{Lanes, Simd};
-use crate::strip::StripSegment;
+use crate::strip::Strip;
 use crate::tile::{ActivationTile, TILE};
+use crate::vector::Vector;
 
 /// What distinguishes the types of small blocks.
 pub(crate) trait SmallBlock: Kernel<Family = SmallBlocks> {
@@ -126,8 +127,9 @@ impl<B: SmallBlock> Family<B> for SmallBlocks {
     }
 
     #[inline(always)]
-    fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: &StripSegment, sums: &mut Sums) {
-        small_panel::multiply_panel::<B, V>(v, panel, strip, sums);
+    fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: Strip<'_>, sums: &mut Sums) {
+        let minimums = if B::MINIMUM { Minimums::Groups } else { Minimums::None };
+        multiply(v, B::FINE, minimums, panel, strip, sums);
     }
 
     #[inline(always)]

@@ -1,10 +1,9 @@
 //! Panels of small blocks, for batches.
 
-use super::codes::{eight, eight_of};
-use super::panel::{Panel, ROWS, Sums, each_integers, row_of, stage};
+use super::codes::eight_of;
+use super::panel::{Panel, ROWS, row_of, stage};
 use super::small_block::{SmallBlock, eight_scales, groups_of};
 use crate::isa::Lanes;
-use crate::strip::{StripSegment, WIDTH};
 
 /// Unpacks one segment of up to sixteen rows.
 #[inline(always)]
@@ -54,47 +53,4 @@ pub(super) fn fill_panel<B: SmallBlock, V: Lanes>(
         );
     }
     panel.turn(v, B::MINIMUM);
-}
-
-/// Adds the products of a panel of small blocks with eight vectors to `sums`.
-#[inline(always)]
-pub(super) fn multiply_panel<B: SmallBlock, V: Lanes>(
-    v: V,
-    panel: &Panel,
-    strip: &StripSegment,
-    sums: &mut Sums,
-) {
-    let mut totals = [v.splat(0.0); WIDTH];
-    eight(
-        #[inline(always)]
-        |i| totals[i] = v.load_floats(&sums.0[i]),
-    );
-    each_integers(
-        v,
-        B::FINE,
-        panel,
-        strip,
-        #[inline(always)]
-        |index, ints: [V::Wide; WIDTH]| {
-            let group = if B::FINE { index / 2 } else { index };
-            let scales = v.floats_from_bytes(&panel.scales[index]);
-            let mins = v.floats_from_bytes(&panel.mins[group]);
-            eight(
-                #[inline(always)]
-                |i| {
-                    let ints = v.mul(v.floats_from_lanes(ints[i]), scales);
-                    let scale = v.splat(strip.scales[group][i]);
-                    totals[i] = v.multiply_add_floats(totals[i], ints, scale);
-                    if B::MINIMUM {
-                        let sum = v.splat(strip.scaled_sums[group][i]);
-                        totals[i] = v.multiply_add_floats(totals[i], mins, sum);
-                    }
-                },
-            );
-        },
-    );
-    eight(
-        #[inline(always)]
-        |i| v.store(totals[i], &mut sums.0[i]),
-    );
 }

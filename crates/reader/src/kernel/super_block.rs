@@ -2,7 +2,7 @@
 //!
 //! A value is `scale * sub_scale * code - min * sub_min`. The products `scale * sub_scale` and
 //! `min * sub_min` are exact in single precision, so decoding may form them first in any way. Dot
-//! products stay integers within a super-block: codes times activations, times sub-scales.
+//! products stay integers within a group: codes times activations, times sub-scales.
 
 use std::hint::black_box;
 use std::slice::ChunksExact;
@@ -10,12 +10,13 @@ use std::slice::ChunksExact;
 use super::codes::{CodeRange, eight, eight_of};
 use super::packed::{Packed, PackedPanel, Prepared};
 use super::packing::Packing;
-use super::panel::{Panel, Sums};
+use super::panel::{Minimums, Panel, Sums, multiply};
 use super::{Family, Kernel, by_tiles, row_by_row, super_packed, super_panel};
-use crate::activations::{Activations, Form, Vector};
+use crate::activations::{Activations, Form};
 use crate::isa::{Lanes, Simd};
-use crate::strip::StripSegment;
+use crate::strip::Strip;
 use crate::tile::{ActivationTile, TILE};
+use crate::vector::{Codes, Vector};
 
 /// The scales of a super-block. Sub-scales are signed bytes of the two numbers, the lowest first:
 /// 16, or 8 in the first number if sub-blocks have 32 values.
@@ -86,7 +87,7 @@ pub(super) fn with_signs<V: Simd>(v: V, (magnitudes, signs): Magnitudes<V>) -> [
 pub(crate) struct SuperBlocks;
 
 impl<B: SuperBlock> Family<B> for SuperBlocks {
-    const FORM: Form = Form::Q8_K;
+    const FORM: Form = Form::Mixed;
 
     #[inline(always)]
     fn decode<V: Simd>(v: V, blocks: &[B], out: &mut [f32]) {
@@ -133,8 +134,9 @@ impl<B: SuperBlock> Family<B> for SuperBlocks {
     }
 
     #[inline(always)]
-    fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: &StripSegment, sums: &mut Sums) {
-        super_panel::multiply_panel::<B, V>(v, panel, strip, sums);
+    fn multiply_panel<V: Lanes>(v: V, panel: &Panel, strip: Strip<'_>, sums: &mut Sums) {
+        let minimums = if B::MINIMUMS { Minimums::of(B::FINE) } else { Minimums::None };
+        multiply(v, B::FINE, minimums, panel, strip, sums);
     }
 
     #[inline(always)]
@@ -253,16 +255,15 @@ struct Aligned([f32; 16]);
 /// The scales of a super-block in registers.
 struct Unpacked<V: Simd> {
     scale: f32,
-    min: f32,
     /// The sub-scales of halves of groups in the order for [`Simd::pick`], or of groups, each
     /// twice, for [`Simd::pick_pair`].
     sub_scales: V::Words,
     /// The sub-scales of groups again, as integers.
     of_groups: V::Ints,
-    /// The factors of a vector's sums of 16 codes: sub-scales times minus what codes are raised by,
-    /// and sub-minimums.
+    /// The factors of a vector's sums of 16 codes: sub-scales times minus what codes are raised by.
     raised_of_sums: V::Words,
-    mins_of_sums: V::Words,
+    /// The minimums of groups, or of both halves of the sub-blocks, negated.
+    minimums: [V::Sums; 2],
 }
 
 #[inline(always)]
@@ -273,106 +274,180 @@ fn unpack<B: SuperBlock, V: Simd>(v: V, block: &B, operands: Operands) -> Unpack
     }
     let of_groups = v.ints(sub_scales[0]);
     let by = -i16::from(operands.raised_by::<B>());
-    if B::FINE {
-        let raised_of_sums = v.multiply_words(v.words(sub_scales), by);
-        let (sub_scales, mins_of_sums) = (v.words_split(sub_scales), v.words(sub_mins));
-        return Unpacked { scale, min, sub_scales, of_groups, raised_of_sums, mins_of_sums };
+    let mut minimums = [v.zero_sums(); 2];
+    if B::MINIMUMS {
+        let min = v.load_sums(&[-min; 8]);
+        minimums[0] = v.multiply_sums(v.sums_from_ints(v.ints(sub_mins[0])), min);
+        if B::FINE {
+            minimums[1] = v.multiply_sums(v.sums_from_ints(v.ints(sub_mins[1])), min);
+        }
     }
-    let sub_scales = v.words_doubled(sub_scales[0]);
-    let raised_of_sums = v.multiply_words(sub_scales, by);
-    let mins_of_sums = v.words_doubled(sub_mins[0]);
-    Unpacked { scale, min, sub_scales, of_groups, raised_of_sums, mins_of_sums }
+    let (raised_of_sums, sub_scales) = if B::FINE {
+        (v.multiply_words(v.words(sub_scales), by), v.words_split(sub_scales))
+    } else {
+        let sub_scales = v.words_doubled(sub_scales[0]);
+        (v.multiply_words(sub_scales, by), sub_scales)
+    };
+    Unpacked { scale, sub_scales, of_groups, raised_of_sums, minimums }
 }
 
-/// The integer products of a super-block with 256 activations.
+/// The integer products of group `group` with 32 activations, times its sub-scales.
+#[inline(always)]
+fn group_product<B: SuperBlock, V: Simd>(
+    v: V,
+    (codes, signs): (V::Bytes, u32),
+    operands: Operands,
+    block: &Unpacked<V>,
+    activations: &[i8; 32],
+    group: usize,
+) -> V::Ints {
+    let (zero, activations) = (v.zero_ints(), v.load_signed(activations));
+    if !B::SUB_SCALES {
+        return v.add_dot_unsigned(zero, codes, activations);
+    }
+    if operands == Operands::Raised {
+        let ints = v.dot_unsigned(codes, activations);
+        return v.add_multiplied(zero, ints, block.of_groups, group);
+    }
+    let words = match (operands, B::CODES) {
+        (Operands::Magnitudes, _) => v.multiply_unsigned(codes, v.negate(activations, signs)),
+        (_, CodeRange::Signed) => v.multiply_signed(codes, activations),
+        _ => v.multiply_unsigned(codes, activations),
+    };
+    let scales = if B::FINE {
+        v.pick(block.sub_scales, group)
+    } else {
+        v.pick_pair(block.sub_scales, group)
+    };
+    v.multiply_add(zero, words, scales)
+}
+
+/// The products of a super-block with 256 activations in two sums, without its scale and its
+/// minimums.
 #[inline(always)]
 fn products<B: SuperBlock, V: Simd>(
     v: V,
     (codes, signs): &Magnitudes<V>,
     operands: Operands,
     block: &Unpacked<V>,
-    activations: &[i8; 256],
-    sums: &[i16; 16],
-) -> V::Ints {
-    let activations = activations.as_chunks::<32>().0;
+    x: Codes<'_>,
+) -> [V::Sums; 2] {
+    let activations = x.codes.as_chunks::<32>().0;
     // two sums, so that additions need not wait for each other
-    let mut ints = [v.zero_ints(); 2];
-    if operands.raised_by::<B>() > 0 {
-        ints[1] = v.multiply_add(ints[1], block.raised_of_sums, v.load_words(sums));
-    }
+    let mut sums = [v.zero_sums(), raised::<B, V>(v, operands, block, x)];
     eight(
         #[inline(always)]
         |group| {
-            let (sum, codes) = (ints[group % 2], codes[group]);
-            let activations = v.load_signed(&activations[group]);
-            ints[group % 2] = if !B::SUB_SCALES {
-                v.add_dot_unsigned(sum, codes, activations)
-            } else if operands == Operands::Raised {
-                v.add_multiplied(sum, v.dot_unsigned(codes, activations), block.of_groups, group)
-            } else {
-                let words = match (operands, B::CODES) {
-                    (Operands::Magnitudes, _) => {
-                        v.multiply_unsigned(codes, v.negate(activations, signs[group]))
-                    }
-                    (_, CodeRange::Signed) => v.multiply_signed(codes, activations),
-                    _ => v.multiply_unsigned(codes, activations),
-                };
-                let scales = if B::FINE {
-                    v.pick(block.sub_scales, group)
-                } else {
-                    v.pick_pair(block.sub_scales, group)
-                };
-                v.multiply_add(sum, words, scales)
-            };
+            let (codes, activations) = ((codes[group], signs[group]), &activations[group]);
+            let ints = group_product::<B, V>(v, codes, operands, block, activations, group);
+            sums[group % 2] = v.accumulate(sums[group % 2], ints, x.scales[group]);
         },
     );
-    v.add_ints(ints[0], ints[1])
+    sums
 }
 
-/// Subtracts the minimums of a super-block times the sums of 256 activations from `total`.
+/// The correction for what codes are raised by.
+#[inline(always)]
+fn raised<B: SuperBlock, V: Simd>(
+    v: V,
+    operands: Operands,
+    block: &Unpacked<V>,
+    x: Codes<'_>,
+) -> V::Sums {
+    if operands.raised_by::<B>() == 0 {
+        return v.zero_sums();
+    }
+    // lane `i` has the two sums of group `i`
+    let ints = v.multiply_add(v.zero_ints(), block.raised_of_sums, v.load_words(x.sums));
+    v.multiply_sums(v.sums_from_ints(ints), v.load_sums(x.scales))
+}
+
+/// Adds the products with the remainders of the groups in `wide`.
+#[inline(always)]
+fn add_remainders<B: SuperBlock, V: Simd>(
+    v: V,
+    codes: &Magnitudes<V>,
+    operands: Operands,
+    block: &Unpacked<V>,
+    (mut wide, x): (u8, Codes<'_>),
+    sums: &mut [V::Sums; 2],
+) {
+    // few groups have remainders: the codes are copied to memory for those alone
+    let (codes, signs) = *codes;
+    let activations = x.codes.as_chunks::<32>().0;
+    let one = v.load_sums(&[1.0; 8]);
+    sums[1] = v.multiply_add_sums(sums[1], raised::<B, V>(v, operands, block, x), one);
+    while wide != 0 {
+        let group = wide.trailing_zeros() as usize;
+        wide &= wide - 1;
+        let (codes, activations) = ((codes[group], signs[group]), &activations[group]);
+        let ints = group_product::<B, V>(v, codes, operands, block, activations, group);
+        sums[0] = v.accumulate(sums[0], ints, x.scales[group]);
+    }
+}
+
+/// Subtracts the minimums of a super-block times sums of 256 activations from `total`.
 #[inline(always)]
 fn less_minimums<B: SuperBlock, V: Simd>(
     v: V,
     block: &Unpacked<V>,
-    scale: f32,
-    sums: &[i16; 16],
+    scaled_sums: &[f32; 8],
+    fine_sums: &[f32; 16],
     total: V::Sums,
 ) -> V::Sums {
     if !B::MINIMUMS {
         return total;
     }
-    let mins = v.multiply_add(v.zero_ints(), block.mins_of_sums, v.load_words(sums));
-    v.accumulate(total, mins, -(block.min * scale))
+    let [first, second] = block.minimums;
+    if !B::FINE {
+        return v.multiply_add_sums(total, first, v.load_sums(scaled_sums));
+    }
+    let halves = fine_sums.as_chunks::<8>().0;
+    let total = v.multiply_add_sums(total, first, v.load_sums(&halves[0]));
+    v.multiply_add_sums(total, second, v.load_sums(&halves[1]))
 }
 
 #[inline(always)]
 fn dot<B: SuperBlock, V: Simd>(v: V, row: &[B], vector: &Vector<'_>) -> f32 {
     let operands = Operands::of_vector::<B, V>();
-    let (mut total, mut mins) = (v.zero_sums(), v.zero_sums());
-    let vectors = vector.codes.as_chunks::<256>().0.iter().zip(vector.scales);
-    let vectors = vectors.zip(vector.sums.as_chunks::<16>().0);
-    for (block, ((activations, scale), sums)) in row.iter().zip(vectors) {
+    let (mut totals, mut mins) = ([v.zero_sums(); 2], v.zero_sums());
+    let mut slot = 0;
+    for (block, part) in row.iter().zip(vector.parts()) {
         let codes = operands.codes(v, block);
         let unpacked = unpack(v, block, operands);
-        let ints = products::<B, V>(v, &codes, operands, &unpacked, activations, sums);
-        total = v.accumulate(total, ints, unpacked.scale * scale);
-        mins = less_minimums::<B, V>(v, &unpacked, *scale, sums, mins);
+        let mut sums = products::<B, V>(v, &codes, operands, &unpacked, part.codes);
+        if part.wide != 0 {
+            let remainders = (part.wide, vector.remainders(slot));
+            add_remainders::<B, V>(v, &codes, operands, &unpacked, remainders, &mut sums);
+            slot += 1;
+        }
+        let scale = v.load_sums(&[unpacked.scale; 8]);
+        totals[0] = v.multiply_add_sums(totals[0], sums[0], scale);
+        totals[1] = v.multiply_add_sums(totals[1], sums[1], scale);
+        mins = less_minimums::<B, V>(v, &unpacked, part.scaled_sums, part.fine_sums, mins);
     }
-    if B::MINIMUMS { v.total(total) + v.total(mins) } else { v.total(total) }
+    let total = v.total(totals[0]) + v.total(totals[1]);
+    if B::MINIMUMS { total + v.total(mins) } else { total }
 }
 
 #[inline(always)]
 fn dot_tile<B: SuperBlock, V: Simd>(v: V, row: &[B], tile: &ActivationTile) -> [f32; TILE] {
     let mut totals = [v.zero_sums(); TILE];
-    let vectors = tile.blocks.iter().zip(&tile.scales).zip(&tile.sums);
-    for (block, ((activations, scales), sums)) in row.iter().zip(vectors) {
-        let codes = Operands::AsTheyAre.codes(v, block);
-        let block = unpack(v, block, Operands::AsTheyAre);
-        for i in 0..TILE {
-            let ints =
-                products::<B, V>(v, &codes, Operands::AsTheyAre, &block, &activations[i], &sums[i]);
-            let total = v.accumulate(totals[i], ints, block.scale * scales[i]);
-            totals[i] = less_minimums::<B, V>(v, &block, scales[i], &sums[i], total);
+    let operands = Operands::AsTheyAre;
+    for (block, part) in row.iter().zip(&tile.parts) {
+        let codes = operands.codes(v, block);
+        let block = unpack(v, block, operands);
+        let scale = v.load_sums(&[block.scale; 8]);
+        for (i, total) in totals.iter_mut().enumerate() {
+            let mut sums = products::<B, V>(v, &codes, operands, &block, part.codes(i));
+            if let Some(remainders) = part.remainders(i) {
+                let remainders = (part.wide, remainders);
+                add_remainders::<B, V>(v, &codes, operands, &block, remainders, &mut sums);
+            }
+            *total = v.multiply_add_sums(*total, sums[0], scale);
+            *total = v.multiply_add_sums(*total, sums[1], scale);
+            let (scaled, fine) = (&part.scaled_sums[i], &part.fine_sums[i]);
+            *total = less_minimums::<B, V>(v, &block, scaled, fine, *total);
         }
     }
     total(v, totals)

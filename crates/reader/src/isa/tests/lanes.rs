@@ -54,11 +54,6 @@ table! { Lanes:
         let bytes = case.signed();
         case.same(lanes(v.lanes_from_bytes(&bytes)), bytes.map(i32::from));
     }
-    words_from_bytes => |v, case| {
-        let bytes = [0; 16].map(|_: u8| case.signed::<2>());
-        let expected = std::array::from_fn(|i| i16::from(bytes[i / 2][i % 2]));
-        case.same(lanes::<i16, 32>(v.words_from_bytes(&bytes)), expected);
-    }
     store_lanes => |v, case| {
         let ((wide, bytes), mut out) = (any::<V>(case), [7; 64]);
         v.store_lanes(wide, &mut out);
@@ -145,16 +140,6 @@ table! { Lanes:
         let found = v.dot_codes(sum, vector(codes), signed);
         case.same(lanes(found), dot(sums, codes, four(signed)));
     }
-    dot_words => |v, case| {
-        // as large as the results still fit
-        let (sum, sums) = ints::<V>(case, -100_000, 100_000);
-        let (words, pair) = (case.words::<32>(32_767), case.words::<2>(32_767));
-        let number = u32::from(pair[0].cast_unsigned()) | u32::from(pair[1].cast_unsigned()) << 16;
-        let found = v.dot_words(sum, vector(words), number);
-        let product = |i: usize| i32::from(words[i]) * i32::from(pair[i % 2]);
-        let expected = std::array::from_fn(|i| sums[i] + product(2 * i) + product(2 * i + 1));
-        case.same::<i32, 16>(lanes(found), expected);
-    }
     multiply_add_lanes => |v, case| {
         let (sum, sums) = ints::<V>(case, -(1 << 30), 1 << 30);
         let (a, b) = (ints::<V>(case, -(1 << 17), 1 << 17), ints::<V>(case, -(1 << 12), 1 << 12));
@@ -172,12 +157,6 @@ table! { Lanes:
         v.store_bytes(vector(bytes), &mut out);
         case.same(out, bytes);
     }
-    store_words => |v, case| {
-        let (words, mut out) = (case.words::<16>(32_767), [7; 64]);
-        v.store_words(vector(words), &mut out);
-        let byte = |i: usize| if i < 32 { words[i / 2].to_le_bytes()[i % 2] } else { 7 };
-        case.same(out, std::array::from_fn(byte));
-    }
     store_sums => |v, case| {
         let (values, mut out) = (case.floats::<8>(), [7.0; 8]);
         v.store_sums(vector(values), &mut out);
@@ -191,5 +170,9 @@ table! { Lanes:
     floats_from_lanes => |v, case| {
         let (wide, numbers) = ints::<V>(case, i32::MIN.into(), i32::MAX.into());
         case.same(lanes(v.floats_from_lanes(wide)), numbers.map(|number| number as f32));
+    }
+    floats_of_bits => |v, case| {
+        let (wide, numbers) = ints::<V>(case, i32::MIN.into(), i32::MAX.into());
+        case.same(lanes(v.floats_of_bits(wide)), numbers);
     }
 }

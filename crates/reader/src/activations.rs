@@ -23,7 +23,7 @@ use crate::vector::Vector;
 /// [`as_ggml`](Self::as_ggml). In the mixed form each 32 values have a scale, and those have codes
 /// of 16 bits that are in columns where magnitudes are largest: in the groups of 32 columns whose
 /// squares of largest magnitudes, summed over all vectors, are more than four times the mean. These
-/// are few, and what rounding changes in a model's predictions falls to a tenth of what it is with
+/// are few, and what rounding changes in a model's predictions falls to a fifth of what it is with
 /// Q8_K, or less. `docs/performance.md` in the repository has figures.
 ///
 /// If a value is not finite, or is above 1e32, every product with its block is NaN.

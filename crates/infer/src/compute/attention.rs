@@ -1,6 +1,6 @@
 use super::math::sigmoid;
 use super::recurrent::Columns;
-use super::{Inputs, Pass, Segment, each_pair, normalize};
+use super::{Inputs, Pass, Segment, buffers, each_pair, normalize};
 use crate::Error;
 use crate::graph::{Attention, Growth, Heads, Latent, Projections};
 
@@ -54,7 +54,9 @@ impl Pass<'_> {
                 |x, gate| x.iter_mut().zip(gate).for_each(|(x, gate)| *x *= sigmoid(*gate)),
             );
         }
-        self.linear(&part.output, &mixed)
+        let out = self.linear(&part.output, &mixed)?;
+        [queries, keys, values, mixed].into_iter().for_each(buffers::give);
+        Ok(out)
     }
 
     /// Queries, keys and values of all rows.

@@ -1,4 +1,4 @@
-use super::{Inputs, Pass, normalize};
+use super::{Inputs, Pass, buffers, normalize};
 use crate::Error;
 use crate::graph::{Activation, FeedForward};
 
@@ -12,11 +12,13 @@ impl Pass<'_> {
         let up = self.linear_with(&part.up, x)?;
         let gate = part.gate.as_ref().map(|gate| self.linear_with(gate, x)).transpose()?;
         let half = part.joined.then_some(part.up.weight.rows / 2);
-        let mut hidden = hidden(part.activation, gate, up, half);
+        let mut hidden = hidden(part.activation, gate, up, half, self.weights.fast());
         if let Some(norm) = &part.norm {
             normalize(self.weights, norm, &mut hidden);
         }
-        self.linear(&part.down, &hidden)
+        let out = self.linear(&part.down, &hidden)?;
+        buffers::give(hidden);
+        Ok(out)
     }
 }
 
@@ -27,6 +29,7 @@ pub(super) fn hidden(
     gate: Option<Vec<f32>>,
     up: Vec<f32>,
     half: Option<usize>,
+    fast: bool,
 ) -> Vec<f32> {
     let (gate, mut up) = match half {
         Some(half) if gate.is_none() => {
@@ -39,7 +42,8 @@ pub(super) fn hidden(
         activation.apply(&mut up);
         return up;
     };
-    activation.gate(&mut gate, &up);
+    activation.gate(&mut gate, &up, fast);
+    buffers::give(up);
     gate
 }
 

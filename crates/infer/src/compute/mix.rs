@@ -6,8 +6,8 @@ use granule_reader::exact::{self, PanelColumn, ROWS, SPAN, TileColumn, VECTORS};
 use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
-use super::math::{soft_cap, softmax};
-use super::{Pass, Segment};
+use super::math::{fast_softmax, soft_cap, softmax};
+use super::{Pass, Segment, buffers};
 use crate::graph::{Heads, Window};
 
 /// Multiplications below which starting threads costs more than it gains.
@@ -68,7 +68,7 @@ impl Pass<'_> {
         let (value_row, mixed_row) = (heads.value_row(), heads.count * heads.value_length);
         let sinks = heads.sinks.map(|sinks| self.weights.vector(sinks));
         let distances = heads.distances.map(|distances| self.weights.vector(distances));
-        let mut mixed = vec![0.0; self.rows.len() * mixed_row];
+        let mut mixed = buffers::take(self.rows.len() * mixed_row);
         for segment in segments.iter_mut() {
             let rows = segment.rows.clone();
             let of = |x: &'_ [f32], row: usize| rows.start * row..(rows.end * row).min(x.len());
@@ -82,6 +82,7 @@ impl Pass<'_> {
                 sinks: sinks.as_deref(),
                 distances: distances.as_deref(),
                 causal: self.causal,
+                fast: self.weights.fast(),
             };
             let mixed = &mut mixed[rows.start * mixed_row..rows.end * mixed_row];
             sight.mix(mixed);
@@ -100,6 +101,8 @@ struct Sight<'a> {
     sinks: Option<&'a [f32]>,
     distances: Option<&'a [f32]>,
     causal: bool,
+    /// Whether shares are computed in single precision.
+    fast: bool,
 }
 
 /// A row of queries, and a head.
@@ -176,22 +179,27 @@ impl Sight<'_> {
                 scores[at..at + ROWS].copy_from_slice(products);
             }
         }
-        let mut shares: Vec<TileColumn> = vec![[0.0; VECTORS]; end - start];
         for (vector, scores) in scores.chunks_exact_mut(length).enumerate() {
             let (row, head) = places[vector];
             let range = ranges[vector].clone();
             let own = range.start - start..range.end - start;
-            let scores = &mut scores[own.clone()];
-            self.weigh(self.first + row, head, range.start, scores);
+            self.weigh(self.first + row, head, range.start, &mut scores[own.clone()]);
+            let sink = self.sinks.map(|sinks| sinks[head]);
             isa.run(
                 #[inline(always)]
                 || {
-                    softmax(scores, self.sinks.map(|sinks| sinks[head]));
-                    let shares = shares[own].iter_mut();
-                    shares.zip(scores).for_each(|(shares, share)| shares[vector] = *share);
+                    scores[..own.start].fill(0.0);
+                    scores[own.end..].fill(0.0);
+                    if self.fast {
+                        fast_softmax(&mut scores[own], sink);
+                    } else {
+                        softmax(&mut scores[own], sink);
+                    }
                 },
             );
         }
+        let mut shares: Vec<TileColumn> = vec![[0.0; VECTORS]; end - start];
+        turn(&scores, length, &mut shares);
         let strips = value_length.div_ceil(ROWS);
         for (strip, values) in self.seen.values[group * strips..][..strips].iter().enumerate() {
             exact::multiply_panel(isa, &values[start..end], &shares, places.len(), &mut products);
@@ -237,6 +245,26 @@ impl Sight<'_> {
             for (seen, score) in (start..).zip(scores) {
                 *score += rows[bucket(position, seen, rows.len() / count) * count + head];
             }
+        }
+    }
+}
+
+/// Transposes rows of `length` values. Compiled for the plain target: with longer registers, the
+/// compiler scatters numbers, which takes several times as long.
+fn turn(rows: &[f32], length: usize, columns: &mut [TileColumn]) {
+    let count = columns.len();
+    let row = |index: usize| &rows[index * length..][..count];
+    if rows.len() < VECTORS * length {
+        for index in 0..rows.len() / length.max(1) {
+            let row = row(index);
+            columns.iter_mut().zip(row).for_each(|(column, value)| column[index] = *value);
+        }
+        return;
+    }
+    let rows: [&[f32]; VECTORS] = std::array::from_fn(row);
+    for (position, column) in columns.iter_mut().enumerate() {
+        for index in 0..VECTORS {
+            column[index] = rows[index][position];
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod buffers;
 pub(crate) mod delta;
 mod experts;
 mod feed_forward;
@@ -118,6 +119,7 @@ impl Pass<'_> {
                 multiply(&mut out, step.scale);
             }
             add(x, &out);
+            buffers::give(out);
             if let Some(norm) = &step.sum {
                 normalize(self.weights, norm, x);
             }
@@ -132,9 +134,10 @@ impl Pass<'_> {
         x: &[f32],
     ) -> Result<Vec<f32>, Error> {
         let normed = step.before.as_ref().map(|norm| {
-            let mut x = x.to_vec();
-            normalize(self.weights, norm, &mut x);
-            x
+            let mut normed = buffers::take(x.len());
+            normed.copy_from_slice(x);
+            normalize(self.weights, norm, &mut normed);
+            normed
         });
         let x = normed.as_deref().unwrap_or(x);
         let mut out = match &step.part {
@@ -149,6 +152,7 @@ impl Pass<'_> {
         if let Some(norm) = &step.after {
             normalize(self.weights, norm, &mut out);
         }
+        normed.into_iter().for_each(buffers::give);
         Ok(out)
     }
 
@@ -190,7 +194,7 @@ impl Pass<'_> {
     ) -> Result<Vec<f32>, Error> {
         let weight = linear.weight;
         self.tap.product(weight, expert, rows, x.values)?;
-        let mut y = vec![0.0; rows.len() * weight.rows];
+        let mut y = buffers::take(rows.len() * weight.rows);
         let matrix = expert.unwrap_or(0);
         match self.tap.instead(weight, matrix) {
             Some((ty, blocks)) => {

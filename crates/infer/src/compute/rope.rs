@@ -1,6 +1,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
 use super::{ALONE, Segment, Weights};
@@ -87,23 +88,34 @@ impl Turns {
         let pairs = self.steps.len();
         let sines = &self.sines[row * pairs..][..pairs];
         let cosines = &self.cosines[row * pairs..][..pairs];
-        let turn = |a: &mut f32, b: &mut f32, pair: usize| {
-            let (sine, cosine) = (sines[pair], cosines[pair]);
-            (*a, *b) = (*a * cosine - *b * sine, *a * sine + *b * cosine);
-        };
-        for head in x.chunks_exact_mut(length) {
-            match self.style {
-                Style::Pairs => {
-                    let head = head.as_chunks_mut().0;
-                    (0..pairs).zip(head).for_each(|(pair, [a, b])| turn(a, b, pair));
+        let style = self.style;
+        Isa::detect().run(
+            #[inline(always)]
+            || {
+                for head in x.chunks_exact_mut(length) {
+                    let turns = sines.iter().zip(cosines);
+                    match style {
+                        Style::Pairs => {
+                            for ([a, b], by) in head.as_chunks_mut().0.iter_mut().zip(turns) {
+                                turn(a, b, by);
+                            }
+                        }
+                        Style::Halves => {
+                            let (a, b) = head.split_at_mut(pairs);
+                            for ((a, b), by) in a.iter_mut().zip(b).zip(turns) {
+                                turn(a, b, by);
+                            }
+                        }
+                    }
                 }
-                Style::Halves => {
-                    let (a, b) = head.split_at_mut(pairs);
-                    (0..pairs).zip(a.iter_mut().zip(b)).for_each(|(i, (a, b))| turn(a, b, i));
-                }
-            }
-        }
+            },
+        );
     }
+}
+
+#[inline(always)]
+fn turn(a: &mut f32, b: &mut f32, (sine, cosine): (&f32, &f32)) {
+    (*a, *b) = (*a * cosine - *b * sine, *a * sine + *b * cosine);
 }
 
 #[cfg(test)]

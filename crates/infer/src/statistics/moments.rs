@@ -1,6 +1,7 @@
 //! Second moments of the inputs of a product: what the columns of its matrix have to do with each
 //! other.
 
+use granule_reader::exact::{self, PanelColumn, TileColumn, VECTORS};
 use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
@@ -18,14 +19,10 @@ pub struct Moments {
 }
 
 /// Rows that are summed in single precision.
-const ROWS: usize = 256;
+const ROWS: usize = exact::SPAN;
 
-/// Columns of a matrix that are summed side by side, and rows of it.
-const LANES: usize = 32;
-const STRIP: usize = 8;
-
-/// Rows of a matrix that a thread sums.
-const TASK: usize = 64;
+/// Rows of a matrix that a thread sums: whole panels and whole tiles.
+const TASK: usize = 96;
 
 impl Moments {
     /// Returns sums of no rows. `width` is the number of columns of a span; the last may have
@@ -58,19 +55,11 @@ impl Moments {
         }
         let isa = Isa::detect();
         tasks.into_par_iter().for_each(|(start, count, first, sums)| {
-            let width = (count - first).next_multiple_of(LANES);
-            let mut panel = vec![0.0; ROWS * width];
+            let mut parts = Parts::new(count - first);
             for x in x.chunks(ROWS * columns) {
-                panel.fill(0.0);
-                for (to, row) in panel.chunks_exact_mut(width).zip(x.chunks_exact(columns)) {
-                    let row = &row[start + first..start + count];
-                    to[..row.len()].copy_from_slice(row);
-                }
-                let rows = x.len() / columns;
-                isa.run(
-                    #[inline(always)]
-                    || strips(&panel[..rows * width], width, count, first, sums),
-                );
+                let rows = x.chunks_exact(columns).map(|row| &row[start + first..start + count]);
+                parts.load(rows);
+                parts.add(isa, count, first, sums);
             }
         });
     }
@@ -147,33 +136,60 @@ impl Moments {
     }
 }
 
-/// Adds the products of the first columns of a panel, at most [`TASK`], with those from themselves
-/// on. The panel begins with column `first` of `count`.
-#[inline(always)]
-fn strips(panel: &[f32], width: usize, count: usize, first: usize, sums: &mut [f64]) {
-    let height = sums.len() / count;
-    for strip in (0..height).step_by(STRIP) {
-        let strip_rows = STRIP.min(height - strip);
-        for lanes in (strip / LANES * LANES..width).step_by(LANES) {
-            let mut tile = [[0.0_f32; LANES]; STRIP];
-            for row in panel.chunks_exact(width) {
-                let values: &[f32; LANES] = row[lanes..].first_chunk().expect("whole lanes");
-                let factors: &[f32] = &row[strip..][..STRIP];
-                for i in 0..STRIP {
-                    for k in 0..LANES {
-                        tile[i][k] += factors[i] * values[k];
-                    }
-                }
+/// Some columns of input rows, as products of panels with tiles need them.
+struct Parts {
+    panels: Vec<Vec<PanelColumn>>,
+    tiles: Vec<Vec<TileColumn>>,
+}
+
+impl Parts {
+    fn new(columns: usize) -> Self {
+        let tiles = vec![Vec::new(); columns.min(TASK).div_ceil(VECTORS)];
+        Self { panels: vec![Vec::new(); columns.div_ceil(exact::ROWS)], tiles }
+    }
+
+    /// Replaces the rows.
+    fn load<'r>(&mut self, rows: impl Iterator<Item = &'r [f32]>) {
+        self.panels.iter_mut().for_each(Vec::clear);
+        self.tiles.iter_mut().for_each(Vec::clear);
+        for row in rows {
+            for (panel, row) in self.panels.iter_mut().zip(row.chunks(exact::ROWS)) {
+                panel.push(padded(row));
             }
-            let columns = LANES.min(count - first - lanes);
-            for (i, tile) in tile[..strip_rows].iter().enumerate() {
-                let sums = &mut sums[(strip + i) * count + first + lanes..][..columns];
-                for (sum, value) in sums.iter_mut().zip(tile) {
-                    *sum += f64::from(*value);
+            for (tile, row) in self.tiles.iter_mut().zip(row.chunks(VECTORS)) {
+                tile.push(padded(row));
+            }
+        }
+    }
+
+    /// Adds the products of the first columns, at most [`TASK`], with those from themselves on.
+    /// The first is column `first` of `count`.
+    fn add(&self, isa: Isa, count: usize, first: usize, sums: &mut [f64]) {
+        let mut products = [[0.0; exact::ROWS]; VECTORS];
+        for (t, (tile, sums)) in self.tiles.iter().zip(sums.chunks_mut(VECTORS * count)).enumerate()
+        {
+            for (p, panel) in self.panels.iter().enumerate().skip(t * VECTORS / exact::ROWS) {
+                exact::multiply_panel(isa, panel, tile, VECTORS, &mut products);
+                let start = first + p * exact::ROWS;
+                let end = count.min(start + exact::ROWS);
+                for (sums, products) in sums.chunks_exact_mut(count).zip(&products) {
+                    for (sum, product) in sums[start..end].iter_mut().zip(products) {
+                        *sum += f64::from(*product);
+                    }
                 }
             }
         }
     }
+}
+
+/// Returns the values, with zeros for those that are missing.
+fn padded<const N: usize>(values: &[f32]) -> [f32; N] {
+    if let Some(values) = values.first_chunk() {
+        return *values;
+    }
+    let mut padded = [0.0; N];
+    padded[..values.len()].copy_from_slice(values);
+    padded
 }
 
 #[cfg(test)]

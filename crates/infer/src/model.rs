@@ -61,13 +61,17 @@ impl<'s> Model<'s> {
     }
 
     /// The tensors whose matrices the layers multiply with: for each layer their places in the
-    /// source.
+    /// source. The matrix of the output is alone in one more, unless it is the embedding.
     pub fn products(&self) -> Vec<Vec<usize>> {
         let of_layer = |layer: &Layer| {
             let products = layer.tensors.iter().filter(|(_, used)| *used == Use::Products);
             products.map(|(index, _)| *index).collect()
         };
-        self.graph.layers.iter().map(of_layer).collect()
+        let mut products: Vec<Vec<usize>> = self.graph.layers.iter().map(of_layer).collect();
+        let output = self.graph.output.linear.as_ref().map(|linear| linear.weight.index);
+        let output = output.filter(|index| *index != self.graph.embedding.tokens.index);
+        products.extend(output.map(|index| vec![index]));
+        products
     }
 
     /// Where the weights are.

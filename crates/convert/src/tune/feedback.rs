@@ -16,6 +16,7 @@
 //!
 //! Types without feedback are encoded with the mean squares of the inputs as weights.
 
+mod encode;
 mod inputs;
 mod pass;
 mod saved;
@@ -70,10 +71,13 @@ pub enum Inputs {
 
 impl Calibration {
     /// The usual number of columns.
-    pub const WIDTH: usize = 256;
+    pub const WIDTH: usize = 1024;
+
+    /// Widths are multiples of this: whole super-blocks.
+    pub const WIDTH_STEP: usize = 256;
 
     /// The usual damping.
-    pub const DAMPING: f64 = 0.01;
+    pub const DAMPING: f64 = 0.005;
 
     /// Returns what texts give with the usual numbers.
     pub const fn new(chunks: Chunks) -> Self {
@@ -90,7 +94,7 @@ impl Calibration {
 
     /// Returns the columns of a span for a matrix.
     fn span(&self, columns: usize) -> usize {
-        self.width.unwrap_or(columns).next_multiple_of(Self::WIDTH)
+        self.width.unwrap_or(columns).next_multiple_of(Self::WIDTH_STEP)
     }
 
     /// Returns the tokens of the text.

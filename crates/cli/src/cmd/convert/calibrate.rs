@@ -25,17 +25,17 @@ pub(crate) struct CalibrateArgs {
     /// Save what the run of the model tells about the inputs of matrices, for other types
     #[arg(long, value_name = "FILE", help_heading = "Quantization")]
     pub(super) save_statistics: Option<PathBuf>,
-    /// Use this many chunks of 512 tokens of the texts only
+    /// Use this many chunks of 512 tokens only, spread over the texts
     ///
-    /// By default all for --effort 2; for sizes 9, spread over the texts.
+    /// By default all for --effort 2; for sizes 9.
     #[arg(long, value_name = "COUNT", help_heading = "Quantization")]
     pub(super) calibration_chunks: Option<usize>,
     /// Let codes make up for errors in this many columns: a multiple of 256, or full
     ///
-    /// [default: 256]
+    /// [default: 1024]
     #[arg(long, value_name = "COLUMNS", value_parser = width, help_heading = "Quantization")]
     pub(super) calibration_width: Option<Width>,
-    /// Add this part of the mean square to each square of the inputs [default: 0.01]
+    /// Add this part of the mean square to each square of the inputs [default: 0.005]
     #[arg(long, value_name = "NUMBER", value_parser = damping, help_heading = "Quantization")]
     pub(super) damping: Option<f64>,
 }
@@ -100,7 +100,9 @@ fn chunks(args: &Args, input: &Input, files: &[PathBuf]) -> anyhow::Result<Chunk
     let model = Model::open(input.source())?;
     let texts = Texts::read(files)?;
     let tokenizer = model::tokenizer(&args.source, &model)?;
-    texts.chunks(&tokenizer, args.calibrate.calibration_chunks.unwrap_or(usize::MAX))
+    let mut chunks = texts.chunks(&tokenizer, usize::MAX)?;
+    chunks.spread(args.calibrate.calibration_chunks.unwrap_or(usize::MAX));
+    Ok(chunks)
 }
 
 fn width(text: &str) -> Result<Width, String> {
@@ -108,7 +110,7 @@ fn width(text: &str) -> Result<Width, String> {
         return Ok(Width::Full);
     }
     match text.parse() {
-        Ok(columns) if columns > 0 && columns % Calibration::WIDTH == 0 => {
+        Ok(columns) if columns > 0 && columns % Calibration::WIDTH_STEP == 0 => {
             Ok(Width::Columns(columns))
         }
         _ => Err(format!("{text:?} is not a multiple of 256, nor full")),

@@ -3,32 +3,30 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use granule_encode::{
-    EncodeOptions, Feedback, encode_rows, encode_with_feedback, matrix_weights, takes_feedback,
-};
-use granule_format::{BlockType, Endian};
+use granule_encode::{Feedback, takes_feedback};
+use granule_format::BlockType;
+use granule_infer::Place;
 use granule_infer::statistics::{Lost, Moments};
 use granule_infer::stream::{Fault, Observed, Observer, Product};
-use granule_reader::decode_blocks;
-use rayon::prelude::*;
 
+use super::encode::{Guide, encode_matrix, write};
 use super::inputs::Inputs;
 use super::saved::{Entry, Saved, Saver};
 use super::{PRIOR, Setting, known};
 use crate::Error;
-use crate::run::{Event, Target, encode_error};
+use crate::run::{Event, Target};
 
-/// Rows that are encoded together.
-const ROWS: usize = 64;
+/// Rows before the output whose moments are summed together.
+const LAST_ROWS: usize = 256;
 
 /// A tensor to encode.
 pub(super) struct Job<'t> {
-    target: &'t Target<'t>,
-    stored: BlockType,
-    ty: BlockType,
-    columns: usize,
+    pub(super) target: &'t Target<'t>,
+    pub(super) stored: BlockType,
+    pub(super) ty: BlockType,
+    pub(super) columns: usize,
     /// Rows of a matrix.
-    rows: usize,
+    pub(super) rows: usize,
     matrices: usize,
     /// Whether its blocks are in the file.
     written: bool,
@@ -91,6 +89,14 @@ struct Few {
     moments: Moments,
 }
 
+/// The inputs of the output.
+struct Last {
+    index: usize,
+    moments: Moments,
+    /// Those that are not in the moments yet.
+    rows: Vec<f32>,
+}
+
 /// A run of the model that encodes tensors on the way.
 pub(super) struct Pass<'p> {
     setting: &'p Setting<'p>,
@@ -102,8 +108,9 @@ pub(super) struct Pass<'p> {
     inputs: Inputs,
     encoded: BTreeMap<usize, Encoded>,
     few: Vec<Few>,
-    /// The moments of all experts of a tensor.
+    /// The moments of all experts of a tensor, or of the output's inputs.
     all: BTreeMap<usize, Moments>,
+    last: Option<Last>,
     /// Chunks of the text, and those that were left.
     chunks: usize,
     lost: HashSet<usize>,
@@ -134,6 +141,7 @@ impl<'p> Pass<'p> {
             encoded: BTreeMap::new(),
             few: Vec::new(),
             all: BTreeMap::new(),
+            last: None,
             chunks,
             lost: HashSet::new(),
             saver: None,
@@ -161,6 +169,7 @@ impl<'p> Pass<'p> {
     /// Encodes what is left of the layer, and records its tensors as complete.
     fn end_layer(&mut self) -> Result<(), Error> {
         let Some(layer) = self.begun.checked_sub(1) else { return Ok(()) };
+        self.end_last();
         for few in std::mem::take(&mut self.few) {
             let mut moments = few.moments;
             self.count(few.index, few.matrix, moments.rows());
@@ -200,6 +209,39 @@ impl<'p> Pass<'p> {
         self.encoded.clear();
         self.all.clear();
         self.save(layer)
+    }
+
+    /// Adds an input of the output, if that is to be encoded or its moments are to be saved.
+    fn see_last(&mut self, x: &[f32]) {
+        if self.last.is_none() {
+            let outputs = self.layers.get(self.begun - 1).into_iter().flatten();
+            let Some(index) = outputs.copied().next() else { return };
+            let Some(job) = self.jobs.get(&index) else { return };
+            let (columns, written) = (job.columns, job.written);
+            if columns != x.len() || (written && !self.is_to_be_saved(index)) {
+                return;
+            }
+            let moments = Moments::new(columns, self.setting.calibration.span(columns));
+            self.last = Some(Last { index, moments, rows: Vec::new() });
+        }
+        if let Some(last) = &mut self.last {
+            last.rows.extend_from_slice(x);
+            if last.rows.len() >= LAST_ROWS * x.len() {
+                last.moments.add(&last.rows);
+                last.rows.clear();
+            }
+        }
+    }
+
+    /// Completes the moments of the output's inputs.
+    fn end_last(&mut self) {
+        let Some(Last { index, mut moments, rows }) = self.last.take() else { return };
+        moments.add(&rows);
+        let moments = moments.rounded(); // as they would be saved
+        if self.is_to_be_saved(index) {
+            self.to_save.insert(index, vec![moments.clone()]);
+        }
+        self.all.insert(index, moments);
     }
 
     /// Whether the moments of a tensor are to be written at the end of the layer: those of a tensor
@@ -394,6 +436,11 @@ impl Observer for Pass<'_> {
         Ok(self.see(product)?)
     }
 
+    fn hidden(&mut self, _: Place, x: &[f32]) -> Observed {
+        self.see_last(x);
+        Ok(())
+    }
+
     fn instead(&self, index: usize, matrix: usize) -> Option<(BlockType, &[u8])> {
         let encoded = self.encoded.get(&index).filter(|encoded| encoded.ready[matrix])?;
         Some((encoded.ty, &encoded.blocks[matrix * encoded.bytes..][..encoded.bytes]))
@@ -425,59 +472,4 @@ enum Known {
     Moments(Moments),
     /// No product was announced.
     Nothing,
-}
-
-/// What the codes are chosen by.
-enum Guide<'g> {
-    Feedback(&'g Feedback),
-    Weights(Vec<f32>),
-    Nothing,
-}
-
-fn encode_matrix(
-    setting: &Setting<'_>,
-    job: &Job<'_>,
-    matrix: usize,
-    guide: &Guide<'_>,
-    out: &mut [u8],
-) -> Result<(), Error> {
-    let columns = job.columns;
-    let row_bytes = (out.len() / job.rows.max(1)).max(1);
-    let options = EncodeOptions::from(setting.isa).with_effort(job.target.effort);
-    let name = || setting.source.tensors()[job.target.source].name.clone();
-    let parts = out.par_chunks_mut(ROWS * row_bytes).enumerate();
-    let results = parts.map(|(part, out)| {
-        let first = (matrix * job.rows + part * ROWS) as u64;
-        let rows = out.len() / row_bytes;
-        let (mut stored, mut values) = (Vec::new(), vec![0.0; rows * columns]);
-        setting.source.read_rows(job.target.source, first..first + rows as u64, &mut stored)?;
-        decode_blocks(setting.isa, job.stored, &stored, &mut values);
-        let result = match guide {
-            Guide::Feedback(feedback) => {
-                encode_with_feedback(options, job.ty, &values, columns, feedback, out)
-            }
-            Guide::Weights(weights) => {
-                encode_rows(options, job.ty, &values, columns, Some(weights), out)
-            }
-            Guide::Nothing => {
-                let weights = job.target.weights;
-                let weights = weights.map(|w| matrix_weights(w, matrix as u64, columns));
-                encode_rows(options, job.ty, &values, columns, weights.as_deref(), out)
-            }
-        };
-        result.map_err(|error| encode_error(name(), &values, first, columns as u64, error))
-    });
-    // the first error in the order of the rows
-    results.collect::<Vec<_>>().into_iter().collect()
-}
-
-fn write(setting: &Setting<'_>, job: &Job<'_>, matrix: usize, out: &[u8]) -> Result<(), Error> {
-    let output = &setting.outputs[job.target.file];
-    let start = (matrix * out.len()) as u64;
-    if output.draft().endian() == Endian::Big {
-        let mut swapped = out.to_vec();
-        job.ty.swap_bytes(&mut swapped);
-        return output.write(job.target.tensor, start, &swapped);
-    }
-    output.write(job.target.tensor, start, out)
 }

@@ -58,7 +58,7 @@ impl Saved {
         }
         let width = number(WIDTH).ok_or_else(kind)?;
         let tokens = number(TOKENS).ok_or_else(kind)?;
-        let is_span = width.is_multiple_of(super::Calibration::WIDTH);
+        let is_span = width.is_multiple_of(super::Calibration::WIDTH_STEP);
         if !is_span {
             return Err(kind());
         }

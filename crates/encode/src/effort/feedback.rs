@@ -3,11 +3,13 @@
 //! Columns are fixed one after the other ([`factor`](super::factor)). When the turn of a block
 //! comes, its scales are chosen by the searches of `--effort 1` for the values that its columns
 //! should have by then, with the weights `D`; then each column gets the level nearest to what it
-//! should be, given all before it. Rows are independent: they are the lanes.
+//! should be, given all before it. When all are fixed, each may still change, given all others
+//! ([`sweep`]). Rows are independent: they are the lanes.
 
 #![allow(clippy::needless_range_loop, reason = "loops over lanes index several arrays alike")]
 
 mod codebooks;
+mod sweep;
 
 use std::fmt::Debug;
 
@@ -51,7 +53,7 @@ impl Feedback {
     /// Prepares second moments: `moments` has a square matrix for each span of `width` columns, row
     /// by row, one after another. The last span may be shorter. A number is the mean, over inputs,
     /// of the product of two columns. `damping` times the mean of a matrix's diagonal is added to
-    /// the diagonal; 0.01 is usual.
+    /// the diagonal; 0.005 is usual. Products of columns of different super-blocks count half.
     ///
     /// # Panics
     /// If `width` is no multiple of 256, or `moments` has another length.
@@ -164,19 +166,23 @@ fn in_lanes<S: Search<V>, const V: usize, const L: usize>(
     blocks: &mut [S::Block],
 ) {
     let mut values = vec![[0.0; L]; columns];
-    let mut state = State::<V, L>::new();
+    let mut state = State::<S, V, L>::new();
     let in_row = columns / V;
     for (rows, blocks) in rows.chunks(L * columns).zip(blocks.chunks_mut(L * in_row)) {
         transpose(rows, columns, &mut values);
         let mut start = 0;
         for factor in &feedback.spans {
-            state.errors.clear();
+            state.clear();
+            let values = &values[start..][..factor.columns()];
             for first in (0..factor.columns()).step_by(V) {
-                let place = start + first;
-                let weights = &feedback.weights[place..][..V];
-                let chosen = state.fix::<S>(&values[start..], factor, first, weights);
+                let weights = &feedback.weights[start + first..][..V];
+                state.fix(values, factor, first, weights);
+            }
+            state.sweep(values, factor);
+            for (block, (chosen, levels)) in state.blocks().enumerate() {
                 for (k, row) in blocks.chunks_mut(in_row).enumerate() {
-                    row[place / V] = S::block(&chosen, k, codes::<S, V, L>(&state.levels, k));
+                    let codes = codes::<S, V, L>(levels, k);
+                    row[start / V + block] = S::block(chosen, k, codes);
                 }
             }
             start += factor.columns();
@@ -204,31 +210,37 @@ fn codes<S: Search<V>, const V: usize, const L: usize>(
 }
 
 /// What has been fixed of a span of columns.
-struct State<const V: usize, const L: usize> {
+struct State<S: Search<V>, const V: usize, const L: usize> {
+    /// The scales of blocks.
+    chosen: Vec<S::Chosen<L>>,
+    /// Levels by column.
+    levels: Vec<[[f32; L]; V]>,
     /// The errors of fixed columns, in the order in which they were fixed.
     errors: Vec<[f32; L]>,
     /// The values that the columns of the block should have, in the same order.
     wanted: Box<[[f32; L]; V]>,
-    /// Its levels by column.
-    levels: Box<[[f32; L]; V]>,
     tile: Tile<V, L>,
 }
 
-impl<const V: usize, const L: usize> State<V, L> {
+impl<S: Search<V>, const V: usize, const L: usize> State<S, V, L> {
     fn new() -> Self {
-        let zeros = || Box::new([[0.0; L]; V]);
-        Self { errors: Vec::new(), wanted: zeros(), levels: zeros(), tile: Tile::new() }
+        let (wanted, tile) = (Box::new([[0.0; L]; V]), Tile::new());
+        Self { chosen: Vec::new(), levels: Vec::new(), errors: Vec::new(), wanted, tile }
+    }
+
+    fn clear(&mut self) {
+        self.chosen.clear();
+        self.levels.clear();
+        self.errors.clear();
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = (&S::Chosen<L>, &[[f32; L]; V])> {
+        self.chosen.iter().zip(&self.levels)
     }
 
     /// Fixes the block whose columns begin at `first` of the span.
     #[inline(always)]
-    fn fix<S: Search<V>>(
-        &mut self,
-        values: &[[f32; L]],
-        factor: &Factor,
-        first: usize,
-        weights: &[f32],
-    ) -> S::Chosen<L> {
+    fn fix(&mut self, values: &[[f32; L]], factor: &Factor, first: usize, weights: &[f32]) {
         let (count, order) = (factor.columns(), &factor.order[first..][..V]);
         for (group, wanted) in self.wanted.chunks_exact_mut(GROUP).enumerate() {
             let place = first + group * GROUP;
@@ -242,6 +254,7 @@ impl<const V: usize, const L: usize> State<V, L> {
         }
         self.tile.load_lanes(&by_column, weights);
         let chosen = S::choose::<L>(&self.tile);
+        let mut levels = [[0.0; L]; V];
 
         for group in 0..V / GROUP {
             let place = first + group * GROUP;
@@ -251,15 +264,9 @@ impl<const V: usize, const L: usize> State<V, L> {
             add_errors(&mut sums, &self.errors[first..], upper, count);
             for g in 0..GROUP {
                 let column = order[group * GROUP + g];
-                let (scale, min) = S::decoded(&chosen, (column - first) / S::SUB);
-                let mut error = [0.0; L];
-                for k in 0..L {
-                    let inverse = 1.0 / scale[k];
-                    let inverse = if scale[k] == 0.0 { 0.0 } else { inverse };
-                    let level = S::Levels::nearest::<L>((sums[g][k] + min[k]) * inverse);
-                    error[k] = values[column][k] - (scale[k] * level - min[k]);
-                    self.levels[column - first][k] = level;
-                }
+                let decoded = S::decoded(&chosen, (column - first) / S::SUB);
+                let (level, error) = nearest::<S::Levels, L>(&sums[g], &decoded, &values[column]);
+                levels[column - first] = level;
                 let upper = &factor.upper[(place + g) * count + place..][..GROUP];
                 for h in g + 1..GROUP {
                     for k in 0..L {
@@ -269,8 +276,26 @@ impl<const V: usize, const L: usize> State<V, L> {
                 self.errors.push(error);
             }
         }
-        chosen
+        self.chosen.push(chosen);
+        self.levels.push(levels);
     }
+}
+
+/// Returns the levels nearest to what a column should be, and the errors that they leave.
+#[inline(always)]
+fn nearest<V: Levels, const L: usize>(
+    wanted: &[f32; L],
+    (scale, min): &([f32; L], [f32; L]),
+    values: &[f32; L],
+) -> ([f32; L], [f32; L]) {
+    let (mut levels, mut errors) = ([0.0; L], [0.0; L]);
+    for k in 0..L {
+        let inverse = 1.0 / scale[k];
+        let inverse = if scale[k] == 0.0 { 0.0 } else { inverse };
+        levels[k] = V::nearest::<L>((wanted[k] + min[k]) * inverse);
+        errors[k] = values[k] - (scale[k] * levels[k] - min[k]);
+    }
+    (levels, errors)
 }
 
 #[inline(always)]
@@ -289,6 +314,7 @@ fn add_errors<const L: usize>(
 ) {
     let mut local = *sums;
     for (error, upper) in errors.iter().zip(upper.chunks(count)) {
+        let upper: &[f32; GROUP] = upper.first_chunk().expect("a group of columns");
         for g in 0..GROUP {
             let factor = upper[g];
             for k in 0..L {

@@ -314,8 +314,8 @@ fn add_errors<const L: usize>(
 ) {
     let mut local = *sums;
     for (error, upper) in errors.iter().zip(upper.chunks(count)) {
-        let upper: &[f32; GROUP] = upper.first_chunk().expect("a group of columns");
         for g in 0..GROUP {
+            // of a slice: with an array, compilers make vectors across columns, and scatter
             let factor = upper[g];
             for k in 0..L {
                 local[g][k] += error[k] * factor;

@@ -79,9 +79,8 @@ const TOGETHER: usize = 16;
 /// Values of a row that are in registers at a time.
 const LANES: usize = 32;
 
-/// Replaces the upper triangle of `matrix` by `A`, and fills `D`, of which nothing is below
-/// `least`. From each value, the parts of later columns are taken from the last column to the
-/// first.
+/// Replaces the upper triangle of `matrix` by `A`, and fills `D` with numbers not below `least`.
+/// From each value, the parts of later columns are taken from the last column to the first.
 #[inline(always)]
 fn factor(matrix: &mut [f64], weights: &mut [f64], least: f64) {
     let columns = weights.len();

@@ -77,7 +77,7 @@ impl Calibration {
     pub const WIDTH_STEP: usize = 256;
 
     /// The usual damping.
-    pub const DAMPING: f64 = 0.005;
+    pub const DAMPING: f64 = 0.01;
 
     /// Returns what texts give with the usual numbers.
     pub const fn new(chunks: Chunks) -> Self {

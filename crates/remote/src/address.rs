@@ -89,17 +89,6 @@ impl Address {
         scheme(text).is_some()
     }
 
-    /// What of a text may be shown if it is a URL: it ends before its query and its fragment, and
-    /// has no user. Any other text is returned as it is.
-    pub fn shown(text: &str) -> String {
-        let Some((scheme, rest)) = scheme(text) else { return text.to_owned() };
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
-        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        // a revision of the hub stands after the same sign, but in the path
-        let host = host.rsplit('@').next().unwrap_or_default();
-        format!("{scheme}://{host}{path}")
-    }
-
     /// Parses a URL.
     ///
     /// # Errors
@@ -296,15 +285,6 @@ mod tests {
             let address = Address::parse(text).unwrap();
             assert_eq!((address.to_string().as_str(), address.file_name().as_str()), (shown, name));
             assert!(!format!("{address:?}").contains(['?', '#']) && Address::is_url(text));
-        }
-        for (text, shown) in [
-            ("https://u:p@h.org/a?b=@c#d", "https://h.org/a"),
-            ("s3://KEY:SECRET@bucket/a", "s3://bucket/a"),
-            ("hf://org/Name@main/x", "hf://org/Name@main/x"),
-            ("https://u:p?q@h", "https://u:p"),
-            ("a/b?c", "a/b?c"),
-        ] {
-            assert_eq!(Address::shown(text), shown);
         }
     }
 

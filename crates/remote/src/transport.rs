@@ -144,6 +144,26 @@ impl Object {
         self.tried(0, head).await
     }
 
+    /// What tells an object from one that replaces it, with the same content too; `None` if there
+    /// is no object.
+    pub(crate) async fn stamp(&self) -> Result<Option<String>, Fault> {
+        let head = || async {
+            let options = GetOptions { head: true, ..GetOptions::default() };
+            let got = in_time(self.store.get_opts(&self.path, options)).await?;
+            let stamp = |meta: &ObjectMeta| {
+                let (tag, version) = (meta.e_tag.as_deref(), meta.version.as_deref());
+                let names = [tag.unwrap_or_default(), version.unwrap_or_default()].join(" ");
+                format!("{} {names}", meta.last_modified.to_rfc3339())
+            };
+            got.map(|got| stamp(&got.meta)).map_err(|e| self.fault(&e))
+        };
+        match self.tried(0, head).await {
+            Ok(stamp) => Ok(Some(stamp)),
+            Err(Fault::Missing) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Gets a whole object of at most `most` bytes.
     pub(crate) async fn get_whole(&self, most: u64) -> Result<Vec<u8>, Fault> {
         let get = || async {

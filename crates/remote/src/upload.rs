@@ -31,6 +31,7 @@ const RECORD_EVERY: Duration = Duration::from_secs(2);
 
 /// The words that lines of a record begin with.
 const UPLOAD: &str = "upload";
+const BEFORE: &str = "before ";
 const STORED: &str = "part";
 const COMPLETE: &str = "complete";
 
@@ -116,15 +117,17 @@ impl RemoteUpload {
             Some(record) => Left::parse(record)
                 .ok_or_else(|| Fault::Settings("its record cannot be read".to_owned()))?,
             None => Left {
+                before: runtime()?.block_on(file.stamp())?,
                 id: runtime()?.block_on(file.begin_upload())?,
                 part: PART.max(bytes.div_ceil(MOST_PARTS).next_multiple_of(1 << 20)),
                 stored: BTreeMap::new(),
                 complete: false,
             },
         };
-        let Left { id, part, stored, complete } = left;
+        let Left { before, id, part, stored, complete } = left;
         let state = State { recorded: stored.len(), stored, ..State::default() };
-        let fixed = Fixed { file, record: record_file, id, bytes, part, gaps, complete };
+        let record = record_file;
+        let fixed = Fixed { file, record, before, id, bytes, part, gaps, complete };
         let (state, changed) = (state.into(), Condvar::new());
         Ok(Self(Arc::new(Shared { fixed, state, changed })))
     }
@@ -133,6 +136,8 @@ impl RemoteUpload {
 /// What a record says.
 #[derive(Debug, PartialEq)]
 struct Left {
+    /// The [`stamp`](Object::stamp) of the file that the upload replaces.
+    before: Option<String>,
     id: String,
     part: u64,
     stored: BTreeMap<u64, String>,
@@ -149,15 +154,19 @@ impl Left {
             return None;
         };
         let part = part.parse().ok().filter(|part| *part >= PART)?;
-        let (mut stored, mut complete) = (BTreeMap::new(), false);
+        let (mut before, mut stored, mut complete) = (None, BTreeMap::new(), false);
         for line in lines {
+            if let Some(stamp) = line.strip_prefix(BEFORE) {
+                before = Some(stamp.to_owned());
+                continue;
+            }
             match line.split(' ').collect::<Vec<_>>()[..] {
                 [STORED, number, tag] => _ = stored.insert(number.parse().ok()?, tag.to_owned()),
                 [COMPLETE] => complete = true,
                 _ => return None,
             }
         }
-        Some(Self { id: id.to_owned(), part, stored, complete })
+        Some(Self { before, id: id.to_owned(), part, stored, complete })
     }
 }
 
@@ -173,6 +182,8 @@ struct Shared {
 struct Fixed {
     file: Object,
     record: Object,
+    /// The stamp of the file that is replaced.
+    before: Option<String>,
     id: String,
     /// Bytes of the file, and of a part.
     bytes: u64,
@@ -259,8 +270,11 @@ impl Shared {
     }
 
     fn record(&self, head: &str, state: &State) -> String {
-        let Fixed { id, part, .. } = &self.fixed;
+        let Fixed { before, id, part, .. } = &self.fixed;
         let mut text = format!("{head}{UPLOAD} {part} {id}\n");
+        if let Some(stamp) = before {
+            text += &format!("{BEFORE}{stamp}\n");
+        }
         for (number, tag) in &state.stored {
             text += &format!("{STORED} {number} {tag}\n");
         }
@@ -343,16 +357,17 @@ impl Upload for RemoteUpload {
         let tags: Vec<String> = self.0.lock().stored.values().cloned().collect();
         runtime()?.block_on(async {
             let done = fixed.file.complete_upload(&fixed.id, &tags).await;
-            // the earlier run, or a request whose response was lost, may have done it
-            if let Err(fault) = done
-                && !(fixed.complete || fault.may_pass() || fault == Fault::UploadGone)
-            {
-                return Err(fault);
+            if let Err(fault) = done {
+                // the earlier run, or a request whose response was lost, may have done it; if the
+                // file is still the one before, it has not
+                let may_be = fixed.complete || fault.may_pass() || fault == Fault::UploadGone;
+                if !may_be || fixed.file.stamp().await? == fixed.before {
+                    return Err(fault);
+                }
             }
             match fixed.file.head().await {
                 Ok(about) if about.bytes == fixed.bytes => Ok(()),
                 Ok(about) => Err(Fault::Length { expected: fixed.bytes, found: about.bytes }),
-                Err(Fault::Missing) => Err(Fault::UploadGone),
                 Err(fault) => Err(fault),
             }
         })?;

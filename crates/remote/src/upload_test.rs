@@ -10,9 +10,10 @@ use super::*;
 #[test]
 fn records_are_read_again() {
     let head = "granule-journal-2 build=1\n";
-    let lines = "upload 8388608 a~b\npart 0 \"x\"\npart 7 y\ncomplete\n";
+    let lines = "upload 8388608 a~b\nbefore 2026 \"t\" 1\npart 0 \"x\"\npart 7 y\ncomplete\n";
     let left = Left::parse(&format!("{head}{lines}")).unwrap();
     assert_eq!((left.id.as_str(), left.part, left.complete), ("a~b", 8 << 20, true));
+    assert_eq!(left.before.as_deref(), Some("2026 \"t\" 1"));
     let stored = [(0, "\"x\"".to_owned()), (7, "y".to_owned())];
     assert_eq!(left.stored.into_iter().collect::<Vec<_>>(), stored);
     for lines in ["", "upload 1 a\n", "upload 8388608\n", "upload 8388608 a\npart x y\n"] {
@@ -90,6 +91,39 @@ fn an_interrupted_upload_is_continued() {
     third.publish().unwrap();
     third.finish().unwrap();
     assert_eq!(content(&record), Err(Fault::Missing));
+}
+
+#[test]
+fn a_file_of_the_same_length_is_not_taken_for_the_new_one() {
+    let store = Arc::new(InMemory::new());
+    let [file, record] = objects(&store);
+    let old = vec![7; LENGTH as usize];
+    runtime().unwrap().block_on(file.put(old.clone())).unwrap();
+    let begin =
+        |text: Option<&str>| RemoteUpload::begin(objects(&store), LENGTH, vec![GAP], text).unwrap();
+    let upload = begin(None);
+    write(&upload, 0..GAP.start);
+    write(&upload, GAP.end..LENGTH);
+    upload.flush().unwrap();
+    upload.record("head\n", true).unwrap();
+    let text = String::from_utf8(content(&record).unwrap()).unwrap();
+    assert!(text.contains("before ") && text.contains("complete"), "{text}");
+    // the store gives the upload up
+    runtime().unwrap().block_on(file.abort_upload(&upload.0.fixed.id));
+    for upload in [&upload, &begin(Some(&text))] {
+        upload.publish().unwrap_err();
+        assert!(content(&file).unwrap() == old);
+    }
+    // an upload that an earlier run has completed
+    let upload = begin(None);
+    write(&upload, 0..GAP.start);
+    write(&upload, GAP.end..LENGTH);
+    upload.flush().unwrap();
+    upload.record("head\n", true).unwrap();
+    let text = String::from_utf8(content(&record).unwrap()).unwrap();
+    upload.publish().unwrap();
+    begin(Some(&text)).publish().unwrap();
+    assert!(content(&file).unwrap() == bytes(0..LENGTH));
 }
 
 #[test]

@@ -139,10 +139,17 @@ pub(crate) mod secrets {
             let (before, url) = rest.split_at(at + 3);
             let end = url.find(|c: char| c.is_whitespace() || "\"'`<>".contains(c));
             let (url, after) = url.split_at(end.unwrap_or(url.len()));
+            out += before;
+            let host = url.split('/').next().unwrap_or_default();
+            if host.split_once(['?', '#']).is_some_and(|(_, after)| after.contains('@')) {
+                // perhaps a password with such a sign: then what is before it is secret too
+                out += "...";
+                rest = after;
+                continue;
+            }
             let shown = url.split(['?', '#']).next().unwrap_or_default();
             let host = shown.find('/').unwrap_or(shown.len());
             let user = shown[..host].rfind('@').map_or(0, |at| at + 1);
-            out += before;
             out += &shown[user..];
             // what ends a sentence is no part of the URL
             if shown.len() < url.len() {
@@ -164,6 +171,9 @@ pub(crate) mod secrets {
                 ("\"s3://K:S@bucket/x\" and hf://o/n@v/x", "\"s3://bucket/x\" and hf://o/n@v/x"),
                 ("two: http://a/?x=1, http://b", "two: http://a/, http://b"),
                 ("a/b?c", "a/b?c"),
+                ("https://u:p?q@h: no URL", "https://... no URL"),
+                ("https://u:p#q@h/a", "https://..."),
+                ("https://h/a?b=@c", "https://h/a"),
                 ("https://h/ä?ö", "https://h/ä"),
             ] {
                 assert_eq!(hidden(text), shown);

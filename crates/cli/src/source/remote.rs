@@ -74,6 +74,16 @@ pub(super) fn spooled(address: &Address, structure: bool) -> anyhow::Result<Name
         true => header().map_or(bytes, |model| model.header().data_offset().min(bytes)),
         false => bytes,
     };
+    let folder = std::env::temp_dir();
+    // a file system that cannot tell its free space is no reason to refuse
+    let free = fs4::available_space(&folder).unwrap_or(u64::MAX);
+    if free < end {
+        bail!(
+            "{address}: a copy of {end} bytes is made in {}, where {free} are free; free some \
+             space, name another folder in TMPDIR, or pass --structure-only",
+            folder.display()
+        );
+    }
     let mut file = NamedTempFile::new().context("cannot make a temporary file")?;
     remote.will_read(0..end);
     copy(&remote, end, &mut file).with_context(context)?;

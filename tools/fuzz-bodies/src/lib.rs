@@ -35,6 +35,9 @@ pub struct Target {
     pub base: usize,
     /// Whether it reaches the `unsafe` code of the reader, so that a sanitizer can find something.
     pub reaches_unsafe: bool,
+    /// Whether the fuzzer learns from the operands of comparisons. Where most of these are of loops
+    /// over numbers, tracing them only doubles the time.
+    pub traces_comparisons: bool,
     /// The dictionary of `fuzz/`, if one helps.
     pub dictionary: Option<&'static str>,
 }

@@ -167,8 +167,7 @@ fn cargo_fuzz(target: &Target, folders: &[&Path]) -> Command {
     };
     command.current_dir(root());
     command.args(["fuzz", "run", "--sanitizer", sanitizer]);
-    if target.name == "products" {
-        // most of its comparisons are of loops over numbers, and tracing them doubles the time
+    if !target.traces_comparisons {
         command.arg("--no-trace-compares");
     }
     command.arg(target.name).args(folders).arg("--");

@@ -33,6 +33,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 64, // three headers, and two as text
         base: BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: GGUF,
     },
     Target {
@@ -42,6 +43,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 32,
         base: BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: GGUF,
     },
     Target {
@@ -51,6 +53,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 64,
         base: 4 * BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: GGUF,
     },
     Target {
@@ -60,6 +63,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 64,
         base: BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: GGUF,
     },
     Target {
@@ -69,6 +73,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 512,
         base: 4 * BASE,
         reaches_unsafe: true,
+        traces_comparisons: true,
         dictionary: GGUF,
     },
     Target {
@@ -78,6 +83,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 64,
         base: 4 * BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: GGUF,
     },
     Target {
@@ -87,6 +93,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 256,
         base: BASE,
         reaches_unsafe: true,
+        traces_comparisons: true,
         dictionary: None,
     },
     Target {
@@ -96,6 +103,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 256,
         base: 64 * BASE, // rows and vectors may be many times as large as their blocks
         reaches_unsafe: true,
+        traces_comparisons: false,
         dictionary: None,
     },
     Target {
@@ -105,6 +113,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 64,
         base: BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: GGUF,
     },
     Target {
@@ -114,6 +123,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 512,
         base: 64 * BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: GGUF,
     },
     Target {
@@ -123,6 +133,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 64,
         base: 64 * BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: JSON,
     },
     Target {
@@ -132,6 +143,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 64,
         base: 16 * BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: JSON,
     },
     Target {
@@ -141,6 +153,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 256,
         base: 16 * BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: Some("pickle.dict"),
     },
     Target {
@@ -150,6 +163,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 256,
         base: 256 << 20, // a vocabulary may be as large as `config.json` says, up to a limit
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: JSON,
     },
     Target {
@@ -159,6 +173,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 256,
         base: 128 * BASE,
         reaches_unsafe: false,
+        traces_comparisons: true,
         dictionary: None,
     },
 ];

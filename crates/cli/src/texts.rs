@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use granule_convert::calibration;
+use granule_convert::run::Part;
 use granule_infer::{Chunks, Tokenizer};
 
 /// Tokens of a chunk, as the reference's programs have it.
@@ -79,6 +80,20 @@ impl TextArgs {
         chunks.select(self.skip_chunks.unwrap_or_default(), most)?;
         Ok(chunks)
     }
+}
+
+/// Leaves the chunks of a part, if there is one. Returns the number of the first.
+///
+/// # Errors
+/// If there are fewer chunks than parts.
+pub(crate) fn only(part: Option<Part>, chunks: &mut Chunks) -> anyhow::Result<usize> {
+    let Some(part) = part else { return Ok(0) };
+    let (all, own) = (chunks.len(), part.of(chunks.len()));
+    if part.count() as usize > all {
+        bail!("--part {part}: the text has {all} chunks, so it has at most as many parts");
+    }
+    chunks.select(own.start, own.len())?;
+    Ok(own.start)
 }
 
 impl Texts {

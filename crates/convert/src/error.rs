@@ -239,6 +239,21 @@ pub enum Error {
         /// The part.
         part: Part,
     },
+    /// A text has too few chunks for its parts.
+    #[error(
+        "part {part}: the text has {units} times {chunks} chunks, so it has at most as many parts"
+    )]
+    TooManyParts {
+        /// The part.
+        part: Part,
+        /// Groups of chunks.
+        units: usize,
+        /// Chunks of a group.
+        chunks: usize,
+    },
+    /// The results of parts cannot be put together.
+    #[error(transparent)]
+    TextPart(#[from] crate::text_part::TextPartError),
     /// The threads cannot be started.
     #[error("cannot start the threads: {0}")]
     Threads(rayon::ThreadPoolBuildError),

@@ -18,6 +18,7 @@
 //! | [`report`] | what is in a file, and what it needs in memory, as a value and as a page |
 //! | [`mod@check`] | checking a file together with its split set and its architecture |
 //! | [`calibration`] | running a model over sample texts for an importance matrix |
+//! | [`text_part`] | what one of several machines found in its part of the texts |
 //!
 //! Sources are those of [`granule_checkpoint`] and [`granule_reader`], encoders and importance
 //! weights those of [`granule_encode`], and models run in [`granule_infer`].
@@ -41,6 +42,7 @@ pub mod report;
 pub mod run;
 pub mod split;
 mod text;
+pub mod text_part;
 pub mod tune;
 pub mod verify;
 pub mod weights;

@@ -36,7 +36,7 @@ use progress::Progress;
 use step::{Step, steps};
 
 pub(crate) use identity::Identity;
-pub use identity::of_chunks;
+pub use identity::{of_chunks, of_chunks_anywhere};
 pub use output::{Upload, Uploads, check_output};
 pub use part::{Part, PartError};
 

@@ -40,6 +40,7 @@ mod graph;
 pub mod measure;
 mod model;
 mod sample;
+mod saved;
 pub mod sensitivity;
 mod session;
 mod state;

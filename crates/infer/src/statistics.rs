@@ -1,14 +1,21 @@
 //! Sums over the inputs of products: what importance matrices are made of.
 //!
 //! Every column of a matrix is multiplied with one value of each input row. The mean of the squares
-//! of these values says how much an error in that column costs. Sums are in double precision and in
-//! the order of the rows, so they have the same bits for every number of threads.
+//! of these values says how much an error in that column costs.
+//!
+//! Rows of one chunk are summed in double precision and in their order; the sums of chunks are
+//! added [without rounding](ExactSums). So the result has the same bits for every number of
+//! threads, and for every way to share chunks among machines ([`Collected::merge`]).
 
+mod exact_sums;
+pub mod moments;
 mod saved;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use exact_sums::ExactSums;
 use granule_reader::isa::Isa;
+pub use moments::{ExactMoments, Moments};
 use rayon::prelude::*;
 
 use crate::stream::{self, Fault, Observed, Observer, Options, Product};
@@ -56,6 +63,13 @@ pub struct Lost {
     pub value: f32,
 }
 
+impl Lost {
+    /// Sorts by layer and place, which does not depend on what was computed together.
+    pub(crate) fn sort(all: &mut [Self]) {
+        all.sort_by_key(|lost| (lost.layer.unwrap_or(usize::MAX), lost.place));
+    }
+}
+
 impl From<&Fault<'_>> for Lost {
     fn from(fault: &Fault<'_>) -> Self {
         let Fault { place, layer, tensor, column, value } = *fault;
@@ -96,6 +110,9 @@ pub fn collect(
     stream::run(model, &texts, &run, &mut collector)?;
     let Collector { mut found, .. } = collector;
     let left: BTreeSet<usize> = found.lost.iter().map(|lost| lost.place.chunk).collect();
+    if left.len() == texts.len() {
+        found.statistics = Statistics::default();
+    }
     let last = found.lost.iter().map(|lost| lost.layer.unwrap_or(usize::MAX)).max();
     if let Some(last) = last.filter(|_| left.len() < texts.len()) {
         // up to the last layer with a fault, sums have parts of chunks that were left
@@ -108,7 +125,49 @@ pub fn collect(
         stream::run(model, &texts, &run, &mut collector)?;
         found.statistics.tensors.extend(collector.found.statistics.tensors);
     }
+    Lost::sort(&mut found.lost);
     Ok(found)
+}
+
+impl Collected {
+    /// Adds what was found in other chunks of the same texts. The result does not depend on the
+    /// order of the parts.
+    ///
+    /// # Errors
+    /// If a tensor has another shape there. Some of the sums may have been added then.
+    pub fn merge(&mut self, other: Self) -> Result<(), ShapeError> {
+        for (name, theirs) in other.statistics.tensors {
+            match self.statistics.tensors.get_mut(&name) {
+                None => _ = self.statistics.tensors.insert(name, theirs),
+                Some(ours) => {
+                    if !ours.merge(&theirs) {
+                        return Err(ShapeError { tensor: name });
+                    }
+                }
+            }
+        }
+        self.lost.extend(other.lost);
+        Lost::sort(&mut self.lost);
+        Ok(())
+    }
+
+    /// Appends the bytes that [`from_bytes`](Self::from_bytes) reads.
+    pub fn to_bytes(&self, out: &mut Vec<u8>) {
+        saved::write(self, out);
+    }
+
+    /// Returns what [`to_bytes`](Self::to_bytes) wrote; `None` if the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        saved::read(bytes)
+    }
+}
+
+/// Sums that cannot be added, because they are of tensors of different shapes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{tensor:?} has another shape in one part than in the others")]
+pub struct ShapeError {
+    /// The tensor.
+    pub tensor: String,
 }
 
 struct Collector<'a> {
@@ -128,7 +187,12 @@ impl Observer for Collector<'_> {
         {
             let shape = (product.columns, product.matrices);
             let matrix = product.expert.unwrap_or(0);
-            self.found.statistics.add(product.tensor, shape, matrix, product.x);
+            let mut rest = product.x;
+            for places in product.places.chunk_by(|a, b| a.chunk == b.chunk) {
+                let (x, others) = rest.split_at(places.len() * product.columns);
+                rest = others;
+                self.found.statistics.add(product.tensor, shape, matrix, x);
+            }
         }
         Ok(())
     }
@@ -148,10 +212,6 @@ impl Observer for Collector<'_> {
     }
 }
 
-mod moments;
-
-pub use moments::Moments;
-
 /// The sums of all tensors that have been seen, by their names.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics {
@@ -163,8 +223,8 @@ pub struct Statistics {
 pub struct Sums {
     columns: usize,
     /// Of each column of each matrix, one matrix after another.
-    sums: Vec<f64>,
-    squares: Vec<f64>,
+    sums: ExactSums,
+    squares: ExactSums,
     /// Input rows of each matrix.
     rows: Vec<u64>,
 }
@@ -173,10 +233,12 @@ pub struct Sums {
 const SPAN: usize = 256;
 
 impl Statistics {
-    /// Adds input rows of one matrix. `matrices` is the number of matrices of the tensor.
+    /// Adds input rows of one matrix, those of one chunk. `matrices` is the number of matrices of
+    /// the tensor.
     ///
     /// # Panics
-    /// If `x` is not whole rows, there is no such matrix, or the tensor had another shape before.
+    /// If `x` is not whole rows or not finite, there is no such matrix, or the tensor had another
+    /// shape before.
     pub fn add(
         &mut self,
         tensor: &str,
@@ -201,18 +263,18 @@ impl Statistics {
 
 impl Sums {
     pub(crate) fn new(columns: usize, matrices: usize) -> Self {
-        let zeros = vec![0.0; columns * matrices];
+        let zeros = ExactSums::new(columns * matrices);
         Self { columns, sums: zeros.clone(), squares: zeros, rows: vec![0; matrices] }
     }
 
     pub(crate) fn add(&mut self, matrix: usize, x: &[f32]) {
         let columns = self.columns;
         assert!(x.len().is_multiple_of(columns.max(1)), "whole rows");
-        let of = matrix * columns..(matrix + 1) * columns;
-        let sums = self.sums[of.clone()].par_chunks_mut(SPAN);
-        let squares = self.squares[of].par_chunks_mut(SPAN);
+        assert!(matrix < self.rows.len(), "a matrix of the tensor");
+        let (mut sums, mut squares) = (vec![0.0; columns], vec![0.0; columns]);
+        let spans = sums.par_chunks_mut(SPAN).zip(squares.par_chunks_mut(SPAN));
         let isa = Isa::detect();
-        sums.zip(squares).enumerate().for_each(|(span, (sums, squares))| {
+        spans.enumerate().for_each(|(span, (sums, squares))| {
             isa.run(
                 #[inline(always)]
                 || {
@@ -227,7 +289,21 @@ impl Sums {
                 },
             );
         });
+        self.sums.add(matrix * columns, &sums);
+        self.squares.add(matrix * columns, &squares);
         self.rows[matrix] += (x.len() / columns.max(1)) as u64;
+    }
+
+    /// Adds other sums. Returns `false` if they have another shape.
+    fn merge(&mut self, other: &Self) -> bool {
+        let shape = |sums: &Self| (sums.columns, sums.rows.len());
+        if shape(self) != shape(other) {
+            return false;
+        }
+        for (rows, theirs) in self.rows.iter_mut().zip(&other.rows) {
+            *rows = rows.saturating_add(*theirs);
+        }
+        self.sums.merge(&other.sums) && self.squares.merge(&other.squares)
     }
 
     /// Columns of each matrix.
@@ -236,13 +312,13 @@ impl Sums {
     }
 
     /// The sums of the values of each column of each matrix, one matrix after another.
-    pub fn sums(&self) -> &[f64] {
-        &self.sums
+    pub fn sums(&self) -> Vec<f64> {
+        self.sums.values()
     }
 
     /// The sums of their squares.
-    pub fn squares(&self) -> &[f64] {
-        &self.squares
+    pub fn squares(&self) -> Vec<f64> {
+        self.squares.values()
     }
 
     /// The number of input rows of each matrix. Experts that no token met have none.
@@ -256,21 +332,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_summed_in_their_order() {
-        let mut statistics = Statistics::default();
+    fn chunks_are_summed_in_any_order() {
         let columns = SPAN + 3;
         let rows: Vec<f32> = (0..4 * columns).map(|i| (i as f32 * 0.37).sin() * 1e3).collect();
-        statistics.add("a", (columns, 2), 1, &rows[..columns]);
-        statistics.add("a", (columns, 2), 1, &rows[columns..]);
-        let mut once = Statistics::default();
-        once.add("a", (columns, 2), 1, &rows);
-        assert_eq!(statistics, once);
-        let (name, sums) = once.tensors().next().unwrap();
+        let of = |parts: &[&[f32]]| {
+            let mut statistics = Statistics::default();
+            parts.iter().for_each(|x| statistics.add("a", (columns, 2), 1, x));
+            Collected { statistics, lost: Vec::new() }
+        };
+        let [a, b, c] = [&rows[..columns], &rows[columns..3 * columns], &rows[3 * columns..]];
+        let whole = of(&[a, b, c]);
+        for [first, second, third] in [[a, b, c], [c, a, b], [b, c, a]] {
+            assert_eq!(of(&[first, second, third]), whole);
+            let mut merged = of(&[first]);
+            merged.merge(of(&[second, third])).unwrap();
+            assert_eq!(merged, whole);
+        }
+        let (name, sums) = whole.statistics.tensors().next().unwrap();
         assert_eq!((name, sums.columns(), sums.rows()), ("a", columns, &[0, 4][..]));
         assert!(sums.squares()[..columns].iter().all(|square| *square == 0.0));
         let column: Vec<f64> = (0..4).map(|row| f64::from(rows[row * columns + 258])).collect();
         let expected = column.iter().fold(0.0, |sum, x| sum + x * x);
-        assert_eq!(sums.squares()[columns + 258], expected);
-        assert_eq!(sums.sums()[columns + 258], column.iter().fold(0.0, |sum, x| sum + x));
+        assert!((sums.squares()[columns + 258] - expected).abs() <= 1e-15 * expected);
+        let expected = column.iter().fold(0.0, |sum, x| sum + x);
+        assert!((sums.sums()[columns + 258] - expected).abs() <= 1e-12);
+        let mut other = Statistics::default();
+        other.add("a", (columns, 1), 0, a);
+        let other = Collected { statistics: other, lost: Vec::new() };
+        let error = whole.clone().merge(other).unwrap_err();
+        assert!(error.to_string().contains("another shape"), "{error}");
     }
 }

@@ -1,5 +1,7 @@
 //! `granule imatrix`: importance matrices from sample texts.
 
+mod moments;
+mod part;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -7,9 +9,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use granule_convert::WholeFile;
-use granule_convert::calibration::{self, Collected};
+use granule_convert::calibration::Collected;
+use granule_convert::run::{Part, of_chunks_anywhere};
+use granule_convert::text_part::{self, Kind};
 use granule_encode::ImportanceSums;
-use granule_infer::statistics::CollectOptions;
+use granule_infer::statistics::{self, CollectOptions};
 
 use crate::progress::Steps;
 use crate::running::RunArgs;
@@ -40,7 +44,19 @@ pub(crate) struct Args {
     /// Send every token through all experts, so that none is unmet
     #[arg(long)]
     all_experts: bool,
-    /// Add the sums of these importance matrices
+    /// Run over this part of the chunks only (e.g. 2/3) and write what --merge puts together
+    ///
+    /// Several machines can run a part each. The result is the one of a single run, byte for byte.
+    #[arg(long, value_name = "PART", conflicts_with_all = ["merge", "statistics"])]
+    part: Option<Part>,
+    /// Write second moments of the inputs instead of a matrix
+    ///
+    /// They are for `convert --effort 2 --statistics FILE`, and of the inputs of the model as it
+    /// is, not of one that is quantized on the way.
+    #[arg(long, requires = "source", requires = "output")]
+    #[arg(conflicts_with_all = ["merge", "statistics", "process_output", "resume", "memory"])]
+    moments: bool,
+    /// Add the sums of these importance matrices, or put all parts of a run together
     #[arg(long, value_name = "FILE", num_args = 1..)]
     merge: Vec<PathBuf>,
     /// Show statistics of each tensor
@@ -75,13 +91,27 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         // before anything is computed: a file can be written there
         drop(WholeFile::create(output, &model)?);
     }
+    if let (true, Some(source), Some(output)) = (args.moments, &args.source, &args.output) {
+        return moments::collect(args, source, output);
+    }
+    let (parts, matrices): (Vec<PathBuf>, Vec<PathBuf>) =
+        args.merge.iter().cloned().partition(|path| text_part::kind(path).is_some());
+    if parts.iter().any(|path| text_part::kind(path) == Some(Kind::Moments)) {
+        return moments::join(args, &parts, &matrices);
+    }
     let merged: Vec<ImportanceSums> =
-        args.merge.iter().map(|path| ImportanceSums::read(path)).collect::<Result<_, _>>()?;
-    let mut found = match &args.source {
-        Some(path) => collect(args, path)?,
-        None => Collected::default(),
-    };
-    for (path, sums) in args.merge.iter().zip(&merged) {
+        matrices.iter().map(|path| ImportanceSums::read(path)).collect::<Result<_, _>>()?;
+    let run = args.source.as_ref().map(|path| collect(args, path)).transpose()?;
+    if let (Some(part), Some(run), Some(output)) = (args.part, &run, &args.output) {
+        return part::save(args, part, run, output);
+    }
+    let mut found = run.map_or(Collected::default(), Run::finish);
+    if !parts.is_empty() {
+        let joined = part::join(&parts)?;
+        found.sums.merge(&joined.sums)?;
+        found.lost.extend(joined.lost);
+    }
+    for (path, sums) in matrices.iter().zip(&merged) {
         found.sums.merge(sums).with_context(|| format!("cannot add {}", path.display()))?;
     }
     if let Some(output) = &args.output {
@@ -108,27 +138,50 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// The name of the run in what --resume keeps.
 const RUN: &str = "sums";
 
-fn collect(args: &Args, path: &Place) -> anyhow::Result<Collected> {
+/// What was found, and what it was found in.
+struct Run {
+    found: statistics::Collected,
+    datasets: Vec<String>,
+    /// All chunks of the texts, and those before the part that was run.
+    all: usize,
+    first: usize,
+    /// Chunks that were run.
+    chunks: usize,
+    chunk_tokens: usize,
+    /// What decides the result, wherever the model is.
+    identity: String,
+}
+
+impl Run {
+    fn finish(self) -> Collected {
+        Collected::of(self.found, self.datasets, self.chunks, self.chunk_tokens)
+    }
+}
+
+fn collect(args: &Args, path: &Place) -> anyhow::Result<Run> {
     let texts = args.texts.read()?;
     let threads = threads::bounded(args.threads, args.quiet);
     let source = source::open(path)?;
     let model = model::open(path, source.as_ref())?;
-    let chunks = args.texts.cut(&model::tokenizer(path, &model)?, &texts)?;
+    let mut chunks = args.texts.cut(&model::tokenizer(path, &model)?, &texts)?;
     let mut options = CollectOptions::default();
     (options.output, options.all_experts) = (args.process_output, args.all_experts);
     let settings = format!("{} {}", args.process_output, args.all_experts);
+    let identity = of_chunks_anywhere(source.as_ref(), &chunks, &settings);
+    let (all, first) = (chunks.len(), crate::texts::only(args.part, &mut chunks)?);
     options.run = args.running.options(RUN, source.as_ref(), &chunks, &settings)?;
     let steps = Steps::new(!(args.quiet || args.json), model.layers());
-    let found = threads::pool(threads)?.install(|| {
-        calibration::collect(&model, &chunks, texts.names(), &options, &mut |layer| steps.on(layer))
-    });
+    let found = threads::pool(threads)?
+        .install(|| statistics::collect(&model, &chunks, &options, &mut |layer| steps.on(layer)));
     steps.finish(args.running.is_kept())?;
-    let found = found.with_context(|| format!("cannot run {}", path.display()))?;
-    if found.lost.len() == chunks.len() {
+    let mut found = found.with_context(|| format!("cannot run {}", path.display()))?;
+    if found.lost.len() == chunks.len() && args.part.is_none() {
         let lost = found.lost.into_iter().next().expect("there is at least one chunk");
         return Err(lost).with_context(|| format!("{}: no chunk is left", path.display()));
     }
-    Ok(found)
+    found.lost.iter_mut().for_each(|lost| lost.place.chunk += first);
+    let (datasets, chunk_tokens) = (texts.names(), chunks.chunk_tokens());
+    Ok(Run { found, datasets, all, first, chunks: chunks.len(), chunk_tokens, identity })
 }
 
 fn write(sums: &ImportanceSums, output: &Path, inputs: &[&Path]) -> anyhow::Result<()> {

@@ -1,8 +1,10 @@
 //! `granule measure`: perplexity, and what a model loses against another.
 
 mod base;
+mod part;
 mod report;
 
+use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use granule_convert::grid;
-use granule_convert::run::check_output;
+use granule_convert::run::{Part, check_output, of_chunks_anywhere};
 use granule_convert::weights::{self, TensorError};
 use granule_encode::Importance;
 use granule_infer::measure::base::{BaseReader, BaseWriter, Form, Heading};
@@ -23,7 +25,7 @@ use rayon::ThreadPool;
 use crate::progress::Steps;
 use crate::running::RunArgs;
 use crate::source::{self, Place};
-use crate::texts::{TextArgs, Texts};
+use crate::texts::{self, TextArgs, Texts};
 use crate::{model, output, threads};
 use base::{Base, NewBase};
 
@@ -36,7 +38,7 @@ use base::{Base, NewBase};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The models: GGUF files, or folders of checkpoints
-    #[arg(required = true, value_name = "MODEL")]
+    #[arg(required_unless_present = "merge", value_name = "MODEL")]
     models: Vec<Place>,
     /// Compare with this model, the original
     #[arg(long, value_name = "MODEL")]
@@ -52,6 +54,20 @@ pub(crate) struct Args {
     /// Write them in this form [default: sparse]; llama is that of llama-perplexity
     #[arg(long, value_name = "FORM")]
     base_form: Option<BaseForm>,
+    /// Measure this part of the chunks only (e.g. 2/3), for --merge
+    ///
+    /// Several machines can measure a part each. Put together, they show what a single run shows.
+    #[arg(long, value_name = "PART", requires = "output")]
+    #[arg(conflicts_with_all = ["save_base", "weights"])]
+    part: Option<Part>,
+    /// Write what was measured of a part to this file
+    #[arg(short, long, value_name = "FILE", requires = "part")]
+    output: Option<PathBuf>,
+    /// Put all parts of a run together
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    #[arg(conflicts_with_all = ["models", "against", "base", "save_base", "part", "imatrix"])]
+    #[arg(conflicts_with = "allow_quantized_original")]
+    merge: Vec<PathBuf>,
     #[command(flatten)]
     texts: TextArgs,
     #[command(flatten)]
@@ -94,6 +110,9 @@ struct Candidate<'a> {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     refuse_without_effect(args)?;
+    if !args.merge.is_empty() {
+        return part::merged(args);
+    }
     let original = match (&args.against, &args.save_base, &args.models[..]) {
         (Some(path), ..) => Some(path),
         (None, None, _) => None,
@@ -105,10 +124,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.save_base {
         check_output(path)?;
     }
+    if let Some(path) = &args.output {
+        check_output(path)?;
+    }
     let texts = (args.base.is_none() || args.texts.are_given()).then(|| args.texts.read());
     let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;
     let threads = threads::bounded(args.threads, args.quiet);
-    let session = Session { args, texts: texts.transpose()?, pool: threads::pool(threads)? };
+    let (texts, pool) = (texts.transpose()?, threads::pool(threads)?);
+    let session = Session { args, texts, pool, cuts: RefCell::default() };
     let mut base = args.base.as_deref().map(Base::open).transpose()?;
     let mut first = None;
     if let Some(path) = original {
@@ -129,10 +152,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runs = (0..args.models.len()).map(name).chain([ORIGINAL.to_owned()]);
     runs.into_iter().try_for_each(|run| args.running.done(&run))?;
     if !args.quiet {
-        for Candidate { path, measured, .. } in &candidates {
-            let warn = |lost| output::warn(&format!("{}: {lost}", path.display()));
-            measured.lost.iter().for_each(warn);
-        }
+        warn(&candidates);
+    }
+    if let (Some(part), Some(path)) = (args.part, &args.output) {
+        let cuts = session.cuts.into_inner();
+        return part::save(args, part, path, &candidates, original.as_ref(), &cuts);
     }
     match args.json {
         true => output::print_json(&report::document(&candidates, original.as_ref()))?,
@@ -141,12 +165,31 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Warn of chunks that were left.
+fn warn(candidates: &[Candidate<'_>]) {
+    for Candidate { path, measured, .. } in candidates {
+        let warn = |lost| output::warn(&format!("{}: {lost}", path.display()));
+        measured.lost.iter().for_each(warn);
+    }
+}
+
 /// What is the same for all models.
 struct Session<'a> {
     args: &'a Args,
     /// `None`: those of the base.
     texts: Option<Texts>,
     pool: ThreadPool,
+    /// Of each model that has been measured, with a part.
+    cuts: RefCell<Vec<Cut>>,
+}
+
+/// How the chunks of a text were cut for a part.
+struct Cut {
+    /// All chunks, and those before the part.
+    all: usize,
+    first: usize,
+    /// What decides the result, wherever the model is.
+    identity: String,
 }
 
 impl Session<'_> {
@@ -162,7 +205,7 @@ impl Session<'_> {
             refuse_quantized(path, source.as_ref())?;
         }
         let model = model::open(path, source.as_ref())?;
-        let chunks = self.chunks(path, &model, None)?;
+        let (chunks, first) = self.chunks(path, &model, None)?;
         let inputs: Vec<PathBuf> = source.inputs();
         let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
         let mut file = NewBase::create(save, &inputs)?;
@@ -173,7 +216,8 @@ impl Session<'_> {
         };
         let mut writer = file.writer(form, heading)?;
         let run = self.args.running.options(ORIGINAL, source.as_ref(), &chunks, "")?;
-        let measured = self.measure(path, &model, &chunks, &run, NO_READER, Some(&mut writer))?;
+        let chunks = (&chunks, first);
+        let measured = self.measure(path, &model, chunks, &run, NO_READER, Some(&mut writer))?;
         writer.finish()?;
         Ok((measured, file.finish(save)?))
     }
@@ -188,34 +232,44 @@ impl Session<'_> {
         let source = source::open(path)?;
         let model = model::open(path, source.as_ref())?;
         let mut reader = base.map(Base::reader).transpose()?;
-        let chunks = self.chunks(path, &model, reader.as_ref().map(BaseReader::heading))?;
+        let (chunks, first) =
+            self.chunks(path, &model, reader.as_ref().map(BaseReader::heading))?;
+        if let (Some(reader), Some(_), Some(_)) = (&mut reader, self.args.part, &self.args.base) {
+            reader.select(first, chunks.len()).with_context(|| path.display().to_string())?;
+        }
         let run = self.args.running.options(&name(number), source.as_ref(), &chunks, "")?;
-        self.measure(path, &model, &chunks, &run, reader.as_mut(), NO_WRITER)
+        self.measure(path, &model, (&chunks, first), &run, reader.as_mut(), NO_WRITER)
     }
 
-    /// The chunks of the texts, or those that a base was made with.
+    /// The chunks of the texts, or those that a base was made with; those of the part if there is
+    /// one, and the number of the first.
     fn chunks(
         &self,
         path: &Path,
         model: &Model<'_>,
         base: Option<&Heading>,
-    ) -> anyhow::Result<Chunks> {
+    ) -> anyhow::Result<(Chunks, usize)> {
         let tokenizer = model::tokenizer(path, model)?;
-        match (&self.texts, base) {
-            (Some(texts), _) => self.args.texts.cut(&tokenizer, texts),
+        let mut chunks = match (&self.texts, base) {
+            (Some(texts), _) => self.args.texts.cut(&tokenizer, texts)?,
             (None, Some(base)) => {
                 let (tokens, length) = (base.tokens.clone(), base.chunk_tokens as usize);
-                Ok(Chunks::of_tokens(tokens, length, tokenizer.begin())?)
+                Chunks::of_tokens(tokens, length, tokenizer.begin())?
             }
             (None, None) => unreachable!("without a base there are texts"),
-        }
+        };
+        let all = chunks.len();
+        let identity = self.args.part.map(|_| of_chunks_anywhere(model.source(), &chunks, ""));
+        let first = texts::only(self.args.part, &mut chunks)?;
+        self.cuts.borrow_mut().extend(identity.map(|identity| Cut { all, first, identity }));
+        Ok((chunks, first))
     }
 
     fn measure<R: Read + Send, W: Write + Send>(
         &self,
         path: &Path,
         model: &Model<'_>,
-        chunks: &Chunks,
+        (chunks, first): (&Chunks, usize),
         run: &Options,
         base: Option<&mut BaseReader<R>>,
         save: Option<&mut BaseWriter<W>>,
@@ -224,8 +278,9 @@ impl Session<'_> {
         let progress = &mut |layer| steps.on(layer);
         let measured = self.pool.install(|| measure(model, chunks, run, base, save, progress));
         steps.finish(self.args.running.is_kept())?;
-        let measured = measured.with_context(|| path.display().to_string())?;
-        if measured.scores.is_empty() {
+        let mut measured = measured.with_context(|| path.display().to_string())?;
+        measured.lost.iter_mut().for_each(|lost| lost.place.chunk += first);
+        if measured.scores.is_empty() && self.args.part.is_none() {
             let lost = measured.lost.into_iter().next().expect("a chunk without scores");
             let context = || format!("{}: no chunk is left", path.display());
             return Err(lost).with_context(context);
@@ -268,6 +323,11 @@ fn refuse_without_effect(args: &Args) -> anyhow::Result<()> {
     }
     if args.base.is_some() && !args.texts.are_given() {
         args.texts.refuse("without --text the tokens are those of --base")?;
+    }
+    if !args.merge.is_empty() {
+        let why = "no model is named that could be run over a text";
+        args.texts.refuse(why)?;
+        args.running.refuse(why)?;
     }
     Ok(())
 }

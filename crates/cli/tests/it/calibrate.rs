@@ -73,6 +73,33 @@ fn statistics_of_experts_serve_other_runs() {
     assert!(message.contains("of another model"), "{message}");
 }
 
+/// The inputs of the original can be summed on several machines.
+#[test]
+fn moments_in_parts_are_those_of_a_single_run() {
+    let folder = folder("Mixtral-tiny-4x100K-Instruct-v0.1");
+    let line = "imatrix ck --moments --text text.txt -c 16 --chunks 19 -q";
+    folder.run(&format!("{line} -o whole.gguf")).ok();
+    for part in 1..=3 {
+        folder.run(&format!("{line} --part {part}/3 -o {part}.part")).ok();
+    }
+    folder.run("imatrix --merge 2.part 3.part 1.part -o merged.gguf -q").ok();
+    let [a, b] = ["whole.gguf", "merged.gguf"].map(|name| fs::read(folder.path(name)).unwrap());
+    assert!(a == b, "the bytes of a single run");
+    let with = "--effort 2 --statistics merged.gguf --allow-missing -q";
+    folder.run(&format!("convert ck -t Q4_0 {with} -o a.gguf")).ok();
+    let fails = |line: &str, part: &str| {
+        let message = folder.run(line).failure();
+        assert!(message.contains(part), "{line}: {message}");
+    };
+    fails(&format!("{line} --part 4/4 -o d"), "so it has at most as many parts");
+    fails("imatrix --merge 1.part 2.part -o d", "1 of 3 parts are missing");
+    fails("imatrix --merge 1.part 2.part 3.part --statistics", "name it with --output");
+    let part = fs::read(folder.path("1.part")).unwrap();
+    folder.write("1.part", &part[..part.len() - 5]);
+    fails("imatrix --merge 1.part 2.part 3.part -o d", "1.part is damaged");
+    assert!(!folder.path("d").exists());
+}
+
 #[test]
 fn what_cannot_be_calibrated_is_an_error() {
     let folder = folder("llama2-spm-256");

@@ -81,6 +81,61 @@ fn matrices_are_added_and_described() {
     assert!(json["statistics"][7]["similarity"].as_f64().unwrap() > 0.1);
 }
 
+/// Machines that run a part each need nothing of each other, and no order.
+#[test]
+fn parts_make_the_bytes_of_a_single_run() {
+    let folder = folder();
+    copy_checkpoint(&folder, "Mixtral-tiny-4x100K-Instruct-v0.1", "moe");
+    folder.run("convert ck --outtype f32 -o m.gguf --quiet").ok();
+    // a token that costs its chunks, and with some of the parts all of them
+    edited(
+        &folder,
+        "m.gguf",
+        "some.gguf",
+        |_| {},
+        |name, data| {
+            if name == "token_embd.weight" {
+                let token = 4 * 256 * 318;
+                data[token..token + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+            }
+        },
+    );
+    for (model, tokens, parts, order) in [("moe", 64, 2, "2 1"), ("some.gguf", 16, 3, "3 1 2")] {
+        let line = format!("imatrix {model} --text text.txt -c {tokens} --quiet");
+        let of_whole = folder.run(&format!("{line} --chunks 4 -o whole.gguf --json")).json();
+        for part in 1..=parts {
+            let line = format!("{line} --chunks 4 --part {part}/{parts} -o {part}.part --json");
+            assert_eq!(folder.run(&line).json()["part"], format!("{part}/{parts}"));
+        }
+        let files: Vec<String> = order.split(' ').map(|part| format!("{part}.part")).collect();
+        let files = files.join(" ");
+        let json = folder.run(&format!("imatrix --merge {files} -o merged.gguf --json -q")).json();
+        let [whole, merged] =
+            ["whole.gguf", "merged.gguf"].map(|name| fs::read(folder.path(name)).unwrap());
+        assert!(whole == merged, "{model}: the bytes of a single run");
+        assert_eq!(json["lost_chunks"], of_whole["lost_chunks"], "{model}");
+        assert_eq!(json["lost_chunks"] == serde_json::json!([]), model != "some.gguf", "{json}");
+    }
+    let line = "imatrix ck --text text.txt -c 8 --chunks 3 --quiet";
+    folder.run(&format!("{line} --part 2/3 --process-output -o other.part")).ok();
+    folder.run(&format!("{line} --part 1/3 -o one.part")).ok();
+    folder.run(&format!("{line} --part 3/3 -o three.part")).ok();
+    let before = folder.names();
+    for (line, part) in [
+        ("imatrix --merge one.part three.part", "1 of 3 parts are missing, the first is part 2/3"),
+        ("imatrix --merge one.part other.part three.part", "are parts of different runs"),
+        ("imatrix --merge one.part one.part", "are both part 1/3"),
+        ("imatrix ck --text text.txt -c 32 --part 9/99", "so it has at most as many parts"),
+        ("imatrix ck --text text.txt --part 0/3", "\"0/3\" is no part"),
+        ("measure --merge one.part", "is no result of `granule measure --part`"),
+    ] {
+        let out = if line.starts_with("imatrix") { " -o out.gguf" } else { "" };
+        let message = folder.run(&format!("{line}{out}")).failure();
+        assert!(message.contains(part), "{line}: {message}");
+        assert_eq!(folder.names(), before, "{line}");
+    }
+}
+
 /// A number that is not finite costs its chunk, or the run if no chunk is left.
 #[test]
 fn not_a_number_ends_no_run() {

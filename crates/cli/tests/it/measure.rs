@@ -84,6 +84,29 @@ fn a_base_serves_many_models_in_both_forms() {
     assert!(message.contains("cut.base: the file has"), "{message}");
 }
 
+/// What the parts of a run say together is what a single run says.
+#[test]
+fn parts_say_what_a_single_run_says() {
+    let folder = folder();
+    folder.run("convert ck -t Q4_0 -o q.gguf --quiet").ok();
+    let options = "--text text.txt -c 16 --chunks 4";
+    folder.run(&format!("measure ck --save-base all.base {options}")).ok();
+    for line in [format!("q.gguf --against ck {options}"), "q.gguf --base all.base".to_owned()] {
+        for part in 1..=3 {
+            let json = measured(&folder, &format!("{line} --part {part}/3 -o {part}.part"));
+            let expected = (serde_json::json!(4), serde_json::json!(format!("{part}/3")));
+            assert_eq!((&json["of_chunks"], &json["part"]), (&expected.0, &expected.1));
+        }
+        let whole = measured(&folder, &line);
+        let merged = measured(&folder, "--merge 3.part 1.part 2.part");
+        assert_eq!(merged, whole, "{line}");
+    }
+    let text = folder.run("measure --merge 3.part 1.part 2.part").ok();
+    assert_eq!(folder.run("measure q.gguf --base all.base").ok(), text);
+    let message = folder.run("measure --merge 3.part 1.part").failure();
+    assert!(message.contains("1 of 3 parts are missing, the first is part 2/3"), "{message}");
+}
+
 /// What went through blocks is no original, and `inspect` says so.
 #[test]
 fn quantized_originals_are_refused() {

@@ -27,6 +27,24 @@ pub struct Collected {
 }
 
 impl Collected {
+    /// Returns what was found in this number of chunks of texts with these names.
+    pub fn of(
+        found: statistics::Collected,
+        datasets: Vec<String>,
+        chunks: usize,
+        chunk_tokens: usize,
+    ) -> Self {
+        let entry = |(name, sums): (&str, &Sums)| (name.to_owned(), columns(sums));
+        let whole = chunks.saturating_sub(found.lost.len());
+        let sums = ImportanceSums {
+            datasets,
+            chunks: u32::try_from(whole).unwrap_or(u32::MAX),
+            chunk_tokens: u32::try_from(chunk_tokens).unwrap_or(u32::MAX),
+            entries: found.statistics.tensors().map(entry).collect(),
+        };
+        Self { sums, lost: found.lost }
+    }
+
     /// The tensors with experts that no token met, with the share of experts that some token met.
     pub fn unmet(&self) -> impl Iterator<Item = (&str, f64)> {
         let shares = self.sums.entries.iter().map(|(name, entry)| (name.as_str(), entry.share()));
@@ -47,23 +65,11 @@ pub fn collect(
     progress: &mut dyn FnMut(usize) -> Observed,
 ) -> Result<Collected, Error> {
     let found = statistics::collect(model, chunks, options, progress)?;
-    let entry = |(name, sums): (&str, &Sums)| (name.to_owned(), columns(sums));
-    let whole = chunks.len() - found.lost.len();
-    let sums = ImportanceSums {
-        datasets,
-        chunks: u32::try_from(whole).unwrap_or(u32::MAX),
-        chunk_tokens: u32::try_from(chunks.chunk_tokens()).unwrap_or(u32::MAX),
-        entries: found.statistics.tensors().map(entry).collect(),
-    };
-    Ok(Collected { sums, lost: found.lost })
+    Ok(Collected::of(found, datasets, chunks.len(), chunks.chunk_tokens()))
 }
 
 fn columns(sums: &Sums) -> ColumnSums {
-    ColumnSums {
-        squares: sums.squares().to_vec(),
-        sums: Some(sums.sums().to_vec()),
-        rows: sums.rows().to_vec(),
-    }
+    ColumnSums { squares: sums.squares(), sums: Some(sums.sums()), rows: sums.rows().to_vec() }
 }
 
 #[cfg(test)]

@@ -141,15 +141,29 @@ pub fn of_chunks(source: &dyn Source, chunks: &Chunks, settings: &str) -> Result
     let Stamps(stamps) = Stamps::of(source.files())?;
     stamps.iter().for_each(|(path, stamp)| (path.file_name(), stamp).hash(&mut all));
     source.objects().iter().for_each(|(path, version)| (path, version).hash(&mut all));
-    for (index, tensor) in source.tensors().iter().enumerate() {
-        (&tensor.name, tensor.shape.dimensions(), tensor.ty.id()).hash(&mut all);
-        source.fingerprint(index, &mut all);
+    (0..source.tensors().len()).for_each(|index| source.fingerprint(index, &mut all));
+    header_and_chunks(source, chunks, &mut all);
+    Ok(all.hex())
+}
+
+/// As [`of_chunks`], for machines that have copies of the model: nothing of it depends on where its
+/// files are and when they were written.
+pub fn of_chunks_anywhere(source: &dyn Source, chunks: &Chunks, settings: &str) -> String {
+    let mut all = Digester::default();
+    settings.hash(&mut all);
+    header_and_chunks(source, chunks, &mut all);
+    all.hex()
+}
+
+/// Hashes the metadata of a model, its tensors but for their values, and chunks of text.
+fn header_and_chunks(source: &dyn Source, chunks: &Chunks, all: &mut Digester) {
+    for tensor in source.tensors() {
+        (&tensor.name, tensor.shape.dimensions(), tensor.ty.id()).hash(all);
     }
     if let Ok(metadata) = Draft::new(source.metadata().clone(), Endian::Little) {
         all.write(&metadata.header());
     }
-    (chunks.chunk_tokens(), chunks.texts(), chunks.tokens()).hash(&mut all);
-    Ok(all.hex())
+    (chunks.chunk_tokens(), chunks.texts(), chunks.tokens()).hash(all);
 }
 
 /// The source files of a run, with attributes that change when the files change.

@@ -37,9 +37,14 @@ impl Part {
     /// Returns the indexes of its files, if the result has `files`. They are none for some parts if
     /// there are more parts than files.
     pub fn files(self, files: usize) -> Range<usize> {
+        self.of(files)
+    }
+
+    /// Returns the indexes of its share of `count` things that are shared as files are.
+    pub fn of(self, count: usize) -> Range<usize> {
         let before = |parts: u32| {
-            // at most `files`, so it fits
-            (files as u128 * u128::from(parts) / u128::from(self.count)) as usize
+            // at most `count`, so it fits
+            (count as u128 * u128::from(parts) / u128::from(self.count)) as usize
         };
         before(self.number - 1)..before(self.number)
     }

@@ -12,10 +12,12 @@
 //! of the layer.
 //!
 //! The moments can be saved, and serve other types without a run ([`Saved`]). They are then those
-//! of inputs that came through the blocks of the first type.
+//! of inputs that came through the blocks of the first type. [`save_moments`] sums those of the
+//! original's inputs, on several machines too.
 //!
 //! Types without feedback are encoded with the mean squares of the inputs as weights.
 
+mod collect;
 mod encode;
 mod inputs;
 mod pass;
@@ -36,6 +38,7 @@ use granule_reader::isa::Isa;
 use crate::Error;
 use crate::output::Output;
 use crate::run::{Event, Target};
+pub use collect::{join, save_moments};
 use pass::{Job, Pass, Stop};
 pub use saved::{Saved, SavedError};
 

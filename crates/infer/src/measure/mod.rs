@@ -14,6 +14,7 @@
 pub mod base;
 mod paired;
 mod run;
+mod saved;
 mod score;
 mod scores;
 

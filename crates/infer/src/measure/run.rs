@@ -3,7 +3,7 @@ use std::io::{Read, Write};
 use rayon::prelude::*;
 
 use super::base::{BaseFileError, BaseReader, BaseWriter};
-use super::{Base, LogitError, Score, Scores, first_scored, score, scored};
+use super::{Base, LogitError, Score, Scores, first_scored, saved, score, scored};
 use crate::statistics::Lost;
 use crate::stream::{self, Fault, Observed, Observer, Options};
 use crate::{Chunks, Error, Model, Place};
@@ -15,6 +15,25 @@ pub struct Measured {
     pub scores: Scores,
     /// The chunks that were left, because a number was not finite. They have no scores.
     pub lost: Vec<Lost>,
+}
+
+impl Measured {
+    /// Adds what was found in the chunks that follow.
+    pub fn append(&mut self, other: Self) {
+        other.scores.chunks().iter().for_each(|chunk| self.scores.push(chunk.clone()));
+        self.lost.extend(other.lost);
+        Lost::sort(&mut self.lost);
+    }
+
+    /// Returns the bytes that [`from_bytes`](Self::from_bytes) reads.
+    pub fn to_bytes(all: &[&Self]) -> Vec<u8> {
+        saved::write(all)
+    }
+
+    /// Returns what [`to_bytes`](Self::to_bytes) wrote; `None` if the bytes are damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Vec<Self>> {
+        saved::read(bytes)
+    }
 }
 
 /// Why a model cannot be measured.
@@ -109,6 +128,7 @@ pub fn measure<R: Read, W: Write>(
         return Err(error);
     }
     done?;
+    Lost::sort(&mut scorer.found.lost);
     Ok(scorer.found)
 }
 

@@ -1,7 +1,11 @@
 //! Second moments of the inputs of a product: what the columns of its matrix have to do with each
 //! other.
 
-use granule_reader::exact::{self, PanelColumn, TileColumn, VECTORS};
+pub mod collect;
+mod exact;
+
+pub use exact::ExactMoments;
+use granule_reader::exact::{self as products, PanelColumn, TileColumn, VECTORS};
 use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
@@ -19,7 +23,7 @@ pub struct Moments {
 }
 
 /// Rows that are summed in single precision.
-const ROWS: usize = exact::SPAN;
+const ROWS: usize = products::SPAN;
 
 /// Rows of a matrix that a thread sums: whole panels and whole tiles.
 const TASK: usize = 96;
@@ -136,6 +140,22 @@ impl Moments {
     }
 }
 
+/// Returns a number that other inputs are most unlikely to have.
+pub fn fingerprint(x: &[f32]) -> u64 {
+    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+    let parts = x.par_chunks(1 << 16).map(|x| {
+        let mut lanes = [1_u64, 2, 3, 4, 5, 6, 7, 8];
+        for x in x.chunks(lanes.len()) {
+            for (lane, x) in lanes.iter_mut().zip(x) {
+                *lane = (*lane ^ u64::from(x.to_bits())).wrapping_mul(PRIME).rotate_left(29);
+            }
+        }
+        lanes.iter().fold(0, |all: u64, lane| (all ^ lane).wrapping_mul(PRIME).rotate_left(31))
+    });
+    let parts: Vec<u64> = parts.collect();
+    parts.iter().fold(0, |all: u64, part| (all ^ part).wrapping_mul(PRIME).rotate_left(31))
+}
+
 /// Some columns of input rows, as products of panels with tiles need them.
 struct Parts {
     panels: Vec<Vec<PanelColumn>>,
@@ -145,7 +165,7 @@ struct Parts {
 impl Parts {
     fn new(columns: usize) -> Self {
         let tiles = vec![Vec::new(); columns.min(TASK).div_ceil(VECTORS)];
-        Self { panels: vec![Vec::new(); columns.div_ceil(exact::ROWS)], tiles }
+        Self { panels: vec![Vec::new(); columns.div_ceil(products::ROWS)], tiles }
     }
 
     /// Replaces the rows.
@@ -153,7 +173,7 @@ impl Parts {
         self.panels.iter_mut().for_each(Vec::clear);
         self.tiles.iter_mut().for_each(Vec::clear);
         for row in rows {
-            for (panel, row) in self.panels.iter_mut().zip(row.chunks(exact::ROWS)) {
+            for (panel, row) in self.panels.iter_mut().zip(row.chunks(products::ROWS)) {
                 panel.push(padded(row));
             }
             for (tile, row) in self.tiles.iter_mut().zip(row.chunks(VECTORS)) {
@@ -165,13 +185,13 @@ impl Parts {
     /// Adds the products of the first columns, at most [`TASK`], with those from themselves on.
     /// The first is column `first` of `count`.
     fn add(&self, isa: Isa, count: usize, first: usize, sums: &mut [f64]) {
-        let mut products = [[0.0; exact::ROWS]; VECTORS];
+        let mut products = [[0.0; products::ROWS]; VECTORS];
         for (t, (tile, sums)) in self.tiles.iter().zip(sums.chunks_mut(VECTORS * count)).enumerate()
         {
-            for (p, panel) in self.panels.iter().enumerate().skip(t * VECTORS / exact::ROWS) {
-                exact::multiply_panel(isa, panel, tile, VECTORS, &mut products);
-                let start = first + p * exact::ROWS;
-                let end = count.min(start + exact::ROWS);
+            for (p, panel) in self.panels.iter().enumerate().skip(t * VECTORS / products::ROWS) {
+                products::multiply_panel(isa, panel, tile, VECTORS, &mut products);
+                let start = first + p * products::ROWS;
+                let end = count.min(start + products::ROWS);
                 for (sums, products) in sums.chunks_exact_mut(count).zip(&products) {
                     for (sum, product) in sums[start..end].iter_mut().zip(products) {
                         *sum += f64::from(*product);

@@ -1,7 +1,7 @@
-//! The bytes of sums in the journal of a run.
+//! The bytes of sums: in the journal of a run, and in the result of a part of the chunks.
 
-use super::{Collected, Lost, Sums};
-use crate::Place;
+use super::{Collected, ExactSums, Sums};
+use crate::saved::{Rest, lost, number, text};
 
 /// Appends what was collected.
 pub(super) fn write(found: &Collected, out: &mut Vec<u8>) {
@@ -11,18 +11,14 @@ pub(super) fn write(found: &Collected, out: &mut Vec<u8>) {
         number(out, sums.columns);
         number(out, sums.rows.len());
         sums.rows.iter().for_each(|rows| out.extend(rows.to_le_bytes()));
-        sums.sums.iter().chain(&sums.squares).for_each(|sum| out.extend(sum.to_le_bytes()));
+        for sums in [&sums.sums, &sums.squares] {
+            let (first, words) = sums.words();
+            number(out, first);
+            number(out, words.len());
+            words.iter().for_each(|word| out.extend(word.to_le_bytes()));
+        }
     }
-    number(out, found.lost.len());
-    for lost in &found.lost {
-        number(out, lost.place.chunk);
-        number(out, lost.place.position);
-        number(out, lost.layer.unwrap_or(usize::MAX));
-        out.push(u8::from(lost.tensor.is_some()));
-        text(out, lost.tensor.as_deref().unwrap_or_default());
-        number(out, lost.column);
-        out.extend(lost.value.to_bits().to_le_bytes());
-    }
+    lost(out, &found.lost);
 }
 
 /// What [`write`] wrote, if it is that.
@@ -34,60 +30,22 @@ pub(super) fn read(bytes: &[u8]) -> Option<Collected> {
         let (columns, matrices) = (rest.number()?, rest.number()?);
         let rows = rest.numbers(matrices, u64::from_le_bytes)?;
         let count = columns.checked_mul(matrices)?;
-        let sums = rest.numbers(count, f64::from_le_bytes)?;
-        let squares = rest.numbers(count, f64::from_le_bytes)?;
+        let mut sums = || {
+            let (first, words) = (rest.number()?, rest.number()?);
+            ExactSums::of_words(count, first, rest.numbers(words, u64::from_le_bytes)?)
+        };
+        let (sums, squares) = (sums()?, sums()?);
         found.statistics.tensors.insert(name, Sums { columns, sums, squares, rows });
     }
-    for _ in 0..rest.number()? {
-        let place = Place { chunk: rest.number()?, position: rest.number()? };
-        let layer = Some(rest.number()?).filter(|layer| *layer != usize::MAX);
-        let has_tensor = rest.take(1)? == [1];
-        let tensor = Some(rest.text()?).filter(|_| has_tensor);
-        let column = rest.number()?;
-        let value = f32::from_bits(u32::from_le_bytes(rest.take(4)?.try_into().ok()?));
-        found.lost.push(Lost { place, layer, tensor, column, value });
-    }
+    found.lost = rest.lost()?;
     rest.0.is_empty().then_some(found)
-}
-
-fn number(out: &mut Vec<u8>, number: usize) {
-    out.extend((number as u64).to_le_bytes());
-}
-
-fn text(out: &mut Vec<u8>, text: &str) {
-    number(out, text.len());
-    out.extend(text.as_bytes());
-}
-
-/// The bytes that are left.
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self) -> Option<usize> {
-        usize::try_from(u64::from_le_bytes(self.take(8)?.try_into().ok()?)).ok()
-    }
-
-    fn text(&mut self) -> Option<String> {
-        let length = self.number()?;
-        String::from_utf8(self.take(length)?.to_vec()).ok()
-    }
-
-    fn numbers<T>(&mut self, count: usize, of: fn([u8; 8]) -> T) -> Option<Vec<T>> {
-        let bytes = self.take(count.checked_mul(8)?)?;
-        Some(bytes.as_chunks().0.iter().map(|bytes| of(*bytes)).collect())
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Statistics;
+    use super::super::{Lost, Statistics};
     use super::*;
+    use crate::Place;
 
     #[test]
     fn sums_come_back_and_cut_ones_do_not() {

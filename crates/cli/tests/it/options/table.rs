@@ -52,6 +52,16 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
         "--all-experts",
         Warned("imatrix ck --text text.txt -c 8 --statistics --all-experts", "has no experts"),
     ),
+    (
+        "imatrix",
+        "--part",
+        Refused("imatrix --merge all.dat -o a.gguf --part 1/2", "cannot be used with"),
+    ),
+    (
+        "imatrix",
+        "--moments",
+        Refused("imatrix --merge all.dat -o a.gguf --moments", "cannot be used with"),
+    ),
     ("imatrix", "--merge", Always("adds what is in files")),
     ("imatrix", "--statistics", Always(OUTPUT)),
     (
@@ -65,6 +75,9 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
     ("measure", "--base", Refused("measure ck --base b --save-base c", "cannot be used with")),
     ("measure", "--save-base", Refused("measure ck ck --save-base c", "of one model")),
     ("measure", "--base-form", Refused("measure ck --base-form llama", "without --save-base")),
+    ("measure", "--part", Refused("measure ck --part 1/2 -o p --weights", "cannot be used with")),
+    ("measure", "--output", Always(OUTPUT)),
+    ("measure", "--merge", Refused("measure ck --merge p", "cannot be used with")),
     ("measure", "--text", Always("decides what is measured")),
     ("measure", "--chunk-tokens", Refused("measure ck --base model.gguf -c 9", OF_THE_BASE)),
     ("measure", "--chunks", Refused("measure ck --base model.gguf --chunks 9", OF_THE_BASE)),

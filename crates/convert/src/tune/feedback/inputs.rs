@@ -1,7 +1,7 @@
 use granule_encode::Feedback;
 use granule_format::BlockType;
 use granule_infer::statistics::Moments;
-use rayon::prelude::*;
+use granule_infer::statistics::moments::fingerprint;
 
 /// The moments of the inputs that were seen last. Several matrices have the same inputs: queries,
 /// keys and values, or gate and up.
@@ -49,20 +49,4 @@ impl Inputs {
         seen.feedback[usize::from(Feedback::is_ordered(ty))]
             .get_or_insert_with(|| Feedback::new(columns, width, means, damping, ty))
     }
-}
-
-/// Returns a number that other inputs are most unlikely to have.
-fn fingerprint(x: &[f32]) -> u64 {
-    const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
-    let parts = x.par_chunks(1 << 16).map(|x| {
-        let mut lanes = [1_u64, 2, 3, 4, 5, 6, 7, 8];
-        for x in x.chunks(lanes.len()) {
-            for (lane, x) in lanes.iter_mut().zip(x) {
-                *lane = (*lane ^ u64::from(x.to_bits())).wrapping_mul(PRIME).rotate_left(29);
-            }
-        }
-        lanes.iter().fold(0, |all: u64, lane| (all ^ lane).wrapping_mul(PRIME).rotate_left(31))
-    });
-    let parts: Vec<u64> = parts.collect();
-    parts.iter().fold(0, |all: u64, part| (all ^ part).wrapping_mul(PRIME).rotate_left(31))
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use granule_encode::{Feedback, takes_feedback};
@@ -11,7 +11,7 @@ use granule_infer::stream::{Fault, Observed, Observer, Product};
 
 use super::encode::{Guide, encode_matrix, write};
 use super::inputs::Inputs;
-use super::saved::{Entry, Saved, Saver};
+use super::saved::{Entry, Saved, Saver, architecture};
 use super::{PRIOR, Setting, known};
 use crate::Error;
 use crate::run::{Event, Target};
@@ -283,8 +283,11 @@ impl<'p> Pass<'p> {
                 matrices: job.matrices,
             });
         }
-        let width = self.setting.calibration.width;
-        self.saver = Some(Saver::create(path, self.setting.source, width, tokens, &entries)?);
+        let (source, width) = (self.setting.source, self.setting.calibration.width);
+        let (inputs, architecture) = (source.inputs(), architecture(source));
+        let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
+        let architecture = architecture.as_deref();
+        self.saver = Some(Saver::create(path, &inputs, architecture, width, tokens, &entries)?);
         Ok(())
     }
 

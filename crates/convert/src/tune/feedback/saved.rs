@@ -72,9 +72,6 @@ impl Saved {
 
     /// Checks that the statistics can be of a model.
     pub(super) fn check(&self, model: &dyn Source) -> Result<(), Error> {
-        let architecture = |source: &dyn Source| {
-            source.metadata().text(ARCHITECTURE).ok().flatten().map(str::to_owned)
-        };
         let [own, other] = [architecture(&self.source), architecture(model)];
         if own != other {
             let unnamed = || "no architecture".to_owned();
@@ -141,6 +138,11 @@ impl Saved {
     }
 }
 
+/// The architecture of a model.
+pub(super) fn architecture(source: &dyn Source) -> Option<String> {
+    source.metadata().text(ARCHITECTURE).ok().flatten().map(str::to_owned)
+}
+
 /// A file that moments are written to, tensor by tensor.
 pub(super) struct Saver {
     path: PathBuf,
@@ -156,16 +158,18 @@ pub(super) struct Entry<'n> {
 }
 
 impl Saver {
-    /// Begins a file for tensors in the order in which they will be written.
+    /// Begins a file for tensors in the order in which they will be written. None of `inputs` may
+    /// be replaced.
     pub(super) fn create(
         path: &Path,
-        model: &dyn Source,
+        inputs: &[&Path],
+        architecture: Option<&str>,
         width: Option<usize>,
         tokens: usize,
         entries: &[Entry<'_>],
     ) -> Result<Self, Error> {
         let mut metadata = Metadata::new();
-        if let Ok(Some(architecture)) = model.metadata().text(ARCHITECTURE) {
+        if let Some(architecture) = architecture {
             metadata.set(ARCHITECTURE, architecture);
         }
         metadata.set(KIND, THIS_KIND);
@@ -180,9 +184,7 @@ impl Saver {
             draft.add(name, shape(&[values, matrices]), ty)?;
             draft.add(&format!("{name}{INPUTS}"), shape(&[matrices]), ty)?;
         }
-        let inputs = model.inputs();
-        let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
-        let file = WholeFile::create(path, &inputs)?;
+        let file = WholeFile::create(path, inputs)?;
         let writer = Writer::start(file, draft).map_err(|error| failed(path, error))?;
         Ok(Self { path: path.to_owned(), writer })
     }

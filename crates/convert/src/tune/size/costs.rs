@@ -80,9 +80,9 @@ pub(super) fn costs(
     let errors = frame.items.par_iter().zip(&samples).zip(&perturbed);
     let errors = errors.map(|((item, sample), perturbed)| {
         let Some(sample) = sample else { return (vec![0.0; item.options.len()], 0.0) };
-        let squares = found.get(&item.source).map_or(&[][..], |found| found.inputs.squares());
-        let reference = perturbed.map_or(0.0, |ty| sample.error(frame, ty, squares));
-        (sample.errors(frame, &item.options, squares), reference)
+        let squares = found.get(&item.source).map_or(Vec::new(), |found| found.inputs.squares());
+        let reference = perturbed.map_or(0.0, |ty| sample.error(frame, ty, &squares));
+        (sample.errors(frame, &item.options, &squares), reference)
     });
     let errors: Vec<(Vec<f64>, f64)> = errors.collect();
 

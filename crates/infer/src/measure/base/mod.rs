@@ -133,6 +133,8 @@ pub struct BaseReader<R> {
     /// Chunks that have been read, and bytes that are left.
     read: usize,
     left: u64,
+    /// Whether other chunks follow those that are read.
+    is_part: bool,
 }
 
 impl<R: Read> BaseReader<R> {
@@ -178,7 +180,8 @@ impl<R: Read> BaseReader<R> {
             return Err(BaseFileError::Token { token: *token, vocabulary });
         }
         let heading = Heading { chunk_tokens, vocabulary, tokens };
-        Ok(Self { input, form, heading, read: 0, left: left - count * 4 })
+        let left = left - count * 4;
+        Ok(Self { input, form, heading, read: 0, left, is_part: false })
     }
 
     /// What the file is about.
@@ -191,6 +194,24 @@ impl<R: Read> BaseReader<R> {
         self.form
     }
 
+    /// Leaves out the first chunks, and all after the `most` that follow them. Nothing must have
+    /// been read.
+    ///
+    /// # Errors
+    /// If the file has fewer chunks, is damaged or cannot be read.
+    pub fn select(&mut self, first: usize, most: usize) -> Result<(), BaseFileError> {
+        for _ in 0..first {
+            self.next_chunk()?;
+        }
+        let length = self.heading.chunk_tokens as usize;
+        let end = first.saturating_add(most).saturating_mul(length).min(self.heading.tokens.len());
+        self.heading.tokens.truncate(end);
+        self.heading.tokens.drain(..self.read * length);
+        self.read = 0;
+        self.is_part = true;
+        Ok(())
+    }
+
     /// Reads the distributions of the scored positions of the next chunk; `None` after the last.
     ///
     /// # Errors
@@ -199,7 +220,7 @@ impl<R: Read> BaseReader<R> {
         let chunk = self.read;
         if chunk == self.heading.chunks().len() {
             let spare = BaseFileError::Spare { bytes: self.left };
-            return if self.left == 0 { Ok(None) } else { Err(spare) };
+            return if self.left == 0 || self.is_part { Ok(None) } else { Err(spare) };
         }
         let rows = scored(self.heading.chunk_tokens as usize);
         let row_bytes = llama::row_bytes(self.heading.vocabulary) as usize;

@@ -87,6 +87,24 @@ fn equal_logits() {
 }
 
 #[test]
+fn a_part_of_the_chunks() {
+    for form in [Form::Llama, Form::Sparse] {
+        let bytes = written(form);
+        let all = read(&bytes).unwrap();
+        for (first, most, chunks) in [(0, 1, 0..1), (1, 1, 1..2), (0, 9, 0..2), (2, 1, 2..2)] {
+            let mut reader = BaseReader::open(&bytes[..], bytes.len() as u64).unwrap();
+            reader.select(first, most).unwrap();
+            assert_eq!(reader.heading().tokens, heading().tokens[8 * chunks.start..8 * chunks.end]);
+            let mut found = Vec::new();
+            while let Some(chunk) = reader.next_chunk().unwrap() {
+                found.extend(chunk);
+            }
+            assert_eq!(found, all[3 * chunks.start..3 * chunks.end]);
+        }
+    }
+}
+
+#[test]
 fn every_truncation_and_many_changes_are_survived() {
     for form in [Form::Llama, Form::Sparse] {
         let bytes = written(form);

@@ -238,7 +238,8 @@ impl Client {
             }
             Place::Hub { path, .. } => {
                 let hub = self.hub(address)?;
-                let opened = credentials::open_url(&hub.url(path), hub.header(), &self.0.http)?;
+                let opened =
+                    credentials::open_hub_file(&hub.url(path), hub.header(), &self.0.http)?;
                 (opened, Path::default(), credentials::HUB_ADVICE)
             }
         };

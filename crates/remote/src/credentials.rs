@@ -14,8 +14,9 @@ use reqwest::Url;
 use reqwest::header::HeaderValue;
 
 use crate::address::Store;
+use crate::aws_profile;
 use crate::fault::Fault;
-use crate::transport::Http;
+use crate::transport::{Connector, Http};
 
 /// A store and, if it has them, its uploads in parts.
 pub(crate) type Opened = (Arc<dyn ObjectStore>, Option<Arc<dyn MultipartStore>>);
@@ -30,7 +31,8 @@ pub(crate) const fn advice(store: Store) -> &'static str {
     match store {
         Store::Amazon => {
             "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION (and AWS_ENDPOINT_URL for \
-             other providers), or AWS_SKIP_SIGNATURE=true for a public bucket"
+             other providers), or AWS_PROFILE for a profile with keys in ~/.aws, or \
+             AWS_SKIP_SIGNATURE=true for a public bucket"
         }
         Store::Google => {
             "set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account, or \
@@ -45,7 +47,7 @@ pub(crate) const fn advice(store: Store) -> &'static str {
 
 /// What to do if a web server refuses access.
 pub(crate) const WEB_ADVICE: &str = "a user and a password go before the host, as in \
-                                     https://USER:PASSWORD@HOST/; a signature may have expired";
+                                     USER:PASSWORD@HOST; a signature may have expired";
 
 /// What to do if the hub refuses access.
 pub(crate) const HUB_ADVICE: &str = "a private or gated model needs a token with access to it: set \
@@ -71,7 +73,8 @@ pub(crate) fn open(store: Store, bucket: &str, http: &Http) -> Result<Opened, Fa
     let client = ClientOptions::new().with_allow_http(true);
     Ok(match store {
         Store::Amazon => {
-            let builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+            let builder = aws_profile::complete(AmazonS3Builder::from_env())?;
+            let builder = builder.with_bucket_name(bucket);
             let builder = builder.with_client_options(client).with_http_connector(connector);
             both(builder.with_retry(retries).build().map_err(wrong)?)
         }
@@ -102,8 +105,24 @@ pub(crate) fn open_url(
     authorization: Option<HeaderValue>,
     http: &Http,
 ) -> Result<Opened, Fault> {
+    at_url(url, http.connector(authorization))
+}
+
+/// Opens a file of the hub, whose address leads elsewhere for a while.
+///
+/// # Errors
+/// If the client cannot be made.
+pub(crate) fn open_hub_file(
+    url: &Url,
+    authorization: Option<HeaderValue>,
+    http: &Http,
+) -> Result<Opened, Fault> {
+    at_url(url, http.connector(authorization).with_redirects())
+}
+
+fn at_url(url: &Url, connector: Connector) -> Result<Opened, Fault> {
     let builder = HttpBuilder::new().with_url(url.as_str()).with_retry(no_retries());
-    let store = builder.with_http_connector(http.connector(authorization)).build();
+    let store = builder.with_http_connector(connector).build();
     let store = store.map_err(|_| Fault::Settings("this is no URL of a web server".to_owned()))?;
     Ok((Arc::new(store), None))
 }

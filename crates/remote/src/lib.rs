@@ -39,6 +39,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod aws_profile;
 mod cache;
 mod client;
 mod credentials;

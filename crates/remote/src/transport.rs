@@ -4,27 +4,26 @@
 //! here: bodies have bounds, errors become [`Fault`]s without secrets, and what may pass is tried
 //! again.
 
+mod http;
+mod redirect;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use object_store::client::{
-    ClientOptions, HttpClient, HttpConnector, HttpError, HttpRequest, HttpResponse, HttpService,
-};
+pub(crate) use http::{Connector, Http};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
     Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload,
 };
-use reqwest::header::{AUTHORIZATION, HeaderValue};
 use tokio::runtime::Runtime;
 
 use crate::fault::Fault;
@@ -36,10 +35,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// bytes a second.
 const LEAST_SECONDS: u64 = 60;
 const SLOWEST: u64 = 16 << 10;
-/// Bytes of the body of an error that are read.
-const ERROR_BODY: usize = 16 << 10;
-/// Redirects that are followed for one request.
-const REDIRECTS: usize = 10;
 /// The wait before the first retry; each is about twice as long as the one before.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -325,6 +320,8 @@ impl Object {
             | (_, Some(401 | 403 | 407)) => Fault::Denied { why: text, advice: self.advice },
             (StoreError::NotSupported { .. }, _) => Fault::NoRanges,
             (_, None) if text.contains("non-partial response") => Fault::NoRanges,
+            // it sends another one
+            (_, None) if text.starts_with("Requested ") => Fault::NoRanges,
             // these will not pass: the request is wrong for this server
             (_, Some(400..=407 | 409..=417 | 421..=424 | 426 | 428)) => Fault::Settings(text),
             (_, Some(_)) => Fault::Server(text),
@@ -347,7 +344,8 @@ impl Object {
         }
         text.strip_prefix("Server returned non-2xx status code: ")
             .unwrap_or(&text)
-            .trim()
+            .trim_end_matches([':', ' '])
+            .trim_start()
             .to_owned()
     }
 }
@@ -364,111 +362,9 @@ fn status_in(text: &str) -> Option<u16> {
     number.parse().ok().filter(|status| number.len() == 3 && (100..600).contains(status))
 }
 
-/// The client of all stores.
-#[derive(Clone, Debug)]
-pub(crate) struct Http {
-    client: reqwest::Client,
-}
-
-impl Http {
-    pub(crate) fn new() -> Result<Self, Fault> {
-        // the first one stays; a program that has chosen its own keeps that
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let redirects = reqwest::redirect::Policy::custom(|attempt| {
-            let before = attempt.previous().last().map(|url| url.scheme());
-            if before == Some("https") && attempt.url().scheme() != "https" {
-                return attempt.error("it leads from https to a connection without encryption");
-            }
-            match attempt.previous().len() {
-                0..REDIRECTS => attempt.follow(),
-                _ => attempt.error("it leads from one address to the next without an end"),
-            }
-        });
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("granule/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .redirect(redirects)
-            .referer(false)
-            .build()
-            .map_err(|error| Fault::Settings(error.to_string()))?;
-        Ok(Self { client })
-    }
-
-    /// The client for a store whose requests have this header, if any. It is not sent to hosts that
-    /// a request is redirected to.
-    pub(crate) fn connector(&self, authorization: Option<HeaderValue>) -> Connector {
-        Connector(Service { http: self.clone(), authorization })
-    }
-}
-
-/// Gives stores their client.
-#[derive(Clone, Debug)]
-pub(crate) struct Connector(Service);
-
-impl HttpConnector for Connector {
-    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        Ok(HttpClient::new(self.0.clone()))
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Service {
-    http: Http,
-    authorization: Option<HeaderValue>,
-}
-
-impl Service {
-    async fn respond(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        if let Some(header) = &self.authorization {
-            request.headers_mut().insert(AUTHORIZATION, header.clone());
-        }
-        let response = self.http.client.call(request).await?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let (parts, body) = response.into_parts();
-        let mut body = body.bytes_stream();
-        // a store reads the whole body of an error: no more than what can be shown
-        let mut start = Vec::new();
-        while let Some(Ok(chunk)) = body.next().await {
-            start.extend_from_slice(&chunk[..chunk.len().min(ERROR_BODY - start.len())]);
-            if start.len() == ERROR_BODY {
-                break;
-            }
-        }
-        Ok(HttpResponse::from_parts(parts, gist(&start).into()))
-    }
-}
-
-// as the macro `async_trait` writes it
-impl HttpService for Service {
-    fn call<'s, 'f>(
-        &'s self,
-        request: HttpRequest,
-    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'f>>
-    where
-        's: 'f,
-        Self: 'f,
-    {
-        Box::pin(self.respond(request))
-    }
-}
-
-/// What the body of an error says, in a few words: the code that stores give, or the message that
-/// the hub gives. Anything else may have what a request was signed with.
-fn gist(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let between = |start: &str, end: &str| {
-        let rest = &text[text.find(start)? + start.len()..];
-        Some(rest[..rest.find(end)?].to_owned())
-    };
-    let found = between("<Code>", "</Code>").or_else(|| between("\"error\":\"", "\""));
-    let found = found.unwrap_or_default();
-    found.chars().filter(|letter| !letter.is_control()).take(200).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::http::gist;
     use super::*;
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use crate::common::{Folder, copy_checkpoint, model};
-use crate::server::Server;
+use crate::common::{Folder, copy_checkpoint, model, ran};
+use crate::imatrix::TEXT;
+use crate::server::{Answer, Server};
 
 /// The files of a folder, for a server.
 fn files(folder: &Folder, name: &str) -> Vec<(String, Vec<u8>)> {
@@ -73,4 +74,88 @@ fn no_message_has_a_secret() {
     folder.run(&format!("convert {secret}/a.gguf?key=seal -t Q8_0 -q -o a.gguf")).ok();
     let report = folder.run(&format!("inspect {secret}/a.gguf?key=seal --json")).ok();
     assert!(report.contains("/a.gguf\"") && !report.contains("seal"), "{report}");
+}
+
+/// Whether a file of a folder, or of a folder in it, has these bytes.
+fn has(folder: &std::path::Path, bytes: &[u8]) -> bool {
+    let mut paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.any(|path| match path.is_dir() {
+        true => has(&path, bytes),
+        false => fs::read(&path).unwrap().windows(bytes.len()).any(|it| it == bytes),
+    })
+}
+
+/// Plans, pages, parts of a run and results have no secret. (`tools/reference/remote.py` looks at
+/// the journals of runs that are killed.)
+#[test]
+fn nothing_that_is_written_has_a_secret() {
+    let folder = Folder::new();
+    copy_checkpoint(&folder, "llama2-spm-256", "tiny");
+    folder.write("text.txt", TEXT);
+    let server = Server::new(files(&folder, "tiny"));
+    let url = format!("{}/tiny?key=seal", server.url.replace("http://", "http://me:seal@"));
+    for line in [
+        "convert URL -t Q4_K_M --dry-run --json",
+        "convert URL -t Q4_K_M --split-max-tensors 9 --part list --json",
+        "convert URL -t Q4_K_M -o a.gguf --report a.html --json -q",
+        "imatrix URL --text text.txt -c 8 --chunks 2 -o i.gguf --json -q",
+        "imatrix URL --text text.txt -c 8 --chunks 2 --part 1/2 -o i.part --json -q",
+        "measure URL --against URL --text text.txt -c 8 --chunks 2 --part 1/2 -o m.part --json",
+    ] {
+        let ran = folder.run(&line.replace("URL", &url));
+        assert!(!ran.stdout.contains("seal") && !ran.stderr.contains("seal"), "{line}: {ran:?}");
+        assert_eq!(ran.status, 0, "{line}: {ran:?}");
+    }
+    assert!(!has(&folder.path(""), b"seal"));
+}
+
+/// What servers, stores and the hub say when they refuse is shown without what was sent to them.
+#[test]
+fn no_refusal_shows_a_secret() {
+    let folder = Folder::new();
+    copy_checkpoint(&folder, "llama2-spm-256", "tiny");
+    let server = Server::new([("/a.gguf", model())]);
+    let url = format!("{}/a.gguf?key=seal", server.url.replace("http://", "http://me:seal@"));
+    let signed = "<Error><Code>AccessDenied</Code><StringToSign>seal</StringToSign></Error>";
+    for answer in [
+        Answer::Status(403, signed),
+        Answer::Status(401, "<html>seal</html>"),
+        Answer::Status(400, "{\"other\":\"seal\"}"),
+        Answer::Status(404, "seal"),
+        Answer::Whole,
+        Answer::OtherRange,
+    ] {
+        let now = answer.clone();
+        server.answer(move |_, _| now.clone());
+        for line in [
+            format!("inspect {url}"),
+            "convert s3://bucket/tiny -t Q8_0 -o b.gguf".to_owned(),
+            "convert tiny -t Q8_0 -o s3://bucket/b.gguf".to_owned(),
+            "convert tiny -t Q8_0 -o az://container/b.gguf".to_owned(),
+            "check hf://org/name/a.gguf".to_owned(),
+        ] {
+            // listings and uploads have no range
+            if matches!(answer, Answer::Whole | Answer::OtherRange) && !line.contains(&url) {
+                continue;
+            }
+            let mut command = folder.command(&line);
+            command.envs([
+                ("AWS_ACCESS_KEY_ID", "id"),
+                ("AWS_SECRET_ACCESS_KEY", "seal"),
+                ("AWS_SESSION_TOKEN", "seal-of-session"),
+                ("AWS_REGION", "here"),
+                ("AWS_ENDPOINT_URL", &server.url),
+                ("AZURE_STORAGE_ACCOUNT_NAME", "name"),
+                ("AZURE_STORAGE_ACCOUNT_KEY", "c2VhbA=="),
+                ("AZURE_STORAGE_ENDPOINT", &server.url),
+                ("HF_ENDPOINT", &server.url),
+                ("HF_TOKEN", "hf_seal"),
+            ]);
+            let ran = ran(command.output().unwrap());
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            let is_secret = said.contains("seal") || said.contains("c2VhbA");
+            assert!(ran.status == 2 && !is_secret, "{answer:?} {line}: {ran:?}");
+        }
+    }
+    assert!(!has(&folder.path(""), b"seal"));
 }

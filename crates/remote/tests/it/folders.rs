@@ -6,7 +6,7 @@ use std::hash::Hasher;
 use std::path::Path;
 
 use granule_checkpoint::{Checkpoint, CheckpointOptions};
-use granule_reader::Source;
+use granule_reader::{ReadAt, Source};
 use granule_remote::{Address, Client, Kind, Settings};
 
 use crate::server::{Answer, Server};
@@ -98,4 +98,39 @@ fn on_the_hub() {
     let fresh = Client::new(Settings::default().with_hub(&server.url, None)).unwrap();
     let error = open(&fresh, "hf://org/tiny").unwrap_err().to_string();
     assert!(error.contains("Invalid username") && error.contains("HF_TOKEN"), "{error}");
+}
+
+/// The addresses of large files lead elsewhere for a while: the hub is asked once.
+#[test]
+fn a_redirect_of_the_hub_is_used_again() {
+    let all: Vec<u8> = (0..1_500_000_u32).map(|at| (at % 251) as u8).collect();
+    let elsewhere = Server::new([("/cdn", all.clone())]);
+    let about = r#"{"sha":"abc","siblings":[{"rfilename":"a.bin"}]}"#;
+    let server = Server::new([("/api/models/org/tiny/revision/main", about.as_bytes().to_vec())]);
+    let to = format!("{}/cdn?signature=seal", elsewhere.url);
+    server.answer(move |request, _| match request.path.contains("/resolve/") {
+        true => Answer::Redirect(to.clone()),
+        false => Answer::Right,
+    });
+    let settings = Settings::default().with_hub(&server.url, Some("hf_seal")).with_retries(0);
+    let client = Client::new(settings).unwrap();
+    let file = client.open_file(&Address::parse("hf://org/tiny/a.bin").unwrap()).unwrap();
+    let mut out = vec![0; 1000];
+    let mut is_right = |start: usize| {
+        file.read_exact_at(&mut out, start as u64).unwrap();
+        assert!(out == all[start..start + 1000], "{start}");
+    };
+    [200_000, 500_000, 900_000].into_iter().for_each(&mut is_right);
+    let (own, others) = (server.requests(), elsewhere.requests());
+    let asked = own.iter().filter(|request| request.path.contains("/resolve/")).count();
+    assert_eq!((asked, others.len()), (1, 4));
+    assert!(own.iter().all(|request| request.authorization.is_some()));
+    assert!(others.iter().all(|request| request.authorization.is_none()));
+    // the address expires: the hub has a new one
+    elsewhere.answer(|_, before| match before {
+        0 => Answer::Status(403, ""),
+        _ => Answer::Right,
+    });
+    is_right(1_300_000);
+    assert_eq!((server.requests().len(), elsewhere.requests().len()), (1, 2));
 }

@@ -6,12 +6,18 @@ proxy that counts bytes and can let requests fail, and stops them:
 
     tools/reference/remote.py --granule target/release/granule --work FOLDER [--megabytes 1000]
 
+The Google store is moto's server, too, which has the same requests for objects and uploads in parts. The
+hub is a small server with its listing of a model, which redirects to the web server for files. With
+`--azurite node_modules/.bin/azurite-blob` (`npm install azurite`) also from and to an Azure store.
+
 Prints a line for each run: bytes moved over the bytes of the source, seconds, peak memory, and
 whether the result is the one from the disk. Exits with 1 if one is not.
 """
 
 import argparse
+import base64
 import hashlib
+import hmac
 import http.server
 import json
 import os
@@ -77,6 +83,34 @@ def checkpoint(folder, megabytes):
         index.update({name: file for name in own})
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
     (folder / "config.json").write_text(json.dumps(config))
+
+
+def large(path, gigabytes=40, tokens=262144, layers=126):
+    """A GGUF file of this size with the header of a large model, and nothing written after the header."""
+    text = lambda word: struct.pack("<Q", len(word)) + word
+    strings = lambda words: struct.pack("<IIQ", 9, 8, len(words)) + b"".join(map(text, words))
+    metadata = {
+        b"general.architecture": struct.pack("<I", 8) + text(b"llama"),
+        b"tokenizer.ggml.model": struct.pack("<I", 8) + text(b"gpt2"),
+        b"tokenizer.ggml.tokens": strings([b"token%d" % token for token in range(tokens)]),
+        b"tokenizer.ggml.merges": strings([b"left%d right%d" % (token, token) for token in range(tokens)]),
+        b"tokenizer.ggml.token_type": struct.pack("<IIQ", 9, 5, tokens) + struct.pack("<i", 1) * tokens,
+    }
+    rows = int(gigabytes * 1e9 / (18 / 32) / 8192 / (layers * 7))
+    at, tensors = 0, b""
+    for layer in range(layers):
+        for part in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"):
+            name = f"blk.{layer}.{part}.weight".encode()
+            tensors += text(name) + struct.pack("<IQQIQ", 2, 8192, rows, 2, at)
+            at += 8192 // 32 * 18 * rows
+            at += -at % 32
+    head = b"GGUF" + struct.pack("<IQQ", 3, layers * 7, len(metadata))
+    head += b"".join(text(key) + value for key, value in metadata.items()) + tensors
+    head += b"\0" * (-len(head) % 32)
+    with open(path, "wb") as file:
+        file.write(head)
+        file.truncate(len(head) + at)
+    return len(head)
 
 
 class Proxy(socketserver.ThreadingTCPServer):
@@ -181,6 +215,59 @@ class Files(http.server.SimpleHTTPRequestHandler):
                 left -= len(piece)
 
 
+class Hub(http.server.BaseHTTPRequestHandler):
+    """The listing of a model, and addresses of files that lead to another server."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        if self.path.startswith("/api/models/org/tiny/revision/"):
+            files = [{"rfilename": file.name} for file in self.server.model.iterdir()]
+            body = json.dumps({"sha": "0123abcd", "siblings": files}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            return self.wfile.write(body)
+        self.server.asked += 1
+        name = self.path.rsplit("/", 1)[1]
+        self.send_response(302 if self.path.startswith("/org/tiny/resolve/0123abcd/") else 404)
+        self.send_header("Location", f"{self.server.files}/tiny/{name}?Signature=seal-of-this-test")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def hub(model, files):
+    """Starts a hub."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    server.model, server.files, server.asked = model, files, 0
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def azure(program, work):
+    """Starts a blob server of Azurite with a container. Returns it and the variables for it."""
+    port = free_port()
+    command = [program, "--silent", "--skipApiVersionCheck", "--inMemoryPersistence", "--blobPort", str(port), "--location", str(work)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}/devstoreaccount1/models?restype=container"
+    # the account and the key that every Azurite has
+    key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
+    signed = f"PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:{date}\nx-ms-version:2021-08-06\n/devstoreaccount1/devstoreaccount1/models\nrestype:container"
+    signature = base64.b64encode(hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()).decode()
+    headers = {"x-ms-date": date, "x-ms-version": "2021-08-06", "Authorization": f"SharedKey devstoreaccount1:{signature}"}
+    for attempt in range(100):
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="PUT", headers=headers, data=b""))
+            break
+        except OSError:
+            if attempt == 99:
+                raise
+            time.sleep(0.2)
+    return server, {"AZURE_STORAGE_USE_EMULATOR": "true", "AZURITE_BLOB_STORAGE_URL": f"http://127.0.0.1:{port}"}
+
+
 def ask(url, method="GET", data=None):
     """A request of this script itself; moto wants a signature and does not look at it."""
     sign = "AWS4-HMAC-SHA256 Credential=key/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
@@ -201,8 +288,8 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def run(arguments, environment, kill_after=None):
-    """Seconds, peak megabytes, exit status and messages of a command."""
+def run(arguments, environment, kill_after=None, cpu=False):
+    """Seconds, peak megabytes, exit status and messages of a command, and its CPU time if that is wanted."""
     begin = time.monotonic()
     child = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if kill_after is not None:
@@ -213,7 +300,8 @@ def run(arguments, environment, kill_after=None):
     child.returncode = status
     if KEYS["AWS_SECRET_ACCESS_KEY"] in text:
         sys.exit(f"a secret is shown: {text}")
-    return time.monotonic() - begin, usage.ru_maxrss / 1000, os.waitstatus_to_exitcode(status), text
+    found = time.monotonic() - begin, usage.ru_maxrss / 1000, os.waitstatus_to_exitcode(status), text
+    return (*found, usage.ru_utime + usage.ru_stime) if cpu else found
 
 
 def main():
@@ -221,6 +309,7 @@ def main():
     parser.add_argument("--granule", required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--azurite", help="the program of Azurite's blob server")
     parser.add_argument("--moto", default="moto_server", help="the program of moto's server")
     arguments = parser.parse_args()
     sys.stdout.reconfigure(line_buffering=True)
@@ -252,6 +341,7 @@ def main():
         for file in model.iterdir():
             ask(f"{put}/tiny/{file.name}", "PUT", file.read_bytes())
         ok = measure(arguments.granule, work, model, bytes_of_source, store, files, environment, put)
+        ok &= others(arguments.granule, work, model, store, files, arguments.azurite)
     finally:
         moto.terminate()
     sys.exit(0 if ok else 1)
@@ -275,7 +365,11 @@ def measure(granule, work, model, bytes_of_source, store, files, environment, pu
         again = ""
         if kill_after is not None:
             *_, status, text = run(convert(source, target), environment, kill_after)
-            again = f", after {proxy.moved / bytes_of_source:.3f} in a run that was killed"
+            # on a disk here; the record in a store has the names of parts alone
+            left = [file for file in work.glob(".remote.gguf.*") if file.suffix == ".resume"]
+            if any(b"seal-of" in file.read_bytes() for file in left):
+                sys.exit("a secret is in a journal")
+            again = f", after {proxy.moved / bytes_of_source:.3f} in a run that was killed" + (", a journal was left" if left else "")
             proxy.moved = 0
         seconds, memory, status, text = run(convert(source, target), environment)
         store.share = files.share = 0.0
@@ -299,9 +393,50 @@ def measure(granule, work, model, bytes_of_source, store, files, environment, pu
     check("disk", True, str(model), store)
     check("s3, 5 % of requests fail", True, f"s3://{BUCKET}/tiny", store, share=0.05)
     check("s3, killed", True, f"s3://{BUCKET}/tiny", store, kill_after=seconds * 0.7)
+    signed = files.url.replace("http://", "http://me:seal-of-me@") + "/tiny?signature=seal-of-this-test"
+    check("http with a signature, killed", False, signed, files, kill_after=seconds * 0.7)
     check("s3, killed", False, f"s3://{BUCKET}/tiny", store, kill_after=seconds * 0.7)
-    seconds, memory, status, text = run([granule, "inspect", f"{files.url}/disk.gguf", "--totals"], {})
-    return ok and status == 0
+    header, files.moved = large(work / "large.gguf"), 0
+    size = (work / "large.gguf").stat().st_size
+    seconds, memory, status, text = run([granule, "inspect", f"{files.url}/large.gguf", "--totals"], {})
+    (work / "large.gguf").unlink()
+    print(f"inspect {size / 1e9:.1f} GB with a header of {header / 1e6:.2f} MB: {files.moved / 1e6:.2f} MB moved, {seconds:.2f} s, {memory:.0f} MB")
+    return ok and status == 0 and files.moved < max(16e6, 1.1 * header)
+
+
+def others(granule, work, model, store, files, azurite):
+    """From the hub; to and from the stores of Google and of Azure. Returns whether the bytes are right."""
+    expected, ok = sha256(work / "disk.gguf"), True
+
+    def check(label, steps, environment):
+        nonlocal ok
+        begin, result = time.monotonic(), work / "other.gguf"
+        for number, (source, to) in enumerate(steps):
+            what = "COPY" if number else "Q4_K_M"
+            *_, status, text = run([granule, "convert", source, "-t", what, "-o", to, "-j", "2", "-q"], environment)
+            if status != 0:
+                break
+        same = status == 0 and sha256(result) == expected
+        result.unlink(missing_ok=True)
+        ok &= same
+        print(f"{label:41} {time.monotonic() - begin:8.1f} s  {'yes' if same else 'NO: ' + text.strip()}", flush=True)
+
+    there, result = hub(model, files.url), str(work / "other.gguf")
+    files.moved, files.seen = 0, 0
+    check("hub to disk", [("hf://org/tiny", result)], {"HF_ENDPOINT": f"http://127.0.0.1:{there.server_address[1]}", "HF_TOKEN": "seal-of-this-test"})
+    size = sum(file.stat().st_size for file in model.glob("*.safetensors"))
+    print(f"  {files.moved / size:.3f} moved; the hub was asked {there.asked} times for {files.seen} ranges")
+    google = {"GOOGLE_BASE_URL": store.url, "GOOGLE_SKIP_SIGNATURE": "true"}
+    check("disk to a Google store, and back", [(str(model), f"gs://{BUCKET}/g.gguf"), (f"gs://{BUCKET}/g.gguf", result)], google)
+    if azurite is None:
+        print("an Azure store was not tried: --azurite names no program")
+        return ok
+    server, environment = azure(azurite, work)
+    try:
+        check("disk to an Azure store, and back", [(str(model), "az://models/a.gguf"), ("az://models/a.gguf", result)], environment)
+    finally:
+        server.terminate()
+    return ok
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use granule_convert::plan::run_all;
 use granule_convert::recipe::Split;
-use granule_convert::run::{Event, RunOptions, Summary};
+use granule_convert::run::{Event, Part, PartError, RunOptions, Summary};
 use granule_convert::{Plan, Recipe};
 use granule_format::FileType;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -47,11 +47,12 @@ pub(crate) fn plan<'py>(
 /// `source` is a path, a Source or a Model. `type` is a file type such as "Q4_K_M", `plan` a dict
 /// from `plan` in its place; without both, a checkpoint gets the type of its source. `progress` is
 /// called with a Progress now and then; what it raises ends the run, as Ctrl-C does. A run that was
-/// interrupted is continued by the same call.
+/// interrupted is continued by the same call. `part`, such as "3/16", writes a part of the files of
+/// a split result, so that several machines can write one.
 #[pyfunction]
 #[pyo3(signature = (
     source, output, r#type = None, *, plan = None, imatrix = None, effort = 0, threads = None,
-    verify = false, restart = false, progress = None, **options
+    verify = false, restart = false, part = None, progress = None, **options
 ))]
 #[allow(clippy::too_many_arguments, reason = "they have names in Python")]
 pub(crate) fn convert<'py>(
@@ -65,10 +66,16 @@ pub(crate) fn convert<'py>(
     threads: Option<usize>,
     verify: bool,
     restart: bool,
+    part: Option<&str>,
     progress: Option<Bound<'py, PyAny>>,
     options: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<PySummary> {
     granule_convert::run::check_output(&output).map_err(Raise::raise)?;
+    let part: Option<Part> = part
+        .map(|part| {
+            part.parse().map_err(|error: PartError| PyValueError::new_err(error.to_string()))
+        })
+        .transpose()?;
     let source = crate::source::source(source)?;
     let inputs = imatrix.and_then(|given| given.extract::<PathBuf>().ok());
     let importance = imatrix.map(importance).transpose()?;
@@ -111,6 +118,7 @@ pub(crate) fn convert<'py>(
                 verify,
                 inputs: inputs.into_iter().collect(),
                 stop: Some(stop.clone()),
+                part,
                 ..RunOptions::default()
             };
             let plans = [(&chosen, output.as_path())];

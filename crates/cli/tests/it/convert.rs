@@ -311,29 +311,98 @@ fn parts_are_the_files_of_one_run() {
     assert!(folder.run("check whole/none --quiet").status == 2);
 }
 
-/// The line of docs/scale.md, with this program and model.
+/// A folder with a model, a plan for three files, an empty folder for them, and a file to compare.
 #[cfg(unix)]
-#[test]
-fn xargs_writes_the_parts() {
-    let page = include_str!("../../../../docs/scale.md");
-    let line = page.lines().find(|line| line.contains("xargs -P")).unwrap().trim();
+fn planned() -> Folder {
     let folder = folder();
     folder.run("convert model-F32.gguf -t Q8_0 -o whole.gguf -q").ok();
     let plan = "convert model-F32.gguf -t Q8_0 --split-max-tensors 2 --dry-run --json";
     folder.write("plan.json", folder.run(plan).ok().into_bytes());
     fs::create_dir(folder.path("out")).unwrap();
-    let line = line
-        .replace("seq 16", "seq 3")
-        .replace("/16", "/3")
-        .replace("MODEL", "model-F32.gguf")
-        .replace("granule", env!("CARGO_BIN_EXE_granule"));
+    folder
+}
+
+/// Runs a script and looks at the files in `out`.
+#[cfg(unix)]
+fn writes_the_parts(folder: &Folder, script: &str, variables: &[(&str, String)], is_last: bool) {
     let mut shell = std::process::Command::new("sh");
-    let status = shell.args(["-c", &line]).current_dir(folder.path("")).status().unwrap();
-    assert!(status.success(), "{line}");
-    folder.run("check out --strict").ok();
-    folder.run("convert out/model-00001-of-00003.gguf -t COPY -o joined.gguf -q").ok();
-    let read = |name: &str| fs::read(folder.path(name)).unwrap();
-    assert!(read("joined.gguf") == read("whole.gguf"));
+    shell.args(["-ec", script]).current_dir(folder.path(""));
+    let path = std::env::var("PATH").unwrap();
+    shell.env("PATH", format!("{}:{path}", folder.path("bin").display()));
+    shell.envs(variables.iter().map(|(name, value)| (name, value)));
+    assert!(shell.status().unwrap().success(), "{script}");
+    if is_last {
+        folder.run("check out --strict").ok();
+        folder.run("convert out/model-00001-of-00003.gguf -t COPY -o joined.gguf -q").ok();
+        let read = |name: &str| fs::read(folder.path(name)).unwrap();
+        assert!(read("joined.gguf") == read("whole.gguf"));
+    }
+}
+
+/// The lines of a block of docs/scale.md in which the first words are, with this program and model.
+#[cfg(unix)]
+fn example(words: &str) -> String {
+    let page = include_str!("../../../../docs/scale.md");
+    let block = page.split("\n\n").find(|block| block.contains(words)).unwrap();
+    let lines: Vec<&str> =
+        block.lines().skip_while(|line| !line.starts_with(' ')).map(str::trim).collect();
+    lines
+        .join("\n")
+        .replace("MODEL", "model-F32.gguf")
+        .replace("granule", env!("CARGO_BIN_EXE_granule"))
+}
+
+#[cfg(unix)]
+#[test]
+fn xargs_writes_the_parts() {
+    let line = example("| xargs -P").replace("seq 16", "seq 3").replace("/16", "/3");
+    writes_the_parts(&planned(), &line, &[], true);
+}
+
+/// GNU parallel takes the place of xargs; where it is not installed, a script hands on the numbers.
+#[cfg(unix)]
+#[test]
+fn parallel_writes_the_parts() {
+    let line = example("| parallel").replace("seq 16", "seq 3").replace("/16", "/3");
+    let folder = planned();
+    let has_parallel = std::process::Command::new("parallel").arg("--version").output();
+    if !has_parallel.is_ok_and(|found| found.stdout.starts_with(b"GNU parallel")) {
+        println!("GNU parallel is not installed: a script takes its place");
+        fs::create_dir(folder.path("bin")).unwrap();
+        let script = "#!/bin/sh\nshift 2\nexec xargs -P 2 -I{} \"$@\"\n";
+        executable(&folder, "bin/parallel", script);
+    }
+    writes_the_parts(&folder, &line, &[], true);
+}
+
+/// The script of docs/scale.md, once for each number of the array, as Slurm does.
+#[cfg(unix)]
+#[test]
+fn an_array_of_slurm_jobs_writes_the_parts() {
+    let script = example("#SBATCH --array");
+    assert!(script.starts_with("#!/bin/sh\n"), "{script}");
+    let folder = planned();
+    fs::create_dir(folder.path("bin")).unwrap();
+    executable(&folder, "bin/srun", "#!/bin/sh\nexec \"$@\"\n");
+    for task in [2, 3, 1] {
+        let variables = [
+            ("MODEL", "model-F32.gguf".to_owned()),
+            ("OUT", "out".to_owned()),
+            ("SLURM_ARRAY_TASK_ID", task.to_string()),
+            ("SLURM_ARRAY_TASK_COUNT", "3".to_owned()),
+            ("SLURM_CPUS_PER_TASK", "1".to_owned()),
+        ];
+        let script = script.replace("$model-F32.gguf", "$MODEL");
+        writes_the_parts(&folder, &script, &variables, task == 1);
+    }
+}
+
+#[cfg(unix)]
+fn executable(folder: &Folder, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    folder.write(name, script);
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path(name), mode).unwrap();
 }
 
 #[test]

@@ -335,6 +335,7 @@ def convert(
     threads: int | None = None,
     verify: bool = False,
     restart: bool = False,
+    part: str | None = None,
     progress: Callable[[Progress], object] | None = None,
     **options: Any,
 ) -> Summary: ...

@@ -45,6 +45,7 @@ TOKENIZERS = {
     "spm_gemma4": "descriptions/tokenizers/gemma4",
     "rwkv": "descriptions/tokenizers/rwkv",
     "plamo": "descriptions/tokenizers/plamo",
+    "unigram-model": "descriptions/tokenizers/unigram",
 }
 
 # Numbers of tokens that cannot be read from a tokenizer.json.
@@ -82,7 +83,7 @@ def values(name, dtype, count):
     x = bits(name, count)
     if dtype == "U8":
         codes = (x & np.uint64(0xFF)).astype(np.uint8)
-        return (110 + codes % 20 if name.endswith("_scales") else codes).astype(np.uint8).tobytes()
+        return (110 + codes % 20 if name.endswith(("_scale", "_scales")) else codes).astype(np.uint8).tobytes()
     if dtype in ("I8", "F8_E8M0", "I64"):
         codes = (x & np.uint64(0xFF)).astype(np.uint8)
         return {"I8": codes, "F8_E8M0": 118 + codes % 6, "I64": (codes % 4).astype(np.int64)}[dtype].tobytes()
@@ -90,6 +91,9 @@ def values(name, dtype, count):
         codes = (x & np.uint64(0xFF)).astype(np.uint8)
         return np.where(codes & 0x7F == 0x7F, codes & 0xFE, codes).astype(np.uint8).tobytes()
     numbers = ((x >> np.uint64(40)).astype(np.int64) - (1 << 23)).astype(np.float32) * np.float32(2.0 ** -26)
+    if any(part in name for part in tiny.FOLDED):
+        # eighths from -4 to 3, whose products have exact sums
+        numbers = ((x >> np.uint64(61)).astype(np.int64) - 4).astype(np.float32) * np.float32(2.0 ** -3)
     if name.endswith("running_var"):
         # torch's square root is not always the nearest number; that of a quarter is
         numbers = np.full(count, 0.25, dtype=np.float32)
@@ -172,7 +176,7 @@ def make(row, work):
     target = tiny.target_of(folder) if "target" in row[4] else None
     found = {"target": json.loads((target / "config.json").read_text())} if target else {}
     return folder, found | {"folder": folder.name, "tokenizer": TOKENIZERS[row[2]],
-                    "config": json.loads(config_file.read_text()), "files": files, "tensors": tensors,
+                    "config": json.loads(config_file.read_text()) if config_file.is_file() else None, "files": files, "tensors": tensors,
                     **({"modules": modules} if modules else {}),
                     **({"options": row[4]["options"]} if "options" in row[4] else {})}
 

@@ -25,6 +25,10 @@ from tiny import MODELS, corrections
 SEED = 20_260_101
 TYPES = ["f32", "f16", "bf16", "q8_0", "auto"]
 
+# Tensors that are multiplied with each other while they are converted. PyTorch's sums depend on the processor, so that
+# these have values whose sums are exact.
+FOLDED = ("flow_lm.bos_emb", "flow_lm.input_linear", "talker.model.text_embedding", "talker.text_projection")
+
 
 def make(row, tokenizers, folder):
     """Save the checkpoint of a row."""
@@ -43,6 +47,7 @@ def make(row, tokenizers, folder):
     config.pop("options", None)
     config.pop("case", None)
     layout = config.pop("layout", None)
+    configured = config.pop("configured", True)
     target = config.pop("target", None)
     if target:
         make_target(tokenizer, target, tokenizers, target_of(folder))
@@ -62,6 +67,8 @@ def make(row, tokenizers, folder):
         for name in values:
             if name.endswith("running_var"):
                 values[name] = values[name].abs()
+            if any(part in name for part in FOLDED):
+                values[name] = (values[name] * 40).round() / 8
         save_file(values, folder / "model.safetensors")
         (folder / "config.json").write_text(json.dumps(config))
     else:
@@ -73,6 +80,8 @@ def make(row, tokenizers, folder):
     if layout == "mistral":
         (folder / "config.json").rename(folder / "params.json")
         (folder / "model.safetensors").rename(folder / "consolidated.safetensors")
+    if not configured:
+        (folder / "config.json").unlink()
     for module, shapes in modules.items():
         from safetensors.torch import save_file
         (folder / module).mkdir(exist_ok=True)
@@ -122,7 +131,7 @@ def save_model(architecture, config, dtype, folder):
 
 def quantize_tensors(scheme, path):
     """Store the matrices of layers as FP8 with a scale for each 16 rows and 32 columns, experts as MXFP4, or matrices
-    as NVFP4 in the manner of ModelOpt or compressed-tensors, or as two bits in that of BitNet."""
+    as NVFP4 in the manner of ModelOpt or compressed-tensors, as two bits in that of BitNet, or as MiMo does."""
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -149,6 +158,17 @@ def quantize_tensors(scheme, path):
             rows, columns = value.shape
             tensors[f"{name}_packed"] = torch.randint(256, (rows, columns // 2)).to(torch.uint8)
             tensors[f"{name}_scale"] = torch.randint(110, 130, (rows, columns // 32)).to(torch.uint8)
+        elif scheme.startswith("mimo") and ".experts." in name and "mxfp4" in scheme:
+            rows, columns = value.shape
+            tensors[name] = torch.randint(256, (rows, columns // 2)).to(torch.uint8)
+            tensors[f"{name}_scale"] = torch.randint(110, 130, (rows, columns // 32)).to(torch.uint8)
+        elif scheme.startswith("mimo") and name.endswith("_proj.weight") and "eh_proj" not in name:
+            # rows of four processors, each with blocks of its own
+            rows, columns = value.shape
+            shards = 4 if "qkv_proj" in name else 1
+            tensors[name] = (value * 100).to(torch.float8_e4m3fn)
+            blocks = shards * -(-rows // shards // 128)
+            tensors[f"{name}_scale_inv"] = torch.rand(blocks, -(-columns // 128)) * 0.01
         elif scheme == "mistral-fp8" and ".layers." in f".{name}" and value.dim() == 2:
             scale = value.abs().max().float() / 448.0
             tensors[name] = (value / scale).to(torch.float8_e4m3fn)
@@ -283,7 +303,7 @@ def compare(row, options):
     name = row[0]
     # The folder's name is part of the input.
     folder = options.work / f"Tiny-{name}"
-    if options.again or not any((folder / name).is_file() for name in ("config.json", "params.json")):
+    if options.again or not any(folder.glob("*.safetensors")):
         import transformers  # once for all rows
 
         def work():

@@ -49,6 +49,8 @@ pub(crate) enum What {
     Exponential,
     /// Takes the negative of the exponential function.
     NegativeExponential,
+    /// Takes the reciprocal.
+    Reciprocal,
     /// Takes the logarithm of one plus the exponential function.
     Softplus,
     /// Rounds to one of three values: zero, and the mean magnitude of the tensor with both signs.
@@ -65,6 +67,7 @@ impl What {
             Self::Multiply(number) => value * number,
             Self::Exponential => exp(value),
             Self::NegativeExponential => -exp(value),
+            Self::Reciprocal => 1.0 / value,
             Self::Softplus => softplus(value),
             Self::Ternary(reciprocal) => {
                 (value * reciprocal).round_ties_even().clamp(-1.0, 1.0) / reciprocal
@@ -89,6 +92,7 @@ impl What {
             Self::Multiply(number) => value / f64::from(number),
             Self::Exponential => value.ln(),
             Self::NegativeExponential => (-value).ln(),
+            Self::Reciprocal => value.recip(),
             Self::Softplus => value.exp_m1().ln(),
             Self::SinglePrecision | Self::Ternary(_) => value,
         }
@@ -212,6 +216,13 @@ mod tests {
         changes.apply(&mut values, (0, 6), false);
         assert_eq!(values[..5], [0.0, 0.0, 0.25, 0.25, -0.25]);
         assert!(values[5].is_nan());
+    }
+
+    #[test]
+    fn reciprocals_come_back() {
+        let changes = steps(&[(What::Add(1.0), None), (What::Reciprocal, None)]);
+        assert_eq!(changes.of(3.0, 0, false), 0.25);
+        assert_eq!(changes.undo(0.25, 0, false), 3.0);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use granule_format::check::FileKind;
 use super::Problem;
 use super::survey::{adapter, survey};
 use super::weight_files::not_broken;
+use crate::arch::unnamed;
 use crate::{Directory, Error, Layout};
 
 /// The folder of a checkpoint.
@@ -39,6 +40,9 @@ pub(super) fn locate(path: &Path, layout: Layout) -> Result<Located, Error> {
     not_broken(&Directory::new(folder), layout.config())?;
     // If anything else is there, reading it reports the problem.
     if !config.is_dir() && config.exists() {
+        return Ok(Located { folder: folder.to_owned(), file });
+    }
+    if layout == Layout::HuggingFace && unnamed(&Directory::new(folder)).is_some() {
         return Ok(Located { folder: folder.to_owned(), file });
     }
     Err(match checkpoint_file(path) {

@@ -196,6 +196,9 @@ pub enum Problem {
         "no params.json: --mistral-format is for folders in the layout of Mistral's own library"
     )]
     NoParams,
+    /// Such a folder has no weights.
+    #[error("no consolidated*.safetensors, which --mistral-format reads")]
+    NoConsolidated,
     /// A file is a link whose target does not exist.
     #[error(
         "this is a link to {}, which does not exist: download the file again",
@@ -367,7 +370,7 @@ pub enum Problem {
         arch: String,
     },
     /// The shape differs from the one in the config.
-    #[error("its shape is {found:?} but config.json ({by}) says {expected:?}")]
+    #[error("its shape is {found:?} but the config ({by}) says {expected:?}")]
     Shape {
         /// The shape in the checkpoint, outermost dimension first.
         found: Vec<u64>,

@@ -61,6 +61,11 @@ pub(super) trait Joined: Debug + Send + Sync {
         false
     }
 
+    /// Returns whether the data may be joined with those of another type, which are widened.
+    fn joins_any(&self) -> bool {
+        self.merged().is_some()
+    }
+
     /// Returns the tensor of the base model, if adapters are merged into it.
     fn merged(&self) -> Option<&StoredTensor> {
         None
@@ -117,6 +122,11 @@ impl StoredTensor {
     /// Returns whether adapters are merged into the tensor.
     pub(crate) fn is_merged(&self) -> bool {
         matches!(&self.data, Data::Joined(joined) if joined.merged().is_some())
+    }
+
+    /// Returns whether the tensor may be joined with one of another type, which is widened.
+    pub(crate) fn joins_any(&self) -> bool {
+        matches!(&self.data, Data::Joined(joined) if joined.joins_any())
     }
 
     /// Returns the type of the values before adapters were merged.

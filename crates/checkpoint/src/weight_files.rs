@@ -79,7 +79,10 @@ pub(super) fn find(
     let Some(place) =
         kinds.iter().position(|kind| kind.names(&present).next().is_some() || is_index(kind))
     else {
-        return Err(fail(Problem::NoWeights { kind: folder.on_disk().and_then(survey) }));
+        return Err(fail(match layout {
+            Layout::HuggingFace => Problem::NoWeights { kind: folder.on_disk().and_then(survey) },
+            Layout::Mistral { .. } => Problem::NoConsolidated,
+        }));
     };
     let kind = &kinds[place];
     for other in &kinds[place + 1..] {

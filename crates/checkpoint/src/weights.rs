@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::data_type::DataType;
 use super::file::DataFile;
 use super::problem::Problem;
-use super::quantized::{self, Fault};
+use super::quantized::{self, Fault, How};
 use super::safetensors;
 use super::stored::Entry;
 pub(crate) use super::stored::StoredTensor;
@@ -27,6 +27,7 @@ pub(crate) struct Weights {
     tensors: Vec<StoredTensor>,
     half: Option<DataType>,
     float8_as_q8: bool,
+    shards: Option<u64>,
 }
 
 impl Weights {
@@ -185,7 +186,8 @@ impl Weights {
     /// [`F32`](DataType::F32) under the usual name of the weight. MXFP4 codes and their scales
     /// become [`Mxfp4`](DataType::Mxfp4) under the name of the weight, or of the codes
     /// (`.._blocks`). `config` is the whole `config.json`, at `path`. `exact` omits roundings to 16
-    /// bits on the way to a value. Adds a warning for anything odd.
+    /// bits on the way to a value; `sharded` tells by its name whether the rows of a tensor may be
+    /// those of several processors. Adds a warning for anything odd.
     ///
     /// # Errors
     /// If tensors do not match, or if the quantization method is not supported.
@@ -193,14 +195,15 @@ impl Weights {
         &mut self,
         (config, path): (&Map<String, Value>, &Path),
         folder: &dyn Folder,
-        exact: bool,
+        (exact, sharded): (bool, &dyn Fn(&str) -> bool),
         warnings: &mut Vec<String>,
     ) -> Result<(), Error> {
         let gptq = self.tensors.iter().any(|tensor| tensor.name.ends_with(".qweight"));
         let entry = quantized::Entry::find(config, path, folder, gptq)?;
         let tensors = mem::take(&mut self.tensors);
-        let joined = quantized::join(tensors, (entry.as_ref(), exact), &self.files, warnings);
-        self.tensors = joined.map_err(|fault| match fault {
+        let how = How { entry: entry.as_ref(), exact, sharded };
+        let joined = quantized::join(tensors, how, &self.files, warnings);
+        (self.tensors, self.shards) = joined.map_err(|fault| match fault {
             Fault::Entry(problem) => {
                 Error::in_file(entry.as_ref().map_or(path, |entry| entry.path()), problem)
             }
@@ -216,6 +219,11 @@ impl Weights {
     /// that of the files, before [`join_quantized`](Self::join_quantized).
     pub(crate) const fn half(&self) -> Option<DataType> {
         self.half
+    }
+
+    /// Returns the number of processors whose rows are in some tensors, if there are several.
+    pub(crate) const fn shards(&self) -> Option<u64> {
+        self.shards
     }
 
     /// Makes tensors of 8-bit floating point numbers with scales Q8_0.

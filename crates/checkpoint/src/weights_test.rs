@@ -32,7 +32,7 @@ fn open(folder: &Path) -> Result<Weights, Error> {
     weights.join_quantized(
         (config.as_object().unwrap_or(&Map::new()), &path),
         &Directory::new(folder),
-        false,
+        (false, &|_| false),
         &mut Vec::new(),
     )?;
     Ok(weights)
@@ -190,7 +190,12 @@ fn scales_and_numbers_that_do_not_fit_are_named() {
         let config = serde_json::json!({ "quantization_config": config });
         let config = config.as_object().unwrap();
         let error = weights
-            .join_quantized((config, Path::new("config.json")), &Nowhere, false, &mut Vec::new())
+            .join_quantized(
+                (config, Path::new("config.json")),
+                &Nowhere,
+                (false, &|_| false),
+                &mut Vec::new(),
+            )
             .unwrap_err();
         for text in texts {
             assert!(error.to_string().contains(text), "{error} lacks {text:?}");

@@ -8,7 +8,7 @@ from . import (bert_relatives, chinese, decoders, diffusion, drafts, encoders, e
 # removes a key), "files" are further files of the folder, text or JSON, "tensors" gives names and shapes where there is
 # no class, "quantize" changes the tensors, "modules" are F32 tensors in folders of their own, "options" are given to
 # both programs, "target" is the config of the model that a draft model is for, which has the tokenizer, "case" has
-# smaller values of keys for descriptions.py.
+# smaller values of keys for descriptions.py, "configured" is False where there is no config.json.
 FAMILIES = [bert_relatives, chinese, decoders, diffusion, drafts, encoders, exaone, gemmas, glm, houses,
             hunyuan, hybrids, latent, linear, llamas, mistral, mixed, mmproj, older, omni, quantized, qwen, recent,
             sparse, speech]

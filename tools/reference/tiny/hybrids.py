@@ -27,6 +27,7 @@ PUZZLE = dict({key: value for key, value in NEMOTRON_MOE.items()
                              dict(block_type="moe", moe_intermediate_size=32, num_experts_per_tok=2),
                              dict(block_type="attention"),
                              dict(block_type="moe", moe_intermediate_size=64, num_experts_per_tok=3)])
+NEMOTRON_MTP = dict(NEMOTRON_MOE, num_nextn_predict_layers=1)
 PLAMO = dict(SIZES, model_type="plamo", architectures=["PlamoForCausalLM"], hidden_size=5120, num_attention_heads=40,
              n_shared_head=8, num_hidden_layers=1, intermediate_size=32, rms_norm_eps=1e-6, tie_word_embeddings=False)
 PLAMO2 = dict(model_type="plamo2", architectures=["Plamo2ForCausalLM"], vocab_size=272, hidden_size=64,
@@ -103,6 +104,16 @@ def nemotron(config, start="backbone."):
                 tensors |= {mixer + "fc1_latent_proj.weight": [latent, hidden],
                             mixer + "fc2_latent_proj.weight": [hidden, latent]}
     return tensors
+
+
+def nemotron_mtp(config):
+    """With a layer that predicts a further token, under the names of two: one of attention and one of experts."""
+    inner = nemotron(dict(config, hybrid_override_pattern="*E"))
+    start = "backbone.layers."
+    inner = {f"mtp.layers.{name.removeprefix(start)}": shape for name, shape in inner.items() if name.startswith(start)}
+    hidden = config["hidden_size"]
+    return {**nemotron(config), **inner, "mtp.layers.0.enorm.weight": [hidden], "mtp.layers.0.hnorm.weight": [hidden],
+            "mtp.layers.0.eh_proj.weight": [hidden, 2 * hidden], "mtp.layers.1.final_layernorm.weight": [hidden]}
 
 
 def puzzle(config):
@@ -273,6 +284,10 @@ MODELS = [
     ("nemotron-h-latent", None, "dscoder", "float16",
      dict({key: value for key, value in NEMOTRON_MOE.items() if key != "hybrid_override_pattern"},
           layers_block_type=["mamba", "moe", "attention", "moe", "moe"], moe_latent_size=32, tensors=nemotron)),
+    ("nemotron-h-mtp", None, "dscoder", "bfloat16", dict(NEMOTRON_MTP, tensors=nemotron_mtp)),
+    ("nemotron-h-mtp-alone", None, "dscoder", "float16",
+     dict(NEMOTRON_MTP, tensors=nemotron_mtp, moe_latent_size=32, attention_bias=True, options=["--mtp"])),
+    ("nemotron-h-mtp-without", None, "dscoder", "float32", dict(NEMOTRON_MTP, tensors=nemotron_mtp, options=["--no-mtp"])),
     ("nemotron-puzzle", None, "dscoder", "bfloat16", dict(PUZZLE, tensors=puzzle)),
     ("plamo", None, "spm", "float16", dict(PLAMO, tensors=plamo)),
     ("plamo2", None, "plamo", "bfloat16", dict(PLAMO2, tensors=plamo2)),

@@ -136,6 +136,42 @@ def parakeet():
             **matrix("sound_projection.linear1", 48, 32, False), **matrix("sound_projection.linear2", 32, 48, False)}
 
 
+def mimo():
+    """Qwen2.5-VL's blocks with attention sinks and fewer heads of keys; what joins codes of sound."""
+    sees = qwen(64, 4, 96, 2, 256, 32, True, key_heads=2)
+    sees |= {f"visual.blocks.{layer}.attn.sinks": [4] for layer in range(2)}
+    block = {**norm("input_layernorm", 32, False), **norm("post_attention_layernorm", 32, False),
+             **matrix("self_attn.o_proj", 32, 32, False), **matrix("mlp.gate_proj", 48, 32, False),
+             **matrix("mlp.up_proj", 48, 32, False), **matrix("mlp.down_proj", 32, 48, False)}
+    for part in ["q_proj", "k_proj", "v_proj"]:
+        block |= matrix(f"self_attn.{part}", 32, 32)
+    local = "audio_encoder.input_local_transformer"
+    return {**sees, **layers(f"{local}.layers", 2, block), **norm(f"{local}.norm", 32, False),
+            "audio_encoder.projection.mlp.0.weight": [64, 64], "audio_encoder.projection.mlp.2.weight": [32, 64],
+            **{f"speech_embeddings.{channel}.weight": [20, 32] for channel in range(3)}, "model.norm.weight": [32]}
+
+
+def mimo_sound():
+    """The encoder of sound in its own folder, with codebooks of several sizes."""
+    block = {**norm("self_attn_layer_norm", 32), **norm("final_layer_norm", 32), **matrix("fc1", 64, 32), **matrix("fc2", 32, 64),
+             **matrix("self_attn.k_proj", 32, 32, False)}
+    for part in ["q_proj", "v_proj", "out_proj"]:
+        block |= matrix(f"self_attn.{part}", 32, 32)
+    tensors = {"conv1.weight": [32, 16, 3], "conv1.bias": [32], "conv2.weight": [32, 32, 3], "conv2.bias": [32],
+               "down_sample_layer.0.weight": [32, 32, 2], **norm("down_sample_norm", 32), **norm("layer_norm", 32),
+               **layers("layers", 4, block)}
+    for number, size in enumerate([24, 16, 8]):
+        book = f"quantizer.vq.layers.{number}._codebook"
+        tensors |= {f"{book}.embed": [size, 32], f"{book}.embed_avg": [size, 32], f"{book}.cluster_size": [size]}
+    return {**{f"encoder.{name}": shape for name, shape in tensors.items()}, "decoder.conv1.weight": [32, 32, 3]}
+
+
+MIMO = {"model_type": "mimo_v2", **TEXT, "audio_config": {"audio_channels": 3, "group_size": 4, "input_local_layers": 2},
+        "vision_config": {"depth": 2, "hidden_size": 64, "intermediate_size": 96, "num_heads": 4, "num_key_value_heads": 2,
+                          "patch_size": 14, "spatial_merge_size": 2, "vit_window_attn_types": [-1, 0],
+                          "visual_token_window_size": 8, "use_sink": True}}
+MIMO_SOUND = {"d_model": 32, "encoder_ffn_dim": 64, "encoder_attention_heads": 4, "encoder_layers": 4, "n_mels": 16,
+              "hybrid_attention": True, "swa_per_block": 2, "encoder_attn_window_size": [16, 0]}
 RADIO = {"model_type": "NemotronH_Nano_VL_V2", "llm_config": TEXT, "force_image_size": 64, "downsample_ratio": 0.5,
          "vision_config": {"patch_size": 16, "architectures": ["RADIOModel"]}}
 SOUND = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_mel_bins": 16,
@@ -178,6 +214,11 @@ MODELS = [
     row("mm-dots3-causal", "Dots3NoteForCausalLM", dots3_config([0, 4]), dots3([0, 4]), "float32", preprocessor=LIMITS),
     row("mm-muse-glimmer", "MuseGlimmerForConditionalGeneration", MUSE, muse_glimmer()),
     row("mm-muse-glimmer-f16", "MuseGlimmerForConditionalGeneration", MUSE, muse_glimmer(), "float16"),
+    row("mm-mimo2", "MiMoV2ForCausalLM", MIMO, mimo(), preprocessor=LIMITS, modules={"audio_tokenizer": mimo_sound()},
+        files={"audio_tokenizer/config.json": MIMO_SOUND}),
+    row("mm-mimo2-whole", "MiMoV2ForCausalLM", {**MIMO, "vision_config": {**MIMO["vision_config"], "rms_norm_eps": 1e-5}}, mimo(),
+        "float16", preprocessor=LIMITS, modules={"audio_tokenizer": mimo_sound()},
+        files={"audio_tokenizer/config.json": {**MIMO_SOUND, "hybrid_attention": False, "layer_norm_eps": 1e-6}}),
     row("mm-nemotron-vl", "NemotronH_Nano_VL_V2", RADIO, radio(49)),
     row("mm-nemotron-vl-sound", "NemotronH_Nano_VL_V2", {**RADIO, "vision_config": {"patch_size": 16}, "sound_config": SOUND},
         {**radio(16), **parakeet()}, "float16", preprocessor={"preprocessor_config.json": {}}),

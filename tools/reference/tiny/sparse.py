@@ -104,6 +104,12 @@ MIMO = dict(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_atten
             n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=32, n_group=1, topk_group=1,
             topk_method="noaux_tc", scoring_func="sigmoid")
 
+FP8 = dict(quant_method="fp8", fmt="e4m3", activation_scheme="dynamic", weight_block_size=[128, 128])
+MIMO_FP8 = dict(MIMO, fused=True, hidden_size=160, head_dim=64, swa_head_dim=64, num_attention_heads=8,
+                swa_num_attention_heads=8, num_key_value_heads=8, swa_num_key_value_heads=12, quantization_config=FP8)
+MIMO_MXFP4 = dict(MIMO_FP8, hidden_size=64, num_hidden_layers=3, hybrid_layer_pattern=[0, 1, 1], moe_layer_freq=[0, 1, 1],
+                  quantization_config=dict(FP8, store_dtype="mxfp4", mxfp4_block_size=32))
+
 
 def mimo(c):
     hidden, heads, head, value = (c[key] for key in ("hidden_size", "num_attention_heads", "head_dim", "v_head_dim"))
@@ -185,4 +191,9 @@ MODELS = [
      raw("MiMoV2FlashForCausalLM", "mimo_v2_flash", MIMO, tensors=mimo)),
     ("mimo2-fused", "MiMoV2ForCausalLM", "dscoder", "float16",
      raw("MiMoV2ForCausalLM", "mimo_v2", MIMO, tensors=mimo, fused=True, attention_value_scale=0.707)),
+    # The rows of queries, keys and values are those of four processors.
+    ("mimo2-fp8", "MiMoV2ForCausalLM", "dscoder", "bfloat16",
+     raw("MiMoV2ForCausalLM", "mimo_v2", MIMO_FP8, tensors=mimo, quantize="mimo-fp8")),
+    ("mimo2-mxfp4", "MiMoV2ForCausalLM", "dscoder", "bfloat16",
+     raw("MiMoV2ForCausalLM", "mimo_v2", MIMO_MXFP4, tensors=mimo, quantize="mimo-mxfp4")),
 ]

@@ -14,6 +14,8 @@ pub(crate) struct Active<'a> {
     experts: Option<Vec<u64>>,
     /// Rules with the same number are written together, after the last tensor of a layer.
     pub(crate) batch: usize,
+    /// Rules with the same number stand layer by layer in the file, if that is their order.
+    pub(crate) run: usize,
     pub(crate) outputs: Vec<Target<'a>>,
 }
 
@@ -53,11 +55,18 @@ impl Arch {
                 _ => experts(None)?.map(|count| vec![count]),
             };
             let mate = stack.as_ref().and_then(|_| rules.iter().position(alike));
+            let batch = mate.unwrap_or(rules.len());
+            let follows = |before: &&Active<'_>| {
+                let ordered = |rule: &TensorRule| rule.early && rule.by_layer;
+                stack.is_none() && alike(before) && ordered(rule) && ordered(before.rule)
+            };
+            let run = rules.last().filter(follows).map_or(batch, |before| before.run);
             rules.push(Active {
                 rule,
                 layers: layers.map(|end| (first, end)),
                 experts,
-                batch: mate.unwrap_or(rules.len()),
+                batch,
+                run,
                 outputs: targets(rule, scope)?,
             });
         }

@@ -37,6 +37,8 @@ pub(super) enum ChangeKind {
     /// Takes the exponential function, or its negative.
     Exponential,
     NegativeExponential,
+    /// Takes the reciprocal.
+    Reciprocal,
     /// Takes the logarithm of one plus the exponential function.
     Softplus,
     /// Rounds to zero or the mean magnitude of the tensor with a sign.
@@ -49,6 +51,7 @@ pub(super) enum ChangeKind {
 const NAMED: &[(&str, ChangeKind)] = &[
     ("exponential", ChangeKind::Exponential),
     ("negative-exponential", ChangeKind::NegativeExponential),
+    ("reciprocal", ChangeKind::Reciprocal),
     ("single-precision", ChangeKind::SinglePrecision),
     ("softplus", ChangeKind::Softplus),
     ("ternary", ChangeKind::Ternary),
@@ -105,6 +108,7 @@ impl Change {
                 ChangeKind::Multiply(number) => What::Multiply(scope.float(number)? as f32),
                 ChangeKind::Exponential => What::Exponential,
                 ChangeKind::NegativeExponential => What::NegativeExponential,
+                ChangeKind::Reciprocal => What::Reciprocal,
                 ChangeKind::SinglePrecision => What::SinglePrecision,
                 ChangeKind::Softplus => What::Softplus,
                 ChangeKind::Ternary => What::Ternary(1.0 / mean),

@@ -7,6 +7,7 @@ use super::expression::{Rotary, Scope, Stored, path};
 use super::{Arch, Kind, ModelType, built_in};
 use crate::folder::Nowhere;
 use crate::json::read_object;
+use crate::weights::{StoredTensor, Weights};
 use crate::{DraftProblem, Error, Folder, Layout, Problem};
 
 /// `config.json`, as it is and with the defaults of the model's class.
@@ -54,7 +55,11 @@ impl Config {
         file: Option<&Arc<Arch>>,
     ) -> Result<Self, Error> {
         let path = folder.at(layout.config());
-        let mut raw = read_object(&path)?;
+        let unnamed = if layout == Layout::HuggingFace { unnamed(folder) } else { None };
+        let mut raw = match unnamed {
+            Some(class) => Map::from_iter([("architectures".to_owned(), vec![class].into())]),
+            None => read_object(&path)?,
+        };
         if layout != Layout::HuggingFace {
             raw.insert("architectures".to_owned(), Value::from(vec![layout.config()]));
         }
@@ -83,6 +88,35 @@ impl Config {
     /// Adds the config of a further part of the model under a key.
     pub(crate) fn add(&mut self, key: &str, value: Value) {
         self.full.insert(key.to_owned(), value);
+    }
+
+    /// The same config as the description of a model reads it.
+    pub(crate) fn of_model(self, arch: &Arch) -> Self {
+        let mut config = if arch.raw_config { self.without_defaults() } else { self };
+        if let Some(part) = &arch.text_part {
+            let part = path(&config.raw, part).and_then(Value::as_object).cloned();
+            config.full.extend(part.unwrap_or_default());
+        }
+        config
+    }
+
+    /// Sets the keys whose values the description says. Null sets none.
+    pub(crate) fn set_keys(
+        &mut self,
+        arch: &Arch,
+        folder: &dyn Folder,
+        tensors: &[StoredTensor],
+    ) -> Result<(), Error> {
+        let names: Vec<String> = tensors.iter().map(|tensor| tensor.name.clone()).collect();
+        for (key, value) in &arch.config {
+            let stored = Stored { names: &names, tensors, ..Stored::default() };
+            let scope = self.scope(folder, arch, None).with_stored(stored);
+            let value = scope.value(value)?.filter(|value| !value.is_null());
+            if let Some(value) = value {
+                self.add(key, value);
+            }
+        }
+        Ok(())
     }
 
     /// A config with this content and no defaults.
@@ -204,6 +238,18 @@ impl Config {
         let problem = Problem::KeyType { key: key.to_owned(), found: value.to_string(), expected };
         Error::in_file(&self.path, problem)
     }
+}
+
+/// The class of a checkpoint without `config.json`, if a description recognizes it by a tensor.
+pub(crate) fn unnamed(folder: &dyn Folder) -> Option<String> {
+    if folder.exists(Layout::HuggingFace.config()) {
+        return None;
+    }
+    let weights = Weights::open(folder, &mut Vec::new()).ok()?;
+    let has = |name: &String| weights.tensors().iter().any(|tensor| tensor.name == *name);
+    let mut known = built_in::mentioning(Kind::Model, "unnamed");
+    let found = known.find(|arch| arch.unnamed.as_ref().is_some_and(has))?;
+    found.classes.first().cloned()
 }
 
 /// Finds the architecture that describes a checkpoint: `file`, or a built-in one. The error for an

@@ -47,7 +47,7 @@ pub(crate) use built_in::{by_name, of_name};
 pub use calculation::Calculation;
 pub use change::Change;
 use change::{ChangeKind, ChangeStep};
-pub(crate) use config::{Config, draft_of, find};
+pub(crate) use config::{Config, draft_of, find, unnamed};
 pub(crate) use entries::{Position, write_entries};
 pub use expression::Expression;
 pub(crate) use expression::{Rotary, Scope, Stored};
@@ -96,6 +96,12 @@ pub struct Arch {
     pub stored_types: bool,
     /// Whether the mixture is that of experts in MXFP4, whatever type is wanted.
     pub mxfp4_experts: Option<Expression>,
+    /// A tensor by which checkpoints without `config.json` are recognized.
+    pub unnamed: Option<String>,
+    /// Where the config has the keys of the text part, if not where others have them.
+    pub text_part: Option<String>,
+    /// Keys that are set in the config, in this order: what the files do not say, or say elsewhere.
+    pub config: Vec<(String, Expression)>,
     /// The defaults of classes, by `model_type`.
     pub defaults: Vec<ModelType>,
     /// Names for expressions. A definition hides the config key of the same name.
@@ -120,6 +126,11 @@ pub struct Arch {
     pub saved: Vec<Rename>,
     /// Tensors that are dropped.
     pub left_out: Vec<LeftOut>,
+    /// Tensors whose rows are divided or pass through matrices.
+    pub folded: Vec<Folded>,
+    /// Tensors whose rows are those of several processors, each with scales of its own, by their
+    /// names in the checkpoint.
+    pub sharded: Vec<LeftOut>,
     /// The tensors of a projector, by their names in the checkpoint. The others are dropped; if
     /// there are no patterns, none is.
     pub only: Vec<LeftOut>,
@@ -242,6 +253,20 @@ pub struct Module {
     pub by_option: bool,
 }
 
+/// A tensor of the checkpoint whose rows are divided or pass through matrices.
+#[derive(Debug)]
+pub struct Folded {
+    /// Its name in the checkpoint, in which `*` stands for anything.
+    pub tensor: String,
+    /// A vector with a number for each row, by which the row is divided first; `*` stands for the
+    /// same as in the name of the tensor. Numbers below 1e-5 count as this.
+    pub divisors: Option<String>,
+    /// The names of the matrices and biases, without `.weight` and `.bias`.
+    pub layers: Vec<String>,
+    /// The function after each of them but the last: `relu` or `silu`.
+    pub activation: Option<Expression>,
+}
+
 impl Item {
     /// The keys that it may write, except that of an entry.
     const fn keys(&self) -> &'static [&'static str] {
@@ -306,6 +331,11 @@ impl Arch {
                 !name.contains("language_model.") && (self.only.is_empty() || only())
             }
         }
+    }
+
+    /// Whether the rows of a tensor of the checkpoint are those of several processors.
+    pub(crate) fn is_sharded(&self, name: &str) -> bool {
+        self.sharded.iter().any(|sharded| sharded.fits(name, None))
     }
 
     /// The name by which rules know a tensor of a checkpoint, if the name lacks no prefix.

@@ -185,6 +185,13 @@ pub enum Quirk {
     /// The model was trained with the ids of fairseq: `<s>`, `<pad>`, `</s>` and `<unk>` replace
     /// the first three pieces, and the last id of the vocabulary is dropped.
     FairseqIds,
+    /// The last tokens of a unigram vocabulary stand for learned vectors: control tokens with the
+    /// texts that the config has as a list under this key. There are no other special tokens.
+    LearnedTokens(Cow<'static, str>),
+    /// After the tokens of text stand those of a codec: as many control tokens as this part of the
+    /// config says under `vocab_size`. Its keys that end in `_id` name some of them. There is no
+    /// chat template.
+    CodecTokens(Cow<'static, str>),
     /// With [`Quirk::FairseqIds`], a control token that the SentencePiece model lacks.
     ControlToken {
         /// Its id.

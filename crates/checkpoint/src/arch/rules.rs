@@ -52,6 +52,8 @@ pub struct TensorRule {
     pub zero_rows: Option<ZeroRows>,
     /// Whether the tensors of a stack are concatenated, whatever their lengths.
     pub joined: bool,
+    /// Whether rows of zeros make the tensors of a stack as long as the longest.
+    pub padded: bool,
     /// The number of rows in the file, if rows of zeros are appended.
     pub rows: Option<Expression>,
     /// The number of zeros before the first along the outermost dimension.

@@ -232,7 +232,7 @@ fn thin(
         for (shape, view) in views.map_err(|problem| mapper.fail(b, problem))? {
             let [more, _] = shape[..] else { return Err(moved()) };
             kept += more;
-            pieces.push(Piece { tensor: b_index, view });
+            pieces.push(Piece { tensor: b_index, view, zeros: 0 });
         }
         // Programs look up rows of an embedding, so its A has one for each token.
         let (a_view, a_shape) = if name.contains("token_embd.weight") {
@@ -242,7 +242,7 @@ fn thin(
         } else {
             (View::whole(rank * columns), [columns, rank])
         };
-        let first = vec![Piece { tensor: a_index, view: a_view }];
+        let first = vec![Piece { tensor: a_index, view: a_view, zeros: 0 }];
         for (end, pieces, shape) in [("a", first, a_shape), ("b", pieces, [rank, kept])] {
             let name = format!("{name}.lora_{end}");
             let shape = Shape::new(&shape).filter(|shape| shape.values().is_some());

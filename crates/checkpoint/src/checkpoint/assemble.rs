@@ -9,7 +9,7 @@ use serde_json::Map;
 use super::mapping::{self, Mapped};
 use super::out_type::{self, Writable};
 use super::target::Target;
-use super::{Checkpoint, CheckpointOptions, FurtherTokens, OutType, exact, fuse, modules};
+use super::{Checkpoint, CheckpointOptions, FurtherTokens, OutType, exact, folded, fuse, modules};
 use crate::arch::{self, Arch, Config, Kind, Position, Quirk, Rope, Scope, Stored};
 use crate::data_type::DataType;
 use crate::located::Located;
@@ -40,6 +40,7 @@ pub(super) fn assemble(
     let Identity { arch: found, mut config, target, projector } = identity;
     let arch = &*found;
     let mut weights = open_weights(folder, options, &mut warnings)?;
+    config.set_keys(arch, folder, weights.tensors())?;
     if !options.projector && projector.is_some_and(|projector| has_part(&projector, &weights)) {
         warnings.push(
             "the model also takes images or sound: `granule convert --mmproj` makes the file for \
@@ -54,6 +55,7 @@ pub(super) fn assemble(
         join_files(folder, arch, &mut config, &mut weights, options, &mut warnings)?;
     }
     let merges = lora::merge(&options.adapters, arch, &mut weights)?;
+    folded::fold(arch, &config.scope(folder, arch, None), &mut weights)?;
     if options.float8_as_q8 {
         weights.set_float8_as_q8();
         if !weights.tensors().iter().any(|tensor| tensor.is_float8()) {
@@ -69,7 +71,9 @@ pub(super) fn assemble(
     let names: Vec<String> =
         weights.tensors().iter().map(|tensor| arch.rule_name(&tensor.name)).collect();
     let without = options.further_tokens == FurtherTokens::LeaveOut;
-    let stored = Stored { names: &names, tensors: weights.tensors(), further: None, without };
+    let shards = weights.shards();
+    let stored =
+        Stored { names: &names, tensors: weights.tensors(), shards, further: None, without };
     let scope = config.scope(folder, arch, Some(&rope)).with_stored(stored);
     let (mut mixture, mut file_type) = mixture(arch, &scope, &config, &weights, out_type)?;
     check_demands(arch, &scope, &config, options, &mut warnings)?;
@@ -156,12 +160,10 @@ fn identify(
         None => arch::find(file.as_ref(), &config, folder)
             .map_err(|error| with_relative(error, folder))?,
     };
-    let config = match arch.kind {
+    let mut config = match arch.kind {
         Kind::Projector => config.of_projector(&arch, file.as_ref(), folder)?,
-        Kind::Model => config,
+        Kind::Model => config.of_model(&arch),
     };
-    let is_raw = arch.raw_config && arch.kind == Kind::Model;
-    let mut config = if is_raw { config.without_defaults() } else { config };
     let target = Target::of(&arch, &config, options, warnings)?;
     if let Some(target) = &target {
         config = config.with_target(&target.config);
@@ -223,7 +225,7 @@ fn join_files(
 ) -> Result<(), Error> {
     let exact = options.out_type == OutType::Exact;
     let merged = (&config.merged(), config.path());
-    weights.join_quantized(merged, folder, exact, warnings)?;
+    weights.join_quantized(merged, folder, (exact, &|name| arch.is_sharded(name)), warnings)?;
     let dense = options.dense_modules;
     let opened = modules::open(arch, folder, dense, weights, config)?;
     if dense && !opened {

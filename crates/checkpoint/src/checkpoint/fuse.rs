@@ -158,9 +158,9 @@ fn whole(name: String, tensors: &[Mapped], parts: &[usize], of: Context<'_>) -> 
 fn by_matrix(pieces: &[Piece], matrices: usize) -> Option<Vec<Piece>> {
     match pieces {
         pieces if pieces.len() == matrices => Some(pieces.to_vec()),
-        [Piece { tensor, view }] => {
+        [Piece { tensor, view, zeros: 0 }] => {
             let views = view.split(matrices as u64)?;
-            Some(views.map(|view| Piece { tensor: *tensor, view }).collect())
+            Some(views.map(|view| Piece { tensor: *tensor, view, zeros: 0 }).collect())
         }
         _ => None,
     }

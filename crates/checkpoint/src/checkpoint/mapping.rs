@@ -56,7 +56,7 @@ impl Assembled {
 /// A tensor of the file and the source of its values.
 pub(super) type Mapped = (SourceTensor, Assembled);
 
-/// The place of an early tensor: the batch of its rule, the layer, and the rule.
+/// The place of an early tensor: the run of its rule, the layer, and the rule.
 type Order = (usize, Option<u64>, usize);
 
 /// A part of a tensor of the file.
@@ -66,6 +66,8 @@ pub(super) struct Piece {
     pub(super) tensor: usize,
     /// The values to use.
     pub(super) view: View,
+    /// The number of zeros after them.
+    pub(super) zeros: u64,
 }
 
 /// What the tensors of a checkpoint become.

@@ -51,7 +51,7 @@ fn numbers() -> Map<String, Value> {
         "moe_layer_freq": [0, 1], "dense_intermediate_size": 64,
         "sparse_attention_config": {"sparse_num_index_heads": 2, "sparse_index_dim": 8},
         "moe_num_experts": 2, "moe_num_shared_experts": 1, "sliding_window": 8,
-        "moe_layer_start_index": 1, "moe_layer_interval": 1,
+        "moe_layer_start_index": 1, "moe_layer_interval": 1, "output_size": 8,
         "hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": 20, "laurel_rank": 4,
         "num_kv_shared_layers": 0, "altup_num_inputs": 4, "global_head_dim": 16,
         "backbone_hidden_size": 16, "projection_head_dim": null, "num_adapters": 1,

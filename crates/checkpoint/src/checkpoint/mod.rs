@@ -5,6 +5,7 @@ mod assemble;
 mod describing;
 mod exact;
 mod factors;
+mod folded;
 mod further;
 mod fuse;
 mod ids;
@@ -174,13 +175,13 @@ impl Source for Checkpoint {
             Assembled::Stored { pieces, changes, zeros } => {
                 (changes, zeros).hash(&mut into);
                 pieces.len().hash(&mut into);
-                for Piece { tensor, view } in pieces {
-                    (&self.weights.tensors()[*tensor], view).hash(&mut into);
+                for Piece { tensor, view, zeros } in pieces {
+                    (&self.weights.tensors()[*tensor], view, zeros).hash(&mut into);
                 }
             }
             Assembled::Sum(terms) => {
                 ("sum", terms.len()).hash(&mut into);
-                for Piece { tensor, view } in terms {
+                for Piece { tensor, view, .. } in terms {
                     (&self.weights.tensors()[*tensor], view).hash(&mut into);
                 }
             }

@@ -85,8 +85,9 @@ pub(super) fn read(
 }
 
 /// Appends the values in `range` over all pieces as the checkpoint has them; for types with blocks,
-/// the blocks. There are `zeros` before the pieces, and as many after them as the range needs. The
-/// values of pieces with another type than `ty` are widened to it; it is F32 then.
+/// the blocks. There are `zeros` before the pieces, and as many after them as the range needs; a
+/// piece can have zeros of its own after its values. The values of pieces with another type than
+/// `ty` are widened to it; it is F32 then.
 fn gather(
     weights: &Weights,
     pieces: &[Piece],
@@ -95,15 +96,21 @@ fn gather(
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let size = ty.bytes();
-    let lead = zeros.clamp(range.start, range.end) - range.start;
-    out.resize((lead * size) as usize, 0);
-    let mut before = zeros;
-    for Piece { tensor, view } in pieces {
-        let values = view.values();
+    let add_zeros = |first: u64, count: u64, out: &mut Vec<u8>| {
+        let within = |at: u64| at.clamp(range.start, range.end);
+        let count = within(first + count) - within(first);
+        out.resize(out.len() + (count * size) as usize, 0);
+    };
+    add_zeros(0, zeros, out);
+    let mut next = zeros;
+    for Piece { tensor, view, zeros } in pieces {
+        let (before, values) = (next, view.values());
         let start = range.start.clamp(before, before + values) - before;
         let end = range.end.clamp(before, before + values) - before;
-        before += values;
+        let zeros = zeros / ty.values();
+        next = before + values + zeros;
         if start == end {
+            add_zeros(before + values, zeros, out);
             continue;
         }
         let stored = &weights.tensors()[*tensor];
@@ -118,6 +125,7 @@ fn gather(
             view.gather((start, end), size as usize, &mut read, &mut narrower)?;
             narrow(&stored.ty.widen(&narrower), BlockType::F32, out);
         }
+        add_zeros(before + values, zeros, out);
     }
     out.resize(((range.end - range.start) * size) as usize, 0);
     Ok(())

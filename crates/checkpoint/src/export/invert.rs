@@ -177,6 +177,11 @@ impl<'a> Inverter<'a> {
         Err(problem.unwrap_or_else(|| ExportError::NoRule { tensor, arch, lacks: None }.into()))
     }
 
+    /// Whether the file has something else in place of a tensor that rules know by this name.
+    fn is_folded(&self, name: &str) -> bool {
+        self.arch.folded.iter().any(|folded| self.arch.rule_name(&folded.tensor) == name)
+    }
+
     /// Builds the checkpoint tensors of a rule for one layer.
     fn build(
         &self,
@@ -200,8 +205,11 @@ impl<'a> Inverter<'a> {
             None if rule.resample.is_some() => {
                 Some((&rule.outputs[0], "the file may have it in another size"))
             }
+            None if rule.sources.iter().any(|source| self.is_folded(source.text())) => {
+                Some((&rule.outputs[0], "the file has only what rows became in matrices"))
+            }
             None if rule.sum => Some((&rule.outputs[0], "the file has only the sum")),
-            None if rule.joined => {
+            None if rule.joined || rule.padded => {
                 Some((&rule.outputs[0], "the file does not say how long its parts were"))
             }
             None if rule.change.rounds() => {

@@ -357,10 +357,11 @@ fn inverted(
     notes: &mut Vec<String>,
 ) -> Result<Vec<Saved>, Error> {
     let class = config.class()?.to_owned();
-    let config = if arch.raw_config { config.without_defaults() } else { config };
+    let mut config = config.of_model(arch);
+    let folder = Directory::new(folder);
+    config.set_keys(arch, &folder, &[])?;
     let rope = Rope::new(&config);
     let tokens = config::tokens(model);
-    let folder = Directory::new(folder);
     let key = format!("{}.nextn_predict_layers", arch.name);
     let further = Some(model.metadata().integer(&key).ok().flatten().unwrap_or(0_u64));
     let stored = Stored { further, ..Stored::default() };

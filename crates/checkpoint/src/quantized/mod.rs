@@ -20,8 +20,9 @@ mod mxfp4;
 mod names;
 mod nvfp4;
 mod problem;
-mod rows;
+pub(crate) mod rows;
 mod scaled;
+mod shards;
 
 use std::collections::HashMap;
 
@@ -98,26 +99,48 @@ const FORMATS: &[Format] = &[
     format(".W_q", hqq::join),
 ];
 
+/// How tensors are joined.
+pub(super) struct How<'a> {
+    /// What the checkpoint says about it.
+    pub(super) entry: Option<&'a Entry>,
+    /// Whether roundings to 16 bits on the way are omitted.
+    pub(super) exact: bool,
+    /// Whether the rows of a tensor of this name may be those of several processors, each with
+    /// scales of its own.
+    pub(super) sharded: &'a dyn Fn(&str) -> bool,
+}
+
 /// Joins tensors that together form one: numbers and their scales, or codes of blocks and theirs.
 /// The tensors keep their order, and each result takes the place of its numbers. As in the
-/// reference, some with packed codes come last instead. `exact` omits roundings to 16 bits on the
-/// way. Adds a warning for anything odd.
+/// reference, some with packed codes come last instead. Returns the number of processors too, if
+/// tensors have rows of several. Adds a warning for anything odd.
 pub(super) fn join(
     tensors: Vec<StoredTensor>,
-    (entry, exact): (Option<&Entry>, bool),
+    How { entry, exact, sharded }: How<'_>,
     files: &[DataFile],
     warnings: &mut Vec<String>,
-) -> Result<Vec<StoredTensor>, Fault> {
+) -> Result<(Vec<StoredTensor>, Option<u64>), Fault> {
     if tensors.is_empty() {
-        return Ok(tensors);
+        return Ok((tensors, None));
     }
     let names = tensors.iter().enumerate().map(|(index, tensor)| (tensor.name.clone(), index));
     let names = names.collect();
     let quantized = entry.is_some() || tensors.iter().any(|tensor| is_small(tensor.ty));
     let slots = tensors.into_iter().map(Some).collect();
     let last = Vec::new();
-    let mut joiner =
-        Joiner { entry, exact, quantized, names, slots, last, files, block: None, joined: 0 };
+    let mut joiner = Joiner {
+        entry,
+        exact,
+        sharded,
+        quantized,
+        names,
+        slots,
+        last,
+        files,
+        block: None,
+        shards: None,
+        joined: 0,
+    };
     let before = joiner.slots.len();
     let unknown = joiner.method().is_some_and(|method| !METHODS.contains(&method));
     for format in FORMATS.iter().filter(|format| format.any_method || !unknown) {
@@ -126,17 +149,19 @@ pub(super) fn join(
         }
     }
     joiner.block = joiner.find_block()?;
+    joiner.shards = joiner.find_shards()?;
     for index in 0..before {
         joiner.visit(index)?;
     }
     joiner.check_rest()?;
     joiner.warn(before, warnings);
-    Ok(joiner.slots.into_iter().flatten().chain(joiner.last).collect())
+    Ok((joiner.slots.into_iter().flatten().chain(joiner.last).collect(), joiner.shards))
 }
 
 struct Joiner<'a> {
     entry: Option<&'a Entry>,
     exact: bool,
+    sharded: &'a dyn Fn(&str) -> bool,
     /// Whether anything shows that the checkpoint is, or was, quantized.
     quantized: bool,
     names: HashMap<String, usize>,
@@ -148,6 +173,8 @@ struct Joiner<'a> {
     /// Numbers that share a scale in the last dimensions, if scales are for neither whole rows nor
     /// whole tensors.
     block: Option<Vec<u64>>,
+    /// The number of processors whose rows are in sharded tensors, if there are any.
+    shards: Option<u64>,
     /// Number of joined weights.
     joined: usize,
 }
@@ -251,6 +278,8 @@ impl Joiner<'_> {
         let (file, name) = (scales.file, scales.name.clone());
         let joined = if bitnet {
             bitnet::join(numbers, scales)
+        } else if let Some(shards) = self.shards_of(&numbers) {
+            shards::scale(numbers, scales, shards, self.shard_block())
         } else {
             scaled::scale(numbers, scales, zeros, self.block.as_deref(), None)
         };

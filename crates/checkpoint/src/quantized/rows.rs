@@ -14,12 +14,17 @@ use crate::{Error, Problem};
 const BATCH: u64 = 64;
 
 /// A weight whose rows are decoded from the tensors of a quantized checkpoint.
-pub(super) trait Rows: Debug + Send + Sync {
+pub(crate) trait Rows: Debug + Send + Sync {
     /// Returns the numbers of rows and columns.
     fn size(&self) -> [u64; 2];
 
     /// Returns the tensors that are read.
     fn parts(&self) -> Vec<&StoredTensor>;
+
+    /// Returns whether the weight may be joined with others that have their stored type.
+    fn joins_any(&self) -> bool {
+        false
+    }
 
     /// Decodes rows.
     fn decode(&self, files: &[DataFile], rows: Range<u64>) -> Result<Vec<f32>, Error>;
@@ -30,7 +35,7 @@ pub(super) trait Rows: Debug + Send + Sync {
 struct ByRows<T>(T);
 
 /// Makes the tensor `name`, at the place of `codes`.
-pub(super) fn tensor(
+pub(crate) fn tensor(
     name: String,
     codes: &StoredTensor,
     weight: impl Rows + Hash + 'static,
@@ -68,6 +73,10 @@ impl<T: Rows + Hash> Joined for ByRows<T> {
 
     fn parts(&self) -> Vec<&StoredTensor> {
         self.0.parts()
+    }
+
+    fn joins_any(&self) -> bool {
+        self.0.joins_any()
     }
 
     fn fingerprint(&self, mut into: &mut dyn Hasher) {

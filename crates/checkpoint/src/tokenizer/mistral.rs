@@ -5,7 +5,7 @@ use granule_format::{Array, Metadata, StringArray};
 
 use super::file::read_lines;
 use super::protobuf::Model;
-use super::{TEMPLATE, TokenType, tekken};
+use super::{TEMPLATE, TokenType, check_texts, tekken};
 use crate::{Error, Folder, Problem};
 
 /// The beginning of the names of SentencePiece models.
@@ -78,6 +78,8 @@ pub(super) fn read(
         let why = || Problem::Tokenizer(format!("it has no piece {text:?}"));
         id(text).ok_or_else(|| Error::in_file(file.path(), why()))
     };
+    let texts: Vec<_> = model.pieces.iter().map(|piece| &piece.text).collect();
+    check_texts(&texts, file.path())?;
     let mut out = Metadata::new();
     out.set("tokenizer.ggml.model", "llama");
     let end = needed("</s>")?;

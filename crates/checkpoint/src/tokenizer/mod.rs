@@ -12,6 +12,7 @@
 //! | `pre` | identification of the pre-tokenizer |
 //! | `special` | ids of special tokens, and which of them surround a text |
 //! | `quirks` | facts that no file states |
+//! | `codec` | tokens of sound after those of text |
 //! | `chat` | chat templates |
 //! | `tekken`, `mistral` | `tekken.json`, and the files of Mistral's own library |
 
@@ -20,6 +21,7 @@ mod byte_fallback;
 mod byte_level;
 mod chat;
 mod class;
+mod codec;
 mod expressions;
 mod file;
 mod ids;
@@ -183,6 +185,7 @@ fn read_kinds(
     let mut vocabulary = kind.read(&input, warnings)?;
     let first = std::mem::take(&mut vocabulary.first);
     first.into_iter().for_each(|(key, value)| out.set(key, value));
+    vocabulary.tokens.add_codec(&input)?;
     let left_out = vocabulary.fit(rows, warnings);
     out.set("tokenizer.ggml.model", vocabulary.model);
     if let Some(pre) = pre.filter(|pre| Some(*pre) != vocabulary.pre.as_deref()) {
@@ -193,7 +196,7 @@ fn read_kinds(
         out.set("tokenizer.ggml.pre", pre);
     }
     vocabulary.tokens.warn_of_replaced(warnings);
-    vocabulary.tokens.check_texts(folder.path())?;
+    check_texts(&vocabulary.tokens.texts, folder.path())?;
     let limited = vocabulary.limited || left_out;
     let limit = limited.then_some(vocabulary.tokens.texts.len() as u64);
     let named = input.named(&vocabulary.tokens, warnings);
@@ -226,6 +229,9 @@ fn read_kinds(
         chat::write_file(folder, &mut out)?;
     }
     input.write_last(kind, &mut out)?;
+    if quirks.iter().any(|quirk| matches!(quirk, Quirk::CodecTokens(_))) {
+        out.remove(TEMPLATE);
+    }
     Ok(out)
 }
 
@@ -376,23 +382,6 @@ impl Tokens {
         ));
     }
 
-    /// Checks that all texts are different: llama.cpp stops at a file with duplicates.
-    fn check_texts(&self, folder: &Path) -> Result<(), Error> {
-        let mut seen = HashMap::with_capacity(self.texts.len());
-        for (second, text) in self.texts.iter().enumerate() {
-            if let Some(first) = seen.insert(text.as_slice(), second)
-                && !text.is_empty()
-            {
-                let text = String::from_utf8_lossy(text).into_owned();
-                return Err(Error::in_file(
-                    folder,
-                    VocabularyProblem::TokenTwice { text, first, second },
-                ));
-            }
-        }
-        Ok(())
-    }
-
     fn write(self, out: &mut Metadata) {
         if self.texts.is_empty() {
             return;
@@ -405,6 +394,21 @@ impl Tokens {
         }
         out.set("tokenizer.ggml.token_type", Array::I32(types));
     }
+}
+
+/// Checks that all texts are different: llama.cpp stops at a file with duplicates.
+fn check_texts<T: AsRef<[u8]>>(texts: &[T], path: &Path) -> Result<(), Error> {
+    let mut seen = HashMap::with_capacity(texts.len());
+    for (second, text) in texts.iter().map(T::as_ref).enumerate() {
+        if let Some(first) = seen.insert(text, second)
+            && !text.is_empty()
+        {
+            let text = String::from_utf8_lossy(text).into_owned();
+            let problem = VocabularyProblem::TokenTwice { text, first, second };
+            return Err(Error::in_file(path, problem));
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a token looks special, because some models forget to mark such tokens.

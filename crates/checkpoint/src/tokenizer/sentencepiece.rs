@@ -15,7 +15,7 @@ use crate::json::read_object_if_there;
 pub(super) const UNUSED_SCORE: f32 = -10_000.0;
 
 /// The score of tokens that other files add.
-const ADDED_SCORE: f32 = -1000.0;
+pub(super) const ADDED_SCORE: f32 = -1000.0;
 
 /// The key with the size of the vocabulary. Layers may have a smaller vocabulary of their own.
 const SIZE_KEYS: &[&str] = &["vocab_size"];

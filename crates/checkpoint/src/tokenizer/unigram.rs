@@ -7,7 +7,8 @@ use super::Quirk;
 use super::file::TokenizerFile;
 use super::library::Library;
 use super::protobuf::{Algorithm, Model};
-use super::{Input, TokenType, Tokens, Vocabulary, sentencepiece};
+use super::sentencepiece::{self, ADDED_SCORE};
+use super::{Input, TokenType, Tokens, Vocabulary};
 use crate::folder::Named;
 use crate::{Error, Problem, VocabularyProblem};
 
@@ -52,7 +53,29 @@ pub(super) fn read(input: &Input<'_>, warnings: &mut Vec<String>) -> Result<Voca
         let characters = Entry::Array(Array::U8(text.characters));
         behind.push(("tokenizer.ggml.precompiled_charsmap", characters));
     }
-    Ok(Vocabulary { behind, limited: true, beyond, ..Vocabulary::new("t5", "default", tokens) })
+    let learned = input.quirks.iter().find_map(|quirk| match quirk {
+        Quirk::LearnedTokens(key) => Some(key.as_ref()),
+        _ => None,
+    });
+    let mut tokens = tokens;
+    if let Some(key) = learned {
+        tokens.put_last(&learned_texts(input, key)?);
+        for key in ["tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token"] {
+            behind.push((key, Entry::Bool(false)));
+        }
+    }
+    let complete = learned.is_some();
+    let vocabulary = Vocabulary::new("t5", "default", tokens);
+    Ok(Vocabulary { behind, limited: true, beyond, complete, ..vocabulary })
+}
+
+/// Returns the texts of tokens that stand for learned vectors.
+fn learned_texts(input: &Input<'_>, key: &str) -> Result<Vec<String>, Error> {
+    let found = input.config.get(key).cloned().unwrap_or_default();
+    let texts = found.as_array().map(|texts| {
+        texts.iter().map(|text| text.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    });
+    texts.flatten().ok_or_else(|| input.config.wrong(key, &found, "a list of texts"))
 }
 
 /// The settings for normalizing text.
@@ -166,6 +189,14 @@ fn from_json(
 }
 
 impl Tokens {
+    /// Replaces the last tokens by control tokens.
+    fn put_last(&mut self, texts: &[String]) {
+        let first = self.texts.len().saturating_sub(texts.len());
+        for (id, text) in (first..self.texts.len()).zip(texts) {
+            self.put(id, text.clone().into_bytes(), ADDED_SCORE, TokenType::Control);
+        }
+    }
+
     /// Replaces the model's first tokens by those of fairseq. This shifts the others by one and
     /// drops the last.
     fn realign(&mut self) {

@@ -11,6 +11,7 @@ mod drafts;
 mod elsewhere;
 mod exact;
 mod found_checkpoints;
+mod own_layout;
 mod projectors;
 mod quantized_checkpoints;
 mod situations;

@@ -16,13 +16,14 @@ use regex::Regex;
 use toml::Spanned;
 
 use super::mistake::{Mistake, Severity, did_you_mean};
-use super::{Arch, Computed, Doubt, Entry, EntryKind, Item, Kind, LeftOut, Module, Rename};
+use super::{Arch, Computed, Doubt, Entry, EntryKind, Folded, Item, Kind, LeftOut, Module, Rename};
 use crate::Error;
 use crate::Problem;
 use names::Names;
 use parts::{Part, Parts, groups_of, line_of};
 use text::{
-    ComputedText, DoubtText, EntryText, ItemText, LeftOutTable, LeftOutText, ModuleText, Text,
+    ComputedText, DoubtText, EntryText, FoldedText, ItemText, LeftOutTable, LeftOutText,
+    ModuleText, Text,
 };
 
 /// Items of the metadata that are not groups.
@@ -132,6 +133,9 @@ impl Reading {
             raw_config: nearest().any(|text| text.raw_config),
             stored_types: nearest().any(|text| text.stored_types),
             mxfp4_experts: text.mxfp4_experts.as_ref().map(|experts| experts.get_ref().clone()),
+            unnamed: text.unnamed.clone(),
+            text_part: text.text_part.clone(),
+            config: Vec::new(),
             defaults: self.defaults(&file),
             numbers: Vec::new(),
             early_metadata: Vec::new(),
@@ -145,6 +149,8 @@ impl Reading {
             saved: Vec::new(),
             left_out: Vec::new(),
             only: Vec::new(),
+            folded: Vec::new(),
+            sharded: Vec::new(),
             parts: Vec::new(),
             computed: Vec::new(),
             modules: Vec::new(),
@@ -243,11 +249,33 @@ impl Reading {
                 }
             }
         }
-        for text in &part.text.only {
-            match LeftOut::new(text.get_ref(), None, false) {
-                Ok(only) => arch.only.push(only),
-                Err(why) => self.mistakes.push(part.place(&text.span()).error(why)),
+        for (texts, to) in
+            [(&part.text.only, &mut arch.only), (&part.text.sharded, &mut arch.sharded)]
+        {
+            for text in texts {
+                match LeftOut::new(text.get_ref(), None, false) {
+                    Ok(names) => to.push(names),
+                    Err(why) => self.mistakes.push(part.place(&text.span()).error(why)),
+                }
             }
+        }
+        for (key, value) in &part.text.config.0 {
+            let (key, place) = (key.get_ref(), part.place(&value.span()));
+            self.names.key(key);
+            self.names.see(place, value.get_ref(), false);
+            arch.config.retain(|(other, _)| other != key);
+            arch.config.push((key.clone(), value.get_ref().clone()));
+        }
+        for (tensor, FoldedText { layers, divisors, activation }) in &part.text.folded.0 {
+            if let Some(activation) = activation {
+                let place = part.place(&activation.span());
+                self.names.see(place, activation.get_ref(), false);
+            }
+            let (tensor, layers) = (tensor.get_ref().clone(), layers.clone());
+            let divisors = divisors.clone();
+            let activation = activation.as_ref().map(|name| name.get_ref().clone());
+            arch.folded.retain(|other| other.tensor != tensor);
+            arch.folded.push(Folded { tensor, divisors, layers, activation });
         }
         for (name, path) in &part.text.parts.0 {
             let (name, path) = (name.get_ref(), path.get_ref());

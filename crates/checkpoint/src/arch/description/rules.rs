@@ -229,6 +229,7 @@ fn rules_of(
             from: rows.from.get_ref().clone(),
         }),
         joined: text.joined,
+        padded: text.padded,
         rows: condition(&text.rows),
         zeros_before: condition(&text.zeros_before),
     };
@@ -240,8 +241,10 @@ fn rules_of(
             return Err(Wrong { at: rows.span(), why });
         }
     }
-    if rule.joined && rule.sources[0].experts.is_none() {
-        return Err(fail("what is joined has numbers, for which {expert:..} stands".into()));
+    if (rule.joined || rule.padded) && rule.sources[0].experts.is_none() {
+        return Err(fail(
+            "what is joined or padded has numbers, for which {expert:..} stands".into(),
+        ));
     }
     if let Some(change) = text.change.as_ref().filter(|_| rule.change.rounds())
         && (rule.sources.len() > 1 || rule.stack().is_some())

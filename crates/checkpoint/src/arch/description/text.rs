@@ -44,6 +44,12 @@ pub(super) struct Text {
     #[serde(default)]
     pub(super) stored_types: bool,
     pub(super) mxfp4_experts: Option<Spanned<Expression>>,
+    pub(super) unnamed: Option<String>,
+    pub(super) text_part: Option<String>,
+    #[serde(default)]
+    pub(super) config: Pairs<Spanned<Expression>>,
+    #[serde(default)]
+    pub(super) folded: Pairs<FoldedText>,
     #[serde(default, rename = "use")]
     pub(super) groups: Vec<Spanned<String>>,
     pub(super) tokenizers: Option<Vec<TokenizerKind>>,
@@ -77,6 +83,8 @@ pub(super) struct Text {
     pub(super) left_out_zeros: Vec<Spanned<LeftOutText>>,
     #[serde(default)]
     pub(super) only: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) sharded: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) parts: Pairs<Spanned<String>>,
     #[serde(default)]
@@ -150,6 +158,15 @@ pub(super) struct ModuleText {
     pub(super) by_option: bool,
 }
 
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FoldedText {
+    #[serde(default)]
+    pub(super) layers: Vec<String>,
+    pub(super) divisors: Option<String>,
+    pub(super) activation: Option<Spanned<Expression>>,
+}
+
 /// What a tensor becomes: its dimensions, or a table.
 #[derive(Clone)]
 pub(super) struct RuleForm(pub(super) RuleText);
@@ -189,6 +206,8 @@ pub(super) struct RuleText {
     pub(super) zero_rows: Option<ZeroRowsText>,
     #[serde(default)]
     pub(super) joined: bool,
+    #[serde(default)]
+    pub(super) padded: bool,
     pub(super) rows: Option<Spanned<Expression>>,
     pub(super) zeros_before: Option<Spanned<Expression>>,
 }
@@ -262,6 +281,7 @@ impl<'de> Deserialize<'de> for RuleForm {
                 number: None,
                 zero_rows: None,
                 joined: false,
+                padded: false,
                 rows: None,
                 zeros_before: None,
             })

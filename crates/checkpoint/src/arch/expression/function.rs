@@ -43,10 +43,13 @@ pub(super) enum What {
     Fraction,
     Stored,
     Shape,
+    Lengths,
+    Shards,
     RopeFactors,
     Tokens,
     OwnTokens,
     Token,
+    FolderName,
     Named,
     Lower,
 }
@@ -112,6 +115,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "stored", arguments: 1..=1, what: What::Stored },
     // `shape(pattern)`: the dimensions of the first tensor with such a name; null if there is none.
     Function { name: "shape", arguments: 1..=1, what: What::Shape },
+    // `lengths(pattern)`: the outermost dimension of each tensor with such a name, in the order of
+    // the numbers in the names.
+    Function { name: "lengths", arguments: 1..=1, what: What::Lengths },
+    // `shards()`: the number of processors whose rows `sharded` tensors hold; 1 if it is one.
+    Function { name: "shards", arguments: 0..=0, what: What::Shards },
     // `llama3_factors(head)`: the divisors of frequencies if the rope type is llama3, else null.
     Function { name: "llama3_factors", arguments: 1..=2, what: What::RopeFactors },
     // `tokens()`: the number of tokens in the file.
@@ -120,6 +128,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { name: "own_tokens", arguments: 0..=0, what: What::OwnTokens },
     // `token(string)`: the id of this token.
     Function { name: "token", arguments: 1..=1, what: What::Token },
+    // `folder_name()`: the name of the checkpoint's folder.
+    Function { name: "folder_name", arguments: 0..=0, what: What::FolderName },
     // `named(a, b, ...)`: whether the model's name contains one of these, ignoring case.
     Function { name: "named", arguments: 1..=16, what: What::Named },
     // `lower(string)`: the string in lower case.

@@ -9,6 +9,8 @@ pub(crate) struct Stored<'a> {
     pub(crate) names: &'a [String],
     /// The tensors themselves.
     pub(crate) tensors: &'a [StoredTensor],
+    /// The number of processors whose rows are in some tensors, if there are several.
+    pub(crate) shards: Option<u64>,
     /// The number of layers that predict further tokens, if it is known otherwise.
     pub(crate) further: Option<u64>,
     /// Whether such layers are left out.
@@ -36,6 +38,20 @@ impl<'a> Stored<'a> {
         let found = self.tensors.iter().find(|tensor| matches(pattern, &tensor.name));
         found.map(|tensor| &*tensor.shape)
     }
+
+    /// The outermost dimensions of the tensors whose names fit a pattern, in the order of the
+    /// numbers in the names.
+    pub(super) fn lengths(&self, pattern: &str) -> Vec<u64> {
+        let found = self.tensors.iter().filter(|tensor| matches(pattern, &tensor.name));
+        let mut found: Vec<_> = found.collect();
+        found.sort_by_key(|tensor| numbers(&tensor.name));
+        found.iter().map(|tensor| tensor.shape.first().copied().unwrap_or(1)).collect()
+    }
+}
+
+/// The numbers in a name.
+fn numbers(name: &str) -> Vec<u64> {
+    name.split('.').filter_map(|word| word.parse().ok()).collect()
 }
 
 /// Whether a name fits a pattern, in which `*` stands for anything.
@@ -49,6 +65,13 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_names_decide_the_order() {
+        let mut names = ["a.10.b", "a.9.b", "a.x.b", "a.9.1.b"];
+        names.sort_by_key(|name| numbers(name));
+        assert_eq!(names, ["a.x.b", "a.9.b", "a.9.1.b", "a.10.b"]);
+    }
 
     #[test]
     fn a_star_stands_for_anything() {

@@ -121,7 +121,10 @@ impl<'a> Mapper<'a> {
         let first = &self.weights.tensors()[parts[0]];
         let mut pieces: Vec<Piece> = Vec::new();
         let mut dimensions: Vec<u64> = Vec::new();
-        for (index, part) in parts.iter().enumerate() {
+        // The rows of each part of a stack.
+        let mut heights: Vec<u64> = Vec::new();
+        for part in parts {
+            heights.push(0);
             let tensor = &self.weights.tensors()[*part];
             if tensor.ty != first.ty && !self.mixes(parts) {
                 let problem =
@@ -135,15 +138,15 @@ impl<'a> Mapper<'a> {
                     .filter(|_| shape.last().is_some_and(|row| row.is_multiple_of(block)));
                 let view =
                     view.ok_or_else(|| self.fail(tensor, Problem::Blocks(tensor.ty.name())))?;
-                pieces.push(Piece { tensor: *part, view });
+                pieces.push(Piece { tensor: *part, view, zeros: 0 });
+                let height = heights.last_mut().expect("it has just been pushed");
+                *height = height.saturating_add(shape.first().copied().unwrap_or(1));
                 match dimensions.split_first_mut() {
                     None => dimensions = shape,
                     Some((rows, row))
                         if rule.sum && Some((&*rows, &*row)) == shape.split_first() => {}
                     Some((rows, row)) if Some(&*row) == shape.get(1..) => {
-                        // Experts are concatenated; other parts grow the first dimension.
-                        let grows = !stacked || index == 0;
-                        *rows = rows.saturating_add(if grows { shape[0] } else { 0 });
+                        *rows = rows.saturating_add(shape[0]);
                     }
                     Some(_) => {
                         let problem = Problem::Parts { found: shape, first: dimensions };
@@ -153,7 +156,7 @@ impl<'a> Mapper<'a> {
             }
         }
         if stacked {
-            dimensions.insert(0, parts.len() as u64);
+            self.stack(rule, parts, &heights, (&mut pieces, &mut dimensions))?;
         }
         let zeros = self.pad(rule, place.layer, &mut dimensions)?;
         let resampled = self.resampled(rule, place.layer, (parts[0], first), &mut dimensions)?;
@@ -182,7 +185,7 @@ impl<'a> Mapper<'a> {
         };
         if rule.early {
             let active = &self.rules[number];
-            let order = rule.by_layer.then_some((active.batch, place.layer, number));
+            let order = rule.by_layer.then_some((active.run, place.layer, number));
             self.early.push((order, mapped));
         } else {
             self.done.push(mapped);
@@ -190,11 +193,43 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
-    /// Returns whether parts of one tensor may have different types: where adapters change some of
-    /// them, these are wider.
+    /// Makes a stack of parts with these numbers of rows: all must have the same, unless zeros are
+    /// appended to the shorter ones.
+    fn stack(
+        &self,
+        rule: &TensorRule,
+        parts: &[usize],
+        heights: &[u64],
+        (pieces, dimensions): (&mut [Piece], &mut Vec<u64>),
+    ) -> Result<(), Error> {
+        let highest = heights.iter().max().copied().unwrap_or_default();
+        let row = dimensions.iter().skip(1).fold(1, |all: u64, size| all.saturating_mul(*size));
+        if !dimensions.is_empty() {
+            dimensions[0] = highest;
+        }
+        for (part, height) in parts.iter().zip(heights) {
+            if *height == highest {
+                continue;
+            }
+            if !rule.padded {
+                let tensor = &self.weights.tensors()[*part];
+                let shape = |rows: u64| [&[rows][..], &dimensions[1..]].concat();
+                let problem = Problem::Parts { found: shape(*height), first: shape(highest) };
+                return Err(self.fail(tensor, problem));
+            }
+            let last = pieces.iter_mut().rev().find(|piece| piece.tensor == *part);
+            let last = last.expect("each part has a piece");
+            last.zeros = (highest - height).saturating_mul(row);
+        }
+        dimensions.insert(0, parts.len() as u64);
+        Ok(())
+    }
+
+    /// Returns whether parts of one tensor may have different types: those that adapters change or
+    /// that pass through matrices are wider.
     fn mixes(&self, parts: &[usize]) -> bool {
         let tensors = || parts.iter().map(|part| &self.weights.tensors()[*part]);
-        tensors().any(StoredTensor::is_merged) && tensors().all(|tensor| tensor.ty.values() == 1)
+        tensors().any(StoredTensor::joins_any) && tensors().all(|tensor| tensor.ty.values() == 1)
     }
 
     /// Returns how the values of a tensor change, given its parts in the checkpoint.

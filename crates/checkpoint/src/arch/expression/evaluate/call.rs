@@ -210,8 +210,11 @@ impl<'a> Scope<'a> {
                     }
                 },
             },
-            What::Stored | What::Shape => match argument(0)?.as_str() {
+            What::Stored | What::Shape | What::Lengths => match argument(0)?.as_str() {
                 None => Value::Null,
+                Some(pattern) if matches!(function.what, What::Lengths) => {
+                    self.stored.lengths(pattern).into()
+                }
                 Some(pattern) if matches!(function.what, What::Stored) => {
                     self.stored.count(pattern).into()
                 }
@@ -219,6 +222,7 @@ impl<'a> Scope<'a> {
                     self.stored.shape(pattern).map_or(Value::Null, |shape| shape.to_vec().into())
                 }
             },
+            What::Shards => self.stored.shards.unwrap_or(1).into(),
             What::RopeFactors => {
                 let head = argument(0)?;
                 let Some(head) = head.as_u64().filter(|head| *head <= MOST_LAYERS) else {
@@ -238,6 +242,10 @@ impl<'a> Scope<'a> {
             },
             What::Token => match argument(0)?.as_str() {
                 Some(text) => files::token_id(self, text)?.map_or(Value::Null, Value::from),
+                None => Value::Null,
+            },
+            What::FolderName => match self.folder.path().file_name() {
+                Some(name) => name.to_string_lossy().into(),
                 None => Value::Null,
             },
             What::Named => {

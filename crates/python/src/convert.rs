@@ -1,22 +1,24 @@
 //! Plans and conversions.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 
 use granule_convert::plan::run_all;
 use granule_convert::recipe::Split;
 use granule_convert::run::{Event, Part, PartError, RunOptions, Summary};
 use granule_convert::{Plan, Recipe};
+use granule_encode::Effort;
 use granule_format::FileType;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
+use crate::calibrate::Arguments;
 use crate::error::{Raise, exception};
 use crate::importance::importance;
+use crate::json;
 use crate::watch::{bounded, watch_with};
-use crate::{encode, json};
 
 /// Return the plan of a conversion as a dict: the type of every tensor with the reason.
 ///
@@ -49,9 +51,16 @@ pub(crate) fn plan<'py>(
 /// called with a Progress now and then; what it raises ends the run, as Ctrl-C does. A run that was
 /// interrupted is continued by the same call. `part`, such as "3/16", writes a part of the files of
 /// a split result, so that several machines can write one.
+///
+/// With `effort=1` better codes are searched for longer. With `effort=2` the model runs over texts
+/// while it is quantized, and the codes of each matrix make up for each other's errors:
+/// `calibrate` is a list of texts, or True for texts of this package, and `calibration_chunks`
+/// bounds the number of their chunks. `save_statistics` saves to a file what the run tells, and
+/// `statistics` uses such a file in place of a run.
 #[pyfunction]
 #[pyo3(signature = (
-    source, output, r#type = None, *, plan = None, imatrix = None, effort = 0, threads = None,
+    source, output, r#type = None, *, plan = None, imatrix = None, effort = 0, calibrate = None,
+    calibration_chunks = None, statistics = None, save_statistics = None, threads = None,
     verify = false, restart = false, part = None, progress = None, **options
 ))]
 #[allow(clippy::too_many_arguments, reason = "they have names in Python")]
@@ -63,6 +72,10 @@ pub(crate) fn convert<'py>(
     plan: Option<&Bound<'py, PyAny>>,
     imatrix: Option<&Bound<'py, PyAny>>,
     effort: u8,
+    calibrate: Option<&Bound<'py, PyAny>>,
+    calibration_chunks: Option<usize>,
+    statistics: Option<PathBuf>,
+    save_statistics: Option<PathBuf>,
     threads: Option<usize>,
     verify: bool,
     restart: bool,
@@ -78,6 +91,7 @@ pub(crate) fn convert<'py>(
         .transpose()?;
     let source = crate::source::source(source)?;
     let inputs = imatrix.and_then(|given| given.extract::<PathBuf>().ok());
+    let inputs: Vec<PathBuf> = inputs.into_iter().chain(statistics.clone()).collect();
     let importance = imatrix.map(importance).transpose()?;
     let importance = importance.as_ref().map(|it| it.get().matrix());
     let chosen = match (r#type, plan) {
@@ -104,10 +118,14 @@ pub(crate) fn convert<'py>(
         (None, None) => Plan::as_is(source.source(), &Split::NONE),
     };
     let chosen = chosen.map_err(Raise::raise)?;
+    let given =
+        Arguments { calibrate, chunks: calibration_chunks, statistics, save: save_statistics };
+    let calibration = given.calibration(py, &source, &chosen)?.map(Arc::new);
     let (events, received) = channel();
     let events = Mutex::new(events);
     let callback = progress.map(|progress| progress.unbind());
-    let mut reported = Reported { received, callback, last: PyProgress::default() };
+    let (last, warnings) = (PyProgress::default(), source.warnings().to_vec());
+    let mut reported = Reported { received, callback, last, warnings };
     let result = watch_with(
         py,
         |py| reported.tell(py),
@@ -116,7 +134,8 @@ pub(crate) fn convert<'py>(
                 threads: threads.filter(|threads| *threads > 0).map(bounded),
                 restart,
                 verify,
-                inputs: inputs.into_iter().collect(),
+                inputs,
+                calibration,
                 stop: Some(stop.clone()),
                 part,
                 ..RunOptions::default()
@@ -125,7 +144,7 @@ pub(crate) fn convert<'py>(
             run_all(source.source(), &plans, importance, &options, &|event| send(&events, &event))
         },
     )?;
-    let mut warnings = source.warnings().to_vec();
+    let mut warnings = reported.warnings;
     warnings.extend(chosen.warnings().iter().map(ToString::to_string));
     result.map(|summary| PySummary { summary, warnings }).map_err(Raise::raise)
 }
@@ -149,7 +168,9 @@ fn recipe(
     let text = json::write(&dict)?;
     let recipe: Recipe = serde_json::from_str(&text)
         .map_err(|error| exception("PlanError", format!("the options do not fit: {error}")))?;
-    Ok(Recipe { effort: encode::effort(effort)?, ..recipe })
+    let effort = Effort::from_number(effort)
+        .ok_or_else(|| PyValueError::new_err("effort can be 0, 1 or 2"))?;
+    Ok(Recipe { effort, ..recipe })
 }
 
 /// Passes an event on to the thread that called.
@@ -162,6 +183,11 @@ fn send(events: &Mutex<Sender<Told>>, event: &Event<'_>) {
         Event::Progress { values } => Told::Values(*values),
         Event::Finishing => Told::Stage("finishing"),
         Event::Verifying => Told::Stage("verifying"),
+        Event::FewInputs { tensor, expert, inputs, matrices } => Told::Warning(format!(
+            "{tensor}: expert {expert} met {inputs} tokens of the texts; matrices of experts that \
+             met few ({matrices} in all) are encoded with the mean of all experts"
+        )),
+        Event::ChunkLost { lost } => Told::Warning(lost.to_string()),
         _ => return,
     };
     let events = events.lock().unwrap_or_else(|poison| poison.into_inner());
@@ -174,6 +200,7 @@ enum Told {
     Tensor(String),
     Values(u64),
     Stage(&'static str),
+    Warning(String),
 }
 
 /// What has been told of a run, and whom to tell.
@@ -181,6 +208,7 @@ struct Reported {
     received: Receiver<Told>,
     callback: Option<Py<PyAny>>,
     last: PyProgress,
+    warnings: Vec<String>,
 }
 
 impl Reported {
@@ -198,6 +226,7 @@ impl Reported {
                 // chunks of different threads arrive in any order
                 Told::Values(values) => self.last.values = self.last.values.max(values),
                 Told::Stage(stage) => self.last.stage = stage,
+                Told::Warning(text) => self.warnings.push(text),
             }
         }
         match &self.callback {

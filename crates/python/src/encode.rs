@@ -79,12 +79,10 @@ pub(crate) fn encode<'py>(
     Ok(out)
 }
 
-pub(crate) fn effort(number: u8) -> PyResult<Effort> {
-    // effort 2 needs inputs of the model, which only the program collects
+fn effort(number: u8) -> PyResult<Effort> {
+    // effort 2 needs inputs of the model
     let known = Effort::from_number(number).filter(|effort| *effort != Effort::Feedback);
-    known.ok_or_else(|| {
-        PyValueError::new_err("effort can be 0 or 1; the program `granule convert` has effort 2")
-    })
+    known.ok_or_else(|| PyValueError::new_err("effort can be 0 or 1; `convert` has effort 2"))
 }
 
 /// Rows that the same weights are for, and the number of weights for all columns.

@@ -174,6 +174,11 @@ impl Raise for granule_convert::Error {
             Self::UnknownType { tensor, .. } => of_tensor("UnsupportedError", &tensor),
             Self::Defect { tensor, .. } => of_tensor("FormatError", &tensor),
             Self::Recipe(_) | Self::Plan(_) => exception("PlanError", text),
+            Self::Edit(_) => exception("EditError", text),
+            Self::Run(granule_infer::Error::Read(error)) => error.raise(),
+            Self::Run(_) | Self::FewTokens { .. } | Self::NoChunk(_) | Self::Saved { .. } => {
+                exception("ModelError", text)
+            }
             Self::Write(_) => exception("WriteError", text),
             _ => exception("GranuleError", text),
         }

@@ -4,11 +4,15 @@
 //! its types are declared in `python/granule_gguf/_granule.pyi`.
 
 mod array;
+mod calibrate;
 mod check;
 mod convert;
+mod diff;
 mod dlpack;
+mod edit;
 mod encode;
 mod error;
+mod hash;
 mod importance;
 mod json;
 mod model;
@@ -46,7 +50,13 @@ mod _granule {
     #[pymodule_export]
     use super::convert::{PyProgress, PySummary, convert, plan};
     #[pymodule_export]
+    use super::diff::diff_models;
+    #[pymodule_export]
+    use super::edit::edit_file;
+    #[pymodule_export]
     use super::encode::{decode, encode};
+    #[pymodule_export]
+    use super::hash::{check_hashes, hash_model};
     #[pymodule_export]
     use super::importance::PyImportance;
     #[pymodule_export]

@@ -218,10 +218,7 @@ impl PyMetadata {
     fn type_of(&self, key: &str) -> PyResult<String> {
         let value = self.metadata().get(key);
         let value = value.ok_or_else(|| PyKeyError::new_err(key.to_owned()))?;
-        Ok(match value.as_array() {
-            Some(array) => format!("Array[{}]", array.element_type()),
-            None => value.value_type().to_string(),
-        })
+        Ok(value::type_name(value))
     }
 
     /// Return all entries as a dict.

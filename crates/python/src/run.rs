@@ -24,14 +24,19 @@ use crate::watch::{pool, watch};
 const CHUNK_TOKENS: usize = 512;
 
 /// The texts of a caller, and how they are cut.
-struct Texts {
+pub(crate) struct Texts {
     texts: Vec<(String, String)>,
     chunk_tokens: usize,
     chunks: Option<usize>,
 }
 
 impl Texts {
-    fn new(texts: Option<Vec<String>>, chunk_tokens: Option<usize>, chunks: Option<usize>) -> Self {
+    /// Returns these texts, or those of this package.
+    pub(crate) fn new(
+        texts: Option<Vec<String>>,
+        chunk_tokens: Option<usize>,
+        chunks: Option<usize>,
+    ) -> Self {
         let named = |(i, text)| (format!("text {i}"), text);
         let texts = match texts {
             Some(texts) => texts.into_iter().enumerate().map(named).collect(),
@@ -44,7 +49,8 @@ impl Texts {
         self.texts.iter().map(|(name, _)| name.clone()).collect()
     }
 
-    fn cut(&self, tokenizer: &Tokenizer<'_>) -> PyResult<Chunks> {
+    /// Returns the chunks of the texts.
+    pub(crate) fn cut(&self, tokenizer: &Tokenizer<'_>) -> PyResult<Chunks> {
         let texts = self.texts.iter().map(|(_, text)| text.as_str());
         let mut chunks =
             Chunks::of(tokenizer, texts, self.chunk_tokens, false).map_err(Raise::raise)?;

@@ -1,6 +1,6 @@
 //! Metadata as Python values, and Python values as metadata.
 
-use granule_format::{Array, StringArray, Value};
+use granule_format::{Array, StringArray, Value, ValueType};
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyFloat, PyInt, PyList, PyString};
@@ -57,6 +57,51 @@ fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         Ok(text) => Ok(PyString::new(py, text).into_any()),
         Err(_) => PyBytes::new(py, bytes).call_method1("decode", ("utf-8", "surrogateescape")),
     }
+}
+
+/// Returns the name of the type that a value is stored with, such as "U32" or "Array[F32]".
+pub(crate) fn type_name(value: &Value) -> String {
+    match value.as_array() {
+        Some(array) => format!("Array[{}]", array.element_type()),
+        None => value.value_type().to_string(),
+    }
+}
+
+/// Returns a Python value as metadata, of the type that `present` has, unless numpy says another.
+pub(crate) fn like<'py>(value: &Bound<'py, PyAny>, present: &Value) -> PyResult<Value> {
+    if dtype(value)?.is_some() {
+        return from_python(value);
+    }
+    let other = || {
+        let (held, ty) = (type_name(present), value.get_type());
+        let name = ty.name().map(|name| name.to_string()).unwrap_or_default();
+        PyTypeError::new_err(format!(
+            "its value is {held}, not {name}: give that, or a value of numpy for another type, or \
+             remove the key first"
+        ))
+    };
+    let is_truth = value.is_instance_of::<PyBool>();
+    let found = match present {
+        Value::Array(array) => {
+            let is_text = value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>();
+            let items: Vec<_> = match value.try_iter() {
+                Ok(items) if !is_text => items.collect::<PyResult<_>>()?,
+                _ => return Err(other()),
+            };
+            match (array, dtype_of(array.element_type())) {
+                (Array::String(_), _) if items.is_empty() => Array::String(StringArray::default()),
+                (_, Some(name)) => typed_array(name, &PyList::new(value.py(), items)?)?,
+                (_, None) => self::array(&items, 0)?,
+            }
+            .into()
+        }
+        scalar => match dtype_of(scalar.value_type()) {
+            Some(_) if is_truth != matches!(scalar, Value::Bool(_)) => return Err(other()),
+            Some(name) => typed(name, value)?,
+            None => from_python(value)?,
+        },
+    };
+    if type_name(&found) == type_name(present) { Ok(found) } else { Err(other()) }
 }
 
 /// Returns a Python value as metadata.
@@ -216,6 +261,13 @@ fn dtype(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
 /// Names of dtypes, and what they become: scalars and arrays.
 macro_rules! dtypes {
     ($($name:literal: $variant:ident,)*) => {
+        fn dtype_of(ty: ValueType) -> Option<&'static str> {
+            match ty {
+                $( ValueType::$variant => Some($name), )*
+                _ => None,
+            }
+        }
+
         fn typed(dtype: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
             match dtype {
                 $( $name => Ok(Value::$variant(value.extract()?)), )*

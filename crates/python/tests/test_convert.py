@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -102,6 +103,44 @@ def test_importance_and_effort(tmp_path):
     name = "blk.0.ffn_up.weight"
     blocks = [granule.open(tmp_path / f"{x}.gguf")[name].blocks().tobytes() for x in "abcd"]
     assert blocks[0] == blocks[1] and len(set(blocks)) == 3
+
+
+def test_the_model_runs_while_it_is_quantized(tmp_path):
+    source = granule.Source(CHECKPOINT)
+    texts = ["The quick brown fox jumps over the lazy dog. " * 100]
+    # one small tensor only: this takes long without optimization
+    options = {"effort": 2, "allow_missing": True, "tensor_types": ["blk.0.attn_v=Q4_0"]}
+    run = functools.partial(granule.convert, source, type="Q8_0", **options)
+    few = {"calibrate": texts, "calibration_chunks": 1}
+    saved = tmp_path / "statistics"
+    summary = run(tmp_path / "a.gguf", **few, save_statistics=saved)
+    assert summary.files and summary.warnings == []
+    run(tmp_path / "b.gguf", statistics=saved)
+    plan = granule.plan(source, "Q8_0", **options)
+    granule.convert(source, tmp_path / "c.gguf", plan=plan, **few)
+    assert digest(tmp_path / "a.gguf") == digest(tmp_path / "c.gguf")
+    run(tmp_path / "plain.gguf", effort=0)
+    assert digest(tmp_path / "a.gguf") != digest(tmp_path / "plain.gguf")
+    out = tmp_path / "none.gguf"
+    for arguments in [
+        {},
+        {"calibrate": False},
+        {"calibrate": "a text that is no list"},
+        {"calibrate": texts, "statistics": saved},
+        {"statistics": saved, "calibration_chunks": 1},
+        {"calibrate": texts, "effort": 1},
+        {"statistics": saved, "effort": 0},
+    ]:
+        with pytest.raises(TypeError):
+            run(out, **arguments)
+    for few in [["short"], texts[:1]]:
+        with pytest.raises(granule.errors.ModelError):
+            run(out, calibrate=few, calibration_chunks=1, allow_missing=False)
+    with pytest.raises(granule.errors.ModelError):
+        run(out, statistics=tmp_path / "a.gguf")
+    with pytest.raises(ValueError, match="effort"):
+        granule.plan(source, "Q4_K", effort=3)
+    assert not out.exists()
 
 
 def test_outputs_that_cannot_be(tmp_path, model_path):

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use clap_complete::Shell;
 use sha2::{Digest, Sha256};
-use xtask::run::{cargo, root, target};
+use xtask::run::{cargo, has_subcommand, root, target};
 
 /// Where programs are built that need nothing of the system that runs them.
 const TARGETS: &[&str] = &["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
@@ -73,17 +73,18 @@ fn program(triple: &str) -> &'static str {
     if triple.contains("windows") { "granule.exe" } else { "granule" }
 }
 
+/// Builds the program. Its cryptography (`ring`, for TLS) has C and assembler in it, which zig
+/// compiles for every Linux; elsewhere the system's compiler does.
 fn build(triple: &str) -> anyhow::Result<()> {
-    let line = ["build", "--release", "--package", "granule", "--target", triple];
-    // there is no C in the program, so Rust's own linker and the C library that comes with the
-    // target are enough
-    let linker = format!("CARGO_TARGET_{}_LINKER", triple.to_uppercase().replace('-', "_"));
-    let variables: &[(&str, &str)] = match triple.ends_with("-musl") {
-        true => &[(&linker, "rust-lld")],
-        false => &[],
-    };
+    let is_linux = triple.contains("-linux-");
+    ensure!(
+        !is_linux || has_subcommand("zigbuild"),
+        "cargo-zigbuild is missing, which compiles C for {triple}: pip install cargo-zigbuild"
+    );
+    let command = if is_linux { "zigbuild" } else { "build" };
+    let line = [command, "--release", "--package", "granule", "--target", triple];
     let context = || format!("rustup target add {triple} installs the target's library");
-    cargo(&line, variables).with_context(context)
+    cargo(&line, &[]).with_context(context)
 }
 
 /// Makes the archive of a program and returns its path.

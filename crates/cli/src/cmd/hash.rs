@@ -185,12 +185,7 @@ fn compared_with(args: &Args, name: &str, compared: &[Compared]) -> anyhow::Resu
                 "algorithm": it.algorithm.name(),
                 "tensor": it.tensor,
                 "hash": (it.outcome != Outcome::Missing).then_some(&it.hash),
-                "outcome": match it.outcome {
-                    Outcome::Same => "same",
-                    Outcome::Differs => "differs",
-                    Outcome::NotListed => "not_listed",
-                    Outcome::Missing => "missing",
-                },
+                "outcome": it.outcome.name(),
             })
         });
         let compared: Vec<_> = rows.collect();

@@ -18,10 +18,11 @@ const CONTEXT: u64 = 4096;
 /// Estimate the memory that a model needs in llama.cpp
 ///
 /// Weights, keys and values of a text, recurrent states, and what computing needs, for a model that
-/// runs on a processor with the defaults of llama.cpp.
+/// runs on a processor with the defaults of llama.cpp. A checkpoint is taken for the file that
+/// `granule convert DIR` would make of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A GGUF file, or any of a split set
+    /// A GGUF file, any file of a split set, or the folder of a checkpoint
     file: Place,
     /// Length of the text in tokens; several are compared [default: 4096]
     #[arg(short, long, value_name = "TOKENS", num_args = 1.., value_parser = count)]
@@ -47,7 +48,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let source = source::gguf(&args.file)?;
+    let source = source::open_as_file(&args.file)?;
+    let source = source.as_ref();
     let contexts = if args.context.is_empty() { &[CONTEXT][..] } else { &args.context };
     let mut rows = Vec::new();
     for context in contexts {
@@ -55,10 +57,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         (options.batch, options.sequences) = (args.batch, args.sequences);
         (options.keys, options.values) = (args.cache_type_k, args.cache_type_v);
         options.whole_windows = args.swa_full;
-        let found = memory(&source, &options);
+        let found = memory(source, &options);
         rows.push((*context, found.with_context(|| args.file.display().to_string())?));
     }
-    if args.swa_full && !has_windows(&source) {
+    if args.swa_full && !has_windows(source) {
         output::warn("--swa-full has no effect: no layer has a window");
     }
     match args.json {

@@ -83,6 +83,11 @@ fn memory_grows_with_the_text_and_shrinks_with_the_cache() {
     let small = folder.run("size q.gguf --cache-type-k q4_0 --cache-type-v q8_0 --json").json();
     let small = small["estimates"][0]["cache"].as_u64().unwrap();
     assert_eq!(small * 64, of(1, "cache") / 2 * (18 + 34), "18 and 34 bytes instead of 64");
+    // a checkpoint is the file that it would become
+    folder.run("convert ck -o own.gguf --quiet").ok();
+    let [folders, files] =
+        ["ck", "own.gguf"].map(|name| folder.run(&format!("size {name} --json")).json());
+    assert_eq!(folders["estimates"], files["estimates"]);
     let message = folder.run("size q.gguf --cache-type-k q4_k").failure();
     assert!(message.contains("is not a type for keys and values"), "{message}");
 }

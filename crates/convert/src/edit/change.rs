@@ -1,6 +1,6 @@
 //! The changes to a file, and what they make of its metadata.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
 use granule_format::nearest::nearest;
@@ -16,6 +16,13 @@ use super::value::{self, Kind, Text};
 pub enum Change {
     /// Sets a key, or an element of its array.
     Set(Target, Text),
+    /// Sets a key to a value.
+    SetValue {
+        /// The key.
+        key: String,
+        /// Its value.
+        value: Value,
+    },
     /// Removes a key.
     Remove(String),
     /// Gives a key another name.
@@ -32,6 +39,8 @@ pub enum Change {
         /// What it is replaced with; `$1` stands for the first group.
         to: String,
     },
+    /// Gives some tensors other names, all at once: pairs of the present name and the new one.
+    NameTensors(Vec<(String, String)>),
     /// Sets the key of a special token to the number of the token with this text.
     SpecialToken {
         /// The kind of the token: `bos`, `eos`, `eot`, ...
@@ -159,6 +168,10 @@ pub(super) fn apply(
 ) -> Result<(), EditError> {
     match change {
         Change::Set(target, text) => set(target, text, metadata),
+        Change::SetValue { key, value } => {
+            metadata.set(key, value.clone());
+            Ok(())
+        }
         Change::Remove(key) => match metadata.remove(key) {
             Some(_) => Ok(()),
             None => Err(no_key(key, metadata)),
@@ -180,6 +193,7 @@ pub(super) fn apply(
             Ok(())
         }
         Change::RenameTensors { pattern, to } => rename_tensors(pattern, to, tensors),
+        Change::NameTensors(pairs) => name_tensors(pairs, tensors),
         Change::SpecialToken { kind, token } => special_token(kind, token, metadata),
         Change::ChatTemplates(templates) => {
             set_templates(templates, metadata);
@@ -226,6 +240,23 @@ fn rename_tensors(pattern: &Regex, to: &str, tensors: &mut [String]) -> Result<(
     if !matched {
         return Err(EditError::NoTensor { pattern: pattern.as_str().to_owned() });
     }
+    different(tensors)
+}
+
+fn name_tensors(pairs: &[(String, String)], tensors: &mut [String]) -> Result<(), EditError> {
+    let names = tensors.iter().enumerate().map(|(place, name)| (name.as_str(), place));
+    let names: HashMap<&str, usize> = names.collect();
+    let mut places = Vec::new();
+    for (from, to) in pairs {
+        let missing = || EditError::NoTensor { pattern: from.clone() };
+        places.push((*names.get(from.as_str()).ok_or_else(missing)?, to));
+    }
+    places.into_iter().for_each(|(place, to)| tensors[place].clone_from(to));
+    different(tensors)
+}
+
+/// Checks that no two tensors have one name.
+fn different(tensors: &[String]) -> Result<(), EditError> {
     let mut names = HashSet::new();
     match tensors.iter().find(|name| !names.insert(name.as_str())) {
         Some(name) => Err(EditError::SameTensor { name: name.clone() }),
@@ -370,6 +401,19 @@ mod tests {
         assert_eq!(names, ["layer.0.b", "layer.1.b", "output"]);
         assert!(rename(&mut names, "nosuch", "x").unwrap_err().contains("nosuch"));
         assert!(rename(&mut names, r"\d", "9").unwrap_err().contains("layer.9.b"));
+    }
+
+    #[test]
+    fn tensors_change_names_at_once() {
+        let mut names = ["a", "b", "c"].map(str::to_owned);
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect()
+        };
+        name_tensors(&pairs(&[("a", "b"), ("b", "a")]), &mut names).unwrap();
+        assert_eq!(names, ["b", "a", "c"]);
+        let wrong = |from, to, names: &mut [String]| name_tensors(&pairs(&[(from, to)]), names);
+        assert!(matches!(wrong("x", "y", &mut names), Err(EditError::NoTensor { .. })));
+        assert!(matches!(wrong("a", "c", &mut names), Err(EditError::SameTensor { .. })));
     }
 
     #[test]

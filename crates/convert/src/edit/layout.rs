@@ -39,17 +39,14 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Lays out the header for this metadata. With `compact`, room that was left by earlier edits
-    /// is given up, unless it is asked for with `reserve`.
+    /// Lays out a header, which is given without room. With `compact`, room that was left by
+    /// earlier edits is given up, unless it is asked for with `reserve`.
     pub(super) fn new(
         old: &Header,
-        mut metadata: Metadata,
-        draft: impl Fn(&Metadata) -> Result<Draft, Error>,
+        bare: Draft,
         reserve: Option<u64>,
         compact: bool,
     ) -> Result<Self, Error> {
-        metadata.remove(ROOM);
-        let bare = draft(&metadata)?;
         let bare_bytes = table_end(&bare);
         // the place of each tensor, and where the first lies
         let tensors = bare.tensors().iter().zip(old.tensors());
@@ -76,13 +73,10 @@ impl Layout {
                 (false, Some(reserve + (available % BLOCK + BLOCK - end % BLOCK) % BLOCK))
             }
         };
-        let draft = match room {
-            None => bare,
-            Some(room) => {
-                metadata.set_last(ROOM, " ".repeat(room as usize));
-                draft(&metadata)?
-            }
-        };
+        let mut draft = bare;
+        if let Some(room) = room {
+            draft.set_last(ROOM, " ".repeat(room as usize))?;
+        }
         let header = draft.header();
         let fits = in_place && header.len() as u64 == available;
         Ok(Self { draft, header, fits, in_order })

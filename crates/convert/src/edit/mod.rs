@@ -105,38 +105,22 @@ impl Edit {
         for change in changes {
             change::apply(change, &mut metadata, &mut names)?;
         }
-        let draft = |metadata: &Metadata, names: &[String]| -> Result<Draft, Error> {
-            let mut draft = Draft::new(metadata.clone(), header.endian())?;
-            for (tensor, name) in header.tensors().iter().zip(names) {
-                if tensor.ty.known().is_none() {
-                    let (tensor, id) = (tensor.name.clone(), tensor.ty.id());
-                    return Err(Error::UnknownType { tensor, id });
-                }
-                draft.add(name, tensor.shape, tensor.ty)?;
-            }
-            Ok(draft)
-        };
         // searching the strings of a vocabulary takes longer than all else: only if they may differ
         let unchanged = |key: &&str| header.metadata().get(key) == metadata.get(key);
         let known_vocabulary = VOCABULARY.iter().all(unchanged);
+        metadata.remove(ROOM);
+        let bare = draft(header, metadata, names.iter())?;
         let stored = || {
-            let names: Vec<String> =
-                header.tensors().iter().map(|tensor| tensor.name.clone()).collect();
-            draft(header.metadata(), &names).ok()
+            let names = header.tensors().iter().map(|tensor| &tensor.name);
+            draft(header, header.metadata().clone(), names).ok()
         };
-        let faults = new_faults(stored, draft(&metadata, &names)?, known_vocabulary);
+        let faults = new_faults(stored, &bare, known_vocabulary);
         if !faults.is_empty() {
             return Err(EditError::Invalid(faults).into());
         }
+        // room that earlier edits have left is given up in a new file only
         let new_file = options.copy || options.output.is_some();
-        let layout = Layout::new(
-            header,
-            metadata,
-            |metadata| draft(metadata, &names),
-            options.reserve,
-            // without any change the file stays as it is
-            new_file,
-        )?;
+        let layout = Layout::new(header, bare, options.reserve, new_file)?;
         let old = first_bytes(path, header)?;
         let way = if new_file || !layout.fits {
             Way::Copy { bytes: layout.file_bytes(header) }
@@ -241,6 +225,23 @@ impl Edit {
         part.flush()?;
         part.publish()
     }
+}
+
+/// The header of a file with other metadata and names of tensors.
+fn draft<'n>(
+    header: &Header,
+    metadata: Metadata,
+    names: impl Iterator<Item = &'n String>,
+) -> Result<Draft, Error> {
+    let mut draft = Draft::new(metadata, header.endian())?;
+    for (tensor, name) in header.tensors().iter().zip(names) {
+        if tensor.ty.known().is_none() {
+            let (tensor, id) = (tensor.name.clone(), tensor.ty.id());
+            return Err(Error::UnknownType { tensor, id });
+        }
+        draft.add(name, tensor.shape, tensor.ty)?;
+    }
+    Ok(draft)
 }
 
 /// The keys that decide what the rules about the strings of tokens and merges find.

@@ -70,6 +70,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Differs => "differs",
+            Self::NotListed => "not_listed",
+            Self::Missing => "missing",
+        }
+    }
+
     /// The words of `llama-gguf-hash`.
     pub const fn text(self) -> &'static str {
         match self {

@@ -30,6 +30,9 @@ use crate::edit::{EditError, Recovered};
 /// The first bytes of an undo file.
 const HEAD: &[u8] = b"granule-undo-1\n";
 
+/// Bytes of the file that are compared at a time.
+const COMPARED: usize = 1 << 16;
+
 /// Bytes of the hash at the end.
 const HASH: usize = 32;
 
@@ -93,9 +96,15 @@ impl InPlace {
         if (bytes.len() as u64) > self.bytes {
             return Ok(false);
         }
-        let mut found = vec![0; bytes.len()];
-        self.file.read_exact_at(&mut found, 0).map_err(|source| self.place.io(source))?;
-        Ok(found == bytes)
+        let mut buffer = vec![0; COMPARED.min(bytes.len())];
+        for (index, bytes) in bytes.chunks(COMPARED).enumerate() {
+            let (found, start) = (&mut buffer[..bytes.len()], (index * COMPARED) as u64);
+            self.file.read_exact_at(found, start).map_err(|source| self.place.io(source))?;
+            if found != bytes {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Replaces bytes by as many others, and flushes them to the disk.

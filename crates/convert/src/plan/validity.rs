@@ -1,7 +1,7 @@
 //! The rules of the validator, applied to files before they exist.
 
 use std::collections::HashSet;
-use std::fmt;
+use std::{fmt, slice};
 
 use granule_checkpoint::arch;
 use granule_format::check::{Finding, Options, Severity, check_drafts};
@@ -67,11 +67,11 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
 /// vocabulary, its strings are the same in both.
 pub(crate) fn new_faults(
     old: impl FnOnce() -> Option<Draft>,
-    new: Draft,
+    new: &Draft,
     known_vocabulary: bool,
 ) -> Vec<Invalid> {
     let options = options().with_known_vocabulary(known_vocabulary);
-    let mut new = findings(&[new], &options);
+    let mut new = findings(slice::from_ref(new), &options);
     new.retain(|finding| finding.rule.severity == Severity::Error);
     if !new.is_empty() {
         let key = |finding: &Finding| (finding.rule.id, finding.field.to_string());

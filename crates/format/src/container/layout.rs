@@ -50,10 +50,6 @@ impl Draft {
     /// If `general.alignment` is not a U32 that is a power of two, or a key is empty, too long or
     /// not printable ASCII.
     pub fn new(metadata: Metadata, endian: Endian) -> Result<Self, WriteError> {
-        let is_key = |key: &str| {
-            (1..=Limits::DEFAULT.key_bytes).contains(&(key.len() as u64))
-                && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-        };
         if let Some(entry) = metadata.iter().find(|entry| !is_key(&entry.key)) {
             return Err(WriteError::Key(entry.key.clone()));
         }
@@ -97,6 +93,21 @@ impl Draft {
         self.names.insert(name.to_owned());
         self.tensors.push(tensor);
         Ok(&self.tensors[self.tensors.len() - 1])
+    }
+
+    /// Sets a metadata key and moves it to the end.
+    ///
+    /// # Errors
+    /// If it is `general.alignment`, by which the tensors are placed already, or no legal key.
+    pub fn set_last(&mut self, key: &str, value: impl Into<Value>) -> Result<(), WriteError> {
+        if key == ALIGNMENT_KEY {
+            return Err(WriteError::Alignment(value.into()));
+        }
+        if !is_key(key) {
+            return Err(WriteError::Key(key.to_owned()));
+        }
+        self.metadata.set_last(key, value);
+        Ok(())
     }
 
     /// The tensors in the order of the file.
@@ -150,4 +161,10 @@ impl Draft {
         }
         out
     }
+}
+
+/// Whether a key can be written.
+fn is_key(key: &str) -> bool {
+    (1..=Limits::DEFAULT.key_bytes).contains(&(key.len() as u64))
+        && key.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }

@@ -31,11 +31,36 @@ macro_rules! put {
     };
 }
 
+/// A method for many numbers of each type.
+macro_rules! put_all {
+    ($( $name:ident: $ty:ty, $write:ident; )*) => {
+        $( fn $name(&mut self, items: &[$ty]) {
+            let start = self.out.len();
+            self.out.resize(start + size_of_val(items), 0);
+            match self.endian {
+                Endian::Little => LittleEndian::$write(items, &mut self.out[start..]),
+                Endian::Big => BigEndian::$write(items, &mut self.out[start..]),
+            }
+        } )*
+    };
+}
+
 impl Sink<'_> {
     put! {
         u16: u16, write_u16;
         u32: u32, write_u32;
         u64: u64, write_u64;
+    }
+
+    put_all! {
+        all_u16: u16, write_u16_into;
+        all_i16: i16, write_i16_into;
+        all_u32: u32, write_u32_into;
+        all_i32: i32, write_i32_into;
+        all_f32: f32, write_f32_into;
+        all_u64: u64, write_u64_into;
+        all_i64: i64, write_i64_into;
+        all_f64: f64, write_f64_into;
     }
 
     pub(crate) fn string(&mut self, bytes: &[u8]) {
@@ -69,14 +94,14 @@ impl Sink<'_> {
             Array::U8(items) => self.out.extend_from_slice(items),
             Array::I8(items) => self.out.extend(items.iter().map(|n| n.cast_unsigned())),
             Array::Bool(items) => self.out.extend(items.iter().map(|b| u8::from(*b))),
-            Array::U16(items) => items.iter().for_each(|n| self.u16(*n)),
-            Array::I16(items) => items.iter().for_each(|n| self.u16(n.cast_unsigned())),
-            Array::U32(items) => items.iter().for_each(|n| self.u32(*n)),
-            Array::I32(items) => items.iter().for_each(|n| self.u32(n.cast_unsigned())),
-            Array::F32(items) => items.iter().for_each(|n| self.u32(n.to_bits())),
-            Array::U64(items) => items.iter().for_each(|n| self.u64(*n)),
-            Array::I64(items) => items.iter().for_each(|n| self.u64(n.cast_unsigned())),
-            Array::F64(items) => items.iter().for_each(|n| self.u64(n.to_bits())),
+            Array::U16(items) => self.all_u16(items),
+            Array::I16(items) => self.all_i16(items),
+            Array::U32(items) => self.all_u32(items),
+            Array::I32(items) => self.all_i32(items),
+            Array::F32(items) => self.all_f32(items),
+            Array::U64(items) => self.all_u64(items),
+            Array::I64(items) => self.all_i64(items),
+            Array::F64(items) => self.all_f64(items),
             Array::String(items) => items.iter().for_each(|s| self.string(s)),
             Array::Array(items) => items.iter().for_each(|a| self.array(a)),
         }

@@ -332,6 +332,10 @@ def convert(
     plan: dict[str, Any] | str | None = None,
     imatrix: _Path | Importance | None = None,
     effort: int = 0,
+    calibrate: Sequence[str] | bool | None = None,
+    calibration_chunks: int | None = None,
+    statistics: _Path | None = None,
+    save_statistics: _Path | None = None,
     threads: int | None = None,
     verify: bool = False,
     restart: bool = False,
@@ -355,5 +359,43 @@ def measure(
     chunk_tokens: int | None = None,
     chunks: int | None = None,
     threads: int | None = None,
+) -> dict[str, Any]: ...
+def diff(
+    before: _Source,
+    after: _Source,
+    *,
+    metadata: bool = True,
+    tensors: bool = True,
+    filter: str | Callable[[str], object] | None = None,
+    threads: int | None = None,
+) -> dict[str, Any]: ...
+def hash(
+    model: _Source,
+    algorithms: Sequence[str] | None = None,
+    *,
+    tensors: bool = True,
+    threads: int | None = None,
+) -> dict[str, dict[str, Any]]: ...
+def check_hashes(
+    model: _Source,
+    manifest: _Path,
+    *,
+    name: str | None = None,
+    algorithms: Sequence[str] | None = None,
+    threads: int | None = None,
+) -> list[dict[str, Any]]: ...
+def edit(
+    path: _Path,
+    *,
+    set: Mapping[str, Any] | None = None,
+    remove: Sequence[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    rename_tensors: Mapping[str, str] | Callable[[str], str] | None = None,
+    chat_template: str | Mapping[str, str] | None = None,
+    special_tokens: Mapping[str, str] | None = None,
+    output: _Path | None = None,
+    copy: bool = False,
+    reserve: int | None = None,
+    dry_run: bool = False,
 ) -> dict[str, Any]: ...
 def run_program(arguments: Sequence[str]) -> int: ...

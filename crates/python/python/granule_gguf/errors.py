@@ -14,6 +14,8 @@ Failures of the operating system are the ``OSError`` that Python itself raises, 
     +-- ImportanceError      not an importance matrix
     +-- CheckpointError      a checkpoint that cannot be read
     +-- ModelError           a model that cannot be run, or texts that cannot be cut
+    +-- EditError            a change that cannot be made to this file
+    +-- ManifestError        a list of hashes that says nothing about the model
     +-- PlanError            options that cannot be carried out on this model
     +-- OutputError          a file that cannot be written there
     +-- WriteError           a header that cannot be laid out
@@ -26,10 +28,12 @@ import os
 
 __all__ = [
     "CheckpointError",
+    "EditError",
     "EncodeError",
     "FormatError",
     "GranuleError",
     "ImportanceError",
+    "ManifestError",
     "MetadataError",
     "ModelError",
     "OutputError",
@@ -100,6 +104,14 @@ class CheckpointError(GranuleError, ValueError):
 
 class ModelError(GranuleError, ValueError):
     """A model that cannot be run, or texts that cannot be cut into chunks."""
+
+
+class EditError(GranuleError, ValueError):
+    """A change that cannot be made to this file, or would make it invalid."""
+
+
+class ManifestError(GranuleError, ValueError):
+    """A list of hashes that says nothing about the model."""
 
 
 class PlanError(GranuleError, ValueError):

@@ -79,9 +79,9 @@ struct Bench {
 pub(super) struct Run {
     code: i32,
     pub(super) seconds: f64,
-    cpu_seconds: f64,
+    pub(super) cpu_seconds: f64,
     pub(super) peak_bytes: f64,
-    output: String,
+    pub(super) output: String,
     errors: String,
 }
 

@@ -1,8 +1,10 @@
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use serde_json::Value;
 
 use super::files::{Run, python, run, warm};
 use super::median;
@@ -10,10 +12,12 @@ use crate::conformance::flag;
 use crate::record::Record;
 use xtask::run::root;
 
-const HELP: &str = "bench tools --model FILE.gguf [--split PROGRAM] [--hash PROGRAM]
+const HELP: &str = "bench tools --model FILE.gguf [--split PROGRAM] [--hash PROGRAM] [--diff FILE]
     --model FILE              the file to hash, split, join and edit; its folder gets no files
     --split PROGRAM           llama-gguf-split
     --hash PROGRAM            llama-gguf-hash
+    --parts-of N              split by this many tensors (default: by 50 MB)
+    --diff FILE               a quantized form of the model: compared with gguf-py's values
     --granule FILE            the program (default: target/release/granule)
     --folder FOLDER           where results are written (default: that for temporary files)
     --rounds N                (default: 5); PYTHON names a Python with the package gguf";
@@ -30,14 +34,18 @@ pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Resu
         folder: folder.join(format!("granule-bench-{}", std::process::id())),
         model: fs::canonicalize(&model).with_context(|| model.display().to_string())?,
         rounds: flag(arguments, "--rounds").map_or(Ok(5), str::parse)?,
+        tensors: flag(arguments, "--parts-of").map(str::to_owned),
     };
     ensure!(bench.granule.exists(), "{}: build it with --release", bench.granule.display());
     fs::create_dir_all(&bench.folder)?;
     println!("medians of {} rounds", bench.rounds);
-    println!("| what | peer, s | Granule, s | ratio | peer, MB | Granule, MB |");
-    println!("|---|---|---|---|---|---|");
+    println!("| what | peer, s | Granule, s | ratio | of CPU time | peer, MB | Granule, MB |");
+    println!("|---|---|---|---|---|---|---|");
     warm(&bench.model)?;
-    let result = bench.all(path("--split"), path("--hash"), record);
+    let other = path("--diff").map(fs::canonicalize).transpose()?;
+    let result = other
+        .map_or(Ok(()), |other| bench.diff(&other, record))
+        .and_then(|()| bench.all(path("--split"), path("--hash"), record));
     fs::remove_dir_all(&bench.folder)?;
     result
 }
@@ -47,9 +55,36 @@ struct Bench {
     folder: PathBuf,
     model: PathBuf,
     rounds: usize,
+    /// Tensors of a part, if it is not split by size.
+    tensors: Option<String>,
 }
 
 impl Bench {
+    /// Compare the errors of all values with those that gguf-py finds.
+    fn diff(&self, other: &Path, record: &mut Record) -> anyhow::Result<()> {
+        let script = root().join("tools/reference/diff_files.py");
+        let files: [OsString; 2] = [self.model.clone().into(), other.into()];
+        let theirs = [vec![python("PYTHON"), script.into()], files.to_vec()].concat();
+        // files that differ are no failure
+        let line = "\"$0\" diff --json --tensors \"$1\" \"$2\" || test $? = 1";
+        let line = ["sh".into(), "-c".into(), line.into(), self.granule.clone().into()];
+        let ours = [line.to_vec(), files.to_vec()].concat();
+        let found: Value = serde_json::from_str(&run(&ours, "")?.output)?;
+        let expected: HashMap<String, f64> = serde_json::from_str(&run(&theirs, "")?.output)?;
+        let found = found["tensors"]["differences"].as_array().context("differences")?;
+        ensure!(found.len() == expected.len(), "other tensors differ");
+        for tensor in found {
+            let name = tensor["name"].as_str().context("a name")?;
+            let error = tensor["errors"]["relative"].as_f64().context("an error")?;
+            let expected = expected.get(name).with_context(|| format!("{name} is the same"))?;
+            ensure!(
+                (error - expected).abs() <= 1e-9 * expected,
+                "{name}: {error}, expected {expected}"
+            );
+        }
+        self.compare("diff", "gguf-py and numpy", theirs, ours, record)
+    }
+
     fn all(
         &self,
         split: Option<PathBuf>,
@@ -74,7 +109,10 @@ impl Bench {
         self.compare("hash --sha1 --sha256", "gguf_hash.py", theirs, ours, record)?;
 
         if let Some(split) = split {
-            let size = ["--split-max-size".into(), "50M".into()];
+            let size: [OsString; 2] = match &self.tensors {
+                Some(count) => ["--split-max-tensors".into(), count.into()],
+                None => ["--split-max-size".into(), "50M".into()],
+            };
             let theirs = [vec![split.clone().into(), "--split".into()], size.to_vec()].concat();
             let theirs = [theirs, vec![model.clone(), file("theirs")]].concat();
             let ours = [size.to_vec(), vec!["-q".into(), model.clone(), file("ours")]].concat();
@@ -190,18 +228,21 @@ impl Bench {
             median(&mut runs.iter().map(figure).collect::<Vec<_>>())
         };
         let seconds: fn(&Run) -> f64 = |run| run.seconds;
+        let cpu: fn(&Run) -> f64 = |run| run.cpu_seconds;
         let peak: fn(&Run) -> f64 = |run| run.peak_bytes / 1e6;
         let [theirs, ours] = runs;
         let name = self.model.file_name().map(Path::new).unwrap_or(Path::new("")).display();
-        for (figure, unit, measure) in [("time", "s", seconds), ("peak memory", "MB", peak)] {
+        let figures = [("time", "s", seconds), ("CPU time", "s", cpu), ("peak memory", "MB", peak)];
+        for (figure, unit, measure) in figures {
             let other = Some((peer, of(&theirs, measure)));
             record.add(&format!("{name}, {what}: {figure}"), unit, of(&ours, measure), other);
         }
         println!(
-            "| {what}, {peer} | {:.3} | {:.3} | {:.1} | {:.0} | {:.0} |",
+            "| {what}, {peer} | {:.3} | {:.3} | {:.1} | {:.1} | {:.0} | {:.0} |",
             of(&theirs, seconds),
             of(&ours, seconds),
             of(&theirs, seconds) / of(&ours, seconds),
+            of(&theirs, cpu) / of(&ours, cpu).max(0.001),
             of(&theirs, peak),
             of(&ours, peak),
         );

@@ -7,12 +7,14 @@
 
 use super::{Check, note};
 use crate::check::Field;
+use crate::check::vocabulary::{MERGES, TOKENS};
 use crate::{Array, Value};
 
 pub(super) const CHECK: Check = Check::Header(|view, out| {
     for (entry, span) in view.entries() {
         let Value::Array(array) = &entry.value else { continue };
-        if !entry.key.starts_with("tokenizer.") {
+        let is_known = view.known_vocabulary && [TOKENS, MERGES].contains(&&*entry.key);
+        if !entry.key.starts_with("tokenizer.") || is_known {
             continue;
         }
         if let Some(place) = first_bytes(array) {
@@ -34,6 +36,7 @@ fn first_bytes(array: &Array) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use crate::Array;
+    use crate::check::Options;
     use crate::check::testing::{Forge, strings};
 
     #[test]
@@ -41,5 +44,9 @@ mod tests {
         let array = Array::String([&b"a"[..], b"\xe4"].into_iter().collect());
         Forge::new().key("tokenizer.ggml.tokens", array).gives(&["V007"]);
         Forge::new().key("tokenizer.ggml.tokens", strings(&["a", "ä"])).gives(&[]);
+        let known = Options::default().with_known_vocabulary(true);
+        let array = Array::String([&b"\xe4"[..]].into_iter().collect());
+        let bytes = Forge::new().key("tokenizer.ggml.tokens", array).bytes();
+        assert!(crate::check(&bytes, &known).findings.is_empty());
     }
 }

@@ -1,5 +1,6 @@
-//! Checkpoints in the layout of Mistral's own library whose files are missing, damaged or
-//! contradict each other: the error names the file before anything is converted.
+//! Checkpoints in the layouts of other libraries (Mistral's own, tokenizers of tiktoken) whose files
+//! are missing, damaged or contradict each other: the error names the file before anything is
+//! converted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,17 +16,34 @@ const PARAMS: &str = "params.json";
 const WEIGHTS: &str = "consolidated.safetensors";
 const TOKENIZER: &str = "tekken.json";
 
+/// The ranks of HunYuan's tokens.
+const RANKS: &str = "hy.tiktoken";
+
 /// A checkpoint of zeros that a test may change.
-struct Own(TempDir);
+struct Own(TempDir, Layout);
 
 impl Own {
+    /// One in the layout of Mistral's own library.
     fn new() -> Self {
-        let case = "../../fixtures/descriptions/params.json";
+        Self::of("params", (PARAMS, WEIGHTS), Layout::Mistral { named_template: true })
+    }
+
+    /// One whose tokenizer is a file of tiktoken.
+    fn with_ranks() -> Self {
+        Self::of("hunyuan-moe", ("config.json", folder::FILE), Layout::HuggingFace)
+    }
+
+    /// The checkpoint of a case, with the names of its config and weights.
+    fn of(case: &str, (config, weights): (&str, &str), layout: Layout) -> Self {
+        let case = format!("../../fixtures/descriptions/{case}.json");
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join(case);
         let case: Value = serde_json::from_slice(&fs::read(case).unwrap()).unwrap();
-        let own = Self(tempfile::tempdir().unwrap());
-        fs::write(own.path(PARAMS), case["config"].to_string()).unwrap();
-        fs::write(own.path(TOKENIZER), case["files"][TOKENIZER].to_string()).unwrap();
+        let own = Self(tempfile::tempdir().unwrap(), layout);
+        fs::write(own.path(config), case["config"].to_string()).unwrap();
+        for (name, content) in case["files"].as_object().unwrap() {
+            let text = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
+            fs::write(own.path(name), text).unwrap();
+        }
         let mut tensors = BTreeMap::new();
         for tensor in case["tensors"].as_array().unwrap() {
             let shape: Vec<u64> = serde_json::from_value(tensor[2].clone()).unwrap();
@@ -33,7 +51,7 @@ impl Own {
             let name = tensor[0].as_str().unwrap().to_owned();
             tensors.insert(name, Stored::new("BF16", &shape, vec![0; bytes]));
         }
-        folder::write(&own.path(WEIGHTS), &tensors);
+        folder::write(&own.path(weights), &tensors);
         own
     }
 
@@ -49,8 +67,7 @@ impl Own {
     }
 
     fn open(&self) -> Result<Checkpoint, Error> {
-        let layout = Layout::Mistral { named_template: true };
-        let options = CheckpointOptions { layout, ..CheckpointOptions::default() };
+        let options = CheckpointOptions { layout: self.1, ..CheckpointOptions::default() };
         Checkpoint::open(self.0.path(), &options)
     }
 
@@ -152,5 +169,29 @@ fn the_tokenizer_is_whole() {
         let own = Own::new();
         own.change(TOKENIZER, change);
         own.refused(texts);
+    }
+}
+
+#[test]
+fn ranks_of_tiktoken_are_whole() {
+    assert!(Own::with_ranks().open().is_ok());
+    let own = Own::with_ranks();
+    fs::remove_file(own.path(RANKS)).unwrap();
+    own.refused(&["tiktoken"]);
+    for (line, texts) in [
+        ("QQ== 7 8", &["line 8", "is not a token and its rank"][..]),
+        ("~~ 7", &["line 8", "base64"]),
+        ("= 7", &["line 8", "base64"]),
+        ("Bw== seven", &["line 8", "has no rank"]),
+        ("Bw== 99999999", &["line 8", "has no rank"]),
+        ("Bw== 8", &["two tokens have the rank 8"]),
+        ("\u{e9} 7", &["line 8", "base64"]),
+    ] {
+        let own = Own::with_ranks();
+        let text = fs::read_to_string(own.path(RANKS)).unwrap();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines[7] = line;
+        fs::write(own.path(RANKS), lines.join("\n")).unwrap();
+        own.refused(&[&[RANKS], texts].concat());
     }
 }

@@ -1,6 +1,6 @@
-//! Checkpoints in the layouts of other libraries (Mistral's own, tokenizers of tiktoken) whose files
-//! are missing, damaged or contradict each other: the error names the file before anything is
-//! converted.
+//! Checkpoints in the layouts of other libraries (Mistral's own, tokenizers of tiktoken) whose
+//! files are missing, damaged or contradict each other: the error names the file before anything
+//! is converted.
 
 use std::collections::BTreeMap;
 use std::fs;

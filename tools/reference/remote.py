@@ -256,9 +256,9 @@ def azure(program, work):
     # the account and the key that every Azurite has
     key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
-    signed = f"PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:{date}\nx-ms-version:2021-08-06\n/devstoreaccount1/devstoreaccount1/models\nrestype:container"
+    signed = f"PUT\n\n\n\n\napplication/octet-stream\n\n\n\n\n\n\nx-ms-date:{date}\nx-ms-version:2021-08-06\n/devstoreaccount1/devstoreaccount1/models\nrestype:container"
     signature = base64.b64encode(hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()).decode()
-    headers = {"x-ms-date": date, "x-ms-version": "2021-08-06", "Authorization": f"SharedKey devstoreaccount1:{signature}"}
+    headers = {"Content-Type": "application/octet-stream", "x-ms-date": date, "x-ms-version": "2021-08-06", "Authorization": f"SharedKey devstoreaccount1:{signature}"}
     for attempt in range(100):
         try:
             urllib.request.urlopen(urllib.request.Request(url, method="PUT", headers=headers, data=b""))

@@ -42,13 +42,31 @@ fn is_one_of(metadata: &Metadata, key: &str, names: &[&str]) -> bool {
     matches!(metadata.get(key), Some(Value::String(name)) if names.contains(&name.as_str()))
 }
 
-/// The strings of tokens and their numbers, sorted: 24 bytes per token for any file.
+/// The strings of tokens and their numbers, sorted: 32 bytes per token for any file.
 ///
 /// A string ends at its first NUL byte, as for a C program. Tokens with an empty string are
 /// omitted: readers give them names of their own.
 #[derive(Debug)]
 pub(crate) struct Vocabulary<'v> {
-    by_text: Vec<(&'v [u8], u32)>,
+    by_text: Vec<Token<'v>>,
+}
+
+/// A token. The order of its fields is the order of tokens.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Token<'v> {
+    /// What [`head`] says of the string: comparing it mostly saves a look at the string, which is
+    /// elsewhere in memory.
+    head: u64,
+    text: &'v [u8],
+    id: u32,
+}
+
+/// The first eight bytes of a string as a number that orders as the strings do.
+fn head(text: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let length = text.len().min(8);
+    bytes[..length].copy_from_slice(&text[..length]);
+    u64::from_be_bytes(bytes)
 }
 
 impl<'v> Vocabulary<'v> {
@@ -59,6 +77,7 @@ impl<'v> Vocabulary<'v> {
             .zip(tokens.iter())
             .map(|(id, text)| (visible(text), id))
             .filter(|(text, _)| !text.is_empty())
+            .map(|(text, id)| Token { head: head(text), text, id })
             .collect();
         by_text.sort_unstable();
         Self { by_text }
@@ -66,13 +85,14 @@ impl<'v> Vocabulary<'v> {
 
     /// Whether a token has this string.
     pub(crate) fn has(&self, text: &[u8]) -> bool {
-        self.by_text.binary_search_by_key(&text, |token| token.0).is_ok()
+        let wanted = (head(text), text);
+        self.by_text.binary_search_by(|token| (token.head, token.text).cmp(&wanted)).is_ok()
     }
 
     /// The tokens whose string an earlier token has: that token, and this one.
     pub(crate) fn repeated(&self) -> impl Iterator<Item = (u32, u32)> {
-        let alike = self.by_text.chunk_by(|one, other| one.0 == other.0);
-        alike.flat_map(|tokens| tokens[1..].iter().map(|token| (tokens[0].1, token.1)))
+        let alike = self.by_text.chunk_by(|one, other| one.text == other.text);
+        alike.flat_map(|tokens| tokens[1..].iter().map(|token| (tokens[0].id, token.id)))
     }
 }
 
@@ -94,8 +114,11 @@ mod tests {
 
     #[test]
     fn tokens_are_found_and_compared() {
-        let tokens = ["b", "a", "", "a\0x", "b", "", "c"].iter().collect();
+        let tokens = ["b", "a", "", "a\0x", "b", "", "c", "information", "informations"];
+        let tokens = tokens.iter().collect();
         let vocabulary = Vocabulary::new(&tokens);
+        assert!(vocabulary.has(b"information") && vocabulary.has(b"informations"));
+        assert!(!vocabulary.has(b"informat") && !vocabulary.has(b"informative"));
         assert!(vocabulary.has(b"a") && vocabulary.has(b"c"));
         assert!(!vocabulary.has(b"") && !vocabulary.has(b"a\0x") && !vocabulary.has(b"d"));
         assert_eq!(vocabulary.repeated().collect::<Vec<_>>(), [(1, 3), (0, 4)]);

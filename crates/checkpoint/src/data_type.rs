@@ -136,13 +136,6 @@ impl DataType {
         let mut out = vec![0.0; bytes.len() / self.bytes() as usize * self.values() as usize];
         match self {
             Self::F32 => LittleEndian::read_f32_into(bytes, &mut out),
-            Self::BF16 => {
-                let mut halves = vec![0; out.len()];
-                LittleEndian::read_u16_into(bytes, &mut halves);
-                // not by the library, which makes signaling NaN quiet
-                let values = out.iter_mut().zip(halves);
-                values.for_each(|(value, half)| *value = f32::from_bits(u32::from(half) << 16));
-            }
             Self::F8E4M3 => widen(bytes, &mut out, |[byte]| E4M3[usize::from(byte)]),
             Self::F8E5M2 => widen(bytes, &mut out, |[byte]| E5M2[usize::from(byte)]),
             Self::F8E8M0 => widen(bytes, &mut out, |[byte]| e8m0(byte)),
@@ -152,6 +145,7 @@ impl DataType {
             Self::U8 => widen(bytes, &mut out, |[byte]| f32::from(byte)),
             Self::Bool => widen(bytes, &mut out, |[byte]| f32::from(u8::from(byte != 0))),
             Self::F64
+            | Self::BF16
             | Self::F16
             | Self::I64
             | Self::I32

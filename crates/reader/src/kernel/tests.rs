@@ -3,6 +3,7 @@
 
 use granule_format::block::blocks_of;
 use granule_format::{Block, BlockType, with_block};
+use rayon::prelude::*;
 
 use super::{by_panels, decode_blocks, dot_packed, dot_rows, pack, packs};
 use crate::activations::Activations;
@@ -44,14 +45,15 @@ fn check_decoding(ty: BlockType, blocks: usize) {
 
 #[test]
 fn dot_products_are_within_their_bound() {
-    for ty in BlockType::ALL.iter().copied() {
+    // types on all cores: this one test takes as long as all others together
+    BlockType::ALL.par_iter().for_each(|ty| {
         for (rows, blocks, count) in SHAPES.iter().copied() {
             // random bits, and bits that give the largest and the smallest codes
             for bytes in [&(0..=255).collect::<Vec<u8>>()[..], &[0, 255, 255]] {
-                check(ty, rows, blocks, count, bytes);
+                check(*ty, rows, blocks, count, bytes);
             }
         }
-    }
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use granule_format::BlockType;
 use granule_reader::decode_blocks;
 use granule_reader::isa::Isa;
+use rayon::prelude::*;
 
 use super::super::tests::{Random, awkward};
 use super::*;
@@ -60,19 +61,24 @@ fn every_instruction_set_gives_the_blocks_of_the_definition() {
     // super-blocks in one span, and in two
     for (round, columns, width) in [(0, 512, 512), (3, 512, 256)] {
         let moments = moments(&mut random, columns, width);
-        for (ty, encoder) in all() {
-            // more rows than lanes for one type; the definitions of others are slow
-            let rows = if ty == BlockType::Q4_K { 17 } else { 2 };
-            let values = awkward(&mut random, round, rows * columns);
-            let feedback = Feedback::new(columns, width, &moments, 0.01, ty);
+        let cases: Vec<_> = all()
+            .map(|(ty, encoder)| {
+                // more rows than lanes for one type; the definitions of others are slow
+                let rows = if ty == BlockType::Q4_K { 17 } else { 2 };
+                (ty, encoder, awkward(&mut random, round, rows * columns))
+            })
+            .collect();
+        // types on all cores: this one test takes as long as all others together
+        cases.par_iter().for_each(|(ty, encoder, values)| {
+            let feedback = Feedback::new(columns, width, &moments, 0.01, *ty);
             let mut expected = vec![0; values.len() / ty.block_values() * ty.block_bytes()];
             let mut found = expected.clone();
-            encoder.encode(None, &values, columns, &feedback, &mut expected);
+            encoder.encode(None, values, columns, &feedback, &mut expected);
             for isa in Isa::available() {
-                encoder.encode(Some(isa), &values, columns, &feedback, &mut found);
+                encoder.encode(Some(isa), values, columns, &feedback, &mut found);
                 assert!(found == expected, "{ty} {isa}, round {round}");
             }
-        }
+        });
     }
 }
 

@@ -11,16 +11,6 @@ use granule_reader::Model;
 
 use super::checkpoints::AS_EXPECTED;
 
-/// Describes the fault of a file that Granule refuses to write, if `message` names the rule that it
-/// would break or tokens that occur twice: it promises to write no file that programs cannot load.
-pub(super) fn refused(message: &str) -> Option<String> {
-    let rule = message.split_once("; rule ").map(|(_, rule)| rule);
-    let rule = rule.and_then(|rule| rule.split([',', ' ', '`']).next());
-    let twice = message.contains("have the same text").then_some("S019");
-    let fault = rule.or(twice)?;
-    Some(format!("{AS_EXPECTED} the reference's file, which is invalid ({fault}) and not written"))
-}
-
 /// Describes the fault of the reference's file, if its `f16.gguf` is invalid and the file at `path`
 /// is valid. An F16 file must then equal the reference's in everything except lists of tokens.
 pub(super) fn unusable(path: &Path, stored: &Path) -> anyhow::Result<Option<String>> {

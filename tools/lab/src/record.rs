@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -115,6 +115,12 @@ pub(crate) struct Record {
 impl Record {
     /// Begin the record of `bench`, which was called with these arguments.
     pub(crate) fn begin(bench: &str, arguments: &[String]) -> Self {
+        // which folders a machine has does not matter
+        let shown = arguments.iter().map(|argument| match Path::new(argument).file_name() {
+            Some(name) if Path::new(argument).is_absolute() => name.to_string_lossy(),
+            _ => argument.into(),
+        });
+        let shown = shown.collect::<Vec<_>>().join(" ");
         let start = Row {
             date: said_by("date", &["+%F"]),
             commit: commit(),
@@ -126,7 +132,7 @@ impl Record {
             unit: String::new(),
             granule: 0.0,
             reference: None,
-            command: format!("cargo xtask bench {bench} {}", arguments.join(" ")),
+            command: format!("cargo xtask bench {bench} {shown}"),
         };
         Self { start, rows: Vec::new() }
     }

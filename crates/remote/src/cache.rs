@@ -19,6 +19,9 @@ use crate::transport::{About, Object, runtime};
 pub(crate) const PIECE: u64 = 4 << 20;
 /// Fewest bytes of a request that follows another one.
 pub(crate) const LEAST: u64 = 64 << 10;
+/// Most bytes of a request that follows another one: what follows the header of a file is not read
+/// by those who want the header alone.
+const MOST: u64 = 1 << 20;
 /// Bytes between two announced ranges that are fetched as one: data is aligned.
 const GAP: u64 = 256;
 
@@ -184,7 +187,7 @@ impl Cache {
                 let Some(file) = state.files.get_mut(&number) else { return };
                 let (last, length) = file.last;
                 let follows = (last..=last + GAP).contains(&at);
-                let more = if follows { (2 * length).clamp(LEAST, PIECE) } else { 0 };
+                let more = if follows { (2 * length).clamp(LEAST, MOST) } else { 0 };
                 let end = wanted.end.min(at + 2 * PIECE).max(at + more).min(next);
                 file.last = (end, end - at);
                 at..end

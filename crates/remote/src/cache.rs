@@ -21,7 +21,7 @@ pub(crate) const PIECE: u64 = 4 << 20;
 pub(crate) const LEAST: u64 = 64 << 10;
 /// Most bytes of a request that follows another one: what follows the header of a file is not read
 /// by those who want the header alone.
-const MOST: u64 = 1 << 20;
+const MOST: u64 = 2 << 20;
 /// Bytes between two announced ranges that are fetched as one: data is aligned.
 const GAP: u64 = 256;
 

@@ -5,7 +5,7 @@
     simulate.py run --rates rates.json [--terabytes 1.5] [--machines 1 16 128] [--network 10]
 
 `measure` takes the rates of this machine, with a checkpoint that `tools/reference/remote.py` has left in
-FOLDER (`--keep`): seconds of a core for a gigabyte that is read from the disk and encoded, for one that
+FOLDER: seconds of a core for a gigabyte that is read from the disk and encoded, for one that
 comes from a web server on this machine, and for one that is uploaded to an S3 server on it; and how fast
 one stream reads and one upload writes there.
 

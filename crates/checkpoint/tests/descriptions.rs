@@ -344,6 +344,9 @@ fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
     let mut state = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
     });
+    // products of these are summed, and the sums must be exact
+    let folded = FOLDED.iter().any(|part| name.contains(part));
+    let is_variance = name.ends_with("running_var");
     for step in 0..count {
         if name == "d2t" {
             out.extend((step as u64 / 4).to_le_bytes());
@@ -356,10 +359,8 @@ fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
         bits ^= bits >> 31;
         let code = bits as u8;
         let number = ((bits >> 40) as i32 - (1 << 23)) as f32 * 2_f32.powi(-26);
-        // Products of these are summed, and the sums must be exact.
-        let folded = FOLDED.iter().any(|part| name.contains(part));
         let number = if folded { ((bits >> 61) as i32 - 4) as f32 / 8.0 } else { number };
-        let number = if name.ends_with("running_var") { 0.25 } else { number };
+        let number = if is_variance { 0.25 } else { number };
         match ty {
             "U8" if name.ends_with("_scales") || name.ends_with("_scale") => {
                 out.push(110 + code % 20)

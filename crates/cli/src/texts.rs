@@ -88,7 +88,7 @@ impl TextArgs {
 /// If there are fewer chunks than parts.
 pub(crate) fn only(part: Option<Part>, chunks: &mut Chunks) -> anyhow::Result<usize> {
     let Some(part) = part else { return Ok(0) };
-    let (all, own) = (chunks.len(), part.of(chunks.len()));
+    let (all, own) = (chunks.len(), part.share(chunks.len()));
     if part.count() as usize > all {
         bail!("--part {part}: the text has {all} chunks, so it has at most as many parts");
     }

@@ -148,7 +148,7 @@ struct Run {
     /// Chunks that were run.
     chunks: usize,
     chunk_tokens: usize,
-    /// What decides the result, wherever the model is.
+    /// What decides the result, wherever the model is; empty without a part.
     identity: String,
 }
 
@@ -167,7 +167,8 @@ fn collect(args: &Args, path: &Place) -> anyhow::Result<Run> {
     let mut options = CollectOptions::default();
     (options.output, options.all_experts) = (args.process_output, args.all_experts);
     let settings = format!("{} {}", args.process_output, args.all_experts);
-    let identity = of_chunks_anywhere(source.as_ref(), &chunks, &settings);
+    let identity = args.part.map(|_| of_chunks_anywhere(source.as_ref(), &chunks, &settings));
+    let identity = identity.transpose()?.unwrap_or_default();
     let (all, first) = (chunks.len(), crate::texts::only(args.part, &mut chunks)?);
     options.run = args.running.options(RUN, source.as_ref(), &chunks, &settings)?;
     let steps = Steps::new(!(args.quiet || args.json), model.layers());

@@ -260,6 +260,7 @@ impl Session<'_> {
         };
         let all = chunks.len();
         let identity = self.args.part.map(|_| of_chunks_anywhere(model.source(), &chunks, ""));
+        let identity = identity.transpose()?;
         let first = texts::only(self.args.part, &mut chunks)?;
         self.cuts.borrow_mut().extend(identity.map(|identity| Cut { all, first, identity }));
         Ok((chunks, first))

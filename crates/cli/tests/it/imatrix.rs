@@ -120,8 +120,20 @@ fn parts_make_the_bytes_of_a_single_run() {
     folder.run(&format!("{line} --part 2/3 --process-output -o other.part")).ok();
     folder.run(&format!("{line} --part 1/3 -o one.part")).ok();
     folder.run(&format!("{line} --part 3/3 -o three.part")).ok();
+    // a model that was trained further: the header is the same
+    let trained = |name: &str, data: &mut [u8]| {
+        if name == "output_norm.weight" {
+            data[0] ^= 1;
+        }
+    };
+    edited(&folder, "m.gguf", "trained.gguf", |_| {}, trained);
+    for (model, part) in [("m.gguf", 1), ("trained.gguf", 2)] {
+        let line = format!("imatrix {model} --text text.txt -c 8 --chunks 2 --quiet");
+        folder.run(&format!("{line} --part {part}/2 -o {model}.part")).ok();
+    }
     let before = folder.names();
     for (line, part) in [
+        ("imatrix --merge m.gguf.part trained.gguf.part", "are parts of different runs"),
         ("imatrix --merge one.part three.part", "1 of 3 parts are missing, the first is part 2/3"),
         ("imatrix --merge one.part other.part three.part", "are parts of different runs"),
         ("imatrix --merge one.part one.part", "are both part 1/3"),

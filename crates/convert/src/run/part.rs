@@ -34,14 +34,9 @@ impl Part {
         self.count
     }
 
-    /// Returns the indexes of its files, if the result has `files`. They are none for some parts if
-    /// there are more parts than files.
-    pub fn files(self, files: usize) -> Range<usize> {
-        self.of(files)
-    }
-
-    /// Returns the indexes of its share of `count` things that are shared as files are.
-    pub fn of(self, count: usize) -> Range<usize> {
+    /// Returns the indexes of its share of `count` files or chunks of text. It is empty for some
+    /// parts if there are more parts than that.
+    pub fn share(self, count: usize) -> Range<usize> {
         let before = |parts: u32| {
             // at most `count`, so it fits
             (count as u128 * u128::from(parts) / u128::from(self.count)) as usize
@@ -61,7 +56,7 @@ impl Part {
         if runs && targets.iter().any(|target| target.calibrated) {
             return Err(Error::PartOfRun { part: self });
         }
-        let own = self.files(files.len());
+        let own = self.share(files.len());
         if own.is_empty() {
             return Err(Error::EmptyPart { part: self, files: files.len() });
         }
@@ -109,7 +104,7 @@ mod tests {
         for files in [1, 2, 3, 7, 16, 1000] {
             for count in [1, 2, 3, 16] {
                 let parts = (1..=count).map(|number| Part::new(number, count).unwrap());
-                let ranges: Vec<_> = parts.map(|part| part.files(files)).collect();
+                let ranges: Vec<_> = parts.map(|part| part.share(files)).collect();
                 let all: Vec<usize> = ranges.iter().cloned().flatten().collect();
                 assert_eq!(all, (0..files).collect::<Vec<_>>(), "{files} files, {count} parts");
                 let least = ranges.iter().map(Range::len).min().unwrap();

@@ -2,9 +2,9 @@
 
 /// Many sums, each an integer times a power of two that all of them share.
 ///
-/// A sum is a two's complement number of words of 64 bits, the lowest of which has the weight
-/// 2^(64 · n - 1088), with the same n for all. Words are added at either end as they are needed, so
-/// nothing is rounded. Sums of values of similar size need two or three.
+/// A sum is a two's complement number of words of 64 bits. The lowest one has the weight
+/// 2^(64 · n - 1088), with the same n for all sums. Words are added at either end as they are
+/// needed, so nothing is rounded. Sums of values of similar size need two or three.
 #[derive(Clone, Debug, Default)]
 pub struct ExactSums {
     count: usize,

@@ -49,7 +49,7 @@ pub(super) fn refuse(parts: Parts, jobs: &[Job]) -> anyhow::Result<()> {
 /// Say which files are written.
 pub(super) fn note(part: Part, job: &Job) {
     let files = job.plan.shards();
-    let own = part.files(files as usize);
+    let own = part.share(files as usize);
     let which = match own.len() {
         1 => format!("file {}", own.end),
         _ => format!("files {} to {}", own.start + 1, own.end),

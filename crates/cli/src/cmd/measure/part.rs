@@ -49,7 +49,7 @@ pub(super) fn save(
     let inputs = args.models.iter().chain(&args.against).filter(|place| place.is_file());
     let inputs: Vec<&Path> = inputs.map(|place| &**place).chain(args.base.as_deref()).collect();
     TextPart { kind: Kind::Scores, part, about, content }.write(path, &inputs)?;
-    let own = part.of(all).len();
+    let own = part.share(all).len();
     if args.json {
         output::print_json(&json!({
             "schema": output::SCHEMA,

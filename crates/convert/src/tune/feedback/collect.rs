@@ -47,7 +47,7 @@ pub fn save_moments(
     let name = |index: usize| source.tensors()[index].name.as_str();
     let tensors = collect::tensors(model).into_iter();
     let about = About {
-        identity: of_chunks_anywhere(source, chunks, &all_experts.to_string()),
+        identity: of_chunks_anywhere(source, chunks, &all_experts.to_string())?,
         architecture: architecture(source),
         tokens: chunks.tokens().len(),
         tensors: tensors.map(|it| (name(it.index).to_owned(), it.columns, it.count)).collect(),
@@ -63,7 +63,7 @@ pub fn save_moments(
             if part.count() as usize > units {
                 return Err(Error::TooManyParts { part, units, chunks: UNIT });
             }
-            let range = part.of(units);
+            let range = part.share(units);
             first = range.start * UNIT;
             own.select(first, range.len() * UNIT).expect("the first chunk is there");
             let about = serde_json::to_value(&about).expect("its keys are strings");

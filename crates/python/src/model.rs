@@ -20,9 +20,9 @@ use crate::value;
 pub(crate) fn open(py: Python<'_>, path: PathBuf, mmap: bool, alone: bool) -> PyResult<PyModel> {
     let options = Model::options().alone(alone);
     let model = py.detach(|| match mmap {
+        #[allow(unsafe_code, reason = "large models are not copied to memory")]
         // SAFETY: the documentation asks that files are not cut short while they are open, as that
         // of `numpy.memmap` does. Bytes that change are other numbers, not other code.
-        #[allow(unsafe_code, reason = "large models are not copied to memory")]
         true => unsafe { options.map(path) },
         false => options.open(path),
     });

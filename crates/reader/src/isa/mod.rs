@@ -153,8 +153,8 @@ impl Isa {
     #[inline]
     pub fn run_up_to_32_bytes<R>(self, work: impl FnOnce() -> R) -> R {
         match self.0 {
-            // SAFETY: what has AVX-512 was found to have AVX2.
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: what has AVX-512 was found to have AVX2.
             Level::Avx2 | Level::Avx512 | Level::Avx512Full => unsafe { avx2(work) },
             Level::Scalar => work(),
             #[cfg(all(target_arch = "aarch64", target_endian = "little"))]

@@ -99,10 +99,10 @@ fn has_word(line: &str, words: &str) -> bool {
 }
 
 fn allowed(name: &Path, word: &str, line: &str) -> bool {
-    let row = |(path, allowed, part, _): &&(&str, &str, &str, &str)| {
+    let row = |(path, allowed, part, _): &(&str, &str, &str, &str)| {
         name == Path::new(path) && *allowed == word && line.contains(part)
     };
-    ALLOWED.iter().find(row).is_some()
+    ALLOWED.iter().any(row)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
-//! Builds with other features, other targets and another compiler.
+//! Checks with the oldest Rust that the manifest promises: all targets, other features, another
+//! processor.
 
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use super::Outcome;
 use xtask::run::{cargo, root};
@@ -30,46 +32,85 @@ const WASM_TARGET: &str = "wasm32-unknown-unknown";
 /// The oldest Rust that the workspace's manifest promises.
 const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
+/// One pass serves two promises: the oldest Rust builds everything, and its clippy, which does not
+/// change with the machine, is silent.
+pub(super) fn lint() -> anyhow::Result<Outcome> {
+    let line = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    match Toolchain::oldest() {
+        Ok(oldest) => oldest.cargo(&line),
+        Err(reason) => {
+            cargo(&line, &[])?;
+            let reason = format!("clippy of this Rust is silent, but Rust {OLDEST}: {reason}");
+            Ok(Outcome::Skipped(reason))
+        }
+    }
+}
+
 pub(super) fn features() -> anyhow::Result<Outcome> {
-    check(FEATURES, &[])
+    check(FEATURES, &Toolchain::oldest().unwrap_or(Toolchain::CURRENT), &[])
 }
 
 pub(super) fn wasm() -> anyhow::Result<Outcome> {
-    let toolchain = std::env::var("RUSTUP_TOOLCHAIN").unwrap_or_default();
-    let mut line = vec!["target", "add", WASM_TARGET];
-    if !toolchain.is_empty() {
-        line.extend(["--toolchain", &toolchain]);
-    }
-    match rustup(&line) {
-        Ok(()) => check(WASM, &["--target", WASM_TARGET]),
+    let toolchain = Toolchain::oldest().unwrap_or(Toolchain::CURRENT);
+    match toolchain.add_target(WASM_TARGET) {
+        Ok(()) => check(WASM, &toolchain, &["--target", WASM_TARGET]),
         Err(reason) => Ok(Outcome::Skipped(format!("{WASM_TARGET}: {reason}"))),
     }
 }
 
-fn check(builds: &[Build], more: &[&str]) -> anyhow::Result<Outcome> {
+fn check(builds: &[Build], toolchain: &Toolchain, more: &[&str]) -> anyhow::Result<Outcome> {
     for build in builds {
         let line = [&["check", "-p", build.package][..], build.arguments, more].concat();
-        cargo(&line, &[])?;
+        toolchain.cargo(&line)?;
     }
     Ok(Outcome::Passed)
 }
 
-/// Checks the crates alone, without tests and tools: those are for people who have a newer Rust.
-pub(super) fn msrv() -> anyhow::Result<Outcome> {
-    let installed = ["run", OLDEST, "cargo", "--version"];
-    let install = ["toolchain", "install", OLDEST, "--profile", "minimal", "--no-self-update"];
-    if let Err(reason) = rustup(&installed).or_else(|_| rustup(&install)) {
-        return Ok(Outcome::Skipped(format!("Rust {OLDEST}: {reason}")));
+/// A Rust of rustup; without a name, the one that runs this program.
+struct Toolchain(Option<&'static str>);
+
+impl Toolchain {
+    const CURRENT: Self = Self(None);
+
+    /// The oldest Rust with its clippy, which are installed if need be; or why there are none.
+    fn oldest() -> Result<Self, String> {
+        let installed = ["run", OLDEST, "cargo", "clippy", "--version"];
+        let install = ["toolchain", "install", OLDEST, "--profile", "minimal"];
+        let install = [&install[..], &["--component", "clippy", "--no-self-update"]].concat();
+        rustup(&installed).or_else(|_| rustup(&install))?;
+        Ok(Self(Some(OLDEST)))
     }
-    println!("> rustup run {OLDEST} cargo check");
-    let status = Command::new("rustup")
-        .args(["run", OLDEST, "cargo", "check"])
-        .current_dir(root())
-        .status()?;
-    if !status.success() {
-        bail!("Rust {OLDEST} does not build the crates ({status})");
+
+    fn cargo(&self, arguments: &[&str]) -> anyhow::Result<Outcome> {
+        let Some(name) = self.0 else {
+            cargo(arguments, &[])?;
+            return Ok(Outcome::Passed);
+        };
+        let line = format!("rustup run {name} cargo {}", arguments.join(" "));
+        println!("> {line}");
+        let begin = Instant::now();
+        let status = Command::new("rustup")
+            .args(["run", name, "cargo"])
+            .args(arguments)
+            .current_dir(root())
+            .status()
+            .with_context(|| line.clone())?;
+        if !status.success() {
+            bail!("`{line}` failed ({status})");
+        }
+        println!("> {line}: {:.1} s\n", begin.elapsed().as_secs_f64());
+        Ok(Outcome::Passed)
     }
-    Ok(Outcome::Passed)
+
+    fn add_target(&self, target: &str) -> Result<(), String> {
+        let current = std::env::var("RUSTUP_TOOLCHAIN").unwrap_or_default();
+        let name = self.0.unwrap_or(&current);
+        let mut line = vec!["target", "add", target];
+        if !name.is_empty() {
+            line.extend(["--toolchain", name]);
+        }
+        rustup(&line)
+    }
 }
 
 /// Run rustup; if that fails, the reason in one line.

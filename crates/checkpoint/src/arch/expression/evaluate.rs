@@ -339,7 +339,7 @@ impl<'a> Scope<'a> {
     fn missing(&self, node: &'a Node) -> Vec<String> {
         let null = |node: &&'a Node| matches!(self.node(node), Ok(Value::Null));
         let first = |nodes: &[&'a Node]| {
-            let node = nodes.iter().copied().find(|node| null(node));
+            let node = nodes.iter().copied().find(null);
             node.map(|node| self.missing(node)).unwrap_or_default()
         };
         match node {

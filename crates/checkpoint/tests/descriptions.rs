@@ -341,40 +341,52 @@ const FOLDED: &[&str] = &[
 /// Generates the values of a tensor: SplitMix64 seeded with the FNV-1a hash of its name. The upper
 /// 24 bits make a number from -1/8 to 1/8, and the lowest byte a code that is never NaN.
 fn write_values(name: &str, ty: &str, count: usize, out: &mut Vec<u8>) {
+    if name == "d2t" {
+        out.extend((0..count as u64).flat_map(|step| (step / 4).to_le_bytes()));
+        return;
+    }
     let mut state = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
     });
-    // products of these are summed, and the sums must be exact
-    let folded = FOLDED.iter().any(|part| name.contains(part));
-    let is_variance = name.ends_with("running_var");
-    for step in 0..count {
-        if name == "d2t" {
-            out.extend((step as u64 / 4).to_le_bytes());
-            continue;
-        }
+    let mut next = move || {
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = state;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^= bits >> 31;
-        let code = bits as u8;
-        let number = ((bits >> 40) as i32 - (1 << 23)) as f32 * 2_f32.powi(-26);
-        let number = if folded { ((bits >> 61) as i32 - 4) as f32 / 8.0 } else { number };
-        let number = if is_variance { 0.25 } else { number };
-        match ty {
-            "U8" if name.ends_with("_scales") || name.ends_with("_scale") => {
-                out.push(110 + code % 20)
+        bits ^ (bits >> 31)
+    };
+    // products of these are summed, and the sums must be exact
+    let folded = FOLDED.iter().any(|part| name.contains(part));
+    let is_variance = name.ends_with("running_var");
+    let number = |bits: u64| match (is_variance, folded) {
+        (true, _) => 0.25,
+        (_, true) => ((bits >> 61) as i32 - 4) as f32 / 8.0,
+        _ => ((bits >> 40) as i32 - (1 << 23)) as f32 * (1.0 / (1 << 26) as f32),
+    };
+    let is_scale = name.ends_with("_scales") || name.ends_with("_scale");
+    // one loop a type: millions of values are generated without optimization
+    macro_rules! values {
+        ($one:expr) => {{
+            let one = $one;
+            for _ in 0..count {
+                out.extend_from_slice(&one(next()));
             }
-            "U8" | "I8" => out.push(code),
-            "F8_E8M0" => out.push(118 + code % 6),
-            "BOOL" => out.push(u8::from(step % 2 == 0)),
-            "I64" => out.extend(i64::from(code % 4).to_le_bytes()),
-            "F8_E4M3" => out.push(if code & 0x7F == 0x7F { code & 0xFE } else { code }),
-            "F32" => out.extend(number.to_le_bytes()),
-            "F16" => out.extend(f16::from_f32(number).to_le_bytes()),
-            "BF16" => out.extend(bf16::from_f32(number).to_le_bytes()),
-            _ => panic!("{name}: no values of type {ty}"),
-        }
+        }};
+    }
+    match ty {
+        "U8" if is_scale => values!(|bits| [110 + bits as u8 % 20]),
+        "U8" | "I8" => values!(|bits| [bits as u8]),
+        "F8_E8M0" => values!(|bits| [118 + bits as u8 % 6]),
+        "BOOL" => out.extend((0..count).map(|step| u8::from(step % 2 == 0))),
+        "I64" => values!(|bits| i64::from(bits as u8 % 4).to_le_bytes()),
+        "F8_E4M3" => values!(|bits| {
+            let code = bits as u8;
+            [if code & 0x7F == 0x7F { code & 0xFE } else { code }]
+        }),
+        "F32" => values!(|bits| number(bits).to_le_bytes()),
+        "F16" => values!(|bits| f16::from_f32(number(bits)).to_le_bytes()),
+        "BF16" => values!(|bits| bf16::from_f32(number(bits)).to_le_bytes()),
+        _ => panic!("{name}: no values of type {ty}"),
     }
 }
 

@@ -158,7 +158,7 @@ struct Named<'s> {
 fn in_order<'s>(source: &'s dyn Source, recipe: &Recipe, prune: Option<&Prune>) -> Vec<Named<'s>> {
     let mut tensors: Vec<(usize, &SourceTensor)> = source.tensors().iter().enumerate().collect();
     if !recipe.keep_split {
-        tensors.sort_by_key(|(_, tensor)| {
+        tensors.sort_by_cached_key(|(_, tensor)| {
             (block_number::leading(&tensor.name).unwrap_or(-1), tensor.name.as_bytes())
         });
     }

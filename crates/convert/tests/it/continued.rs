@@ -204,7 +204,7 @@ fn calibrated_layers_are_not_encoded_again() {
     let plan = Plan::new(&source, &recipe, None).unwrap();
     let run = |name: &str, tokens: usize, stop_at: usize| {
         let tokens = (0..tokens as u32).map(|i| 3 + i * i % 250).collect();
-        let mut calibration = Calibration::new(Chunks::of_tokens(tokens, 64, None).unwrap());
+        let mut calibration = Calibration::new(Chunks::of_tokens(tokens, 32, None).unwrap());
         calibration.allow_few = true;
         let flag = Arc::new(AtomicBool::new(false));
         let options = RunOptions {
@@ -220,17 +220,17 @@ fn calibrated_layers_are_not_encoded_again() {
             }
         })
     };
-    let stopped = run("out.gguf", 128, 1);
+    let stopped = run("out.gguf", 64, 1);
     assert!(matches!(stopped, Err(Error::Interrupted { kept: true })), "{stopped:?}");
-    match run("out.gguf", 192, 9) {
+    match run("out.gguf", 96, 9) {
         Err(Error::OtherRun { differs, .. }) => {
             assert_eq!(differs, ["the calibration text or its options"]);
         }
         other => panic!("{other:?}"),
     }
     // the seven matrices of the first layer
-    assert_eq!(run("out.gguf", 128, 9).unwrap().resumed, 7);
-    run("alone.gguf", 128, 9).unwrap();
+    assert_eq!(run("out.gguf", 64, 9).unwrap().resumed, 7);
+    run("alone.gguf", 64, 9).unwrap();
     assert!(
         fs::read(place.path("out.gguf")).unwrap() == fs::read(place.path("alone.gguf")).unwrap()
     );

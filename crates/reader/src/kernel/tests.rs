@@ -97,6 +97,16 @@ fn check(ty: BlockType, rows: usize, blocks: usize, count: usize, bytes: &[u8]) 
     let x = (0..columns * count).map(|i| random() as i32 as f32 * 1e-8 * large(i));
     let x: Vec<f32> = x.collect();
     let activations = Activations::quantize_batch(ty, &x, columns);
+    let rounded: Vec<_> = (0..count).map(|index| activations.rounded(index)).collect();
+    let mut expected = Vec::new();
+    for weights in weights.chunks(row_bytes) {
+        let mut values = vec![0.0; columns];
+        ty.decode_row(weights, &mut values);
+        expected.extend(rounded.iter().map(|x| {
+            let exact: f64 = values.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum();
+            (exact, bound(&values, x, ty.block_values()))
+        }));
+    }
     for isa in Isa::available() {
         let mut out = vec![f32::NAN; rows * count];
         dot_rows(isa, ty, &weights, &activations, &mut out);
@@ -114,22 +124,16 @@ fn check(ty: BlockType, rows: usize, blocks: usize, count: usize, bytes: &[u8]) 
             }
             all.push(("packed", out));
         }
-        for (row, weights) in weights.chunks(row_bytes).enumerate() {
-            let mut values = vec![0.0; columns];
-            ty.decode_row(weights, &mut values);
-            for index in 0..count {
-                let x = activations.rounded(index);
-                let exact: f64 = values.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum();
-                let bound = bound(&values, &x, ty.block_values());
-                for (how, out) in &all {
-                    let found = out[row * count + index];
-                    let error = (f64::from(found) - exact).abs();
-                    assert!(
-                        error <= bound,
-                        "{ty} {how} {isa} {blocks} blocks, vector {index} of {count}: \
-                         {found}, {exact}; {error} > {bound}"
-                    );
-                }
+        for (how, out) in all {
+            for (index, (found, (exact, bound))) in out.iter().zip(&expected).enumerate() {
+                let error = (f64::from(*found) - exact).abs();
+                assert!(
+                    error <= *bound,
+                    "{ty} {how} {isa} {blocks} blocks, row {}, vector {} of {count}: \
+                     {found}, {exact}; {error} > {bound}",
+                    index / count,
+                    index % count
+                );
             }
         }
     }

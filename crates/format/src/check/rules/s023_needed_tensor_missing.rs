@@ -22,11 +22,21 @@ const JOINED: &[(&str, &[&str])] = &[
 
 pub(super) const CHECK: Check = Check::Table(|view, out| {
     let Some(whole) = view.whole() else { return };
-    missing(view, whole, &whole.layers(), &mut |name| {
+    // one walk for both questions: which are missing, and whether most are there
+    let (mut absent, mut all) = (Vec::new(), 0);
+    each(view, whole, &whole.layers(), &mut |name, is_there| {
+        all += 1;
+        if !is_there {
+            absent.push(name.to_owned());
+        }
+    });
+    if view.has_most(|| 2 * absent.len() <= all) {
         let architecture = view.architecture().unwrap_or_default();
         let expected = format_args!("this tensor, which {architecture} models need");
-        out.add(view.table_start(), Field::tensor(name), note("nothing", expected));
-    });
+        for name in &absent {
+            out.add(view.table_start(), Field::tensor(name), note("nothing", expected));
+        }
+    }
 });
 
 /// Calls `found` with the name of each missing tensor that is needed outside blocks or in one of

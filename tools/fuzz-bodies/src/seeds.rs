@@ -1,5 +1,7 @@
 //! Inputs to begin with: the files of `fixtures/`, and small ones that are made here.
 
+mod described;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +9,7 @@ use granule_convert::{Plan, Recipe};
 use granule_format::{Array, BlockType, Draft, Endian, FileType, Metadata, Shape};
 
 use crate::Target;
-use crate::target::{QUANTIZED, plan_source, weights};
+use crate::target::{ADAPTED, QUANTIZED, plan_source, weights};
 
 /// What to begin with for a target, besides its corpus.
 pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
@@ -22,6 +24,13 @@ pub fn seeds(target: &Target) -> Vec<Vec<u8>> {
         "config" => configs(),
         "sentencepiece" => pieces(),
         "pickle" => pickles(),
+        "mistral" => described::mistral(),
+        "tiktoken" => described::tiktoken(),
+        "codec" => described::codec(),
+        "lists" => described::lists(),
+        "card" => described::cards(),
+        "adapter" => described::adapters(),
+        "unnamed" => described::shapes(),
         _ => files(),
     };
     seeds.retain(|seed| seed.len() <= target.max_bytes);
@@ -183,20 +192,6 @@ fn plans() -> Vec<Vec<u8>> {
 
 /// A whole small model, alone and with an index.
 fn weight_files() -> Vec<Vec<u8>> {
-    let shapes: [(&str, &[u64]); 12] = [
-        ("model.embed_tokens.weight", &[3, 4]),
-        ("model.layers.0.input_layernorm.weight", &[4]),
-        ("model.layers.0.mlp.down_proj.weight", &[4, 4]),
-        ("model.layers.0.mlp.gate_proj.weight", &[4, 4]),
-        ("model.layers.0.mlp.up_proj.weight", &[4, 4]),
-        ("model.layers.0.post_attention_layernorm.weight", &[4]),
-        ("model.layers.0.self_attn.k_proj.weight", &[4, 4]),
-        ("model.layers.0.self_attn.o_proj.weight", &[4, 4]),
-        ("model.layers.0.self_attn.q_proj.weight", &[4, 4]),
-        ("model.layers.0.self_attn.v_proj.weight", &[4, 4]),
-        ("model.norm.weight", &[4]),
-        ("lm_head.weight", &[3, 4]),
-    ];
     let index = |names: &[(&str, &str)]| {
         let map: serde_json::Map<_, _> =
             names.iter().map(|(name, file)| ((*name).to_owned(), (*file).into())).collect();
@@ -206,7 +201,7 @@ fn weight_files() -> Vec<Vec<u8>> {
     let small: [&[(&str, &[u64])]; 2] = [&[("a", &[2]), ("b", &[0, 3])], &[("c", &[1, 1, 1])]];
     let map = index(&[("a", one), ("b", one), ("c", two)]);
     let mut seeds = vec![
-        join(&[0], &[&weights(&shapes)]),
+        join(&[0], &[&weights(ADAPTED)]),
         join(&[0], &[&weights(small[0])]),
         join(&[0], &[b"\x02\0\0\0\0\0\0\0{}"]),
         join(&[0], &[b"version https://git-lfs"]),

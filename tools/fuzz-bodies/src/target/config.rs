@@ -33,8 +33,18 @@ pub(super) fn open(folder: &TempDir, vocabulary_only: bool) {
 
 /// The same, converted to a type.
 pub(super) fn open_as(folder: &TempDir, vocabulary_only: bool, out_type: OutType) {
-    let options = CheckpointOptions { vocabulary_only, out_type, ..Default::default() };
-    let Ok(checkpoint) = Checkpoint::open(folder.path(), &options) else { return };
+    open_with(folder, &CheckpointOptions { vocabulary_only, out_type, ..Default::default() });
+}
+
+/// The same with options.
+pub(super) fn open_with(folder: &TempDir, options: &CheckpointOptions) {
+    if let Ok(checkpoint) = Checkpoint::open(folder.path(), options) {
+        read(&checkpoint);
+    }
+}
+
+/// Read all data of a checkpoint.
+pub(super) fn read(checkpoint: &Checkpoint) {
     let mut out = Vec::new();
     for (index, tensor) in checkpoint.tensors().iter().enumerate() {
         let row = tensor.shape.row().max(1);

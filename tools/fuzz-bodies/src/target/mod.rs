@@ -1,12 +1,17 @@
 //! The targets, one file each.
 
+mod adapter;
 mod blocks;
+mod card;
 mod check;
+mod codec;
 mod config;
 mod convert;
 mod differential;
 mod header;
 mod importance;
+mod lists;
+mod mistral;
 mod open;
 mod pickle;
 mod plan;
@@ -15,7 +20,12 @@ mod rewrite;
 mod safetensors;
 mod sentencepiece;
 mod shards;
+mod tiktoken;
+mod unnamed;
+mod vocabulary;
 
+pub(crate) use adapter::ADAPTED;
+pub(crate) use mistral::base64;
 pub(crate) use plan::source as plan_source;
 pub(crate) use safetensors::{QUANTIZED, weights};
 
@@ -172,6 +182,76 @@ pub(crate) const TARGETS: &[Target] = &[
         max_bytes: 2048,
         factor: 256,
         base: 128 * BASE,
+        reaches_unsafe: false,
+        traces_comparisons: true,
+        dictionary: None,
+    },
+    Target {
+        name: "mistral",
+        run: mistral::run,
+        max_bytes: 2048,
+        factor: 256,
+        base: 64 * BASE,
+        reaches_unsafe: false,
+        traces_comparisons: true,
+        dictionary: JSON,
+    },
+    Target {
+        name: "tiktoken",
+        run: tiktoken::run,
+        max_bytes: 1024,
+        factor: 256,
+        base: 64 * BASE,
+        reaches_unsafe: false,
+        traces_comparisons: true,
+        dictionary: JSON,
+    },
+    Target {
+        name: "codec",
+        run: codec::run,
+        max_bytes: 512,
+        factor: 256,
+        base: 512 << 20, // the codec may have as many tokens as the config says, up to a limit
+        reaches_unsafe: false,
+        traces_comparisons: true,
+        dictionary: JSON,
+    },
+    Target {
+        name: "lists",
+        run: lists::run,
+        max_bytes: 2048,
+        factor: 256,
+        base: 256 * BASE, // 65,536 tokens unless the config says another number
+        reaches_unsafe: false,
+        traces_comparisons: true,
+        dictionary: JSON,
+    },
+    Target {
+        name: "card",
+        run: card::run,
+        max_bytes: 2048,
+        factor: 256,
+        base: 64 * BASE,
+        reaches_unsafe: false,
+        traces_comparisons: true,
+        dictionary: JSON,
+    },
+    Target {
+        name: "adapter",
+        run: adapter::run,
+        max_bytes: 2048,
+        factor: 256,
+        base: 256 * BASE, // regular expressions take up to 10 MiB
+        reaches_unsafe: false,
+        traces_comparisons: true,
+        dictionary: JSON,
+    },
+    Target {
+        name: "unnamed",
+        run: unnamed::run,
+        max_bytes: 64,
+        factor: 256,
+        base: 256 * BASE, // shapes are not paid for by the input
         reaches_unsafe: false,
         traces_comparisons: true,
         dictionary: None,

@@ -1,0 +1,2 @@
+#![no_main]
+granule_fuzz::fuzz!("lists");

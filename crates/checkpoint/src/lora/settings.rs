@@ -43,6 +43,7 @@ impl Settings {
     pub(super) fn read(folder: &dyn Folder, factor: f64) -> Result<Self, Error> {
         let file = folder.at(CONFIG);
         if !file.exists() {
+            folder.list("").map_err(Error::io(folder.path()))?;
             return Err(Error::in_file(folder.path(), AdapterProblem::NoAdapter));
         }
         let keys = read_object(&file)?;

@@ -200,7 +200,7 @@ impl Library {
             Special::Token(token) => token.special(true),
         }));
         if tokens.len() as u64 > MOST_TOKENS {
-            return Err(self.fail("more than 16777216 added tokens"));
+            return Err(self.fail(format!("more than {MOST_TOKENS} added tokens")));
         }
         let tokenizer = &mut self.tokenizer;
         guarded(&self.path, move || Ok(tokenizer.add_tokens(&tokens))).map(|_| ())

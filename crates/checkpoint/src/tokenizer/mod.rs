@@ -250,7 +250,7 @@ impl Input<'_> {
             }
         }
         if size > MOST_TOKENS {
-            return Err(self.config.wrong(key, value, "at most 16777216 tokens"));
+            return Err(self.config.wrong(key, value, "at most 1048576 tokens"));
         }
         Ok(Some(size as usize))
     }

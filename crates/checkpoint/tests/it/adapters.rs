@@ -403,4 +403,6 @@ fn an_adapter_for_another_model_is_refused_before_any_work() {
     refused(&broken, &["adapter_config.json", "pissa"]);
     fs::remove_file(broken.folder.join("adapter_config.json")).unwrap();
     refused(&broken, &["no adapter_config.json: --lora"]);
+    fs::remove_dir_all(&broken.folder).unwrap();
+    refused(&broken, &["cannot read", "adapter"]);
 }

@@ -178,6 +178,12 @@ fn config_names_a_known_architecture_and_has_its_numbers() {
     }
 
     let copy = Copy::of(SINGLE);
+    copy.config("vocab_size", json!((1 << 20) + 1));
+    let options = CheckpointOptions { vocabulary_only: true, ..CheckpointOptions::default() };
+    let error = Checkpoint::open(&copy.folder, &options).unwrap_err().to_string();
+    assert!(error.contains("vocab_size") && error.contains("at most 1048576 tokens"), "{error}");
+
+    let copy = Copy::of(SINGLE);
     fs::write(copy.path("config.json"), b"{\"a\": \"\xff\"}").unwrap();
     copy.refused(&["config.json", "JSON"]);
     fs::remove_file(copy.path("config.json")).unwrap();

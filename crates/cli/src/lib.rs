@@ -13,6 +13,7 @@ mod cmd;
 mod foreign;
 mod interrupt;
 mod model;
+mod models;
 #[cfg(test)]
 mod models_page;
 mod output;

@@ -7,18 +7,19 @@ use std::{env, fs};
 use granule_checkpoint::arch;
 
 use crate::foreign;
+use crate::models::kind;
 
 /// The table of architectures and their classes.
 fn architectures() -> String {
-    let mut rows = BTreeMap::<(&str, &str), BTreeSet<&str>>::new();
+    let mut rows = BTreeMap::<(&str, &str, &str), BTreeSet<&str>>::new();
     for arch in arch::all().iter().chain(arch::projectors()) {
         let own = arch.classes.iter().map(String::as_str);
-        rows.entry((&arch.models, &arch.name)).or_default().extend(own);
+        rows.entry((&arch.models, kind(arch), &arch.name)).or_default().extend(own);
     }
-    let mut table = "| models | architecture | classes |\n|---|---|---|\n".to_owned();
-    for ((models, name), classes) in rows {
+    let mut table = "| models | kind | architecture | classes |\n|---|---|---|---|\n".to_owned();
+    for ((models, kind, name), classes) in rows {
         let classes: Vec<String> = classes.iter().map(|class| format!("`{class}`")).collect();
-        table += &format!("| {models} | `{name}` | {} |\n", classes.join(", "));
+        table += &format!("| {models} | {kind} | `{name}` | {} |\n", classes.join(", "));
     }
     table
 }

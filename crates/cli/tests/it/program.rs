@@ -150,7 +150,7 @@ fn every_command_has_json_with_a_schema() {
     let models = folder.run("convert --print-supported-models --json").json();
     let models_of = "Llama 1 to 3, Mistral, Mixtral";
     let llama = serde_json::json!({
-        "models": models_of, "class": "LlamaForCausalLM", "architecture": "llama"
+        "models": models_of, "kind": "text", "class": "LlamaForCausalLM", "architecture": "llama"
     });
     assert!(models["models"].as_array().unwrap().contains(&llama));
 }

@@ -14,6 +14,7 @@ use serde_json::{Map, Value as Json, json};
 use super::Job;
 use super::input::Input;
 use super::size::Chosen;
+use crate::models::kind;
 use crate::output::{self, Align, Table, count, counted, printable, size, warn as show_warning};
 
 /// Tensors that a summary names for one reason; the others are counted.
@@ -40,18 +41,18 @@ pub(super) fn warnings(input: &Input, jobs: &[Job], notes: &[String]) -> Vec<Str
 /// Show the classes of checkpoints that can be converted, and what they become.
 pub(super) fn supported_models(json: bool) -> anyhow::Result<()> {
     let rows = arch::all().iter().chain(arch::projectors()).flat_map(|arch| {
-        arch.classes.iter().map(|class| [arch.models.as_str(), class, &arch.name])
+        arch.classes.iter().map(|class| [arch.models.as_str(), kind(arch), class, &arch.name])
     });
     // Descriptions of one class differ by what else their configs say.
     let rows: BTreeSet<_> = rows.collect();
     if json {
-        let models = rows.iter().map(|[models, class, name]| {
-            json!({ "models": models, "class": class, "architecture": name })
+        let models = rows.iter().map(|[models, kind, class, name]| {
+            json!({ "models": models, "kind": kind, "class": class, "architecture": name })
         });
         let models: Vec<Json> = models.collect();
         return output::print_json(&json!({ "schema": output::SCHEMA, "models": models }));
     }
-    let columns = ["models", "class", "architecture"];
+    let columns = ["models", "kind", "class", "architecture"];
     let mut table = Table::new(&columns.map(|column| (column, Align::Left)));
     for row in rows {
         table.row(row.map(str::to_owned));

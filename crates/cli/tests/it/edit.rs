@@ -5,7 +5,7 @@ use std::fs;
 use granule_format::{Array, Metadata, Value};
 use granule_reader::Model;
 
-use crate::common::{Folder, edited, model};
+use crate::common::{Folder, copy_checkpoint, edited, model};
 
 fn folder() -> Folder {
     let folder = Folder::new();
@@ -168,6 +168,22 @@ fn what_is_refused() {
     assert!(fs::read(folder.path("a.gguf")).unwrap() == before);
     folder.write("text.gguf", "text");
     assert!(folder.run("edit text.gguf").failure().contains("text.gguf"));
+}
+
+/// Which tensors a model needs is looked up if an edit can change what is found.
+#[test]
+fn a_tensor_that_is_needed_stays() {
+    let folder = Folder::new();
+    copy_checkpoint(&folder, "llama2-spm-256", "ck");
+    folder.run("convert ck -o a.gguf --quiet").ok();
+    let refused = "tensor \"output_norm.weight\": found nothing";
+    let rename = "--rename-tensors ^output_norm=x";
+    assert!(folder.run(&format!("edit a.gguf {rename}")).failure().contains(refused));
+    // an adapter needs none
+    let line = format!("edit a.gguf -o b.gguf {rename} --set general.type=str:adapter --quiet");
+    folder.run(&line).ok();
+    assert!(folder.run("edit b.gguf --set general.type=str:model").failure().contains(refused));
+    folder.run("edit b.gguf --general-name Other --quiet").ok();
 }
 
 /// A file with the record of an edit is not read before it is put right.

@@ -19,7 +19,7 @@ use granule_reader::{Model, file};
 
 use crate::Error;
 use crate::output::{Copying, InPlace, Part, Place, Replaced, check_space, places};
-use crate::plan::new_faults;
+use crate::plan::{Same, new_faults};
 
 pub use change::{Change, Target};
 pub use error::EditError;
@@ -105,22 +105,20 @@ impl Edit {
         for change in changes {
             change::apply(change, &mut metadata, &mut names)?;
         }
-        // searching the strings of a vocabulary takes longer than all else: only if they may differ
-        let unchanged = |key: &&str| header.metadata().get(key) == metadata.get(key);
-        let known_vocabulary = VOCABULARY.iter().all(unchanged);
+        let same = same(header, &metadata, &names);
         metadata.remove(ROOM);
         let bare = draft(header, metadata, names.iter())?;
+        // room that earlier edits have left is given up in a new file only
+        let new_file = options.copy || options.output.is_some();
+        let layout = Layout::new(header, bare, options.reserve, new_file)?;
         let stored = || {
             let names = header.tensors().iter().map(|tensor| &tensor.name);
             draft(header, header.metadata().clone(), names).ok()
         };
-        let faults = new_faults(stored, &bare, known_vocabulary);
+        let faults = new_faults(stored, &layout.header, layout.draft.data_bytes(), same);
         if !faults.is_empty() {
             return Err(EditError::Invalid(faults).into());
         }
-        // room that earlier edits have left is given up in a new file only
-        let new_file = options.copy || options.output.is_some();
-        let layout = Layout::new(header, bare, options.reserve, new_file)?;
         let old = first_bytes(path, header)?;
         let way = if new_file || !layout.fits {
             Way::Copy { bytes: layout.file_bytes(header) }
@@ -244,6 +242,27 @@ fn draft<'n>(
     Ok(draft)
 }
 
+/// What the edited header has in common with the present one. Searching the strings of a vocabulary
+/// takes longer than all else, and so does finding out which tensors a model needs, if the header
+/// is short: both are done only if the edit can change what is found.
+fn same(header: &Header, metadata: &Metadata, names: &[String]) -> Same {
+    let present = header.metadata();
+    let unchanged = |key: &str| present.get(key) == metadata.get(key);
+    // what describes the layers is under the name of the architecture
+    let describes =
+        |key: &str| MODEL.contains(&key) || !OTHERS.iter().any(|it| key.starts_with(it));
+    let keys = present.iter().chain(metadata).map(|entry| entry.key.as_str());
+    let model = names.iter().eq(header.tensors().iter().map(|tensor| &tensor.name))
+        && keys.filter(|key| describes(key)).all(unchanged);
+    Same { vocabulary: VOCABULARY.iter().all(|key| unchanged(key)), model }
+}
+
+/// The general keys that decide which tensors the model needs.
+const MODEL: &[&str] = &["general.architecture", "general.type"];
+
+/// How keys begin that do not decide it, but for those.
+const OTHERS: &[&str] = &["general.", "tokenizer.", "quantize.", "granule."];
+
 /// The keys that decide what the rules about the strings of tokens and merges find.
 const VOCABULARY: &[&str] =
     &["tokenizer.ggml.model", "tokenizer.ggml.tokens", "tokenizer.ggml.merges"];
@@ -251,7 +270,9 @@ const VOCABULARY: &[&str] =
 /// The bytes of a file in front of its tensor data.
 fn first_bytes(path: &Path, header: &Header) -> Result<Vec<u8>, Error> {
     use std::io::Read;
-    let mut bytes = Vec::new();
+    // a file may end before the padding of its header
+    let length = header.data_offset().min(header.file_bytes());
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
     let file = file::open(path).map_err(Error::io(path))?;
     file.take(header.data_offset()).read_to_end(&mut bytes).map_err(Error::io(path))?;
     Ok(bytes)

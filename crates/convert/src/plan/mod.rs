@@ -15,7 +15,7 @@ pub use error::PlanError;
 pub use execute::run_all;
 pub use metadata::{Edit, Scalar};
 pub use validity::Invalid;
-pub(crate) use validity::new_faults;
+pub(crate) use validity::{Same, new_faults};
 
 use std::fmt;
 

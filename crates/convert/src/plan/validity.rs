@@ -1,10 +1,10 @@
 //! The rules of the validator, applied to files before they exist.
 
 use std::collections::HashSet;
-use std::{fmt, slice};
+use std::fmt;
 
 use granule_checkpoint::arch;
-use granule_format::check::{Finding, Options, Severity, check_drafts};
+use granule_format::check::{Finding, Options, Severity, check_drafts, check_header};
 use granule_format::{Draft, Endian, Metadata};
 use granule_reader::Source;
 
@@ -62,16 +62,27 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     by_rule(&new).into_iter().map(PlanError::Invalid).collect()
 }
 
+/// What a new header has in common with the old one, so that rules about it need not be applied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Same {
+    /// The strings of tokens and merges.
+    pub(crate) vocabulary: bool,
+    /// The names of the tensors, and the keys that decide which ones the model needs.
+    pub(crate) model: bool,
+}
+
 /// Returns the errors that a new header has and the old one had not. The old one is asked for only
-/// if the new one has any; `None` stands for one that cannot be laid out as it is. With a known
-/// vocabulary, its strings are the same in both.
+/// if the new one has any; `None` stands for one that cannot be laid out as it is. `data_bytes`
+/// bytes will follow the new header.
 pub(crate) fn new_faults(
     old: impl FnOnce() -> Option<Draft>,
-    new: &Draft,
-    known_vocabulary: bool,
+    new: &[u8],
+    data_bytes: u64,
+    same: Same,
 ) -> Vec<Invalid> {
-    let options = options().with_known_vocabulary(known_vocabulary);
-    let mut new = findings(slice::from_ref(new), &options);
+    let options = if same.model { Options::default() } else { options() };
+    let options = options.with_known_vocabulary(same.vocabulary);
+    let mut new = check_header(new, data_bytes, &options);
     new.retain(|finding| finding.rule.severity == Severity::Error);
     if !new.is_empty() {
         let key = |finding: &Finding| (finding.rule.id, finding.field.to_string());

@@ -54,6 +54,15 @@ pub fn check_drafts(drafts: &[Draft], options: &Options<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Checks a file before any of its data is written, as [`check_drafts`] does. `header` is what
+/// [`Draft::header`] returns, and `data_bytes` bytes will follow it.
+#[must_use]
+pub fn check_header(header: &[u8], data_bytes: u64, options: &Options<'_>) -> Vec<Finding> {
+    let survey = Header::survey_prefix(header, header.len() as u64 + data_bytes, &options.limits);
+    let options = Options { name: None, siblings: None, ..*options };
+    structure(header, &survey, &options, Sink::of(usize::MAX)).sorted()
+}
+
 /// Returns the rule with this id, ignoring case.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     rules::by_id(id)

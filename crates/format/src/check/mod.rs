@@ -33,7 +33,7 @@ mod whole;
 pub use self::rule::{Rule, Severity};
 #[cfg(test)]
 pub(crate) use checker::check;
-pub use checker::{Checker, check_drafts, rule};
+pub use checker::{Checker, check_drafts, check_header, rule};
 pub use kind::FileKind;
 pub use options::{Needed, Options};
 pub use report::{Field, Finding, Report};

@@ -59,6 +59,10 @@ fn draft(number: u16, count: u16, tensors: &[&str]) -> Draft {
 
 fn ids(drafts: &[Draft]) -> Vec<&'static str> {
     let findings = check_drafts(drafts, &Options::default());
+    if let [draft] = drafts {
+        let of_header = check_header(&draft.header(), draft.data_bytes(), &Options::default());
+        assert_eq!(of_header, findings);
+    }
     let mut ids: Vec<_> = findings.iter().map(|finding| finding.rule.id).collect();
     ids.sort_unstable();
     ids

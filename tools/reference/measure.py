@@ -5,7 +5,7 @@
 
 Standard input goes to the program. When it has ended, one line tells what it took:
 
-    {"code": 0, "seconds": 1.5, "cpu_seconds": 2.9, "peak_bytes": 50000000, "output": "its standard output", "errors": "..."}
+    {"code": 0, "seconds": 1.5, "cpu_seconds": 2.9, "peak_bytes": 50000000, "written_bytes": 4096, "output": "its standard output", "errors": "..."}
 """
 import json
 import resource
@@ -21,7 +21,7 @@ def main():
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024
     print(json.dumps({"code": done.returncode, "seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime,
-                      "peak_bytes": used.ru_maxrss * unit, "output": done.stdout, "errors": done.stderr[-2000:]}))
+                      "peak_bytes": used.ru_maxrss * unit, "written_bytes": used.ru_oublock * 512, "output": done.stdout, "errors": done.stderr[-2000:]}))
 
 
 if __name__ == "__main__":

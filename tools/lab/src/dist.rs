@@ -1,7 +1,10 @@
 //! Archives of the program for a release: `cargo xtask dist [TARGET ...]`.
 //!
 //! An archive holds the program, its manual pages, the completions for shells, the licences and the
-//! texts for readers. The same sources give the same archive: names, times and owners are fixed.
+//! texts for readers. The same program gives the same archive: names, times, modes and owners are
+//! fixed.
+
+mod notices;
 
 use std::fs;
 use std::io::Write;
@@ -18,6 +21,9 @@ const TARGETS: &[&str] = &["x86_64-unknown-linux-musl", "aarch64-unknown-linux-m
 
 /// Files of the repository that go along.
 const TEXTS: &[&str] = &["LICENSE-APACHE", "LICENSE-MIT", "README.md", "CHANGELOG.md"];
+
+/// The file with the licences of the crates that the program is linked with.
+const NOTICES: &str = "LICENSES-OF-LIBRARIES.txt";
 
 /// Shells, and the names under which they look for completions.
 const SHELLS: &[(Shell, &str)] = &[
@@ -49,7 +55,6 @@ pub(super) fn dist(arguments: &[String]) -> anyhow::Result<()> {
     }
     let folder = target().join("dist");
     fs::create_dir_all(&folder)?;
-    let mut sums = String::new();
     for triple in targets {
         if options.is_empty() {
             build(triple)?;
@@ -57,15 +62,30 @@ pub(super) fn dist(arguments: &[String]) -> anyhow::Result<()> {
         let program = target().join(triple).join("release").join(program(triple));
         ensure!(program.is_file(), "{} is not built", program.display());
         let archive = pack(triple, &program, &folder)?;
-        let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let bytes = fs::read(&archive)?;
-        println!("{}: {:.1} MB", archive.display(), bytes.len() as f64 / 1e6);
-        let sum: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        sums += &format!("{sum}  {name}\n");
+        println!("{}: {:.1} MB", archive.display(), archive.metadata()?.len() as f64 / 1e6);
     }
+    let sums = checksums(&folder)?;
     fs::write(folder.join("SHA256SUMS"), &sums)?;
     print!("{sums}");
     Ok(())
+}
+
+/// The checksums of all archives of this version in a folder, in the form of `sha256sum`: each
+/// target may have been packed by a run of its own.
+fn checksums(folder: &Path) -> anyhow::Result<String> {
+    let start = format!("granule-{}-", granule_format::VERSION);
+    let mut sums = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.starts_with(&start) && name.ends_with(".tar.gz") {
+            let sum = Sha256::digest(fs::read(&path)?);
+            let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+            sums.push((name, sum));
+        }
+    }
+    sums.sort();
+    Ok(sums.into_iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect())
 }
 
 /// The file name of the program.
@@ -96,11 +116,14 @@ fn pack(triple: &str, program: &Path, folder: &Path) -> anyhow::Result<PathBuf> 
     }
     fs::create_dir_all(&inside)?;
     fill(program, &inside)?;
+    fs::write(inside.join(NOTICES), notices::notices(triple)?)?;
     let archive = folder.join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar")
         .args([
+            "--format=ustar",
             "--sort=name",
             "--mtime=@0",
+            "--mode=u=rwX,go=rX",
             "--owner=0",
             "--group=0",
             "--numeric-owner",
@@ -197,5 +220,17 @@ mod tests {
         TEXTS.iter().for_each(|text| has(text));
         SHELLS.iter().for_each(|(_, name)| has(&format!("completions/{name}")));
         has("man/granule-convert.1");
+    }
+
+    #[test]
+    fn checksums_are_of_all_archives_of_this_version() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |target: &str| format!("granule-{}-{target}.tar.gz", granule_format::VERSION);
+        for other in [&name("b"), &name("a"), "granule-0.0.0-a.tar.gz", "SHA256SUMS"] {
+            fs::write(folder.path().join(other), "").unwrap();
+        }
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let expected = format!("{empty}  {}\n{empty}  {}\n", name("a"), name("b"));
+        assert_eq!(checksums(folder.path()).unwrap(), expected);
     }
 }

@@ -36,7 +36,7 @@ pub fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result
 /// Whether cargo has a subcommand that does not come with it.
 pub fn has_subcommand(name: &str) -> bool {
     Command::new(program())
-        .args([name, "--version"])
+        .args([name, "--help"]) // cargo-zigbuild has no --version
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

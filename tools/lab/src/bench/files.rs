@@ -81,6 +81,8 @@ pub(super) struct Run {
     pub(super) seconds: f64,
     pub(super) cpu_seconds: f64,
     pub(super) peak_bytes: f64,
+    /// What was to be written to disks.
+    pub(super) written_bytes: f64,
     pub(super) output: String,
     errors: String,
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,8 +39,10 @@ pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Resu
     ensure!(bench.granule.exists(), "{}: build it with --release", bench.granule.display());
     fs::create_dir_all(&bench.folder)?;
     println!("medians of {} rounds", bench.rounds);
-    println!("| what | peer, s | Granule, s | ratio | of CPU time | peer, MB | Granule, MB |");
-    println!("|---|---|---|---|---|---|---|");
+    println!(
+        "| what | peer, s | Granule, s | ratio | of CPU time | peer, MB | Granule, MB | written |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     warm(&bench.model)?;
     let other = path("--diff").map(fs::canonicalize).transpose()?;
     let result = other
@@ -82,7 +84,7 @@ impl Bench {
                 "{name}: {error}, expected {expected}"
             );
         }
-        self.compare("diff", "gguf-py and numpy", theirs, ours, record)
+        self.compare("diff", "gguf-py and numpy", theirs, ours, record).map(drop)
     }
 
     fn all(
@@ -100,13 +102,20 @@ impl Bench {
             for option in ["--xxh64", "--sha256"] {
                 let theirs = vec![hash.clone().into(), option.into(), model.clone()];
                 let ours = self.granule("hash", [option.into(), "-q".into(), model.clone()]);
-                self.compare(&format!("hash {option}"), "llama-gguf-hash", theirs, ours, record)?;
+                let what = format!("hash {option}");
+                same_hashes(&self.compare(&what, "llama-gguf-hash", theirs, ours, record)?)?;
             }
         }
         let theirs = [script("gguf_hash"), vec![model.clone()]].concat();
         let both = ["--sha1".into(), "--sha256".into(), "-q".into(), model.clone()];
         let ours = self.granule("hash", both);
-        self.compare("hash --sha1 --sha256", "gguf_hash.py", theirs, ours, record)?;
+        same_hashes(&self.compare(
+            "hash --sha1 --sha256",
+            "gguf_hash.py",
+            theirs,
+            ours,
+            record,
+        )?)?;
 
         if let Some(split) = split {
             let size: [OsString; 2] = match &self.tensors {
@@ -188,7 +197,9 @@ impl Bench {
         ];
         let ours = [file("ours.gguf"), "--set".into(), format!("{key}=u32:3").into(), "-q".into()];
         let ours = self.granule("edit", ours);
-        self.compare("a number, in place", "gguf_set_metadata.py", theirs.concat(), ours, record)
+        self.compare("a number, in place", "gguf_set_metadata.py", theirs.concat(), ours, record)?;
+        let same = [file("theirs.gguf"), file("ours.gguf"), "--tensors".into()];
+        run(&self.granule("diff", same), "").map(drop)
     }
 
     fn granule(&self, command: &str, options: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -210,7 +221,7 @@ impl Bench {
         Ok(parts)
     }
 
-    /// Run both in turn and print a line of the table.
+    /// Run both in turn, print a line of the table, and return what both said last.
     fn compare(
         &self,
         what: &str,
@@ -218,7 +229,7 @@ impl Bench {
         theirs: Vec<OsString>,
         ours: Vec<OsString>,
         record: &mut Record,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<[String; 2]> {
         let mut runs = [Vec::new(), Vec::new()];
         for _ in 0..self.rounds {
             runs[0].push(run(&theirs, "")?);
@@ -230,22 +241,47 @@ impl Bench {
         let seconds: fn(&Run) -> f64 = |run| run.seconds;
         let cpu: fn(&Run) -> f64 = |run| run.cpu_seconds;
         let peak: fn(&Run) -> f64 = |run| run.peak_bytes / 1e6;
+        let written: fn(&Run) -> f64 = |run| run.written_bytes / 1e6;
+        let last = runs.each_ref().map(|runs| runs.last().map_or("", |run| &run.output).to_owned());
         let [theirs, ours] = runs;
         let name = self.model.file_name().map(Path::new).unwrap_or(Path::new("")).display();
-        let figures = [("time", "s", seconds), ("CPU time", "s", cpu), ("peak memory", "MB", peak)];
+        let figures = [
+            ("time", "s", seconds),
+            ("CPU time", "s", cpu),
+            ("peak memory", "MB", peak),
+            ("written", "MB", written),
+        ];
         for (figure, unit, measure) in figures {
             let other = Some((peer, of(&theirs, measure)));
             record.add(&format!("{name}, {what}: {figure}"), unit, of(&ours, measure), other);
         }
         println!(
-            "| {what}, {peer} | {:.3} | {:.3} | {:.1} | {:.1} | {:.0} | {:.0} |",
+            "| {what}, {peer} | {:.3} | {:.3} | {:.1} | {:.1} | {:.0} | {:.0} | {:.3} |",
             of(&theirs, seconds),
             of(&ours, seconds),
             of(&theirs, seconds) / of(&ours, seconds),
             of(&theirs, cpu) / of(&ours, cpu).max(0.001),
             of(&theirs, peak),
             of(&ours, peak),
+            of(&ours, written),
         );
-        Ok(())
+        Ok(last)
     }
+}
+
+/// Compares the hashes of tensors and of the whole file that both programs have printed: lines of
+/// an algorithm, a hash, and a path with the name of a tensor after a colon.
+fn same_hashes([theirs, ours]: &[String; 2]) -> anyhow::Result<()> {
+    let hashes = |output: &str| -> BTreeSet<(String, String, String)> {
+        let lines = output.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let (algorithm, hash, name) = (words.next()?, words.next()?, words.next()?);
+            let tensor = name.split_once(".gguf").map_or(name, |(_, tensor)| tensor);
+            Some((algorithm.to_owned(), hash.to_owned(), tensor.to_owned()))
+        });
+        lines.collect()
+    };
+    let (theirs, ours) = (hashes(theirs), hashes(ours));
+    ensure!(!ours.is_empty() && ours.is_subset(&theirs), "the hashes differ");
+    Ok(())
 }

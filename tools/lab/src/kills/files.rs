@@ -18,6 +18,9 @@ const TOKENS: usize = 150_000;
 const TENSORS: u64 = 24;
 const VALUES: u64 = 128 << 10;
 
+/// Runs that are timed; the fastest tells when to kill the others.
+const TIMED: usize = 3;
+
 /// Ways to change a file: the name, what is done before, and the options. The first key is changed,
 /// so that in place the whole header is written.
 const WAYS: &[(&str, &[&str], &[&str])] = &[
@@ -66,9 +69,14 @@ impl Bench<'_> {
             success(&self.run("edit", before)?)?;
         }
         let old = fs::read(self.path("x.gguf"))?;
-        let begin = Instant::now();
-        success(&self.run("edit", options)?)?;
-        let time = begin.elapsed();
+        // other programs may keep the machine from one of the runs
+        let mut time = Duration::MAX;
+        for _ in 0..TIMED {
+            fs::write(self.path("x.gguf"), &old)?;
+            let begin = Instant::now();
+            success(&self.run("edit", options)?)?;
+            time = time.min(begin.elapsed());
+        }
         let new = fs::read(self.path("x.gguf"))?;
         ensure!(old != new, "the edit changes something");
         let (mut killed, mut torn, mut kept) = (0, 0, 0);
@@ -141,9 +149,13 @@ impl Bench<'_> {
         };
         let mut plain = Command::new(self.granule);
         plain.args(["join", "x-00001-of-00008.gguf"]).current_dir(self.folder);
-        let begin = Instant::now();
-        success(&plain.output()?)?;
-        let time = begin.elapsed() * 3;
+        let mut time = Duration::MAX;
+        for _ in 0..TIMED {
+            let begin = Instant::now();
+            success(&plain.output()?)?;
+            // one that deletes its parts flushes each to the disk
+            time = time.min(begin.elapsed() * 3);
+        }
         let expected = fs::read(self.path("x.gguf"))?;
         let most = expected.len() as u64
             + contents.iter().map(|part| part.len() as u64).max().unwrap_or(0);
@@ -160,7 +172,7 @@ impl Bench<'_> {
             loop {
                 let mut child = line().stderr(Stdio::null()).spawn()?;
                 let until = Instant::now() + time.mul_f64(fastrand::f64());
-                while Instant::now() < until {
+                while Instant::now() < until && child.try_wait()?.is_none() {
                     peak = peak.max(used(self.folder)?);
                     sleep(Duration::from_millis(1));
                 }
@@ -168,7 +180,10 @@ impl Bench<'_> {
                 end(&mut child)?;
                 let status = child.wait()?;
                 killed += usize::from(!ended);
-                if status.success() {
+                // one that is killed when all is done leaves nothing for the same command to continue
+                let hidden = [".x.gguf.joining", ".x.gguf.join"];
+                let left = parts.iter().cloned().chain(hidden.map(|name| self.path(name)));
+                if status.success() || !left.into_iter().any(|path| path.exists()) {
                     break;
                 }
                 let plain = Command::new(self.granule)

@@ -180,7 +180,7 @@ impl Bench<'_> {
                 end(&mut child)?;
                 let status = child.wait()?;
                 killed += usize::from(!ended);
-                // one that is killed when all is done leaves nothing for the same command to continue
+                // killed when all is done: there is nothing to continue
                 let hidden = [".x.gguf.joining", ".x.gguf.join"];
                 let left = parts.iter().cloned().chain(hidden.map(|name| self.path(name)));
                 if status.success() || !left.into_iter().any(|path| path.exists()) {

@@ -138,7 +138,10 @@ mod tests {
 
     #[test]
     fn what_is_linked_is_named_with_its_licences() {
-        let triple = "x86_64-unknown-linux-musl";
+        // the libraries of this machine are there without a network
+        let version = Command::new("rustc").arg("-vV").output().unwrap();
+        let version = String::from_utf8(version.stdout).unwrap();
+        let triple = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
         let page = notices(triple).unwrap();
         assert!(page.contains("\n- ring 0."), "{page:.2000}");
         assert!(page.contains("\n- yaml-rust2 "));

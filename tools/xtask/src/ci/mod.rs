@@ -50,7 +50,7 @@ const STEPS: &[Step] = &[
         "the Python package: wheel and tests (Python 3.9 or newer with pip)",
         python::python,
     ),
-    step("docs", "the documentation builds without warnings", docs),
+    step("docs", "the documentation builds without warnings", toolchain::docs),
     step("deny", "licences, advisories and sources of dependencies", deny),
 ];
 
@@ -117,11 +117,6 @@ fn test() -> anyhow::Result<Outcome> {
 /// Without `--bench`, which `cargo bench` passes, criterion runs every benchmark once.
 fn benches() -> anyhow::Result<Outcome> {
     cargo(&["test", "--workspace", "--bench", "*"], &[])?;
-    Ok(Outcome::Passed)
-}
-
-fn docs() -> anyhow::Result<Outcome> {
-    cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     Ok(Outcome::Passed)
 }
 

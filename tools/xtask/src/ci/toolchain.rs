@@ -37,7 +37,7 @@ const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 pub(super) fn lint() -> anyhow::Result<Outcome> {
     let line = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     match Toolchain::oldest() {
-        Ok(oldest) => oldest.cargo(&line),
+        Ok(oldest) => oldest.cargo(&line, &[]),
         Err(reason) => {
             cargo(&line, &[])?;
             let reason = format!("clippy of this Rust is silent, but Rust {OLDEST}: {reason}");
@@ -58,10 +58,16 @@ pub(super) fn wasm() -> anyhow::Result<Outcome> {
     }
 }
 
+/// Uses what [`lint`] has compiled.
+pub(super) fn docs() -> anyhow::Result<Outcome> {
+    let toolchain = Toolchain::oldest().unwrap_or(Toolchain::CURRENT);
+    toolchain.cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
 fn check(builds: &[Build], toolchain: &Toolchain, more: &[&str]) -> anyhow::Result<Outcome> {
     for build in builds {
         let line = [&["check", "-p", build.package][..], build.arguments, more].concat();
-        toolchain.cargo(&line)?;
+        toolchain.cargo(&line, &[])?;
     }
     Ok(Outcome::Passed)
 }
@@ -81,9 +87,9 @@ impl Toolchain {
         Ok(Self(Some(OLDEST)))
     }
 
-    fn cargo(&self, arguments: &[&str]) -> anyhow::Result<Outcome> {
+    fn cargo(&self, arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Outcome> {
         let Some(name) = self.0 else {
-            cargo(arguments, &[])?;
+            cargo(arguments, environment)?;
             return Ok(Outcome::Passed);
         };
         let line = format!("rustup run {name} cargo {}", arguments.join(" "));
@@ -92,6 +98,7 @@ impl Toolchain {
         let status = Command::new("rustup")
             .args(["run", name, "cargo"])
             .args(arguments)
+            .envs(environment.iter().copied())
             .current_dir(root())
             .status()
             .with_context(|| line.clone())?;

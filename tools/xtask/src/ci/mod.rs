@@ -72,9 +72,13 @@ pub(crate) fn ci(arguments: &[String]) -> anyhow::Result<()> {
         STEPS.iter().for_each(|step| println!("    {:<10}    {}", step.name, step.help));
         bail!("{unknown} is neither a step nor an option");
     }
+    let is_asked_for = |name: &str| names.is_empty() || names.iter().any(|it| *it == name);
+    if is_asked_for("python") {
+        python::prepare();
+    }
     let mut report = Report::default();
     let mut result = Ok(());
-    for step in STEPS.iter().filter(|step| names.is_empty() || names.contains(&&step.name.into())) {
+    for step in STEPS.iter().filter(|step| is_asked_for(step.name)) {
         if result.is_err() {
             report.add(step.name, Cost::default(), Ended::NotRun);
             continue;

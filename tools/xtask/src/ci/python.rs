@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
@@ -22,10 +23,9 @@ const PACKAGES: &[&str] = &["maturin>=1.9,<2", "ml_dtypes", "numpy", "pytest"];
 /// it into an environment of its own, and runs the tests there.
 pub(super) fn python() -> anyhow::Result<Outcome> {
     let folder = target().join("python");
-    fs::create_dir_all(&folder)?;
-    let python = match environment(&folder.join("venv")) {
+    let python = match &*ENVIRONMENT {
         Ok(python) => python,
-        Err(reason) => return Ok(Outcome::Skipped(reason)),
+        Err(reason) => return Ok(Outcome::Skipped(reason.clone())),
     };
     let wheels = folder.join("wheels");
     if wheels.exists() {
@@ -43,14 +43,25 @@ pub(super) fn python() -> anyhow::Result<Outcome> {
         "--out",
     ];
     let build = build.map(OsStr::new);
-    run(&python, &[&build[..], &[wheels.as_os_str()]].concat())?;
+    run(python, &[&build[..], &[wheels.as_os_str()]].concat())?;
     let wheel = fs::read_dir(&wheels)?.next().context("maturin has built no wheel")??.path();
     let install =
         ["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps"].map(OsStr::new);
-    run(&python, &[&install[..], &[wheel.as_os_str()]].concat())?;
-    run(&python, &["-m", "pytest", "-q", "-p", "no:cacheprovider"].map(OsStr::new))?;
+    run(python, &[&install[..], &[wheel.as_os_str()]].concat())?;
+    run(python, &["-m", "pytest", "-q", "-p", "no:cacheprovider"].map(OsStr::new))?;
     Ok(Outcome::Passed)
 }
+
+/// Begins to fetch packages, which mostly waits, while other steps compute.
+pub(super) fn prepare() {
+    std::thread::spawn(|| ENVIRONMENT.is_ok());
+}
+
+static ENVIRONMENT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| {
+    let folder = target().join("python");
+    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    environment(&folder.join("venv"))
+});
 
 /// The interpreter of an environment with all packages, made if it is not there yet; or the reason
 /// why there is none.

@@ -87,9 +87,11 @@ pub(super) trait WithFeedback: Debug + Sync {
     );
 }
 
-/// Returns whether [`encode_with_feedback`] can make blocks of a type.
+/// Returns whether [`encode_with_feedback`] makes better blocks of a type than the importance of
+/// columns does. Types with codebooks do not: it takes them, but a model in IQ3_S then diverged 1.6
+/// times as much, though products with the inputs of the calibration change less.
 pub fn takes_feedback(ty: BlockType) -> bool {
-    with_feedback(ty).is_some()
+    row(ty).is_some()
 }
 
 fn with_feedback(ty: BlockType) -> Option<&'static dyn WithFeedback> {

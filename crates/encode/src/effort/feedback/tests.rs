@@ -86,6 +86,15 @@ fn every_instruction_set_gives_the_blocks_of_the_definition() {
     }
 }
 
+/// Products of synthetic matrices change less (below), predictions of a model change more.
+#[test]
+fn types_with_codebooks_are_encoded_by_importance() {
+    for ty in [BlockType::IQ2_XXS, BlockType::IQ2_XS, BlockType::IQ3_XXS, BlockType::IQ3_S] {
+        assert!(with_feedback(ty).is_some() && !takes_feedback(ty), "{ty}");
+    }
+    assert!(takes_feedback(BlockType::Q4_K) && takes_feedback(BlockType::IQ4_XS));
+}
+
 #[test]
 fn products_change_less_than_by_rounding() {
     let mut random = Random(12);

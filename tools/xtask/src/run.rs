@@ -18,14 +18,19 @@ pub fn root() -> PathBuf {
 /// If it cannot be started or fails.
 pub fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<()> {
     let line = format!("cargo {}", arguments.join(" "));
+    let mut command = Command::new(program());
+    command.args(arguments).envs(environment.iter().copied()).current_dir(root());
+    timed(&mut command, &line)
+}
+
+/// Run a command, whose line is shown, and say how long it took.
+///
+/// # Errors
+/// If it cannot be started or fails.
+pub fn timed(command: &mut Command, line: &str) -> anyhow::Result<()> {
     println!("> {line}");
     let begin = Instant::now();
-    let status = Command::new(program())
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .current_dir(root())
-        .status()
-        .with_context(|| line.clone())?;
+    let status = command.status().with_context(|| line.to_owned())?;
     if !status.success() {
         bail!("`{line}` failed ({status})");
     }

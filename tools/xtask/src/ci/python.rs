@@ -5,12 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
-use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use super::Outcome;
-use xtask::run::{root, target};
+use xtask::run::{root, target, timed};
 
 /// Names under which a Python may be found, and the oldest one that is supported.
 const NAMES: &[&str] = &["python3", "python"];
@@ -96,17 +95,7 @@ fn succeeds(program: &Path, arguments: &[impl AsRef<OsStr>]) -> bool {
 fn run(program: &Path, arguments: &[&OsStr]) -> anyhow::Result<()> {
     let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy()).collect();
     let line = format!("python {}", words.join(" "));
-    println!("> {line}");
-    let begin = Instant::now();
-    let status = Command::new(program)
-        .args(arguments)
-        .current_dir(root().join("crates/python"))
-        .env("CARGO_TARGET_DIR", target())
-        .status()
-        .with_context(|| line.clone())?;
-    if !status.success() {
-        bail!("`{line}` failed ({status})");
-    }
-    println!("> {line}: {:.1} s\n", begin.elapsed().as_secs_f64());
-    Ok(())
+    let mut command = Command::new(program);
+    command.args(arguments).env("CARGO_TARGET_DIR", target());
+    timed(command.current_dir(root().join("crates/python")), &line)
 }

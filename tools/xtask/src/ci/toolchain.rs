@@ -2,12 +2,9 @@
 //! processor.
 
 use std::process::{Command, Stdio};
-use std::time::Instant;
-
-use anyhow::{Context, bail};
 
 use super::Outcome;
-use xtask::run::{cargo, root};
+use xtask::run::{cargo, root, timed};
 
 /// A build of a crate that differs from `cargo build`.
 struct Build {
@@ -93,19 +90,9 @@ impl Toolchain {
             return Ok(Outcome::Passed);
         };
         let line = format!("rustup run {name} cargo {}", arguments.join(" "));
-        println!("> {line}");
-        let begin = Instant::now();
-        let status = Command::new("rustup")
-            .args(["run", name, "cargo"])
-            .args(arguments)
-            .envs(environment.iter().copied())
-            .current_dir(root())
-            .status()
-            .with_context(|| line.clone())?;
-        if !status.success() {
-            bail!("`{line}` failed ({status})");
-        }
-        println!("> {line}: {:.1} s\n", begin.elapsed().as_secs_f64());
+        let mut command = Command::new("rustup");
+        command.args(["run", name, "cargo"]).args(arguments).envs(environment.iter().copied());
+        timed(command.current_dir(root()), &line)?;
         Ok(Outcome::Passed)
     }
 

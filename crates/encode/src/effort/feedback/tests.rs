@@ -86,7 +86,7 @@ fn every_instruction_set_gives_the_blocks_of_the_definition() {
     }
 }
 
-/// Products of synthetic matrices change less (below), predictions of a model change more.
+/// Products of these matrices change less (below), those of a model's second layer change more.
 #[test]
 fn types_with_codebooks_are_encoded_by_importance() {
     for ty in [BlockType::IQ2_XXS, BlockType::IQ2_XS, BlockType::IQ3_XXS, BlockType::IQ3_S] {

@@ -88,8 +88,8 @@ pub(super) trait WithFeedback: Debug + Sync {
 }
 
 /// Returns whether [`encode_with_feedback`] makes better blocks of a type than the importance of
-/// columns does. It takes types with codebooks, but does not: in a model in IQ3_S the squared errors
-/// of weights grew two- to threefold, more than feedback made up for in some layers, and the model
+/// columns does. Those of types with codebooks are worse: in a model in IQ3_S the squared errors of
+/// weights grew two- to threefold, in some layers more than feedback made up for, and the model
 /// diverged 1.6 times as much.
 pub fn takes_feedback(ty: BlockType) -> bool {
     row(ty).is_some()

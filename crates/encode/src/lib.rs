@@ -86,7 +86,7 @@ use granule_format::BlockType;
 use granule_reader::isa::Isa;
 
 pub use checked::{EncodeError, encode_rows};
-pub use effort::{Effort, Feedback, encode_with_feedback, encoder_at, takes_feedback};
+pub use effort::{Effort, Feedback, First, encode_with_feedback, encoder_at, takes_feedback};
 pub use finite::first_not_finite;
 pub use front::{EncodeOptions, encode};
 pub use granule_format as format;

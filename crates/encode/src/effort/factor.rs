@@ -21,20 +21,45 @@ pub(super) struct Factor {
     pub(super) weights: Vec<f64>,
 }
 
+/// What is fixed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum First {
+    /// The first column.
+    Left,
+    /// Within each super-block, the columns with the largest moments.
+    Columns,
+    /// Within each super-block, the runs of eight columns with the largest moments.
+    Eights,
+}
+
+impl First {
+    /// Returns columns in the order in which they are fixed.
+    fn order(self, columns: usize, moment: impl Fn(usize) -> f64) -> Vec<usize> {
+        let together = match self {
+            Self::Left => return (0..columns).collect(),
+            Self::Columns => 1,
+            Self::Eights => 8,
+        };
+        let run = |start: usize| start..columns.min(start + together);
+        let sum = |start| (run(start).map(&moment).sum::<f64>(), start);
+        let mut runs: Vec<(f64, usize)> = (0..columns).step_by(together).map(sum).collect();
+        for runs in runs.chunks_mut(NEAR / together) {
+            runs.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        }
+        runs.into_iter().flat_map(|(_, start)| run(start)).collect()
+    }
+}
+
 impl Factor {
     /// Factors the moments of `columns` columns, row by row. Those of columns of different
     /// super-blocks count half, which leaves a matrix without negative eigenvalues. `damping` times
-    /// the mean of their diagonal is added to it. Within runs of `run` columns, those with the
-    /// largest moments are fixed first.
-    pub(super) fn new(moments: &[f32], columns: usize, damping: f64, run: usize) -> Self {
+    /// the mean of their diagonal is added to it.
+    pub(super) fn new(moments: &[f32], columns: usize, damping: f64, first: First) -> Self {
         let diagonal = |column: usize| f64::from(moments[column * columns + column]);
         let mean = (0..columns).map(diagonal).sum::<f64>() / columns as f64;
         // columns that were never met cost nothing; any order and no feedback do
         let added = if mean > 0.0 { mean * damping.max(LEAST_DAMPING) } else { 1.0 };
-        let mut order: Vec<usize> = (0..columns).collect();
-        for run in order.chunks_mut(run) {
-            run.sort_by(|a, b| diagonal(*b).total_cmp(&diagonal(*a)).then(a.cmp(b)));
-        }
+        let order = first.order(columns, diagonal);
         let mut matrix = vec![0.0; columns * columns];
         for (place, row) in matrix.chunks_exact_mut(columns).enumerate() {
             let own = order[place];
@@ -144,6 +169,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_largest_moments_come_first() {
+        // two super-blocks, and part of one
+        let (columns, moment) = (600, |column: usize| ((column * 37) % 101) as f64);
+        for (first, together) in [(First::Columns, 1), (First::Eights, 8)] {
+            let order = first.order(columns, moment);
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert!(sorted.into_iter().eq(0..columns), "each once");
+            for (start, block) in (0..).step_by(NEAR).zip(order.chunks(NEAR)) {
+                assert!(block.iter().all(|column| (start..start + NEAR).contains(column)));
+                let sums = block.chunks(together).map(|run| {
+                    assert!(run.is_sorted() && run[0] % together == 0);
+                    run.iter().map(|column| moment(*column)).sum::<f64>()
+                });
+                assert!(sums.is_sorted_by(|a, b| a >= b), "{first:?}");
+            }
+        }
+        assert!(First::Left.order(columns, moment).into_iter().eq(0..columns));
+    }
+
+    #[test]
     fn the_factors_multiply_to_the_moments() {
         let n = 50; // several times the columns whose parts are taken together, and a rest
         let value = |i: usize, j: usize| ((i * 7 + j * 13 + i * j) as f64 * 0.61).sin();
@@ -155,11 +201,10 @@ mod tests {
         }
         let damping = 0.01;
         let added = damping * (0..n).map(|i| f64::from(moments[i * n + i])).sum::<f64>() / n as f64;
-        let factor = Factor::new(&moments, n, damping, 10);
+        let factor = Factor::new(&moments, n, damping, First::Columns);
         let mut sorted = factor.order.clone();
         sorted.sort_unstable();
         assert!(sorted.into_iter().eq(0..n));
-        assert!(factor.order[..10].iter().all(|column| *column < 10), "runs stay in their places");
         let upper = |i: usize, j: usize| match i.cmp(&j) {
             std::cmp::Ordering::Less => f64::from(factor.upper[i * n + j]),
             std::cmp::Ordering::Equal => 1.0,

@@ -18,6 +18,7 @@ use granule_reader::isa::Isa;
 
 use super::blocks::{Search, Searched};
 use super::factor::Factor;
+pub use super::factor::First;
 use super::levels::Levels;
 use super::row;
 use super::tile::{Tile, weights_of};
@@ -30,9 +31,8 @@ const GROUP: usize = 8;
 /// Rows that are encoded side by side.
 const LANES: usize = 16;
 
-/// Runs of columns in which the order may be changed: no more than a super-block, whose scales are
-/// chosen together.
-const RUN: usize = 256;
+/// Spans are whole super-blocks.
+const SPAN_STEP: usize = 256;
 
 /// The second moments of the inputs of a matrix, prepared for
 /// [`encode_with_feedback`].
@@ -44,10 +44,15 @@ pub struct Feedback {
 }
 
 impl Feedback {
-    /// Returns whether the columns of a type are fixed in their order, and not those with the
-    /// largest moments first. What is prepared for a type serves all types of its kind.
-    pub fn is_ordered(ty: BlockType) -> bool {
-        ty.block_values() < RUN || codebooks::of(ty).is_some()
+    /// Returns what is fixed first in a type. What is prepared for one type serves all of the same
+    /// order.
+    pub fn order(ty: BlockType) -> First {
+        match ty {
+            _ if codebooks::of(ty).is_some() => First::Eights,
+            // scales of blocks are chosen one after the other
+            _ if ty.block_values() < SPAN_STEP => First::Left,
+            _ => First::Columns,
+        }
     }
 
     /// Prepares second moments: `moments` has a square matrix for each span of `width` columns, row
@@ -58,15 +63,15 @@ impl Feedback {
     /// # Panics
     /// If `width` is no multiple of 256, or `moments` has another length.
     pub fn new(columns: usize, width: usize, moments: &[f32], damping: f64, ty: BlockType) -> Self {
-        assert!(width > 0 && width.is_multiple_of(RUN), "spans of whole super-blocks");
-        let run = if Self::is_ordered(ty) { 1 } else { RUN };
+        assert!(width > 0 && width.is_multiple_of(SPAN_STEP), "spans of whole super-blocks");
+        let first = Self::order(ty);
         let (mut spans, mut weights) = (Vec::new(), Vec::new());
         let mut rest = moments;
         for start in (0..columns).step_by(width) {
             let columns = width.min(columns - start);
             let (own, others) = rest.split_at(columns * columns);
             rest = others;
-            let factor = Factor::new(own, columns, damping, run);
+            let factor = Factor::new(own, columns, damping, first);
             weights.extend(factor.weights.iter().map(|weight| *weight as f32));
             spans.push(factor);
         }
@@ -87,12 +92,9 @@ pub(super) trait WithFeedback: Debug + Sync {
     );
 }
 
-/// Returns whether [`encode_with_feedback`] makes better blocks of a type than the importance of
-/// columns does. Those of types with codebooks are worse: in a model in IQ3_S the squared errors of
-/// weights grew two- to threefold, in some layers more than feedback made up for, and the model
-/// diverged 1.6 times as much.
+/// Returns whether [`encode_with_feedback`] encodes a type.
 pub fn takes_feedback(ty: BlockType) -> bool {
-    row(ty).is_some()
+    with_feedback(ty).is_some()
 }
 
 fn with_feedback(ty: BlockType) -> Option<&'static dyn WithFeedback> {
@@ -317,6 +319,7 @@ fn add_errors<const L: usize>(
 ) {
     let mut local = *sums;
     for (error, upper) in errors.iter().zip(upper.chunks(count)) {
+        let error = *error; // sums may be where compilers cannot tell them from errors
         for g in 0..GROUP {
             // of a slice: with an array, compilers make vectors across columns, and scatter
             let factor = upper[g];

@@ -31,7 +31,7 @@ use granule_format::BlockType;
 
 use super::{Encoder, encoder};
 use blocks::Row;
-pub use feedback::{Feedback, encode_with_feedback, takes_feedback};
+pub use feedback::{Feedback, First, encode_with_feedback, takes_feedback};
 
 /// How much work to spend on a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

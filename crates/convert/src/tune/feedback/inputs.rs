@@ -1,4 +1,6 @@
-use granule_encode::Feedback;
+use std::collections::HashMap;
+
+use granule_encode::{Feedback, First};
 use granule_format::BlockType;
 use granule_infer::statistics::Moments;
 use granule_infer::statistics::moments::fingerprint;
@@ -14,8 +16,8 @@ struct Seen {
     print: [u64; 3],
     moments: Moments,
     means: Option<Vec<f32>>,
-    /// For types whose columns may be fixed in any order, and for the others.
-    feedback: [Option<Feedback>; 2],
+    /// For each order in which columns may be fixed.
+    feedback: HashMap<First, Feedback>,
 }
 
 impl Inputs {
@@ -28,7 +30,7 @@ impl Inputs {
         let mut moments = Moments::new(columns, width);
         moments.add(x);
         let moments = moments.rounded(); // as they would be saved
-        self.last = Some(Seen { print, moments, means: None, feedback: [None, None] });
+        self.last = Some(Seen { print, moments, means: None, feedback: HashMap::new() });
     }
 
     /// Returns the moments of what was seen last.
@@ -46,7 +48,7 @@ impl Inputs {
     ) -> &Feedback {
         let seen = self.last.as_mut().expect("inputs were seen");
         let means = seen.means.get_or_insert_with(|| seen.moments.means());
-        seen.feedback[usize::from(Feedback::is_ordered(ty))]
-            .get_or_insert_with(|| Feedback::new(columns, width, means, damping, ty))
+        let feedback = seen.feedback.entry(Feedback::order(ty));
+        feedback.or_insert_with(|| Feedback::new(columns, width, means, damping, ty))
     }
 }

@@ -62,6 +62,7 @@ fn every_instruction_set_gives_the_blocks_of_the_definition() {
     for (round, columns, width) in [(0, 512, 512), (3, 512, 256)] {
         let moments = moments(&mut random, columns, width);
         let cases: Vec<_> = all()
+            .filter(|(ty, _)| round == 0 || codebooks::of(*ty).is_none())
             .map(|(ty, encoder)| {
                 // more rows than lanes for one type; the definitions of others are slow
                 let rows = match ty {
@@ -84,15 +85,6 @@ fn every_instruction_set_gives_the_blocks_of_the_definition() {
             }
         });
     }
-}
-
-/// Products of these matrices change less (below), those of a model's second layer change more.
-#[test]
-fn types_with_codebooks_are_encoded_by_importance() {
-    for ty in [BlockType::IQ2_XXS, BlockType::IQ2_XS, BlockType::IQ3_XXS, BlockType::IQ3_S] {
-        assert!(with_feedback(ty).is_some() && !takes_feedback(ty), "{ty}");
-    }
-    assert!(takes_feedback(BlockType::Q4_K) && takes_feedback(BlockType::IQ4_XS));
 }
 
 #[test]
@@ -167,7 +159,8 @@ fn inputs_that_are_always_zero_are_no_fault() {
     for (ty, _) in all() {
         let columns = 256;
         let feedback = Feedback::new(columns, 256, &vec![0.0; 256 * 256], 0.01, ty);
-        for round in 0..7 {
+        // searches of codebooks are slow
+        for round in (0..7).step_by(if codebooks::of(ty).is_some() { 3 } else { 1 }) {
             let values = awkward(&mut random, round, columns);
             let mut blocks = vec![0; values.len() / ty.block_values() * ty.block_bytes()];
             let isa = Isa::detect();

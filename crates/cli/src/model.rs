@@ -6,15 +6,22 @@ use anyhow::{Context, bail};
 use granule_infer::{Model, Tokenizer};
 use granule_reader::Source;
 
+/// Open a model to run it.
+///
+/// # Errors
+/// If it cannot be run.
+pub(crate) fn open<'s>(path: &Path, source: &'s dyn Source) -> anyhow::Result<Model<'s>> {
+    Model::open(source).with_context(|| path.display().to_string())
+}
+
 /// Open a model that predicts tokens.
 ///
 /// # Errors
 /// If it cannot be run, or predicts nothing.
-pub(crate) fn open<'s>(path: &Path, source: &'s dyn Source) -> anyhow::Result<Model<'s>> {
-    let name = || path.display().to_string();
-    let model = Model::open(source).with_context(name)?;
+pub(crate) fn predicting<'s>(path: &Path, source: &'s dyn Source) -> anyhow::Result<Model<'s>> {
+    let model = open(path, source)?;
     if !model.predicts() {
-        bail!("{}: models of {:?} predict no tokens", name(), model.architecture());
+        bail!("{}: models of {:?} predict no tokens", path.display(), model.architecture());
     }
     Ok(model)
 }

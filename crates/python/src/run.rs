@@ -79,7 +79,7 @@ pub(crate) fn imatrix(
     let texts = Texts::new(texts, chunk_tokens, chunks);
     let pool = pool(threads)?;
     let found = watch(py, |stop| {
-        let model = runnable(&source)?;
+        let model = Model::open(source.source()).map_err(Raise::raise)?;
         let chunks = texts.cut(&model.tokenizer().map_err(Raise::raise)?)?;
         let options = CollectOptions::default();
         let mut on = |_| not_stopped(stop);
@@ -154,7 +154,7 @@ fn estimates<'py>(py: Python<'py>, scores: &Scores) -> PyResult<Bound<'py, PyDic
 
 /// The distributions of the original, in a file without a name.
 fn base_of(original: &Opened, texts: &Texts, stop: &AtomicBool) -> PyResult<File> {
-    let model = runnable(original)?;
+    let model = predicting(original)?;
     let chunks = texts.cut(&model.tokenizer().map_err(Raise::raise)?)?;
     let heading = Heading {
         chunk_tokens: u32::try_from(chunks.chunk_tokens())?,
@@ -180,7 +180,7 @@ fn score(
     base: Option<File>,
     stop: &AtomicBool,
 ) -> PyResult<Scores> {
-    let model = runnable(source)?;
+    let model = predicting(source)?;
     let chunks = texts.cut(&model.tokenizer().map_err(Raise::raise)?)?;
     let mut reader = None;
     if let Some(mut file) = base {
@@ -222,7 +222,7 @@ fn opened(given: &Bound<'_, PyAny>) -> PyResult<std::sync::Arc<Opened>> {
 }
 
 /// A model that predicts tokens.
-fn runnable(source: &Opened) -> PyResult<Model<'_>> {
+fn predicting(source: &Opened) -> PyResult<Model<'_>> {
     let model = Model::open(source.source()).map_err(Raise::raise)?;
     if !model.predicts() {
         let message = format!("models of {:?} predict no tokens", model.architecture());

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn generate(args: &Args) -> anyhow::Result<()> {
     let name = || args.source.display().to_string();
     let source = source::open(&args.source)?;
-    let model = model::open(&args.source, source.as_ref())?;
+    let model = model::predicting(&args.source, source.as_ref())?;
     let tokenizer = model::tokenizer(&args.source, &model)?;
     let prompt = tokenizer.encode(&args.prompt).with_context(name)?;
     if prompt.is_empty() {

@@ -204,7 +204,7 @@ impl Session<'_> {
         if !self.args.allow_quantized_original {
             refuse_quantized(path, source.as_ref())?;
         }
-        let model = model::open(path, source.as_ref())?;
+        let model = model::predicting(path, source.as_ref())?;
         let (chunks, first) = self.chunks(path, &model, None)?;
         let inputs: Vec<PathBuf> = source.inputs();
         let inputs: Vec<&Path> = inputs.iter().map(PathBuf::as_path).collect();
@@ -230,7 +230,7 @@ impl Session<'_> {
         base: Option<&Base>,
     ) -> anyhow::Result<Measured> {
         let source = source::open(path)?;
-        let model = model::open(path, source.as_ref())?;
+        let model = model::predicting(path, source.as_ref())?;
         let mut reader = base.map(Base::reader).transpose()?;
         let (chunks, first) =
             self.chunks(path, &model, reader.as_ref().map(BaseReader::heading))?;

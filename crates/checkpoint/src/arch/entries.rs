@@ -167,7 +167,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::arch::description;
+    use crate::arch::{Kind, by_name, description};
     use crate::folder::Nowhere;
 
     #[test]
@@ -202,5 +202,26 @@ mod tests {
             found.iter().copied().eq(expected.iter().map(|(key, value)| (*key, value))),
             "{found:?}"
         );
+    }
+
+    /// The library's class drops the number of key heads.
+    #[test]
+    fn heads_of_mpt_that_share_keys_are_counted() {
+        let heads = |attention| {
+            let config = Config::of(json!({
+                "architectures": ["MPTForCausalLM"], "model_type": "mpt", "d_model": 64,
+                "max_seq_len": 128, "n_heads": 4, "n_layers": 2, "attn_config": attention,
+            }));
+            let arch = by_name(Kind::Model, "mpt").unwrap();
+            let rope = Rope::new(&config);
+            let scope = config.scope(&Nowhere, &arch, Some(&rope));
+            let mut out = Metadata::new();
+            let at = (&*arch, Position::Main);
+            write_entries(at, &config, (&scope, &rope), 2, &mut out, &mut Vec::new()).unwrap();
+            out.get("mpt.attention.head_count_kv").cloned()
+        };
+        assert_eq!(heads(json!({"kv_n_heads": 2})), Some(Meta::U32(2)));
+        // the reference's file has no key where llama.cpp assumes the same
+        assert_eq!((heads(json!({"kv_n_heads": 4})), heads(json!({}))), (None, None));
     }
 }

@@ -291,8 +291,18 @@ pub enum Problem {
         other: String,
     },
     /// The config does not name the architecture.
-    #[error("no \"architectures\" with the model's class")]
-    NoArchitecture,
+    #[error(
+        "no \"architectures\" with the model's class{}",
+        .relative.as_ref().map_or(
+            ": add it, or name a description with `--arch NAME` (`granule convert \
+             --print-supported-models` lists classes and names)".to_owned(),
+            |relative| format!(", but {relative}"),
+        )
+    )]
+    NoArchitecture {
+        /// The known architecture that the tensors resemble, and how it differs.
+        relative: Option<String>,
+    },
     /// No description has the checkpoint's class.
     #[error(
         "the class {class:?} is unknown{}; `granule convert --print-supported-models` lists those \

@@ -90,9 +90,11 @@ impl Config {
         self.full.insert(key.to_owned(), value);
     }
 
-    /// The same config as the description of a model reads it.
+    /// The same config as the description of a model reads it. If it names no class, it is the
+    /// first of the description.
     pub(crate) fn of_model(self, arch: &Arch) -> Self {
         let mut config = if arch.raw_config { self.without_defaults() } else { self };
+        config.class = config.class.or_else(|| arch.classes.first().cloned());
         if let Some(part) = &arch.text_part {
             let part = path(&config.raw, part).and_then(Value::as_object).cloned();
             config.full.extend(part.unwrap_or_default());
@@ -203,7 +205,7 @@ impl Config {
     /// The name of the model's class.
     pub(crate) fn class(&self) -> Result<&str, Error> {
         let class = self.class.as_deref();
-        class.ok_or_else(|| Error::in_file(&self.path, Problem::NoArchitecture))
+        class.ok_or_else(|| Error::in_file(&self.path, Problem::NoArchitecture { relative: None }))
     }
 
     /// The value of a key, defaults included. Null counts as absent.
@@ -262,8 +264,11 @@ pub(crate) fn find(
     config: &Config,
     folder: &dyn Folder,
 ) -> Result<Arc<Arch>, Error> {
-    let class = config.class()?;
     let file = file.filter(|arch| arch.kind == Kind::Model);
+    if let (None, Some(file)) = (&config.class, file) {
+        return Ok(file.clone());
+    }
+    let class = config.class()?;
     for arch in file.into_iter().chain(built_in::mentioning(Kind::Model, class)) {
         let known = arch.classes.iter().any(|name| name == class);
         let here = match &arch.when {

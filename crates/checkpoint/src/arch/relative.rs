@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Arch, built_in};
+use super::{Arch, Kind, built_in};
 
 /// How many names a message lists.
 const LISTED: usize = 3;
+
+/// How many descriptions are tried.
+const TRIED: usize = 16;
 
 /// A built-in architecture that resembles a checkpoint by the names of its tensors.
 ///
@@ -24,16 +27,24 @@ pub(crate) struct Relative {
     lacking: Vec<String>,
 }
 
-/// Finds the architecture that knows most of the tensors with these names; of equals, the one that
-/// needs least besides, and of these, the one with most classes. `None` if none knows half of them.
-pub(crate) fn relative<'a>(names: impl Iterator<Item = &'a str>) -> Option<Relative> {
+/// Finds the architecture that knows most of the tensors with these names. Of equals, it is the one
+/// that needs least besides; of these, the first that `works`: models of text alone come first, then
+/// those with most classes. `None` if none knows half of the tensors.
+pub(crate) fn relative<'a>(
+    names: impl Iterator<Item = &'a str>,
+    works: impl Fn(&str) -> bool,
+) -> Option<Relative> {
     let kinds: BTreeMap<String, &str> = names.map(|name| (kind(name), name)).collect();
-    let all = built_in::named().map(|(name, arch)| compare(name, arch, &kinds));
-    // the first of equals, so that the answer does not depend on anything else
-    let best = all.min_by_key(|it| {
-        let unknown = it.unknown.len();
-        (unknown + it.lacking.len(), unknown, std::cmp::Reverse(it.arch.classes.len()))
-    })?;
+    let mut all: Vec<_> =
+        built_in::named().map(|(name, arch)| compare(name, arch, &kinds)).collect();
+    all.sort_by_key(|it| {
+        (it.distance(), it.has_projector(), std::cmp::Reverse(it.arch.classes.len()))
+    });
+    let least = all.first()?.distance();
+    let equals = all.iter().take_while(|it| it.distance() == least).take(TRIED);
+    // what has no rule for a tensor cannot work
+    let best = if least == (0, 0) { equals.map(|it| it.name).position(works) } else { None };
+    let best = all.swap_remove(best.unwrap_or(0));
     (2 * best.unknown.len() < best.kinds).then_some(best)
 }
 
@@ -67,6 +78,19 @@ fn compare(name: &'static str, arch: &Arc<Arch>, kinds: &BTreeMap<String, &str>)
         .filter(|pattern| !found.iter().any(|name| pattern.fit(name).is_some()));
     let lacking = lacking.map(|pattern| pattern.text().to_owned()).collect();
     Relative { name, arch: arch.clone(), kinds: kinds.len(), unknown, lacking }
+}
+
+impl Relative {
+    /// How far it is: kinds of tensors that only one side has, and those that it does not know.
+    fn distance(&self) -> (usize, usize) {
+        (self.unknown.len() + self.lacking.len(), self.unknown.len())
+    }
+
+    /// Whether models of its first class take images or sound, too.
+    fn has_projector(&self) -> bool {
+        let class = self.arch.classes.first();
+        class.is_some_and(|class| built_in::mentioning(Kind::Projector, class).next().is_some())
+    }
 }
 
 /// A name with its numbers replaced: `model.layers.3.norm.weight` is `model.layers.N.norm.weight`.
@@ -128,7 +152,7 @@ mod tests {
     ];
 
     fn said(names: &[&str]) -> Option<String> {
-        relative(names.iter().copied()).map(|relative| relative.to_string())
+        relative(names.iter().copied(), |_| true).map(|relative| relative.to_string())
     }
 
     #[test]
@@ -148,6 +172,17 @@ mod tests {
         assert!(more.starts_with("it looks like llama ("), "{more}");
         let fewer = said(&LLAMA[1..]).unwrap();
         assert!(fewer.contains("; it lacks model.embed_tokens.weight"), "{fewer}");
+    }
+
+    #[test]
+    fn of_equals_the_first_that_works_is_named() {
+        let among = |works: fn(&str) -> bool| {
+            relative(LLAMA.iter().copied(), works).map(|relative| relative.name)
+        };
+        assert_eq!(among(|_| true), Some("llama"));
+        assert_eq!(among(|_| false), Some("llama"));
+        let other = among(|name| name != "llama");
+        assert!(other.is_some_and(|name| name != "llama"), "{other:?}");
     }
 
     #[test]

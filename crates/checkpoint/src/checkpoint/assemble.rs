@@ -158,7 +158,7 @@ fn identify(
         }
         None if options.draft => arch::draft_of(&config)?,
         None => arch::find(file.as_ref(), &config, folder)
-            .map_err(|error| with_relative(error, folder))?,
+            .map_err(|error| with_relative(error, folder, path, options))?,
     };
     let mut config = match arch.kind {
         Kind::Projector => config.of_projector(&arch, file.as_ref(), folder)?,
@@ -181,13 +181,24 @@ fn identify(
 }
 
 /// Adds to the error for an unknown class what the tensors resemble.
-fn with_relative(mut error: Error, folder: &dyn Folder) -> Error {
+fn with_relative(
+    mut error: Error,
+    folder: &dyn Folder,
+    path: &Path,
+    options: &CheckpointOptions,
+) -> Error {
     if let Error::Invalid { problem, .. } = &mut error
-        && let Problem::UnknownArchitecture { relative, .. } = &mut **problem
+        && let Problem::UnknownArchitecture { relative, .. } | Problem::NoArchitecture { relative } =
+            &mut **problem
         && let Ok(weights) = Weights::open(folder, &mut Vec::new())
     {
         let names = weights.tensors().iter().map(|tensor| tensor.name.as_str());
-        *relative = arch::relative(names).map(|found| found.to_string());
+        let works = |name: &str| {
+            let name = Some(name.to_owned());
+            let options = CheckpointOptions { arch_file: None, arch_name: name, ..options.clone() };
+            assemble(folder, path, None, &options).is_ok()
+        };
+        *relative = arch::relative(names, works).map(|found| found.to_string());
     }
     error
 }

@@ -115,6 +115,15 @@ fn an_unknown_class_is_converted_like_its_relative() {
     folder.run("convert ck --outtype f16 -o new.gguf --arch llama").ok();
     let bytes = |name: &str| std::fs::read(folder.path(name)).unwrap();
     assert!(bytes("known.gguf") == bytes("new.gguf"), "{expected}");
+    // without a class, too
+    let mut config: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path("ck/config.json")).unwrap()).unwrap();
+    config.as_object_mut().unwrap().remove("architectures");
+    folder.write("ck/config.json", config.to_string());
+    let said = folder.run("convert ck --outtype f16 -o bare.gguf").failure();
+    assert!(said.contains("no \"architectures\" with the model's class, but it looks"), "{said}");
+    folder.run("convert ck --outtype f16 -o bare.gguf --arch llama").ok();
+    assert!(bytes("known.gguf") == bytes("bare.gguf"));
     let said = folder.run("convert ck -o other.gguf --arch lama").failure();
     assert!(said.contains("\"lama\"; did you mean \"llama\"?"), "{said}");
     let said = folder.run("convert ck -o other.gguf --arch lama.toml").failure();

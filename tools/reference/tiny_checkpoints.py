@@ -226,9 +226,10 @@ def vocabulary(folder):
         tokens = tokenizer["model"]["vocab"]
         ids = tokens.values() if isinstance(tokens, dict) else range(len(tokens))
         count = max([*ids, *(token["id"] for token in tokenizer["added_tokens"])]) + 1
-    elif (folder / "tokenizer.model").is_file():
-        from sentencepiece import SentencePieceProcessor
-        count = SentencePieceProcessor(model_file=str(folder / "tokenizer.model")).vocab_size()
+    for name in ("tokenizer.model", "spiece.model"):
+        if not count and (folder / name).is_file():
+            from sentencepiece import SentencePieceProcessor
+            count = SentencePieceProcessor(model_file=str(folder / name)).vocab_size()
     return -(-count // 16) * 16
 
 

@@ -1,7 +1,7 @@
 """The tables of tiny_checkpoints.py: one file for each family of models."""
 from . import (bert_relatives, chinese, decoders, diffusion, drafts, encoders, exaone, gemmas, glm, houses,
-               hunyuan, hybrids, latent, linear, llamas, mistral, mixed, mmproj, older, omni, quantized, qwen, recent,
-               sparse, speech)
+               hunyuan, hybrids, latent, linear, llamas, mistral, mixed, mmproj, names, older, omni, quantized, qwen,
+               recent, sparse, speech)
 
 # Each row: name, class, tokenizer, stored type, config. "vocab_size" is that of the tokenizer unless it is given.
 # More keys of the config: "tokens" are added to tokenizer.json, "patch" changes config.json after it was saved (None
@@ -13,3 +13,4 @@ FAMILIES = [bert_relatives, chinese, decoders, diffusion, drafts, encoders, exao
             hunyuan, hybrids, latent, linear, llamas, mistral, mixed, mmproj, older, omni, quantized, qwen, recent,
             sparse, speech]
 MODELS = [row for family in FAMILIES for row in family.MODELS]
+MODELS += list(names.rows(MODELS))

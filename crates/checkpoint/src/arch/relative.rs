@@ -28,8 +28,8 @@ pub(crate) struct Relative {
 }
 
 /// Finds the architecture that knows most of the tensors with these names. Of equals, it is the one
-/// that needs least besides; of these, the first that `works`: models of text alone come first, then
-/// those with most classes. `None` if none knows half of the tensors.
+/// that needs least besides; of these, the first that `works`: models of text alone come first, and
+/// of them those with most classes. `None` if none knows half of the tensors.
 pub(crate) fn relative<'a>(
     names: impl Iterator<Item = &'a str>,
     works: impl Fn(&str) -> bool,

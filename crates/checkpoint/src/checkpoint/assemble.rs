@@ -187,11 +187,13 @@ fn with_relative(
     path: &Path,
     options: &CheckpointOptions,
 ) -> Error {
-    if let Error::Invalid { problem, .. } = &mut error
-        && let Problem::UnknownArchitecture { relative, .. } | Problem::NoArchitecture { relative } =
-            &mut **problem
-        && let Ok(weights) = Weights::open(folder, &mut Vec::new())
-    {
+    let Error::Invalid { problem, .. } = &mut error else { return error };
+    let (Problem::UnknownArchitecture { relative, .. } | Problem::NoArchitecture { relative }) =
+        &mut **problem
+    else {
+        return error;
+    };
+    if let Ok(weights) = Weights::open(folder, &mut Vec::new()) {
         let names = weights.tensors().iter().map(|tensor| tensor.name.as_str());
         let works = |name: &str| {
             let name = Some(name.to_owned());

@@ -28,8 +28,9 @@ pub(crate) struct Relative {
 }
 
 /// Finds the architecture that knows most of the tensors with these names. Of equals, it is the one
-/// that needs least besides; of these, the first that `works`: models of text alone come first, and
-/// of them those with most classes. `None` if none knows half of the tensors.
+/// that needs least besides; of these, the first that `works`: models of text alone come first, of
+/// them those with most classes, then those that the library knows. `None` if none knows half of
+/// the tensors.
 pub(crate) fn relative<'a>(
     names: impl Iterator<Item = &'a str>,
     works: impl Fn(&str) -> bool,
@@ -38,7 +39,8 @@ pub(crate) fn relative<'a>(
     let mut all: Vec<_> =
         built_in::named().map(|(name, arch)| compare(name, arch, &kinds)).collect();
     all.sort_by_key(|it| {
-        (it.distance(), it.has_projector(), std::cmp::Reverse(it.arch.classes.len()))
+        let classes = std::cmp::Reverse(it.arch.classes.len());
+        (it.distance(), it.has_projector(), classes, it.arch.defaults.is_empty())
     });
     let least = all.first()?.distance();
     let equals = all.iter().take_while(|it| it.distance() == least).take(TRIED);

@@ -18,6 +18,10 @@ use crate::{Error, Problem};
 /// The longest token accepted, in bytes; real ones have up to 128.
 const MOST_BYTES: usize = 4096;
 
+/// Ids without a token that are accepted if nothing says how large the vocabulary is, apart from as
+/// many as there are tokens.
+const MOST_EMPTY: u64 = 1024;
+
 /// Returns what the architecture says about the ranks, if the checkpoint has them.
 fn facts<'a>(input: &Input<'a>) -> Option<&'a Tiktoken> {
     input.quirks.iter().find_map(|quirk| match quirk {
@@ -59,7 +63,19 @@ pub(super) fn read(input: &Input<'_>) -> Result<Vocabulary, Error> {
         texts.insert(id, (text, TokenType::Control));
     }
     let after = texts.last_key_value().map_or(0, |(last, _)| last + 1);
-    let size = input.vocabulary(&["vocab_size"])?.map_or(after, |size| size as u64);
+    let size = match input.vocabulary(&["vocab_size"])? {
+        Some(size) => size as u64,
+        None if after > 2 * texts.len() as u64 + MOST_EMPTY => {
+            let (last, known) = (after - 1, texts.len());
+            let text = format!(
+                "a token has the id {last}, but there are {known} tokens: add \"vocab_size\" to \
+                 config.json if the other ids are empty"
+            );
+            let file = input.folder.at(&*facts.file);
+            return Err(Error::in_file(file.path(), Problem::Tokenizer(text)));
+        }
+        None => after,
+    };
     let mut tokens = Tokens::default();
     for id in 0..size {
         match texts.remove(&id) {

@@ -194,4 +194,12 @@ fn ranks_of_tiktoken_are_whole() {
         fs::write(own.path(RANKS), lines.join("\n")).unwrap();
         own.refused(&[&[RANKS], texts].concat());
     }
+    // a rank says how many tokens there are only if it is near the others
+    let own = Own::with_ranks();
+    own.change("config.json", |config| drop(config.as_object_mut().unwrap().remove("vocab_size")));
+    let text = fs::read_to_string(own.path(RANKS)).unwrap();
+    fs::write(own.path(RANKS), text.replace("Bw== 7\n", "Bw== 99999\n")).unwrap();
+    let options = CheckpointOptions { vocabulary_only: true, ..CheckpointOptions::default() };
+    let error = Checkpoint::open(own.0.path(), &options).unwrap_err().to_string();
+    assert!([RANKS, "99999", "vocab_size"].iter().all(|part| error.contains(part)), "{error}");
 }

@@ -1,10 +1,11 @@
-//! Archives of the program for a release: `cargo xtask dist [TARGET ...]`.
+//! Archives of the program and wheels for a release: `cargo xtask dist [TARGET ...]`.
 //!
 //! An archive holds the program, its manual pages, the completions for shells, the licences and the
 //! texts for readers. The same program gives the same archive: names, times, modes and owners are
 //! fixed.
 
 mod notices;
+mod wheels;
 
 use std::fs;
 use std::io::Write;
@@ -15,6 +16,9 @@ use anyhow::{Context, bail, ensure};
 use clap_complete::Shell;
 use sha2::{Digest, Sha256};
 use xtask::run::{cargo, has_subcommand, root, target};
+
+const HELP: &str = "cargo xtask dist [--no-build | --wheels] [TARGET ...]
+cargo xtask dist --capi PREFIX";
 
 /// Where programs are built that need nothing of the system that runs them.
 const TARGETS: &[&str] = &["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
@@ -37,7 +41,8 @@ const SHELLS: &[(Shell, &str)] = &[
 const LIBRARIES: &[&str] = &["libgranule_c.a", "libgranule_c.so", "libgranule_c.dylib"];
 
 /// Builds the program for some targets and packs it. `--no-build` packs what is built already.
-/// `--capi PREFIX` lays out the library for C in its place, to be copied to PREFIX.
+/// `--wheels` builds the Python package for some targets instead. `--capi PREFIX` lays out the
+/// library for C in its place, to be copied to PREFIX.
 pub(super) fn dist(arguments: &[String]) -> anyhow::Result<()> {
     if let [option, prefix] = arguments
         && option == "--capi"
@@ -46,23 +51,29 @@ pub(super) fn dist(arguments: &[String]) -> anyhow::Result<()> {
     }
     let (options, named): (Vec<_>, Vec<_>) =
         arguments.iter().partition(|argument| argument.starts_with('-'));
-    if let Some(unknown) = options.iter().find(|option| **option != "--no-build") {
-        bail!("{unknown} is no option: cargo xtask dist [--no-build] [TARGET ...] | --capi PREFIX");
-    }
+    let option = match options[..] {
+        [] => "",
+        [option] if ["--no-build", "--wheels"].contains(&option.as_str()) => option,
+        _ => bail!("{HELP}"),
+    };
     let mut targets: Vec<&str> = named.iter().map(|name| name.as_str()).collect();
-    if targets.is_empty() {
-        targets = TARGETS.to_vec();
-    }
     let folder = target().join("dist");
     fs::create_dir_all(&folder)?;
-    for triple in targets {
-        if options.is_empty() {
-            build(triple)?;
+    if option == "--wheels" {
+        wheels::wheels(&targets, &folder)?;
+    } else {
+        if targets.is_empty() {
+            targets = TARGETS.to_vec();
         }
-        let program = target().join(triple).join("release").join(program(triple));
-        ensure!(program.is_file(), "{} is not built", program.display());
-        let archive = pack(triple, &program, &folder)?;
-        println!("{}: {:.1} MB", archive.display(), archive.metadata()?.len() as f64 / 1e6);
+        for triple in targets {
+            if option.is_empty() {
+                build(triple)?;
+            }
+            let program = target().join(triple).join("release").join(program(triple));
+            ensure!(program.is_file(), "{} is not built", program.display());
+            let archive = pack(triple, &program, &folder)?;
+            println!("{}: {:.1} MB", archive.display(), archive.metadata()?.len() as f64 / 1e6);
+        }
     }
     let sums = checksums(&folder)?;
     fs::write(folder.join("SHA256SUMS"), &sums)?;
@@ -70,15 +81,21 @@ pub(super) fn dist(arguments: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The checksums of all archives of this version in a folder, in the form of `sha256sum`: each
-/// target may have been packed by a run of its own.
+/// The checksums of all archives and wheels of this version in a folder, in the form of
+/// `sha256sum`: each target may have been packed by a run of its own.
 fn checksums(folder: &Path) -> anyhow::Result<String> {
-    let start = format!("granule-{}-", granule_format::VERSION);
+    let version = granule_format::VERSION;
+    let starts = [
+        format!("granule-{version}-"),
+        format!("granule_gguf-{version}-"),
+        format!("granule_gguf-{version}.tar"),
+    ];
     let mut sums = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with(&start) && name.ends_with(".tar.gz") {
+        let is_whole = [".tar.gz", ".whl"].iter().any(|end| name.ends_with(end));
+        if is_whole && starts.iter().any(|start| name.starts_with(start)) {
             let sum = Sha256::digest(fs::read(&path)?);
             let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
             sums.push((name, sum));
@@ -116,7 +133,7 @@ fn pack(triple: &str, program: &Path, folder: &Path) -> anyhow::Result<PathBuf> 
     }
     fs::create_dir_all(&inside)?;
     fill(program, &inside)?;
-    fs::write(inside.join(NOTICES), notices::notices(triple)?)?;
+    fs::write(inside.join(NOTICES), notices::notices("granule", Some(triple))?)?;
     let archive = folder.join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar")
         .args([
@@ -226,11 +243,17 @@ mod tests {
     fn checksums_are_of_all_archives_of_this_version() {
         let folder = tempfile::tempdir().unwrap();
         let name = |target: &str| format!("granule-{}-{target}.tar.gz", granule_format::VERSION);
-        for other in [&name("b"), &name("a"), "granule-0.0.0-a.tar.gz", "SHA256SUMS"] {
-            fs::write(folder.path().join(other), "").unwrap();
+        let wheel = format!("granule_gguf-{}-cp39-abi3-any.whl", granule_format::VERSION);
+        let source = format!("granule_gguf-{}.tar.gz", granule_format::VERSION);
+        let others = ["granule-0.0.0-a.tar.gz", "granule_gguf-0.0.0.tar.gz", "SHA256SUMS"];
+        for file in
+            [&name("b"), &name("a"), &wheel, &source].map(|it| &it[..]).iter().chain(&others)
+        {
+            fs::write(folder.path().join(file), "").unwrap();
         }
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let expected = format!("{empty}  {}\n{empty}  {}\n", name("a"), name("b"));
+        let expected = [name("a"), name("b"), wheel, source];
+        let expected = expected.map(|name| format!("{empty}  {name}\n")).concat();
         assert_eq!(checksums(folder.path()).unwrap(), expected);
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn measure(arguments: &[String], record: &mut Record) -> anyhow::Resu
     let other = path("--diff").map(fs::canonicalize).transpose()?;
     let result = other
         .map_or(Ok(()), |other| bench.diff(&other, record))
+        .and_then(|()| bench.inspect(record))
         .and_then(|()| bench.all(path("--split"), path("--hash"), record));
     fs::remove_dir_all(&bench.folder)?;
     result
@@ -85,6 +86,34 @@ impl Bench {
             );
         }
         self.compare("diff", "gguf-py and numpy", theirs, ours, record).map(drop)
+    }
+
+    /// Print the header; names, types and shapes of tensors and plain values are compared.
+    fn inspect(&self, record: &mut Record) -> anyhow::Result<()> {
+        let model: OsString = self.model.clone().into();
+        let theirs = vec![python("PYTHON"), "-m".into(), "gguf.scripts.gguf_dump".into()];
+        let theirs = [theirs, vec!["--json".into(), model.clone()]].concat();
+        let ours = self.granule("inspect", ["--json".into(), model]);
+        let [theirs, ours] = self.compare("inspect", "gguf_dump.py", theirs, ours, record)?;
+        let theirs: Value = serde_json::from_str(&theirs)?;
+        let ours: Value = serde_json::from_str(&ours)?;
+        let expected = theirs["tensors"].as_object().context("tensors")?;
+        let found = ours["tensors"].as_array().context("tensors")?;
+        ensure!(found.len() == expected.len(), "other tensors");
+        for tensor in found {
+            let name = tensor["name"].as_str().context("a name")?;
+            let same = |field: &str| tensor[field] == expected[name][field];
+            ensure!(expected.contains_key(name) && same("type") && same("shape"), "{name} differs");
+        }
+        for entry in ours["metadata"].as_array().context("metadata")? {
+            let key = entry["key"].as_str().context("a key")?;
+            let expected = &theirs["metadata"][key];
+            ensure!(expected.is_object(), "{key} is not in the other's output");
+            // numbers have other digits, and arrays are left out
+            let comparable = entry["value"].is_string() || entry["value"].is_i64();
+            ensure!(!comparable || entry["value"] == expected["value"], "{key} differs");
+        }
+        Ok(())
     }
 
     fn all(

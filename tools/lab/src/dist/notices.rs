@@ -60,10 +60,10 @@ struct DependencyKind {
     kind: Option<String>,
 }
 
-/// Returns a list of all crates of others that the program for a target is linked with, with the
-/// texts of their licences, each once.
-pub(super) fn notices(triple: &str) -> anyhow::Result<String> {
-    let packages = linked(triple)?;
+/// Returns a list of all crates of others that a package of this repository is linked with, for a
+/// target or for any, with the texts of their licences, each once.
+pub(super) fn notices(package: &str, triple: Option<&str>) -> anyhow::Result<String> {
+    let packages = linked(package, triple)?;
     let mut page = String::from("Granule is linked with these libraries:\n\n");
     let mut texts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for package in &packages {
@@ -82,16 +82,20 @@ pub(super) fn notices(triple: &str) -> anyhow::Result<String> {
 }
 
 /// The crates of others that are linked, in the order of their names.
-fn linked(triple: &str) -> anyhow::Result<Vec<Package>> {
-    let line = ["metadata", "--format-version=1", "--locked", "--filter-platform", triple];
-    let output = Command::new(program()).args(line).current_dir(root()).output()?;
+fn linked(package: &str, triple: Option<&str>) -> anyhow::Result<Vec<Package>> {
+    let mut command = Command::new(program());
+    command.args(["metadata", "--format-version=1", "--locked"]).current_dir(root());
+    if let Some(triple) = triple {
+        command.args(["--filter-platform", triple]);
+    }
+    let output = command.output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let Metadata { packages, resolve } = serde_json::from_slice(&output.stdout)?;
     let mut packages: HashMap<_, _> =
         packages.into_iter().map(|package| (package.id.clone(), package)).collect();
     let nodes: HashMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, &node.deps)).collect();
-    let program = packages.values().find(|it| it.name == "granule" && it.source.is_none());
-    let mut left = vec![program.context("the package of the program")?.id.clone()];
+    let linked = packages.values().find(|it| it.name == package && it.source.is_none());
+    let mut left = vec![linked.with_context(|| package.to_owned())?.id.clone()];
     let mut found = Vec::new();
     while let Some(id) = left.pop() {
         // those that were met before are gone
@@ -142,14 +146,20 @@ mod tests {
         let version = Command::new("rustc").arg("-vV").output().unwrap();
         let version = String::from_utf8(version.stdout).unwrap();
         let triple = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-        let page = notices(triple).unwrap();
+        let page = notices("granule", Some(triple)).unwrap();
         assert!(page.contains("\n- ring 0."), "{page:.2000}");
         assert!(page.contains("\n- yaml-rust2 "));
         // no crate of tests or of the compiler, and none of this repository
         for absent in ["\n- proptest ", "\n- thiserror-impl ", "\n- granule-"] {
             assert!(!page.contains(absent), "{absent}");
         }
-        let packages = linked(triple).unwrap();
+        // the wheel has the same and more
+        let packages = linked("granule-gguf", Some(triple)).unwrap();
+        let named: BTreeSet<_> = packages.iter().map(|it| it.name.as_str()).collect();
+        for present in ["ring", "yaml-rust2", "numpy", "pyo3", "pyo3-ffi"] {
+            assert!(named.contains(present), "{present}");
+        }
+        let packages = linked("granule", Some(triple)).unwrap();
         let texts = page.matches(&format!("\n{}\n", "=".repeat(72))).count();
         assert!((1..packages.len()).contains(&texts), "each text is there once: {texts}");
         for package in packages {

@@ -133,17 +133,25 @@ impl DataType {
 
     /// Decodes the numbers in `bytes` to `f32`.
     pub(crate) fn widen(self, bytes: &[u8]) -> Vec<f32> {
-        let mut out = vec![0.0; bytes.len() / self.bytes() as usize * self.values() as usize];
+        let mut out = Vec::new();
+        self.widen_into(bytes, &mut out);
+        out
+    }
+
+    /// Decodes the numbers in `bytes` to `f32`, in place of what `out` holds.
+    pub(crate) fn widen_into(self, bytes: &[u8], out: &mut Vec<f32>) {
+        // all of them are written
+        out.resize(bytes.len() / self.bytes() as usize * self.values() as usize, 0.0);
         match self {
-            Self::F32 => LittleEndian::read_f32_into(bytes, &mut out),
-            Self::F8E4M3 => widen(bytes, &mut out, |[byte]| E4M3[usize::from(byte)]),
-            Self::F8E5M2 => widen(bytes, &mut out, |[byte]| E5M2[usize::from(byte)]),
-            Self::F8E8M0 => widen(bytes, &mut out, |[byte]| e8m0(byte)),
-            Self::U64 => widen(bytes, &mut out, |bytes| u64::from_le_bytes(bytes) as f32),
-            Self::U32 => widen(bytes, &mut out, |bytes| u32::from_le_bytes(bytes) as f32),
-            Self::U16 => widen(bytes, &mut out, |bytes| f32::from(u16::from_le_bytes(bytes))),
-            Self::U8 => widen(bytes, &mut out, |[byte]| f32::from(byte)),
-            Self::Bool => widen(bytes, &mut out, |[byte]| f32::from(u8::from(byte != 0))),
+            Self::F32 => LittleEndian::read_f32_into(bytes, out),
+            Self::F8E4M3 => widen(bytes, out, |[byte]| E4M3[usize::from(byte)]),
+            Self::F8E5M2 => widen(bytes, out, |[byte]| E5M2[usize::from(byte)]),
+            Self::F8E8M0 => widen(bytes, out, |[byte]| e8m0(byte)),
+            Self::U64 => widen(bytes, out, |bytes| u64::from_le_bytes(bytes) as f32),
+            Self::U32 => widen(bytes, out, |bytes| u32::from_le_bytes(bytes) as f32),
+            Self::U16 => widen(bytes, out, |bytes| f32::from(u16::from_le_bytes(bytes))),
+            Self::U8 => widen(bytes, out, |[byte]| f32::from(byte)),
+            Self::Bool => widen(bytes, out, |[byte]| f32::from(u8::from(byte != 0))),
             Self::F64
             | Self::BF16
             | Self::F16
@@ -154,10 +162,9 @@ impl DataType {
             | Self::Mxfp4
             | Self::Nvfp4 => {
                 let block = self.block().expect("the types above are those without");
-                block.decode_row(bytes, &mut out);
+                block.decode_row(bytes, out);
             }
         }
-        out
     }
 }
 
@@ -220,6 +227,9 @@ fn e8m0(exponent: u8) -> f32 {
     })
 }
 
+/// Values that are rounded to F16 together, without memory of their own.
+const AT_ONCE: usize = 1024;
+
 /// Appends `values` as numbers of type `ty`, which must be F32, F16 or BF16: the nearest ones, ties
 /// to even. NaN stays NaN and becomes quiet.
 pub(crate) fn narrow(values: &[f32], ty: BlockType, out: &mut Vec<u8>) {
@@ -230,13 +240,17 @@ pub(crate) fn narrow(values: &[f32], ty: BlockType, out: &mut Vec<u8>) {
     match ty {
         F32::TYPE => LittleEndian::write_f32_into(values, out),
         F16::TYPE => {
-            let mut halves = vec![half::f16::ZERO; values.len()];
-            halves.convert_from_f32_slice(values);
-            LittleEndian::write_u16_into(halves.reinterpret_cast(), out);
+            let mut halves = [half::f16::ZERO; AT_ONCE];
+            for (values, out) in values.chunks(AT_ONCE).zip(out.chunks_mut(2 * AT_ONCE)) {
+                let halves = &mut halves[..values.len()];
+                halves.convert_from_f32_slice(values);
+                LittleEndian::write_u16_into(halves.reinterpret_cast(), out);
+            }
         }
         BF16::TYPE => {
-            let halves: Vec<u16> = values.iter().copied().map(to_bf16).collect();
-            LittleEndian::write_u16_into(&halves, out);
+            for (value, out) in values.iter().zip(out.as_chunks_mut().0) {
+                *out = to_bf16(*value).to_le_bytes();
+            }
         }
         _ => unreachable!("only for plain numbers"),
     }
@@ -269,6 +283,32 @@ mod tests {
         for (bits, expected) in cases {
             assert_eq!(to_bf16(f32::from_bits(bits)), expected, "{bits:#x}");
         }
+    }
+
+    #[test]
+    fn many_values_become_narrow_after_what_is_there() {
+        // more than are rounded together, and not a multiple of them
+        let values: Vec<f32> = (0..AT_ONCE * 2 + 3).map(|i| i as f32 * 0.37 - 300.0).collect();
+        for (ty, round) in [
+            (BlockType::F16, f16_bits as fn(f32) -> u16),
+            (BlockType::BF16, to_bf16 as fn(f32) -> u16),
+        ] {
+            let mut out = vec![7, 7];
+            narrow(&values, ty, &mut out);
+            let expected = values.iter().flat_map(|value| round(*value).to_le_bytes());
+            assert!(out.iter().copied().eq([7, 7].into_iter().chain(expected)), "{ty}");
+        }
+    }
+
+    fn f16_bits(value: f32) -> u16 {
+        half::f16::from_f32(value).to_bits()
+    }
+
+    #[test]
+    fn widening_replaces_what_is_there() {
+        let mut out = vec![9.0; 5];
+        DataType::U8.widen_into(&[1, 2], &mut out);
+        assert_eq!(out, [1.0, 2.0]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Reads rows on demand: finds, orders and converts their values.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use granule_format::{BlockType, Shape};
@@ -67,9 +68,10 @@ pub(super) fn read(
         Assembled::Sum(terms) => {
             let stored = &weights.tensors()[terms[0].tensor];
             let range = rows.start * shape.row()..rows.end * shape.row();
+            let mut values = Vec::new();
             let bytes = add(weights, terms, range)?;
             let stored = (stored, DataType::F32, &Changes::default());
-            return convert(weights, stored, bytes, &shape, to, rows.start, out);
+            return convert(weights, stored, (&bytes, &mut values), &shape, to, rows.start, out);
         }
         Assembled::Stored { pieces, changes, zeros } => (pieces, changes, *zeros),
     };
@@ -77,11 +79,44 @@ pub(super) fn read(
     // Where adapters change only some of the parts, these are wider than the others.
     let mixed = pieces.iter().any(|piece| weights.tensors()[piece.tensor].ty != stored.ty);
     let ty = if mixed { DataType::F32 } else { stored.ty };
-    let mut bytes = Vec::new();
     let units = shape.row() / ty.values();
     let before = zeros[0] / ty.values();
-    gather(weights, pieces, (ty, before), rows.start * units..rows.end * units, &mut bytes)?;
-    convert(weights, (stored, ty, changes), bytes, &shape, to, rows.start, out)
+    let range = rows.start * units..rows.end * units;
+    if is_same(ty, to.ty) && changes.is_none() {
+        return gather(weights, pieces, (ty, before), range, out);
+    }
+    let Buffers { mut bytes, mut values } = BUFFERS.take();
+    bytes.clear();
+    let done = gather(weights, pieces, (ty, before), range, &mut bytes).and_then(|()| {
+        let stored = (stored, ty, changes);
+        convert(weights, stored, (&bytes, &mut values), &shape, to, rows.start, out)
+    });
+    if bytes.capacity().max(4 * values.capacity()) <= KEPT {
+        BUFFERS.set(Buffers { bytes, values });
+    }
+    done
+}
+
+/// Rows as they are stored, and their values.
+#[derive(Default)]
+struct Buffers {
+    bytes: Vec<u8>,
+    values: Vec<f32>,
+}
+
+thread_local! {
+    /// Memory for the next rows that the thread reads. Some allocators ask the system for every
+    /// buffer of this size, and clearing its pages takes as long as converting what is in them.
+    static BUFFERS: Cell<Buffers> =
+        const { Cell::new(Buffers { bytes: Vec::new(), values: Vec::new() }) };
+}
+
+/// Bytes of a buffer that is kept at most: rows of a conversion have fewer.
+const KEPT: usize = 16 << 20;
+
+/// Whether numbers become what they are. BF16 always goes through F32, so that NaN becomes quiet.
+fn is_same(from: DataType, to: BlockType) -> bool {
+    from.block() == Some(to) && to != BlockType::BF16
 }
 
 /// Appends the values in `range` over all pieces as the checkpoint has them; for types with blocks,
@@ -155,25 +190,23 @@ fn add(weights: &Weights, terms: &[Piece], range: Range<u64>) -> Result<Vec<u8>,
 fn convert(
     weights: &Weights,
     (stored, from, changes): (&StoredTensor, DataType, &Changes),
-    bytes: Vec<u8>,
+    (bytes, values): (&[u8], &mut Vec<f32>),
     shape: &Shape,
     To { ty, encoder, exact }: To,
     first_row: u64,
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
     let fail = |problem| Error::of_tensor(weights.path(stored), &stored.name, problem);
-    // BF16 always goes through F32, so that NaN becomes quiet.
-    let same = from.block() == Some(ty) && ty != BlockType::BF16;
-    if same && changes.is_none() {
-        out.extend_from_slice(&bytes);
+    if is_same(from, ty) && changes.is_none() {
+        out.extend_from_slice(bytes);
         return Ok(());
     }
-    let mut values = from.widen(&bytes);
+    from.widen_into(bytes, values);
     if !changes.is_none() {
         let outermost = shape.dimensions().last().copied().unwrap_or(1).max(1);
         let row = shape.values().unwrap_or_default() / outermost;
         let place = (first_row * shape.row(), row);
-        changes.apply(&mut values, place, from == DataType::F16);
+        changes.apply(values, place, from == DataType::F16);
     }
     let columns = shape.row() as usize;
     if ty == BlockType::I32 && from == DataType::I64 {
@@ -189,22 +222,22 @@ fn convert(
         return Ok(());
     }
     if !ty.is_quantized() {
-        if let Some(index) = range::first_beyond(ty, &values) {
+        if let Some(index) = range::first_beyond(ty, values) {
             let (row, column) = (first_row + (index / columns) as u64, (index % columns) as u64);
             return Err(fail(Problem::Range { row, column, value: values[index], ty }));
         }
-        narrow(&values, ty, out);
+        narrow(values, ty, out);
         return Ok(());
     }
     let row_bytes = ty.row_bytes(shape.row()).expect("the type was chosen for the row") as usize;
     out.resize(values.len() / columns * row_bytes, 0);
     if exact {
-        return lattice::write(ty, &values, out).map_err(|index| {
+        return lattice::write(ty, values, out).map_err(|index| {
             let (row, column) = (first_row + (index / columns) as u64, (index % columns) as u64);
             fail(QuantizedProblem::NotExact { row, column, ty }.into())
         });
     }
     let encoder = encoder.ok_or_else(|| fail(Problem::NoEncoder(ty)))?;
-    encoder(ty, &values, columns, out)
+    encoder(ty, values, columns, out)
         .map_err(|error| fail(Problem::Encode { row: first_row, error }))
 }

@@ -10,12 +10,12 @@ use xtask::run::{root, timed};
 use super::NOTICES;
 use super::notices::notices;
 
-/// Targets of which every Linux with a C library of 2014 or later runs the wheel.
+/// Targets that are built with zig: every Linux with a C library of 2014 or later runs the wheels.
 const TARGETS: &[&str] = &["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
 /// Build the source distribution if no target is named, and the wheel of each target.
 ///
-/// maturin puts every file beside `pyproject.toml` whose name begins with `LICENSE` into what it
+/// maturin puts every file next to `pyproject.toml` whose name begins with `LICENSE` into what it
 /// builds. That of the linked crates is there for the time of the build alone: it differs between
 /// targets.
 pub(super) fn wheels(targets: &[&str], folder: &Path) -> anyhow::Result<()> {

@@ -65,7 +65,8 @@ impl<const N: usize, const L: usize> Wanted<'_, N, L> {
                 sign[i][k] = if signs[k] >> i & 1 == 1 { -1.0 } else { 1.0 };
             }
         }
-        // cost(c) = sum over i of c_i (linear_i + M_ii c_i + sum over j < i of square_ij c_j), + a constant
+        // but for a constant, cost(c) = sum over i of c_i (linear_i + M_ii c_i + sum over j < i of
+        // square_ij c_j)
         let (mut linear, mut square) = ([[0.0; L]; N], [[[0.0; L]; N]; N]);
         for i in 0..N {
             for j in 0..N {

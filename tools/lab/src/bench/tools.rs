@@ -281,8 +281,11 @@ impl Bench {
             ("written", "MB", written),
         ];
         for (figure, unit, measure) in figures {
-            let other = Some((peer, of(&theirs, measure)));
-            record.add(&format!("{name}, {what}: {figure}"), unit, of(&ours, measure), other);
+            let (own, other) = (of(&ours, measure), Some((peer, of(&theirs, measure))));
+            // what writes nothing has no row for it
+            if own > 0.0 {
+                record.add(&format!("{name}, {what}: {figure}"), unit, own, other);
+            }
         }
         println!(
             "| {what}, {peer} | {:.3} | {:.3} | {:.1} | {:.1} | {:.0} | {:.0} | {:.3} |",

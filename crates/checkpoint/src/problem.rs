@@ -7,6 +7,7 @@ use crate::DraftProblem;
 use crate::FolderKind;
 use crate::ProjectorProblem;
 use crate::QuantizedProblem;
+use crate::SafetensorsProblem;
 use crate::TorchProblem;
 use crate::VocabularyProblem;
 use crate::arch::Mistake;
@@ -21,34 +22,9 @@ pub enum Problem {
     /// The file is not JSON, or its structure is not the expected one.
     #[error("not valid JSON, or not of the expected structure: {0}")]
     Json(serde_json::Error),
-    /// The file is too short for its own header.
-    #[error(
-        "the header of a safetensors file needs {need} bytes but the file has {file}: it is \
-         truncated or is not a safetensors file"
-    )]
-    HeaderLength {
-        /// Size of the length field (8 bytes) and of the header that it announces, in bytes.
-        need: u64,
-        /// Length of the file in bytes.
-        file: u64,
-    },
-    /// The header is larger than any real one.
-    #[error("the header has {length} bytes, more than the limit of {most}")]
-    HeaderLimit {
-        /// Length of the header in bytes.
-        length: u64,
-        /// The limit in bytes.
-        most: u64,
-    },
-    /// The header is not a JSON object.
-    #[error(
-        "the header of a safetensors file begins with {{ but this one with \"{start}\": the file \
-         is damaged or is not a safetensors file"
-    )]
-    HeaderStart {
-        /// The first characters.
-        start: String,
-    },
+    /// The header of a safetensors file and its data do not fit.
+    #[error(transparent)]
+    Safetensors(#[from] SafetensorsProblem),
     /// The file is a Git LFS pointer, not the data.
     #[error("this is a Git LFS pointer, not the file itself: run `git lfs pull` in the folder")]
     LfsPointer,
@@ -153,38 +129,6 @@ pub enum Problem {
     /// The product of the dimensions overflows.
     #[error("the dimensions {0:?} are too large or too many")]
     TooLarge(Vec<u64>),
-    /// The length of a tensor's data does not match its shape and type.
-    #[error("the data is at bytes {start} to {end}, but shape and type need {need} bytes")]
-    DataLength {
-        /// First byte, counted from the end of the header.
-        start: u64,
-        /// End of the data, counted likewise.
-        end: u64,
-        /// Length in bytes that shape and type need.
-        need: u64,
-    },
-    /// Tensors overlap, or bytes belong to no tensor.
-    #[error(
-        "the data begins at byte {found} but the previous tensor ends at byte {expected}: expected \
-         no gap and no overlap"
-    )]
-    NotContiguous {
-        /// End of the previous tensor's data, counted from the end of the header.
-        expected: u64,
-        /// Start of the data.
-        found: u64,
-    },
-    /// The tensors do not fill the rest of the file exactly.
-    #[error(
-        "the tensors need {expected} bytes after the header but the file has {found}: it is \
-         truncated or damaged"
-    )]
-    FileLength {
-        /// Bytes of all tensors.
-        expected: u64,
-        /// Bytes after the header.
-        found: u64,
-    },
     /// The folder has no `config.json`.
     #[error("no config.json: not the folder of a checkpoint{}", hint(.kind.as_ref()))]
     NoConfig {

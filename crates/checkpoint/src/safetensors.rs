@@ -13,7 +13,7 @@ use super::data_type::DataType;
 use super::file::DataFile;
 use super::problem::Problem;
 use super::stored::{Data, Entry};
-use crate::Error;
+use crate::{Error, SafetensorsProblem};
 
 /// The longest header accepted, in bytes; the limit of the format's own library.
 const HEADER_LIMIT: u64 = 100_000_000;
@@ -22,8 +22,10 @@ const HEADER_LIMIT: u64 = 100_000_000;
 pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
     let path = file.path();
     let fail = |problem: Problem| Error::in_file(path, problem);
-    let need =
-        |length: u64| Problem::HeaderLength { need: length.saturating_add(8), file: file.bytes() };
+    let need = |length: u64| {
+        let (need, file) = (length.saturating_add(8), file.bytes());
+        SafetensorsProblem::HeaderLength { need, file }.into()
+    };
     if file.bytes() < 8 {
         return Err(fail(need(0)));
     }
@@ -37,13 +39,13 @@ pub(super) fn read(file: &DataFile) -> Result<Vec<Entry>, Error> {
         return Err(fail(need(length)));
     }
     if length > HEADER_LIMIT {
-        return Err(fail(Problem::HeaderLimit { length, most: HEADER_LIMIT }));
+        return Err(fail(SafetensorsProblem::HeaderLimit { length, most: HEADER_LIMIT }.into()));
     }
     let mut text = vec![0; length as usize];
     file.read_at(8, &mut text)?;
     if text.first() != Some(&b'{') {
         let start = text[..text.len().min(16)].escape_ascii().to_string();
-        return Err(fail(Problem::HeaderStart { start }));
+        return Err(fail(SafetensorsProblem::HeaderStart { start }.into()));
     }
     let header: Header = serde_json::from_slice(&text).map_err(|error| fail(error.into()))?;
     check(header, file, 8 + length)
@@ -61,7 +63,7 @@ fn check(header: Header, file: &DataFile, data: u64) -> Result<Vec<Entry>, Error
             .ok_or_else(|| fail(Problem::TooLarge(raw.shape.clone())))?;
         let (start, end) = raw.data_offsets;
         if end.checked_sub(start) != Some(need) {
-            return Err(fail(Problem::DataLength { start, end, need }));
+            return Err(fail(SafetensorsProblem::DataLength { start, end, need }.into()));
         }
         ranges.push((start, end, entries.len()));
         let offset =
@@ -73,14 +75,14 @@ fn check(header: Header, file: &DataFile, data: u64) -> Result<Vec<Entry>, Error
     let mut expected = 0;
     for (start, end, index) in ranges {
         if start != expected {
-            let problem = Problem::NotContiguous { expected, found: start };
-            return Err(Error::of_tensor(path, &entries[index].name, problem));
+            let problem = SafetensorsProblem::NotContiguous { expected, found: start };
+            return Err(Error::of_tensor(path, &entries[index].name, problem.into()));
         }
         expected = end;
     }
     let found = file.bytes() - data;
     if expected != found {
-        return Err(Error::in_file(path, Problem::FileLength { expected, found }));
+        return Err(Error::in_file(path, SafetensorsProblem::FileLength { expected, found }));
     }
 
     entries.sort_by(|a, b| a.name.cmp(&b.name));

@@ -286,6 +286,13 @@ impl<S: Search<V>, const V: usize, const L: usize> State<S, V, L> {
     }
 }
 
+/// The inverse of a scale, zero for zero: without a branch.
+#[inline(always)]
+fn inverse(scale: f32) -> f32 {
+    let inverse = 1.0 / scale;
+    if scale == 0.0 { 0.0 } else { inverse }
+}
+
 /// Returns the levels nearest to what a column should be, and the errors that they leave.
 #[inline(always)]
 fn nearest<V: Levels, const L: usize>(
@@ -295,9 +302,7 @@ fn nearest<V: Levels, const L: usize>(
 ) -> ([f32; L], [f32; L]) {
     let (mut levels, mut errors) = ([0.0; L], [0.0; L]);
     for k in 0..L {
-        let inverse = 1.0 / scale[k];
-        let inverse = if scale[k] == 0.0 { 0.0 } else { inverse };
-        levels[k] = V::nearest::<L>((wanted[k] + min[k]) * inverse);
+        levels[k] = V::nearest::<L>((wanted[k] + min[k]) * inverse(scale[k]));
         errors[k] = values[k] - (scale[k] * levels[k] - min[k]);
     }
     (levels, errors)

@@ -2,6 +2,7 @@
 
 #![allow(clippy::needless_range_loop, reason = "loops over lanes index several arrays alike")]
 
+use crate::effort::feedback::inverse;
 use crate::super_block::lanes::select;
 
 /// The values of a group as they should be, and what errors cost.
@@ -38,9 +39,7 @@ impl<const N: usize, const L: usize> Wanted<'_, N, L> {
         let mut units = [[0.0; L]; N]; // the target in units of the scale
         for i in 0..N {
             for k in 0..L {
-                let inverse = 1.0 / self.scale[k];
-                let inverse = if self.scale[k] == 0.0 { 0.0 } else { inverse };
-                units[i][k] = self.target[i][k] * inverse;
+                units[i][k] = self.target[i][k] * inverse(self.scale[k]);
                 signs[k] |= u8::from(units[i][k] < 0.0) << i;
             }
         }

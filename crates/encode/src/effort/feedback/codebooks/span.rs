@@ -7,11 +7,14 @@ use std::slice;
 use super::nearest::{Found, Parity, Wanted};
 use super::{Codebook, Numbers};
 use crate::effort::factor::Factor;
-use crate::effort::feedback::{GROUP, add_errors, gather};
+use crate::effort::feedback::{GROUP, add_errors, gather, inverse};
 use crate::super_block::VALUES;
 
-/// Groups of [`GROUP`] columns of a super-block: eights.
+/// Eights of a super-block: runs of [`GROUP`] columns.
 const EIGHTS: usize = VALUES / GROUP;
+
+/// Values of a sub-block at most.
+const MOST: usize = 32;
 
 /// The codes of a super-block of each lane.
 pub(super) struct Codes<const L: usize> {
@@ -165,7 +168,7 @@ impl<'f, T: Codebook<N>, const N: usize, const L: usize> Span<'f, T, N, L> {
         let eights = T::SUB / GROUP;
         let mut scale = T::decoded::<L>(&self.codes[block].scale, &self.codes[block].numbers[sub]);
         // H e
-        let mut sums = [[[0.0; L]; GROUP]; 4];
+        let mut sums = [[[0.0; L]; GROUP]; MOST / GROUP];
         for e in 0..eights {
             let place = self.places[first_eight + e];
             add_errors(&mut sums[e], &self.errors, &moments[place..], count);
@@ -184,16 +187,15 @@ impl<'f, T: Codebook<N>, const N: usize, const L: usize> Span<'f, T, N, L> {
                 let lower = cholesky(&costs);
                 let own: [[f32; L]; N] = std::array::from_fn(|i| sums[e][offset + i]);
                 let shift = solve(&lower, &own);
-                let (mut target, mut old) = ([[0.0; L]; N], [[0.0; L]; N]);
+                let mut target = [[0.0; L]; N];
                 for i in 0..N {
                     let value = &self.values[column + offset + i];
                     let error = &self.errors[place + offset + i];
                     for k in 0..L {
                         target[i][k] = value[k] - error[k] + shift[i][k];
-                        let inverse = if scale[k] == 0.0 { 0.0 } else { 1.0 / scale[k] };
-                        old[i][k] = (value[k] - error[k]) * inverse;
                     }
                 }
+                let old = std::array::from_fn(|i| self.levels(place + offset + i, &scale));
                 let signs = self.codes[block].signs[eight];
                 let mask = ((1_u32 << N) - 1) as u8;
                 let parity = match T::EVEN {
@@ -249,6 +251,13 @@ impl<'f, T: Codebook<N>, const N: usize, const L: usize> Span<'f, T, N, L> {
         }
     }
 
+    /// What a fixed column has in units of its scale.
+    #[inline(always)]
+    fn levels(&self, place: usize, scale: &[f32; L]) -> [f32; L] {
+        let (value, error) = (&self.values[self.factor.order[place]], &self.errors[place]);
+        std::array::from_fn(|k| (value[k] - error[k]) * inverse(scale[k]))
+    }
+
     /// Changes the number of a sub-block.
     #[inline(always)]
     fn rescale(
@@ -256,22 +265,17 @@ impl<'f, T: Codebook<N>, const N: usize, const L: usize> Span<'f, T, N, L> {
         block: usize,
         sub: usize,
         scale: &mut [f32; L],
-        sums: &[[[f32; L]; GROUP]; 4],
+        sums: &[[[f32; L]; GROUP]; MOST / GROUP],
     ) {
         let count = self.factor.columns();
         let first_eight = block * EIGHTS + sub * T::SUB / GROUP;
         let eights = T::SUB / GROUP;
         let place = |i: usize| self.places[first_eight + i / GROUP] + i % GROUP;
-        let mut levels = [[0.0; L]; 32];
+        let mut levels = [[0.0; L]; MOST];
         for i in 0..T::SUB {
-            let value = &self.values[self.factor.order[place(i)]];
-            let error = &self.errors[place(i)];
-            for k in 0..L {
-                let inverse = if scale[k] == 0.0 { 0.0 } else { 1.0 / scale[k] };
-                levels[i][k] = (value[k] - error[k]) * inverse;
-            }
+            levels[i] = self.levels(place(i), scale);
         }
-        let mut products = [[[0.0; L]; GROUP]; 4];
+        let mut products = [[[0.0; L]; GROUP]; MOST / GROUP];
         for i in 0..T::SUB {
             let row = &self.factor.moments[place(i) * count..][..count];
             for other in 0..eights {

@@ -69,6 +69,9 @@ pub struct Recipe {
     /// Whether to continue when an option has no effect or the importance matrix lacks a tensor.
     #[serde(default)]
     pub allow_missing: bool,
+    /// Whether to write a result that breaks rules of the validator, which programs may not load.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub allow_invalid: bool,
     /// Whether to reject rows that are not whole blocks of the chosen type, instead of using a
     /// fallback type.
     #[serde(default)]
@@ -101,6 +104,7 @@ impl Recipe {
             override_kv: Vec::new(),
             allow_requantize: false,
             allow_missing: false,
+            allow_invalid: false,
             no_fallback: false,
             effort: Effort::Reference,
             include_weights: Vec::new(),
@@ -114,6 +118,10 @@ impl Recipe {
         (self.include_weights.is_empty() || in_one(&self.include_weights))
             && !in_one(&self.exclude_weights)
     }
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 fn is_reference(effort: &Effort) -> bool {

@@ -25,7 +25,7 @@ use crate::watch::{bounded, watch_with};
 /// `convert` runs it, as it is or edited. Options are those of a recipe: pure,
 /// leave_output_tensor, output_tensor_type, token_embedding_type, tensor_types (a list of
 /// "REGEX=TYPE"), prune_layers, keep_split, split, override_kv (a list of "KEY=TYPE:VALUE"),
-/// allow_requantize, allow_missing, no_fallback, include_weights, exclude_weights.
+/// allow_requantize, allow_missing, allow_invalid, no_fallback, include_weights, exclude_weights.
 #[pyfunction]
 #[pyo3(signature = (source, r#type, *, imatrix = None, effort = 0, **options))]
 pub(crate) fn plan<'py>(
@@ -115,7 +115,7 @@ pub(crate) fn convert<'py>(
         (None, None) if options.is_some() || !source.has_a_type() => {
             return Err(PyTypeError::new_err("no file type given: pass one, such as \"Q4_K_M\""));
         }
-        (None, None) => Plan::as_is(source.source(), &Split::NONE),
+        (None, None) => Plan::as_is(source.source(), &Split::NONE, false),
     };
     let chosen = chosen.map_err(Raise::raise)?;
     let given =

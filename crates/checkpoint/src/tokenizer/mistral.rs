@@ -5,7 +5,7 @@ use granule_format::{Array, Metadata, StringArray};
 
 use super::file::read_lines;
 use super::protobuf::Model;
-use super::{TEMPLATE, TokenType, check_texts, tekken};
+use super::{TEMPLATE, TokenType, tekken, warn_of_twins};
 use crate::{Error, Folder, Problem};
 
 /// The beginning of the names of SentencePiece models.
@@ -79,7 +79,7 @@ pub(super) fn read(
         id(text).ok_or_else(|| Error::in_file(file.path(), why()))
     };
     let texts: Vec<_> = model.pieces.iter().map(|piece| &piece.text).collect();
-    check_texts(&texts, file.path())?;
+    warn_of_twins(&texts, file.path(), warnings);
     let mut out = Metadata::new();
     out.set("tokenizer.ggml.model", "llama");
     let end = needed("</s>")?;

@@ -53,7 +53,7 @@ use serde_json::Map;
 
 use crate::arch::{Arch, Config, Quirk, TokenizerKind};
 use crate::json::read_object_if_there;
-use crate::{CheckpointOptions, Error, Folder, Layout, Problem, VocabularyProblem};
+use crate::{CheckpointOptions, Error, Folder, Layout, Problem};
 use file::TokenizerFile;
 use special::Special;
 
@@ -196,7 +196,7 @@ fn read_kinds(
         out.set("tokenizer.ggml.pre", pre);
     }
     vocabulary.tokens.warn_of_replaced(warnings);
-    check_texts(&vocabulary.tokens.texts, folder.path())?;
+    warn_of_twins(&vocabulary.tokens.texts, folder.path(), warnings);
     let limited = vocabulary.limited || left_out;
     let limit = limited.then_some(vocabulary.tokens.texts.len() as u64);
     let named = input.named(&vocabulary.tokens, warnings);
@@ -396,19 +396,23 @@ impl Tokens {
     }
 }
 
-/// Checks that all texts are different: llama.cpp stops at a file with duplicates.
-fn check_texts<T: AsRef<[u8]>>(texts: &[T], path: &Path) -> Result<(), Error> {
+/// Warns of two tokens with the same text: llama.cpp stops at such a file. (Rule S019 refuses to
+/// write it.)
+fn warn_of_twins<T: AsRef<[u8]>>(texts: &[T], path: &Path, warnings: &mut Vec<String>) {
     let mut seen = HashMap::with_capacity(texts.len());
     for (second, text) in texts.iter().map(T::as_ref).enumerate() {
         if let Some(first) = seen.insert(text, second)
             && !text.is_empty()
         {
-            let text = String::from_utf8_lossy(text).into_owned();
-            let problem = VocabularyProblem::TokenTwice { text, first, second };
-            return Err(Error::in_file(path, problem));
+            let text = String::from_utf8_lossy(text);
+            return warnings.push(format!(
+                "{}: the tokens {first} and {second} have the same text, {text:?}. Change the text \
+                 or the id of one of them in the tokenizer's files (added tokens are in \
+                 tokenizer_config.json, added_tokens.json and tokenizer.json)",
+                path.display()
+            ));
         }
     }
-    Ok(())
 }
 
 /// Returns whether a token looks special, because some models forget to mark such tokens.

@@ -10,7 +10,7 @@ use granule_format::{Array, Metadata, StringArray};
 use serde_json::Value;
 
 use super::mistral::Templates;
-use super::{MOST_TOKENS, TokenType, check_texts};
+use super::{MOST_TOKENS, TokenType, warn_of_twins};
 use crate::folder::Named;
 use crate::json::read_object;
 use crate::{Error, Folder, Problem};
@@ -89,7 +89,7 @@ pub(super) fn read(
     out.set("tokenizer.ggml.padding_token_id", id("<pad>").map_or(end, |id| id as u32));
     let texts = tekken.special.iter().cloned();
     let texts: Vec<String> = texts.chain(tekken.ranks.iter().map(|token| written(token))).collect();
-    check_texts(&texts, file.path())?;
+    warn_of_twins(&texts, file.path(), warnings);
     let types = [TokenType::Control, TokenType::Normal];
     let types = [(types[0], tekken.special.len()), (types[1], tekken.ranks.len())];
     let types = types.into_iter().flat_map(|(ty, count)| std::iter::repeat_n(ty as i32, count));

@@ -63,6 +63,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     let input = Input::open(args, &wanted)?;
+    if !args.quiet {
+        // they may say how to repair what is an error of the result
+        input.warnings().iter().for_each(|warning| output::warn(warning));
+    }
     let importance = args.imatrix.as_deref().map(Importance::read).transpose()?;
     let jobs = jobs(args, &wanted, &input, importance.as_ref())?;
     let plans: Vec<&Plan> = jobs.iter().map(|job| &job.plan).collect();
@@ -179,7 +183,7 @@ fn jobs(
     }
     if jobs.is_empty() {
         input.has_a_type(args)?;
-        jobs.push((Plan::as_is(input.source(), &args.split())?, Vec::new()));
+        jobs.push((Plan::as_is(input.source(), &args.split(), args.allow_invalid)?, Vec::new()));
     }
     if let (Some(output), 2..) = (&wanted.output, jobs.len())
         && !(source::is_folder(output) || fill::is_pattern(output))

@@ -214,3 +214,28 @@ fn failures_name_what_is_missing() {
     let message = folder.run("convert copy/notes.txt --outtype f16").failure();
     assert!(message.contains("--outtype") && message.contains("folder"), "{message}");
 }
+
+/// A vocabulary with a token twice, which llama.cpp does not load.
+#[test]
+fn an_invalid_result_is_written_if_allowed() {
+    let folder = Folder::new();
+    copy_checkpoint(&folder, "llama2-spm-256", "ck");
+    let path = folder.path("ck/tokenizer_config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    config["added_tokens_decoder"]["500"] =
+        serde_json::json!({ "content": "<s>", "special": true });
+    fs::write(&path, config.to_string()).unwrap();
+    for options in ["-t Q8_0", ""] {
+        let line = format!("convert ck {options} -o a.gguf");
+        let message = folder.run(&format!("{line} --quiet")).failure();
+        assert!(message.contains("S019") && message.contains("--allow-invalid"), "{message}");
+        // a warning before it says what to change
+        let refused = folder.run(&line);
+        assert!(refused.stderr.contains("tokens 1 and 500 have the same text"), "{refused:?}");
+        assert!(refused.stderr.ends_with(&message), "{refused:?}");
+        assert_eq!(folder.names(), ["ck"], "{line}");
+        folder.run(&format!("{line} --allow-invalid --quiet")).ok();
+        assert!(folder.run("check a.gguf").stdout.contains("S019"));
+        fs::remove_file(folder.path("a.gguf")).unwrap();
+    }
+}

@@ -108,7 +108,11 @@ fn products(source: &dyn Source, recipe: &Recipe) -> Result<HashSet<usize>, Plan
 }
 
 /// Decides for [`Plan::as_is`].
-pub(super) fn as_is(source: &dyn Source, split: &Split) -> Result<Plan, Error> {
+pub(super) fn as_is(
+    source: &dyn Source,
+    split: &Split,
+    allow_invalid: bool,
+) -> Result<Plan, Error> {
     let mut tensors = Vec::with_capacity(source.tensors().len());
     for (index, tensor) in source.tensors().iter().enumerate() {
         let bytes = tensor_bytes(&tensor.shape, tensor.ty)
@@ -136,6 +140,7 @@ pub(super) fn as_is(source: &dyn Source, split: &Split) -> Result<Plan, Error> {
     }
     let mut recipe = Recipe::new(FileType::COPY);
     recipe.split = *split;
+    recipe.allow_invalid = allow_invalid;
     let metadata = apply(&edits, source.metadata().clone());
     let endian = Endian::Little;
     let warnings = Vec::new();

@@ -170,7 +170,7 @@ pub enum PlanError {
         why: &'static str,
     },
     /// The result would not be a valid GGUF file, or programs could not load it.
-    #[error("the result would not be valid: {0}")]
+    #[error("the result would not be valid: {0}; --allow-invalid writes it")]
     Invalid(Invalid),
     /// The type of a tensor depends on its place in the model, which is unknown.
     #[error("tensor {tensor:?} belongs to block {number}, but the block count is {blocks}")]

@@ -114,7 +114,7 @@ pub enum Warning {
     UnknownArchitecture(String),
     /// The metadata lacks the number of blocks, which was counted from the tensor names instead.
     CountedBlocks(u32),
-    /// A problem that would be an error without `--allow-missing`.
+    /// A problem that would be an error without `--allow-missing` or `--allow-invalid`.
     Allowed(String),
     /// The source is not a valid file, so the result is not valid either; or it lacks tensors. The
     /// text says why.
@@ -148,7 +148,8 @@ impl Plan {
     /// If the recipe cannot be applied to this source with this importance matrix. Only names,
     /// shapes and types are checked; errors in the values show when the plan runs. The files to be
     /// written are checked by the rules of [`mod@granule_format::check`]. It is an error if they
-    /// are not valid, unless the source is a file that already has the same fault.
+    /// are not valid, unless the source is a file that already has the same fault, or the recipe
+    /// allows it.
     pub fn new(
         source: &dyn Source,
         recipe: &Recipe,
@@ -171,12 +172,14 @@ impl Plan {
     }
 
     /// Plans an exact copy of the source (metadata, order, shapes, types), split into files by
-    /// `split`.
+    /// `split`. With `allow_invalid`, faults of the result are warnings, as with
+    /// [`Recipe::allow_invalid`].
     ///
     /// # Errors
-    /// If the size of a tensor is not known, or there would be too many files.
-    pub fn as_is(source: &dyn Source, split: &Split) -> Result<Self, Error> {
-        decide::as_is(source, split)
+    /// If the size of a tensor is not known, there would be too many files, or the result would
+    /// have a fault that the source is not already written with.
+    pub fn as_is(source: &dyn Source, split: &Split, allow_invalid: bool) -> Result<Self, Error> {
+        decide::as_is(source, split, allow_invalid)
     }
 
     /// Returns the same plan for files in this byte order instead of little-endian.

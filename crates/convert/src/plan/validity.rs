@@ -30,7 +30,7 @@ pub struct Invalid {
 const LOST: &[&str] = &["S022"];
 
 /// Checks the files of the plan. Faults that the source file already has become warnings of the
-/// plan; all others are returned.
+/// plan, and so do all that the recipe allows; the others are returned.
 pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     // headers that cannot be laid out are reported when the plan is run
     let Ok(drafts) = plan.drafts() else { return Vec::new() };
@@ -59,7 +59,17 @@ pub(super) fn check(plan: &mut Plan, source: &dyn Source) -> Vec<PlanError> {
     }
     let new: Vec<_> =
         new.into_iter().filter(|finding| finding.rule.severity == Severity::Error).collect();
-    by_rule(&new).into_iter().map(PlanError::Invalid).collect()
+    let new: Vec<_> = by_rule(&new).into_iter().map(PlanError::Invalid).collect();
+    if !plan.recipe.allow_invalid {
+        return new;
+    }
+    for problem in new {
+        let warning = Warning::Allowed(problem.to_string());
+        if !plan.warnings.contains(&warning) {
+            plan.warnings.push(warning);
+        }
+    }
+    Vec::new()
 }
 
 /// What a new header has in common with the old one, so that rules about it need not be applied.

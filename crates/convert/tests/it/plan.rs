@@ -124,7 +124,7 @@ fn copies_keep_or_guess_the_file_type() {
     let guessed = plan(&source, &copy);
     assert_eq!(guessed.metadata().get("general.file_type"), Some(&Value::U32(1025)));
     assert!(guessed.tensors().iter().all(|tensor| tensor.is_copied()));
-    let as_is = Plan::as_is(&source, &Split::NONE).unwrap();
+    let as_is = Plan::as_is(&source, &Split::NONE, false).unwrap();
     assert_eq!(as_is.metadata(), &source.metadata);
     assert_eq!(as_is.tensors()[0].name, "blk.1.ffn_down.weight");
     assert_eq!(as_is.tensors()[6].shape.dimensions(), [576, 1000, 1]);

@@ -105,7 +105,7 @@ fn a_good_model_is_planned_without_a_word() {
         assert_eq!(Plan::new(&llama().unwritten(), &recipe, None).unwrap().warnings(), []);
         assert_eq!(Plan::new(&llama(), &recipe, None).unwrap().warnings(), []);
     }
-    Plan::as_is(&llama().unwritten(), &Split::NONE).unwrap();
+    Plan::as_is(&llama().unwritten(), &Split::NONE, false).unwrap();
 }
 
 #[test]
@@ -116,8 +116,15 @@ fn a_new_file_must_be_valid() {
             let problem = problem(Plan::new(&source, &recipe, None));
             assert!(problem.contains(rule) && problem.contains("expected"), "{rule}: {problem}");
             assert!(problem.contains(&format!("granule explain {rule}")), "{rule}: {problem}");
+            assert!(problem.contains("--allow-invalid"), "{rule}: {problem}");
+            let allowed = Recipe { allow_invalid: true, ..recipe };
+            let plan = Plan::new(&source, &allowed, None).unwrap();
+            assert_eq!(plan.warnings(), [Warning::Allowed(problem)], "{rule}");
+            assert_eq!(Plan::from_json(&plan.to_json(), &source, None).unwrap(), plan);
         }
-        problem(Plan::as_is(&source, &Split::NONE));
+        problem(Plan::as_is(&source, &Split::NONE, false));
+        let plan = Plan::as_is(&source, &Split::NONE, true).unwrap();
+        assert!(matches!(plan.warnings(), [Warning::Allowed(_)]), "{rule}: {:?}", plan.warnings());
     }
 }
 
@@ -133,7 +140,7 @@ fn a_fault_of_a_file_is_a_warning() {
             // the fault is also found when the plan is loaded again
             assert_eq!(Plan::from_json(&plan.to_json(), &paper, None).unwrap(), plan);
         }
-        assert_eq!(Plan::as_is(&paper, &Split::NONE).unwrap().warnings().len(), 1, "{rule}");
+        assert_eq!(Plan::as_is(&paper, &Split::NONE, false).unwrap().warnings().len(), 1, "{rule}");
     }
     // a source of an unknown architecture
     let mut other = llama();

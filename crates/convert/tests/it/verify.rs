@@ -45,7 +45,7 @@ fn what_was_written_is_what_the_source_says() {
         plan(&source, "Q4_0"),
         plan(&source, "Q8_0").with_endian(Endian::Big),
         plan(&source, "F16"),
-        Plan::as_is(&source, &split).unwrap(),
+        Plan::as_is(&source, &split, false).unwrap(),
     ];
     for (number, plan) in plans.iter().enumerate() {
         let path = folder.path().join(format!("{number}.gguf"));

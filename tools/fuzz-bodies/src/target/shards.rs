@@ -47,7 +47,7 @@ pub(super) fn run(input: &[u8]) {
             for index in 0..source.tensors().len() {
                 assert!(source.shard(index) < source.shards());
             }
-            let _ = Plan::as_is(&source, &Split::NONE);
+            let _ = Plan::as_is(&source, &Split::NONE, false);
         }
     }
 }

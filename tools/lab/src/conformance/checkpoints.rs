@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::files::Quantizer;
 use super::flag;
-use super::unusable::unusable;
+use super::unusable::{completed, first_error, unusable};
 use xtask::run::{cargo, root};
 
 /// The folders of the corpus that hold checkpoints.
@@ -246,7 +246,16 @@ impl Bench {
         }
         let outputs = self.empty("outputs")?;
         let problem = match self.convert(row, folder, &outputs, &options)? {
-            Some(message) => Some(message),
+            Some(message) => {
+                options.push("--allow-invalid".to_owned());
+                let refused = self.convert(row, folder, &outputs, &options)?.is_some();
+                let other = refused || differences(&outputs, None, case)?.is_some();
+                // one that was refused for another reason is no case of this
+                let fault = if other { None } else { fault(&outputs)? };
+                Some(fault.map_or(message, |fault| {
+                    format!("{AS_EXPECTED} --allow-invalid, because it is invalid ({fault})")
+                }))
+            }
             None => differences(&outputs, stored, case)?,
         };
         self.cases += 1;
@@ -344,7 +353,7 @@ impl Row {
     }
 }
 
-/// The prefix of a note that is no failure.
+/// The prefix of a note that is no failure: the same bytes with an exception that a rule explains.
 pub(super) const AS_EXPECTED: &str = "but for";
 
 /// How the files in `outputs` differ from those of the case; a bounded difference begins with
@@ -365,12 +374,24 @@ fn differences(
     for file in &case.files {
         let path = outputs.join(&file.name);
         if hash(&fs::read(&path)?) != file.sha256 {
-            let unusable = stored.map(|stored| unusable(&path, stored)).transpose()?.flatten();
-            let other = || format!("{} has other bytes", file.name);
-            return Ok(Some(unusable.unwrap_or_else(other)));
+            let expected = match stored {
+                Some(stored) => match unusable(&path, stored)? {
+                    None => completed(&path, stored, &file.sha256)?,
+                    expected => expected,
+                },
+                None => None,
+            };
+            return Ok(Some(expected.unwrap_or_else(|| format!("{} has other bytes", file.name))));
         }
     }
     Ok(None)
+}
+
+/// Describes the first fault of the files in a folder.
+fn fault(outputs: &Path) -> anyhow::Result<Option<String>> {
+    let files = fs::read_dir(outputs)?.map(|entry| Ok(fs::read(entry?.path())?));
+    let files: Vec<Vec<u8>> = files.collect::<anyhow::Result<_>>()?;
+    Ok(files.iter().find_map(|file| first_error(file)))
 }
 
 fn folders(of: &Path, only: &str) -> anyhow::Result<Vec<PathBuf>> {
@@ -419,6 +440,6 @@ fn sha256(path: &Path) -> anyhow::Result<String> {
     Ok(hash(&fs::read(path)?))
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(super) fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -57,6 +57,7 @@ pub(super) fn given(args: &Args) -> impl Iterator<Item = (&'static str, About)> 
         ("--split-max-size", Files, args.split_max_size.is_some()),
         ("--split-max-tensors", Files, args.split_max_tensors.is_some()),
         ("--no-tensor-first-split", Files, args.no_tensor_first_split),
+        ("--allow-invalid", Files, args.allow_invalid),
         ("--outtype", Checkpoint, args.outtype.is_some()),
         ("--model-name", Checkpoint, args.model_name.is_some()),
         ("--metadata", Checkpoint, args.metadata.is_some()),

@@ -156,6 +156,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER/COUNT|list", conflicts_with = "dry_run")]
     #[arg(help_heading = "Model")]
     pub(super) part: Option<Parts>,
+    /// Write the result even where it breaks rules of `check`, and llama.cpp may not load it
+    #[arg(long, help_heading = "Model")]
+    pub(super) allow_invalid: bool,
     /// Write numbers with their most significant byte first, for big-endian machines
     #[arg(long, help_heading = "Model")]
     pub(crate) bigendian: bool,
@@ -465,6 +468,7 @@ fn recipe(file_type: FileType, args: &Args) -> Recipe {
     recipe.override_kv = args.override_kv.clone();
     recipe.allow_requantize = args.allow_requantize;
     recipe.allow_missing = args.allow_missing;
+    recipe.allow_invalid = args.allow_invalid;
     recipe.no_fallback = args.no_fallback;
     recipe.effort = args.effort;
     recipe.include_weights = args.include_weights.clone();

@@ -20,10 +20,11 @@ use crate::output::{self, Align, Table, count, counted, printable, size, warn as
 /// Tensors that a summary names for one reason; the others are counted.
 pub(super) const NAMED: usize = 5;
 
-/// Show what is odd but no error, on standard error.
+/// Show what is odd but no error, on standard error, except for what is odd about the source.
 pub(super) fn warn(input: &Input, jobs: &[Job], notes: &[String]) {
-    for warning in warnings(input, jobs, notes) {
-        show_warning(&warning);
+    let shown = input.warnings();
+    for warning in warnings(input, jobs, notes).iter().filter(|warning| !shown.contains(warning)) {
+        show_warning(warning);
     }
 }
 

@@ -329,6 +329,11 @@ pub(super) const OPTIONS: &[(&str, &str, Case)] = &[
         "--part",
         Refused("convert model.gguf -t Q4_0 --part 1/2", "the result is one file"),
     ),
+    (
+        "convert",
+        "--allow-invalid",
+        Refused("convert model.gguf --plan p.json --allow-invalid", "decided by the plan"),
+    ),
     ("convert", "--bigendian", Always("decides every number of the result")),
     (
         "convert",

@@ -173,7 +173,7 @@ impl Bench {
         let source = GgufSource::open(&path)?;
         let max_tensors = NonZeroU64::new(source.tensors().len().div_ceil(3) as u64);
         let split = Split { max_tensors, ..Split::NONE };
-        let plan = Plan::as_is(&source, &split)?;
+        let plan = Plan::as_is(&source, &split, false)?;
         let set = self.folder.join(format!("{name}-split.gguf"));
         run_all(&source, &[(&plan, &set)], None, &RunOptions::default(), &|_| ())?;
         let first = plan.paths(&set).swap_remove(0);

@@ -1,5 +1,6 @@
 //! The architectures that are built in.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use super::mistake::did_you_mean;
@@ -12,19 +13,43 @@ struct Table {
     files: &'static [(&'static str, &'static str)],
     read: LazyLock<Vec<OnceLock<Arc<Arch>>>>,
     all: OnceLock<Vec<Arc<Arch>>>,
+    words: LazyLock<Words>,
 }
+
+/// The descriptions that have each word, as indices.
+type Words = HashMap<&'static str, Vec<usize>>;
 
 static MODELS: Table = Table {
     files: FILES,
     read: LazyLock::new(|| FILES.iter().map(|_| OnceLock::new()).collect()),
     all: OnceLock::new(),
+    words: LazyLock::new(|| words(FILES)),
 };
 
 static OF_PROJECTORS: Table = Table {
     files: PROJECTORS,
     read: LazyLock::new(|| PROJECTORS.iter().map(|_| OnceLock::new()).collect()),
     all: OnceLock::new(),
+    words: LazyLock::new(|| words(PROJECTORS)),
 };
+
+fn words(files: &[(&'static str, &'static str)]) -> Words {
+    let mut words = Words::new();
+    for (index, (_, text)) in files.iter().enumerate() {
+        for word in text.split(is_between).filter(|word| !word.is_empty()) {
+            let places = words.entry(word).or_default();
+            if places.last() != Some(&index) {
+                places.push(index);
+            }
+        }
+    }
+    words
+}
+
+/// Whether a character is no part of a word.
+const fn is_between(c: char) -> bool {
+    !(c.is_ascii_alphanumeric() || c == '_')
+}
 
 impl Table {
     fn of(kind: Kind) -> &'static Self {
@@ -63,16 +88,18 @@ pub fn projectors() -> &'static [Arc<Arch>] {
     OF_PROJECTORS.all()
 }
 
-/// The architectures of a kind whose descriptions contain this word, such as the name of a class:
-/// the others have nothing to do with it.
+/// The architectures of a kind whose descriptions contain this name, such as that of a class: the
+/// others have nothing to do with it.
 pub(super) fn mentioning<'a>(
     kind: Kind,
-    word: &str,
+    name: &str,
 ) -> impl Iterator<Item = &'a Arc<Arch>> + use<'a> {
-    let (word, table) = (word.to_owned(), Table::of(kind));
-    let indices = table.files.iter().enumerate();
-    let indices = indices.filter(move |(_, (_, text))| mentions(text, &word));
-    indices.map(|(index, _)| table.get(index))
+    let (name, table) = (name.to_owned(), Table::of(kind));
+    // a text with the name has its longest word
+    let word = name.split(is_between).max_by_key(|word| word.len()).unwrap_or_default();
+    let candidates = table.words.get(word).map_or(&[][..], Vec::as_slice).iter();
+    let found = candidates.filter(move |index| mentions(table.files[**index].1, &name));
+    found.map(|index| table.get(*index))
 }
 
 /// The architectures with this name, the value of `general.architecture`.
@@ -91,12 +118,13 @@ pub(crate) fn of_name<'a>(name: &str) -> impl Iterator<Item = &'a Arc<Arch>> + u
     found.filter(move |arch| arch.name == name)
 }
 
-fn mentions(text: &str, word: &str) -> bool {
-    let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !word.is_empty()
-        && text.match_indices(word).any(|(at, _)| {
-            !text[..at].ends_with(inside) && !text[at + word.len()..].starts_with(inside)
-        })
+/// Whether a text has a name, and not as a part of a longer one.
+fn mentions(text: &str, name: &str) -> bool {
+    let ends = |c: Option<char>| c.is_none_or(is_between);
+    text.match_indices(name).any(|(at, _)| {
+        let (before, behind) = (&text[..at], &text[at + name.len()..]);
+        ends(before.chars().next_back()) && ends(behind.chars().next())
+    })
 }
 
 /// The built-in architectures with the names of their descriptions.
@@ -140,9 +168,11 @@ mod tests {
             ("ForCausalLM", false),
             ("b_2", true),
             ("b", false),
-            ("", false),
         ] {
             assert_eq!(mentions(text, word), expected, "{word}");
+        }
+        for word in ["", ".", "\u{e9}", "no_such_word"] {
+            assert_eq!(mentioning(Kind::Model, word).count(), 0, "{word}");
         }
         for arch in all() {
             let found: Vec<_> = of_name(&arch.name).collect();

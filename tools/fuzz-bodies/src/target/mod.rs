@@ -253,7 +253,7 @@ pub(crate) const TARGETS: &[Target] = &[
         factor: 256,
         base: 256 * BASE, // shapes are not paid for by the input
         reaches_unsafe: false,
-        traces_comparisons: true,
+        traces_comparisons: false,
         dictionary: None,
     },
 ];

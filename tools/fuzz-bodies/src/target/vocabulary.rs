@@ -22,7 +22,9 @@ pub(super) fn open(folder: &TempDir, layout: Layout) -> Option<Checkpoint> {
             assert_eq!(length, tokens.len(), "{key}");
         }
         let different: HashSet<&[u8]> = tokens.iter().collect();
-        assert_eq!(different.len(), tokens.len(), "two tokens are the same");
+        let is_told = |warning: &String| warning.contains("have the same text");
+        let is_told = checkpoint.warnings().iter().any(is_told);
+        assert!(is_told || different.len() == tokens.len(), "two tokens are the same");
     }
     let draft = Draft::new(metadata.clone(), Endian::Little).expect("metadata can be written");
     let written = draft.header();

@@ -278,6 +278,14 @@ pub enum Problem {
     /// The config lacks a key.
     #[error("the key {} is missing", .0.join(" or "))]
     MissingKey(Vec<String>),
+    /// Values of the config do not belong together.
+    #[error("no value follows from {values}: {expression}")]
+    Contradiction {
+        /// The keys with their values.
+        values: String,
+        /// The expression of the description.
+        expression: String,
+    },
     /// A value of the config has the wrong type.
     #[error("{key:?} is {found} but expected {expected}")]
     KeyType {

@@ -97,6 +97,10 @@ fn main() {
         };
         trials.push(Trial::test(format!("{name}_is_lost"), lost));
     }
+    for (name, key, value) in REFUSED {
+        let refused = move || refused(name, key, value).map_err(Failed::from);
+        trials.push(Trial::test(format!("{name}_with_{key}_{value}"), refused));
+    }
     trials.extend(logits::trials());
     trials.push(Trial::test("every_description_has_a_case", move || covers_all(&cases)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -149,6 +153,27 @@ const BACK: &[&str] = &[
 /// Cases that have no inverse, and what the error says.
 const LOST: &[(&str, &str)] =
     &[("bitnet", "rounded to three"), ("qwen3tts", "what rows became in matrices")];
+
+/// Cases, and values of a key of their configs with which they are refused.
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("granite-vision", "deepstack_layer_map", "[[1]]"),
+    ("granite-vision", "deepstack_layer_map", "[[1, 6]]"),
+    ("granite-vision", "deepstack_layer_map", "[[1, -7]]"),
+    ("granite-vision", "spatial_target_layers", "[6]"),
+];
+
+/// Checks that a case is refused with this value; the error names the key.
+fn refused(name: &str, key: &str, value: &str) -> Result<(), String> {
+    let mut case = Case::read(&fixtures().join(format!("descriptions/{name}.json")));
+    case.config[key] = serde_json::from_str(value).unwrap();
+    let work = tempfile::tempdir().unwrap();
+    let folder = case.make(work.path());
+    match Checkpoint::open(&folder, &options(&case, work.path(), "f16")) {
+        Err(error) if error.to_string().contains(key) => Ok(()),
+        Err(error) => Err(format!("{key} is not named: {error}")),
+        Ok(_) => Err("accepted".to_owned()),
+    }
+}
 
 /// Converts a case to F16, exports the file and converts the result, which must be the same file.
 fn comes_back(path: &Path) -> Result<(), String> {

@@ -110,14 +110,28 @@ impl<'a> Scope<'a> {
     pub(crate) fn needed(&self, expression: &'a Expression) -> Result<Option<Value>, Error> {
         match self.value(expression)? {
             Some(Value::Null) => {
-                let mut keys = self.missing(&expression.node);
+                let keys = self.missing(&expression.node);
                 if keys.is_empty() {
-                    keys.push(expression.to_string());
+                    return Err(self.contradiction(expression));
                 }
                 Err(part::lacks(keys, self.folder, self.path))
             }
             value => Ok(value),
         }
+    }
+
+    /// The error that no value follows from keys that are all there.
+    fn contradiction(&self, expression: &'a Expression) -> Error {
+        let mut keys = expression.dependencies(self.numbers).unwrap_or_default();
+        keys.sort_unstable();
+        keys.dedup();
+        let values = keys.into_iter().filter_map(|key| match self.name(key) {
+            Ok(value) if !value.is_null() => Some(format!("{key} = {value}")),
+            _ => None,
+        });
+        let values = values.collect::<Vec<_>>().join(", ");
+        let problem = Problem::Contradiction { values, expression: expression.to_string() };
+        Error::in_file(self.path, problem)
     }
 
     /// The value as an unsigned integer.

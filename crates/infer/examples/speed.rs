@@ -54,7 +54,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         session.forward(&prompt)?;
         let read = prompt.len() as f64 / start.elapsed().as_secs_f64();
         let start = Instant::now();
-        for token in &prompt[..arguments.tokens.min(prompt.len())] {
+        for token in prompt.iter().cycle().take(arguments.tokens) {
             session.forward(&[*token])?;
         }
         let written = arguments.tokens as f64 / start.elapsed().as_secs_f64();

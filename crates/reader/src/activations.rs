@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use granule_format::BlockType;
 
 use crate::parallel::collect;
-use crate::rounding::{Rounded, sums_of};
-use crate::strip::{COLUMNS, StripSegment};
+use crate::rounding::{Rounded, Rounding};
+use crate::strip::{COLUMNS, Strips, TOGETHER};
 use crate::tile::{ActivationTile, TILE};
 use crate::vector::Vector;
 
@@ -41,20 +41,10 @@ pub struct Activations {
     columns: usize,
     count: usize,
     pub(crate) values: Vec<f32>,
-    pub(crate) codes: Vec<i8>,
-    pub(crate) scales: Vec<f32>,
-    pub(crate) sums: Vec<i16>,
-    pub(crate) scaled_sums: Vec<f32>,
-    fine_sums: Vec<f32>,
-    pub(crate) paired_codes: Vec<i8>,
-    /// For each 256 columns a bit for every group of 32 that has remainders.
-    wide: Vec<u8>,
-    remainders: Vec<i8>,
-    remainder_sums: Vec<i16>,
-    remainder_scales: Vec<f32>,
+    rounded: Rounded,
     /// All vectors again in the two orders for batches, made when first needed.
     tiles: OnceLock<Vec<ActivationTile>>,
-    strips: OnceLock<Vec<StripSegment>>,
+    strips: OnceLock<Vec<Vec<Strips>>>,
 }
 
 /// Number of vectors from which on they are multiplied together.
@@ -104,7 +94,7 @@ impl Activations {
     /// # Panics
     /// If `columns` is not whole blocks of `ty`, or `x` is not whole vectors.
     pub fn quantize_batch(ty: BlockType, x: &[f32], columns: usize) -> Self {
-        Self::new(ty, x, columns, Rounded::mixed)
+        Self::new(ty, x, columns, Rounding::Mixed)
     }
 
     /// As [`quantize_batch`](Self::quantize_batch), with the codes of ggml for all types: those of
@@ -114,16 +104,11 @@ impl Activations {
     /// # Panics
     /// As [`quantize_batch`](Self::quantize_batch).
     pub fn as_ggml(ty: BlockType, x: &[f32], columns: usize) -> Self {
-        Self::new(ty, x, columns, |x, _| Rounded::q8_k(x))
+        Self::new(ty, x, columns, Rounding::Q8_K)
     }
 
-    /// `mixed` rounds vectors to the mixed form.
-    fn new(
-        ty: BlockType,
-        x: &[f32],
-        columns: usize,
-        mixed: impl FnOnce(&[f32], usize) -> Rounded,
-    ) -> Self {
+    /// `super_blocks` says how vectors are rounded for blocks of 256 values.
+    fn new(ty: BlockType, x: &[f32], columns: usize, super_blocks: Rounding) -> Self {
         let (block, found) = (ty.block_values(), x.len());
         assert!(
             columns.is_multiple_of(block),
@@ -134,70 +119,16 @@ impl Activations {
         let form = Form::of(ty);
         let (values, rounded) = match form {
             Form::Float => (x.to_vec(), Rounded::default()),
-            Form::Q8_0 => (Vec::new(), Rounded::q8_0(x)),
-            Form::Mixed => (Vec::new(), mixed(x, columns)),
+            Form::Q8_0 => (Vec::new(), Rounded::new(Rounding::Q8_0, x, columns)),
+            Form::Mixed => (Vec::new(), Rounded::new(super_blocks, x, columns)),
         };
-        let Rounded { codes, scales, wide, remainders, remainder_scales } = rounded;
-        let mut this = Self {
-            form,
-            columns,
-            count,
-            values,
-            sums: sums_of(&codes),
-            codes,
-            scales,
-            scaled_sums: Vec::new(),
-            fine_sums: Vec::new(),
-            paired_codes: Vec::new(),
-            wide,
-            remainder_sums: sums_of(&remainders),
-            remainders,
-            remainder_scales,
-            tiles: OnceLock::new(),
-            strips: OnceLock::new(),
-        };
-        let sums = this.sums.as_chunks::<2>().0.iter().zip(&this.scales);
-        this.scaled_sums = sums.map(|([a, b], scale)| f32::from(a + b) * *scale).collect();
-        match form {
-            Form::Float => {}
-            Form::Q8_0 => this.pair_codes(),
-            Form::Mixed => this.sum_finely(),
-        }
-        this
-    }
-
-    fn pair_codes(&mut self) {
-        for codes in self.codes.chunks_exact(self.columns.max(1)) {
-            for pair in codes.as_chunks::<16>().0.as_chunks::<4>().0 {
-                let [a, b, c, d] = *pair;
-                self.paired_codes.extend_from_slice([a, c, b, d].as_flattened());
-            }
-        }
-    }
-
-    /// Sums each 16 values, and adds remainders to the sums of each 32.
-    fn sum_finely(&mut self) {
-        let sums = self.sums.iter().enumerate();
-        self.fine_sums = sums.map(|(i, sum)| f32::from(*sum) * self.scales[i / 2]).collect();
-        let (parts, slots) = (self.wide.len(), self.slots());
-        let wide = (0..parts).filter(|part| self.wide[*part] != 0);
-        for (slot, part) in wide.enumerate() {
-            for vector in 0..self.count {
-                let (from, to) = (8 * (vector * slots + slot), 8 * (vector * parts + part));
-                for group in 0..8 {
-                    let scale = self.remainder_scales[from + group];
-                    let [a, b] = self.remainder_sums.as_chunks::<2>().0[from + group];
-                    self.scaled_sums[to + group] += f32::from(a + b) * scale;
-                    self.fine_sums[2 * (to + group)] += f32::from(a) * scale;
-                    self.fine_sums[2 * (to + group) + 1] += f32::from(b) * scale;
-                }
-            }
-        }
+        let (tiles, strips) = (OnceLock::new(), OnceLock::new());
+        Self { form, columns, count, values, rounded, tiles, strips }
     }
 
     /// Number of parts of a vector with remainders.
     fn slots(&self) -> usize {
-        self.wide.iter().filter(|wide| **wide != 0).count()
+        self.rounded.wide.iter().filter(|wide| **wide != 0).count()
     }
 
     /// Whether there are enough vectors to multiply them together.
@@ -213,11 +144,13 @@ impl Activations {
         })
     }
 
-    /// The vectors in the order for panels of rows, segment by segment.
-    pub(crate) fn strips(&self) -> &[StripSegment] {
+    /// The vectors in the order for panels of rows: for each segment of columns its strips.
+    pub(crate) fn strips(&self) -> &[Vec<Strips>] {
         self.strips.get_or_init(|| {
             let vectors = self.vectors();
-            (0..self.segments()).map(|index| StripSegment::new(&vectors, index)).collect()
+            let parts =
+                |segment| vectors.chunks(TOGETHER).map(move |own| Strips::new(own, segment));
+            (0..self.segments()).map(|segment| parts(segment).collect()).collect()
         })
     }
 
@@ -226,10 +159,16 @@ impl Activations {
     pub(crate) fn prepare_strips(&self) {
         if self.strips.get().is_none() {
             let vectors = self.vectors();
-            let segment = |index| Ok::<_, Infallible>(StripSegment::new(&vectors, index));
-            let Ok(segments) = collect(self.segments(), segment);
+            let parts = vectors.chunks(TOGETHER).len();
+            let part = |task: usize| {
+                let own = &vectors[task % parts * TOGETHER..];
+                Ok(Strips::new(&own[..own.len().min(TOGETHER)], task / parts))
+            };
+            let Ok(all) = collect::<_, Infallible>(self.segments() * parts, part);
+            let mut all = all.into_iter();
+            let segments = (0..self.segments()).map(|_| all.by_ref().take(parts).collect());
             // another thread may have been faster, with the same strips
-            _ = self.strips.set(segments);
+            _ = self.strips.set(segments.collect());
         }
     }
 
@@ -261,29 +200,30 @@ impl Activations {
     #[inline(always)]
     pub(crate) fn vector(&self, index: usize) -> Vector<'_> {
         assert!(index < self.count, "vector {index} of {}", self.count);
-        let columns = self.columns;
+        let Self { columns, rounded, .. } = self;
+        let columns = *columns;
         match self.form {
             Form::Float => Vector { values: own(&self.values, index, columns), ..Vector::EMPTY },
             Form::Q8_0 => Vector {
-                codes: own(&self.codes, index, columns),
-                scales: own(&self.scales, index, columns / 32),
-                sums: own(&self.sums, index, columns / 16),
-                scaled_sums: own(&self.scaled_sums, index, columns / 32),
-                paired_codes: own(&self.paired_codes, index, columns / 64 * 64),
+                codes: own(&rounded.codes, index, columns),
+                scales: own(&rounded.scales, index, columns / 32),
+                sums: own(&rounded.sums, index, columns / 16),
+                scaled_sums: own(&rounded.scaled_sums, index, columns / 32),
+                paired_codes: own(&rounded.paired_codes, index, columns / 64 * 64),
                 ..Vector::EMPTY
             },
             Form::Mixed => {
                 let slots = self.slots();
                 Vector {
-                    codes: own(&self.codes, index, columns),
-                    scales: own(&self.scales, index, columns / 32),
-                    sums: own(&self.sums, index, columns / 16),
-                    scaled_sums: own(&self.scaled_sums, index, columns / 32),
-                    fine_sums: own(&self.fine_sums, index, columns / 16),
-                    wide: &self.wide,
-                    remainders: own(&self.remainders, index, 256 * slots),
-                    remainder_sums: own(&self.remainder_sums, index, 16 * slots),
-                    remainder_scales: own(&self.remainder_scales, index, 8 * slots),
+                    codes: own(&rounded.codes, index, columns),
+                    scales: own(&rounded.scales, index, columns / 32),
+                    sums: own(&rounded.sums, index, columns / 16),
+                    scaled_sums: own(&rounded.scaled_sums, index, columns / 32),
+                    fine_sums: own(&rounded.fine_sums, index, columns / 16),
+                    wide: &rounded.wide,
+                    remainders: own(&rounded.remainders, index, 256 * slots),
+                    remainder_sums: own(&rounded.remainder_sums, index, 16 * slots),
+                    remainder_scales: own(&rounded.remainder_scales, index, 8 * slots),
                     ..Vector::EMPTY
                 }
             }
@@ -380,11 +320,11 @@ mod tests {
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let mut x = vec![1.0; 512];
                 x[300] = bad;
-                let scales = Activations::quantize(ty, &x).scales;
+                let scales = Activations::quantize(ty, &x).rounded.scales;
                 assert_eq!(scales.iter().filter(|scale| scale.is_nan()).count(), 1);
             }
             let tiny = Activations::quantize(ty, &[1e-45; 256]);
-            assert!(tiny.scales.iter().all(|scale| scale.is_finite()));
+            assert!(tiny.rounded.scales.iter().all(|scale| scale.is_finite()));
         }
     }
 

@@ -15,6 +15,12 @@ use crate::{Error, Tensor};
 /// Vectors whose products are put in order at a time.
 const VECTORS: usize = 32;
 
+/// Parts of a matrix that threads share, unless it is small: enough that none waits for another.
+const PARTS: usize = 32;
+
+/// The fewest bytes of blocks in a part.
+const LEAST_BYTES: usize = 16 << 10;
+
 /// Multiplications below which starting threads costs more than it gains.
 const ALONE: u64 = 1 << 18;
 
@@ -110,7 +116,7 @@ impl Tensor<'_> {
     /// activations are in another [form](Activations::form) than its type needs.
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
-        let step = self.rows_in(CHUNK_BYTES).next_multiple_of(PANEL_ROWS);
+        let step = weights.step(CHUNK_BYTES);
         let by_panels = by_panels(Isa::detect(), activations, false);
         weights.multiply(activations, y, step, by_panels, |chunk, out| {
             let start = chunk * step;
@@ -151,6 +157,13 @@ pub(crate) struct Weights<'a> {
 }
 
 impl Weights<'_> {
+    /// Rows of a part of the matrix, whole panels: of `most` bytes of blocks, or less.
+    pub(crate) fn step(&self, most: usize) -> usize {
+        let row_bytes = self.columns / self.ty.block_values() * self.ty.block_bytes();
+        let bytes = (self.rows.saturating_mul(row_bytes) / PARTS).clamp(LEAST_BYTES, most);
+        (bytes / row_bytes.max(1)).max(1).next_multiple_of(PANEL_ROWS)
+    }
+
     /// Prepares the vectors in `x`.
     pub(crate) fn batch(&self, x: &[f32]) -> Activations {
         self.activations(x, x.len().checked_div(self.columns).unwrap_or(0))

@@ -6,12 +6,12 @@ use std::ops::Range;
 use granule_format::BlockType;
 
 use crate::isa::Isa;
-use crate::kernel::{PANEL_ROWS, Packed, by_panels, dot_blocks, dot_packed, pack, packs};
+use crate::kernel::{Packed, by_panels, dot_blocks, dot_packed, pack, packs};
 use crate::matmul::Weights;
 use crate::parallel::collect;
 use crate::{Activations, Error, Tensor};
 
-/// Bytes of blocks that a thread packs at a time.
+/// Bytes of blocks that a thread packs, and multiplies, at a time at most.
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// A matrix of weights in memory, packed for products: see [`Tensor::pack`].
@@ -85,8 +85,7 @@ impl Tensor<'_> {
     /// # Errors
     /// As [`pack`](Self::pack).
     pub fn pack_for(self, isa: Isa) -> Result<PackedMatrix, Error> {
-        let step = self.rows_in(CHUNK_BYTES).next_multiple_of(PANEL_ROWS);
-        PackedMatrix::pack(self.weights()?, step, isa, |rows| {
+        PackedMatrix::pack(self.weights()?, isa, |rows| {
             let mut blocks = Vec::new();
             self.read_rows_into(rows, &mut blocks)?;
             Ok(blocks)
@@ -105,22 +104,21 @@ impl PackedMatrix {
         let row_bytes = columns / ty.block_values() * ty.block_bytes();
         let rows = blocks.len().checked_div(row_bytes).unwrap_or(0);
         assert!(rows * row_bytes == blocks.len(), "{} bytes in rows of {row_bytes}", blocks.len());
-        let step = (CHUNK_BYTES / row_bytes.max(1)).max(1).next_multiple_of(PANEL_ROWS);
         let weights = Weights { name, ty, columns, rows };
-        let Ok(packed) = Self::pack::<Infallible>(weights, step, Isa::detect(), |rows| {
+        let Ok(packed) = Self::pack::<Infallible>(weights, Isa::detect(), |rows| {
             Ok(blocks[rows.start * row_bytes..rows.end * row_bytes].to_vec())
         });
         packed
     }
 
-    /// Packs the rows that `read` returns, `step` at a time.
+    /// Packs the rows that `read` returns, some at a time.
     fn pack<E: Send>(
         weights: Weights<'_>,
-        step: usize,
         isa: Isa,
         read: impl Fn(Range<usize>) -> Result<Vec<u8>, E> + Sync + Send,
     ) -> Result<Self, E> {
         let Weights { name, ty, columns, rows } = weights;
+        let step = weights.step(CHUNK_BYTES);
         // there can be any number of rows without values
         let count = if columns > 0 { rows.div_ceil(step) } else { 0 };
         let read = |chunk: usize| read(chunk * step..rows.min((chunk + 1) * step));

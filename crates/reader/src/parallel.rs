@@ -46,3 +46,18 @@ pub(crate) fn collect<T, E>(
 ) -> Result<Vec<T>, E> {
     (0..count).map(work).collect()
 }
+
+/// Calls `work` with each of `tasks`.
+#[cfg(feature = "rayon")]
+pub(crate) fn each<T: Send>(tasks: Vec<T>, work: impl Fn(T) + Send + Sync) {
+    if tasks.len() < 2 || rayon::current_num_threads() == 1 {
+        return tasks.into_iter().for_each(work);
+    }
+    tasks.into_par_iter().for_each(work);
+}
+
+/// Calls `work` with each of `tasks`.
+#[cfg(not(feature = "rayon"))]
+pub(crate) fn each<T>(tasks: Vec<T>, work: impl Fn(T)) {
+    tasks.into_iter().for_each(work);
+}

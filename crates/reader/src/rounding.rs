@@ -1,11 +1,9 @@
 //! Rounding vectors to codes of 8 bits, and of 16 bits where their values are largest.
 
-use std::convert::Infallible;
-
 use granule_format::num::F16;
 
 use crate::isa::Isa;
-use crate::parallel::collect;
+use crate::parallel::each;
 
 /// Values that share a scale.
 pub(crate) const GROUP: usize = 32;
@@ -22,86 +20,173 @@ const WIDE: f64 = 4.0;
 /// A unit of a code, in units of its remainder: half a unit is 127 of these.
 const FINER: f32 = 254.0;
 
-/// Vectors as codes with a scale for each group.
+/// How vectors are rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    /// As Q8_0: the codes of ggml, a scale in half precision for each 32 values.
+    Q8_0,
+    #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
+    /// As Q8_K: the codes of ggml, a scale for each 256 values, which is repeated.
+    Q8_K,
+    /// A scale for each 32 values, and 16 bits for those of the groups of columns whose values are
+    /// largest in all vectors together.
+    Mixed,
+}
+
+/// Vectors as codes with a scale for each group. The fields are those of [`Vector`], of all vectors
+/// one after another.
+///
+/// [`Vector`]: crate::vector::Vector
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rounded {
     pub(crate) codes: Vec<i8>,
     pub(crate) scales: Vec<f32>,
+    pub(crate) sums: Vec<i16>,
+    pub(crate) scaled_sums: Vec<f32>,
+    /// Of super-blocks.
+    pub(crate) fine_sums: Vec<f32>,
+    /// Of Q8_0.
+    pub(crate) paired_codes: Vec<i8>,
     /// For each 256 columns a bit for every group that is wide: its codes have remainders.
     pub(crate) wide: Vec<u8>,
     /// The remainders of each 256 columns with a wide group, with scales of their own. They are
     /// zero where groups are not wide.
     pub(crate) remainders: Vec<i8>,
+    pub(crate) remainder_sums: Vec<i16>,
     pub(crate) remainder_scales: Vec<f32>,
 }
 
 impl Rounded {
-    /// As Q8_0: the codes of ggml, a scale in half precision for each 32 values.
-    pub(crate) fn q8_0(x: &[f32]) -> Self {
-        let mut this = Self::zeros(x.len());
-        let (codes, scales) = (&mut this.codes, &mut this.scales);
-        Isa::detect().run(
-            #[inline(always)]
-            || each_block::<GROUP>(x, codes, scales, q8_0),
-        );
-        this
-    }
-
-    /// As Q8_K: the codes of ggml, a scale for each 256 values, which is repeated.
-    pub(crate) fn q8_k(x: &[f32]) -> Self {
-        let mut this = Self::zeros(x.len());
-        let mut scales = vec![0.0; x.len() / 256];
-        let codes = &mut this.codes;
-        Isa::detect().run(
-            #[inline(always)]
-            || each_block::<256>(x, codes, &mut scales, q8_k),
-        );
-        for (group, scale) in this.scales.iter_mut().enumerate() {
-            *scale = scales[group * GROUP / 256];
+    /// Rounds vectors of `columns` values.
+    pub(crate) fn new(rounding: Rounding, x: &[f32], columns: usize) -> Self {
+        if x.is_empty() {
+            return Self::default();
         }
-        this.wide = vec![0; x.len() / 256];
-        this
-    }
-
-    /// A scale for each 32 values, and 16 bits for those of the groups of columns whose values are
-    /// largest in all vectors together.
-    pub(crate) fn mixed(x: &[f32], columns: usize) -> Self {
-        let step = (TOGETHER / columns.max(1)).max(1) * columns;
-        let count = x.len().div_ceil(step.max(1));
-        let round = |i: usize| {
-            let x = &x[i * step..x.len().min((i + 1) * step)];
-            let mut part = Self::zeros(x.len());
-            let squares = part.round_groups(x, columns);
-            Ok::<_, Infallible>((part, squares))
+        let (count, groups) = (x.len() / columns, columns / GROUP);
+        let (paired, fine) = match rounding {
+            Rounding::Q8_0 => (columns / 64 * 64, 0),
+            Rounding::Q8_K | Rounding::Mixed => (0, columns / 16),
         };
-        let Ok(parts) =
-            if count > 1 { collect(count, round) } else { (0..count).map(round).collect() };
-        let mut squares = vec![0.0; columns / GROUP];
-        let mut this = Self::default();
-        for (part, own) in parts {
-            squares.iter_mut().zip(own).for_each(|(square, own)| *square += own);
-            if this.codes.is_empty() {
-                this = part;
-            } else {
-                this.codes.extend(part.codes);
-                this.scales.extend(part.scales);
+        let mut this = Self {
+            codes: vec![0; x.len()],
+            scales: vec![0.0; count * groups],
+            sums: vec![0; x.len() / 16],
+            scaled_sums: vec![0.0; count * groups],
+            fine_sums: vec![0.0; count * fine],
+            paired_codes: vec![0; count * paired],
+            wide: vec![0; columns / 256],
+            ..Self::default()
+        };
+        let step = (TOGETHER / columns).max(1);
+        let mut squares = vec![0.0; count.div_ceil(step) * groups];
+        // an empty slice has no parts
+        let mut pairs = this.paired_codes.chunks_mut((step * paired).max(1));
+        let mut fine = this.fine_sums.chunks_mut((step * fine).max(1));
+        let parts = x.chunks(step * columns).zip(this.codes.chunks_mut(step * columns));
+        let parts = parts.zip(this.scales.chunks_mut(step * groups));
+        let parts = parts.zip(this.sums.chunks_mut(step * columns / 16));
+        let parts = parts.zip(this.scaled_sums.chunks_mut(step * groups));
+        let parts = parts.zip(squares.chunks_mut(groups.max(1)));
+        let parts = parts.map(|(((((x, codes), scales), sums), scaled_sums), squares)| Part {
+            x,
+            codes,
+            scales,
+            sums,
+            scaled_sums,
+            fine_sums: fine.next().unwrap_or_default(),
+            paired_codes: pairs.next().unwrap_or_default(),
+            squares,
+        });
+        each(parts.collect(), |part: Part<'_>| {
+            Isa::detect().run(
+                #[inline(always)]
+                || part.round(rounding, columns),
+            );
+        });
+        if rounding == Rounding::Mixed {
+            let mut all = vec![0.0; groups];
+            for own in squares.chunks_exact(groups) {
+                all.iter_mut().zip(own).for_each(|(square, own)| *square += own);
             }
+            this.add_remainders(x, columns, &all);
         }
-        this.add_remainders(x, columns, &squares);
         this
     }
 
-    /// Sets codes and scales; returns the squares of the largest magnitudes of each group of
-    /// columns, summed over the vectors.
-    fn round_groups(&mut self, x: &[f32], columns: usize) -> Vec<f64> {
-        let Self { codes, scales, .. } = self;
-        let mut squares = vec![0.0; columns / GROUP];
-        Isa::detect().run(
-            #[inline(always)]
-            || {
+    fn add_remainders(&mut self, x: &[f32], columns: usize, squares: &[f64]) {
+        let limit = WIDE * squares.iter().sum::<f64>() / squares.len() as f64;
+        let wide = |squares: &[f64]| {
+            let groups = squares.iter().enumerate();
+            groups.fold(0, |bits, (i, square)| bits | u8::from(*square > limit) << i)
+        };
+        self.wide = squares.chunks(8).map(wide).collect();
+        let parts: Vec<usize> = (0..self.wide.len()).filter(|i| self.wide[*i] != 0).collect();
+        let (count, slots) = (x.len() / columns, parts.len());
+        if slots == 0 {
+            return;
+        }
+        self.remainders = vec![0; count * slots * 256];
+        self.remainder_sums = vec![0; count * slots * 16];
+        self.remainder_scales = vec![0.0; count * slots * 8];
+        let step = (TOGETHER / columns).max(1);
+        let (codes, scales) = (self.codes.chunks(step * columns), &self.scales);
+        let vectors = x.chunks(step * columns).zip(codes);
+        let vectors = vectors.zip(scales.chunks(step * columns / GROUP));
+        let vectors = vectors.zip(self.scaled_sums.chunks_mut(step * columns / GROUP));
+        let vectors = vectors.zip(self.fine_sums.chunks_mut(step * columns / 16));
+        let vectors = vectors.zip(self.remainders.chunks_mut(step * slots * 256));
+        let vectors = vectors.zip(self.remainder_sums.chunks_mut(step * slots * 16));
+        let vectors = vectors.zip(self.remainder_scales.chunks_mut(step * slots * 8));
+        let vectors = vectors.map(
+            |(((((((x, codes), scales), scaled_sums), fine_sums), rest), sums), rest_scales)| {
+                Rest { x, codes, scales, scaled_sums, fine_sums, rest, sums, rest_scales }
+            },
+        );
+        let wide: &[u8] = &self.wide;
+        each(vectors.collect(), |vectors: Rest<'_>| {
+            Isa::detect().run(
+                #[inline(always)]
+                || vectors.round(columns, &parts, wide),
+            );
+        });
+    }
+}
+
+/// Some vectors, and where their codes go.
+struct Part<'a> {
+    x: &'a [f32],
+    codes: &'a mut [i8],
+    scales: &'a mut [f32],
+    sums: &'a mut [i16],
+    scaled_sums: &'a mut [f32],
+    fine_sums: &'a mut [f32],
+    paired_codes: &'a mut [i8],
+    /// The squares of the largest magnitudes of each group of columns, summed over the vectors.
+    squares: &'a mut [f64],
+}
+
+impl Part<'_> {
+    #[inline(always)]
+    fn round(self, rounding: Rounding, columns: usize) {
+        let Self { x, codes, scales, sums, scaled_sums, fine_sums, paired_codes, squares } = self;
+        match rounding {
+            Rounding::Q8_0 => {
+                let blocks = x.as_chunks().0.iter().zip(codes.as_chunks_mut().0);
+                blocks.zip(&mut *scales).for_each(|((x, codes), scale)| {
+                    *scale = short(q8_0(x, codes));
+                });
+            }
+            Rounding::Q8_K => {
+                let blocks = x.as_chunks().0.iter().zip(codes.as_chunks_mut().0);
+                let scales = scales.as_chunks_mut::<{ 256 / GROUP }>().0;
+                blocks.zip(scales).for_each(|((x, codes), scales)| {
+                    *scales = [short(q8_k(x, codes)); 256 / GROUP];
+                });
+            }
+            Rounding::Mixed => {
                 let rows = x.chunks_exact(columns).zip(scales.chunks_exact_mut(columns / GROUP));
                 for (row, scales) in rows {
-                    let groups = row.as_chunks::<GROUP>().0.iter().zip(scales).zip(&mut squares);
+                    let groups = row.as_chunks::<GROUP>().0.iter().zip(scales).zip(&mut *squares);
                     for ((x, scale), square) in groups {
                         let largest = largest_magnitude(x);
                         let finite = f64::from(largest.unwrap_or(0.0));
@@ -113,54 +198,79 @@ impl Rounded {
                 for ((x, codes), scale) in groups.zip(&*scales) {
                     round(x, *scale, codes);
                 }
-            },
-        );
-        squares
-    }
-
-    fn add_remainders(&mut self, x: &[f32], columns: usize, squares: &[f64]) {
-        if squares.is_empty() {
-            return;
+            }
         }
-        let limit = WIDE * squares.iter().sum::<f64>() / squares.len() as f64;
-        let wide = |squares: &[f64]| {
-            let groups = squares.iter().enumerate();
-            groups.fold(0, |bits, (i, square)| bits | u8::from(*square > limit) << i)
-        };
-        self.wide = squares.chunks(8).map(wide).collect();
-        let parts: Vec<usize> = (0..self.wide.len()).filter(|i| self.wide[*i] != 0).collect();
-        let count = x.len() / columns * parts.len();
-        self.remainders = vec![0; count * 256];
-        self.remainder_scales = vec![0.0; count * 8];
-        let (blocks, codes) = (x.as_chunks::<GROUP>().0, self.codes.as_chunks::<GROUP>().0);
-        let out = self.remainders.as_chunks_mut::<GROUP>().0;
+        sum(codes, sums);
+        let pairs = sums.as_chunks::<2>().0.iter().zip(&*scales);
+        for (out, ([a, b], scale)) in scaled_sums.iter_mut().zip(pairs) {
+            *out = f32::from(a + b) * *scale;
+        }
+        let pairs = sums.as_chunks::<2>().0.iter().zip(&*scales);
+        for (out, ([a, b], scale)) in fine_sums.as_chunks_mut::<2>().0.iter_mut().zip(pairs) {
+            *out = [f32::from(*a) * *scale, f32::from(*b) * *scale];
+        }
+        let paired = paired_codes.chunks_exact_mut((columns / 64 * 64).max(1));
+        for (codes, out) in codes.chunks_exact(columns).zip(paired) {
+            let pairs = codes.as_chunks::<16>().0.as_chunks::<4>().0.iter();
+            let out = out.as_chunks_mut::<16>().0.as_chunks_mut::<4>().0;
+            for (out, [a, b, c, d]) in out.iter_mut().zip(pairs) {
+                *out = [*a, *c, *b, *d];
+            }
+        }
+    }
+}
+
+/// Some vectors with their codes, and where the remainders of these go.
+struct Rest<'a> {
+    x: &'a [f32],
+    codes: &'a [i8],
+    scales: &'a [f32],
+    /// Sums of codes, to which those of remainders are added.
+    scaled_sums: &'a mut [f32],
+    fine_sums: &'a mut [f32],
+    rest: &'a mut [i8],
+    sums: &'a mut [i16],
+    rest_scales: &'a mut [f32],
+}
+
+impl Rest<'_> {
+    /// `parts` are the numbers of the 256 columns with wide groups.
+    #[inline(always)]
+    fn round(self, columns: usize, parts: &[usize], wide: &[u8]) {
+        let Self { x, codes, scales, scaled_sums, fine_sums, rest, sums, rest_scales } = self;
+        let (blocks, codes) = (x.as_chunks::<GROUP>().0, codes.as_chunks::<GROUP>().0);
+        let rest = rest.as_chunks_mut::<GROUP>().0;
         for vector in 0..x.len() / columns {
             for (slot, part) in parts.iter().enumerate() {
-                for group in (0..8).filter(|group| self.wide[*part] >> group & 1 == 1) {
+                for group in (0..8).filter(|group| wide[*part] >> group & 1 == 1) {
                     let from = vector * (columns / GROUP) + 8 * part + group;
                     let to = (vector * parts.len() + slot) * 8 + group;
-                    let scale = self.scales[from];
+                    let scale = scales[from];
                     let finer = short(scale / FINER);
-                    let mut rest = blocks[from];
-                    for (rest, code) in rest.iter_mut().zip(&codes[from]) {
-                        *rest -= f32::from(*code) * scale;
+                    let mut left = blocks[from];
+                    for (left, code) in left.iter_mut().zip(&codes[from]) {
+                        *left -= f32::from(*code) * scale;
                     }
-                    round(&rest, finer, &mut out[to]);
-                    self.remainder_scales[to] = finer;
+                    round(&left, finer, &mut rest[to]);
+                    rest_scales[to] = finer;
+                    let sums = &mut sums.as_chunks_mut::<2>().0[to];
+                    sum(&rest[to], sums);
+                    let [a, b] = *sums;
+                    scaled_sums[from] += f32::from(a + b) * finer;
+                    fine_sums[2 * from] += f32::from(a) * finer;
+                    fine_sums[2 * from + 1] += f32::from(b) * finer;
                 }
             }
         }
     }
-
-    fn zeros(values: usize) -> Self {
-        Self { codes: vec![0; values], scales: vec![0.0; values / GROUP], ..Self::default() }
-    }
 }
 
-/// The sums of each 16 codes.
-pub(crate) fn sums_of(codes: &[i8]) -> Vec<i16> {
-    let sum = |codes: &[i8; 16]| codes.iter().map(|code| i16::from(*code)).sum();
-    codes.as_chunks::<16>().0.iter().map(sum).collect()
+/// Writes the sums of each 16 codes.
+#[inline(always)]
+fn sum(codes: &[i8], sums: &mut [i16]) {
+    for (sum, codes) in sums.iter_mut().zip(codes.as_chunks::<16>().0) {
+        *sum = codes.iter().map(|code| i16::from(*code)).sum();
+    }
 }
 
 /// A scale without its last two bits, so that its product with [`RAISED`](crate::strip::RAISED) is
@@ -177,19 +287,6 @@ fn round(x: &[f32; GROUP], scale: f32, codes: &mut [i8; GROUP]) {
     let inverse = if inverse.is_finite() { inverse } else { 0.0 };
     for (code, x) in codes.iter_mut().zip(x) {
         *code = to_even(x * inverse).clamp(-127, 127) as i8;
-    }
-}
-
-#[inline(always)]
-fn each_block<const N: usize>(
-    x: &[f32],
-    codes: &mut [i8],
-    scales: &mut [f32],
-    block: impl Fn(&[f32; N], &mut [i8; N]) -> f32,
-) {
-    let blocks = x.as_chunks::<N>().0.iter().zip(codes.as_chunks_mut::<N>().0);
-    for ((x, codes), scale) in blocks.zip(scales) {
-        *scale = short(block(x, codes));
     }
 }
 

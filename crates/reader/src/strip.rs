@@ -11,9 +11,12 @@ pub(crate) const COLUMNS: usize = 256;
 /// What is added to integers up to this in magnitude becomes the bits of this number plus them.
 pub(crate) const RAISED: f32 = 12_582_912.0;
 
-/// 256 columns of all vectors.
+/// Vectors whose strips a thread makes at a time.
+pub(crate) const TOGETHER: usize = 8 * WIDTH;
+
+/// 256 columns of several vectors.
 #[derive(Clone, Debug)]
-pub(crate) struct StripSegment {
+pub(crate) struct Strips {
     /// The groups of 32 columns: all of them for their codes, then those with remainders again.
     numbers: Vec<usize>,
     /// The groups of all strips, one strip after another: they are read in this order.
@@ -49,7 +52,7 @@ pub(crate) struct StripGroup {
     pub(crate) raised: [f32; WIDTH],
 }
 
-impl StripSegment {
+impl Strips {
     /// Segment `index` of vectors of codes.
     pub(crate) fn new(vectors: &[Vector<'_>], index: usize) -> Self {
         let Vector { codes, wide, .. } = vectors.first().copied().unwrap_or(Vector::EMPTY);
@@ -88,9 +91,9 @@ impl StripSegment {
         this
     }
 
-    /// The strips of the segment.
+    /// The strips, one after another.
     #[inline(always)]
-    pub(crate) fn strips(&self) -> impl Iterator<Item = Strip<'_>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Strip<'_>> {
         let Self { numbers, groups, sums, fine_sums } = self;
         let strips = groups.chunks_exact(numbers.len().max(1)).zip(sums).zip(fine_sums);
         strips.map(

@@ -5,7 +5,7 @@ use super::codes::{CodeRange, eight, eight_of};
 use crate::activations::Activations;
 use crate::isa::{Lanes, WithLanes};
 use crate::kernel::{Family, Kernel};
-use crate::strip::{RAISED, Strip, StripGroup, WIDTH};
+use crate::strip::{RAISED, Strip, StripGroup, TOGETHER, WIDTH};
 
 /// Rows of a panel.
 pub(crate) const ROWS: usize = 16;
@@ -96,10 +96,12 @@ pub(super) fn multiply_panels<B: Kernel, V: Lanes>(
     let mut sums = vec![Sums::ZERO; count.div_ceil(WIDTH)];
     for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
         sums.fill(Sums::ZERO);
-        for (segment, strips) in segments.iter().enumerate() {
+        for (segment, parts) in segments.iter().enumerate() {
             fill(index, segment, &mut panel);
-            for (strip, sums) in strips.strips().zip(&mut sums) {
-                B::Family::multiply_panel(v, &panel, strip, sums);
+            for (strips, sums) in parts.iter().zip(sums.chunks_mut(TOGETHER / WIDTH)) {
+                for (strip, sums) in strips.iter().zip(sums) {
+                    B::Family::multiply_panel(v, &panel, strip, sums);
+                }
             }
         }
         let rows = out.len() / count;

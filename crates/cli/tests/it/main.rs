@@ -20,6 +20,7 @@ mod measure;
 mod options;
 #[cfg(unix)]
 mod outputs;
+mod page;
 mod program;
 mod refused;
 #[allow(dead_code, reason = "its faults are for the tests of that crate")]

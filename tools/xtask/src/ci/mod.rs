@@ -7,6 +7,8 @@ mod prose;
 mod python;
 mod toolchain;
 
+use std::process::Command;
+
 use anyhow::bail;
 
 use cost::{Cost, Ended, Report, Start};
@@ -44,6 +46,7 @@ const STEPS: &[Step] = &[
     step("features", "crates build without their default features", toolchain::features),
     step("wasm", "crates build for wasm32-unknown-unknown", toolchain::wasm),
     step("test", "unit, integration and documentation tests; examples build", test),
+    step("page", "a page about a conversion, in a browser (Chromium)", page),
     step("benches", "every benchmark runs once", benches),
     step(
         "python",
@@ -115,6 +118,24 @@ fn format() -> anyhow::Result<Outcome> {
 /// Builds the examples too, and runs the documentation tests.
 fn test() -> anyhow::Result<Outcome> {
     cargo(&["test", "--workspace"], &[])?;
+    Ok(Outcome::Passed)
+}
+
+/// The test that needs a browser.
+fn page() -> anyhow::Result<Outcome> {
+    let named = std::env::var("CHROMIUM").into_iter();
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let starts = |name: &String| {
+        let output = Command::new(name).arg("--version").output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let Some(browser) = named.chain(names.map(str::to_owned)).find(starts) else {
+        let reason = format!("there is no browser: none of {}", names.join(", "));
+        return Ok(Outcome::Skipped(reason));
+    };
+    // the whole workspace, because its programs are built already
+    let test = ["test", "--workspace", "--test", "it", "--", "--ignored", "a_page_in_a_browser"];
+    cargo(&test, &[("CHROMIUM", &browser)])?;
     Ok(Outcome::Passed)
 }
 

@@ -37,13 +37,7 @@ impl Pass<'_> {
             self.head_norms(part, &mut queries, &mut keys);
         }
         if let Some(growth) = &part.growth {
-            for segment in segments.iter() {
-                for (row, place) in segment.rows.clone().enumerate() {
-                    let factor = growth.at(segment.first + row);
-                    let query = &mut queries[place * heads.query_row()..][..heads.query_row()];
-                    query.iter_mut().for_each(|x| *x *= factor);
-                }
-            }
+            growth.apply(segments, heads.query_row(), &mut queries);
         }
         let mut mixed = self.mix(heads, segments, &queries, &keys, &values);
         if part.gated {
@@ -148,6 +142,9 @@ impl Pass<'_> {
                 compared[short..].copy_from_slice(&query[plain..]);
             }
         }
+        if let Some(growth) = &part.growth {
+            growth.apply(segments, row, &mut compared);
+        }
         let mixed = self.mix(&part.heads, segments, &compared, &keys, &values);
         let value_length = part.value.weight.rows;
         let mut out = vec![0.0; places.len() * count * value_length];
@@ -164,6 +161,17 @@ impl Pass<'_> {
 }
 
 impl Growth {
+    /// Multiplies queries of `length` values, of all heads of a token, with their factors.
+    fn apply(&self, segments: &[Segment<'_>], length: usize, queries: &mut [f32]) {
+        for segment in segments {
+            let rows = segment.rows.start * length..segment.rows.end * length;
+            for (row, query) in queries[rows].chunks_exact_mut(length).enumerate() {
+                let factor = self.at(segment.first + row);
+                query.iter_mut().for_each(|x| *x *= factor);
+            }
+        }
+    }
+
     /// The factor of queries at a position.
     fn at(&self, position: usize) -> f32 {
         let steps = (position + self.offset) / self.every;
@@ -174,4 +182,26 @@ impl Growth {
 /// Some columns of a matrix.
 fn take(x: &[f32], row: usize, start: usize, length: usize) -> Vec<f32> {
     x.chunks_exact(row).flat_map(|row| &row[start..][..length]).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn queries_grow_with_their_position() {
+        let growth = Growth { every: 4, offset: 1, scale: 0.5 };
+        let mut states = [State::default(), State::default()];
+        let [first, second] = &mut states;
+        let segments = [
+            Segment { rows: 0..2, first: 2, length: 9, state: first },
+            Segment { rows: 2..3, first: 7, length: 9, state: second },
+        ];
+        let mut queries = [1.0; 6];
+        growth.apply(&segments, 2, &mut queries);
+        let grown = |steps: f64| (1.0 + 0.5 * (1.0 + steps).ln()) as f32;
+        let expected = [1.0, 1.0, grown(1.0), grown(1.0), grown(2.0), grown(2.0)];
+        assert!(queries.iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-6), "{queries:?}");
+    }
 }

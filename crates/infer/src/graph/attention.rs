@@ -108,5 +108,7 @@ pub(crate) struct Latent {
     /// Of every head.
     pub(crate) value: Linear,
     pub(crate) rope: Rope,
+    /// Of queries.
+    pub(crate) growth: Option<Growth>,
     pub(crate) output: Linear,
 }

@@ -254,7 +254,8 @@ const FAMILIES: &[Family] = &[
     Family { name: "orion", ..LAYER },
     Family { name: "phi2", activation: Activation::GeluTanh, parallel: Parallel::Always, ..LAYER },
     Family { name: "phi3", windows: Some(Windows { full_every: 0, ..WINDOWS }), ..PLAIN },
-    Family { name: "phimoe", norm: NormKind::Layer, ..PLAIN },
+    // its authors' norms subtract the mean; those of llama.cpp do not
+    Family { name: "phimoe", ..PLAIN },
     Family { name: "qwen", ..PLAIN },
     Family { name: "qwen2", ..PLAIN },
     Family { name: "qwen2moe", normalized: false, ..PLAIN },

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::graph::families::Turned;
 use crate::graph::rope::Reading;
 use crate::graph::settings::Settings;
-use crate::graph::{Attention, Heads, Latent, Norm, Projections, Rope, TensorRef, Window};
+use crate::graph::{Attention, Growth, Heads, Latent, Norm, Projections, Rope, TensorRef, Window};
 
 impl Builder<'_> {
     pub(super) fn attention(
@@ -49,7 +49,7 @@ impl Builder<'_> {
                 self.tensors.linear(&name("attn_v"), width, values)?,
             ]))
         };
-        self.no_temperature()?;
+        let growth = self.growth()?;
         let window = self.window(layer)?;
         let output =
             if self.tensors.has(&name("attn_o.weight")) { "attn_o" } else { "attn_output" };
@@ -91,23 +91,25 @@ impl Builder<'_> {
             query_norm,
             key_norm,
             norm_after_rope: family.norm_after_rope,
-            growth: family.growth.filter(|_| rope.is_none()),
+            growth: growth.or(family.growth.filter(|_| rope.is_none())),
             rope,
             gated,
             output: self.tensors.linear(&name(output), heads * value_length, width)?,
         })
     }
 
-    /// Refuses what no part computes.
-    fn no_temperature(&self) -> Result<(), Error> {
-        let key = "attention.temperature_scale";
-        match self.settings.float(key)?.filter(|scale| *scale != 0.0) {
-            None => Ok(()),
-            Some(scale) => {
-                let expected = "none: scores that depend on the position are not supported";
-                Err(self.settings.contradiction(key, scale, expected))
-            }
+    /// How queries grow with their position, if the file says that they do.
+    fn growth(&self) -> Result<Option<Growth>, Error> {
+        let scale = self.settings.float("attention.temperature_scale")?.unwrap_or(0.0);
+        if scale == 0.0 {
+            return Ok(None);
         }
+        let length = "attention.temperature_length";
+        let every = match self.settings.integer(length)? {
+            Some(_) => self.settings.count(length)?,
+            None => self.settings.count("rope.scaling.original_context_length")?,
+        };
+        Ok(Some(Growth { every, offset: 0, scale }))
     }
 
     /// What scores lose with the distance (ALiBi): a geometric series over the heads.
@@ -142,7 +144,6 @@ impl Builder<'_> {
         let turned = self.settings.count("rope.dimension_count")?;
         let length = self.settings.count("attention.key_length_mla")?;
         let value_length = self.settings.count("attention.value_length_mla")?;
-        self.no_temperature()?;
         let Some(plain) = length.checked_sub(turned).filter(|plain| *plain > 0) else {
             let expected = format!("more than the {turned} values that are turned");
             return Err(self.settings.contradiction("attention.key_length_mla", length, expected));
@@ -164,14 +165,14 @@ impl Builder<'_> {
         };
         let query = if query_short.is_some() { "attn_q_b" } else { "attn_q" };
         // long contexts make scores larger too, twice
-        let growth = self.settings.float("rope.scaling.yarn_log_multiplier")?.unwrap_or(0.0);
+        let larger = self.settings.float("rope.scaling.yarn_log_multiplier")?.unwrap_or(0.0);
         let factor = match self.settings.text("rope.scaling.type")? {
             Some("yarn") => self.settings.float("rope.scaling.factor")?.unwrap_or(1.0),
             _ => 1.0,
         };
-        let growth = 1.0 + f64::from(growth) * libm::log(f64::from(factor).max(1.0));
-        let growth = growth * f64::from(rope.magnitude);
-        let scale = (growth * growth / (length as f64).sqrt()) as f32;
+        let larger = 1.0 + f64::from(larger) * libm::log(f64::from(factor).max(1.0));
+        let larger = larger * f64::from(rope.magnitude);
+        let scale = (larger * larger / (length as f64).sqrt()) as f32;
         Ok(Latent {
             heads: Heads {
                 count: heads,
@@ -192,6 +193,7 @@ impl Builder<'_> {
             key: self.tensors.linears(&name("attn_k_b"), plain, short, heads)?,
             value: self.tensors.linears(&name("attn_v_b"), short, value_length, heads)?,
             rope,
+            growth: self.growth()?,
             output: self.tensors.linear(&name("attn_output"), heads * value_length, width)?,
         })
     }

@@ -8,10 +8,10 @@
 
 `compare` runs TOKENS random tokens through models: GGUF files, and folders of checkpoints, which GRANULE converts to F32.
 PROGRAM is the built example `logits`. Each model is compared with llama.cpp, as it comes and without flash attention, and
-each checkpoint with transformers in double precision. The figures are the mean Kullback-Leibler divergence of a token and
-how often the likeliest token is the same; for encoders, the largest difference relative to the largest number, whose
-square is compared with the bounds. These are LLAMA_CPP, which keeps keys and values in half precision, and
-TRANSFORMERS. Exit code 1 if one is passed.
+each checkpoint with transformers in double precision, which is told what programs assume (assumed.py). The figures are
+the mean Kullback-Leibler divergence of a token and how often the likeliest token is the same; for encoders, the largest
+difference relative to the largest number, whose square is compared with the bounds. These are LLAMA_CPP, which keeps
+keys and values in half precision, and TRANSFORMERS. Exit code 1 if one is passed.
 
 Needs torch and transformers 4.57.6. llama.cpp needs the variable GRANULE_REFERENCE (the folder of its libraries, see the
 head of blocks.py) and LLAMA_CPP_PYTHON, an unpacked source package of llama-cpp-python, for its declarations.
@@ -29,6 +29,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+
+from assumed import CONFIGS, MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES, FIXTURES = ROOT / "fixtures" / "descriptions", ROOT / "fixtures" / "logits"
@@ -73,8 +75,11 @@ def tokens_for(vocabulary, count, without=()):
     return [int(number) for number in numbers if int(number) not in without][:count]
 
 
-def with_transformers(folder, tokens=None, count=TOKENS):
-    """The tokens and their logits, or the vectors of an encoder, in double precision."""
+def with_transformers(folder, tokens=None, count=TOKENS, assumed=False):
+    """The tokens and their logits, or the vectors of an encoder, in double precision.
+
+    `assumed` is for checkpoints as they come: what their GGUF file cannot say is as programs assume it.
+    """
     import torch
     import transformers
     transformers.logging.set_verbosity_error()
@@ -84,12 +89,18 @@ def with_transformers(folder, tokens=None, count=TOKENS):
     model_class = getattr(transformers, CLASSES.get(name, name))
     if config.model_type == "t5":
         model_class = transformers.T5EncoderModel
-    options = {"dtype": torch.float64, "attn_implementation": "eager"}
+    if assumed and name in CONFIGS:
+        CONFIGS[name](config)
+    options = {"config": config, "dtype": torch.float64, "output_loading_info": True}
     try:
-        model = model_class.from_pretrained(folder, **options)
+        model, loaded = model_class.from_pretrained(folder, **options, attn_implementation="eager")
     except ValueError:  # models without attention
-        model = model_class.from_pretrained(folder, dtype=torch.float64)
+        model, loaded = model_class.from_pretrained(folder, **options)
+    if any("lm_head" in key for key in loaded["missing_keys"]):
+        model.get_output_embeddings().weight = model.get_input_embeddings().weight
     model = model.double().eval()
+    if assumed and name in MODELS:
+        MODELS[name](model)
     if tokens is None:
         # a padding token has a position of its own in some models
         tokens = tokens_for(model.get_input_embeddings().weight.shape[0], count, {config.pad_token_id})
@@ -276,7 +287,7 @@ def compare(program, granule, models):
                 cells.append(f"{cell:<16}")
                 wrong += figure > LLAMA_CPP
             if os.path.isdir(model):
-                theirs = in_child(lambda: with_transformers(model, tokens)[1])
+                theirs = in_child(lambda: with_transformers(model, tokens, assumed=True)[1])
                 figure, cell = differences(ours, theirs, encoder)
                 cells.append(cell)
                 wrong += figure > TRANSFORMERS

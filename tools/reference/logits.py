@@ -7,11 +7,12 @@
 `fixtures` runs each case with transformers in double precision, on weights that follow from the names of its tensors.
 
 `compare` runs TOKENS random tokens through models: GGUF files, and folders of checkpoints, which GRANULE converts to F32.
-PROGRAM is the built example `logits`. Each model is compared with llama.cpp, as it comes and without flash attention, and
-each checkpoint with transformers in double precision, which is told what programs assume (assumed.py). The figures are
-the mean Kullback-Leibler divergence of a token and how often the likeliest token is the same; for encoders, the largest
-difference relative to the largest number, whose square is compared with the bounds. These are LLAMA_CPP, which keeps
-keys and values in half precision, and TRANSFORMERS. Exit code 1 if one is passed.
+PROGRAM is the built example `logits`. Each model is compared with llama.cpp, as it comes and with keys and values in
+single precision (without flash attention), and each checkpoint with transformers in double precision, which is told what
+programs assume (assumed.py). The figures are the mean Kullback-Leibler divergence of a token and how often the likeliest
+token is the same; for encoders, the largest difference relative to the largest number, whose square is compared with the
+bounds. These are LLAMA_CPP, because it usually keeps keys and values in half precision, and TRANSFORMERS. Exit code 1 if
+one is passed.
 
 Needs torch and transformers 4.57.6. llama.cpp needs the variable GRANULE_REFERENCE (the folder of its libraries, see the
 head of blocks.py) and LLAMA_CPP_PYTHON, an unpacked source package of llama-cpp-python, for its declarations.
@@ -192,6 +193,8 @@ def run_llama_cpp(path, tokens, flash, encoder):
     options.n_ctx = options.n_batch = options.n_ubatch = len(tokens)
     options.n_threads = options.n_threads_batch = 1
     options.flash_attn_type = int(flash)
+    if not flash:
+        options.type_k = options.type_v = 0  # F32
     if encoder:
         options.embeddings, options.pooling_type = True, 0
     context = lib.llama_init_from_model(model, options)
@@ -259,7 +262,7 @@ def differences(ours, theirs, encoder):
 def compare(program, granule, models):
     from gguf import GGUFReader
     wrong = 0
-    print(f"{'model':<40} {'architecture':<14} {'llama.cpp':<16} {'without flash':<16} transformers")
+    print(f"{'model':<40} {'architecture':<14} {'llama.cpp':<16} {'single':<16} transformers")
     for model in models:
         with tempfile.TemporaryDirectory() as work:
             path = model

@@ -25,8 +25,8 @@ const FINER: f32 = 254.0;
 pub(crate) enum Rounding {
     /// As Q8_0: the codes of ggml, a scale in half precision for each 32 values.
     Q8_0,
-    #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
     /// As Q8_K: the codes of ggml, a scale for each 256 values, which is repeated.
+    #[allow(non_camel_case_types, reason = "the names are the field's spelling")]
     Q8_K,
     /// A scale for each 32 values, and 16 bits for those of the groups of columns whose values are
     /// largest in all vectors together.

@@ -18,7 +18,7 @@ const VECTORS: usize = 32;
 /// Parts of a matrix that threads share, unless it is small: enough that none waits for another.
 const PARTS: usize = 32;
 
-/// The fewest bytes of blocks in a part.
+/// The fewest bytes of blocks in a part; twice as many for a single vector.
 const LEAST_BYTES: usize = 16 << 10;
 
 /// Multiplications below which starting threads costs more than it gains.
@@ -116,7 +116,7 @@ impl Tensor<'_> {
     /// activations are in another [form](Activations::form) than its type needs.
     pub fn matmul_with(self, activations: &Activations, y: &mut [f32]) -> Result<(), Error> {
         let weights = self.weights()?;
-        let step = weights.step(CHUNK_BYTES);
+        let step = weights.step(activations.count(), CHUNK_BYTES);
         let by_panels = by_panels(Isa::detect(), activations, false);
         weights.multiply(activations, y, step, by_panels, |chunk, out| {
             let start = chunk * step;
@@ -157,11 +157,17 @@ pub(crate) struct Weights<'a> {
 }
 
 impl Weights<'_> {
-    /// Rows of a part of the matrix, whole panels: of `most` bytes of blocks, or less.
-    pub(crate) fn step(&self, most: usize) -> usize {
-        let row_bytes = self.columns / self.ty.block_values() * self.ty.block_bytes();
-        let bytes = (self.rows.saturating_mul(row_bytes) / PARTS).clamp(LEAST_BYTES, most);
-        (bytes / row_bytes.max(1)).max(1).next_multiple_of(PANEL_ROWS)
+    /// Bytes of a row's blocks.
+    pub(crate) fn row_bytes(&self) -> usize {
+        self.columns / self.ty.block_values() * self.ty.block_bytes()
+    }
+
+    /// Rows of a part of the matrix that is multiplied with `count` vectors: whole panels, of
+    /// `most` bytes of blocks or less.
+    pub(crate) fn step(&self, count: usize, most: usize) -> usize {
+        let least = if count == 1 { 2 * LEAST_BYTES } else { LEAST_BYTES };
+        let bytes = (self.rows.saturating_mul(self.row_bytes()) / PARTS).clamp(least, most);
+        (bytes / self.row_bytes().max(1)).max(1).next_multiple_of(PANEL_ROWS)
     }
 
     /// Prepares the vectors in `x`.

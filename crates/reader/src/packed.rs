@@ -6,12 +6,12 @@ use std::ops::Range;
 use granule_format::BlockType;
 
 use crate::isa::Isa;
-use crate::kernel::{Packed, by_panels, dot_blocks, dot_packed, pack, packs};
+use crate::kernel::{PANEL_ROWS, Packed, by_panels, dot_blocks, dot_packed, pack, packs};
 use crate::matmul::Weights;
 use crate::parallel::collect;
 use crate::{Activations, Error, Tensor};
 
-/// Bytes of blocks that a thread packs, and multiplies, at a time at most.
+/// Bytes of blocks that a thread packs at a time, and multiplies at most.
 const CHUNK_BYTES: usize = 256 << 10;
 
 /// A matrix of weights in memory, packed for products: see [`Tensor::pack`].
@@ -21,18 +21,16 @@ pub struct PackedMatrix {
     ty: BlockType,
     columns: usize,
     rows: usize,
-    /// Rows of every chunk but the last.
-    step: usize,
-    chunks: Chunks,
+    codes: Codes,
     /// The instruction set that the order was made for, which multiplies.
     isa: Isa,
 }
 
 #[derive(Debug)]
-enum Chunks {
-    Packed(Vec<Packed>),
+enum Codes {
+    Packed(Packed),
     /// As they lie in the file.
-    Blocks(Vec<Vec<u8>>),
+    Blocks(Vec<u8>),
 }
 
 impl Tensor<'_> {
@@ -101,10 +99,11 @@ impl PackedMatrix {
     /// If `blocks` is not whole rows, or `columns` not whole blocks.
     pub fn from_blocks(name: &str, ty: BlockType, columns: usize, blocks: &[u8]) -> Self {
         assert!(columns.is_multiple_of(ty.block_values()), "rows of {columns} values of {ty}");
-        let row_bytes = columns / ty.block_values() * ty.block_bytes();
+        let weights = Weights { name, ty, columns, rows: 0 };
+        let row_bytes = weights.row_bytes();
         let rows = blocks.len().checked_div(row_bytes).unwrap_or(0);
         assert!(rows * row_bytes == blocks.len(), "{} bytes in rows of {row_bytes}", blocks.len());
-        let weights = Weights { name, ty, columns, rows };
+        let weights = Weights { rows, ..weights };
         let Ok(packed) = Self::pack::<Infallible>(weights, Isa::detect(), |rows| {
             Ok(blocks[rows.start * row_bytes..rows.end * row_bytes].to_vec())
         });
@@ -118,16 +117,20 @@ impl PackedMatrix {
         read: impl Fn(Range<usize>) -> Result<Vec<u8>, E> + Sync + Send,
     ) -> Result<Self, E> {
         let Weights { name, ty, columns, rows } = weights;
-        let step = weights.step(CHUNK_BYTES);
+        let row_bytes = weights.row_bytes();
+        let step = (CHUNK_BYTES / row_bytes.max(1)).max(1).next_multiple_of(PANEL_ROWS);
         // there can be any number of rows without values
         let count = if columns > 0 { rows.div_ceil(step) } else { 0 };
         let read = |chunk: usize| read(chunk * step..rows.min((chunk + 1) * step));
-        let chunks = if packs(isa, ty) {
-            Chunks::Packed(collect(count, |chunk| Ok(pack(isa, ty, &read(chunk)?, columns)))?)
+        let codes = if packs(isa, ty) {
+            let parts = collect(count, |chunk| Ok(pack(isa, ty, &read(chunk)?, columns)))?;
+            let mut all = Packed::default();
+            parts.into_iter().for_each(|part| all.append(part));
+            Codes::Packed(all)
         } else {
-            Chunks::Blocks(collect(count, read)?)
+            Codes::Blocks(collect(count, read)?.concat())
         };
-        Ok(Self { name: name.to_owned(), ty, columns, rows, step, chunks, isa })
+        Ok(Self { name: name.to_owned(), ty, columns, rows, codes, isa })
     }
 
     /// The name of the tensor.
@@ -152,9 +155,9 @@ impl PackedMatrix {
 
     /// Bytes of memory that the weights occupy.
     pub fn bytes(&self) -> usize {
-        match &self.chunks {
-            Chunks::Packed(chunks) => chunks.iter().map(Packed::bytes).sum(),
-            Chunks::Blocks(chunks) => chunks.iter().map(Vec::len).sum(),
+        match &self.codes {
+            Codes::Packed(packed) => packed.bytes(),
+            Codes::Blocks(blocks) => blocks.len(),
         }
     }
 
@@ -199,20 +202,25 @@ impl PackedMatrix {
     /// As [`Tensor::matmul_with`].
     pub fn matmul_with(&self, activations: &Activations, y: &mut [f32]) {
         let Self { isa, ty, .. } = *self;
-        let by_panels = by_panels(isa, activations, matches!(self.chunks, Chunks::Packed(_)));
-        let Ok(()) = self.weights().multiply::<Infallible>(
-            activations,
-            y,
-            self.step,
-            by_panels,
-            |chunk, out| {
-                match &self.chunks {
-                    Chunks::Packed(all) => dot_packed(isa, ty, &all[chunk], activations, out),
-                    Chunks::Blocks(all) => dot_blocks(isa, ty, &all[chunk], activations, out),
+        let by_panels = by_panels(isa, activations, matches!(self.codes, Codes::Packed(_)));
+        let weights = self.weights();
+        let step = weights.step(activations.count(), CHUNK_BYTES);
+        let bytes = step * weights.row_bytes();
+        let Ok(()) =
+            weights.multiply::<Infallible>(activations, y, step, by_panels, |chunk, out| {
+                match &self.codes {
+                    Codes::Packed(packed) => {
+                        let first = chunk * step / PANEL_ROWS;
+                        dot_packed(isa, ty, (packed, first), activations, out);
+                    }
+                    Codes::Blocks(blocks) => {
+                        let blocks = &blocks[chunk * bytes..];
+                        let blocks = &blocks[..blocks.len().min(bytes)];
+                        dot_blocks(isa, ty, blocks, activations, out);
+                    }
                 }
                 Ok(())
-            },
-        );
+            });
     }
 
     fn weights(&self) -> Weights<'_> {

@@ -61,6 +61,21 @@ impl Packed {
             + size_of_val(&self.half_mins[..])
     }
 
+    /// Appends the panels of `other`, which follow.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        if self.lengths == [0; 8] {
+            self.lengths = other.lengths;
+        }
+        self.codes.append(&mut other.codes);
+        self.fifths.append(&mut other.fifths);
+        self.sub_scales.append(&mut other.sub_scales);
+        self.sub_mins.append(&mut other.sub_mins);
+        self.scales.append(&mut other.scales);
+        self.mins.append(&mut other.mins);
+        self.half_scales.append(&mut other.half_scales);
+        self.half_mins.append(&mut other.half_mins);
+    }
+
     fn all_lengths(&self) -> [usize; 8] {
         [
             self.codes.len(),
@@ -107,16 +122,18 @@ pub(crate) fn pack(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize) -> Pa
 }
 
 /// Computes the dot products of packed rows with every vector, in the order that
-/// [`by_panels`](super::by_panels) tells.
+/// [`by_panels`](super::by_panels) tells: of as many rows as `out` has products of, from panel
+/// `first` on.
 pub(crate) fn dot_packed(
     isa: Isa,
     ty: BlockType,
-    packed: &Packed,
+    (packed, first): (&Packed, usize),
     activations: &Activations,
     out: &mut [f32],
 ) {
     with_block!(ty, B => {
-        isa.with_lanes(Products::<B> { packed, activations, out, ty: std::marker::PhantomData });
+        let ty = std::marker::PhantomData;
+        isa.with_lanes(Products::<B> { packed, first, activations, out, ty });
     });
 }
 
@@ -162,6 +179,7 @@ pub(crate) struct Prepared<'a> {
 
 struct Products<'a, B> {
     packed: &'a Packed,
+    first: usize,
     activations: &'a Activations,
     out: &'a mut [f32],
     ty: std::marker::PhantomData<B>,
@@ -170,7 +188,7 @@ struct Products<'a, B> {
 impl<B: Kernel> WithLanes for Products<'_, B> {
     #[inline(always)]
     fn run<V: Lanes>(self, v: V) {
-        let Self { packed, activations, out, .. } = self;
+        let Self { packed, first, activations, out, .. } = self;
         let count = activations.count();
         let Some(packing) = B::PACKING else { unreachable!("only types that pack are packed") };
         if activations.is_batch() {
@@ -180,7 +198,13 @@ impl<B: Kernel> WithLanes for Products<'_, B> {
                 out,
                 #[inline(always)]
                 |index, segment, panel| {
-                    B::Family::unpack_panel(v, &packing, &packed.panel(index), segment, panel);
+                    B::Family::unpack_panel(
+                        v,
+                        &packing,
+                        &packed.panel(first + index),
+                        segment,
+                        panel,
+                    );
                 },
             );
             return;
@@ -200,7 +224,8 @@ impl<B: Kernel> WithLanes for Products<'_, B> {
             };
             for (index, out) in out.chunks_mut(ROWS * count).enumerate() {
                 let mut sums = [0.0; ROWS];
-                let dots = B::Family::dot_packed(v, &packing, &packed.panel(index), prepared);
+                let dots =
+                    B::Family::dot_packed(v, &packing, &packed.panel(first + index), prepared);
                 v.store(dots, &mut sums);
                 for (out, sum) in out.chunks_exact_mut(count).zip(sums) {
                     out[number] = sum;

@@ -114,7 +114,7 @@ fn check(ty: BlockType, rows: usize, blocks: usize, count: usize, bytes: &[u8]) 
         if packs(isa, ty) {
             let packed = pack(isa, ty, &weights, columns);
             let mut out = vec![f32::NAN; rows * count];
-            dot_packed(isa, ty, &packed, &activations, &mut out);
+            dot_packed(isa, ty, (&packed, 0), &activations, &mut out);
             if by_panels(isa, &activations, true) {
                 let by_row = out.chunks(16 * count).flat_map(|panel| {
                     let rows = panel.len() / count;

@@ -28,7 +28,7 @@ pub struct PackedMatrix {
 
 #[derive(Debug)]
 enum Codes {
-    Packed(Packed),
+    Packed(Box<Packed>),
     /// As they lie in the file.
     Blocks(Vec<u8>),
 }
@@ -124,7 +124,7 @@ impl PackedMatrix {
         let read = |chunk: usize| read(chunk * step..rows.min((chunk + 1) * step));
         let codes = if packs(isa, ty) {
             let parts = collect(count, |chunk| Ok(pack(isa, ty, &read(chunk)?, columns)))?;
-            let mut all = Packed::default();
+            let mut all = Box::<Packed>::default();
             parts.into_iter().for_each(|part| all.append(part));
             Codes::Packed(all)
         } else {

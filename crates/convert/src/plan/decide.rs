@@ -8,7 +8,7 @@ use granule_reader::{Source, SourceTensor};
 use super::idle::{
     OUTPUT_TENSOR_TYPE, Pattern, TOKEN_EMBEDDING_TYPE, Used, absent_layers, idle_filters,
 };
-use super::metadata::{Facts, apply, edits, guess, shard_edits};
+use super::metadata::{Facts, apply, edits, guess};
 use super::prune::Prune;
 use super::{Plan, PlanError, PlannedTensor, Reason, Warning, importance_values, tensor_bytes};
 use super::{split, validity};
@@ -19,7 +19,7 @@ use crate::mixture::fallback::{
     cannot_do_without, fit, is_embedding, needs_importance, outside_importance,
 };
 use crate::mixture::{Assumed, Mixture, Model, block_number};
-use crate::recipe::{Recipe, Split};
+use crate::recipe::Recipe;
 
 /// Decides for [`Plan::preview`].
 pub(super) fn decide(
@@ -105,50 +105,6 @@ fn products(source: &dyn Source, recipe: &Recipe) -> Result<HashSet<usize>, Plan
     let model = granule_infer::Model::open(source);
     let model = model.map_err(|error| PlanError::NoRun { problem: error.to_string() })?;
     Ok(model.products().into_iter().flatten().collect())
-}
-
-/// Decides for [`Plan::as_is`].
-pub(super) fn as_is(
-    source: &dyn Source,
-    split: &Split,
-    allow_invalid: bool,
-) -> Result<Plan, Error> {
-    let mut tensors = Vec::with_capacity(source.tensors().len());
-    for (index, tensor) in source.tensors().iter().enumerate() {
-        let bytes = tensor_bytes(&tensor.shape, tensor.ty)
-            .ok_or_else(|| no_size(&tensor.name, &tensor.shape, tensor.ty))?;
-        tensors.push(PlannedTensor {
-            name: tensor.name.clone(),
-            source: index,
-            source_name: tensor.name.clone(),
-            shape: tensor.shape,
-            stored: tensor.ty,
-            target: tensor.ty,
-            reason: Reason::Copied,
-            wanted: None,
-            weighted: false,
-            calibrated: false,
-            stored_bytes: bytes,
-            target_bytes: bytes,
-            shard: 0,
-        });
-    }
-    let shards = split::assign(&mut tensors, split)?;
-    let mut edits = Vec::new();
-    if shards > 1 {
-        edits.extend(shard_edits(0, shards, tensors.len()));
-    }
-    let mut recipe = Recipe::new(FileType::COPY);
-    recipe.split = *split;
-    recipe.allow_invalid = allow_invalid;
-    let metadata = apply(&edits, source.metadata().clone());
-    let endian = Endian::Little;
-    let warnings = Vec::new();
-    let mut plan = Plan { recipe, edits, metadata, tensors, shards, endian, warnings };
-    match validity::check(&mut plan, source).into_iter().next() {
-        Some(problem) => Err(problem.into()),
-        None => Ok(plan),
-    }
 }
 
 /// A tensor of the source under its new name.
@@ -498,6 +454,6 @@ fn uses_weights(ty: BlockType, effort: Effort) -> bool {
     encoder_at(ty, effort).is_some_and(|encoder| encoder.weighting() != Weighting::Ignored)
 }
 
-fn no_size(name: &str, shape: &Shape, ty: TensorType) -> PlanError {
+pub(super) fn no_size(name: &str, shape: &Shape, ty: TensorType) -> PlanError {
     PlanError::Size { tensor: name.to_owned(), shape: *shape, ty }
 }

@@ -1,5 +1,6 @@
 //! The plan: how every tensor is converted, decided before any data is read or written.
 
+mod as_is;
 mod decide;
 mod edit;
 mod error;
@@ -179,7 +180,7 @@ impl Plan {
     /// If the size of a tensor is not known, there would be too many files, or the result would
     /// have a fault that the source is not already written with.
     pub fn as_is(source: &dyn Source, split: &Split, allow_invalid: bool) -> Result<Self, Error> {
-        decide::as_is(source, split, allow_invalid)
+        as_is::as_is(source, split, allow_invalid)
     }
 
     /// Returns the same plan for files in this byte order instead of little-endian.

@@ -17,6 +17,8 @@
 //!
 //! Processors without an instruction that rounds once (`scalar` on x86-64) take many times as long.
 
+use std::ops::Range;
+
 use granule_format::BlockType;
 use zerocopy::IntoBytes;
 
@@ -63,11 +65,17 @@ pub fn multiply_panel(
     }
     let vectors = vectors.min(VECTORS);
     let mut totals = [[0.0; ROWS]; VECTORS];
-    for (panel, tile) in panel.chunks(SPAN).zip(tile.chunks(SPAN)) {
-        multiply_span(isa, panel, tile, vectors, out);
-        add(isa, &mut totals[..vectors], out);
-    }
+    add_panel(isa, panel, tile, &mut totals[..vectors]);
     round(isa, &totals[..vectors], out);
+}
+
+/// Adds the products of a panel with the first vectors of a tile to as many totals, span by span.
+fn add_panel(isa: Isa, panel: &[PanelColumn], tile: &[TileColumn], totals: &mut [[f64; ROWS]]) {
+    let mut products = [[0.0; ROWS]; VECTORS];
+    for (panel, tile) in panel.chunks(SPAN).zip(tile.chunks(SPAN)) {
+        multiply_span(isa, panel, tile, totals.len(), &mut products);
+        add(isa, totals, &products);
+    }
 }
 
 /// As [`multiply_panel`], for up to [`SPAN`] columns.
@@ -171,28 +179,34 @@ impl PanelProduct<'_> {
 /// Vectors side by side, as [`multiply_panel`] needs them: tile after tile, each of all columns.
 /// What is missing in the last tile is zero.
 pub fn tiles_of(x: &[f32], columns: usize) -> Vec<TileColumn> {
+    let mut tiles = Vec::new();
+    tile(x, columns, &mut tiles);
+    tiles
+}
+
+/// Replaces tiles by those of these vectors.
+fn tile(x: &[f32], columns: usize, tiles: &mut Vec<TileColumn>) {
     let count = x.len().checked_div(columns).unwrap_or(0);
-    let mut tiles = vec![[0.0; VECTORS]; count.div_ceil(VECTORS) * columns];
+    tiles.resize(count.div_ceil(VECTORS) * columns, [0.0; VECTORS]);
     let vectors = |tile: usize| &x[tile * VECTORS * columns..];
-    let Ok(()) =
-        each_chunk::<_, std::convert::Infallible>(&mut tiles, columns.max(1), |i, tile| {
-            let rows: [&[f32]; VECTORS] = std::array::from_fn(|vector| {
-                vectors(i).get(vector * columns..(vector + 1) * columns).unwrap_or_default()
-            });
-            if rows[VECTORS - 1].is_empty() {
-                for (vector, row) in rows.iter().enumerate() {
-                    tile.iter_mut().zip(*row).for_each(|(tile, x)| tile[vector] = *x);
-                }
-            } else {
-                for (column, tile) in tile.iter_mut().enumerate() {
-                    for vector in 0..VECTORS {
-                        tile[vector] = rows[vector][column];
-                    }
+    let Ok(()) = each_chunk::<_, std::convert::Infallible>(tiles, columns.max(1), |i, tile| {
+        let rows: [&[f32]; VECTORS] = std::array::from_fn(|vector| {
+            vectors(i).get(vector * columns..(vector + 1) * columns).unwrap_or_default()
+        });
+        if rows[VECTORS - 1].is_empty() {
+            tile.fill([0.0; VECTORS]);
+            for (vector, row) in rows.iter().enumerate() {
+                tile.iter_mut().zip(*row).for_each(|(tile, x)| tile[vector] = *x);
+            }
+        } else {
+            for (column, tile) in tile.iter_mut().enumerate() {
+                for vector in 0..VECTORS {
+                    tile[vector] = rows[vector][column];
                 }
             }
-            Ok(())
-        });
-    tiles
+        }
+        Ok(())
+    });
 }
 
 /// Multiplies rows of `columns` values with the vectors in `x`: `y[vector * rows + row]`.
@@ -220,14 +234,30 @@ pub fn multiply(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize, x: &[f32
     assert_eq!(rows * row_bytes, blocks.len(), "bytes in rows of {row_bytes}");
     assert_eq!(count * columns, x.len(), "values in vectors of {columns}");
     assert_eq!(y.len(), rows * count, "{count} vectors times {rows} rows");
-    let matrix = Matrix { isa, ty, columns, row_bytes, tiles: &tiles_of(x, columns) };
-    let mut products = vec![[0.0; ROWS]; rows.div_ceil(ROWS) * count];
-    let Ok(()) = each_chunk::<_, std::convert::Infallible>(&mut products, count, |i, out| {
-        let start = i * ROWS * row_bytes;
-        let end = blocks.len().min(start + ROWS * row_bytes);
-        matrix.panel(&blocks[start..end], out);
-        Ok(())
-    });
+    let matrix = Matrix { isa, ty, columns, row_bytes };
+    // what a part of the vectors needs stays in the caches while all rows are multiplied with it
+    let part = (TOGETHER / columns).next_multiple_of(VECTORS).min(count);
+    let (mut tiles, mut products) = (Vec::new(), Vec::new());
+    for (x, y) in x.chunks(part * columns).zip(y.chunks_mut(part * rows)) {
+        tile(x, columns, &mut tiles);
+        let count = y.len() / rows;
+        products.resize(rows.div_ceil(ROWS) * count, [0.0; ROWS]);
+        matrix.multiply(blocks, &tiles, count, &mut products);
+        order(&products, count, rows, y);
+    }
+}
+
+/// Values of vectors that are multiplied with all rows before others are.
+const TOGETHER: usize = 1 << 20;
+
+/// Columns of rows that are decoded together.
+const SLAB: usize = 4 * SPAN;
+
+/// Panels of a task for a thread.
+const TASK: usize = 4;
+
+/// Writes the products of panels in the order of the vectors.
+fn order(products: &[PanelColumn], count: usize, rows: usize, y: &mut [f32]) {
     // several vectors at a time for threads, one at a time within
     let Ok(()) = each_chunk::<_, std::convert::Infallible>(y, rows * VECTORS, |i, y| {
         for (vector, y) in y.chunks_exact_mut(rows).enumerate() {
@@ -245,53 +275,100 @@ pub fn multiply(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize, x: &[f32
     });
 }
 
-/// What all panels of a product share.
-struct Matrix<'a> {
+/// A matrix in blocks.
+#[derive(Clone, Copy)]
+struct Matrix {
     isa: Isa,
     ty: BlockType,
     columns: usize,
     row_bytes: usize,
-    tiles: &'a [TileColumn],
 }
 
-impl Matrix<'_> {
-    /// The products of up to 32 rows with all vectors.
-    fn panel(&self, blocks: &[u8], out: &mut [[f32; ROWS]]) {
-        let Self { isa, ty, columns, .. } = *self;
-        let mut values = vec![0.0; ROWS * SPAN];
-        let mut panel = vec![[0.0; ROWS]; SPAN];
-        let mut totals = Vec::new();
-        if columns > SPAN {
-            totals.resize(out.len(), [0.0_f64; ROWS]);
+/// Memory that panels use one after another.
+#[derive(Default)]
+struct Scratch {
+    values: Vec<f32>,
+    panel: Vec<PanelColumn>,
+    totals: Vec<[f64; ROWS]>,
+}
+
+impl Matrix {
+    /// Writes the products of all rows with vectors, panel by panel.
+    fn multiply(
+        self,
+        blocks: &[u8],
+        tiles: &[TileColumn],
+        count: usize,
+        products: &mut [PanelColumn],
+    ) {
+        let panel_bytes = ROWS * self.row_bytes;
+        // a task for each thread where there are few vectors
+        let task = if count < VECTORS { 1 } else { TASK };
+        let Ok(()) =
+            each_chunk::<_, std::convert::Infallible>(products, task * count, |i, products| {
+                let mut scratch = Scratch::default();
+                let blocks = blocks[i * task * panel_bytes..].chunks(panel_bytes);
+                for (blocks, products) in blocks.zip(products.chunks_exact_mut(count)) {
+                    self.panel(blocks, tiles, products, &mut scratch);
+                }
+                Ok(())
+            });
+    }
+
+    /// The products of up to 32 rows with vectors.
+    fn panel(
+        self,
+        blocks: &[u8],
+        tiles: &[TileColumn],
+        out: &mut [PanelColumn],
+        scratch: &mut Scratch,
+    ) {
+        let Self { isa, columns, .. } = self;
+        let Scratch { values, panel, totals } = scratch;
+        values.resize(ROWS * SPAN, 0.0);
+        totals.clear();
+        if columns > SLAB {
+            totals.resize(out.len(), [0.0; ROWS]);
         }
         let mut products = [[0.0; ROWS]; VECTORS];
-        for start in (0..columns).step_by(SPAN) {
-            let span = SPAN.min(columns - start);
-            let bytes = |value: usize| value / ty.block_values() * ty.block_bytes();
-            for (row, values) in
-                blocks.chunks_exact(self.row_bytes).zip(values.chunks_exact_mut(SPAN))
-            {
-                decode_blocks(
-                    isa,
-                    ty,
-                    &row[bytes(start)..bytes(start + span)],
-                    &mut values[..span],
-                );
-            }
-            turn(isa, &values, &mut panel);
-            for (tile, (i, out)) in
-                self.tiles.chunks_exact(columns).zip((0..).zip(out.chunks_mut(VECTORS)))
-            {
-                let tile = &tile[start..start + span];
-                multiply_span(isa, &panel[..span], tile, out.len(), &mut products);
-                if columns <= SPAN {
+        for start in (0..columns).step_by(SLAB) {
+            let end = columns.min(start + SLAB);
+            self.decode(blocks, start..end, values, panel);
+            let tiles = tiles.chunks_exact(columns).map(|tile| &tile[start..end]);
+            if columns > SLAB {
+                for (tile, totals) in tiles.zip(totals.chunks_mut(VECTORS)) {
+                    add_panel(isa, panel, tile, totals);
+                }
+            } else {
+                for (tile, out) in tiles.zip(out.chunks_mut(VECTORS)) {
+                    multiply_panel(isa, panel, tile, out.len(), &mut products);
                     out.copy_from_slice(&products[..out.len()]);
-                } else {
-                    add(isa, &mut totals[i * VECTORS..][..out.len()], &products);
                 }
             }
         }
-        round(isa, &totals, out);
+        round(isa, totals, out);
+    }
+
+    /// Makes a panel of some columns of up to 32 rows.
+    fn decode(
+        self,
+        blocks: &[u8],
+        columns: Range<usize>,
+        values: &mut [f32],
+        panel: &mut Vec<PanelColumn>,
+    ) {
+        let Self { isa, ty, row_bytes, .. } = self;
+        let bytes = |value: usize| value / ty.block_values() * ty.block_bytes();
+        panel.resize(columns.len().next_multiple_of(SPAN), [0.0; ROWS]);
+        for (start, panel) in columns.clone().step_by(SPAN).zip(panel.chunks_exact_mut(SPAN)) {
+            let span = start..columns.end.min(start + SPAN);
+            for (row, values) in blocks.chunks_exact(row_bytes).zip(values.chunks_exact_mut(SPAN)) {
+                let row = &row[bytes(span.start)..bytes(span.end)];
+                decode_blocks(isa, ty, row, &mut values[..span.len()]);
+            }
+            turn(isa, values, panel);
+        }
+        panel.truncate(columns.len());
     }
 }
 

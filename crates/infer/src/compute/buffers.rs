@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 /// Buffers that a thread keeps at most, and numbers in each of them.
 const MOST: usize = 8;
-const LARGEST: usize = 1 << 23;
+const LARGEST: usize = 1 << 26;
 
 thread_local! {
     static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
@@ -12,13 +12,15 @@ thread_local! {
 
 /// A buffer of any numbers.
 pub(super) fn take(length: usize) -> Vec<f32> {
-    let kept = KEPT.with_borrow_mut(|kept| {
+    let mut buffer = KEPT.with_borrow_mut(|kept| {
         let fits = (0..kept.len()).filter(|i| kept[*i].capacity() >= length);
         let smallest = fits.min_by_key(|i| kept[*i].capacity());
-        smallest.map(|index| kept.swap_remove(index))
+        // in place of the largest that does not fit comes one that does
+        let taken = smallest.or((0..kept.len()).max_by_key(|i| kept[*i].capacity()));
+        taken.map(|index| kept.swap_remove(index)).unwrap_or_default()
     });
-    let mut buffer = kept.unwrap_or_default();
     if buffer.capacity() < length {
+        drop(buffer);
         return vec![0.0; length];
     }
     buffer.resize(length, 0.0);

@@ -76,7 +76,7 @@ impl Pass<'_> {
         let up = self.linear_of(&part.up, Some(expert), rows, x)?;
         let gate = part.gate.as_ref().map(|gate| self.linear_of(gate, Some(expert), rows, x));
         let half = part.joined.then_some(part.up.weight.rows / 2);
-        let hidden = hidden(part.activation, gate.transpose()?, up, half, self.weights.fast());
+        let hidden = hidden(part.activation, gate.transpose()?, up, half);
         self.linear_of(&part.down, Some(expert), rows, &mut Inputs::new(&hidden))
     }
 }

@@ -12,7 +12,7 @@ impl Pass<'_> {
         let up = self.linear_with(&part.up, x)?;
         let gate = part.gate.as_ref().map(|gate| self.linear_with(gate, x)).transpose()?;
         let half = part.joined.then_some(part.up.weight.rows / 2);
-        let mut hidden = hidden(part.activation, gate, up, half, self.weights.fast());
+        let mut hidden = hidden(part.activation, gate, up, half);
         if let Some(norm) = &part.norm {
             normalize(self.weights, norm, &mut hidden);
         }
@@ -29,7 +29,6 @@ pub(super) fn hidden(
     gate: Option<Vec<f32>>,
     up: Vec<f32>,
     half: Option<usize>,
-    fast: bool,
 ) -> Vec<f32> {
     let (gate, mut up) = match half {
         Some(half) if gate.is_none() => {
@@ -42,7 +41,7 @@ pub(super) fn hidden(
         activation.apply(&mut up);
         return up;
     };
-    activation.gate(&mut gate, &up, fast);
+    activation.gate(&mut gate, &up);
     buffers::give(up);
     gate
 }

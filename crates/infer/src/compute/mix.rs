@@ -6,7 +6,7 @@ use granule_reader::exact::{self, PanelColumn, ROWS, SPAN, TileColumn, VECTORS};
 use granule_reader::isa::Isa;
 use rayon::prelude::*;
 
-use super::math::{fast_softmax, soft_cap, softmax};
+use super::math::{soft_cap, softmax};
 use super::{Pass, Segment, buffers};
 use crate::graph::{Heads, Window};
 
@@ -82,7 +82,6 @@ impl Pass<'_> {
                 sinks: sinks.as_deref(),
                 distances: distances.as_deref(),
                 causal: self.causal,
-                fast: self.weights.fast(),
             };
             let mixed = &mut mixed[rows.start * mixed_row..rows.end * mixed_row];
             sight.mix(mixed);
@@ -101,8 +100,6 @@ struct Sight<'a> {
     sinks: Option<&'a [f32]>,
     distances: Option<&'a [f32]>,
     causal: bool,
-    /// Whether shares are computed in single precision.
-    fast: bool,
 }
 
 /// A row of queries, and a head.
@@ -190,11 +187,7 @@ impl Sight<'_> {
                 || {
                     scores[..own.start].fill(0.0);
                     scores[own.end..].fill(0.0);
-                    if self.fast {
-                        fast_softmax(&mut scores[own], sink);
-                    } else {
-                        softmax(&mut scores[own], sink);
-                    }
+                    softmax(&mut scores[own], sink);
                 },
             );
         }

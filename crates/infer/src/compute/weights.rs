@@ -75,11 +75,6 @@ impl Weights {
         Ok(())
     }
 
-    /// Whether bits may depend on the machine.
-    pub(crate) fn fast(&self) -> bool {
-        self.mode != Mode::Exact
-    }
-
     /// Exchanges one tensor, which both must have.
     pub(crate) fn exchange(&mut self, other: &mut Self, index: usize) {
         let both = (self.tensors.get_mut(&index), other.tensors.get_mut(&index));

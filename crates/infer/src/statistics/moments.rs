@@ -4,6 +4,8 @@
 pub mod collect;
 mod exact;
 
+use std::ops::Range;
+
 pub use exact::ExactMoments;
 use granule_reader::exact::{self as products, PanelColumn, TileColumn, VECTORS};
 use granule_reader::isa::Isa;
@@ -25,7 +27,7 @@ pub struct Moments {
 /// Rows that are summed in single precision.
 const ROWS: usize = products::SPAN;
 
-/// Rows of a matrix that a thread sums: whole panels and whole tiles.
+/// Columns whose products with all after them a thread sums: whole panels and whole tiles.
 const TASK: usize = 96;
 
 impl Moments {
@@ -47,25 +49,19 @@ impl Moments {
         let columns = self.columns;
         assert!(x.len().is_multiple_of(columns.max(1)), "whole rows");
         self.rows += (x.len() / columns.max(1)) as u64;
-        let mut tasks = Vec::new();
-        let mut rest = &mut self.sums[..];
-        for start in (0..columns).step_by(self.width) {
-            let count = self.width.min(columns - start);
-            let (own, others) = rest.split_at_mut(count * count);
-            rest = others;
-            for (task, sums) in own.chunks_mut(TASK * count).enumerate() {
-                tasks.push((start, count, task * TASK, sums));
+        let mut parts = Parts::default();
+        let isa = Isa::detect();
+        for x in x.chunks(ROWS * columns) {
+            let mut rest = &mut self.sums[..];
+            for start in (0..columns).step_by(self.width) {
+                let count = self.width.min(columns - start);
+                let (own, others) = rest.split_at_mut(count * count);
+                rest = others;
+                parts.load(x, columns, start..start + count);
+                let tasks = own.par_chunks_mut(TASK * count).enumerate();
+                tasks.for_each(|(task, sums)| parts.add(isa, count, task * TASK, sums));
             }
         }
-        let isa = Isa::detect();
-        tasks.into_par_iter().for_each(|(start, count, first, sums)| {
-            let mut parts = Parts::new(count - first);
-            for x in x.chunks(ROWS * columns) {
-                let rows = x.chunks_exact(columns).map(|row| &row[start + first..start + count]);
-                parts.load(rows);
-                parts.add(isa, count, first, sums);
-            }
-        });
     }
 
     /// Returns the number of values of the moments of this number of columns.
@@ -157,49 +153,62 @@ pub fn fingerprint(x: &[f32]) -> u64 {
 }
 
 /// Some columns of input rows, as products of panels with tiles need them.
+#[derive(Default)]
 struct Parts {
-    panels: Vec<Vec<PanelColumn>>,
-    tiles: Vec<Vec<TileColumn>>,
+    rows: usize,
+    /// Panel after panel, each with all rows.
+    panels: Vec<PanelColumn>,
+    tiles: Vec<TileColumn>,
 }
 
 impl Parts {
-    fn new(columns: usize) -> Self {
-        let tiles = vec![Vec::new(); columns.min(TASK).div_ceil(VECTORS)];
-        Self { panels: vec![Vec::new(); columns.div_ceil(products::ROWS)], tiles }
+    /// Replaces the rows by some columns of those in `x`.
+    fn load(&mut self, x: &[f32], columns: usize, range: Range<usize>) {
+        self.rows = x.len() / columns;
+        let rows = x.chunks_exact(columns).map(|row| &row[range.clone()]);
+        load(&mut self.panels, rows.clone(), self.rows, range.len());
+        load(&mut self.tiles, rows, self.rows, range.len());
     }
 
-    /// Replaces the rows.
-    fn load<'r>(&mut self, rows: impl Iterator<Item = &'r [f32]>) {
-        self.panels.iter_mut().for_each(Vec::clear);
-        self.tiles.iter_mut().for_each(Vec::clear);
-        for row in rows {
-            for (panel, row) in self.panels.iter_mut().zip(row.chunks(products::ROWS)) {
-                panel.push(padded(row));
-            }
-            for (tile, row) in self.tiles.iter_mut().zip(row.chunks(VECTORS)) {
-                tile.push(padded(row));
-            }
-        }
-    }
-
-    /// Adds the products of the first columns, at most [`TASK`], with those from themselves on.
-    /// The first is column `first` of `count`.
+    /// Adds the products of columns from `first` on, at most [`TASK`], with those from themselves
+    /// on.
     fn add(&self, isa: Isa, count: usize, first: usize, sums: &mut [f64]) {
         let mut products = [[0.0; products::ROWS]; VECTORS];
-        for (t, (tile, sums)) in self.tiles.iter().zip(sums.chunks_mut(VECTORS * count)).enumerate()
+        let tiles = self.tiles.chunks_exact(self.rows).skip(first / VECTORS);
+        for ((tile, sums), first) in
+            tiles.zip(sums.chunks_mut(VECTORS * count)).zip((first..).step_by(VECTORS))
         {
-            for (p, panel) in self.panels.iter().enumerate().skip(t * VECTORS / products::ROWS) {
+            let panels = self.panels.chunks_exact(self.rows).enumerate();
+            for (p, panel) in panels.skip(first / products::ROWS) {
                 products::multiply_panel(isa, panel, tile, VECTORS, &mut products);
-                let start = first + p * products::ROWS;
-                let end = count.min(start + products::ROWS);
-                for (sums, products) in sums.chunks_exact_mut(count).zip(&products) {
-                    for (sum, product) in sums[start..end].iter_mut().zip(products) {
-                        *sum += f64::from(*product);
-                    }
-                }
+                let columns = p * products::ROWS..count.min((p + 1) * products::ROWS);
+                isa.run(
+                    #[inline(always)]
+                    || {
+                        for (sums, products) in sums.chunks_exact_mut(count).zip(&products) {
+                            let sums = sums[columns.clone()].iter_mut();
+                            sums.zip(products).for_each(|(sum, x)| *sum += f64::from(*x));
+                        }
+                    },
+                );
             }
         }
     }
+}
+
+/// Puts `N` columns of all rows side by side, after them the next `N`.
+fn load<'r, const N: usize>(
+    to: &mut Vec<[f32; N]>,
+    from: impl Iterator<Item = &'r [f32]> + Clone + Sync,
+    rows: usize,
+    columns: usize,
+) {
+    to.resize(columns.div_ceil(N) * rows, [0.0; N]);
+    to.par_chunks_mut(rows.max(1)).enumerate().for_each(|(part, to)| {
+        for (to, row) in to.iter_mut().zip(from.clone()) {
+            *to = padded(&row[part * N..row.len().min((part + 1) * N)]);
+        }
+    });
 }
 
 /// Returns the values, with zeros for those that are missing.

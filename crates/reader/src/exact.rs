@@ -426,9 +426,13 @@ mod tests {
 
     #[test]
     fn products_are_those_of_the_definition_on_every_instruction_set() {
-        for (columns, rows) in [(1, 1), (24, 33), (256, 40), (700, 5)] {
+        let few: &[usize] = &[0, 1, 2, 3, 5, 7, 13, 24];
+        // more columns than are decoded together, more vectors than are multiplied together
+        let many = TOGETHER / 1300 + VECTORS;
+        let cases = [(1, 1, few), (24, 33, few), (256, 40, few), (700, 5, few), (1300, 2, &[many])];
+        for (columns, rows, counts) in cases {
             let weights: Vec<f32> = (0..columns * rows).map(wave).collect();
-            for count in [0, 1, 2, 3, 5, 7, 13, 24] {
+            for &count in counts {
                 let x: Vec<f32> = (0..columns * count).map(|i| wave(i + 11)).collect();
                 let expected: Vec<u32> = x
                     .chunks(columns)

@@ -55,7 +55,7 @@ pub struct Calibration {
     pub inputs: Inputs,
     /// Columns whose moments with each other count, a multiple of 256; `None` for all columns.
     pub width: Option<usize>,
-    /// What is added to the diagonal of moments, in parts of its mean.
+    /// What is added to the diagonal of moments, in parts of each number and a tenth of their mean.
     pub damping: f64,
     /// Whether fewer than [`LEAST_TOKENS`] will do.
     pub allow_few: bool,
@@ -80,7 +80,7 @@ impl Calibration {
     pub const WIDTH_STEP: usize = 256;
 
     /// The usual damping.
-    pub const DAMPING: f64 = 0.01;
+    pub const DAMPING: f64 = 0.1;
 
     /// Returns what texts give with the usual numbers.
     pub const fn new(chunks: Chunks) -> Self {

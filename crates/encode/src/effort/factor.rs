@@ -53,12 +53,13 @@ impl First {
 impl Factor {
     /// Factors the moments of `columns` columns, row by row. Those of columns of different
     /// super-blocks count half, which leaves a matrix without negative eigenvalues. `damping` times
-    /// the mean of their diagonal is added to it.
+    /// itself and a [`part`](OF_MEAN) of the mean is added to each number of the diagonal.
     pub(super) fn new(moments: &[f32], columns: usize, damping: f64, first: First) -> Self {
         let diagonal = |column: usize| f64::from(moments[column * columns + column]);
         let mean = (0..columns).map(diagonal).sum::<f64>() / columns as f64;
         // columns that were never met cost nothing; any order and no feedback do
-        let added = if mean > 0.0 { mean * damping.max(LEAST_DAMPING) } else { 1.0 };
+        let damping = damping.max(LEAST_DAMPING);
+        let added = if mean > 0.0 { OF_MEAN * mean * damping } else { 1.0 };
         let order = first.order(columns, diagonal);
         let mut matrix = vec![0.0; columns * columns];
         for (place, row) in matrix.chunks_exact_mut(columns).enumerate() {
@@ -68,7 +69,7 @@ impl Factor {
                 let part = if own / NEAR == column / NEAR { 1.0 } else { DISTANT };
                 *value = f64::from(from[*column]) * part;
             }
-            row[place] = (row[place] + added).max(added);
+            row[place] = (row[place] * (1.0 + damping) + added).max(added);
         }
         let moments = matrix.iter().map(|value| *value as f32).collect();
         let mut in_order = vec![0.0; columns];
@@ -97,6 +98,9 @@ const NEAR: usize = 256;
 /// columns, the more the more columns there are; made up for in full, they cost more than they save
 /// on other text.
 const DISTANT: f64 = 0.5;
+
+/// What part of the mean counts in damping: no column is free, however rarely it was met.
+const OF_MEAN: f64 = 0.1;
 
 /// Columns whose parts are taken from all before them together.
 const TOGETHER: usize = 16;
@@ -199,8 +203,9 @@ mod tests {
                 moments[i * n + j] = (0..30).map(|t| value(t, i) * value(t, j)).sum::<f64>() as f32;
             }
         }
-        let damping = 0.01;
-        let added = damping * (0..n).map(|i| f64::from(moments[i * n + i])).sum::<f64>() / n as f64;
+        let damping = 0.05;
+        let diagonal = |i: usize| f64::from(moments[i * n + i]);
+        let mean = (0..n).map(diagonal).sum::<f64>() / n as f64;
         let factor = Factor::new(&moments, n, damping, First::Columns);
         let mut sorted = factor.order.clone();
         sorted.sort_unstable();
@@ -216,8 +221,8 @@ mod tests {
                     .map(|j| upper(i, j) * factor.weights[factor.order[j]] * upper(k, j))
                     .sum();
                 let (row, column) = (factor.order[i], factor.order[k]);
-                let expected =
-                    f64::from(moments[row * n + column]) + if i == k { added } else { 0.0 };
+                let added = if i == k { damping * (diagonal(row) + 0.1 * mean) } else { 0.0 };
+                let expected = f64::from(moments[row * n + column]) + added;
                 assert!((found - expected).abs() < 1e-4, "{i} {k}: {found} {expected}");
                 let moment = f64::from(factor.moments[i * n + k]);
                 assert!((moment - expected).abs() < 1e-5, "{i} {k}: {moment} {expected}");

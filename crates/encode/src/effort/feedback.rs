@@ -57,8 +57,9 @@ impl Feedback {
 
     /// Prepares second moments: `moments` has a square matrix for each span of `width` columns, row
     /// by row, one after another. The last span may be shorter. A number is the mean, over inputs,
-    /// of the product of two columns. `damping` times the mean of a matrix's diagonal is added to
-    /// the diagonal; 0.01 is usual. Products of columns of different super-blocks count half.
+    /// of the product of two columns. To each number of a matrix's diagonal, `damping` times itself
+    /// and a tenth of their mean is added; 0.1 is usual. Products of columns of different
+    /// super-blocks count half.
     ///
     /// # Panics
     /// If `width` is no multiple of 256, or `moments` has another length.

@@ -35,7 +35,9 @@ pub(crate) struct CalibrateArgs {
     /// [default: 1024]
     #[arg(long, value_name = "COLUMNS", value_parser = width, help_heading = "Quantization")]
     pub(super) calibration_width: Option<Width>,
-    /// Add this part of the mean square to each square of the inputs [default: 0.01]
+    /// Add this part of itself and of a tenth of the mean to each square of the inputs
+    ///
+    /// More makes codes fit the text less. [default: 0.1]
     #[arg(long, value_name = "NUMBER", value_parser = damping, help_heading = "Quantization")]
     pub(super) damping: Option<f64>,
 }

@@ -236,7 +236,7 @@ pub fn multiply(isa: Isa, ty: BlockType, blocks: &[u8], columns: usize, x: &[f32
     assert_eq!(y.len(), rows * count, "{count} vectors times {rows} rows");
     let matrix = Matrix { isa, ty, columns, row_bytes };
     // what a part of the vectors needs stays in the caches while all rows are multiplied with it
-    let part = (TOGETHER / columns).next_multiple_of(VECTORS).min(count);
+    let part = (TOGETHER / columns).max(1).next_multiple_of(VECTORS).min(count);
     let (mut tiles, mut products) = (Vec::new(), Vec::new());
     for (x, y) in x.chunks(part * columns).zip(y.chunks_mut(part * rows)) {
         tile(x, columns, &mut tiles);
@@ -253,8 +253,9 @@ const TOGETHER: usize = 1 << 20;
 /// Columns of rows that are decoded together.
 const SLAB: usize = 4 * SPAN;
 
-/// Panels of a task for a thread.
+/// Panels of a task for a thread at most, and tasks that leave enough for all threads.
 const TASK: usize = 4;
+const TASKS: usize = 64;
 
 /// Writes the products of panels in the order of the vectors.
 fn order(products: &[PanelColumn], count: usize, rows: usize, y: &mut [f32]) {
@@ -302,8 +303,8 @@ impl Matrix {
         products: &mut [PanelColumn],
     ) {
         let panel_bytes = ROWS * self.row_bytes;
-        // a task for each thread where there are few vectors
-        let task = if count < VECTORS { 1 } else { TASK };
+        let panels = products.len() / count;
+        let task = (panels / TASKS).clamp(1, TASK);
         let Ok(()) =
             each_chunk::<_, std::convert::Infallible>(products, task * count, |i, products| {
                 let mut scratch = Scratch::default();

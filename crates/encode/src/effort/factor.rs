@@ -165,7 +165,7 @@ fn take_parts(row: &mut [f64], parts: &[f64], lasts: &[f64], columns: usize) {
     }
 }
 
-/// The least part of the mean of the diagonal that is added to it.
+/// The least damping: rounding must not make a number of `D` zero.
 const LEAST_DAMPING: f64 = 1e-6;
 
 #[cfg(test)]

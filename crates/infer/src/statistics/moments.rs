@@ -51,7 +51,7 @@ impl Moments {
         self.rows += (x.len() / columns.max(1)) as u64;
         let mut parts = Parts::default();
         let isa = Isa::detect();
-        for x in x.chunks(ROWS * columns) {
+        for x in x.chunks((ROWS * columns).max(1)) {
             let mut rest = &mut self.sums[..];
             for start in (0..columns).step_by(self.width) {
                 let count = self.width.min(columns - start);
@@ -248,5 +248,8 @@ mod tests {
             }
         }
         assert_eq!(place, means.len());
+        let mut none = Moments::new(0, width);
+        none.add(&[]);
+        assert_eq!(none.means(), []);
     }
 }
